@@ -1,0 +1,159 @@
+/**
+ * Two families of errors. `ApiError` is what an HTTP client sees: the wire's own texts and statuses. `RunsError` is what
+ * a caller of our client, worker or CLI sees; it never crosses HTTP unmapped.
+ *
+ * Rule: branch on `status`/`code`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
+ * Imports nothing. Anybody may import it (not needed in the workflow sandbox).
+ */
+
+export interface ApiErrorBody {
+  error: { message: string; type: string; param: string | null; code: string | null };
+}
+
+/** An answer of the API that is not a success. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+  readonly type: string;
+  readonly code: string | null;
+  readonly param: string | null;
+  /** Extra response headers, such as `retry-after`. */
+  readonly headers: Record<string, string>;
+
+  constructor(
+    status: number,
+    message: string,
+    more: {
+      type?: string;
+      code?: string | null;
+      param?: string | null;
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.status = status;
+    this.type = more.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
+    this.code = more.code ?? null;
+    this.param = more.param ?? null;
+    this.headers = more.headers ?? {};
+  }
+
+  toBody(): ApiErrorBody {
+    return { error: { message: this.message, type: this.type, param: this.param, code: this.code } };
+  }
+}
+
+const list = (ids: readonly string[]): string => `[${ids.map((id) => `'${id}'`).join(', ')}]`;
+
+/** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
+export const apiErrors = {
+  notFound: (kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step', id: string) =>
+    new ApiError(404, `No ${kind} found with id '${id}'.`),
+  noRoute: (method: string, path: string) =>
+    new ApiError(404, `Unknown request URL: ${method} ${path}. Please check the URL for typos.`, {
+      code: 'unknown_url',
+    }),
+  notWaiting: (status: string) => new ApiError(400, `Runs in status "${status}" do not accept tool outputs.`),
+  expectedOutputs: (expected: readonly string[], got: readonly string[]) =>
+    new ApiError(400, `Expected tool outputs for call_ids ${list(expected)}, got ${list(got)}`),
+  duplicateOutput: (id: string) =>
+    new ApiError(400, `Duplicate tool_call_id '${id}' in tool_outputs: send each output once.`, {
+      param: 'tool_outputs',
+    }),
+  outputsDiffer: (ids: readonly string[]) =>
+    new ApiError(
+      400,
+      `Tool outputs for call_ids ${list(ids)} were submitted before with a different output; the first one stands.`,
+      {
+        param: 'tool_outputs',
+      },
+    ),
+  outputTooLong: (index: number, length: number) =>
+    new ApiError(
+      400,
+      `Invalid 'tool_outputs[${index}].output': string too long. Expected a string with maximum length 1048576, but got a string with length ${length} instead.`,
+      { code: 'string_above_max_length', param: `tool_outputs[${index}].output` },
+    ),
+  outputsTooLarge: () =>
+    new ApiError(400, `'tool_outputs' too large: the combined tool outputs must be less than 512kb.`, {
+      code: 'invalid_value',
+      param: 'tool_outputs',
+    }),
+  activeRun: (threadId: string, runId: string) =>
+    new ApiError(400, `Thread ${threadId} already has an active run ${runId}.`),
+  messageWhileActive: (threadId: string, runId: string) =>
+    new ApiError(400, `Can't add messages to ${threadId} while a run ${runId} is active.`),
+  deleteWhileActive: (threadId: string, runId: string) =>
+    new ApiError(400, `Can't delete ${threadId} while a run ${runId} is active. Cancel the run first.`),
+  cannotCancel: (status: string) => new ApiError(400, `Cannot cancel run with status '${status}'.`),
+  unauthorized: (message = 'Incorrect API key provided.') =>
+    new ApiError(401, message, { code: 'invalid_api_key' }),
+  forbidden: (message: string) => new ApiError(403, message, { code: 'forbidden' }),
+  rateLimited: (retryAfterSeconds: number) =>
+    new ApiError(429, `Rate limit reached. Try again in ${retryAfterSeconds} s.`, {
+      code: 'rate_limit_exceeded',
+      headers: { 'retry-after': String(retryAfterSeconds) },
+    }),
+  unavailable: (what: string, retryAfterSeconds = 2) =>
+    new ApiError(
+      503,
+      `${what} can't be reached right now. Nothing was changed; it is safe to send the request again.`,
+      {
+        type: 'server_error',
+        code: 'unavailable',
+        headers: { 'retry-after': String(retryAfterSeconds) },
+      },
+    ),
+  missingBeta: () =>
+    new ApiError(
+      400,
+      `You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header 'OpenAI-Beta: assistants=v2'.`,
+      {
+        code: 'invalid_beta',
+      },
+    ),
+  invalid: (param: string | null, message: string, code: string | null = null) =>
+    new ApiError(400, message, { param, code }),
+  unsupported: (param: string, what: string, instead: string) =>
+    new ApiError(400, `${what} is not supported by this server. ${instead}`, {
+      param,
+      code: 'unsupported_parameter',
+    }),
+} as const;
+
+/** Codes of `RunsError`; each says who can do something about it. */
+export type RunsErrorCode =
+  /** Input of ours is wrong: fix the call. */
+  | 'invalid_input'
+  | 'run_not_found'
+  | 'already_started'
+  /** An answer was refused; the message says why. */
+  | 'refused'
+  /** Temporal can't be reached or has no such namespace. */
+  | 'temporal_unavailable'
+  /** No worker took the update in time; safe to repeat. */
+  | 'no_worker'
+  | 'backend'
+  | 'config'
+  | 'store_unavailable'
+  | 'cancelled';
+
+export class RunsError extends Error {
+  override readonly name = 'RunsError';
+  readonly code: RunsErrorCode;
+  /** On `refused`: the failure type (see `FAILURES`) that the workflow gave. */
+  readonly failure: string | null;
+  readonly details: unknown;
+
+  constructor(
+    code: RunsErrorCode,
+    message: string,
+    more: { failure?: string; details?: unknown; cause?: unknown } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.code = code;
+    this.failure = more.failure ?? null;
+    this.details = more.details ?? null;
+  }
+}
