@@ -1,10 +1,12 @@
 /**
- * Two families of errors. `ApiError` is what an HTTP client sees: the wire's own texts and statuses. `RunsError` is what
- * a caller of our client, worker or CLI sees; it never crosses HTTP unmapped.
+ * Three families of errors. `ApiError` is what an HTTP client sees: the wire's own texts and statuses. `RunsError` is what
+ * a caller of our client, worker or CLI sees; it never crosses HTTP unmapped. `BackendError` is what a backend throws;
+ * it never leaves the worker unmapped.
  *
- * Rule: branch on `status`/`code`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
- * Imports nothing. Anybody may import it (not needed in the workflow sandbox).
+ * Rule: branch on `status`/`code`/`type`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
+ * Imports names only. Anybody may import it (not needed in the workflow sandbox).
  */
+import type { FailureType } from './names.ts';
 
 export interface ApiErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null };
@@ -155,5 +157,43 @@ export class RunsError extends Error {
     this.code = code;
     this.failure = more.failure ?? null;
     this.details = more.details ?? null;
+  }
+}
+
+/**
+ * Why a backend could not settle a run. Backends know no Temporal: the activity that called one maps this to
+ * `ApplicationFailure.create({ type, message, nonRetryable: !retryable, nextRetryDelay: retryAfterMs, details })`,
+ * leaving `nextRetryDelay` out when `retryAfterMs` is null (the activity's own retry policy then decides).
+ * An error of any other class out of a backend is a bug or an abort (`signal.reason`), never one of these.
+ *
+ * `message` holds no secret and no output text; `details` is the failure's `details` array as `FAILURES` documents it.
+ */
+export class BackendError extends Error {
+  override readonly name = 'BackendError';
+  readonly type: FailureType;
+  readonly retryable: boolean;
+  /** Milliseconds to wait before the next attempt, already capped; null = as the retry policy says. */
+  readonly retryAfterMs: number | null;
+  /** True when the request that failed may have taken effect at the server all the same. */
+  readonly mayHaveHappened: boolean;
+  readonly details: unknown[];
+
+  constructor(
+    type: FailureType,
+    message: string,
+    more: {
+      retryable?: boolean;
+      retryAfterMs?: number | null;
+      mayHaveHappened?: boolean;
+      details?: unknown[];
+      cause?: unknown;
+    } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.type = type;
+    this.retryable = more.retryable ?? false;
+    this.retryAfterMs = more.retryAfterMs ?? null;
+    this.mayHaveHappened = more.mayHaveHappened ?? false;
+    this.details = more.details ?? [];
   }
 }
