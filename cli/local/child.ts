@@ -37,6 +37,8 @@ export interface ServerCommand {
   cwd?: string;
   /** A file that receives stdout and stderr, appended. Default: kept in memory, the tail only. */
   logFile?: string;
+  /** Run as this user and group; only root may. */
+  user?: { uid: number; gid: number };
 }
 
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
@@ -88,6 +90,7 @@ function spawnServer(command: ServerCommand): ChildProcess {
     detached: true,
     env: command.env ?? process.env,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...command.user,
   };
   if (command.logFile === undefined) {
     return spawn(command.file, [...command.args], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,0 +1,76 @@
+/**
+ * What all live tests share: one Temporal dev server, one PostgreSQL, one workflow bundle.
+ *
+ * Rule: nothing is skipped. Temporal is needed by all and its absence fails the set-up; PostgreSQL and the
+ * test server are needed by some, so what is missing there is told to the tests that ask for it, and fails
+ * them. Tests share the servers, so each takes its own task queue and database (`temporal.ts`,
+ * `postgres.ts`).
+ */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestProject } from 'vitest/node';
+import { findTestServer } from '../../cli/local/find-temporal.ts';
+import { startTemporal } from '../../cli/local/temporal-server.ts';
+import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
+import { startPostgres } from './postgres-server.ts';
+
+/** Something a test may need, or why it is not there. */
+export type Available<T> = { value: T } | { problem: string };
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** `127.0.0.1:port` of the shared dev server; namespace `default`, all search attributes registered. */
+    temporalAddress: string;
+    temporalHttpUrl: string;
+    temporalUiUrl: string;
+    /** Executable of the time-skipping test server. */
+    testServerPath: Available<string>;
+    /** File with the bundle of `workflows/index.ts`, for `workflowBundle: { codePath }`. */
+    workflowBundlePath: Available<string>;
+    /** The shared PostgreSQL; tests use `freshDatabase()`. */
+    postgresUrl: Available<string>;
+  }
+}
+
+const WORKFLOWS = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const dir = await mkdtemp(join(tmpdir(), 'durable-runs-live-'));
+  const postgres = attempt(() => startPostgres({ durable: false }));
+  const bundle = attempt(() => bundleWorkflows(join(dir, 'workflow-bundle.js')));
+  const testServer = attempt(async () => (await findTestServer()).path);
+  const temporal = await startTemporal({ ui: true, searchAttributes: SEARCH_ATTRIBUTES });
+  const database = await postgres;
+  provide('temporalAddress', temporal.address);
+  provide('temporalHttpUrl', temporal.httpUrl);
+  provide('temporalUiUrl', temporal.uiUrl ?? '');
+  provide('testServerPath', await testServer);
+  provide('workflowBundlePath', await bundle);
+  provide('postgresUrl', 'value' in database ? { value: database.value.url } : database);
+  return async () => {
+    await Promise.all([temporal.stop(), 'value' in database ? database.value.remove() : undefined]);
+    await rm(dir, { recursive: true, force: true });
+  };
+}
+
+async function bundleWorkflows(file: string): Promise<string> {
+  if (!existsSync(WORKFLOWS)) throw new Error(`${JSON.stringify(WORKFLOWS)} does not exist.`);
+  const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: WORKFLOWS,
+    logger: new DefaultLogger('ERROR'),
+  });
+  await writeFile(file, code);
+  return file;
+}
+
+async function attempt<T>(get: () => Promise<T>): Promise<Available<T>> {
+  try {
+    return { value: await get() };
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Tests by what they need: `offline` needs nothing but this checkout, `live` real servers on this machine
+ * (Temporal, PostgreSQL, a browser), which its global set-up finds and starts once.
+ */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    // Not `threads`: the SDK's native module crashes the process when a second thread loads it.
+    pool: 'forks',
+    // Two cores carry two test files and the servers they talk to; more only makes deadlines slip.
+    maxWorkers: 2,
+    setupFiles: ['test/support/hermetic.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'offline', include: ['test/offline/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'live',
+          include: ['test/live/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup-live.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
