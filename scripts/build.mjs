@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+/**
+ * `npm run build`: everything a package needs, in `dist/`.
+ *
+ * Rule: all or nothing. `dist/built.json` is written last; without it nobody takes `dist/` for a build.
+ * The workflow bundle is built here, by the very SDK version that will load it, so a worker in production
+ * starts without a bundler.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+const at = (...path) => join(dist, ...path);
+
+rmSync(dist, { recursive: true, force: true });
+compile();
+cpSync(join(root, 'store', 'migrations'), at('store', 'migrations'), { recursive: true });
+const bundleBytes = await bundle();
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const missing = promised(manifest).filter((file) => !existsSync(join(root, file)));
+if (missing.length > 0)
+  fail(`package.json promises ${JSON.stringify(missing)}, and the build has no such file.`);
+writeFileSync(at('built.json'), `${JSON.stringify({ version: manifest.version, node: process.version })}\n`);
+console.error(`Built dist/ (workflow bundle ${(bundleBytes / 1e6).toFixed(2)} MB).`);
+
+function compile() {
+  const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
+  const args = [join(typescript, 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json')];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) fail('The sources do not compile.');
+}
+
+async function bundle() {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: at('workflows', 'index.js'),
+    logger: new DefaultLogger('WARN'),
+  });
+  writeFileSync(at('workflow-bundle.js'), code);
+  return statSync(at('workflow-bundle.js')).size;
+}
+
+/** Every file of ours that package.json names. */
+function promised({ bin, exports }) {
+  return [...Object.values(bin), ...Object.values(exports).flatMap((entry) => Object.values(entry))];
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
