@@ -1,0 +1,338 @@
+/**
+ * A thin HTTP client over undici for servers that are slow, broken or hostile now and then.
+ *
+ * Rule: one call, one request: no retries (Temporal owns them), no redirects (they would carry the key elsewhere), no
+ * unbounded wait or body, and an exact answer to "may it have happened?": a request counts as sent from the moment it
+ * is handed to a socket. Streams have their own sockets, so that a thousand open ones never delay a call.
+ * Secrets never reach a message: causes are dropped, the server's texts are scrubbed.
+ * Throws `HttpFailure`, or `signal.reason` when the caller aborts. Backends import it; nobody else.
+ */
+import { Pool, type Dispatcher } from 'undici';
+import { BodyError, decode, isEncoded, readBytes, readStart } from './body.ts';
+import { retryAfterFrom, shouldRetryFrom, type BadBody, type FailureKind } from './classify.ts';
+import { HttpFailure, type FailureFacts, type ServerError } from './failure.ts';
+import { JsonDepthError, parseJson } from './json.ts';
+import { createLife, type Life } from './life.ts';
+import { notingSent, type Sent } from './sent.ts';
+import { serverErrorFrom, scrub } from './server-error.ts';
+import type {
+  HttpAnswer,
+  HttpClient,
+  HttpClientOptions,
+  HttpRequest,
+  JsonAnswer,
+  StreamAnswer,
+} from './types.ts';
+import { parseBaseUrl } from './url.ts';
+
+const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
+
+const codeOf = (error: unknown): string | null => {
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  return error instanceof Error ? error.name : null;
+};
+
+const flat = (headers: Record<string, string | string[] | undefined>): Record<string, string> => {
+  const result: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) result[name] = Array.isArray(value) ? value.join(', ') : value;
+  return result;
+};
+
+const isJsonType = (type: string): boolean => /^(application|text)\/([\w.-]+\+)?json\b/i.test(type.trim());
+const ERROR_BODY_BYTES = 65_536;
+
+export const createHttpClient = (options: HttpClientOptions): HttpClient => {
+  const base = parseBaseUrl(options.baseUrl, options.query);
+  const times = {
+    connectMs: 10_000,
+    headersMs: 60_000,
+    bodyGapMs: 30_000,
+    totalMs: 120_000,
+    streamGapMs: 120_000,
+    ...options.timeouts,
+  };
+  const maxBytes = options.maxBodyBytes ?? 16_777_216;
+  const maxDepth = options.maxJsonDepth ?? 100;
+  const now = options.now ?? Date.now;
+  const poolOf = (connections: number | null): Dispatcher =>
+    new Pool(base.origin, {
+      connections,
+      pipelining: 1,
+      connect: { timeout: times.connectMs },
+      connectTimeout: times.connectMs,
+    }).compose(notingSent);
+  const calls = poolOf(options.connections ?? 64);
+  const streams = poolOf(options.streamConnections ?? null);
+
+  const factsOf = (
+    request: HttpRequest,
+    kind: FailureKind,
+    what: string,
+    more: Partial<FailureFacts> = {},
+  ): FailureFacts => ({
+    kind,
+    route: `${request.method} ${request.route}`,
+    origin: base.origin,
+    what,
+    status: null,
+    errorCode: null,
+    shouldRetry: null,
+    retryAfterMs: null,
+    networkCode: null,
+    error: null,
+    serverTime: null,
+    ...more,
+  });
+
+  /** The key of this request; a provider that fails is like a network that is down. */
+  const keyFor = async (request: HttpRequest): Promise<string | undefined> => {
+    let key: unknown;
+    try {
+      key = typeof options.apiKey === 'function' ? await options.apiKey() : options.apiKey;
+    } catch {
+      throw new HttpFailure(factsOf(request, 'network_before_send', 'the API key provider failed.'));
+    }
+    if (key === undefined || key === '') return undefined;
+    if (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))
+      throw new HttpFailure(
+        factsOf(
+          request,
+          'key',
+          'the API key has characters that a header cannot carry (a line break or a space?).',
+        ),
+      );
+    return key;
+  };
+
+  const send = async <Result>(
+    request: HttpRequest,
+    dispatcher: Dispatcher,
+    limits: { gapMs: number; totalMs: number; accept: string },
+    read: (response: Dispatcher.ResponseData<Sent>, life: Life) => Promise<Result>,
+  ): Promise<Result> => {
+    request.signal?.throwIfAborted();
+    const key = await keyFor(request);
+    const target = base.target(request.path, request.query);
+    const started = now();
+    const note: Sent = { sent: false };
+    const life = createLife(request.signal, limits.totalMs);
+    let status = 0;
+    try {
+      const response = await life.race(
+        dispatcher.request<Sent>({
+          method: request.method,
+          path: target,
+          headers: {
+            accept: limits.accept,
+            // Unasked compression is unpacked within bounds; asking for it would only cost both sides time.
+            'accept-encoding': 'identity',
+            ...options.headers,
+            ...request.headers,
+            ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+          },
+          body: request.body === undefined ? null : JSON.stringify(request.body),
+          signal: life.signal,
+          opaque: note,
+          headersTimeout: request.timeouts?.headersMs ?? times.headersMs,
+          bodyTimeout: limits.gapMs,
+        }),
+      );
+      status = response.statusCode;
+      if (status < 200 || status > 299) throw await statusFailure(request, response, key);
+      return await read(response, life);
+    } catch (error) {
+      throw life.explain(error, (cause) =>
+        transportFailure(request, cause, note.sent, status, life.timedOut()),
+      );
+    } finally {
+      life.finish();
+      request.observe?.({ method: request.method, route: request.route, status, ms: now() - started });
+    }
+  };
+
+  const transportFailure = (
+    request: HttpRequest,
+    error: unknown,
+    sent: boolean,
+    status: number,
+    timedOut: boolean,
+  ): HttpFailure => {
+    if (error instanceof HttpFailure) return error;
+    const code = timedOut ? 'TOTAL_TIMEOUT' : codeOf(error);
+    const more = { networkCode: code, status: status === 0 ? null : status };
+    if (!sent)
+      return new HttpFailure(
+        factsOf(request, 'network_before_send', `no connection (${code ?? 'unknown reason'}).`, more),
+      );
+    // Whatever answers there does not speak HTTP (another protocol, or TLS on a plain port).
+    if (code !== null && code.startsWith('HPE_'))
+      return new HttpFailure(
+        factsOf(request, 'bad_body', `the answer is no HTTP (${code}).`, { ...more, badBody: 'not_http' }),
+      );
+    if (timedOut || TIMEOUT_CODES.has(code ?? ''))
+      return new HttpFailure(factsOf(request, 'timeout', `no answer in time (${code ?? 'timeout'}).`, more));
+    return new HttpFailure(
+      factsOf(request, 'network_ambiguous', `the connection broke (${code ?? 'unknown reason'}).`, more),
+    );
+  };
+
+  const answerOf = (response: Dispatcher.ResponseData<Sent>): HttpAnswer => {
+    const headers = flat(response.headers);
+    const date = Date.parse(headers['date'] ?? '');
+    return {
+      status: response.statusCode,
+      headers,
+      serverTime: Number.isNaN(date) ? null : date,
+      receivedAt: now(),
+    };
+  };
+
+  const statusFailure = async (
+    request: HttpRequest,
+    response: Dispatcher.ResponseData<Sent>,
+    key: string | undefined,
+  ): Promise<HttpFailure> => {
+    const answer = answerOf(response);
+    const raw = await readStart(response.body, ERROR_BODY_BYTES);
+    let error: ServerError | null = null;
+    try {
+      const body = await decode(raw, answer.headers['content-encoding'], ERROR_BODY_BYTES * 4);
+      error = serverErrorFrom(scrub(body.toString('utf8'), key), maxDepth);
+    } catch {
+      error = null;
+    }
+    return new HttpFailure(
+      factsOf(
+        request,
+        'status',
+        `HTTP ${answer.status}${error === null ? '.' : `: ${JSON.stringify(error.message)}`}`,
+        {
+          status: answer.status,
+          error,
+          errorCode: error?.code ?? null,
+          shouldRetry: shouldRetryFrom(answer.headers),
+          retryAfterMs: retryAfterFrom(answer.headers, answer.receivedAt, answer.serverTime),
+          serverTime: answer.serverTime,
+        },
+      ),
+    );
+  };
+
+  const badBody = (request: HttpRequest, status: number, reason: BadBody, what: string): HttpFailure =>
+    new HttpFailure(factsOf(request, 'bad_body', what, { status, badBody: reason }));
+
+  const readJson = async (
+    request: HttpRequest,
+    response: Dispatcher.ResponseData<Sent>,
+    life: Life,
+  ): Promise<JsonAnswer> => {
+    const answer = answerOf(response);
+    const { status, headers } = answer;
+    const type = headers['content-type'] ?? '';
+    if (Number(headers['content-length'] ?? 0) > maxBytes) {
+      response.body.destroy();
+      throw badBody(request, status, 'too_large', `the body is larger than ${maxBytes} bytes.`);
+    }
+    let text: string;
+    try {
+      const raw = await life.race(readBytes(response.body, maxBytes));
+      text = (await decode(raw, headers['content-encoding'], maxBytes)).toString('utf8');
+    } catch (error) {
+      if (error instanceof BodyError) throw badBody(request, status, error.reason, `${error.message}.`);
+      throw error;
+    }
+    if (text.trim() === '') return { ...answer, body: undefined };
+    if (type !== '' && !isJsonType(type))
+      throw badBody(
+        request,
+        status,
+        'content_type',
+        `expected JSON, got ${JSON.stringify(type.slice(0, 60))}; something else answers there.`,
+      );
+    try {
+      return { ...answer, body: parseJson(text, maxDepth) };
+    } catch (error) {
+      if (error instanceof JsonDepthError) throw badBody(request, status, 'too_deep', `${error.message}.`);
+      throw badBody(request, status, 'not_json', `the body is no JSON (${text.length} characters).`);
+    }
+  };
+
+  return {
+    origin: base.origin,
+
+    json: (request) =>
+      send(
+        request,
+        calls,
+        {
+          gapMs: request.timeouts?.bodyGapMs ?? times.bodyGapMs,
+          totalMs: request.timeouts?.totalMs ?? times.totalMs,
+          accept: 'application/json',
+        },
+        (response, life) => readJson(request, response, life),
+      ),
+
+    stream: (request) => {
+      const gapMs = request.timeouts?.streamGapMs ?? times.streamGapMs;
+      return send<StreamAnswer>(
+        request,
+        streams,
+        {
+          gapMs,
+          // Until the stream begins; once it does, only its gaps are bounded.
+          totalMs: Math.max(
+            request.timeouts?.totalMs ?? times.totalMs,
+            (request.timeouts?.headersMs ?? times.headersMs) + times.bodyGapMs,
+          ),
+          accept: 'text/event-stream, application/json',
+        },
+        async (response, life) => {
+          const answer = answerOf(response);
+          if (!/^text\/event-stream\b/i.test(answer.headers['content-type'] ?? ''))
+            return { ...(await readJson(request, response, life)), kind: 'json' };
+          if (isEncoded(answer.headers['content-encoding'])) {
+            response.body.destroy();
+            throw badBody(request, answer.status, 'encoding', 'the event stream is compressed.');
+          }
+          const { body } = response;
+          // Nobody listens between the answer and the first read; an error then must not end the process.
+          body.on('error', () => undefined);
+          const streamLife = createLife(request.signal, null);
+          const chunks = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+            try {
+              const bytes: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
+              for (;;) {
+                const next = await streamLife.race(bytes.next());
+                if (next.done === true) return;
+                yield next.value;
+              }
+            } catch (error) {
+              throw streamLife.explain(error, (cause) =>
+                transportFailure(request, cause, true, answer.status, false),
+              );
+            } finally {
+              streamLife.finish();
+              body.destroy();
+            }
+          };
+          return {
+            ...answer,
+            kind: 'events',
+            chunks: chunks(),
+            close: () => {
+              streamLife.finish();
+              body.destroy();
+            },
+          };
+        },
+      );
+    },
+
+    close: async () => {
+      await Promise.all([calls.destroy(), streams.destroy()]);
+    },
+  };
+};

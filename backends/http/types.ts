@@ -1,0 +1,87 @@
+/**
+ * The shapes of the HTTP client: what it is built with, asked and answers.
+ *
+ * Rule: times in milliseconds, paths as unencoded segments, headers with lower-case names.
+ * No imports. Backends and tests import it.
+ */
+
+export interface HttpTimeouts {
+  /** TCP and TLS. Default 10,000 ms. */
+  connectMs?: number;
+  /** From request to response headers. Default 60,000 ms. */
+  headersMs?: number;
+  /** Gap between two chunks of a JSON body. Default 30,000 ms. */
+  bodyGapMs?: number;
+  /** A JSON call as a whole. Default 120,000 ms. */
+  totalMs?: number;
+  /** Gap between two chunks of a stream. Default 120,000 ms. */
+  streamGapMs?: number;
+}
+
+export interface HttpClientOptions {
+  /** May have a path prefix and a query; both go with every request. */
+  baseUrl: string;
+  /** A function is asked anew for every request, so a rotated key works at once. */
+  apiKey?: string | (() => string | Promise<string>) | undefined;
+  /** Sent with every request. */
+  headers?: Readonly<Record<string, string>>;
+  /** Added to the query of every request. */
+  query?: Readonly<Record<string, string>>;
+  timeouts?: HttpTimeouts;
+  /** Largest JSON body, before and after decompression. Default 16,777,216 bytes. */
+  maxBodyBytes?: number;
+  /** Deepest nesting of JSON. Default 100. */
+  maxJsonDepth?: number;
+  /** Sockets for calls. Default 64. */
+  connections?: number;
+  /** Sockets for streams. Default: no limit. */
+  streamConnections?: number | null;
+  now?: () => number;
+}
+
+export interface HttpRequest {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** Path segments below the base URL, unencoded. */
+  path: readonly string[];
+  /** The path with names for ids, for messages and metrics: `/threads/{thread}/runs`. */
+  route: string;
+  query?: Readonly<Record<string, string | number | undefined>>;
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+  signal?: AbortSignal | undefined;
+  /** Take the place of the client's. */
+  timeouts?: HttpTimeouts;
+  /** Told once, when the status is known (0 = none came). */
+  observe?: ((what: { method: string; route: string; status: number; ms: number }) => void) | undefined;
+}
+
+export interface HttpAnswer {
+  status: number;
+  /** Lower-case names; several values are joined by ", ". */
+  headers: Readonly<Record<string, string>>;
+  /** Unix ms by the server's clock (`date` header, whole seconds) and by ours when it arrived. */
+  serverTime: number | null;
+  receivedAt: number;
+}
+export type JsonAnswer = HttpAnswer & { body: unknown };
+export type StreamAnswer = HttpAnswer &
+  (
+    | { kind: 'json'; body: unknown }
+    | {
+        kind: 'events';
+        /** Bytes of the stream. Stopping the iteration closes the connection. Throws `HttpFailure` when it breaks. */
+        chunks: AsyncIterable<Uint8Array>;
+        /** Closes the connection without reading. Needed only when `chunks` is never iterated. */
+        close(): void;
+      }
+  );
+
+export interface HttpClient {
+  readonly origin: string;
+  /** A JSON answer; 2xx only. `body` is undefined when the answer has none. */
+  json(request: HttpRequest): Promise<JsonAnswer>;
+  /** An event stream, or JSON from a server that does not stream. */
+  stream(request: HttpRequest): Promise<StreamAnswer>;
+  /** Drops all sockets. */
+  close(): Promise<void>;
+}
