@@ -1,0 +1,80 @@
+/**
+ * Worker of the bare workflow, in a process of its own: undici to the zero backend, no policy, no checks.
+ * Started by `bench/main.ts` with the same worker settings as the project's worker.
+ */
+import { fileURLToPath } from 'node:url';
+import { heartbeat } from '@temporalio/activity';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { Pool } from 'undici';
+import { reportUsage } from '../usage.ts';
+
+const setting = (name: string): string => {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} must be set by bench/main.ts`);
+  return value;
+};
+
+const base = new URL(setting('BENCH_BACKEND'));
+const pool = new Pool(base.origin, { connections: 256 });
+
+interface RunView {
+  id: string;
+  required_action: { submit_tool_outputs: { tool_calls: { id: string }[] } } | null;
+}
+
+const post = async (path: string, body: unknown): Promise<RunView> => {
+  const answer = await pool.request({
+    method: 'POST',
+    path: `${base.pathname}${path}`,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const frames = (await answer.body.text())
+    .split('\n\n')
+    .filter((frame) => frame.includes('event: thread.run.'));
+  return JSON.parse((frames.at(-1) ?? '').replace(/^event: .*\ndata: /, '')) as RunView;
+};
+const callsOf = (run: RunView): number => run.required_action?.submit_tool_outputs.tool_calls.length ?? 0;
+
+const activities = {
+  async create(input: { assistantId: string; threadId: string }) {
+    const run = await post(`/threads/${input.threadId}/runs`, {
+      assistant_id: input.assistantId,
+      stream: true,
+    });
+    heartbeat(run.id);
+    return { runId: run.id, calls: callsOf(run) };
+  },
+  async echo(input: { text: string }) {
+    return input.text;
+  },
+  async submit(input: { threadId: string; runId: string; round: number; outputs: string[] }) {
+    const tool_outputs = input.outputs.map((output, index) => ({
+      tool_call_id: `call_${input.round}_${index}`,
+      output,
+    }));
+    return {
+      calls: callsOf(
+        await post(`/threads/${input.threadId}/runs/${input.runId}/submit_tool_outputs`, {
+          tool_outputs,
+          stream: true,
+        }),
+      ),
+    };
+  },
+};
+
+const connection = await NativeConnection.connect({ address: setting('BENCH_TEMPORAL') });
+const worker = await Worker.create({
+  connection,
+  taskQueue: setting('BENCH_QUEUE'),
+  workflowsPath: fileURLToPath(new URL('./workflows.ts', import.meta.url)),
+  activities,
+  maxCachedWorkflows: 2000,
+});
+reportUsage();
+process.on('disconnect', () => worker.shutdown());
+process.send?.({ ready: true });
+await worker.run();
+await connection.close();
+await pool.close();

@@ -1,0 +1,61 @@
+/**
+ * CPU and memory of a process, asked for over IPC: the measured process answers, the measuring one subtracts.
+ * Server processes that are not ours are read from /proc (Linux only; elsewhere their figure is left out and said so).
+ */
+import { type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+export interface Usage {
+  /** User and system time since the process began, milliseconds. */
+  cpuMs: number;
+  heapBytes: number;
+  rssBytes: number;
+}
+
+/** In the measured process: answers `{ usage: n }` messages. A collection first, when it was started with --expose-gc. */
+export const reportUsage = (): void => {
+  process.on('message', (message: { usage?: number; collect?: boolean }) => {
+    if (message.usage === undefined) return;
+    if (message.collect === true) globalThis.gc?.();
+    const cpu = process.cpuUsage();
+    const memory = process.memoryUsage();
+    process.send?.({
+      usage: message.usage,
+      reply: {
+        cpuMs: (cpu.user + cpu.system) / 1000,
+        heapBytes: memory.heapUsed,
+        rssBytes: memory.rss,
+      } satisfies Usage,
+    });
+  });
+};
+
+let serial = 0;
+/** In the measuring process. */
+export const usageOf = (child: ChildProcess, collect = false): Promise<Usage> =>
+  new Promise((resolve) => {
+    const ticket = ++serial;
+    const hear = (message: { usage?: number; reply?: Usage }): void => {
+      if (message.usage !== ticket || message.reply === undefined) return;
+      child.off('message', hear);
+      resolve(message.reply);
+    };
+    child.on('message', hear);
+    child.send({ usage: ticket, collect });
+  });
+
+/** CPU milliseconds of any process by pid, or null where /proc does not tell. */
+export const cpuOf = (pid: number): number | null => {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    // utime and stime, in ticks of 10 ms on every common kernel.
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return null;
+  }
+};
+
+export const quantile = (values: readonly number[], q: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+};

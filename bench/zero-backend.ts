@@ -1,0 +1,187 @@
+/**
+ * A runs server that takes no time: the floor against which everything else is measured. It answers from memory, at once,
+ * with one `requires_action` of `k` calls for each of `r` rounds, and then `completed`. The scenario is read from the
+ * assistant id (`asst_k3_r1`, with `_d500` = the state changes that many ms after create or submit).
+ *
+ * Rule: no validation, no lock, no expiry: this is a measuring weight, not a test double (that is `sandbox/`).
+ * Runs as a process of its own (`node --import tsx bench/zero-backend.ts`), so that its CPU is not counted for anybody.
+ */
+import { createServer, type ServerResponse } from 'node:http';
+
+interface LiveRun {
+  id: string;
+  thread: string;
+  assistant: string;
+  k: number;
+  r: number;
+  delayMs: number;
+  round: number;
+  waiting: boolean;
+  done: boolean;
+  metadata: Record<string, string>;
+  createdAt: number;
+  /** When the last change of state happened: the stamp that detection lag is measured from. */
+  changedAt: number;
+  submittedAt: number;
+  outputs: Map<string, string>;
+  wake: (() => void)[];
+}
+
+const runs = new Map<string, LiveRun>();
+let serial = 0;
+
+const callIds = (run: LiveRun): string[] =>
+  Array.from({ length: run.k }, (_, index) => `call_${run.round}_${index}`);
+
+const view = (run: LiveRun): Record<string, unknown> => ({
+  id: run.id,
+  object: 'thread.run',
+  created_at: Math.floor(run.createdAt / 1000),
+  thread_id: run.thread,
+  assistant_id: run.assistant,
+  status: run.done ? 'completed' : run.waiting ? 'requires_action' : 'in_progress',
+  required_action: run.waiting
+    ? {
+        type: 'submit_tool_outputs',
+        submit_tool_outputs: {
+          tool_calls: callIds(run).map((id) => ({
+            id,
+            type: 'function',
+            function: { name: 'echo', arguments: '{"text":"hello"}' },
+          })),
+        },
+      }
+    : null,
+  last_error: null,
+  expires_at: Math.floor(run.createdAt / 1000) + 600,
+  started_at: Math.floor(run.createdAt / 1000),
+  cancelled_at: null,
+  failed_at: null,
+  completed_at: run.done ? Math.floor(run.changedAt / 1000) : null,
+  incomplete_details: null,
+  model: 'zero',
+  instructions: null,
+  tools: [
+    {
+      type: 'function',
+      function: { name: 'echo', parameters: { type: 'object', properties: { text: { type: 'string' } } } },
+    },
+  ],
+  metadata: run.metadata,
+  usage: run.done ? { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } : null,
+});
+
+const advance = (run: LiveRun): void => {
+  const change = (): void => {
+    run.round += 1;
+    run.waiting = run.round <= run.r;
+    run.done = !run.waiting;
+    run.changedAt = Date.now();
+    for (const wake of run.wake.splice(0)) wake();
+  };
+  if (run.delayMs === 0) change();
+  else setTimeout(change, run.delayMs);
+};
+
+const settledYet = (run: LiveRun): boolean => run.waiting || run.done;
+
+const json = (response: ServerResponse, body: unknown): void => {
+  const text = JSON.stringify(body);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+};
+
+const stream = (response: ServerResponse, run: LiveRun): void => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.write(
+    `event: thread.run.queued\ndata: ${JSON.stringify({ ...view(run), status: 'queued', required_action: null })}\n\n`,
+  );
+  const finish = (): void => {
+    const body = view(run);
+    response.end(
+      `event: thread.run.${String(body['status'])}\ndata: ${JSON.stringify(body)}\n\nevent: done\ndata: [DONE]\n\n`,
+    );
+  };
+  if (settledYet(run)) finish();
+  else run.wake.push(finish);
+};
+
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const text = Buffer.concat(chunks).toString();
+    const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
+    const url = new URL(request.url ?? '/', 'http://zero');
+    const path = url.pathname.replace(/^\/v1/, '').split('/').slice(1);
+    const run = path[2] === 'runs' && path[3] !== undefined ? runs.get(path[3]) : undefined;
+    if (request.method === 'POST' && path.length === 1 && path[0] === 'threads') {
+      json(response, {
+        id: `thread_${++serial}`,
+        object: 'thread',
+        created_at: Math.floor(Date.now() / 1000),
+        metadata: {},
+      });
+    } else if (request.method === 'POST' && path[2] === 'runs' && path.length === 3) {
+      const assistant = String(body['assistant_id']);
+      const number = (letter: string, otherwise: number): number =>
+        Number(new RegExp(`_${letter}(\\d+)`).exec(assistant)?.[1] ?? otherwise);
+      const created: LiveRun = {
+        id: `run_zero_${++serial}`,
+        thread: path[1] ?? '',
+        assistant,
+        k: number('k', 1),
+        r: number('r', 1),
+        delayMs: number('d', 0),
+        round: 0,
+        waiting: false,
+        done: false,
+        metadata: (body['metadata'] ?? {}) as Record<string, string>,
+        createdAt: Date.now(),
+        changedAt: Date.now(),
+        submittedAt: 0,
+        outputs: new Map(),
+        wake: [],
+      };
+      runs.set(created.id, created);
+      advance(created);
+      if (body['stream'] === true) stream(response, created);
+      else json(response, view(created));
+    } else if (request.method === 'GET' && path[2] === 'runs' && path.length === 3) {
+      json(response, { object: 'list', data: [], first_id: null, last_id: null, has_more: false });
+    } else if (run !== undefined && request.method === 'POST' && path[4] === 'submit_tool_outputs') {
+      for (const item of body['tool_outputs'] as { tool_call_id: string; output: string }[])
+        run.outputs.set(item.tool_call_id, item.output);
+      run.waiting = false;
+      run.submittedAt = Date.now();
+      advance(run);
+      if (body['stream'] === true) stream(response, run);
+      else json(response, view(run));
+    } else if (run !== undefined && path[4] === 'stamps') {
+      json(response, { changedAt: run.changedAt, submittedAt: run.submittedAt });
+    } else if (run !== undefined && path[4] === 'steps') {
+      json(response, { object: 'list', data: [], first_id: null, last_id: null, has_more: false });
+    } else if (run !== undefined) {
+      json(response, view(run));
+    } else {
+      response.writeHead(404, { 'content-type': 'application/json' });
+      response.end(
+        JSON.stringify({
+          error: {
+            message: `No route ${request.method} ${url.pathname}`,
+            type: 'invalid_request_error',
+            param: null,
+            code: null,
+          },
+        }),
+      );
+    }
+  });
+});
+
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  if (typeof address === 'object' && address !== null)
+    process.send?.({ ready: `http://127.0.0.1:${address.port}/v1` });
+});
+process.on('disconnect', () => process.exit(0));
