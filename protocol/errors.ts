@@ -139,6 +139,8 @@ export type RunsErrorCode =
   | 'backend'
   | 'config'
   | 'store_unavailable'
+  /** The run's workflow itself ended without a result: terminated, timed out, failed. */
+  | 'run_failed'
   | 'cancelled';
 
 export class RunsError extends Error {

@@ -173,6 +173,8 @@ export interface RunSnapshot {
   /** Signals that could not be used: how many, and the latest few. */
   unusable: { count: number; latest: UnusedAnswer[] };
   result: RunResult | null;
+  /** Set by the client when no worker answered: only what Temporal itself knows; `calls` is empty then. */
+  partial?: true;
 }
 
 export interface WaitingNotice {

@@ -1,0 +1,145 @@
+/**
+ * Sending answers and outputs to a run.
+ *
+ * Rule: state decides, this only carries. An update's id is the call (or round) and a digest of the payload, so a
+ * lost reply can be asked for again, and a different answer never counts as the first. A run that has ended may have
+ * left a workflow that awaits late answers: those go there.
+ * Imported by the client only.
+ */
+import {
+  ANSWER,
+  FAILURES,
+  followUpWorkflowId,
+  RunsError,
+  SUBMIT_TOOL_OUTPUTS,
+  type AnswerPayload,
+  type AnswerReply,
+  type SubmitPayload,
+  type SubmitReply,
+} from '../protocol/index.ts';
+import { digest } from './digest.ts';
+import { checkAnswer, checkSubmit } from './payloads.ts';
+import { notFound, SERVER_TIMEOUT_MS, type Session } from './session.ts';
+import type { CallOptions } from './types.ts';
+import { isOpen, toListItem } from './view.ts';
+
+/** How long a worker is waited for by default, in milliseconds. */
+const WORKER_TIMEOUT_MS = 10_000;
+
+interface Message<Payload> {
+  name: string;
+  id: string;
+  payload: Payload;
+  what: string;
+}
+
+const isGone = (error: unknown): boolean => error instanceof RunsError && error.code === 'run_not_found';
+
+/**
+ * Sends an update, whoever it is for; a deadline that passed is looked into, since a run that has just closed, a
+ * missing worker and a missing server all look alike from here.
+ */
+const send = async <Reply, Payload>(
+  session: Session,
+  workflowId: string,
+  message: Message<Payload>,
+  timeoutMs: number,
+): Promise<Reply> => {
+  const { name, id, payload, what } = message;
+  try {
+    return await session.call({ what, runId: workflowId, timeoutMs, awaitsWorker: true }, () =>
+      session.handle(workflowId).executeUpdate<Reply, [Payload]>(name, { args: [payload], updateId: id }),
+    );
+  } catch (error) {
+    if (error instanceof RunsError && error.code === 'no_worker') await session.look(workflowId);
+    throw error;
+  }
+};
+
+/** Why a message for a run that is over can't be used, with the end told. */
+const tooLate = async (session: Session, runId: string, what: string): Promise<RunsError> => {
+  const view = await session.look(runId);
+  if (view === null) return notFound(runId, session.client.options.namespace);
+  if (isOpen(view)) {
+    return new RunsError(
+      'temporal_unavailable',
+      `${what} failed: the run was being continued. Send it again.`,
+    );
+  }
+  const result = await session.closedResult(view);
+  const { status } = toListItem(view, result);
+  return new RunsError(
+    'refused',
+    `${what} came too late: the run has ended, ${status}${
+      result?.lastError === undefined ? '' : ` (${result.lastError.code}: ${result.lastError.message})`
+    }. Start a new run on the thread to go on.`,
+    { failure: FAILURES.refusedTooLate, details: { status, result } },
+  );
+};
+
+export const answer = async (
+  session: Session,
+  runId: string,
+  payload: AnswerPayload,
+  options: CallOptions = {},
+): Promise<AnswerReply> => {
+  checkAnswer(runId, payload);
+  const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
+  const message = { name: ANSWER, id: `${payload.call_id}:${digest(payload)}`, payload, what };
+  const timeoutMs = options.timeoutMs ?? WORKER_TIMEOUT_MS;
+  try {
+    return await send(session, runId, message, timeoutMs);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+  try {
+    return await send(session, followUpWorkflowId(runId), message, timeoutMs);
+  } catch (error) {
+    throw isGone(error) ? await tooLate(session, runId, what) : error;
+  }
+};
+
+export const signalAnswer = async (
+  session: Session,
+  runId: string,
+  payload: AnswerPayload,
+): Promise<void> => {
+  checkAnswer(runId, payload);
+  const what = `Signalling an answer to call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
+  const signal = (workflowId: string) =>
+    session.call({ what, runId: workflowId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
+      session.handle(workflowId).signal<[AnswerPayload]>(ANSWER, payload),
+    );
+  try {
+    await signal(runId);
+    return;
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+  try {
+    await signal(followUpWorkflowId(runId));
+  } catch (error) {
+    throw isGone(error) ? await tooLate(session, runId, what) : error;
+  }
+};
+
+export const submitToolOutputs = async (
+  session: Session,
+  runId: string,
+  payload: SubmitPayload,
+  options: CallOptions & { round?: number } = {},
+): Promise<SubmitReply> => {
+  checkSubmit(runId, payload);
+  const what = `Submitting tool outputs to run ${JSON.stringify(runId)}`;
+  const message = {
+    name: SUBMIT_TOOL_OUTPUTS,
+    id: `submit:${options.round ?? 'any'}:${digest(payload)}`,
+    payload,
+    what,
+  };
+  try {
+    return await send(session, runId, message, options.timeoutMs ?? WORKER_TIMEOUT_MS);
+  } catch (error) {
+    throw isGone(error) ? await tooLate(session, runId, what) : error;
+  }
+};

@@ -1,0 +1,23 @@
+/**
+ * Public face of the client.
+ *
+ * Rule: everything a program needs to drive runs is named here, and nothing else is.
+ */
+export { RunsClient, type RunsClientOptions } from './runs-client.ts';
+export { openConnection, temporalTarget, unreachable, type TemporalTarget } from './connect.ts';
+export {
+  checkSearchAttributes,
+  ensureSearchAttributes,
+  registerCommand,
+  type SearchAttributeState,
+} from './search-attributes.ts';
+export type {
+  CallOptions,
+  ConnectOptions,
+  ListOptions,
+  RunListItem,
+  StartedRun,
+  StartOptions,
+  WaitOptions,
+} from './types.ts';
+export { RunsError, type RunsErrorCode } from '../protocol/index.ts';

@@ -1,0 +1,72 @@
+/**
+ * List options → a visibility query. Pure.
+ *
+ * Rule: the query is built from checked parts only; nothing a caller typed gets in unchecked.
+ * Imported by the client only.
+ */
+import { idProblem, RunsError, shown, WORKFLOWS } from '../protocol/index.ts';
+import type { ListOptions } from './types.ts';
+
+const STATUSES = [
+  'queued',
+  'in_progress',
+  'requires_action',
+  'cancelling',
+  'cancelled',
+  'failed',
+  'completed',
+  'incomplete',
+  'expired',
+] as const;
+
+/** Statuses that only a closed workflow has: the search attribute is not rewritten at the end. */
+const ENDED: ReadonlySet<string> = new Set(['cancelled', 'failed', 'completed', 'incomplete', 'expired']);
+
+const refuse = (message: string): never => {
+  throw new RunsError('invalid_input', message);
+};
+
+export interface VisibilityQuery {
+  query: string;
+  /** A closed run's status is in its result only: filter after reading it. */
+  endedStatus: string | null;
+}
+
+/**
+ * Throws `invalid_input` on a bad option and `config` when the question needs search attributes that the namespace
+ * does not have.
+ */
+export const visibilityQuery = (options: ListOptions, searchAttributes: boolean): VisibilityQuery => {
+  const { waiting, status, threadId, limit } = options;
+  if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
+    refuse(`limit must be a whole number from 1 on; got ${shown(limit)}`);
+  if (status !== undefined && !(STATUSES as readonly string[]).includes(status))
+    refuse(`status must be one of ${STATUSES.join(', ')}; got ${shown(status)}`);
+  const badThread = threadId === undefined ? undefined : idProblem('threadId', threadId);
+  if (badThread !== undefined) refuse(badThread);
+
+  const endedStatus = status !== undefined && ENDED.has(status) ? status : null;
+  const needsAttributes =
+    waiting === true || threadId !== undefined || (status !== undefined && endedStatus === null);
+  if (needsAttributes && !searchAttributes) {
+    throw new RunsError(
+      'config',
+      'Runs can be filtered by wait, thread or status only where the search attributes Runs… are registered, and this namespace lacks them. "runs doctor" says how to add them.',
+    );
+  }
+  const types =
+    waiting === true
+      ? `WorkflowType IN ('${WORKFLOWS.run}', '${WORKFLOWS.followUp}')`
+      : `WorkflowType = '${WORKFLOWS.run}'`;
+  const parts = [types];
+  // Each continue-as-new leaves a closed link of the chain behind: not a run's end.
+  if (waiting === true) parts.push(`ExecutionStatus = 'Running'`, 'RunsWaitingFor IS NOT NULL');
+  else if (endedStatus === 'cancelled') parts.push(`ExecutionStatus IN ('Canceled', 'Completed')`);
+  else if (endedStatus === 'failed')
+    parts.push(`ExecutionStatus IN ('Completed', 'Failed', 'Terminated', 'TimedOut')`);
+  else if (endedStatus !== null) parts.push(`ExecutionStatus = 'Completed'`);
+  else if (status !== undefined) parts.push(`ExecutionStatus = 'Running'`, `RunsStatus = '${status}'`);
+  else parts.push(`ExecutionStatus != 'ContinuedAsNew'`);
+  if (threadId !== undefined) parts.push(`RunsThreadId = '${threadId}'`);
+  return { query: parts.join(' AND '), endedStatus };
+};

@@ -1,0 +1,313 @@
+/**
+ * Start, answer, watch, cancel and list runs: Temporal behind a run's vocabulary.
+ *
+ * Rule: every method may be called again after an error without doing anything twice; errors are `RunsError`s whose
+ * code says who can do something about it.
+ * Imported by whoever drives runs: users, the CLI, the engine, the worker (for linked runs).
+ */
+import { Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { CancelledFailure } from '@temporalio/common';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  mintId,
+  RUN_QUERY,
+  RunsError,
+  WORKFLOWS,
+  type AnswerPayload,
+  type AnswerReply,
+  type RunResult,
+  type RunSnapshot,
+  type SubmitPayload,
+  type SubmitReply,
+} from '../protocol/index.ts';
+import * as answers from './answers.ts';
+import { Calls, retryUntilClosing } from './calls.ts';
+import { openConnection, temporalTarget } from './connect.ts';
+import { checkRunId } from './payloads.ts';
+import { toRunInput } from './input.ts';
+import { visibilityQuery } from './query.ts';
+import { checkSearchAttributes, searchAttributeKeys } from './search-attributes.ts';
+import { makeSession, notFound, SERVER_TIMEOUT_MS, type Session } from './session.ts';
+import type {
+  CallOptions,
+  ConnectOptions,
+  ListOptions,
+  RunListItem,
+  RunMemo,
+  StartedRun,
+  StartOptions,
+  WaitOptions,
+} from './types.ts';
+import { isOpen, partialSnapshot, resultInMemo, RUN_MEMO, toListItem } from './view.ts';
+import { watchRun } from './watch.ts';
+
+export interface RunsClientOptions {
+  client: Client;
+  /** Where runs are started. */
+  taskQueue: string;
+  /** Are our search attributes registered? Default: asked once, at the first start or list. */
+  searchAttributes?: boolean;
+  /** For error messages. */
+  address?: string;
+}
+
+/** What `connect` made and `close` must end. */
+interface Owned {
+  closing: AbortController;
+  close(): Promise<void>;
+}
+
+/** How long an absent search attribute is believed to be absent, in milliseconds. */
+const ATTRIBUTES_RECHECK_MS = 60_000;
+/** How long a worker may take to show a run's state, in milliseconds. */
+const QUERY_TIMEOUT_MS = 5_000;
+const DEFAULT_LIST_LIMIT = 100;
+
+export class RunsClient {
+  readonly #session: Session;
+  readonly #calls: Calls;
+  readonly #owned: Owned | null;
+  #attributes: { available: boolean; checkedAt: number } | null;
+
+  /** Over a client of yours, which stays yours: `close` waits for calls in flight and leaves the connection open. */
+  constructor(options: RunsClientOptions, owned: Owned | null = null) {
+    const { client, taskQueue, searchAttributes, address = 'the given connection' } = options;
+    this.#owned = owned;
+    this.#calls = new Calls(client, owned?.closing ?? new AbortController());
+    this.#session = makeSession(client, this.#calls, taskQueue, address);
+    this.#attributes =
+      searchAttributes === undefined ? null : { available: searchAttributes, checkedAt: Infinity };
+  }
+
+  /** Connects by options, environment and Temporal's config file. Throws `temporal_unavailable` or `config`. */
+  static async connect(options: ConnectOptions = {}): Promise<RunsClient> {
+    const target = temporalTarget(options);
+    const closing = new AbortController();
+    const connection = await openConnection(target, {
+      interceptors: [retryUntilClosing(closing.signal)],
+      ...(options.connectTimeoutMs === undefined ? {} : { timeoutMs: options.connectTimeoutMs }),
+    });
+    const client = new Client({
+      connection,
+      namespace: target.namespace,
+      ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
+      ...(options.identity === undefined ? {} : { identity: options.identity }),
+    });
+    return new RunsClient(
+      { client, taskQueue: target.taskQueue, address: target.address },
+      { closing, close: () => connection.close() },
+    );
+  }
+
+  /** Temporal's own client, for what this one does not do. */
+  get temporal(): Client {
+    return this.#session.client;
+  }
+
+  /**
+   * Starts a run. The same `runId` never runs twice while its namespace remembers it: an existing run, live or ended,
+   * is returned with `started: false`. On an error with a minted id, `error.details.runId` is the id to repeat with.
+   */
+  async start(options: StartOptions): Promise<StartedRun> {
+    const runId = options.runId ?? mintId('run');
+    const input = toRunInput(runId, options, false);
+    const searchAttributes = await this.#searchAttributes();
+    const memo: RunMemo = {
+      backend: input.backend,
+      assistantId: input.assistantId,
+      threadId: input.threadId,
+    };
+    const what = `Starting run ${JSON.stringify(runId)}`;
+    try {
+      await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
+        this.#session.client.workflow.start(WORKFLOWS.run, {
+          workflowId: runId,
+          taskQueue: this.#session.taskQueue,
+          args: [{ ...input, searchAttributes }],
+          // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
+          workflowIdConflictPolicy: 'FAIL',
+          workflowIdReusePolicy: 'REJECT_DUPLICATE',
+          staticSummary: `${input.assistantId} on ${input.threadId ?? 'a new thread'}`,
+          memo: { [RUN_MEMO]: memo },
+          ...(searchAttributes
+            ? {
+                typedSearchAttributes: [
+                  { key: searchAttributeKeys.runId, value: runId },
+                  { key: searchAttributeKeys.assistantId, value: input.assistantId },
+                  { key: searchAttributeKeys.status, value: 'in_progress' },
+                  ...(input.threadId === null
+                    ? []
+                    : [{ key: searchAttributeKeys.threadId, value: input.threadId }]),
+                ],
+              }
+            : {}),
+        }),
+      );
+      return { runId, started: true };
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return { runId, started: false };
+      if (error instanceof RunsError)
+        throw new RunsError(error.code, error.message, { details: { runId }, cause: error });
+      throw error;
+    }
+  }
+
+  /** The run as its workflow sees it. Without a worker: what Temporal itself knows, marked `partial`. */
+  async get(runId: string, options: { signal?: AbortSignal } = {}): Promise<RunSnapshot> {
+    checkRunId(runId);
+    const { signal } = options;
+    try {
+      return await this.#session.call(
+        {
+          what: `Reading run ${JSON.stringify(runId)}`,
+          runId,
+          timeoutMs: QUERY_TIMEOUT_MS,
+          awaitsWorker: true,
+          ...(signal === undefined ? {} : { signal }),
+        },
+        () => this.#session.handle(runId).query<RunSnapshot>(RUN_QUERY),
+      );
+    } catch (error) {
+      if (!(error instanceof RunsError) || (error.code !== 'no_worker' && error.code !== 'run_not_found'))
+        throw error;
+    }
+    const view = await this.#session.look(runId, signal);
+    if (view === null) throw notFound(runId, this.#session.client.options.namespace);
+    return partialSnapshot(view, isOpen(view) ? null : await this.#session.closedResult(view));
+  }
+
+  /**
+   * Waits for the run's end. A cancelled run has a result too. Throws `run_failed` when the workflow itself ended
+   * without one (terminated, timed out), and `cancelled` when `signal` aborts or `timeoutMs` passes.
+   */
+  async result(runId: string, options: WaitOptions = {}): Promise<RunResult> {
+    checkRunId(runId);
+    const what = `Waiting for run ${JSON.stringify(runId)}`;
+    const signal = limitSignal(options);
+    try {
+      return await this.#session.call({ what, runId, ...(signal === undefined ? {} : { signal }) }, () => {
+        const result: Promise<RunResult> = this.#session.handle(runId).result();
+        return result;
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowFailedError)) throw error;
+      const view = await this.#session.look(runId);
+      const kept = view === null ? null : resultInMemo(view);
+      if (kept !== null) return kept;
+      const cancelled = error.cause instanceof CancelledFailure;
+      throw new RunsError(
+        cancelled ? 'cancelled' : 'run_failed',
+        `Run ${JSON.stringify(runId)} left no result: its workflow ${
+          cancelled ? 'was cancelled before it could' : `ended as ${view?.status.name ?? 'unknown'}`
+        } (${error.cause?.message ?? error.message}). The thread shows how far it came.`,
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * Asks a run to end as cancelled; `result` tells how it ended, which may be otherwise if it was faster.
+   * An ended run: nothing happens when it was cancelled, else `refused`.
+   */
+  async cancel(runId: string): Promise<void> {
+    checkRunId(runId);
+    const what = `Cancelling run ${JSON.stringify(runId)}`;
+    try {
+      await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
+        this.#session.handle(runId).cancel(),
+      );
+      return;
+    } catch (error) {
+      if (!(error instanceof RunsError) || error.code !== 'run_not_found') throw error;
+    }
+    const view = await this.#session.look(runId);
+    if (view === null) throw notFound(runId, this.#session.client.options.namespace);
+    const { status } = toListItem(view, await this.#session.closedResult(view));
+    if (status === 'cancelled') return;
+    throw new RunsError(
+      'refused',
+      `Run ${JSON.stringify(runId)} can't be cancelled: it has ended, ${status}.`,
+      {
+        details: { status },
+      },
+    );
+  }
+
+  /** Answers or decides one call. Waits for the run's verdict; see `RunsError` codes `refused` and `no_worker`. */
+  async answer(runId: string, payload: AnswerPayload, options: CallOptions = {}): Promise<AnswerReply> {
+    return await answers.answer(this.#session, runId, payload, options);
+  }
+
+  /** Leaves an answer for the run, worker or not; whether it could be used is shown by the run only. */
+  async signalAnswer(runId: string, payload: AnswerPayload): Promise<void> {
+    await answers.signalAnswer(this.#session, runId, payload);
+  }
+
+  /** Answers all open external calls of a round at once, as the runs API does. */
+  async submitToolOutputs(
+    runId: string,
+    payload: SubmitPayload,
+    options: CallOptions & { round?: number } = {},
+  ): Promise<SubmitReply> {
+    return await answers.submitToolOutputs(this.#session, runId, payload, options);
+  }
+
+  /** Runs, newest first, as far as Temporal's visibility store has caught up (a second or so behind). */
+  async *list(options: ListOptions = {}): AsyncGenerator<RunListItem, void, undefined> {
+    const limit = options.limit ?? DEFAULT_LIST_LIMIT;
+    const { query, endedStatus } = visibilityQuery(options, await this.#searchAttributes());
+    const pages = this.#session.client.workflow
+      .list({ query, pageSize: Math.min(limit, 100) })
+      [Symbol.asyncIterator]();
+    const next = () =>
+      this.#session.call({ what: 'Listing runs', timeoutMs: SERVER_TIMEOUT_MS }, () => pages.next());
+    let count = 0;
+    for (let page = await next(); page.done !== true; page = await next()) {
+      const view = page.value;
+      const item = toListItem(view, isOpen(view) ? null : await this.#session.closedResult(view));
+      if (endedStatus !== null && item.status !== endedStatus) continue;
+      yield item;
+      if (++count >= limit) return;
+    }
+  }
+
+  /** Snapshots of the run whenever they change; the last one has the result. Ends with the run or with `signal`. */
+  watch(runId: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<RunSnapshot, void, undefined> {
+    return watchRun(
+      {
+        snapshot: (signal) => this.get(runId, { signal }),
+        ended: (signal) => this.result(runId, { signal }),
+        sleep: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
+      },
+      options,
+    );
+  }
+
+  /** Gives up calls in flight, waits for them to settle, then closes the connection if `connect` made it. */
+  async close(): Promise<void> {
+    await this.#calls.close();
+    await this.#owned?.close();
+  }
+
+  /** Are the search attributes there? Asked once; absence is asked again after a while. */
+  async #searchAttributes(): Promise<boolean> {
+    const known = this.#attributes;
+    if (known !== null && (known.available || Date.now() - known.checkedAt < ATTRIBUTES_RECHECK_MS))
+      return known.available;
+    const { connection, options } = this.#session.client;
+    const state = await this.#session.call(
+      { what: 'Asking for the search attributes', timeoutMs: SERVER_TIMEOUT_MS },
+      () => checkSearchAttributes(connection, options.namespace),
+    );
+    this.#attributes = { available: state.available, checkedAt: Date.now() };
+    return state.available;
+  }
+}
+
+const limitSignal = ({ signal, timeoutMs }: WaitOptions): AbortSignal | undefined => {
+  const parts = [
+    ...(signal === undefined ? [] : [signal]),
+    ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
+  ];
+  return parts.length === 0 ? undefined : AbortSignal.any(parts);
+};

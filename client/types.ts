@@ -1,0 +1,100 @@
+/**
+ * What callers of the client give and get. Shapes only.
+ *
+ * Rule: times are unix milliseconds; a default is stated where there is one.
+ * Imported by the client's own files and re-exported by `index.ts`.
+ */
+import type { DataConverter } from '@temporalio/common';
+import type { BusyPolicy, FollowUpInput, RunInput, RunSettings } from '../protocol/index.ts';
+
+export interface ConnectOptions {
+  /** Temporal frontend, `host:port`. Default: `TEMPORAL_ADDRESS`, the config file's profile, else `localhost:7233`. */
+  address?: string;
+  /** Default: `TEMPORAL_NAMESPACE`, the profile's, else `default`. */
+  namespace?: string;
+  /** Where runs are started. Default: `RUNS_TASK_QUEUE`, else `runs`. */
+  taskQueue?: string;
+  /** Profile of the Temporal config file (TLS, API key, …). Default: `TEMPORAL_PROFILE`, else `default`. */
+  profile?: string;
+  /** Must be the worker's: payload codecs and converters. */
+  dataConverter?: DataConverter;
+  /** Name shown in Temporal beside what this client did. Default `runs-client <pid>@<host>`. */
+  identity?: string;
+  /** How long to try, in milliseconds. Default 5,000. */
+  connectTimeoutMs?: number;
+  /** Environment to read instead of the process's. */
+  env?: Record<string, string | undefined>;
+}
+
+export interface StartOptions {
+  /** Our run id, the workflow id. Starting the same id again returns the run that is there. Default: a minted `run_…`. */
+  runId?: string;
+  backend: RunInput['backend'];
+  assistantId: string;
+  /** null or absent = a thread is created first (`assistants` only). */
+  threadId?: string | null;
+  /** Body of the create request without `assistant_id`, `stream` and `metadata` (`assistants` only). */
+  params?: Record<string, unknown>;
+  /** At most 14 pairs; given to tools, and part of the run's metadata on `assistants`. */
+  metadata?: Record<string, string>;
+  /** What to do when the thread has a live run of somebody else. Default `fail`. */
+  busy?: BusyPolicy;
+  /** Native backends: when the run expires. */
+  expiresAt?: number | null;
+  /** Native backends: when its row was created. */
+  createdAt?: number | null;
+  /** Which hooks the worker is to be asked for. Default none. */
+  hooks?: { onWaiting?: boolean; onEnd?: boolean };
+  settings?: RunSettings;
+  followUpOf?: NonNullable<RunInput['followUpOf']>;
+}
+
+export interface StartedRun {
+  runId: string;
+  /** false: a run with this id was there already, running or ended; nothing was started. */
+  started: boolean;
+}
+
+export interface CallOptions {
+  /** How long to wait for a worker, in milliseconds. Default 10,000. */
+  timeoutMs?: number;
+}
+
+export interface WaitOptions {
+  /** Default: no limit. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface ListOptions {
+  /** Only runs that wait for somebody now. */
+  waiting?: boolean;
+  /** The run's status as the API names it. */
+  status?: string;
+  threadId?: string;
+  /** Default 100. */
+  limit?: number;
+}
+
+export interface RunListItem {
+  runId: string;
+  status: string;
+  /** null when neither search attributes nor memo tell. */
+  threadId: string | null;
+  assistantId: string | null;
+  backend: RunInput['backend'] | null;
+  /** Names of the tools that wait for somebody. */
+  waitingFor: string[];
+  deadline: number | null;
+  startedAt: number;
+  closedAt: number | null;
+  /** True for what an ended run left behind to await late answers; `runId` is the ended run's. */
+  followUp: boolean;
+}
+
+/** Memo of a run's workflow: what a list or a look without a worker can show. No secrets. */
+export interface RunMemo {
+  backend: RunInput['backend'];
+  assistantId: FollowUpInput['assistantId'];
+  threadId: string | null;
+}

@@ -1,0 +1,99 @@
+/**
+ * What Temporal tells about a workflow without its worker → list items and snapshots. Pure.
+ *
+ * Rule: nothing is guessed: what neither attributes, memo nor result tell is null, and a snapshot made this way says
+ * that it is partial.
+ * Imported by the client only.
+ */
+import type { WorkflowExecutionInfo } from '@temporalio/client';
+import {
+  RESULT_MEMO,
+  WORKFLOWS,
+  type RunInput,
+  type RunResult,
+  type RunSnapshot,
+} from '../protocol/index.ts';
+import { searchAttributeKeys } from './search-attributes.ts';
+import type { RunListItem, RunMemo } from './types.ts';
+
+/** Memo key of `RunMemo`. */
+export const RUN_MEMO = 'runsRun';
+
+const FOLLOW_UP_SUFFIX = '.follow-up';
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export type WorkflowView = Pick<
+  WorkflowExecutionInfo,
+  'workflowId' | 'type' | 'status' | 'startTime' | 'closeTime' | 'memo' | 'typedSearchAttributes'
+>;
+
+/** Temporal's own ends, in the API's words, for a run that left no result. */
+const CLOSED_STATUS: Record<string, RunResult['status']> = {
+  CANCELLED: 'cancelled',
+  FAILED: 'failed',
+  TERMINATED: 'failed',
+  TIMED_OUT: 'failed',
+};
+
+export const isOpen = (view: WorkflowView): boolean =>
+  view.status.name === 'RUNNING' || view.status.name === 'PAUSED';
+
+/** The result that a cancelled workflow left in its memo. */
+export const resultInMemo = (view: WorkflowView): RunResult | null => {
+  const kept = view.memo?.[RESULT_MEMO];
+  return isRecord(kept) && typeof kept['status'] === 'string' && typeof kept['runId'] === 'string'
+    ? (kept as unknown as RunResult)
+    : null;
+};
+
+const memoOf = (view: WorkflowView): Partial<RunMemo> => {
+  const memo = view.memo?.[RUN_MEMO];
+  return isRecord(memo) ? (memo as Partial<RunMemo>) : {};
+};
+
+export const toListItem = (view: WorkflowView, result: RunResult | null): RunListItem => {
+  const attributes = view.typedSearchAttributes;
+  const memo = memoOf(view);
+  const open = isOpen(view);
+  const followUp = view.type === WORKFLOWS.followUp;
+  return {
+    runId: attributes.get(searchAttributeKeys.runId) ?? withoutSuffix(view.workflowId),
+    status: open
+      ? (attributes.get(searchAttributeKeys.status) ?? 'in_progress')
+      : (result?.status ?? CLOSED_STATUS[view.status.name] ?? 'completed'),
+    threadId: result?.threadId ?? attributes.get(searchAttributeKeys.threadId) ?? memo.threadId ?? null,
+    assistantId: attributes.get(searchAttributeKeys.assistantId) ?? memo.assistantId ?? null,
+    backend: memo.backend ?? null,
+    waitingFor: open ? (attributes.get(searchAttributeKeys.waitingFor) ?? []) : [],
+    deadline: open ? (attributes.get(searchAttributeKeys.deadline)?.getTime() ?? null) : null,
+    startedAt: view.startTime.getTime(),
+    closedAt: view.closeTime?.getTime() ?? null,
+    followUp,
+  };
+};
+
+const withoutSuffix = (workflowId: string): string =>
+  workflowId.endsWith(FOLLOW_UP_SUFFIX) ? workflowId.slice(0, -FOLLOW_UP_SUFFIX.length) : workflowId;
+
+/** A snapshot without a worker's help. */
+export const partialSnapshot = (view: WorkflowView, result: RunResult | null): RunSnapshot => {
+  const item = toListItem(view, result);
+  const memo = memoOf(view);
+  return {
+    runId: view.workflowId,
+    backendRunId: result?.backendRunId ?? null,
+    threadId: item.threadId,
+    assistantId: item.assistantId ?? '',
+    backend: memo.backend ?? ('assistants' satisfies RunInput['backend']),
+    phase: isOpen(view) ? (item.waitingFor.length > 0 ? 'calling' : 'following') : 'ended',
+    status: item.status,
+    round: result?.rounds ?? 0,
+    expiresAt: item.deadline,
+    calls: [],
+    unusable: { count: 0, latest: [] },
+    result,
+    partial: true,
+  };
+};

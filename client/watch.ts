@@ -1,0 +1,58 @@
+/**
+ * Following a run from outside: snapshots when they change, the last one with the result.
+ *
+ * Rule: watching never touches the run. The end is told by a long poll, so it is seen at once; what happens in between
+ * is looked at ever more rarely while nothing changes.
+ * Imported by the client only.
+ */
+import type { RunSnapshot } from '../protocol/index.ts';
+import { canonicalJson } from './digest.ts';
+
+export interface WatchSource {
+  snapshot(signal: AbortSignal): Promise<RunSnapshot>;
+  /** Resolves when the run has ended, however; rejects when that can't be told. */
+  ended(signal: AbortSignal): Promise<unknown>;
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2_000;
+
+export async function* watchRun(
+  source: WatchSource,
+  options: { signal?: AbortSignal } = {},
+): AsyncGenerator<RunSnapshot, void, undefined> {
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+  let over = false;
+  const end = source.ended(signal).then(
+    () => {
+      over = true;
+    },
+    // A lost long poll costs promptness only: the next look tells the truth or the error.
+    () => undefined,
+  );
+  let last = '';
+  let pause = FIRST_PAUSE_MS;
+  try {
+    for (;;) {
+      // Read before the look: a look that began before the end may not show it.
+      const finalLook = over;
+      const snapshot = await source.snapshot(signal);
+      const text = canonicalJson(snapshot);
+      if (text !== last) {
+        last = text;
+        pause = FIRST_PAUSE_MS;
+        yield snapshot;
+      } else {
+        pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5);
+      }
+      if (snapshot.result !== null || (finalLook && snapshot.phase === 'ended')) return;
+      if (over) continue;
+      await Promise.race([source.sleep(pause, signal), end]);
+    }
+  } finally {
+    stop.abort();
+    await end;
+  }
+}
