@@ -4,7 +4,6 @@
  * Rule: shape only. Whether the call is open, and of which kind, is the workflow's to say.
  * Imported by the client only.
  */
-import type { z } from 'zod';
 import { idProblem, RunsError, shown, type AnswerPayload, type SubmitPayload } from '../protocol/index.ts';
 import { answerPayloadSchema, toolOutputSchema } from '../protocol/schemas.ts';
 
@@ -12,10 +11,10 @@ const refuse = (what: string, problem: string): never => {
   throw new RunsError('invalid_input', `${what} was not sent: ${problem}.`);
 };
 
-const issues = (error: z.ZodError): string =>
+const issues = (error: { issues: { path: PropertyKey[]; message: string }[] }): string =>
   error.issues
     .slice(0, 5)
-    .map((issue) => `${issue.path.length === 0 ? '' : `${issue.path.join('.')}: `}${issue.message}`)
+    .map(({ path, message }) => `${path.length === 0 ? '' : `${path.map(String).join('.')}: `}${message}`)
     .join('; ');
 
 /** Run ids become workflow ids: checked on every call. */

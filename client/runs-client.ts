@@ -256,9 +256,8 @@ export class RunsClient {
   async *list(options: ListOptions = {}): AsyncGenerator<RunListItem, void, undefined> {
     const limit = options.limit ?? DEFAULT_LIST_LIMIT;
     const { query, endedStatus } = visibilityQuery(options, await this.#searchAttributes());
-    const pages = this.#session.client.workflow
-      .list({ query, pageSize: Math.min(limit, 100) })
-      [Symbol.asyncIterator]();
+    const found = this.#session.client.workflow.list({ query, pageSize: Math.min(limit, 100) });
+    const pages = found[Symbol.asyncIterator]();
     const next = () =>
       this.#session.call({ what: 'Listing runs', timeoutMs: SERVER_TIMEOUT_MS }, () => pages.next());
     let count = 0;

@@ -50,7 +50,7 @@ export const resultInMemo = (view: WorkflowView): RunResult | null => {
 
 const memoOf = (view: WorkflowView): Partial<RunMemo> => {
   const memo = view.memo?.[RUN_MEMO];
-  return isRecord(memo) ? (memo as Partial<RunMemo>) : {};
+  return isRecord(memo) ? memo : {};
 };
 
 export const toListItem = (view: WorkflowView, result: RunResult | null): RunListItem => {

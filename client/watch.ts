@@ -25,13 +25,15 @@ export async function* watchRun(
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   let over = false;
-  const end = source.ended(signal).then(
-    () => {
+  const waitForEnd = async () => {
+    try {
+      await source.ended(signal);
       over = true;
-    },
-    // A lost long poll costs promptness only: the next look tells the truth or the error.
-    () => undefined,
-  );
+    } catch {
+      // A lost long poll costs promptness only: the next look tells the truth or the error.
+    }
+  };
+  const end = waitForEnd();
   let last = '';
   let pause = FIRST_PAUSE_MS;
   try {
