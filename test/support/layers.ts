@@ -1,0 +1,192 @@
+/**
+ * Who may import what: the table, and nothing else but what is derived from it.
+ *
+ * Rule: what a row does not list is forbidden. The table is enforced by `test/offline/layering.test.ts`, which reads
+ * the sources, and by lint, whose overrides are derived here and compared with `.oxlintrc.json` by the same test.
+ */
+
+export const ROOMS = [
+  'protocol',
+  'workflows',
+  'activities',
+  'backends',
+  'store',
+  'client',
+  'api',
+  'sandbox',
+  'worker',
+  'cli',
+] as const;
+export type Room = (typeof ROOMS)[number];
+
+export interface Layer {
+  /** Path prefix of the importing files; the first row that fits a file counts. */
+  from: string;
+  /** Rooms it may import. Its own is always allowed. */
+  rooms: readonly Room[];
+  /** Rooms it may import types from, on top of `rooms`. */
+  types?: readonly Room[];
+  /** Packages; `node` stands for Node's own modules, `*` for all. */
+  packages: readonly string[];
+  /** The zod schemas, which workflow code must not load: 590 KB of heap per cached workflow. Default false. */
+  schemas?: boolean;
+  /** Said by lint with each refusal. */
+  because: string;
+}
+
+export const LAYERS: readonly Layer[] = [
+  {
+    from: 'protocol/schemas.ts',
+    rooms: [],
+    packages: ['zod'],
+    because: 'protocol/schemas.ts knows zod and protocol/.',
+  },
+  {
+    from: 'protocol/',
+    rooms: [],
+    packages: [],
+    because: 'protocol/ is pure: the workflow sandbox and the browser side of a test load it.',
+  },
+  {
+    from: 'workflows/',
+    rooms: ['protocol'],
+    types: ['activities'],
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+    because: 'workflow code is deterministic: protocol/ and @temporalio/workflow, activities as types.',
+  },
+  {
+    from: 'activities/',
+    rooms: ['protocol'],
+    packages: ['node', '@temporalio/activity', '@temporalio/common', 'zod', 'undici'],
+    schemas: true,
+    because: 'activities/ reach a backend and the store through ports of protocol/ that the worker hands in.',
+  },
+  {
+    from: 'backends/',
+    rooms: ['protocol'],
+    packages: ['node', 'undici'],
+    schemas: true,
+    because: 'backends/ implement a port of protocol/; they know neither Temporal nor the store.',
+  },
+  {
+    from: 'store/drizzle.config.ts',
+    rooms: [],
+    packages: ['drizzle-kit'],
+    because: 'the configuration of a development tool, never loaded by the store.',
+  },
+  {
+    from: 'store/',
+    rooms: ['protocol'],
+    packages: ['node', 'drizzle-orm', 'pg', '@electric-sql/pglite'],
+    because: 'store/ implements a port of protocol/ over SQL; it knows neither Temporal nor HTTP.',
+  },
+  {
+    from: 'client/',
+    rooms: ['protocol'],
+    types: ['workflows'],
+    packages: ['node', '@temporalio/client', '@temporalio/common', '@temporalio/envconfig', 'zod'],
+    schemas: true,
+    because: 'client/ speaks to Temporal by the names in protocol/names.ts and never loads workflow code.',
+  },
+  {
+    from: 'api/',
+    rooms: ['protocol'],
+    packages: ['node', 'hono', '@hono/node-server', 'zod'],
+    schemas: true,
+    because: 'api/ stands on the RunsEngine port: it knows no engine, no Temporal, no SQL.',
+  },
+  {
+    from: 'sandbox/',
+    rooms: ['protocol', 'api'],
+    packages: ['node', 'hono', '@hono/node-server'],
+    schemas: true,
+    because: 'sandbox/ is a stranger on a socket: it shares the wire with us and no machinery.',
+  },
+  {
+    from: 'worker/',
+    rooms: ['protocol', 'workflows', 'activities', 'backends', 'store', 'client', 'api', 'sandbox'],
+    packages: ['*'],
+    schemas: true,
+    because: 'worker/ composes everything but the command line.',
+  },
+  { from: 'cli/', rooms: ROOMS, packages: ['*'], schemas: true, because: 'cli/ may import every room.' },
+];
+
+export const layerOf = (file: string): Layer | undefined => LAYERS.find(({ from }) => file.startsWith(from));
+
+export const roomOf = (file: string): Room | undefined => ROOMS.find((room) => file.startsWith(`${room}/`));
+
+/** What one import is of: a file of ours (path from the root), Node, or a package. */
+export type Target = { file: string } | { package: string };
+
+/** Why `file` may not import `target`; `undefined` when it may. */
+export function importProblem(file: string, target: Target, typeOnly: boolean): string | undefined {
+  const layer = layerOf(file);
+  if (layer === undefined) return undefined;
+  if ('package' in target) {
+    const allowed = layer.packages.includes('*') || layer.packages.includes(target.package);
+    return allowed
+      ? undefined
+      : `${file} imports package ${JSON.stringify(target.package)}: ${layer.because}`;
+  }
+  if (target.file === SCHEMAS) {
+    const allowed = layer.schemas === true || typeOnly || file.startsWith('protocol/');
+    return allowed && file !== 'protocol/index.ts'
+      ? undefined
+      : `${file} imports ${SCHEMAS}: ${layer.because}`;
+  }
+  const room = roomOf(target.file);
+  const allowed =
+    room !== undefined &&
+    (room === roomOf(file) ||
+      layer.rooms.includes(room) ||
+      (typeOnly && layer.types?.includes(room) === true));
+  return allowed ? undefined : `${file} imports ${JSON.stringify(target.file)}: ${layer.because}`;
+}
+
+export const SCHEMAS = 'protocol/schemas.ts';
+
+interface RestrictedPattern {
+  group: string[];
+  message: string;
+  allowTypeImports?: boolean;
+}
+export interface LintOverride {
+  files: string[];
+  rules: { 'no-restricted-imports': ['error', { patterns: RestrictedPattern[] }] };
+}
+
+/** The `overrides` of `.oxlintrc.json` that say the same as `LAYERS`, as far as text patterns can. */
+export function lintOverrides(): LintOverride[] {
+  // Lint applies the last override that fits, this table the first row.
+  return LAYERS.toReversed().map((layer) => ({
+    files: [layer.from.endsWith('/') ? `${layer.from}**` : layer.from],
+    rules: { 'no-restricted-imports': ['error', { patterns: patternsOf(layer) }] },
+  }));
+}
+
+/** In a group the last line that fits decides, and a `!` line that decides ends the search: types come first. */
+function patternsOf(layer: Layer): RestrictedPattern[] {
+  const own = roomOf(layer.from);
+  const others = ROOMS.filter((room) => room !== own && !layer.rooms.includes(room));
+  const schemas = layer.schemas === true || own === 'protocol' ? [] : ['**/protocol/schemas.ts'];
+  const asTypes = [...others.filter((room) => layer.types?.includes(room)).flatMap(reaching), ...schemas];
+  const never = others.filter((room) => layer.types?.includes(room) !== true);
+  const patterns = [
+    { group: asTypes, allowTypeImports: true },
+    { group: [...packageLines(layer), ...[...never, 'test', 'scripts', 'bench'].flatMap(reaching)] },
+  ];
+  return patterns
+    .filter(({ group }) => group.length > 0)
+    .map((pattern) => ({ ...pattern, message: layer.because }));
+}
+
+/** Refuses every package but those of the row. */
+function packageLines(layer: Layer): string[] {
+  if (layer.packages.includes('*')) return [];
+  const names = layer.packages.map((name) => (name === 'node' ? 'node:*' : name));
+  return ['**', '!./**', '!../**', ...names.flatMap((name) => [`!${name}`, `!${name}/**`])];
+}
+
+/** From a file at most three folders deep. */
+const reaching = (room: string): string[] => ['../', '../../', '../../../'].map((up) => `${up}${room}/**`);
