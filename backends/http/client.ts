@@ -140,6 +140,8 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
           bodyTimeout: limits.gapMs,
         }),
       );
+      // A body may fail or be dropped while nobody reads it; without a listener that would end the process.
+      response.body.on('error', () => undefined);
       status = response.statusCode;
       if (status < 200 || status > 299) throw await statusFailure(request, response, key);
       return await read(response, life);
@@ -168,7 +170,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
         factsOf(request, 'network_before_send', `no connection (${code ?? 'unknown reason'}).`, more),
       );
     // Whatever answers there does not speak HTTP (another protocol, or TLS on a plain port).
-    if (code !== null && code.startsWith('HPE_'))
+    if (code !== null && (code.startsWith('HPE_') || code === 'HTTPParserError'))
       return new HttpFailure(
         factsOf(request, 'bad_body', `the answer is no HTTP (${code}).`, { ...more, badBody: 'not_http' }),
       );
@@ -298,8 +300,6 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
             throw badBody(request, answer.status, 'encoding', 'the event stream is compressed.');
           }
           const { body } = response;
-          // Nobody listens between the answer and the first read; an error then must not end the process.
-          body.on('error', () => undefined);
           const streamLife = createLife(request.signal, null);
           const chunks = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
             try {
