@@ -147,7 +147,8 @@ export function importProblem(file: string, target: Target, typeOnly: boolean): 
 export const SCHEMAS = 'protocol/schemas.ts';
 
 interface RestrictedPattern {
-  group: string[];
+  regex?: string;
+  group?: string[];
   message: string;
   allowTypeImports?: boolean;
 }
@@ -165,28 +166,25 @@ export function lintOverrides(): LintOverride[] {
   }));
 }
 
-/** In a group the last line that fits decides, and a `!` line that decides ends the search: types come first. */
+/** Folders by regular expression, packages by a group: a group's `!` line ends the search, so it comes last. */
 function patternsOf(layer: Layer): RestrictedPattern[] {
+  const message = layer.because;
   const own = roomOf(layer.from);
   const others = ROOMS.filter((room) => room !== own && !layer.rooms.includes(room));
-  const schemas = layer.schemas === true || own === 'protocol' ? [] : ['**/protocol/schemas.ts'];
-  const asTypes = [...others.filter((room) => layer.types?.includes(room)).flatMap(reaching), ...schemas];
   const never = others.filter((room) => layer.types?.includes(room) !== true);
-  const patterns = [
-    { group: asTypes, allowTypeImports: true },
-    { group: [...packageLines(layer), ...[...never, 'test', 'scripts', 'bench'].flatMap(reaching)] },
+  const patterns: RestrictedPattern[] = [
+    { regex: `^(\\.\\./)+(${[...never, 'test', 'scripts', 'bench'].join('|')})/`, message },
   ];
-  return patterns
-    .filter(({ group }) => group.length > 0)
-    .map((pattern) => ({ ...pattern, message: layer.because }));
+  if (layer.types !== undefined) {
+    patterns.push({ regex: `^(\\.\\./)+(${layer.types.join('|')})/`, message, allowTypeImports: true });
+  }
+  if (layer.schemas !== true && own !== 'protocol') {
+    patterns.push({ regex: `/${SCHEMAS}$`, message, allowTypeImports: true });
+  }
+  if (!layer.packages.includes('*')) {
+    const names = layer.packages.map((name) => (name === 'node' ? 'node:*' : name));
+    const free = names.flatMap((name) => [`!${name}`, `!${name}/**`]);
+    patterns.push({ group: ['**', '!./**', '!../**', ...free], message });
+  }
+  return patterns;
 }
-
-/** Refuses every package but those of the row. */
-function packageLines(layer: Layer): string[] {
-  if (layer.packages.includes('*')) return [];
-  const names = layer.packages.map((name) => (name === 'node' ? 'node:*' : name));
-  return ['**', '!./**', '!../**', ...names.flatMap((name) => [`!${name}`, `!${name}/**`])];
-}
-
-/** From a file at most three folders deep. */
-const reaching = (room: string): string[] => ['../', '../../', '../../../'].map((up) => `${up}${room}/**`);
