@@ -7,7 +7,7 @@
  * Imported by `find-temporal.ts`.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,11 +43,11 @@ const isFinished = (name: string, binary: SdkBinary): boolean =>
 /** Lets the SDK download the binary; throws an error that says why there is none. */
 export async function sdkDownload(
   binary: SdkBinary,
-  { root = cacheRoot(), connectMs = CONNECT_MS, downloadMs = DOWNLOAD_MS } = {},
+  { root = cacheRoot(), connectMs = CONNECT_MS, downloadMs = DOWNLOAD_MS, sdk = testingPackage() } = {},
 ): Promise<string> {
   const dir = directory(binary, root);
   await mkdir(dir, { recursive: true });
-  const { child, ended } = startDownload(binary, dir);
+  const { child, ended } = startDownload(binary, dir, sdk);
   const began = Date.now();
   let outcome: string | undefined;
   // Polled because the SDK reports nothing; the child's end settles it at once either way.
@@ -57,6 +57,7 @@ export async function sdkDownload(
     const limit = (await filesIn(dir)).some((name) => name.endsWith('.downloading')) ? downloadMs : connectMs;
     if (outcome === undefined && age > limit) {
       child.kill('SIGKILL');
+      await removeUnfinished(dir);
       outcome = `gave up after ${Math.round(limit / 1000)} s`;
     }
   }
@@ -66,7 +67,11 @@ export async function sdkDownload(
 }
 
 /** `ended` resolves with the child's complaint, empty when it had none. */
-function startDownload(binary: SdkBinary, dir: string): { child: ChildProcess; ended: Promise<string> } {
+function startDownload(
+  binary: SdkBinary,
+  dir: string,
+  sdk: string,
+): { child: ChildProcess; ended: Promise<string> } {
   const create = binary === 'cli' ? 'createLocal' : 'createTimeSkipping';
   const script = `
     const { TestWorkflowEnvironment } = require(process.argv[1]);
@@ -75,8 +80,7 @@ function startDownload(binary: SdkBinary, dir: string): { child: ChildProcess; e
       .then((env) => env.teardown())
       .catch((error) => { process.stderr.write(String(error.message)); process.exitCode = 1; });
   `;
-  const testing = createRequire(fileURLToPath(import.meta.url)).resolve('@temporalio/testing');
-  const child = spawn(process.execPath, ['-e', script, testing, dir], {
+  const child = spawn(process.execPath, ['-e', script, sdk, dir], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaint = '';
@@ -91,10 +95,19 @@ function startDownload(binary: SdkBinary, dir: string): { child: ChildProcess; e
   return { child, ended };
 }
 
+const testingPackage = (): string =>
+  createRequire(fileURLToPath(import.meta.url)).resolve('@temporalio/testing');
+
 function pause(ms: number): Promise<undefined> {
   return new Promise((resolve) => {
     setTimeout(() => resolve(undefined), ms);
   });
+}
+
+/** The SDK would wait a minute for the process that is gone. */
+async function removeUnfinished(dir: string): Promise<void> {
+  const files = (await filesIn(dir)).filter((name) => name.endsWith('.downloading'));
+  await Promise.all(files.map((name) => rm(join(dir, name), { force: true })));
 }
 
 async function filesIn(dir: string): Promise<string[]> {
