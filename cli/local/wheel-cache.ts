@@ -140,8 +140,15 @@ async function python(args: string[]): Promise<void> {
   } catch (error) {
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
     const reason = stderr === '' ? (error instanceof Error ? error.message : String(error)) : stderr;
-    throw new Error(`python3 ${args.slice(0, 3).join(' ')}: ${lastLine(reason)}`, { cause: error });
+    throw new Error(`python3 ${args.slice(0, 3).join(' ')}: ${complaint(reason)}`, { cause: error });
   }
 }
 
-const lastLine = (text: string): string => text.split('\n').at(-1)?.trim() ?? text;
+/** From pip's first `ERROR` on, in one line; what stands before it is progress and warnings. */
+function complaint(text: string): string {
+  const from = Math.max(0, text.indexOf('ERROR'));
+  return text
+    .slice(from, from + 600)
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+}

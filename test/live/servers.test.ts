@@ -1,5 +1,8 @@
 /** The servers that all live tests stand on: a red test here explains every other red one. */
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { Client } from 'pg';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
 import { freshDatabase, startPostgres } from '../support/postgres.ts';
@@ -31,9 +34,9 @@ describe('the shared dev server', () => {
 });
 
 test('a dev server on disk keeps its state over kill -9', async () => {
-  const { mkdtemp, rm } = await import('node:fs/promises');
-  const dir = await mkdtemp('/tmp/durable-runs-disk-');
-  const dbFilename = `${dir}/temporal.db`;
+  const dir = await mkdtemp(join(tmpdir(), 'durable-runs-disk-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const dbFilename = join(dir, 'temporal.db');
   const first = await privateTemporal({ dbFilename });
   const before = await liveTemporal(first.address);
   const { workflowId } = await before.client.workflow.start('nobodyRunsThis', {
@@ -49,7 +52,6 @@ test('a dev server on disk keeps its state over kill -9', async () => {
   expect(found.status.name).toBe('RUNNING');
   await after.close();
   await second.stop();
-  await rm(dir, { recursive: true });
 });
 
 test('the time-skipping server moves its clock', async () => {
