@@ -1,0 +1,133 @@
+/**
+ * Whatever went wrong → the wire's error body. Unknown exceptions say nothing about the inside.
+ *
+ * Rule: a validation failure names the parameter, the rule and the value, and has the code that the official API uses
+ * for it; `code` and `param` are for programs, `message` for people. Imports protocol and zod's types only.
+ */
+import type { z } from 'zod';
+import { ApiError } from '../protocol/errors.ts';
+import { shown } from '../protocol/problems.ts';
+
+type Issue = z.core.$ZodIssue;
+
+const pathText = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? String(part) : `${text}.${String(part)}`;
+  }, '');
+
+const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
+    (current, part) =>
+      typeof current === 'object' && current !== null
+        ? (current as Record<PropertyKey, unknown>)[part]
+        : undefined,
+    value,
+  );
+
+const kindOf = (value: unknown): string => {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'an integer' : 'a decimal number';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+};
+
+const article = (kind: string): string => (/^[aeiou]/.test(kind) ? `an ${kind}` : `a ${kind}`);
+const expectedKind = (kind: string): string =>
+  kind === 'int' ? 'an integer' : kind === 'record' ? 'an object' : article(kind);
+
+const bounds = (issue: Issue, param: string, value: unknown): ApiError | undefined => {
+  if (issue.code !== 'too_big' && issue.code !== 'too_small') return undefined;
+  const big = issue.code === 'too_big';
+  const limit = String(big ? issue.maximum : issue.minimum);
+  const side = big ? 'maximum' : 'minimum';
+  const over = big ? 'above_max' : 'below_min';
+  if (issue.origin === 'string')
+    return new ApiError(
+      400,
+      `Invalid '${param}': string too ${big ? 'long' : 'short'}. Expected a string with ${side} length ${limit}, but got a string with length ${String(value).length} instead.`,
+      { param, code: `string_${over}_length` },
+    );
+  if (issue.origin === 'array')
+    return new ApiError(
+      400,
+      `Invalid '${param}': array too ${big ? 'long' : 'short'}. Expected an array with ${side} length ${limit}, but got an array with length ${Array.isArray(value) ? value.length : 0} instead.`,
+      { param, code: `array_${over}_length` },
+    );
+  return new ApiError(
+    400,
+    `Invalid '${param}': ${big ? 'integer above maximum' : 'integer below minimum'} value. Expected a value ${big ? '<=' : '>='} ${limit}, but got ${shown(value)} instead.`,
+    { param, code: `integer_${over}_value` },
+  );
+};
+
+/** Of a union's branches, the one whose complaint lies deepest: it is the one that was meant. */
+const deepest = (branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined => {
+  const depth = (issues: readonly Issue[]): number =>
+    Math.max(0, ...issues.map((issue) => issue.path.length));
+  const meant = branches.toSorted((a, b) => depth(b) - depth(a))[0];
+  return meant !== undefined && depth(meant) > 0 ? meant : undefined;
+};
+
+/** The first complaint of a schema as an answer of the API. `body` is what was checked. */
+export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError => {
+  // An unknown key outranks the rest: it usually explains them (a misspelt required parameter).
+  const issue = issues.find((item) => item.code === 'unrecognized_keys') ?? issues[0];
+  if (issue === undefined) return new ApiError(400, 'The request body is not valid.');
+  const param = pathText(issue.path);
+  const value = at(body, issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const name = pathText([...issue.path, issue.keys[0] ?? '']);
+    return new ApiError(400, `Unknown parameter: '${name}'.`, { param: name, code: 'unknown_parameter' });
+  }
+  if (issue.code === 'invalid_union') {
+    const meant = deepest(issue.errors);
+    if (meant !== undefined) {
+      const nested = meant.map((item) => ({ ...item, path: [...issue.path, ...item.path] }) as Issue);
+      return invalidBody(nested, body);
+    }
+  }
+  if (value === undefined && issue.path.length > 0)
+    return new ApiError(400, `Missing required parameter: '${param}'.`, {
+      param,
+      code: 'missing_required_parameter',
+    });
+  const bound = bounds(issue, param, value);
+  if (bound !== undefined) return bound;
+  if (issue.code === 'invalid_type') {
+    const subject = param === '' ? 'the request body' : `'${param}'`;
+    return new ApiError(
+      400,
+      `Invalid type for ${subject}: expected ${expectedKind(issue.expected)}, but got ${kindOf(value)} instead.`,
+      { param: param === '' ? null : param, code: 'invalid_type' },
+    );
+  }
+  if (issue.code === 'invalid_value')
+    return new ApiError(
+      400,
+      `Invalid value: ${shown(value)} for '${param}'. Supported values are: ${issue.values.map((item) => `'${String(item)}'`).join(', ')}.`,
+      { param, code: 'invalid_value' },
+    );
+  if (issue.code === 'custom')
+    return new ApiError(400, `Invalid '${param}': ${issue.message}.`, { param, code: 'invalid_value' });
+  return new ApiError(400, `Invalid '${param}': ${shown(value)} is not accepted here (${issue.message}).`, {
+    param,
+    code: 'invalid_value',
+  });
+};
+
+/** What leaves for an exception of any kind. */
+export const toApiError = (error: unknown, requestId: string): ApiError =>
+  error instanceof ApiError
+    ? error
+    : new ApiError(
+        500,
+        `The server had an error while processing your request. Please say request id ${requestId} when you report it.`,
+        { type: 'server_error', code: 'internal_error', cause: error },
+      );
+
+export const errorResponse = (error: ApiError, requestId: string): Response =>
+  new Response(JSON.stringify(error.toBody()), {
+    status: error.status,
+    headers: { 'content-type': 'application/json', ...error.headers, 'x-request-id': requestId },
+  });

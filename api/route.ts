@@ -1,0 +1,82 @@
+/**
+ * What a route is: one row that the router, the rate limits and the OpenAPI document all read.
+ *
+ * Rule: a handler turns checked input into one engine call and its result into a reply; no logic of runs lives here.
+ * Imports protocol and the edges of `api/`.
+ */
+import type { z } from 'zod';
+import type { Caller, RunsEngine } from '../protocol/engine.ts';
+import type { SequencedEvent } from '../protocol/events.ts';
+import type { Run, Thread } from '../protocol/wire.ts';
+import type { RequestKind } from './limits.ts';
+import { parseBody } from './validate.ts';
+import type { Exact } from './validate.ts';
+
+export interface StreamRequest {
+  until: 'turn' | 'run';
+  thread?: Thread;
+  subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>;
+}
+
+/** What a handler answers: JSON, or a stream of events. `run` adds the poll hint of that run. */
+export type Reply = { json: unknown; run?: Run } | { stream: StreamRequest; run?: Run };
+
+export interface RouteInput<Body> {
+  engine: RunsEngine;
+  caller: Caller;
+  /** Checked ids of the path, by name. */
+  ids: Record<string, string>;
+  query: Record<string, string>;
+  headers: Headers;
+  body: Body;
+}
+
+export interface Route {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** With `{name}` for ids. */
+  path: string;
+  kind: RequestKind;
+  summary: string;
+  body: z.ZodType | null;
+  /** Query parameters that are known here. */
+  query: readonly string[];
+  /** Name of the object that is returned, for the document; `list` = a page of them. */
+  returns: { object: string; list?: boolean; stream?: boolean };
+  run(input: RouteInput<unknown>): Promise<Reply>;
+}
+
+interface RouteOptions<Schema extends z.ZodType> {
+  kind?: RequestKind;
+  summary: string;
+  body?: Schema;
+  query?: readonly string[];
+  returns: Route['returns'];
+  handle: (input: RouteInput<Exact<z.infer<Schema>>>) => Promise<Reply>;
+}
+
+const KIND = { GET: 'read', POST: 'write', DELETE: 'delete' } as const;
+
+/** One row. The body is checked against its schema before `handle` sees it. */
+export const route = <Schema extends z.ZodType>(
+  method: Route['method'],
+  path: string,
+  options: RouteOptions<Schema>,
+): Route => ({
+  method,
+  path,
+  kind: options.kind ?? KIND[method],
+  summary: options.summary,
+  body: options.body ?? null,
+  query: options.query ?? [],
+  returns: options.returns,
+  run: (input) =>
+    options.handle({
+      ...input,
+      body: (options.body === undefined ? undefined : parseBody(options.body, input.body)) as Exact<
+        z.infer<Schema>
+      >,
+    }),
+});
+
+/** An id of the path; the router only gets here when it is there. */
+export const id = (input: { ids: Record<string, string> }, name: string): string => input.ids[name] ?? '';

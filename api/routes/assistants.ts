@@ -1,0 +1,44 @@
+/** Routes of assistants. Rule: see `route.ts`. */
+import { assistantParamsSchema, assistantUpdateSchema } from '../../protocol/schemas.ts';
+import { id, route } from '../route.ts';
+import type { Route } from '../route.ts';
+import { checkedPage, PAGE_KEYS } from '../validate.ts';
+
+export const assistantRoutes: readonly Route[] = [
+  route('POST', '/v1/assistants', {
+    summary: 'Create an assistant',
+    body: assistantParamsSchema,
+    returns: { object: 'Assistant' },
+    handle: async ({ engine, caller, body }) => ({ json: await engine.createAssistant(caller, body) }),
+  }),
+  route('GET', '/v1/assistants', {
+    summary: 'List assistants',
+    query: PAGE_KEYS,
+    returns: { object: 'Assistant', list: true },
+    handle: async ({ engine, caller, query }) => ({
+      json: await engine.listAssistants(caller, checkedPage(query)),
+    }),
+  }),
+  route('GET', '/v1/assistants/{assistant_id}', {
+    summary: 'Retrieve an assistant',
+    returns: { object: 'Assistant' },
+    handle: async (input) => ({
+      json: await input.engine.getAssistant(input.caller, id(input, 'assistant_id')),
+    }),
+  }),
+  route('POST', '/v1/assistants/{assistant_id}', {
+    summary: 'Modify an assistant',
+    body: assistantUpdateSchema,
+    returns: { object: 'Assistant' },
+    handle: async (input) => ({
+      json: await input.engine.updateAssistant(input.caller, id(input, 'assistant_id'), input.body),
+    }),
+  }),
+  route('DELETE', '/v1/assistants/{assistant_id}', {
+    summary: 'Delete an assistant',
+    returns: { object: 'Deleted' },
+    handle: async (input) => ({
+      json: await input.engine.deleteAssistant(input.caller, id(input, 'assistant_id')),
+    }),
+  }),
+];

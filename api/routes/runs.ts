@@ -1,0 +1,197 @@
+/** Routes of runs, their steps, answers and events. Rule: see `route.ts`. */
+import { apiErrors } from '../../protocol/errors.ts';
+import {
+  answerPayloadSchema,
+  metadataUpdateSchema,
+  runParamsSchema,
+  submitParamsSchema,
+  threadAndRunParamsSchema,
+} from '../../protocol/schemas.ts';
+import { shown } from '../../protocol/problems.ts';
+import type { Started } from '../../protocol/engine.ts';
+import type { Thread } from '../../protocol/wire.ts';
+import { id, route } from '../route.ts';
+import type { Reply, Route, RouteInput } from '../route.ts';
+import { checkedPage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
+
+/** A started or resumed run: the object, or its events until it waits or ends. */
+const started = (
+  { engine, caller }: RouteInput<unknown>,
+  { run, eventsAfter }: Started,
+  stream: boolean | null | undefined,
+  thread?: Thread,
+): Reply =>
+  stream === true
+    ? {
+        run,
+        stream: {
+          until: 'turn',
+          ...(thread === undefined ? {} : { thread }),
+          subscribe: (signal) => engine.events(caller, run.thread_id, run.id, { after: eventsAfter, signal }),
+        },
+      }
+    : { run, json: run };
+
+/** Where to read on: the header that browsers' EventSource sends, or `?after=`. */
+const eventPlace = (input: RouteInput<unknown>): number => {
+  const [name, text] =
+    input.query['after'] === undefined
+      ? (['Last-Event-ID', input.headers.get('last-event-id')] as const)
+      : (['after', input.query['after']] as const);
+  if (text === null || text === '') return 0;
+  if (!/^\d{1,15}$/.test(text))
+    throw apiErrors.invalid(
+      name,
+      `Invalid '${name}': expected the number of an event, but got ${shown(text)} instead.`,
+      'invalid_value',
+    );
+  return Number(text);
+};
+
+const THREAD_RUN = '/v1/threads/{thread_id}/runs/{run_id}';
+
+export const runRoutes: readonly Route[] = [
+  route('POST', '/v1/threads/runs', {
+    kind: 'run',
+    summary: 'Create a thread and run it',
+    body: threadAndRunParamsSchema,
+    returns: { object: 'Run', stream: true },
+    handle: async (input) => {
+      const { stream, thread: sent, ...params } = input.body;
+      const { thread, ...rest } = await input.engine.createThreadAndRun(
+        input.caller,
+        threadParams(sent ?? {}),
+        params,
+      );
+      return started(input, rest, stream, thread);
+    },
+  }),
+  route('POST', '/v1/threads/{thread_id}/runs', {
+    kind: 'run',
+    summary: 'Create a run',
+    body: runParamsSchema,
+    returns: { object: 'Run', stream: true },
+    handle: async (input) => {
+      const { stream, additional_messages: extra, ...params } = input.body;
+      const run = await input.engine.createRun(input.caller, id(input, 'thread_id'), {
+        ...params,
+        ...(extra == null ? {} : { additional_messages: extra.map(messageParams) }),
+      });
+      return started(input, run, stream);
+    },
+  }),
+  route('GET', '/v1/threads/{thread_id}/runs', {
+    summary: 'List runs',
+    query: PAGE_KEYS,
+    returns: { object: 'Run', list: true },
+    handle: async (input) => ({
+      json: await input.engine.listRuns(input.caller, id(input, 'thread_id'), checkedPage(input.query)),
+    }),
+  }),
+  route('GET', THREAD_RUN, {
+    summary: 'Retrieve a run',
+    returns: { object: 'Run' },
+    handle: async (input) => {
+      const run = await input.engine.getRun(input.caller, id(input, 'thread_id'), id(input, 'run_id'));
+      return { json: run, run };
+    },
+  }),
+  route('POST', THREAD_RUN, {
+    summary: 'Modify a run',
+    body: metadataUpdateSchema,
+    returns: { object: 'Run' },
+    handle: async (input) => {
+      const run = await input.engine.updateRun(
+        input.caller,
+        id(input, 'thread_id'),
+        id(input, 'run_id'),
+        input.body,
+      );
+      return { json: run, run };
+    },
+  }),
+  route('POST', `${THREAD_RUN}/cancel`, {
+    summary: 'Cancel a run',
+    returns: { object: 'Run' },
+    handle: async (input) => {
+      const run = await input.engine.cancelRun(input.caller, id(input, 'thread_id'), id(input, 'run_id'));
+      return { json: run, run };
+    },
+  }),
+  route('POST', `${THREAD_RUN}/submit_tool_outputs`, {
+    summary: 'Submit all outputs of the tool calls that the run waits for',
+    body: submitParamsSchema,
+    returns: { object: 'Run', stream: true },
+    handle: async (input) => {
+      const { tool_outputs: outputs, stream } = input.body;
+      checkOutputSizes(outputs);
+      const run = await input.engine.submitToolOutputs(
+        input.caller,
+        id(input, 'thread_id'),
+        id(input, 'run_id'),
+        outputs,
+      );
+      return started(input, run, stream);
+    },
+  }),
+  route('POST', `${THREAD_RUN}/answers`, {
+    summary: 'Answer, approve or deny one call (an extension of this server)',
+    body: answerPayloadSchema,
+    returns: { object: 'Answer' },
+    handle: async (input) => {
+      const { body } = input;
+      if ('output' in body === (body.decision !== undefined))
+        throw apiErrors.invalid(
+          'output',
+          "Send exactly one of 'output' (for a call that awaits an output) and 'decision' (for a call that awaits approval).",
+          'invalid_value',
+        );
+      return {
+        json: await input.engine.answer(input.caller, id(input, 'thread_id'), id(input, 'run_id'), body),
+      };
+    },
+  }),
+  route('GET', `${THREAD_RUN}/events`, {
+    summary: 'Follow a run from any place in its event log (an extension of this server)',
+    query: ['after'],
+    returns: { object: 'Event', stream: true },
+    handle: async (input) => {
+      const { engine, caller } = input;
+      const after = eventPlace(input);
+      // An unknown run is a 404, not a stream that begins with an error.
+      const run = await engine.getRun(caller, id(input, 'thread_id'), id(input, 'run_id'));
+      return {
+        run,
+        stream: {
+          until: 'run',
+          subscribe: (signal) => engine.events(caller, run.thread_id, run.id, { after, signal }),
+        },
+      };
+    },
+  }),
+  route('GET', `${THREAD_RUN}/steps`, {
+    summary: 'List run steps',
+    query: PAGE_KEYS,
+    returns: { object: 'RunStep', list: true },
+    handle: async (input) => ({
+      json: await input.engine.listSteps(
+        input.caller,
+        id(input, 'thread_id'),
+        id(input, 'run_id'),
+        checkedPage(input.query),
+      ),
+    }),
+  }),
+  route('GET', `${THREAD_RUN}/steps/{step_id}`, {
+    summary: 'Retrieve a run step',
+    returns: { object: 'RunStep' },
+    handle: async (input) => ({
+      json: await input.engine.getStep(
+        input.caller,
+        id(input, 'thread_id'),
+        id(input, 'run_id'),
+        id(input, 'step_id'),
+      ),
+    }),
+  }),
+];

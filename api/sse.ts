@@ -1,0 +1,166 @@
+/**
+ * Run events → a server-sent event stream, at the reader's own pace.
+ *
+ * Rules: nothing is buffered for a slow reader: an event is taken from the log only when the one before has left, so
+ * memory does not grow with lag, and a reader that takes nothing for `stallMs` is told so and dropped. The end of a
+ * stream ends the subscription and nothing else; a run never notices its readers. The response ends after `[DONE]`.
+ * Imports protocol only. `api/` uses it; the sandbox's model too.
+ */
+import { ApiError } from '../protocol/errors.ts';
+import { endsRun, endsStream } from '../protocol/events.ts';
+import type { SequencedEvent } from '../protocol/events.ts';
+import type { Thread } from '../protocol/wire.ts';
+import { toApiError } from './errors.ts';
+
+const encoder = new TextEncoder();
+const oneLine = (text: string): string => text.replace(/[\r\n]+/g, ' ');
+
+/** One frame. `data` is sent as JSON, which holds no raw line break; names and ids can't smuggle one in either. */
+export const encodeEvent = (event: string, data: unknown, id?: number | string): string =>
+  `${id === undefined ? '' : `id: ${oneLine(String(id))}\n`}event: ${oneLine(event)}\ndata: ${JSON.stringify(data)}\n\n`;
+
+export const DONE_FRAME = 'event: done\ndata: [DONE]\n\n';
+const KEEP_ALIVE_FRAME = ': keep-alive\n\n';
+
+export const errorFrame = (error: ApiError): string => encodeEvent('error', error.toBody());
+
+export interface StreamOptions {
+  /** `turn`: until the run waits or has ended (create, submit). `run`: until it has ended (the events endpoint). */
+  until: 'turn' | 'run';
+  requestId: string;
+  /** Sent first, without an id: the thread that was made along with the run. */
+  thread?: Thread;
+  headers: Record<string, string>;
+  keepAliveMs: number;
+  stallMs: number;
+  /** Aborts when the server is going down. */
+  shutdown: AbortSignal;
+  /** Cuts the connection of a reader that takes nothing. */
+  drop: () => void;
+}
+
+/** How long a stalled reader may still take its error before the connection is cut. */
+const DROP_GRACE_MS = 1000;
+/** Frames sent together when they are ready together. */
+const BATCH = 64;
+
+const SHUTTING_DOWN = new ApiError(
+  503,
+  'The server is shutting down. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
+  { type: 'server_error', code: 'shutting_down' },
+);
+const STALLED = new ApiError(
+  408,
+  'The stream was dropped, because nothing was read from it for too long. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
+  { type: 'server_error', code: 'slow_reader' },
+);
+const CUT_OFF = new ApiError(
+  500,
+  'The stream of events ended before the run did. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
+  { type: 'server_error', code: 'stream_ended' },
+);
+
+const frameOf = ({ seq, event, data }: SequencedEvent): string => encodeEvent(event, data, seq);
+
+/**
+ * `subscribe` opens the engine's iteration; its signal aborts when the stream is over, for whatever reason.
+ */
+export const eventStream = (
+  subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>,
+  options: StreamOptions,
+): Response => {
+  const subscription = new AbortController();
+  const events = subscribe(subscription.signal)[Symbol.asyncIterator]();
+  const isLast = options.until === 'turn' ? endsStream : endsRun;
+  let pending: Promise<IteratorResult<SequencedEvent>> | null = null;
+  let first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
+  let over = false;
+  let waitingSince: number | null = null;
+  let tick: ReturnType<typeof setInterval> | undefined;
+
+  const finish = (): void => {
+    over = true;
+    clearInterval(tick);
+    options.shutdown.removeEventListener('abort', onShutdown);
+    subscription.abort();
+    pending?.catch(() => undefined);
+  };
+  let onShutdown = (): void => undefined;
+
+  const close = (controller: ReadableStreamDefaultController<Uint8Array>, lastFrame: string): void => {
+    if (over) return;
+    finish();
+    controller.enqueue(encoder.encode(lastFrame));
+    controller.close();
+  };
+
+  /** The next event if it is here already; undefined when it has to be waited for. */
+  const ready = async (): Promise<IteratorResult<SequencedEvent> | undefined> => {
+    pending ??= events.next();
+    return Promise.race([pending, Promise.resolve().then(() => Promise.resolve(undefined))]);
+  };
+
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      onShutdown = () => close(controller, errorFrame(SHUTTING_DOWN));
+      if (options.shutdown.aborted) onShutdown();
+      else options.shutdown.addEventListener('abort', onShutdown, { once: true });
+      tick = setInterval(
+        () => {
+          const free = (controller.desiredSize ?? 1) > 0;
+          if (free) {
+            waitingSince = null;
+            controller.enqueue(encoder.encode(KEEP_ALIVE_FRAME));
+            return;
+          }
+          waitingSince ??= performance.now();
+          if (performance.now() - waitingSince < options.stallMs) return;
+          close(controller, errorFrame(STALLED));
+          setTimeout(options.drop, DROP_GRACE_MS).unref();
+        },
+        Math.min(options.keepAliveMs, options.stallMs),
+      );
+      tick.unref();
+    },
+    async pull(controller) {
+      waitingSince = null;
+      let frames = first;
+      first = '';
+      try {
+        for (let count = 0; count < BATCH && !over; count += 1) {
+          pending ??= events.next();
+          const result = frames === '' ? await pending : await ready();
+          if (over) return;
+          if (result === undefined) break;
+          pending = null;
+          if (result.done === true) {
+            close(controller, frames + errorFrame(CUT_OFF));
+            return;
+          }
+          // The thread was announced from the create's own answer; a log may hold it too.
+          if (result.value.event === 'thread.created' && options.thread !== undefined) continue;
+          frames += frameOf(result.value);
+          if (isLast(result.value.event)) {
+            close(controller, frames + DONE_FRAME);
+            return;
+          }
+        }
+        if (!over) controller.enqueue(encoder.encode(frames));
+      } catch (error) {
+        close(controller, frames + errorFrame(toApiError(error, options.requestId)));
+      }
+    },
+    cancel() {
+      finish();
+    },
+  });
+  return new Response(body, {
+    status: 200,
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+      ...options.headers,
+    },
+  });
+};

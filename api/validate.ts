@@ -1,0 +1,174 @@
+/**
+ * Checked input: bodies, ids, page queries, output sizes; and a plain refusal of what this server does not do.
+ *
+ * Rule: everything from outside passes here before an engine sees it; features that are not served are named and
+ * refused, never ignored. Empty forms of them (`attachments: []`, `tool_resources: null`), which official clients may
+ * send, are dropped. Imports protocol and zod's types only.
+ */
+import type { z } from 'zod';
+import type { MessageParams, PageQuery, ThreadParams } from '../protocol/engine.ts';
+import { apiErrors } from '../protocol/errors.ts';
+import { idProblem, LIMITS, shown } from '../protocol/problems.ts';
+import type { MessageContent, ToolOutput } from '../protocol/wire.ts';
+import { invalidBody } from './errors.ts';
+
+/** The JSON of a body never holds undefined, so optional keys of the schema and of our shapes mean the same. */
+export type Exact<T> = T extends (infer Item)[]
+  ? Exact<Item>[]
+  : T extends object
+    ? { [Key in keyof T]: Exact<Exclude<T[Key], Key extends OptionalKeys<T> ? undefined : never>> }
+    : T;
+type OptionalKeys<T> = {
+  [Key in keyof T]-?: Record<never, never> extends Pick<T, Key> ? Key : never;
+}[keyof T];
+
+export const parseBody = <Schema extends z.ZodType>(
+  schema: Schema,
+  body: unknown,
+): Exact<z.infer<Schema>> => {
+  const result = schema.safeParse(body);
+  if (!result.success) throw invalidBody(result.error.issues, body);
+  return result.data as Exact<z.infer<Schema>>;
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isEmpty = (value: unknown): boolean =>
+  value === null ||
+  value === undefined ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isObject(value) && Object.values(value).every(isEmpty));
+
+const BUILT_IN_TOOLS: Record<string, string> = {
+  code_interpreter: 'The code_interpreter tool',
+  file_search: 'The file_search tool',
+  retrieval: 'The retrieval tool',
+};
+
+/** Refuses, by name, features of the original API that no engine here has; returns the body without their empty forms. */
+export const refuseUnsupported = (body: unknown, path = ''): unknown => {
+  if (!isObject(body)) return body;
+  const rest: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(body)) {
+    const name = path === '' ? key : `${path}.${key}`;
+    if (key === 'tool_resources' || key === 'attachments' || key === 'file_ids') {
+      if (isEmpty(value)) continue;
+      throw apiErrors.unsupported(
+        name,
+        `'${key}'`,
+        'Send the text itself in a message, or serve it through a function tool.',
+      );
+    }
+    if (key === 'tools' && Array.isArray(value)) {
+      for (const [index, tool] of value.entries()) {
+        const what =
+          isObject(tool) && typeof tool['type'] === 'string' ? BUILT_IN_TOOLS[tool['type']] : undefined;
+        if (what !== undefined)
+          throw apiErrors.unsupported(`${name}[${index}].type`, what, "Use a tool of type 'function'.");
+      }
+    }
+    if (key === 'content' && Array.isArray(value)) {
+      for (const [index, part] of value.entries()) {
+        if (isObject(part) && part['type'] === 'image_file')
+          throw apiErrors.unsupported(
+            `${name}[${index}].type`,
+            "Content of type 'image_file'",
+            "Use 'image_url'.",
+          );
+      }
+    }
+    if ((key === 'messages' || key === 'additional_messages') && Array.isArray(value))
+      rest[key] = value.map((item, index) => refuseUnsupported(item, `${name}[${index}]`));
+    else rest[key] = key === 'thread' ? refuseUnsupported(value, name) : value;
+  }
+  return rest;
+};
+
+export const checkedId = (param: string, value: string | undefined): string => {
+  const problem = idProblem(param, value);
+  if (problem !== undefined || value === undefined)
+    throw apiErrors.invalid(param, `Invalid '${param}': ${problem}.`);
+  return value;
+};
+
+/** A query parameter that this route knows; all others are refused, as unknown body keys are. */
+export const checkedQuery = (url: URL, known: readonly string[]): Record<string, string> => {
+  const query: Record<string, string> = {};
+  for (const [key, value] of url.searchParams) {
+    if (key === 'include' || key === 'include[]')
+      throw apiErrors.unsupported('include', "'include'", 'Its only value concerns file_search results.');
+    if (!known.includes(key))
+      throw apiErrors.invalid(key, `Unknown query parameter: '${key}'.`, 'unknown_parameter');
+    query[key] = value;
+  }
+  return query;
+};
+
+export const PAGE_KEYS = ['limit', 'order', 'after', 'before'] as const;
+
+export const checkedPage = (query: Record<string, string>): PageQuery => {
+  const { limit = '20', order = 'desc', after, before } = query;
+  const count = Number(limit);
+  if (!/^\d{1,6}$/.test(limit) || count < 1 || count > 100)
+    throw apiErrors.invalid(
+      'limit',
+      `Invalid 'limit': expected a whole number from 1 to 100, but got ${shown(limit)} instead.`,
+      'invalid_value',
+    );
+  if (order !== 'asc' && order !== 'desc')
+    throw apiErrors.invalid(
+      'order',
+      `Invalid value: ${shown(order)} for 'order'. Supported values are: 'asc', 'desc'.`,
+      'invalid_value',
+    );
+  return {
+    limit: count,
+    order,
+    ...(after === undefined || after === '' ? {} : { after: checkedId('after', after) }),
+    ...(before === undefined || before === '' ? {} : { before: checkedId('before', before) }),
+  };
+};
+
+const encoder = new TextEncoder();
+
+/** The two size rules of `submit_tool_outputs`, with the API's own texts. */
+export const checkOutputSizes = (outputs: readonly ToolOutput[]): void => {
+  let combined = 0;
+  for (const [index, { output }] of outputs.entries()) {
+    if (output.length > LIMITS.outputChars) throw apiErrors.outputTooLong(index, output.length);
+    combined += encoder.encode(output).byteLength;
+  }
+  if (combined >= LIMITS.combinedOutputBytes) throw apiErrors.outputsTooLarge();
+};
+
+type SentContent =
+  | string
+  | ({ type: 'text'; text: string } | Extract<MessageContent, { type: 'image_url' }>)[];
+interface SentMessage {
+  role: 'user' | 'assistant';
+  content: SentContent;
+  metadata?: Record<string, string> | null;
+}
+
+/** A message as clients send it → as engines keep it: text parts get their annotations. */
+export const messageParams = (sent: SentMessage): MessageParams => ({
+  role: sent.role,
+  content:
+    typeof sent.content === 'string'
+      ? sent.content
+      : sent.content.map((part) =>
+          part.type === 'text' ? { type: 'text', text: { value: part.text, annotations: [] } } : part,
+        ),
+  ...(sent.metadata === undefined ? {} : { metadata: sent.metadata }),
+});
+
+interface SentThread {
+  messages?: SentMessage[];
+  metadata?: Record<string, string> | null;
+}
+
+export const threadParams = ({ messages, ...rest }: SentThread): ThreadParams => ({
+  ...rest,
+  ...(messages === undefined ? {} : { messages: messages.map(messageParams) }),
+});

@@ -1,0 +1,444 @@
+/**
+ * The in-memory `RunsEngine`: threads, messages, assistants and runs that play scripts.
+ *
+ * Rule: synchronous inside (each method does its work before its promise is returned), one tenant never sees another's
+ * objects, every read first lets a due deadline take effect. Imported by `sandbox/` only; simulations drive it directly.
+ */
+import type {
+  AssistantParams,
+  Caller,
+  MessageParams,
+  RunParams,
+  RunsEngine,
+  Started,
+  ThreadParams,
+} from '../../protocol/engine.ts';
+import { ApiError, apiErrors } from '../../protocol/errors.ts';
+import type { Assistant, MessageContent, Run, Thread } from '../../protocol/wire.ts';
+import { isTerminal } from '../../protocol/wire.ts';
+import { createClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { randomIds } from '../ids.ts';
+import type { IdSource } from '../ids.ts';
+import { findScript, scriptOfModel } from '../script.ts';
+import type { ChosenScript, ScriptCatalogue } from '../script.ts';
+import { catalogue } from '../scripts.ts';
+import { tail } from './log.ts';
+import { paged } from './paging.ts';
+import { createPlayer } from './play.ts';
+import { noQuirks } from './quirks.ts';
+import type { Quirks } from './quirks.ts';
+import { messageView, openCalls, runView, stepView, threadView } from './records.ts';
+import type { AssistantRecord, MessageRecord, RunRecord, ThreadRecord } from './records.ts';
+import { judgeSubmit } from './submit.ts';
+
+export interface SandboxEngineOptions {
+  clock?: Clock;
+  ids?: IdSource;
+  scripts?: ScriptCatalogue;
+  /** Script of models that are not named after one. Default `auto`. */
+  defaultScript?: string;
+  /** Seconds from a run's creation to its expiry. Default 600. */
+  expiresInSeconds?: number;
+  /** Milliseconds a run stays `queued`. Default 0: the next moment. */
+  pickupMs?: number;
+  /** Milliseconds a run stays `cancelling`. Default 0: the next moment. */
+  cancelMs?: number;
+  quirks?: Quirks;
+}
+
+export interface SandboxEngine extends RunsEngine {
+  readonly quirks: Quirks;
+  /** Snapshots of a run as its log shows them, oldest first: for stale reads and audits. */
+  history(runId: string): Run[];
+  /** All runs, in order of creation, whoever owns them: for audits. */
+  runs(): Run[];
+  /** Puts ready-made records in: see `sandbox/reference.ts`. */
+  adopt(thread: ThreadRecord): void;
+  /** Forgets everything. */
+  reset(): void;
+}
+
+const content = (given: string | MessageContent[]): MessageContent[] =>
+  typeof given === 'string'
+    ? [{ type: 'text', text: { value: given, annotations: [] } }]
+    : structuredClone(given);
+
+/** A tenth of the run's age, so that a poller sees a change within that share of it. */
+export const pollHint = (ageMs: number): number => Math.min(2000, Math.max(50, Math.round(ageMs / 10)));
+
+export const createSandboxEngine = (options: SandboxEngineOptions = {}): SandboxEngine => {
+  const clock = options.clock ?? createClock();
+  const ids = options.ids ?? randomIds;
+  const scripts = options.scripts ?? catalogue();
+  const defaultScript = options.defaultScript ?? 'auto';
+  const expiresInSeconds = options.expiresInSeconds ?? 600;
+  const quirks = options.quirks ?? noQuirks();
+  const player = createPlayer({
+    clock,
+    ids,
+    delays: { pickupMs: options.pickupMs ?? 0, cancelMs: options.cancelMs ?? 0 },
+    quirks,
+  });
+  const assistants = new Map<string, AssistantRecord>();
+  const threads = new Map<string, ThreadRecord>();
+  const runs = new Map<string, RunRecord>();
+  const seconds = (): number => Math.floor(clock.now() / 1000);
+
+  const own = <T extends { tenant: string }>(
+    record: T | undefined,
+    caller: Caller,
+    kind: 'thread' | 'run' | 'assistant',
+    id: string,
+  ): T => {
+    if (record === undefined || record.tenant !== caller.tenant) throw apiErrors.notFound(kind, id);
+    return record;
+  };
+  const threadOf = (caller: Caller, id: string): ThreadRecord => {
+    const thread = own(threads.get(id), caller, 'thread', id);
+    if (thread.active !== null) player.expireIfDue(thread.active);
+    return thread;
+  };
+  const runOf = (caller: Caller, threadId: string, id: string): RunRecord => {
+    const thread = threadOf(caller, threadId);
+    const run = own(runs.get(id), caller, 'run', id);
+    if (run.thread !== thread) throw apiErrors.notFound('run', id);
+    player.expireIfDue(run);
+    return run;
+  };
+  const messageOf = (caller: Caller, threadId: string, id: string): [ThreadRecord, MessageRecord] => {
+    const thread = threadOf(caller, threadId);
+    const message = thread.messages.find((item) => item.id === id);
+    if (message === undefined) throw apiErrors.notFound('message', id);
+    return [thread, message];
+  };
+
+  /** `asst_<script>` exists for every script, owned by nobody and visible to all. */
+  const scripted = (id: string): AssistantRecord | undefined => {
+    if (!id.startsWith('asst_')) return undefined;
+    const name = id.slice('asst_'.length);
+    const found = findScript(scripts, name);
+    if (typeof found === 'string') return undefined;
+    return assistant('', id, {
+      model: name,
+      name,
+      description: found.entry.about,
+      tools: found.entry.tools ?? [],
+      metadata: { script: name },
+    });
+  };
+  const assistant = (tenant: string, id: string, params: AssistantParams): AssistantRecord => ({
+    tenant,
+    id,
+    object: 'assistant',
+    created_at: seconds(),
+    name: params.name ?? null,
+    description: params.description ?? null,
+    model: params.model,
+    instructions: params.instructions ?? null,
+    tools: params.tools ?? [],
+    tool_resources: null,
+    metadata: params.metadata ?? {},
+    temperature: params.temperature ?? 1,
+    top_p: params.top_p ?? 1,
+    response_format: params.response_format ?? 'auto',
+    ...(params.reasoning_effort == null ? {} : { reasoning_effort: params.reasoning_effort }),
+  });
+  const assistantOf = (caller: Caller, id: string): AssistantRecord => {
+    const record = assistants.get(id);
+    if (record !== undefined) return own(record, caller, 'assistant', id);
+    const built = scripted(id);
+    if (built === undefined) throw apiErrors.notFound('assistant', id);
+    return built;
+  };
+  const assistantView = ({ tenant: _, ...rest }: AssistantRecord): Assistant => structuredClone(rest);
+
+  const chooseScript = (params: RunParams, from: AssistantRecord): ChosenScript => {
+    const named = params.metadata?.['script'] ?? from.metadata['script'];
+    const chosen =
+      named === undefined
+        ? scriptOfModel(scripts, params.model ?? from.model, defaultScript)
+        : findScript(scripts, named);
+    if (typeof chosen === 'string')
+      throw apiErrors.invalid(named === undefined ? 'model' : 'metadata.script', chosen, 'unknown_script');
+    return chosen;
+  };
+
+  const addThread = (caller: Caller, params: ThreadParams): ThreadRecord => {
+    const thread: ThreadRecord = {
+      tenant: caller.tenant,
+      id: ids('thread'),
+      createdAt: clock.now(),
+      metadata: params.metadata ?? {},
+      messages: [],
+      runs: [],
+      active: null,
+    };
+    for (const message of params.messages ?? []) addMessage(thread, message);
+    return thread;
+  };
+  const addMessage = (thread: ThreadRecord, params: MessageParams): MessageRecord => {
+    const message: MessageRecord = {
+      id: ids('msg'),
+      createdAt: clock.now(),
+      status: 'completed',
+      reason: null,
+      endedAt: null,
+      role: params.role,
+      content: content(params.content),
+      assistantId: null,
+      runId: null,
+      metadata: params.metadata ?? {},
+    };
+    thread.messages.push(message);
+    return message;
+  };
+
+  const startRun = (caller: Caller, thread: ThreadRecord, params: RunParams): Started => {
+    const from = assistantOf(caller, params.assistant_id);
+    const script = chooseScript(params, from);
+    if (thread.active !== null && !quirks.noThreadLock)
+      throw apiErrors.activeRun(thread.id, thread.active.id);
+    for (const message of params.additional_messages ?? []) addMessage(thread, message);
+    const extra = params.additional_instructions;
+    const base = params.instructions ?? from.instructions;
+    const createdAt = clock.now();
+    const lifetimeMs = (params.expires_in ?? expiresInSeconds) * 1000;
+    const run: RunRecord = {
+      tenant: caller.tenant,
+      id: ids('run'),
+      thread,
+      params: {
+        ...params,
+        temperature: params.temperature ?? from.temperature,
+        top_p: params.top_p ?? from.top_p,
+        response_format: params.response_format ?? from.response_format,
+      },
+      model: params.model ?? from.model,
+      instructions:
+        extra == null ? base : [base, extra].filter((part) => part != null && part !== '').join('\n\n'),
+      tools: params.tools ?? from.tools,
+      metadata: quirks.noMetadata ? {} : (params.metadata ?? {}),
+      script,
+      assistant: { id: from.id, name: from.name, metadata: from.metadata },
+      createdAt,
+      expiresAt: quirks.noExpiry ? null : createdAt + lifetimeMs,
+      lifetimeMs,
+      startedAt: null,
+      endedAt: null,
+      status: 'queued',
+      lastError: null,
+      reason: null,
+      usage: null,
+      round: 0,
+      open: null,
+      answers: new Map(),
+      lastOutputs: null,
+      lastSubmitSeq: 0,
+      steps: [],
+      log: [],
+      waiters: new Set(),
+      timers: new Set(),
+    };
+    runs.set(run.id, run);
+    thread.runs.push(run);
+    thread.active = run;
+    player.begin(run);
+    return { run: runView(run), eventsAfter: 0 };
+  };
+
+  const refuseMessage = (thread: ThreadRecord): void => {
+    if (thread.active !== null && !quirks.noThreadLock)
+      throw apiErrors.messageWhileActive(thread.id, thread.active.id);
+  };
+
+  return {
+    quirks,
+    history: (runId) =>
+      (runs.get(runId)?.log ?? []).flatMap((entry) =>
+        entry.event.startsWith('thread.run.') && 'object' in entry.data && entry.data.object === 'thread.run'
+          ? [entry.data]
+          : [],
+      ),
+    runs: () => [...runs.values()].map(runView),
+    adopt(thread) {
+      threads.set(thread.id, thread);
+      for (const run of thread.runs) runs.set(run.id, run);
+    },
+    reset() {
+      for (const run of runs.values()) {
+        for (const cancel of run.timers) cancel();
+        run.timers.clear();
+      }
+      runs.clear();
+      threads.clear();
+      assistants.clear();
+    },
+
+    async createAssistant(caller, params) {
+      const record = assistant(caller.tenant, ids('asst'), params);
+      assistants.set(record.id, record);
+      return assistantView(record);
+    },
+    async listAssistants(caller, query) {
+      return paged(
+        [...assistants.values()].filter((record) => record.tenant === caller.tenant),
+        query,
+        assistantView,
+      );
+    },
+    async getAssistant(caller, id) {
+      return assistantView(assistantOf(caller, id));
+    },
+    async updateAssistant(caller, id, params) {
+      const { tenant, created_at: createdAt, ...before } = own(assistants.get(id), caller, 'assistant', id);
+      const record = { ...assistant(tenant, id, { ...before, ...params }), created_at: createdAt };
+      assistants.set(id, record);
+      return assistantView(record);
+    },
+    async deleteAssistant(caller, id) {
+      own(assistants.get(id), caller, 'assistant', id);
+      assistants.delete(id);
+      return { id, object: 'assistant.deleted', deleted: true };
+    },
+
+    async createThread(caller, params) {
+      const thread = addThread(caller, params);
+      threads.set(thread.id, thread);
+      return threadView(thread);
+    },
+    async getThread(caller, id) {
+      return threadView(threadOf(caller, id));
+    },
+    async updateThread(caller, id, params) {
+      const thread = threadOf(caller, id);
+      if (params.metadata !== undefined) thread.metadata = params.metadata ?? {};
+      return threadView(thread);
+    },
+    async deleteThread(caller, id) {
+      const thread = threadOf(caller, id);
+      if (thread.active !== null) throw apiErrors.deleteWhileActive(thread.id, thread.active.id);
+      threads.delete(id);
+      for (const run of thread.runs) runs.delete(run.id);
+      return { id, object: 'thread.deleted', deleted: true };
+    },
+
+    async createMessage(caller, threadId, params) {
+      const thread = threadOf(caller, threadId);
+      refuseMessage(thread);
+      return messageView(addMessage(thread, params), threadId);
+    },
+    async listMessages(caller, threadId, { runId, ...query }) {
+      const { messages } = threadOf(caller, threadId);
+      const wanted = runId === undefined ? messages : messages.filter((message) => message.runId === runId);
+      return paged(wanted, query, (message) => messageView(message, threadId));
+    },
+    async getMessage(caller, threadId, id) {
+      return messageView(messageOf(caller, threadId, id)[1], threadId);
+    },
+    async updateMessage(caller, threadId, id, params) {
+      const [, message] = messageOf(caller, threadId, id);
+      if (params.metadata !== undefined) message.metadata = params.metadata ?? {};
+      return messageView(message, threadId);
+    },
+    async deleteMessage(caller, threadId, id) {
+      const [thread, message] = messageOf(caller, threadId, id);
+      thread.messages = thread.messages.filter((item) => item !== message);
+      return { id, object: 'thread.message.deleted', deleted: true };
+    },
+
+    async createRun(caller, threadId, params) {
+      return startRun(caller, threadOf(caller, threadId), params);
+    },
+    async createThreadAndRun(caller, threadParams, params): Promise<Started & { thread: Thread }> {
+      const thread = addThread(caller, threadParams);
+      const started = startRun(caller, thread, params);
+      threads.set(thread.id, thread);
+      return { ...started, thread: threadView(thread) };
+    },
+    async listRuns(caller, threadId, query) {
+      return paged(threadOf(caller, threadId).runs, query, runView);
+    },
+    async getRun(caller, threadId, id) {
+      return runView(runOf(caller, threadId, id));
+    },
+    async updateRun(caller, threadId, id, params) {
+      const run = runOf(caller, threadId, id);
+      if (params.metadata !== undefined) run.metadata = params.metadata ?? {};
+      return runView(run);
+    },
+    async cancelRun(caller, threadId, id) {
+      const run = runOf(caller, threadId, id);
+      if (run.status === 'cancelling') return runView(run);
+      if (isTerminal(run.status) || (quirks.cancelInProgressOnly && run.status !== 'in_progress'))
+        throw apiErrors.cannotCancel(run.status);
+      player.cancel(run);
+      return runView(run);
+    },
+    async submitToolOutputs(caller, threadId, id, outputs) {
+      const run = runOf(caller, threadId, id);
+      const isRetry = caller.isRetry || caller.idempotencyKey !== null;
+      const verdict = judgeSubmit(run, outputs, isRetry, quirks);
+      if (verdict.kind === 'repeated') return { run: runView(run), eventsAfter: run.lastSubmitSeq };
+      if (verdict.kind === 'partial') {
+        for (const output of verdict.outputs) run.answers.set(output.tool_call_id, output.output);
+        return { run: runView(run), eventsAfter: run.log.length };
+      }
+      player.resume(run, verdict.outputs);
+      return { run: runView(run), eventsAfter: run.lastSubmitSeq };
+    },
+    async answer(caller, threadId, id, payload) {
+      const run = runOf(caller, threadId, id);
+      if (payload.run_id !== undefined && payload.run_id !== id)
+        throw apiErrors.invalid(
+          'run_id',
+          `This answer names run '${payload.run_id}', but was sent to run '${id}'.`,
+        );
+      if (payload.decision !== undefined)
+        throw apiErrors.invalid('decision', `Call '${payload.call_id}' awaits an output, not a decision.`);
+      const output =
+        typeof payload.output === 'string' ? payload.output : JSON.stringify(payload.output ?? null);
+      const notes = typeof payload.output === 'string' ? {} : { notes: ['serialised' as const] };
+      if (run.answers.get(payload.call_id) === output)
+        return {
+          run_id: id,
+          call_id: payload.call_id,
+          result: 'repeated',
+          ...notes,
+          waiting: openCalls(run).map((call) => call.id),
+        };
+      if (run.status !== 'requires_action') throw apiErrors.notWaiting(run.status);
+      if (run.answers.has(payload.call_id)) throw apiErrors.outputsDiffer([payload.call_id]);
+      const open = openCalls(run).map((call) => call.id);
+      if (!open.includes(payload.call_id)) throw apiErrors.expectedOutputs(open, [payload.call_id]);
+      run.answers.set(payload.call_id, output);
+      const waiting = open.filter((callId) => callId !== payload.call_id);
+      if (waiting.length === 0)
+        player.resume(
+          run,
+          [...run.answers].map(([callId, text]) => ({ tool_call_id: callId, output: text })),
+        );
+      return { run_id: id, call_id: payload.call_id, result: 'accepted', ...notes, waiting };
+    },
+
+    async listSteps(caller, threadId, id, query) {
+      const run = runOf(caller, threadId, id);
+      if (quirks.noSteps) throw new ApiError(404, 'Run steps are not implemented by this server.');
+      return paged(run.steps, query, (step) => stepView(step, run));
+    },
+    async getStep(caller, threadId, id, stepId) {
+      const run = runOf(caller, threadId, id);
+      const step = run.steps.find((item) => item.id === stepId);
+      if (step === undefined || quirks.noSteps) throw apiErrors.notFound('run step', stepId);
+      return stepView(step, run);
+    },
+
+    async *events(caller, threadId, id, place) {
+      yield* tail(runOf(caller, threadId, id), place);
+    },
+    pollAfterMs: (run) => pollHint(clock.now() - (runs.get(run.id)?.createdAt ?? run.created_at * 1000)),
+    async readiness() {
+      return [];
+    },
+  };
+};

@@ -1,0 +1,13 @@
+/**
+ * Public face of the sandbox (`durable-runs/sandbox`): test your agents against a runs API and a chat model that do what
+ * your script says, fail how you want, and live ten minutes in a millisecond.
+ */
+export { createClock, type Clock, type ClockOptions, type SandboxClock } from './clock.ts';
+export { createSandboxEngine, type SandboxEngine, type SandboxEngineOptions } from './engine/engine.ts';
+export { noQuirks, type Quirks } from './engine/quirks.ts';
+export { type Fault, type FaultAction, type FaultHandle, type FaultMatch, type Faults } from './faults.ts';
+export { randomIds, seededIds, type IdSource } from './ids.ts';
+export type { LoggedRequest } from './log.ts';
+export { createSandbox, type Sandbox, type SandboxOptions } from './sandbox.ts';
+export type { Script, ScriptCatalogue, ScriptedCall, ScriptEntry, Turn, TurnInput } from './script.ts';
+export { catalogue as scriptCatalogue } from './scripts.ts';

@@ -1,0 +1,42 @@
+/**
+ * What came in: one entry a request, newest last.
+ *
+ * Rule: bounded; keys are not kept. Imports nothing. Ships with the package.
+ */
+export interface LoggedRequest {
+  /** Which face of the sandbox was asked. */
+  face: 'api' | 'model';
+  /** Unix milliseconds of the sandbox's clock. */
+  at: number;
+  method: string;
+  /** Without the query. */
+  path: string;
+  query: string;
+  headers: Record<string, string>;
+  /** Parsed when it was JSON, text otherwise, null when there was none. */
+  body: unknown;
+  /** Status of the answer; null while there is none, or when the connection broke. */
+  status: number | null;
+  /** Kind of the fault that hit it. */
+  fault: string | null;
+}
+
+const SECRET = new Set(['authorization', 'api-key', 'cookie']);
+const MOST = 100_000;
+
+export const headersOf = (headers: Headers): Record<string, string> =>
+  Object.fromEntries([...headers].map(([name, value]) => [name, SECRET.has(name) ? '…' : value]));
+
+export const bodyOfText = (text: string): unknown => {
+  if (text === '') return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+};
+
+export const remember = (log: LoggedRequest[], entry: LoggedRequest): void => {
+  if (log.length >= MOST) log.shift();
+  log.push(entry);
+};
