@@ -44,6 +44,8 @@ export type Settled =
       usage?: Usage;
       lastError?: LastError;
       incompleteDetails?: { reason?: string };
+      /** From `submit` only: did the run take the round's outputs? Left out = yes, unless it expired or was cancelled. */
+      outputsTaken?: boolean;
     };
 
 /** How to treat a live run of somebody else on the thread. */
@@ -98,6 +100,8 @@ export type BackendObservation =
   | { kind: 'request'; method: string; route: string; status: number; ms: number }
   | { kind: 'fallback'; reason: string }
   | { kind: 'unknown_status'; status: string }
+  /** A second run with our token was found (and cancelled, when it was live). */
+  | { kind: 'duplicate_run'; backendRunId: string }
   | {
       kind: 'model';
       ms: number;
@@ -109,8 +113,10 @@ export type BackendObservation =
 /** Heartbeat details. Small: it is stored at every heartbeat. */
 export interface Progress {
   run?: RunRef;
-  /** The request that creates or submits was sent (its effect may exist). */
+  /** The request that creates or submits was sent (its effect may exist); false = it surely had no effect. */
   sent?: boolean;
+  /** Attempt that wrote this: `false` above counts only when it comes from the attempt right before. */
+  attempt?: number;
   at?: number;
 }
 
