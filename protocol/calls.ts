@@ -93,3 +93,7 @@ export interface ToolActivityInput {
 }
 
 export const idempotencyKey = (runId: string, callId: string): string => `${runId}:${callId}`;
+
+/** What the model reads in the place of an output: compact JSON, one shape for every failure. */
+export const errorOutput = (type: string, message: string): string =>
+  JSON.stringify({ error: { type, message } });

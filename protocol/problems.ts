@@ -79,3 +79,64 @@ export const durationProblem = (subject: string, value: unknown): string | undef
   parseDuration(value) === undefined
     ? `${subject} needs a number and a unit, such as "90s", "15m", "2h" or "3d"; got ${shown(value)}`
     : undefined;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const NAME_CHARS = 256;
+const REASON_CHARS = 4096;
+
+/** A JSON object, or the text of one; null when it is neither. */
+export const jsonObject = (value: unknown): Record<string, unknown> | null => {
+  if (typeof value !== 'string') return isObject(value) ? value : null;
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return isObject(parsed) ? parsed : null;
+  } catch {
+    return null;
+  }
+};
+
+const ANSWER_SHAPES =
+  'send one JSON object {"call_id": "…", "output": "…"} or {"call_id": "…", "decision": "approve" | "deny"}';
+
+/** What is wrong with the shape of an `AnswerPayload`. Whether the call exists and still waits is the run's to say. */
+export const answerPayloadProblem = (value: unknown): string | undefined => {
+  if (!isObject(value)) return `An answer must be a JSON object; got ${shown(value)}: ${ANSWER_SHAPES}`;
+  const { call_id, output, decision, arguments: edited, reason, by, run_id } = value;
+  if (typeof call_id !== 'string' || call_id === '' || call_id.length > NAME_CHARS)
+    return `call_id must be the id of the call that is answered; got ${shown(call_id)}: ${ANSWER_SHAPES}`;
+  if (output !== undefined && decision !== undefined)
+    return `An answer to ${shown(call_id)} takes output or decision, not both: ${ANSWER_SHAPES}`;
+  if (output === undefined && decision === undefined)
+    return `An answer to ${shown(call_id)} needs output or decision; got the keys ${shown(Object.keys(value))}: ${ANSWER_SHAPES}`;
+  if (decision !== undefined && decision !== 'approve' && decision !== 'deny')
+    return `decision must be "approve" or "deny"; got ${shown(decision)}`;
+  if (edited != null && decision !== 'approve')
+    return `arguments go with "decision": "approve" only; got ${shown(edited)}`;
+  if (edited != null && jsonObject(edited) === null)
+    return `arguments must be a JSON object, or the text of one; got ${shown(edited)}`;
+  if (reason != null && (typeof reason !== 'string' || reason.length > REASON_CHARS))
+    return `reason must be text of at most ${REASON_CHARS} characters; got ${shown(reason)}`;
+  if (by != null && (typeof by !== 'string' || by.length > NAME_CHARS))
+    return `by must be text of at most ${NAME_CHARS} characters; got ${shown(by)}`;
+  if (run_id != null && typeof run_id !== 'string') return `run_id must be text; got ${shown(run_id)}`;
+  return undefined;
+};
+
+/** What is wrong with the shape of a `SubmitPayload`. */
+export const submitPayloadProblem = (value: unknown): string | undefined => {
+  if (!isObject(value)) return `A submit must be a JSON object; got ${shown(value)}`;
+  if (typeof value['run_id'] !== 'string')
+    return `run_id must be the id of the run; got ${shown(value['run_id'])}`;
+  const outputs = value['tool_outputs'];
+  if (!Array.isArray(outputs) || outputs.length === 0)
+    return `tool_outputs must be a list with one output for each open call; got ${shown(outputs)}`;
+  for (const [index, item] of outputs.entries()) {
+    if (!isObject(item) || typeof item['tool_call_id'] !== 'string' || item['tool_call_id'] === '')
+      return `tool_outputs[${index}] needs a tool_call_id; got ${shown(item)}`;
+    if (typeof item['output'] !== 'string')
+      return `tool_outputs[${index}].output must be text (encode other values as JSON); got ${shown(item['output'])}`;
+  }
+  return undefined;
+};

@@ -1,0 +1,124 @@
+/**
+ * When a wait ends by itself, and how.
+ *
+ * Rule: one moment for the whole round, recomputed from the state and never stored apart from the armed timer.
+ * - `fail` beats the others: while one such call is open, no placeholder is given.
+ * - Natively the expiry is ours: it ends the run whatever was planned. On somebody else's server the verdict is
+ *   theirs: we ask at the expiry, and again at growing intervals while they keep the run waiting.
+ * - Placeholders leave in time: a margin before the expiry, or when the answerer's own time is over.
+ * Pure; imports the state only.
+ */
+import {
+  MARGIN_MS,
+  MARGIN_SHARE,
+  MARGIN_SHARE_MOST,
+  RECHECK_FIRST_MS,
+  RECHECK_MOST_MS,
+  VERDICT_SLACK_MS,
+} from './timeouts.ts';
+import { waitingCalls } from './state.ts';
+import type { CallState, RunState } from './state.ts';
+
+/** The expiry that bounds the run; null when none is known, or when the server does not keep its own. */
+export const limitOf = (state: RunState): number | null => (state.lax ? null : state.expiresAt);
+
+/** Time kept free before the expiry. */
+export const marginOf = (state: RunState): number => {
+  if (state.expiresAt === null) return 0;
+  const life = Math.max(0, state.expiresAt - (state.createdAt ?? state.startedAt));
+  return Math.min(Math.max(MARGIN_MS, life * MARGIN_SHARE), life * MARGIN_SHARE_MOST);
+};
+
+/** By when an automatic call must be done; null = nothing known. */
+export const toolEnd = (state: RunState): number | null => {
+  const limit = limitOf(state);
+  return limit === null ? null : limit - marginOf(state);
+};
+
+/** Natively, the moment the run is over. */
+export const expired = (state: RunState, at: number): boolean =>
+  state.about.backend === 'chat' && state.expiresAt !== null && at >= state.expiresAt;
+
+const least = (moments: readonly (number | null)[]): number | null =>
+  moments.reduce(
+    (least, moment) => (moment !== null && (least === null || moment < least) ? moment : least),
+    null,
+  );
+
+const waitPolicy = (call: CallState) =>
+  call.plan.kind === 'external' || call.plan.kind === 'approval' ? call.plan.wait : null;
+
+const ownMoment = (call: CallState): number | null => {
+  const within = waitPolicy(call)?.answerWithinMs ?? null;
+  return within === null ? null : (call.waitStart ?? 0) + within;
+};
+
+/** By when an answer to this call is of use; null = no limit known. */
+export const answerBy = (state: RunState, call: CallState): number | null => {
+  const policy = waitPolicy(call);
+  if (policy === null) return null;
+  // A call that fails with the run lives as long as the run; natively its own time may be shorter.
+  if (policy.onDeadline === 'fail')
+    return state.about.backend === 'chat' ? least([limitOf(state), ownMoment(call)]) : limitOf(state);
+  return least([toolEnd(state), ownMoment(call)]);
+};
+
+/** The earliest of the open calls' moments. */
+export const waitDeadline = (state: RunState): number | null =>
+  least(waitingCalls(state).map((call) => answerBy(state, call)));
+
+const failing = (calls: readonly CallState[]): CallState[] =>
+  calls.filter((call) => waitPolicy(call)?.onDeadline === 'fail');
+
+/** What to do about the open calls at this moment. */
+export type Due =
+  | { kind: 'nothing' }
+  | { kind: 'expire' }
+  | { kind: 'ask' }
+  | { kind: 'placeholder'; callIds: string[] };
+
+/** When the server's verdict is to be asked for. */
+const verdictAt = (state: RunState): number | null => {
+  if (state.about.backend !== 'assistants') return null;
+  if (state.lax) return state.recheckAt;
+  return state.expiresAt === null ? null : state.expiresAt + VERDICT_SLACK_MS;
+};
+
+export const dueAt = (state: RunState, at: number): Due => {
+  if (expired(state, at)) return { kind: 'expire' };
+  const open = waitingCalls(state);
+  if (open.length === 0) return { kind: 'nothing' };
+  const fails = failing(open);
+  if (fails.length > 0) {
+    const over = (call: CallState): boolean => {
+      const moment = answerBy(state, call);
+      return moment !== null && at >= moment;
+    };
+    if (state.about.backend === 'chat') return fails.some(over) ? { kind: 'expire' } : { kind: 'nothing' };
+  } else {
+    const callIds = open
+      .filter((call) => {
+        const moment = answerBy(state, call);
+        return moment !== null && at >= moment;
+      })
+      .map((call) => call.callId);
+    if (callIds.length > 0) return { kind: 'placeholder', callIds };
+  }
+  const verdict = verdictAt(state);
+  return verdict !== null && at >= verdict && state.op === null ? { kind: 'ask' } : { kind: 'nothing' };
+};
+
+/** When to look again; null = never by ourselves. */
+export const nextMoment = (state: RunState): number | null => {
+  const open = waitingCalls(state);
+  if (open.length === 0 || state.op !== null) return null;
+  const fails = failing(open);
+  if (fails.length === 0) return least([...open.map((call) => answerBy(state, call)), verdictAt(state)]);
+  return state.about.backend === 'chat'
+    ? least([state.expiresAt, ...fails.map((call) => answerBy(state, call))])
+    : verdictAt(state);
+};
+
+/** How long after its `count`th look a server that outlives its own expiry is asked again. */
+export const recheckDelay = (count: number): number =>
+  Math.min(RECHECK_MOST_MS, RECHECK_FIRST_MS * 2 ** Math.min(count, 16));

@@ -1,0 +1,217 @@
+/**
+ * Carries out the machine's effects and feeds what comes of them back as inputs.
+ *
+ * Rule: it decides nothing about the run. It keeps track of what is in flight, and may end this execution to go on in a
+ * new one (continue-as-new) when nothing is: then the effects of the last step are not carried out here, since resuming
+ * from the state starts them there. It never rejects a promise that nobody holds.
+ * Knows no SDK: the world is injected. The glue and tests import it.
+ */
+import type { CallOutcome } from '../../protocol/calls.ts';
+import type { RunResult } from '../../protocol/workflow.ts';
+import type { Effect, OpEffect, RunToolEffect, ShowEffect, TaskEffect } from './effects.ts';
+import { never } from './effects.ts';
+import { step } from './machine.ts';
+import type { Failure, Input, RunState, Via } from './state.ts';
+
+/** Work that can be told to stop. Its promise then settles when the work pleases. */
+export interface Pending<T> {
+  promise: Promise<T>;
+  cancel(): void;
+}
+
+export interface World {
+  /** Unix ms; the same on replay. */
+  now(): number;
+  /** Resolves to the input that reports the operation's end. */
+  perform(effect: OpEffect, state: RunState): Pending<Input>;
+  runTool(effect: RunToolEffect, state: RunState): Pending<CallOutcome>;
+  runTask(effect: TaskEffect, state: RunState): Pending<void>;
+  timer(at: number): Pending<void>;
+  /** Distils an error that work may end with; null = not one of those: a bug. */
+  failureOf(error: unknown): Failure | null;
+  show(effect: ShowEffect, state: RunState): void;
+  /** Called after every step, for what people read. */
+  changed(state: RunState): void;
+  shouldContinueAsNew(state: RunState): boolean;
+}
+
+export type Ending = { kind: 'finished'; result: RunResult; cancelled: boolean } | { kind: 'continue' };
+
+export interface Driver {
+  state(): RunState;
+  dispatch(input: Input): void;
+  /** Rejects with what `failureOf` does not know. */
+  done: Promise<Ending>;
+}
+
+export const createDriver = (initial: RunState, world: World): Driver => {
+  let state = initial;
+  let begun = false;
+  let over = false;
+  let end: (ending: Ending) => void = () => {};
+  let fail: (error: unknown) => void = () => {};
+  const done = new Promise<Ending>((resolve, reject) => {
+    end = resolve;
+    fail = reject;
+  });
+  const ops = new Map<Via, Pending<Input>>();
+  const tools = new Map<string, Pending<CallOutcome>>();
+  const tasks = new Set<string>();
+  let timer: Pending<void> | null = null;
+
+  const broken = (error: unknown): void => {
+    over = true;
+    fail(error);
+  };
+
+  /** Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of the work is a bug. */
+  const watch = <T>(
+    promise: Promise<T>,
+    current: () => boolean,
+    then: (value: T) => void,
+    otherwise: (failure: Failure) => void,
+  ): void => {
+    promise
+      .then(
+        (value) => {
+          if (current()) then(value);
+        },
+        (error: unknown) => {
+          if (!current()) return;
+          const failure = world.failureOf(error);
+          if (failure === null) throw error;
+          otherwise(failure);
+        },
+      )
+      .catch(broken);
+  };
+
+  const perform = (effect: OpEffect): void => {
+    const via: Via = effect.type;
+    const pending = world.perform(effect, state);
+    ops.set(via, pending);
+    const current = (): boolean => ops.get(via) === pending;
+    watch(
+      pending.promise,
+      current,
+      (input) => {
+        ops.delete(via);
+        dispatch(input);
+      },
+      (failure) => {
+        ops.delete(via);
+        dispatch({ type: 'activityFailed', via, failure, at: world.now() });
+      },
+    );
+  };
+
+  const runTool = (effect: RunToolEffect): void => {
+    const { callId } = effect;
+    const pending = world.runTool(effect, state);
+    tools.set(callId, pending);
+    const current = (): boolean => tools.get(callId) === pending;
+    watch(
+      pending.promise,
+      current,
+      (outcome) => {
+        tools.delete(callId);
+        dispatch({ type: 'callDone', callId, outcome, at: world.now() });
+      },
+      (failure) => {
+        tools.delete(callId);
+        dispatch({ type: 'callFailed', callId, failure, at: world.now() });
+      },
+    );
+  };
+
+  const runTask = (effect: TaskEffect): void => {
+    const { key } = effect;
+    tasks.add(key);
+    const over = (): void => {
+      tasks.delete(key);
+      dispatch({ type: 'taskDone', key, at: world.now() });
+    };
+    watch(world.runTask(effect, state).promise, () => true, over, over);
+  };
+
+  const arm = (at: number): void => {
+    const pending = world.timer(at);
+    timer = pending;
+    const current = (): boolean => timer === pending;
+    watch(
+      pending.promise,
+      current,
+      () => {
+        timer = null;
+        dispatch({ type: 'deadline', at: world.now() });
+      },
+      // Cancelled with the whole execution: nothing is left to remind of.
+      () => {},
+    );
+  };
+
+  const carryOut = (effect: Effect): void => {
+    switch (effect.type) {
+      case 'cancelOp': {
+        const pending = ops.get(effect.via);
+        // Told to stop, but a create's outcome still counts: the machine waits for it.
+        if (effect.via !== 'create' || state.op?.kind !== 'create') ops.delete(effect.via);
+        return pending?.cancel();
+      }
+      case 'cancelTools':
+        for (const callId of effect.callIds) {
+          const pending = tools.get(callId);
+          tools.delete(callId);
+          pending?.cancel();
+        }
+        return;
+      case 'disarmTimer': {
+        const pending = timer;
+        timer = null;
+        return pending?.cancel();
+      }
+      case 'armTimer':
+        return arm(effect.at);
+      case 'runTool':
+        return runTool(effect);
+      case 'notifyWaiting':
+      case 'recordAnswers':
+        return runTask(effect);
+      case 'enterWait':
+      case 'leaveWait':
+        return world.show(effect, state);
+      case 'finish':
+        over = true;
+        return end({ kind: 'finished', result: effect.result, cancelled: effect.cancelled });
+      case 'createThread':
+      case 'create':
+      case 'submit':
+      case 'follow':
+      case 'close':
+      case 'startFollowUp':
+      case 'notifyEnd':
+        return perform(effect);
+      default:
+        return never(effect);
+    }
+  };
+
+  const idle = (): boolean => ops.size + tools.size + tasks.size === 0;
+
+  function dispatch(input: Input): void {
+    const first = !begun;
+    begun = true;
+    const next = step(state, input);
+    state = next.state;
+    world.changed(state);
+    // After the decision to go on elsewhere (or the end), the state still takes in what comes; nothing is started here.
+    if (over) return;
+    if (!first && !state.ended && idle() && world.shouldContinueAsNew(state)) {
+      over = true;
+      return end({ kind: 'continue' });
+    }
+    for (const effect of next.effects) carryOut(effect);
+  }
+
+  return { state: () => state, dispatch, done };
+};

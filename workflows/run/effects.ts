@@ -1,0 +1,189 @@
+/**
+ * What the world must do, derived from how the state changed.
+ *
+ * Rule: `effectsBetween(before, after)` is the only source of effects. A thing in flight is in the state; so starting it,
+ * telling it to stop, and starting it again after continue-as-new can't drift apart. The order below is the order in
+ * which the driver carries them out: stop first, then start, then show.
+ * Imports protocol and the state, no SDK.
+ */
+import type { CloseHow, CloseTarget, RunRef } from '../../protocol/backend.ts';
+import type { ToolPolicy } from '../../protocol/calls.ts';
+import type { RunResult } from '../../protocol/workflow.ts';
+import type { ToolOutput } from '../../protocol/wire.ts';
+import { waitDeadline } from './deadline.ts';
+import { apiStatus, takesAnswers, waitingCalls } from './state.ts';
+import type { CallState, LateCall, Op, RunState, Task, Via } from './state.ts';
+
+export type OpEffect =
+  | { type: 'createThread' }
+  | { type: 'create'; threadId: string }
+  | { type: 'submit'; run: RunRef; round: number; outputs: ToolOutput[] }
+  | { type: 'follow'; run: RunRef }
+  | { type: 'close'; target: CloseTarget; how: CloseHow }
+  | { type: 'startFollowUp'; calls: LateCall[] }
+  | { type: 'notifyEnd'; result: RunResult };
+
+export type TaskEffect =
+  | { type: 'notifyWaiting'; key: string }
+  | { type: 'recordAnswers'; key: string; run: RunRef; round: number; outputs: ToolOutput[] };
+
+export interface RunToolEffect {
+  type: 'runTool';
+  callId: string;
+  name: string;
+  arguments: string;
+  policy: ToolPolicy;
+  endBy: number | null;
+}
+
+export type ShowEffect =
+  | { type: 'enterWait'; tools: string[]; deadline: number | null }
+  | { type: 'leaveWait'; status: string };
+
+export type Effect =
+  | { type: 'cancelOp'; via: Via }
+  | { type: 'cancelTools'; callIds: string[] }
+  | { type: 'disarmTimer' }
+  | OpEffect
+  | RunToolEffect
+  | TaskEffect
+  | ShowEffect
+  | { type: 'armTimer'; at: number }
+  | { type: 'finish'; result: RunResult; cancelled: boolean };
+
+const opEffect = (state: RunState, op: Op): OpEffect => {
+  const run = state.run;
+  switch (op.kind) {
+    case 'createThread':
+      return { type: 'createThread' };
+    case 'create':
+      return { type: 'create', threadId: known(state.threadId, 'thread id') };
+    case 'submit':
+      return { type: 'submit', run: known(run, 'run'), round: state.round, outputs: outputsOf(state) };
+    case 'follow':
+      return { type: 'follow', run: known(run, 'run') };
+    case 'close':
+      return { type: 'close', target: op.target, how: op.how };
+    case 'startFollowUp':
+      return { type: 'startFollowUp', calls: state.late };
+    case 'notifyEnd':
+      return { type: 'notifyEnd', result: known(state.ending, 'result').result };
+    default:
+      return never(op);
+  }
+};
+
+/** A gap here is a bug of the machine: it must fail the workflow task, not the run. */
+const known = <T>(value: T | null, what: string): T => {
+  if (value === null) throw new Error(`The run's state has no ${what} where one must be.`);
+  return value;
+};
+
+export const never = (value: never): never => {
+  throw new Error(`Unhandled case: ${JSON.stringify(value)}`);
+};
+
+/** All outputs of the round in the model's order (made to fit when the last of them came). */
+const outputsOf = (state: RunState): ToolOutput[] =>
+  state.calls.map((call) => ({
+    tool_call_id: call.callId,
+    output: known(call.outcome ?? null, 'outcome').output,
+  }));
+
+const toolEffect = (call: CallState): RunToolEffect | null =>
+  call.plan.kind === 'automatic' || call.plan.kind === 'approval'
+    ? {
+        type: 'runTool',
+        callId: call.callId,
+        name: call.name,
+        arguments: call.editedArguments ?? call.arguments,
+        policy: call.plan.policy,
+        endBy: call.endBy ?? null,
+      }
+    : null;
+
+const taskEffect = (state: RunState, task: Task): TaskEffect | null => {
+  if (task.kind === 'notifyWaiting') return { type: 'notifyWaiting', key: task.key };
+  const output = state.calls.find((call) => call.callId === task.callId)?.outcome?.output;
+  return output === undefined || state.run === null
+    ? null
+    : {
+        type: 'recordAnswers',
+        key: task.key,
+        run: state.run,
+        round: state.round,
+        outputs: [{ tool_call_id: task.callId, output }],
+      };
+};
+
+/** Running calls by round and id: a server may use an id again in a later round. Nothing runs in a run that is closed. */
+const running = (state: RunState): Map<string, CallState> =>
+  new Map(
+    (takesAnswers(state) ? state.calls : [])
+      .filter((call) => call.status === 'running')
+      .map((call) => [`${state.round}:${call.callId}`, call]),
+  );
+
+/** An operation is the same when its kind and round are: none of a kind follows itself within a round. */
+const sameOp = (before: RunState, after: RunState): boolean =>
+  before.op !== null &&
+  after.op !== null &&
+  before.op.kind === after.op.kind &&
+  (before.op.kind !== 'submit' || before.round === after.round);
+
+/**
+ * `finished` names what this very step's input reported as over, so that it is not told to stop.
+ * A follow that ends and starts again in one step does not exist: the timer lies between.
+ */
+export const effectsBetween = (
+  before: RunState,
+  after: RunState,
+  finished: { op: boolean; callId?: string },
+): Effect[] => {
+  const effects: Effect[] = [];
+  const fresh = after.op !== null && (finished.op || !sameOp(before, after));
+
+  if (before.op !== null && !finished.op && (after.op === null || !sameOp(before, after)))
+    effects.push({ type: 'cancelOp', via: before.op.kind });
+  else if (
+    before.op?.kind === 'create' &&
+    after.op?.kind === 'create' &&
+    after.op.cancelling === true &&
+    before.op.cancelling !== true
+  )
+    effects.push({ type: 'cancelOp', via: 'create' });
+
+  const was = running(before);
+  const is = running(after);
+  const told = [...was].filter(([key, call]) => !is.has(key) && call.callId !== finished.callId);
+  if (told.length > 0) effects.push({ type: 'cancelTools', callIds: told.map(([, call]) => call.callId) });
+
+  if (before.timer !== null && before.timer.at !== after.timer?.at) effects.push({ type: 'disarmTimer' });
+
+  if (after.op !== null && fresh) effects.push(opEffect(after, after.op));
+  for (const [key, call] of is) {
+    const effect = was.has(key) ? null : toolEffect(call);
+    if (effect !== null) effects.push(effect);
+  }
+  const tasksBefore = new Set(before.tasks.map((task) => task.key));
+  for (const task of after.tasks) {
+    const effect = tasksBefore.has(task.key) ? null : taskEffect(after, task);
+    if (effect !== null) effects.push(effect);
+  }
+
+  const waited = waitingCalls(before).length > 0;
+  const waits = waitingCalls(after);
+  if (waits.length > 0 && (!waited || before.round !== after.round))
+    effects.push({
+      type: 'enterWait',
+      tools: [...new Set(waits.map((call) => call.name))],
+      deadline: waitDeadline(after),
+    });
+  if (waited && waits.length === 0) effects.push({ type: 'leaveWait', status: apiStatus(after) });
+
+  if (after.timer !== null && before.timer?.at !== after.timer.at)
+    effects.push({ type: 'armTimer', at: after.timer.at });
+  if (after.ended && !before.ended && after.ending !== null)
+    effects.push({ type: 'finish', ...after.ending });
+  return effects;
+};

@@ -1,0 +1,149 @@
+/**
+ * A run's lifecycle as a pure function: `step(state, input)` gives the next state and what the world must do.
+ *
+ * Rules, cited below by number:
+ * I1 a round's outputs leave once, all together, in the model's order;
+ * I2 a run that has ended, or is being closed, accepts nothing and starts nothing but its own end;
+ * I3 expiry beats a late output (natively by our clock, elsewhere by the server's verdict);
+ * I4 every acknowledged answer is submitted or reported as unused;
+ * I5 at most one backend operation is in flight; what is not expected is ignored, since it comes from one told to stop.
+ * No SDK, no clock, no ids of its own. The driver and tests import it.
+ */
+import { answered, submitted, withOutcome } from './answering.ts';
+import { failedOutcome } from './calls.ts';
+import { cancelled, closing, opFailed } from './closing.ts';
+import { nextMoment } from './deadline.ts';
+import { effectsBetween, never } from './effects.ts';
+import type { Effect } from './effects.ts';
+import { advance, settled } from './rounds.ts';
+import { initialState } from './state.ts';
+import type { Input, RunState } from './state.ts';
+
+export interface Step {
+  state: RunState;
+  effects: Effect[];
+}
+
+export const step = (state: RunState, input: Input): Step => {
+  if (state.ended) return { state, effects: [] };
+  if (input.type === 'resume') {
+    const next = timed(resumed(state), input.at);
+    return { state: next, effects: effectsBetween(nothingInFlight(next), next, { op: false }) };
+  }
+  const next = timed(transition(state, input), input.at);
+  const finished = finishedBy(state, input);
+  return { state: next, effects: effectsBetween(state, next, finished) };
+};
+
+/** Nothing was in flight when the execution changed: a create that was to stop has not begun, so only its token is looked for. */
+const resumed = (state: RunState): RunState =>
+  state.op?.kind === 'create' && state.closing !== null ? closing(state, state.closing) : state;
+
+/** What the state would be if nothing had been started yet: the difference to it is what must be started. */
+const nothingInFlight = (state: RunState): RunState => ({
+  ...initialState({
+    ...state.about,
+    threadId: state.threadId,
+    params: {},
+    metadata: {},
+    busy: 'fail',
+    expiresAt: null,
+    createdAt: null,
+    searchAttributes: false,
+    hooks: { onWaiting: false, onEnd: false },
+    settings: {},
+  }),
+  startedAt: state.startedAt,
+});
+
+const finishedBy = (state: RunState, input: Input): { op: boolean; callId?: string } => {
+  switch (input.type) {
+    case 'settled':
+    case 'activityFailed':
+      return { op: state.op?.kind === input.via };
+    case 'threadCreated':
+      return { op: state.op?.kind === 'createThread' };
+    case 'followUpStarted':
+      return { op: state.op?.kind === 'startFollowUp' };
+    case 'endNotified':
+      return { op: state.op?.kind === 'notifyEnd' };
+    case 'callDone':
+    case 'callFailed':
+      return { op: false, callId: input.callId };
+    default:
+      return { op: false };
+  }
+};
+
+const transition = (state: RunState, input: Exclude<Input, { type: 'resume' }>): RunState => {
+  switch (input.type) {
+    case 'start':
+      return state.startedAt !== 0
+        ? state
+        : {
+            ...state,
+            startedAt: input.at,
+            op: { kind: state.threadId === null ? 'createThread' : 'create' },
+          };
+    case 'threadCreated':
+      return state.op?.kind === 'createThread'
+        ? { ...state, threadId: input.threadId, op: { kind: 'create' } }
+        : state;
+    case 'settled':
+      return state.op?.kind === input.via ? settled(state, input.via, input.settlement, input.at) : state;
+    case 'activityFailed':
+      return state.op?.kind === input.via ? opFailed(state, input.failure, input.at) : state;
+    case 'followUpStarted':
+      return state.op?.kind === 'startFollowUp' && state.ending !== null
+        ? {
+            ...state,
+            op: null,
+            late: [],
+            ending: { ...state.ending, result: { ...state.ending.result, followUp: input.workflowId } },
+          }
+        : state;
+    case 'endNotified':
+      return state.op?.kind === 'notifyEnd' ? { ...state, op: null, ended: true } : state;
+    case 'callDone':
+      return withOutcome(state, input.callId, input.at, () => input.outcome);
+    case 'callFailed':
+      return withOutcome(state, input.callId, input.at, (call) => failedOutcome(call, input.failure));
+    case 'answer':
+      return answered(state, input.payload, input.at);
+    case 'submit':
+      return submitted(state, input.payload, input.at);
+    case 'deadline':
+      return advance({ ...state, timer: null }, input.at);
+    case 'cancelRequested':
+      return cancelled(state);
+    case 'taskDone':
+      return state.tasks.some((task) => task.key === input.key)
+        ? { ...state, tasks: state.tasks.filter((task) => task.key !== input.key) }
+        : state;
+    default:
+      return never(input);
+  }
+};
+
+/** Once nothing of the run itself is left to do, its end is told: late calls handed over, then the hook, then the finish. */
+const wound = (state: RunState): RunState => {
+  if (state.ending === null || state.op !== null || state.ended) return state;
+  if (state.late.length > 0) return { ...state, op: { kind: 'startFollowUp' } };
+  return state.about.onEnd && state.op === null
+    ? { ...state, op: { kind: 'notifyEnd' } }
+    : { ...state, ended: true };
+};
+
+/** Last touch of every step: the end's own chain, and the one timer. */
+const timed = (state: RunState, at: number): RunState => {
+  const next = wound(state);
+  const wanted = nextMoment(next);
+  // An armed timer that comes too early is left alone: it costs less than two events to arm it anew.
+  const timer =
+    wanted === null
+      ? null
+      : next.timer !== null && next.timer.at <= wanted
+        ? next.timer
+        : { at: Math.max(wanted, at) };
+  return timer === next.timer ? next : { ...next, timer };
+};

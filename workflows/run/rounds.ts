@@ -1,0 +1,137 @@
+/**
+ * A round from its settlement to its submit.
+ *
+ * Rules (numbered in machine.ts): outputs leave once, together and in order (I1); expiry comes first (I3); answers that
+ * somebody else made useless are reported (I4).
+ * Imports the machine's pure parts, no SDK. The machine imports it.
+ */
+import type { Settled } from '../../protocol/backend.ts';
+import { begunCall, pastCall, placeholderOutcome } from './calls.ts';
+import { closed, closing, failing } from './closing.ts';
+import { dueAt, expired, recheckDelay } from './deadline.ts';
+import { never } from './effects.ts';
+import { ended, unusedOf } from './ending.ts';
+import type { Terminal } from './ending.ts';
+import { fitOutputs } from './outputs.ts';
+import { takesAnswers, waitingCalls } from './state.ts';
+import type { CallState, LateCall, RunState, SettledVia } from './state.ts';
+
+export const settled = (before: RunState, via: SettledVia, settlement: Settled, at: number): RunState => {
+  const run = settlement.run ?? before.run;
+  const state: RunState = { ...before, run, threadId: run?.threadId ?? before.threadId };
+  if (via === 'close') return closed(state, settlement);
+  if (settlement.status !== 'requires_action')
+    return ended(state, { ...settlement, submitted: wasTaken(via, settlement) });
+  // A create that was told to stop has settled all the same: now the run is known and can be closed.
+  if (state.closing !== null) return closing(state, state.closing);
+  const known: RunState = {
+    ...state,
+    op: null,
+    createdAt: settlement.createdAt,
+    expiresAt: settlement.expiresAt ?? (state.about.backend === 'chat' ? state.expiresAt : null),
+  };
+  const same = via === 'follow' && sameCalls(state.calls, settlement.calls);
+  const lax = known.about.backend === 'assistants' && known.expiresAt !== null && at >= known.expiresAt;
+  const rechecks = same && lax ? state.rechecks + 1 : 0;
+  const looked: RunState = { ...known, lax, rechecks, recheckAt: lax ? at + recheckDelay(rechecks) : null };
+  return same ? advance(looked, at) : nextRound(looked, via, settlement.calls, at);
+};
+
+/** Did the outputs of the round reach the run? Unsaid, an expired or cancelled run is taken not to have read them. */
+const wasTaken = (via: SettledVia, settlement: Terminal): boolean =>
+  via === 'submit' &&
+  (settlement.outputsTaken ?? (settlement.status !== 'expired' && settlement.status !== 'cancelled'));
+
+const sameCalls = (calls: readonly CallState[], settledCalls: readonly { callId: string }[]): boolean => {
+  const ids = new Set(settledCalls.map((call) => call.callId));
+  return ids.size === calls.length && calls.every((call) => ids.has(call.callId));
+};
+
+const nextRound = (
+  state: RunState,
+  via: SettledVia,
+  planned: Extract<Settled, { status: 'requires_action' }>['calls'],
+  at: number,
+): RunState => {
+  const round = state.round + 1;
+  const open: RunState = {
+    ...state,
+    round,
+    past: [...state.past, ...state.calls.map((call) => pastCall(call, state.round))],
+    // Somebody else answered the round over our heads: what was given to us is of no use any more (I4).
+    unused: via === 'follow' ? [...state.unused, ...unusedOf(state, 'superseded')] : state.unused,
+    tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
+    calls: [],
+  };
+  const calls = [...new Map(planned.toReversed().map((call) => [call.callId, call])).values()].toReversed();
+  if (calls.length === 0 || calls.some((call) => call.callId === ''))
+    return failing(open, {
+      code: 'backend_unsupported',
+      message: 'The server asks for tool outputs without naming the calls; there is no way to answer it.',
+    });
+  const { maxRounds, maxCalls } = state.about;
+  if (round > maxRounds || state.past.length + state.calls.length + calls.length > maxCalls)
+    return failing(open, {
+      code: 'budget_exceeded',
+      message: `The run asked for round ${round} with ${calls.length} calls; it may have ${maxRounds} rounds and ${maxCalls} calls in all. Raise maxRounds or maxCalls if that is too little.`,
+    });
+  const begun: RunState = { ...open, calls: calls.map((call) => begunCall(open, call, at)) };
+  const notice = { key: `waiting:${round}`, kind: 'notifyWaiting' } as const;
+  return advance(
+    state.about.onWaiting && waitingCalls(begun).length > 0
+      ? { ...begun, tasks: [...begun.tasks, notice] }
+      : begun,
+    at,
+  );
+};
+
+/** After anything changed in a round: deadlines first (I3), then the submit once every call has an outcome (I1). */
+export const advance = (state: RunState, at: number): RunState => {
+  if (!takesAnswers(state)) return state;
+  if (expired(state, at)) return closing(state, { kind: 'expire' });
+  const due = dueAt(state, at);
+  switch (due.kind) {
+    case 'expire':
+      return closing(state, { kind: 'expire' });
+    case 'ask':
+      return { ...state, op: { kind: 'follow' } };
+    case 'placeholder':
+      return advance(withPlaceholders(state, due.callIds), at);
+    case 'nothing':
+      break;
+    default:
+      return never(due);
+  }
+  return state.op === null && state.calls.every((call) => call.status === 'done') ? submitting(state) : state;
+};
+
+const submitting = (state: RunState): RunState => {
+  const fitted = fitOutputs(
+    state.calls.map((call) => ({ callId: call.callId, output: call.outcome?.output ?? '' })),
+  );
+  const calls = state.calls.map((call, index) => {
+    const output = fitted[index]?.output;
+    return call.outcome === undefined || output === undefined || output === call.outcome.output
+      ? call
+      : {
+          ...call,
+          outcome: { ...call.outcome, output, notes: [...(call.outcome.notes ?? []), 'truncated' as const] },
+        };
+  });
+  // The submit shows every answer: showing single ones early has lost its point.
+  const tasks = state.tasks.filter((task) => task.kind !== 'recordAnswers');
+  return { ...state, calls, tasks, op: { kind: 'submit' } };
+};
+
+const withPlaceholders = (state: RunState, callIds: readonly string[]): RunState => {
+  const late: LateCall[] = [];
+  const calls = state.calls.map((call): CallState => {
+    if (!callIds.includes(call.callId) || call.plan.kind === 'automatic' || call.plan.kind === 'refused')
+      return call;
+    const followsUp = call.plan.wait.onDeadline === 'follow-up';
+    if (followsUp)
+      late.push({ callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan });
+    return { ...call, status: 'done', outcome: placeholderOutcome(followsUp) };
+  });
+  return { ...state, calls, late: [...state.late, ...late] };
+};

@@ -1,0 +1,110 @@
+/**
+ * Decides about `submitToolOutputs`: the API's caller answers all open external calls of a round at once.
+ *
+ * Rule: the set of ids must cover every open external call; what was answered before may be repeated identically;
+ * anything else is refused. A submit that was accepted once is acknowledged again, also when the run has moved on.
+ * Imports protocol and the state, no SDK.
+ */
+import { FAILURES } from '../../protocol/names.ts';
+import { LIMITS, shown, submitPayloadProblem } from '../../protocol/problems.ts';
+import type { SubmitPayload } from '../../protocol/workflow.ts';
+import { digestOfOutput, refusal } from './answers.ts';
+import type { Refusal } from './answers.ts';
+import { expired } from './deadline.ts';
+import { utf8Bytes } from './outputs.ts';
+import { apiStatus, takesAnswers } from './state.ts';
+import type { RunState } from './state.ts';
+
+export type SubmitJudgement =
+  /** `callIds`: open calls that this submit answers now. */
+  { verdict: 'accept'; round: number; callIds: string[] } | { verdict: 'repeat'; round: number } | Refusal;
+
+export const judgeSubmit = (state: RunState, value: unknown, at: number): SubmitJudgement => {
+  const problem = submitPayloadProblem(value);
+  if (problem !== undefined) return refusal(FAILURES.refusedMalformed, 'malformed', problem);
+  const payload = value as SubmitPayload;
+  const { runId } = state.about;
+  if (payload.run_id !== runId && payload.run_id !== state.run?.backendRunId)
+    return refusal(
+      FAILURES.refusedMalformed,
+      'malformed',
+      `This is run ${shown(runId)}; the outputs name run ${shown(payload.run_id)}. Send them there.`,
+    );
+
+  const given = new Map(payload.tool_outputs.map((item) => [item.tool_call_id, item.output]));
+  const external = state.calls.filter((call) => call.plan.kind === 'external');
+  const open = external.filter((call) => call.status === 'waiting');
+  const expected = open.map((call) => call.callId);
+  const got = payload.tool_outputs.map((item) => item.tool_call_id);
+  const callIds = (what: string): Refusal =>
+    refusal(
+      FAILURES.refusedCallIds,
+      'conflict',
+      `Run ${shown(runId)} needs exactly the outputs of its open calls ${shown(expected, 400)}; got ${shown(got, 400)}: ${what}`,
+      { details: { expected, got } },
+    );
+  if (given.size !== got.length) return callIds('send each output once.');
+
+  if (takesAnswers(state) && !expired(state, at) && open.length > 0) {
+    const strange = got.filter((id) => !external.some((call) => call.callId === id));
+    // A client that lost the reply to the previous round's submit sends that one again.
+    if (strange.length === got.length && isRepeat(state, given, state.round - 1))
+      return { verdict: 'repeat', round: state.round - 1 };
+    const missing = expected.filter((id) => !given.has(id));
+    if (missing.length > 0) return callIds(`${shown(missing, 400)} missing.`);
+    if (strange.length > 0) return callIds(`${shown(strange, 400)} not asked for.`);
+    const differing = external
+      .filter(({ callId, status }) => status !== 'waiting' && given.has(callId))
+      .filter(({ callId, answer }) => answer?.digest !== digestOfOutput(given.get(callId) ?? ''))
+      .map((call) => call.callId);
+    if (differing.length > 0) return conflict(differing);
+    const size = [...given.values()].reduce((sum, output) => sum + utf8Bytes(output), 0);
+    if (size >= LIMITS.combinedOutputBytes)
+      return refusal(
+        FAILURES.refusedMalformed,
+        'malformed',
+        `tool_outputs have ${size} bytes together; they must be less than ${LIMITS.combinedOutputBytes}. Send less.`,
+      );
+    return { verdict: 'accept', round: state.round, callIds: expected };
+  }
+
+  if (isRepeat(state, given, state.round)) return { verdict: 'repeat', round: state.round };
+  if (isRepeat(state, given, state.round - 1)) return { verdict: 'repeat', round: state.round - 1 };
+  const status = expired(state, at) && state.ending === null ? 'expired' : apiStatus(state);
+  const answered = external.filter(({ callId, answer }) => answer !== undefined && given.has(callId));
+  if (takesAnswers(state) && answered.length === given.size)
+    return conflict(answered.map((call) => call.callId));
+  return refusal(
+    FAILURES.refusedNotWaiting,
+    'too_late',
+    `Run ${shown(runId)} is ${shown(status)} and waits for no outputs now; got outputs for ${shown(got, 400)}.`,
+    { details: { status } },
+  );
+};
+
+const conflict = (ids: string[]): Refusal =>
+  refusal(
+    FAILURES.refusedConflict,
+    'conflict',
+    `Calls ${shown(ids, 400)} were answered before, differently. The first answers stand; nothing was changed.`,
+    { details: { callIds: ids } },
+  );
+
+/** Are these exactly the external answers of that round? */
+const isRepeat = (state: RunState, given: ReadonlyMap<string, string>, round: number): boolean => {
+  const known: { callId: string; digest: string | undefined }[] =
+    round === state.round && state.calls.length > 0
+      ? state.calls
+          .filter((call) => call.plan.kind === 'external')
+          .map((call) => ({ callId: call.callId, digest: call.answer?.digest }))
+      : state.past
+          .filter((call) => call.round === round && call.kind === 'external')
+          .map((call) => ({ callId: call.callId, digest: call.digest }));
+  return (
+    known.length > 0 &&
+    known.length >= given.size &&
+    [...given].every(([id, output]) =>
+      known.some((call) => call.callId === id && call.digest === digestOfOutput(output)),
+    )
+  );
+};

@@ -1,0 +1,82 @@
+/**
+ * Every number of a run's workflow, with its reason. Milliseconds unless the name says otherwise.
+ *
+ * Rule: no number with a meaning lives anywhere else in `workflows/`. Durations are not part of what replay compares,
+ * so they may change between releases; a running run keeps the timers and activities it already has.
+ * Imports nothing at run time. Workflow code and tests import it.
+ */
+import type { RunSettings } from '../../protocol/workflow.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Defaults of `RunSettings`. */
+export const DEFAULTS = {
+  /** A killed worker is noticed after this; shorter costs a server call per running activity more often. */
+  heartbeatMs: 10 * SECOND,
+  /** Twice the longest expiry seen on a server of this protocol (30 min), when a server names none. */
+  createWithinMs: HOUR,
+  /** A run that has not ended after 64 rounds is looping; each round is paid for. */
+  maxRounds: 64,
+  maxCalls: 512,
+  /** People return from holidays. */
+  followUpWithinMs: 30 * DAY,
+} as const satisfies RunSettings;
+
+/** Backend activities: retried by Temporal alone (the HTTP client never retries). */
+export const BACKEND_RETRY = {
+  /** A restart of a local server takes about this long; less would only burn attempts. */
+  initialInterval: 500,
+  backoffCoefficient: 2,
+  /** After an outage, everything is back within half a minute of the server. */
+  maximumInterval: 30 * SECOND,
+} as const;
+
+/** Past the run's expiry a backend still needs to tell how it ended. */
+export const EXPIRY_GRACE_MS = MINUTE;
+/** A backend activity always gets this long, even when the expiry is near or past: the verdict must be fetched. */
+export const BACKEND_AT_LEAST_MS = 2 * MINUTE;
+/** Ending a run outlives an hour of outage; after that, the server's own expiry ends the run. */
+export const CLOSE_WITHIN_MS = HOUR;
+
+/** Hooks are notifications: a receiver that is down for ten minutes has missed this one. */
+export const HOOK_ATTEMPT_MS = 30 * SECOND;
+export const HOOK_WITHIN_MS = 10 * MINUTE;
+/** Showing a partial answer early is a courtesy (the submit guarantees it): few attempts, soon given up. */
+export const RECORD_ATTEMPT_MS = 30 * SECOND;
+export const RECORD_WITHIN_MS = 5 * MINUTE;
+
+/** Starting a linked run waits for the thread to become free; runs that wait for people hold it for days. */
+export const LINKED_RUN_WITHIN_MS = 7 * DAY;
+export const LINKED_RUN_ATTEMPT_MS = 5 * MINUTE;
+export const LINKED_RUN_RETRY = {
+  initialInterval: SECOND,
+  backoffCoefficient: 2,
+  maximumInterval: MINUTE,
+} as const;
+
+/** Time kept free before the expiry, so that a submit still arrives: a share of the run's life, but at least this. */
+export const MARGIN_MS = 5 * SECOND;
+export const MARGIN_SHARE = 0.05;
+/** On very short runs the margin must not eat the whole life. */
+export const MARGIN_SHARE_MOST = 0.25;
+
+/** A tool that would get less time than this is not started; the model is told instead. */
+export const TOOL_AT_LEAST_MS = SECOND;
+
+/** A server's clock and its expiry sweep are whole seconds: asking at the very millisecond would ask twice. */
+export const VERDICT_SLACK_MS = SECOND;
+/** When a server keeps a run waiting past its own expiry: look again after 2 s, 4 s, … 5 min. */
+export const RECHECK_FIRST_MS = 2 * SECOND;
+export const RECHECK_MOST_MS = 5 * MINUTE;
+
+/** Signals that could not be used: how many are kept for people to read. */
+export const UNUSABLE_KEPT = 10;
+/** Carried state must fit one payload (2 MB) beside the input, with room for escapes. */
+export const CARRIED_STATE_MOST_CHARS = 750_000;
+/** The memo a cancelled run leaves: the server warns at 2 KB. */
+export const MEMO_MOST_BYTES = 1900;
+/** Arguments shown to people, in characters. */
+export const SHOWN_ARGUMENTS = 4000;
