@@ -88,6 +88,12 @@ export const apiErrors = {
     new ApiError(400, `Can't add messages to ${threadId} while a run ${runId} is active.`),
   deleteWhileActive: (threadId: string, runId: string) =>
     new ApiError(400, `Can't delete ${threadId} while a run ${runId} is active. Cancel the run first.`),
+  eventsPruned: (after: number) =>
+    new ApiError(
+      410,
+      `Events after ${after} are not kept any more. Retrieve the run and its messages instead, or read the events from the start.`,
+      { code: 'events_pruned' },
+    ),
   cannotCancel: (status: string) => new ApiError(400, `Cannot cancel run with status '${status}'.`),
   unauthorized: (message = 'Incorrect API key provided.') =>
     new ApiError(401, message, { code: 'invalid_api_key' }),

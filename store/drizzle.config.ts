@@ -1,0 +1,8 @@
+/** For `npx drizzle-kit generate` only: where the tables are described and where migrations go. */
+import { defineConfig } from 'drizzle-kit';
+
+export default defineConfig({
+  dialect: 'postgresql',
+  schema: './store/schema.ts',
+  out: './store/migrations',
+});

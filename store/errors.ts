@@ -1,0 +1,79 @@
+/**
+ * What a database driver throws, sorted into two heaps: the database can't serve us right now (worth another try), and
+ * everything else (a bug of ours, passed on as it is).
+ *
+ * Rule: branch on SQLSTATE and system codes; driver texts only where a driver has no code. No query text or parameter
+ * goes into the message: they hold what people said.
+ * Imported within `store/` only.
+ */
+import { StoreError } from '../protocol/store.ts';
+
+/** SQLSTATE classes and codes after which the same transaction may succeed later. */
+const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);
+const UNAVAILABLE_CODES = new Set([
+  // serialization failure, deadlock: somebody else won this time
+  '40001',
+  '40P01',
+  // lock not available (lock_timeout)
+  '55P03',
+  // idle-in-transaction and transaction timeouts
+  '25P03',
+  '25P04',
+]);
+const SYSTEM_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+/** `pg` has no codes for these. */
+const DRIVER_TEXTS = [
+  /^Connection terminated/,
+  /^timeout exceeded when trying to connect/,
+  /^Query read timeout/,
+  /^Client has encountered a connection error/,
+  /^Client was closed and is not queryable/,
+  /^Cannot use a pool after calling end/,
+  /^PGlite is (closed|closing)/,
+];
+
+const codeOf = (error: unknown): string | null => {
+  const code: unknown = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : null;
+};
+
+const UNIQUE_VIOLATION = '23505';
+
+/** The name of the unique index that a statement ran into; null when it failed for another reason. */
+export const violatedIndex = (error: unknown): string | null => {
+  if (codeOf(error) !== UNIQUE_VIOLATION) return null;
+  const constraint: unknown = (error as { constraint?: unknown }).constraint;
+  return typeof constraint === 'string' ? constraint : '';
+};
+
+export const isUnavailable = (error: unknown): boolean => {
+  const code = codeOf(error);
+  if (code !== null) {
+    if (UNAVAILABLE_CODES.has(code) || SYSTEM_CODES.has(code)) return true;
+    if (/^[0-9A-Z]{5}$/.test(code)) return UNAVAILABLE_CLASSES.has(code.slice(0, 2));
+  }
+  // Several addresses were tried and none took us.
+  if (error instanceof AggregateError) return error.errors.every((one) => isUnavailable(one));
+  return error instanceof Error && DRIVER_TEXTS.some((text) => text.test(error.message));
+};
+
+export const translated = (error: unknown): unknown =>
+  isUnavailable(error)
+    ? new StoreError(
+        'unavailable',
+        `The database can't be reached or gave up (${codeOf(error) ?? 'no code'}). Check that it runs and accepts connections.`,
+        { cause: error },
+      )
+    : error;

@@ -1,0 +1,53 @@
+/**
+ * `openStore`: threads, messages, assistants, runs, steps and run events, in PostgreSQL or in the embedded PGlite.
+ *
+ * Rule: same SQL, same migrations, same promises on both. PGlite is for a single process and says so by a lock.
+ * Imported by the composition roots (worker, server, CLI) and tests; everybody else knows `protocol/store.ts` only.
+ */
+import type { Store } from '../protocol/store.ts';
+import { closeRun } from './closing.ts';
+import type { Database } from './database.ts';
+import { eventStore } from './events.ts';
+import { migrate, readMigrations } from './migrate.ts';
+import { openPglite } from './pglite.ts';
+import { openPostgres, type PostgresOptions } from './postgres.ts';
+import { acceptOutputs } from './rounds.ts';
+import { runStore } from './runs.ts';
+import { threadStore } from './threads.ts';
+import { turnStore } from './turns.ts';
+
+export type StoreOptions =
+  | PostgresOptions
+  /** PGlite in this directory, locked for this process. */
+  | { dataDir: string }
+  /** PGlite in memory: gone with the process. */
+  | { memory: true };
+
+const storeOn = (db: Database): Store => ({
+  ...threadStore(db),
+  ...runStore(db),
+  ...eventStore(db),
+  ...turnStore(db),
+  acceptOutputs: (runId, outputs, options) => acceptOutputs(db, runId, outputs, options),
+  closeRun: (runId, how, now) => closeRun(db, runId, how, now),
+  async ping() {
+    await db.query('select 1');
+  },
+  close: () => db.close(),
+});
+
+/**
+ * Opens the database and applies missing migrations (once, whoever comes first).
+ * Throws `StoreError` (`unavailable`) when it can't be reached, `RunsError` (`config`) when it is locked by another
+ * process or newer than this program.
+ */
+export const openStore = async (options: StoreOptions): Promise<Store> => {
+  const db = 'databaseUrl' in options ? await openPostgres(options) : await openPglite(options);
+  try {
+    await migrate(db, await readMigrations());
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  return storeOn(db);
+};

@@ -1,0 +1,150 @@
+/**
+ * A directory for one process: a lock file that names its owner and is recognised as stale when the owner is gone.
+ *
+ * Rule: refuse when in doubt. A process of this machine is asked for by pid and start time (a container's process is
+ * always pid 1, so the pid alone proves nothing); a process of another machine counts as alive while it keeps touching
+ * its file. After kill -9 the next process takes over without help.
+ * Imported by the PGlite driver.
+ */
+import { link, mkdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { RunsError } from '../protocol/errors.ts';
+import { mintId } from '../protocol/ids.ts';
+
+export const LOCK_FILE = 'store.lock';
+const TOUCH_EVERY_MS = 5_000;
+const ALIEN_STALE_MS = 30_000;
+/** Longer than replacing a file takes, by far. */
+const TAKEOVER_STALE_MS = 10_000;
+
+interface Owner {
+  pid: number;
+  host: string;
+  /** When the process started, as exact as the platform tells. */
+  started: string;
+  /** Of this lock, not of the process. */
+  nonce: string;
+}
+
+const startOf = async (pid: number): Promise<string | null> => {
+  try {
+    // Field 22 of /proc/<pid>/stat; the second field may hold spaces and ends at the last parenthesis.
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return pid === process.pid ? String(Math.round(performance.timeOrigin)) : null;
+  }
+};
+
+const exists = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+};
+
+const parse = (text: string): Owner | null => {
+  try {
+    const { pid, host, started, nonce } = JSON.parse(text) as Partial<Owner>;
+    return typeof pid === 'number' && typeof host === 'string' && typeof started === 'string'
+      ? { pid, host, started, nonce: typeof nonce === 'string' ? nonce : '' }
+      : null;
+  } catch {
+    return null;
+  }
+};
+
+const isAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
+  if (owner === null || owner.host !== hostname()) {
+    const age = Date.now() - (await stat(path)).mtimeMs;
+    return age < ALIEN_STALE_MS;
+  }
+  if (!exists(owner.pid)) return false;
+  const started = await startOf(owner.pid);
+  return started === null || started === owner.started;
+};
+
+const isCode = (error: unknown, code: string): boolean => (error as NodeJS.ErrnoException).code === code;
+
+/** Creates `path` with its whole content or not at all; false when it is there already. */
+const createWhole = async (path: string, text: string): Promise<boolean> => {
+  const draft = `${path}.${mintId('req')}`;
+  await writeFile(draft, text);
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  } finally {
+    await unlink(draft);
+  }
+};
+
+const refusal = (dir: string, owner: Owner | null): RunsError =>
+  new RunsError(
+    'config',
+    `The data directory ${JSON.stringify(dir)} is in use by ${
+      owner === null ? 'another process' : `process ${owner.pid} on ${owner.host}`
+    }. Stop that process, choose another directory (RUNS_DATA_DIR), or set DATABASE_URL to share one PostgreSQL.`,
+  );
+
+/** Takes the lock of `dir` or throws `RunsError` (code `config`) naming the owner. */
+export const lockDirectory = async (dir: string): Promise<{ release(): Promise<void> }> => {
+  await mkdir(dir, { recursive: true });
+  const path = join(dir, LOCK_FILE);
+  const mine: Owner = {
+    pid: process.pid,
+    host: hostname(),
+    started: (await startOf(process.pid)) ?? '',
+    nonce: mintId('req'),
+  };
+  const text = `${JSON.stringify(mine)}\n`;
+
+  const read = async (): Promise<Owner | null> => {
+    try {
+      return parse(await readFile(path, 'utf8'));
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return null;
+      throw error;
+    }
+  };
+
+  if (!(await createWhole(path, text))) {
+    const owner = await read();
+    if (await isAlive(path, owner).catch(() => true)) throw refusal(dir, owner);
+    // Two processes may find the same stale lock: only the holder of the second file may replace it.
+    const takeover = `${path}.takeover`;
+    const age = await stat(takeover).then(
+      (entry) => Date.now() - entry.mtimeMs,
+      () => 0,
+    );
+    if (age > TAKEOVER_STALE_MS) await rm(takeover, { force: true });
+    if (!(await createWhole(takeover, text))) throw refusal(dir, null);
+    try {
+      const again = await read();
+      if (again !== null && (await isAlive(path, again))) throw refusal(dir, again);
+      const draft = `${path}.${mine.nonce}`;
+      await writeFile(draft, text);
+      await rename(draft, path);
+    } finally {
+      await rm(takeover, { force: true });
+    }
+  }
+
+  const touch = setInterval(() => {
+    const now = new Date();
+    void utimes(path, now, now).catch(() => {});
+  }, TOUCH_EVERY_MS);
+  touch.unref();
+  return {
+    async release() {
+      clearInterval(touch);
+      if ((await read())?.nonce === mine.nonce) await rm(path, { force: true });
+    },
+  };
+};

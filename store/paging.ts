@@ -1,0 +1,65 @@
+/**
+ * Pages by cursor. Cursors are object ids; the order is that of `position`, which never changes and never ties.
+ *
+ * Rule: an unknown cursor is a 404, not an empty page: an empty page would look like the end.
+ * Imported within `store/` only.
+ */
+import type { PageQuery } from '../protocol/engine.ts';
+import type { ApiError } from '../protocol/errors.ts';
+import type { Page } from '../protocol/wire.ts';
+import type { Param, Sql } from './database.ts';
+
+export interface PageSource<Row, T> {
+  table: 'assistants' | 'messages' | 'runs' | 'steps';
+  /** SQL condition over `$1…`, such as `thread_id = $1 and tenant = $2`. */
+  where: string;
+  params: readonly Param[];
+  view(row: Row): T;
+  notFound(id: string): ApiError;
+}
+
+export const readPage = async <Row extends { id: string; position: number }, T extends { id: string }>(
+  sql: Sql,
+  source: PageSource<Row, T>,
+  query: PageQuery,
+): Promise<Page<T>> => {
+  const params = [...source.params];
+  const conditions = [source.where];
+  const cursor = async (id: string): Promise<number> => {
+    const [row] = await sql.query<{ position: number }>(
+      `select position from ${source.table} where ${source.where} and id = $${source.params.length + 1}`,
+      [...source.params, id],
+    );
+    if (row === undefined) throw source.notFound(id);
+    return row.position;
+  };
+  const beyond = query.order === 'asc' ? '>' : '<';
+  const short = query.order === 'asc' ? '<' : '>';
+  if (query.after !== undefined) {
+    params.push(await cursor(query.after));
+    conditions.push(`position ${beyond} $${params.length}`);
+  }
+  if (query.before !== undefined) {
+    params.push(await cursor(query.before));
+    conditions.push(`position ${short} $${params.length}`);
+  }
+  // `before` alone asks for the page that ends at the cursor: walk backwards from it, then turn the page round.
+  const backwards = query.before !== undefined && query.after === undefined;
+  const direction = (query.order === 'asc') === backwards ? 'desc' : 'asc';
+  params.push(query.limit + 1);
+  const rows = await sql.query<Row>(
+    `select * from ${source.table} where ${conditions.join(' and ')} order by position ${direction} limit $${params.length}`,
+    params,
+  );
+  const more = rows.length > query.limit;
+  const page = rows.slice(0, query.limit);
+  if (backwards) page.reverse();
+  const data = page.map((row) => source.view(row));
+  return {
+    object: 'list',
+    data,
+    first_id: data[0]?.id ?? null,
+    last_id: data.at(-1)?.id ?? null,
+    has_more: more,
+  };
+};

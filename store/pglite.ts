@@ -1,0 +1,51 @@
+/**
+ * The embedded PGlite behind the store: PostgreSQL in this process, in memory or in a directory.
+ *
+ * Rule: one process at a time. PGlite does not notice a second one and corrupts the directory, so ours is locked first.
+ * One connection serves everything; transactions wait for each other.
+ * Imported by `store/index.ts`.
+ */
+import { PGlite } from '@electric-sql/pglite';
+import { Announcements, type Database, type Param, type Sql } from './database.ts';
+import { translated } from './errors.ts';
+import { lockDirectory } from './lock-file.ts';
+
+type Queryable = Pick<PGlite, 'query'>;
+
+const sqlOf = (queryable: Queryable): Sql => ({
+  async query<Row>(text: string, params: readonly Param[] = []): Promise<Row[]> {
+    try {
+      return (await queryable.query<Row>(text, [...params])).rows;
+    } catch (error) {
+      throw translated(error);
+    }
+  },
+});
+
+export const openPglite = async (options: { dataDir: string } | { memory: true }): Promise<Database> => {
+  const lock = 'dataDir' in options ? await lockDirectory(options.dataDir) : null;
+  let db: PGlite;
+  try {
+    db = await PGlite.create('dataDir' in options ? { dataDir: `${options.dataDir}/pg` } : {});
+  } catch (error) {
+    await lock?.release();
+    throw error;
+  }
+  return {
+    ...sqlOf(db),
+    announcements: new Announcements(true),
+    transaction: (body) =>
+      db
+        .transaction((tx) => body(sqlOf(tx as Queryable)))
+        .catch((error: unknown) => {
+          throw translated(error);
+        }),
+    async close() {
+      try {
+        await db.close();
+      } finally {
+        await lock?.release();
+      }
+    },
+  };
+};

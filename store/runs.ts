@@ -1,0 +1,318 @@
+/**
+ * The engine's side of runs: starting, reading, asking to cancel.
+ *
+ * Rule: a run's row, its thread's lock, the messages it brings and its first events appear together or not at all. The
+ * partial unique index `runs_live` is the lock; the locked thread row only makes the refusal polite.
+ * Imported within `store/` only.
+ */
+import { apiErrors } from '../protocol/errors.ts';
+import type { StreamEvent } from '../protocol/events.ts';
+import type { RunParams } from '../protocol/engine.ts';
+import type { CreatedRun, LiveRun, NewRun, RunConfig, RunForSubmit, RunStore } from '../protocol/store.ts';
+import { isTerminal, type Run, type RunStep } from '../protocol/wire.ts';
+import type { Database, Sql } from './database.ts';
+import { violatedIndex } from './errors.ts';
+import { readPage } from './paging.ts';
+import type { AssistantRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
+import {
+  insertMessages,
+  insertThread,
+  LIVE,
+  lockThread,
+  pageOfThread,
+  requireAssistant,
+  requireThread,
+  updateMetadata,
+} from './threads.ts';
+import { changeRun, writeUnit } from './unit.ts';
+import { roundState, runView, stepView, threadView } from './views.ts';
+
+const json = (value: unknown): string => JSON.stringify(value);
+
+/** The run's own wishes first, then the assistant's, then the API's defaults. */
+export const runConfig = (params: RunParams, assistant: AssistantRow['body']): RunConfig => {
+  const base = params.instructions ?? assistant.instructions;
+  const more = params.additional_instructions;
+  return {
+    model: params.model ?? assistant.model,
+    instructions: more == null || more === '' ? base : base === null ? more : `${base}\n\n${more}`,
+    tools: params.tools ?? assistant.tools,
+    temperature: params.temperature ?? assistant.temperature,
+    top_p: params.top_p ?? assistant.top_p,
+    max_prompt_tokens: params.max_prompt_tokens ?? null,
+    max_completion_tokens: params.max_completion_tokens ?? null,
+    truncation_strategy: params.truncation_strategy ?? { type: 'auto', last_messages: null },
+    tool_choice: params.tool_choice ?? 'auto',
+    parallel_tool_calls: params.parallel_tool_calls ?? true,
+    response_format: params.response_format ?? assistant.response_format,
+    reasoning_effort: params.reasoning_effort ?? assistant.reasoning_effort ?? null,
+  };
+};
+
+const readRun = async (sql: Sql, tenant: string, threadId: string, runId: string): Promise<RunRow> => {
+  const [row] = await sql.query<RunRow>(
+    'select * from runs where id = $1 and thread_id = $2 and tenant = $3',
+    [runId, threadId, tenant],
+    'read-run',
+  );
+  if (row === undefined) throw apiErrors.notFound('run', runId);
+  return row;
+};
+
+/** The run that an earlier request with this key created; 400 when that request asked for something else. */
+const byKey = async (
+  sql: Sql,
+  tenant: string,
+  { key, request }: { key: string; request: string },
+): Promise<CreatedRun | null> => {
+  const [known] = await sql.query<{ run_id: string; request: string }>(
+    'select run_id, request from idempotency_keys where tenant = $1 and key = $2',
+    [tenant, key],
+  );
+  if (known === undefined) return null;
+  if (known.request !== request)
+    throw apiErrors.invalid(
+      'Idempotency-Key',
+      'This Idempotency-Key was used with a different request. Use a new key for a new request.',
+      'idempotency_key_reused',
+    );
+  const [row] = await sql.query<RunRow>('select * from runs where id = $1 and tenant = $2', [
+    known.run_id,
+    tenant,
+  ]);
+  if (row === undefined) return null;
+  return {
+    run: runView(row),
+    thread: threadView(await requireThread(sql, tenant, row.thread_id)),
+    eventsAfter: 0,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    existing: { claimed: row.epoch > 0 },
+  };
+};
+
+const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<CreatedRun> => {
+  if (run.idempotency !== null) {
+    const existing = await byKey(sql, tenant, run.idempotency);
+    if (existing !== null) return existing;
+  }
+  const { now, params } = run;
+  const assistant = await requireAssistant(sql, tenant, params.assistant_id);
+  let thread: ThreadRow;
+  const created = 'create' in run.thread;
+  if ('create' in run.thread) thread = await insertThread(sql, tenant, run.thread.create, now, run.runId);
+  else {
+    const locked = await lockThread(sql, tenant, run.thread.id);
+    if (locked.liveRun !== null) throw apiErrors.activeRun(run.thread.id, locked.liveRun);
+    thread = locked.thread;
+  }
+  await insertMessages(sql, thread, params.additional_messages ?? [], now, run.runId);
+  const [row] = await sql.query<RunRow>(
+    `insert into runs (id, tenant, thread_id, assistant_id, created_at, status, expires_at, config, metadata)
+     values ($1, $2, $3, $4, $5, 'queued', $6, $7::json, $8::json) returning *`,
+    [
+      run.runId,
+      tenant,
+      thread.id,
+      assistant.id,
+      now,
+      run.expiresAt,
+      json(runConfig(params, assistant.body)),
+      json(params.metadata ?? {}),
+    ],
+  );
+  if (row === undefined) throw new Error('insert into runs returned no row');
+  if (run.idempotency !== null)
+    await sql.query(
+      `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
+       on conflict (tenant, key) do update set request = excluded.request, run_id = excluded.run_id, created_at = excluded.created_at`,
+      [tenant, run.idempotency.key, run.idempotency.request, run.runId, now],
+    );
+  const view = runView(row);
+  const events: StreamEvent[] = [
+    ...(created ? [{ event: 'thread.created' as const, data: threadView(thread) }] : []),
+    { event: 'thread.run.created', data: view },
+    { event: 'thread.run.queued', data: view },
+  ];
+  row.event_seq = events.length;
+  await writeUnit(sql, row, 0, events);
+  return {
+    run: view,
+    thread: threadView(thread),
+    eventsAfter: 0,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    existing: null,
+  };
+};
+
+const createRun = async (db: Database, tenant: string, run: NewRun): Promise<CreatedRun> => {
+  try {
+    const created = await db.transaction((sql) => insertRun(sql, tenant, run));
+    db.announcements.announce(run.runId, created.eventsAfter + 1);
+    return created;
+  } catch (error) {
+    const index = violatedIndex(error);
+    if (index === 'runs_live' && 'id' in run.thread) {
+      const [live] = await db.query<{ id: string }>(`select id from runs where thread_id = $1 and ${LIVE}`, [
+        run.thread.id,
+      ]);
+      throw apiErrors.activeRun(run.thread.id, live?.id ?? 'that has just ended');
+    }
+    throw error;
+  }
+};
+
+const removeUnclaimed = (db: Database, runId: string): Promise<boolean> =>
+  db.transaction(async (sql) => {
+    const [row] = await sql.query<RunRow>('select * from runs where id = $1 for update', [runId]);
+    if (row === undefined) return true;
+    if (row.epoch > 0) return false;
+    await sql.query('delete from run_events where run_id = $1', [runId]);
+    await sql.query('delete from idempotency_keys where run_id = $1', [runId]);
+    await sql.query('delete from messages where brought_by = $1', [runId]);
+    await sql.query('delete from runs where id = $1', [runId]);
+    await sql.query('delete from threads where brought_by = $1', [runId]);
+    return true;
+  });
+
+const markCancelling = async (
+  db: Database,
+  [tenant, threadId, runId]: [string, string, string],
+  now: number,
+): Promise<Run> => {
+  const run = await changeRun(db, runId, null, async ({ row, emit }) => {
+    if (row.tenant !== tenant || row.thread_id !== threadId) return null;
+    if (isTerminal(row.status)) throw apiErrors.cannotCancel(row.status);
+    row.cancel_asked_at ??= now;
+    if (row.status !== 'cancelling') {
+      row.status = 'cancelling';
+      row.required = null;
+      emit({ event: 'thread.run.cancelling', data: runView(row) });
+    }
+    return runView(row);
+  });
+  if (run === null) throw apiErrors.notFound('run', runId);
+  return run;
+};
+
+const runForSubmit = async (
+  db: Database,
+  [tenant, threadId, runId]: [string, string, string],
+  key: string | null,
+): Promise<RunForSubmit> => {
+  const row = await readRun(db, tenant, threadId, runId);
+  const [round] = await db.query<RoundRow>('select * from rounds where run_id = $1 and round = $2', [
+    runId,
+    row.round,
+  ]);
+  const used =
+    key === null
+      ? []
+      : await db.query('select 1 from idempotency_keys where tenant = $1 and key = $2 and run_id = $3', [
+          tenant,
+          key,
+          runId,
+        ]);
+  return {
+    run: runView(row),
+    status: row.status,
+    round: round === undefined ? null : roundState(round),
+    keyUsed: used.length > 0,
+  };
+};
+
+type LiveRow = Pick<
+  RunRow,
+  | 'id'
+  | 'tenant'
+  | 'thread_id'
+  | 'assistant_id'
+  | 'status'
+  | 'metadata'
+  | 'created_at'
+  | 'expires_at'
+  | 'cancel_asked_at'
+  | 'epoch'
+  | 'position'
+>;
+
+const liveRuns = async (
+  db: Database,
+  options: { before: number; after: number; limit: number },
+): Promise<LiveRun[]> => {
+  const rows = await db.query<LiveRow>(
+    `select id, tenant, thread_id, assistant_id, status, metadata, created_at, expires_at, cancel_asked_at, epoch, position
+     from runs where ${LIVE} and position > $1 and created_at < $2 order by position limit $3`,
+    [options.after, options.before, options.limit],
+  );
+  return rows.map((row) => ({
+    runId: row.id,
+    tenant: row.tenant,
+    threadId: row.thread_id,
+    assistantId: row.assistant_id,
+    status: row.status,
+    metadata: row.metadata,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    cancelAskedAt: row.cancel_asked_at,
+    claimed: row.epoch > 0,
+    position: row.position,
+  }));
+};
+
+export const runStore = (
+  db: Database,
+): Omit<RunStore, 'readEvents' | 'waitForEvents' | 'hearsOthers' | 'prune'> => ({
+  createRun: (tenant, run) => createRun(db, tenant, run),
+  removeUnclaimed: (runId) => removeUnclaimed(db, runId),
+  getRun: async (tenant, threadId, runId) => runView(await readRun(db, tenant, threadId, runId)),
+  listRuns: (tenant, threadId, query) =>
+    pageOfThread(
+      db,
+      tenant,
+      threadId,
+      readPage<RunRow, Run>(
+        db,
+        {
+          table: 'runs',
+          where: 'thread_id = $1 and tenant = $2',
+          params: [threadId, tenant],
+          view: runView,
+          notFound: (id) => apiErrors.notFound('run', id),
+        },
+        query,
+      ),
+    ),
+  async updateRun(tenant, threadId, runId, params) {
+    const row = await updateMetadata<RunRow>(db, 'runs', { id: runId, tenant, threadId }, params.metadata);
+    if (row === undefined) throw apiErrors.notFound('run', runId);
+    return runView(row);
+  },
+  async listSteps(tenant, threadId, runId, query) {
+    const page = await readPage<StepRow, RunStep>(
+      db,
+      {
+        table: 'steps',
+        where: 'run_id = $1 and thread_id = $2 and tenant = $3',
+        params: [runId, threadId, tenant],
+        view: stepView,
+        notFound: (id) => apiErrors.notFound('run step', id),
+      },
+      query,
+    );
+    if (page.data.length === 0) await readRun(db, tenant, threadId, runId);
+    return page;
+  },
+  async getStep(tenant, threadId, runId, stepId) {
+    const [row] = await db.query<StepRow>(
+      'select * from steps where id = $1 and run_id = $2 and thread_id = $3 and tenant = $4',
+      [stepId, runId, threadId, tenant],
+    );
+    if (row === undefined) throw apiErrors.notFound('run step', stepId);
+    return stepView(row);
+  },
+  runForSubmit: (tenant, threadId, runId, key) => runForSubmit(db, [tenant, threadId, runId], key),
+  markCancelling: (tenant, threadId, runId, now) => markCancelling(db, [tenant, threadId, runId], now),
+  liveRuns: (options) => liveRuns(db, options),
+});

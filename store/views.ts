@@ -1,0 +1,200 @@
+/**
+ * Rows as the wire's objects. Pure.
+ *
+ * Rule: every documented field is there, `null` included, in the order clients know; seconds are made here and only
+ * here. A run's fields follow from its status, so the switch below is the one place that knows which are set when.
+ * Imported within `store/` only.
+ */
+import type { RunConfig, RunState, RoundState } from '../protocol/store.ts';
+import type { Assistant, Message, Run, RunStep, Thread, WireToolCall } from '../protocol/wire.ts';
+import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
+
+export const assistantView = (row: AssistantRow): Assistant => {
+  const { reasoning_effort, ...body } = row.body;
+  return {
+    id: row.id,
+    object: 'assistant',
+    created_at: seconds(row.created_at),
+    ...body,
+    // What applies when the caller names none.
+    temperature: body.temperature ?? 1,
+    top_p: body.top_p ?? 1,
+    ...(reasoning_effort == null ? {} : { reasoning_effort }),
+  };
+};
+
+export const threadView = (row: ThreadRow): Thread => ({
+  id: row.id,
+  object: 'thread',
+  created_at: seconds(row.created_at),
+  metadata: row.metadata,
+  tool_resources: null,
+});
+
+export const messageView = (row: MessageRow): Message => ({
+  id: row.id,
+  object: 'thread.message',
+  created_at: seconds(row.created_at),
+  assistant_id: row.assistant_id,
+  thread_id: row.thread_id,
+  run_id: row.run_id,
+  status: row.status,
+  incomplete_details: row.incomplete_reason === null ? null : { reason: row.incomplete_reason },
+  incomplete_at: secondsOrNull(row.incomplete_at),
+  completed_at: secondsOrNull(row.completed_at),
+  role: row.role,
+  content: row.content,
+  attachments: [],
+  metadata: row.metadata,
+});
+
+export const stepView = (row: StepRow): RunStep => ({
+  id: row.id,
+  object: 'thread.run.step',
+  created_at: seconds(row.created_at),
+  run_id: row.run_id,
+  assistant_id: row.assistant_id,
+  thread_id: row.thread_id,
+  type: row.kind === 'message' ? 'message_creation' : 'tool_calls',
+  status: row.status,
+  cancelled_at: secondsOrNull(row.cancelled_at),
+  completed_at: secondsOrNull(row.completed_at),
+  expired_at: secondsOrNull(row.expired_at),
+  expires_at: secondsOrNull(row.expires_at),
+  failed_at: secondsOrNull(row.failed_at),
+  last_error: row.last_error,
+  step_details: row.details,
+  metadata: {},
+  usage: row.usage,
+});
+
+const config = (row: RunRow): Omit<RunConfig, 'reasoning_effort'> & { reasoning_effort?: string } => {
+  const { reasoning_effort, ...rest } = row.config;
+  return {
+    ...rest,
+    temperature: rest.temperature ?? 1,
+    top_p: rest.top_p ?? 1,
+    ...(reasoning_effort === null ? {} : { reasoning_effort }),
+  };
+};
+
+const unknownStatus = (status: never): never => {
+  throw new Error(`The store holds a run with the unknown status ${JSON.stringify(status)}.`);
+};
+
+export const runView = (row: RunRow): Run => {
+  const common = {
+    id: row.id,
+    object: 'thread.run' as const,
+    created_at: seconds(row.created_at),
+    assistant_id: row.assistant_id,
+    thread_id: row.thread_id,
+    started_at: secondsOrNull(row.started_at),
+    ...config(row),
+    metadata: row.metadata,
+  };
+  const none = {
+    required_action: null,
+    last_error: null,
+    incomplete_details: null,
+    expires_at: secondsOrNull(row.expires_at),
+    cancelled_at: null,
+    failed_at: null,
+    completed_at: null,
+    usage: null,
+  };
+  switch (row.status) {
+    case 'queued':
+    case 'in_progress':
+    case 'cancelling':
+      return { ...common, ...none, status: row.status };
+    case 'requires_action':
+      return {
+        ...common,
+        ...none,
+        status: 'requires_action',
+        required_action: {
+          type: 'submit_tool_outputs',
+          submit_tool_outputs: { tool_calls: row.required ?? [] },
+        },
+      };
+    case 'completed':
+      return {
+        ...common,
+        ...none,
+        status: 'completed',
+        expires_at: null,
+        completed_at: seconds(row.completed_at ?? row.created_at),
+        usage: row.usage,
+      };
+    case 'incomplete':
+      return {
+        ...common,
+        ...none,
+        status: 'incomplete',
+        incomplete_details: row.incomplete_reason === null ? {} : { reason: row.incomplete_reason },
+        completed_at: secondsOrNull(row.completed_at),
+        usage: row.usage,
+      };
+    case 'failed':
+      return {
+        ...common,
+        ...none,
+        status: 'failed',
+        last_error: row.last_error ?? { code: 'server_error', message: 'The run failed.' },
+        failed_at: seconds(row.failed_at ?? row.created_at),
+        usage: row.usage,
+      };
+    case 'cancelled':
+      return {
+        ...common,
+        ...none,
+        status: 'cancelled',
+        last_error: row.last_error,
+        cancelled_at: seconds(row.cancelled_at ?? row.created_at),
+        usage: row.usage,
+      };
+    case 'expired':
+      return { ...common, ...none, status: 'expired', last_error: row.last_error, usage: row.usage };
+    default:
+      return unknownStatus(row.status);
+  }
+};
+
+export const roundState = (row: RoundRow): RoundState => ({
+  round: row.round,
+  calls: row.calls,
+  outputs: row.outputs,
+  done: row.done,
+});
+
+export const runState = (row: RunRow, round: RoundRow | null): RunState => ({
+  runId: row.id,
+  threadId: row.thread_id,
+  assistantId: row.assistant_id,
+  status: row.status,
+  metadata: row.metadata,
+  createdAt: row.created_at,
+  expiresAt: row.expires_at,
+  config: row.config,
+  usage:
+    row.usage === null
+      ? null
+      : {
+          promptTokens: row.usage.prompt_tokens,
+          completionTokens: row.usage.completion_tokens,
+          totalTokens: row.usage.total_tokens,
+        },
+  round: round === null ? null : roundState(round),
+  lastError: row.last_error,
+  incompleteReason: row.incomplete_reason,
+});
+
+export const wireCall = (call: { callId: string; name: string; arguments: string }): WireToolCall => ({
+  id: call.callId,
+  type: 'function',
+  function: { name: call.name, arguments: call.arguments },
+});

@@ -1,0 +1,65 @@
+/** Rows for store, engine and chat tests: short ways to a thread with a run, and to calls with plans. */
+import type { PlannedCall, ToolPolicy } from '../../protocol/calls.ts';
+import { mintId } from '../../protocol/ids.ts';
+import type { NewRun, Store } from '../../protocol/store.ts';
+import type { AssistantParams, MessageParams, RunParams } from '../../protocol/engine.ts';
+
+export const POLICY: ToolPolicy = {
+  maximumAttempts: 3,
+  initialIntervalMs: 100,
+  backoffCoefficient: 2,
+  maximumIntervalMs: 1000,
+  startToCloseMs: 10_000,
+  heartbeatMs: null,
+  atMostOnce: false,
+};
+
+export const external = (callId: string, name: string, args = '{}'): PlannedCall => ({
+  callId,
+  name,
+  arguments: args,
+  plan: { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: null } },
+});
+
+export const automatic = (callId: string, name: string, args = '{}'): PlannedCall => ({
+  callId,
+  name,
+  arguments: args,
+  plan: { kind: 'automatic', policy: POLICY },
+});
+
+export const newRun = (run: Partial<NewRun> & Pick<NewRun, 'thread' | 'params' | 'now'>): NewRun => ({
+  runId: mintId('run'),
+  expiresAt: run.now + 600_000,
+  idempotency: null,
+  ...run,
+});
+
+/** A queued run on a thread with one user message. */
+export const startedRun = async (
+  store: Store,
+  tenant: string,
+  now: number,
+  more: {
+    assistant?: Partial<AssistantParams>;
+    params?: Partial<RunParams>;
+    messages?: MessageParams[];
+  } = {},
+): Promise<{ runId: string; threadId: string; assistantId: string }> => {
+  const assistant = await store.createAssistant(tenant, { model: 'model-a', ...more.assistant }, now);
+  const thread = await store.createThread(
+    tenant,
+    { messages: more.messages ?? [{ role: 'user', content: 'Hello' }] },
+    now,
+  );
+  const created = await store.createRun(
+    tenant,
+    newRun({ thread: { id: thread.id }, params: { assistant_id: assistant.id, ...more.params }, now }),
+  );
+  return { runId: created.run.id, threadId: thread.id, assistantId: assistant.id };
+};
+
+export const eventNames = async (store: Store, runId: string): Promise<string[]> => {
+  const { events } = await store.readEvents(runId, { after: 0, limit: 10_000, gaps: 'refuse' });
+  return events.map(({ event }) => event);
+};
