@@ -21,7 +21,14 @@ export type FailureKind =
   /** A 2xx answer whose body can't be used. */
   | 'bad_body';
 
-export type BadBody = 'content_type' | 'too_large' | 'too_deep' | 'encoding' | 'not_json' | 'not_http';
+export type BadBody =
+  | 'content_type'
+  | 'too_large'
+  | 'too_deep'
+  | 'encoding'
+  | 'not_json'
+  | 'not_http'
+  | 'shape';
 
 /** Broken JSON is what a truncated body looks like, and broken HTTP what a middlebox in trouble sends. */
 const PASSING: ReadonlySet<BadBody | undefined> = new Set<BadBody>(['not_json', 'not_http']);

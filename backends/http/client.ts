@@ -331,6 +331,8 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
       );
     },
 
+    unusable: (request, status, what) => badBody(request, status, 'shape', what),
+
     close: async () => {
       await Promise.all([calls.destroy(), streams.destroy()]);
     },

@@ -2,8 +2,9 @@
  * The shapes of the HTTP client: what it is built with, asked and answers.
  *
  * Rule: times in milliseconds, paths as unencoded segments, headers with lower-case names.
- * No imports. Backends and tests import it.
+ * Imports the failure's type. Backends and tests import it.
  */
+import type { HttpFailure } from './failure.ts';
 
 export interface HttpTimeouts {
   /** TCP and TLS. Default 10,000 ms. */
@@ -82,6 +83,8 @@ export interface HttpClient {
   json(request: HttpRequest): Promise<JsonAnswer>;
   /** An event stream, or JSON from a server that does not stream. */
   stream(request: HttpRequest): Promise<StreamAnswer>;
+  /** A failure for a 2xx answer that the caller can't use: it is JSON, but not what was asked for. */
+  unusable(request: HttpRequest, status: number, what: string): HttpFailure;
   /** Drops all sockets. */
   close(): Promise<void>;
 }

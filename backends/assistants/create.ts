@@ -1,0 +1,191 @@
+/**
+ * Starting a run exactly once on a server without idempotency keys.
+ *
+ * Rule: one POST per attempt, and never a POST before a look when an earlier one may have gone through. Our token in
+ * the run's metadata is how it is recognised; the thread lock ("already has an active run …", naming it) is the second
+ * witness. What can't be known is said (`BackendAmbiguous`), not guessed.
+ * Imports looking and watching. index.ts imports it.
+ */
+import type { CreateRequest, RunRef, Settled } from '../../protocol/backend.ts';
+import { BackendError } from '../../protocol/errors.ts';
+import { FAILURES, METADATA } from '../../protocol/names.ts';
+import { isTerminal } from '../../protocol/wire.ts';
+import { asRecord, HttpFailure } from '../http/index.ts';
+import type { RunReading, Started } from './api.ts';
+import { conclude, follow, followStarted } from './conclude.ts';
+import { busyFrom } from './decide.ts';
+import { cancelDuplicates, lookForRun } from './look.ts';
+import { tokenOf } from './read.ts';
+import { settle, type Session } from './session.ts';
+import { awaitEnd, notYet, pollRun } from './watch.ts';
+
+const refusedStreaming = (failure: HttpFailure): boolean =>
+  failure.status !== null &&
+  [400, 406, 422, 501].includes(failure.status) &&
+  (failure.error?.param === 'stream' || /\bstream/i.test(failure.error?.message ?? ''));
+
+const ambiguous = (s: Session, request: CreateRequest, why: string, candidates: string[]): BackendError =>
+  new BackendError(
+    FAILURES.backendAmbiguous,
+    `It is unknown whether a run was created on thread ${JSON.stringify(request.threadId)} at ${s.env.api.origin}: ${why}. ` +
+      `Look at the thread's runs there; allow a possible second run with onAmbiguousCreate "retry".`,
+    { mayHaveHappened: true, details: [{ threadId: request.threadId, candidates }] },
+  );
+
+/**
+ * After a POST whose fate is unknown: the run it made, or null when it surely made none (or the policy accepts the
+ * risk). Throws `BackendAmbiguous` when nobody can tell.
+ */
+const lookAfterDoubt = async (
+  s: Session,
+  request: CreateRequest,
+  sentAt: number | null,
+): Promise<RunRef | null> => {
+  const { threadId } = request;
+  await settle(s, sentAt);
+  const look = await lookForRun(s, {
+    threadId,
+    token: request.runId,
+    assistantId: request.assistantId,
+    since: request.startedAt,
+  });
+  if (look.kind === 'found') {
+    const ref = { backendRunId: look.run.id, threadId };
+    s.progress({ run: ref });
+    s.ctx.log.info({ backendRunId: look.run.id }, 'adopted the run that an earlier request created');
+    await cancelDuplicates(s, threadId, look.duplicates);
+    return ref;
+  }
+  const problem =
+    look.kind === 'cannot'
+      ? `the server has no list of runs (HTTP ${look.status})`
+      : look.unsure.length > 0
+        ? `the server may forget metadata, and ${look.unsure.length} run(s) of this time may be ours`
+        : null;
+  if (problem === null || s.env.settings.onAmbiguousCreate === 'retry') return null;
+  throw ambiguous(s, request, problem, look.kind === 'none' ? look.unsure.map(({ id }) => id) : []);
+};
+
+/** May an earlier attempt have sent its POST? Only the word of the attempt right before says no. */
+const mayHaveSent = (s: Session): boolean => {
+  const { previous, attempt } = s.ctx;
+  if (previous?.sent === true) return true;
+  return attempt > 1 && !(previous?.sent === false && previous.attempt === attempt - 1);
+};
+
+/** The run that holds the thread, when the refusal did not name it: the first live one in the list. */
+const findHolder = async (s: Session, threadId: string): Promise<string | null> => {
+  const { items } = await s.env.api.listRuns(threadId, null, s.caller);
+  return items.find(({ status }) => !isTerminal(status))?.id ?? null;
+};
+
+/** Deals with a thread that another run holds. The ref of our own run when it was ours all along, else null: post again. */
+const onBusy = async (
+  s: Session,
+  request: CreateRequest,
+  named: string | null,
+  doubt: boolean,
+): Promise<RunRef | null> => {
+  const { threadId, busy } = request;
+  const holderId = named ?? (await findHolder(s, threadId));
+  if (holderId === null)
+    throw notYet(`Thread ${JSON.stringify(threadId)} is held by a run that can't be found.`, s);
+  const holder: RunRef = { backendRunId: holderId, threadId };
+  let reading: RunReading;
+  try {
+    reading = await s.env.api.getRun(holder, s.caller);
+  } catch (error) {
+    if (error instanceof HttpFailure && error.status === 404) return null;
+    throw error;
+  }
+  if (tokenOf(reading.run) === request.runId) {
+    s.progress({ run: holder });
+    return holder;
+  }
+  if (isTerminal(reading.run.status)) return null;
+  if (doubt && tokenOf(reading.run) === null && s.env.learned.echoesMetadata !== true)
+    throw ambiguous(s, request, `run ${JSON.stringify(holderId)} holds the thread and shows no metadata`, [
+      holderId,
+    ]);
+  if (busy === 'wait') {
+    s.ctx.log.info({ threadId, backendRunId: holderId }, 'waiting for the run that holds the thread');
+    await awaitEnd(s, holder, null);
+    return null;
+  }
+  const refused = new BackendError(
+    FAILURES.backendBusy,
+    `Thread ${JSON.stringify(threadId)} has another live run ${JSON.stringify(holderId)} (${reading.run.status}). ` +
+      `Wait for it or cancel it, or start the run with busy "wait" or "cancel".`,
+    { details: [{ threadId, runId: holderId }] },
+  );
+  if (busy === 'fail') throw refused;
+  s.ctx.log.warn({ threadId, backendRunId: holderId }, 'cancelling the run that holds the thread');
+  s.ctx.fence();
+  try {
+    await s.env.api.cancel(holder, s.caller);
+  } catch (error) {
+    // 400: it is ending already, or can't be cancelled in its state; the wait below tells.
+    if (!(error instanceof HttpFailure) || error.status !== 400) throw error;
+  }
+  if (!(await awaitEnd(s, holder, s.env.settings.closeWithinMs))) throw refused;
+  return null;
+};
+
+/** Posts until the server has taken the run, said no, or left us in doubt. Repeats only after certain refusals. */
+const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise<Started | RunRef> => {
+  const { learned } = s.env;
+  const body = {
+    ...request.params,
+    assistant_id: request.assistantId,
+    metadata: { ...asRecord(request.params['metadata']), [METADATA.token]: request.runId },
+  };
+  // Somebody who always takes the thread first must not keep us here for ever; waiting for them is the caller's choice.
+  for (let refusals = 0; ; refusals++) {
+    const sentAt = s.ctx.now();
+    s.progress({ sent: true, at: sentAt, attempt: s.ctx.attempt });
+    s.ctx.fence();
+    try {
+      return await s.env.api.createRun(request.threadId, body, learned.streams, s.caller);
+    } catch (error) {
+      if (!(error instanceof HttpFailure)) throw error;
+      const busy = error.status === 400 || error.status === 409 ? busyFrom(error.error?.message ?? '') : null;
+      if (busy === null && error.mayHaveHappened) {
+        const ref = await lookAfterDoubt(s, request, sentAt);
+        if (ref !== null) return ref;
+        throw error;
+      }
+      s.progress({ sent: false, at: s.ctx.now(), attempt: s.ctx.attempt });
+      if (busy !== null && (request.busy === 'wait' || refusals < 5)) {
+        const ref = await onBusy(s, request, busy.runId, doubt);
+        if (ref !== null) return ref;
+      } else if (learned.streams && refusedStreaming(error)) learned.streams = false;
+      else throw error;
+    }
+  }
+};
+
+export const create = async (s: Session, request: CreateRequest): Promise<Settled> => {
+  const { previous } = s.ctx;
+  if (previous?.run !== undefined) return follow(s, previous.run);
+  const doubt = mayHaveSent(s);
+  if (doubt) {
+    const ref = await lookAfterDoubt(s, request, previous?.at ?? null);
+    if (ref !== null) return follow(s, ref);
+  }
+  const sentAt = s.ctx.now();
+  const started = await post(s, request, doubt);
+  if (!('kind' in started)) return follow(s, started);
+  if (started.kind === 'run' && s.env.learned.streams) s.env.learned.streams = false;
+  const followed = await followStarted(s, request.threadId, started, null);
+  if (followed === null) {
+    // The server took the request and broke off before it named the run.
+    const ref = await lookAfterDoubt(s, request, sentAt);
+    if (ref !== null) return follow(s, ref);
+    throw notYet(
+      `The answer to a create on thread ${JSON.stringify(request.threadId)} broke off before it named the run.`,
+      s,
+    );
+  }
+  const reading = await pollRun(s, followed.ref, () => true, followed.first);
+  return conclude(s, followed.ref, reading, followed.swept);
+};

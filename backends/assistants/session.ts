@@ -1,0 +1,117 @@
+/**
+ * What one call of this backend carries with it: the server's face, settings, heartbeats, and the translation of
+ * transport failures on the way out.
+ *
+ * Rule: progress is told at once when it changes and repeated while anything is awaited, so that a silent stream is
+ * not taken for a dead worker. What an earlier attempt knew is kept until something newer is known.
+ * Imports the API and HTTP failures. The rest of this folder imports it.
+ */
+import type { BackendContext, Progress } from '../../protocol/backend.ts';
+import { BackendError } from '../../protocol/errors.ts';
+import { FAILURES } from '../../protocol/names.ts';
+import { HttpFailure, toBackendError } from '../http/index.ts';
+import type { AssistantsApi, Caller } from './api.ts';
+import type { PollBounds } from './decide.ts';
+
+export interface Settings {
+  poll: PollBounds;
+  /** After a request whose fate is unknown: how long to wait before looking for its effect. */
+  settleMs: number;
+  /** How long a reading that contradicts an accepted submit counts as an old one. */
+  staleMs: number;
+  /** How far before the workflow's start a look for our token reaches. */
+  lookBackMs: number;
+  /** How long `close` waits for an end before it gives the attempt up. */
+  closeWithinMs: number;
+  /** How often `close` repeats a cancel that seems to have been ignored. */
+  cancelEveryMs: number;
+  /** Longest life of one event stream; afterwards the run is polled. */
+  streamMaxMs: number;
+  heartbeatEveryMs: number;
+  onAmbiguousCreate: 'fail' | 'retry';
+  random: () => number;
+}
+
+/** What the server was seen to do; learned while the backend lives, never required. */
+export interface Learned {
+  /** It answers `stream: true` with events. */
+  streams: boolean;
+  /** It returns run metadata: true once seen, null before. */
+  echoesMetadata: boolean | null;
+}
+
+export interface Env {
+  api: AssistantsApi;
+  settings: Settings;
+  learned: Learned;
+}
+
+export interface Session {
+  env: Env;
+  ctx: BackendContext;
+  caller: Caller;
+  /** Replaces what the next attempt will know. */
+  progress(progress: Progress): void;
+  /** Unix ms, our clock: waiting longer than this is of no use. */
+  deadline: number | null;
+}
+
+export const fallback = (s: Session, reason: string): void => {
+  s.ctx.log.info({ reason }, 'reading the run instead of its stream');
+  s.ctx.observe?.({ kind: 'fallback', reason });
+};
+
+export const unsupported = (
+  what: string,
+  origin: string,
+  details: Record<string, unknown> = {},
+): BackendError =>
+  new BackendError(
+    FAILURES.backendUnsupported,
+    `The server at ${origin} shows ${what}, which this version can't handle. Close the run there, or use a newer version.`,
+    { details: [{ what, ...details }] },
+  );
+
+export const toError = (s: Session, error: unknown): unknown =>
+  error instanceof HttpFailure
+    ? toBackendError(error, {
+        now: s.ctx.now(),
+        attempt: s.ctx.attempt,
+        deadline: s.deadline,
+        random: s.env.settings.random,
+      })
+    : error;
+
+/** Runs one call of the backend. Nothing but `BackendError`, the fence's error and the abort reason comes out. */
+export const withSession = async <T>(
+  env: Env,
+  ctx: BackendContext,
+  body: (session: Session) => Promise<T>,
+): Promise<T> => {
+  ctx.signal.throwIfAborted();
+  let current: Progress = ctx.previous ?? {};
+  const session: Session = {
+    env,
+    ctx,
+    caller: { signal: ctx.signal, observe: (what) => ctx.observe?.(what) },
+    deadline: null,
+    progress(progress) {
+      current = progress;
+      ctx.heartbeat(current);
+    },
+  };
+  const timer = setInterval(() => ctx.heartbeat(current), env.settings.heartbeatEveryMs);
+  try {
+    return await body(session);
+  } catch (error) {
+    throw toError(session, error);
+  } finally {
+    clearInterval(timer);
+  }
+};
+
+/** Sleeps for what is left of the settle time since a request was sent; the whole of it when that is unknown. */
+export const settle = async (s: Session, sentAt: number | null): Promise<void> => {
+  const left = s.env.settings.settleMs - (sentAt === null ? 0 : Math.max(0, s.ctx.now() - sentAt));
+  if (left > 0) await s.ctx.sleep(left);
+};

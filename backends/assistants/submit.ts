@@ -1,0 +1,173 @@
+/**
+ * Sending the outputs of a round exactly once, all together.
+ *
+ * Rule: `requires_action` with its set of call ids is a compare-and-set. Whatever is unclear (a lost answer, any 400,
+ * an earlier attempt) is settled by reading the run, and its steps when the run has moved on: our outputs there mean
+ * applied, other outputs there mean another writer. Never a part of the outputs, never a blind second POST.
+ * Imports watching and decisions. index.ts imports it.
+ */
+import type { RunRef, Settled } from '../../protocol/backend.ts';
+import { BackendError } from '../../protocol/errors.ts';
+import { FAILURES } from '../../protocol/names.ts';
+import type { ToolOutput } from '../../protocol/wire.ts';
+import { HttpFailure } from '../http/index.ts';
+import type { RunReading, Started } from './api.ts';
+import { conclude, followStarted, type Followed } from './conclude.ts';
+import { relateIds, relateOutputs, type OutputRelation } from './decide.ts';
+import { settle, toError, unsupported, type Session } from './session.ts';
+import { notYet, pollRun } from './watch.ts';
+
+/** Attempts after which a server that contradicts itself is believed to mean its refusal. */
+const PATIENCE = 4;
+const MAX_STEP_PAGES = 5;
+
+/** Does the run still ask for any of our calls? */
+const asksForOurs = ({ run }: RunReading, outputs: readonly ToolOutput[]): boolean =>
+  run.status === 'requires_action' && relateIds(run.calls, outputs) !== 'none';
+
+/** What the steps show of our calls; `unknown` on servers without steps. */
+const readOutputs = async (
+  s: Session,
+  ref: RunRef,
+  outputs: readonly ToolOutput[],
+): Promise<OutputRelation> => {
+  const shown = new Map<string, string | null>();
+  let after: string | null = null;
+  try {
+    for (let page = 0; page < MAX_STEP_PAGES; page++) {
+      const steps = await s.env.api.stepOutputs(ref, after, s.caller);
+      for (const step of steps.items)
+        for (const [id, output] of step) if (!shown.has(id)) shown.set(id, output);
+      if (!steps.hasMore || steps.lastId === null) break;
+      if (outputs.every(({ tool_call_id }) => shown.has(tool_call_id))) break;
+      after = steps.lastId;
+    }
+  } catch (error) {
+    // A server whose steps can't be read at all leaves the run's own status to decide; an outage does not.
+    if (!(error instanceof HttpFailure) || !error.verdict.nonRetryable) throw error;
+    return { kind: 'unknown' };
+  }
+  return relateOutputs(shown, outputs);
+};
+
+/** The run has moved on: by our outputs, or by somebody else's? Throws the conflict. */
+const whoMovedIt = async (
+  s: Session,
+  ref: RunRef,
+  status: string,
+  outputs: readonly ToolOutput[],
+): Promise<{ taken: boolean }> => {
+  const relation = await readOutputs(s, ref, outputs);
+  if (relation.kind === 'different')
+    throw new BackendError(
+      FAILURES.backendConflict,
+      `Another writer submitted other outputs for ${relation.callIds.map((id) => JSON.stringify(id)).join(', ')} ` +
+        `of run ${JSON.stringify(ref.backendRunId)}; the server took theirs.`,
+      { details: [{ callIds: relation.callIds }] },
+    );
+  if (relation.kind === 'equal') return { taken: true };
+  if (relation.kind === 'absent') return { taken: false };
+  return { taken: status !== 'expired' && status !== 'cancelled' };
+};
+
+const refusedStreaming = (failure: HttpFailure): boolean =>
+  failure.error?.param === 'stream' || failure.status === 406 || failure.status === 501;
+
+type Posted =
+  | { kind: 'accepted'; followed: Followed }
+  /** Not by this POST: the run has left the round. */
+  | { kind: 'moved'; reading: RunReading; taken: boolean };
+
+const onFailure = async (
+  s: Session,
+  ref: RunRef,
+  outputs: readonly ToolOutput[],
+  failure: HttpFailure,
+): Promise<Posted> => {
+  // Refused for good and not because of the run's state (401, 404, 413, …): nothing happened, a look adds nothing.
+  if (failure.status !== 400 && !failure.mayHaveHappened) throw failure;
+  const reading = await s.env.api.getRun(ref, s.caller);
+  if (!asksForOurs(reading, outputs)) {
+    const { taken } = await whoMovedIt(s, ref, reading.run.status, outputs);
+    return { kind: 'moved', reading, taken };
+  }
+  if (relateIds(reading.run.calls, outputs) === 'some')
+    throw unsupported('a round of which it took only some outputs', s.env.api.origin, {
+      runId: ref.backendRunId,
+    });
+  if (failure.status !== 400) throw failure;
+  // The refusal is about the round, the reading says that the round is open: one of the two is old.
+  const aboutTheRound = /do not accept tool outputs|expected tool outputs/i.test(
+    failure.error?.message ?? '',
+  );
+  if (aboutTheRound && s.ctx.attempt < PATIENCE) throw notYet(failure.message, s);
+  throw toError(s, failure);
+};
+
+const post = async (s: Session, ref: RunRef, outputs: readonly ToolOutput[]): Promise<Posted> => {
+  const { learned } = s.env;
+  for (;;) {
+    s.progress({ run: ref, sent: true, at: s.ctx.now(), attempt: s.ctx.attempt });
+    s.ctx.fence();
+    let started: Started;
+    try {
+      started = await s.env.api.submit(ref, outputs, learned.streams, s.caller);
+    } catch (error) {
+      if (!(error instanceof HttpFailure)) throw error;
+      if (learned.streams && !error.mayHaveHappened && refusedStreaming(error)) {
+        learned.streams = false;
+        continue;
+      }
+      return onFailure(s, ref, outputs, error);
+    }
+    if (started.kind === 'run' && learned.streams) learned.streams = false;
+    const followed = await followStarted(s, ref.threadId, started, ref);
+    // A known run is always followed; the null is for creates.
+    return { kind: 'accepted', followed: followed ?? { ref, first: null, swept: null } };
+  }
+};
+
+export const submit = async (s: Session, ref: RunRef, outputs: readonly ToolOutput[]): Promise<Settled> => {
+  const { previous, attempt } = s.ctx;
+  s.progress({ ...previous, run: ref });
+  let reading: RunReading | null = null;
+  let open = true;
+  let taken = false;
+  let swept: Promise<void> | null = null;
+  if (attempt > 1 || previous?.sent === true) {
+    await settle(s, previous?.at ?? null);
+    reading = await s.env.api.getRun(ref, s.caller);
+    open = asksForOurs(reading, outputs);
+    if (!open) ({ taken } = await whoMovedIt(s, ref, reading.run.status, outputs));
+  }
+  for (let posts = 0; ;) {
+    if (open) {
+      if (posts === 2)
+        throw unsupported('a round that stays open after its outputs were accepted', s.env.api.origin, {
+          runId: ref.backendRunId,
+        });
+      posts++;
+      const posted = await post(s, ref, outputs);
+      if (posted.kind === 'accepted') {
+        ({ first: reading, swept } = posted.followed);
+        taken = true;
+      } else {
+        ({ reading, taken } = posted);
+      }
+    }
+    const postedAt = s.ctx.now();
+    // A reading that still asks for our calls right after they were accepted is an old one, for a while.
+    reading = await pollRun(
+      s,
+      ref,
+      (now) => !asksForOurs(now, outputs) || s.ctx.now() - postedAt >= s.env.settings.staleMs,
+      reading,
+    );
+    open = asksForOurs(reading, outputs);
+    if (!open) {
+      const settled = await conclude(s, ref, reading, swept);
+      return settled.status === 'requires_action' ? settled : { ...settled, outputsTaken: taken };
+    }
+    s.ctx.log.warn({ backendRunId: ref.backendRunId }, 'the round is still open after its outputs were sent');
+  }
+};
