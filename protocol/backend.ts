@@ -74,6 +74,12 @@ export type CloseTarget =
 /** Why `close` is called. `fail` carries the error that a native run shows. */
 export type CloseHow = { kind: 'cancel' } | { kind: 'expire' } | { kind: 'fail'; error: LastError };
 
+/** Which of the worker's tools a run may use. */
+export interface PlanGrant {
+  /** Names granted to the run's tenant; null or absent = all. A declared tool that is not granted is external. */
+  granted?: readonly string[] | null;
+}
+
 /** What an activity attempt lends to a backend. */
 export interface BackendContext {
   /** Aborted when the attempt is cancelled, the worker shuts down, or the attempt has outlived its lease. */
@@ -90,7 +96,7 @@ export interface BackendContext {
   /** Waits, or rejects when `signal` aborts. */
   sleep(ms: number): Promise<void>;
   /** Decides who carries out each call (the worker's registry and the run's declared tool names). */
-  plan(calls: ToolCall[], declaredTools: string[]): PlannedCall[];
+  plan(calls: ToolCall[], declaredTools: string[], options?: PlanGrant): PlannedCall[];
   log: Logger;
   /** Counters and timings for metrics; never history. */
   observe?(what: BackendObservation): void;
@@ -140,6 +146,8 @@ export interface Backend {
   submit(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<Settled>;
   /** Re-reads a run until it needs us or has ended. */
   follow(run: RunRef, ctx: BackendContext): Promise<Settled>;
+  /** Shows outputs while others of the round are still awaited. Only backends that keep steps of their own have it. */
+  recordAnswers?(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<void>;
   /** Ends a run and returns the truth: a run that completed first is reported completed. */
   close(target: CloseTarget, how: CloseHow, ctx: BackendContext): Promise<Settled>;
   /** A cheap request that proves address and key; for `doctor`. Throws what is wrong. */

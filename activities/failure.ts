@@ -1,0 +1,38 @@
+/**
+ * What goes wrong in an activity → what Temporal is told.
+ *
+ * Rule: types come from `FAILURES`, messages are capped (the server keeps a few kilobytes) and carry no stack of
+ * foreign code; Temporal owns retries, so this only says whether and when another attempt makes sense.
+ * Imported by the activities only.
+ */
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { FAILURES, type BackendError, type FailureType } from '../protocol/index.ts';
+
+const MAX_MESSAGE = 1_500;
+
+export const capped = (message: string): string =>
+  message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}… [${message.length} characters]` : message;
+
+export const fail = (
+  type: FailureType,
+  message: string,
+  more: { retryable: boolean; retryAfterMs?: number | null; details?: unknown[]; expected?: boolean },
+): ApplicationFailure =>
+  ApplicationFailure.create({
+    type,
+    message: capped(message),
+    nonRetryable: !more.retryable,
+    ...(more.retryAfterMs == null ? {} : { nextRetryDelay: more.retryAfterMs }),
+    ...(more.details === undefined || more.details.length === 0 ? {} : { details: more.details }),
+    // Benign failures are waits in disguise: no warning in the log, no failure in the metrics.
+    ...(more.expected === true ? { category: ApplicationFailureCategory.BENIGN } : {}),
+  });
+
+/** A backend's error. Being told to come back later is no news: benign. */
+export const fromBackendError = (error: BackendError): ApplicationFailure =>
+  fail(error.type, error.message, {
+    retryable: error.retryable,
+    retryAfterMs: error.retryAfterMs,
+    details: error.details,
+    expected: error.retryable && (error.type === FAILURES.backendBusy || error.retryAfterMs !== null),
+  });

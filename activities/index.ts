@@ -1,0 +1,77 @@
+/**
+ * All activities of a worker, made from what it hands in.
+ *
+ * Rule: the names are the protocol's; a tool needs no registration with Temporal, since every unknown type that is
+ * `tool.<name>` comes to one handler, and a name this worker does not have is a failure that a deploy repairs.
+ * Imported by the worker (at run time) and by workflow code (types only, by way of the protocol).
+ */
+import { Context } from '@temporalio/activity';
+import {
+  FAILURES,
+  TOOL_ACTIVITY_PREFIX,
+  type CallOutcome,
+  type RunActivities,
+  type ToolActivityInput,
+} from '../protocol/index.ts';
+import { backendActivities } from './backend.ts';
+import type { ActivityDeps, HookContext } from './deps.ts';
+import { fail } from './failure.ts';
+import { systemClock } from './lease.ts';
+import { noMetrics } from './metrics.ts';
+import { runTool } from './tools/run.ts';
+
+export type WorkerActivities = RunActivities & {
+  /** Serves every activity type that has no function of its own: the tools. */
+  default(input: ToolActivityInput): Promise<CallOutcome>;
+};
+
+const hookContext = (): HookContext => {
+  const { cancellationSignal, info } = Context.current();
+  return { signal: cancellationSignal, attempt: info.attempt };
+};
+
+export const createActivities = (deps: ActivityDeps): WorkerActivities => {
+  const tools = {
+    tools: deps.tools,
+    log: deps.log,
+    metrics: deps.metrics ?? noMetrics,
+    clock: deps.clock ?? systemClock,
+  };
+  return {
+    ...backendActivities(deps),
+    notifyWaiting: async (notice) => {
+      await deps.hooks?.onWaiting?.(notice, hookContext());
+    },
+    notifyEnd: async (result) => {
+      await deps.hooks?.onEnd?.(result, hookContext());
+    },
+    startFollowUpRun: async ({ backend, newRunId, of, callId, message }) =>
+      await deps.startLinkedRun({ backend, newRunId, of, callId, message }, hookContext()),
+    default: async (input) => {
+      const { activityType } = Context.current().info;
+      if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX)) {
+        throw fail(
+          FAILURES.toolNotRegistered,
+          `This worker has no activity ${JSON.stringify(activityType)}: it is older than the workflow that asks for it. Deploy the same version everywhere.`,
+          { retryable: true },
+        );
+      }
+      return await runTool(tools, input);
+    },
+  };
+};
+
+export type { ActivityDeps, HookContext, Hooks, LinkedRunRequest } from './deps.ts';
+export type { Clock } from './lease.ts';
+export { noMetrics, type Metrics, type ToolAttemptOutcome } from './metrics.ts';
+export { defineTools, isToolRegistry, noTools, toJSONSchema, TOOL_DEFAULTS } from './tools/define.ts';
+export { planCalls } from './tools/plan.ts';
+export { ToolError } from './tools/tool-error.ts';
+export type {
+  DurationText,
+  RetryOptions,
+  ToolContext,
+  ToolDefinition,
+  ToolOptions,
+  ToolRegistry,
+} from './tools/types.ts';

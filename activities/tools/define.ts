@@ -1,0 +1,107 @@
+/**
+ * `defineTools`: a user's tools, checked once and frozen.
+ *
+ * Rule: whatever is wrong with any of them is said at definition, all of it in one error; a registry that exists is
+ * sound, and nothing about a tool is checked again while runs are under way.
+ * Imported by the worker (which re-exports it to users) and by tests.
+ */
+import type { z } from 'zod';
+import { parseDuration, RunsError, type ToolPolicy, type WaitPolicy } from '../../protocol/index.ts';
+import { toFunctionTool } from './json-schema.ts';
+import { toolProblems } from './problems.ts';
+import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
+
+/** Defaults of every tool; documented at the options they stand for. */
+export const TOOL_DEFAULTS = {
+  maximumAttempts: 5,
+  initialIntervalMs: 1_000,
+  backoffCoefficient: 2,
+  maximumIntervalMs: 60_000,
+  startToCloseMs: 300_000,
+  maxOutputBytes: 65_536,
+} as const;
+
+/** Marks registries across copies of this module: a tools file may have loaded its own. */
+const BRAND = Symbol.for('durable-runs.tool-registry');
+
+const ms = (value: DurationText | undefined, fallback: number): number => parseDuration(value) ?? fallback;
+
+const toPolicy = (options: ToolOptions): ToolPolicy => {
+  const { retry = {}, atMostOnce = false } = options;
+  return {
+    maximumAttempts: atMostOnce ? 1 : (retry.maximumAttempts ?? TOOL_DEFAULTS.maximumAttempts),
+    initialIntervalMs: ms(retry.initialInterval, TOOL_DEFAULTS.initialIntervalMs),
+    backoffCoefficient: retry.backoffCoefficient ?? TOOL_DEFAULTS.backoffCoefficient,
+    maximumIntervalMs: ms(retry.maximumInterval, TOOL_DEFAULTS.maximumIntervalMs),
+    startToCloseMs: ms(options.timeout, TOOL_DEFAULTS.startToCloseMs),
+    heartbeatMs: options.heartbeat === undefined ? null : ms(options.heartbeat, 0),
+    atMostOnce,
+  };
+};
+
+const toWait = (options: ToolOptions): WaitPolicy => ({
+  onDeadline: options.onDeadline ?? 'fail',
+  answerWithinMs: options.answerWithin === undefined ? null : ms(options.answerWithin, 0),
+});
+
+const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
+  const { approval = false } = options;
+  return Object.freeze({
+    name,
+    description: options.description,
+    parameters: options.parameters,
+    output: options.output ?? null,
+    // Called on the options, so that a tool written as a method sees its own object.
+    execute:
+      'execute' in options && options.execute !== undefined
+        ? (args, context) => options.execute?.(args as Record<string, unknown>, context)
+        : null,
+    policy: Object.freeze(toPolicy(options)),
+    wait: Object.freeze(toWait(options)),
+    approval:
+      typeof approval === 'function'
+        ? (args: unknown) => approval(args as Record<string, unknown>)
+        : approval,
+    external: options.external ?? false,
+    maxOutputBytes: options.maxOutputBytes ?? TOOL_DEFAULTS.maxOutputBytes,
+  } satisfies ToolDefinition);
+};
+
+/**
+ * Defines a worker's tools: `defineTools({ name: { description, parameters: z.object({…}), execute(args, context) } })`.
+ * Throws `RunsError('config')` that lists every problem with tool, option, value and fix.
+ */
+export const defineTools = <
+  Parameters extends Record<string, z.ZodObject>,
+  Output extends Record<keyof Parameters, z.ZodType>,
+>(tools: {
+  [Name in keyof Parameters]: ToolOptions<Parameters[Name], Output[Name]>;
+}): ToolRegistry => {
+  const entries = Object.entries(tools) as [string, ToolOptions][];
+  const problems = toolProblems(entries);
+  if (problems.length > 0) {
+    throw new RunsError(
+      'config',
+      `The tools can't be used:\n${problems.map((problem) => `- ${problem}`).join('\n')}`,
+      { details: problems },
+    );
+  }
+  const byName = new Map(entries.map(([name, options]) => [name, toDefinition(name, options)]));
+  const registry = {
+    names: Object.freeze([...byName.keys()]),
+    get: (name: string) => byName.get(name),
+    definitions: () => [...byName.values()].map(toFunctionTool),
+    [BRAND]: true,
+  };
+  return Object.freeze(registry);
+};
+
+/** True for what `defineTools` returned, from this copy of the package or another. */
+export const isToolRegistry = (value: unknown): value is ToolRegistry =>
+  typeof value === 'object' && value !== null && BRAND in value;
+
+/** The assistant's `tools` array of a registry. */
+export const toJSONSchema = (registry: ToolRegistry) => registry.definitions();
+
+/** A worker without tools: every declared call is external. */
+export const noTools = (): ToolRegistry => defineTools({});

@@ -1,0 +1,266 @@
+/**
+ * One tool call as an activity.
+ *
+ * Rule: an error the model can repair (bad arguments, an output that can't be sent) is an output; an error that time may
+ * repair is a retryable failure; an at-most-once tool never starts twice. A tool that does not listen to its signal is
+ * left behind when its time is over: the attempt ends, whatever the tool does.
+ * Imported by the activities' index and by tests.
+ */
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import {
+  FAILURES,
+  shown,
+  type CallOutcome,
+  type Logger,
+  type ToolActivityInput,
+} from '../../protocol/index.ts';
+import { fail } from '../failure.ts';
+import type { Clock } from '../lease.ts';
+import type { Metrics, ToolAttemptOutcome } from '../metrics.ts';
+import { checkArguments, issuesText } from './arguments.ts';
+import { errorOutcome, toOutcome } from './output.ts';
+import { isToolError } from './tool-error.ts';
+import type { ToolContext, ToolDefinition, ToolRegistry } from './types.ts';
+
+export interface ToolRunDeps {
+  tools: ToolRegistry;
+  log: Logger;
+  metrics: Metrics;
+  clock: Clock;
+}
+
+/** How long a tool that was told to stop may take to do so, in milliseconds. */
+const STOP_GRACE_MS = 5_000;
+/** How often Temporal is asked whether a tool without heartbeats was cancelled, in milliseconds. */
+const CANCEL_CHECK_MS = 2_000;
+/** A deploy may bring a tool back: worth a longer pause than a failed call. Milliseconds. */
+const NOT_REGISTERED_RETRY_MS = 15_000;
+const MAX_HEARTBEAT_CHARS = 32_768;
+
+const nothing = (): void => undefined;
+
+/** Why an attempt was stopped from outside the tool. */
+type Stop = 'cancelled' | 'shutdown' | 'too_long' | 'deadline';
+
+export const runTool = async (deps: ToolRunDeps, input: ToolActivityInput): Promise<CallOutcome> => {
+  const { log, metrics, clock } = deps;
+  const begun = clock.monotonic();
+  const { info } = Context.current();
+  let outcome: ToolAttemptOutcome = 'failed';
+  try {
+    const result = await attempt(deps, input, begun);
+    outcome = result.ok ? 'ok' : 'rejected';
+    return result;
+  } catch (error) {
+    if (error instanceof CancelledFailure) outcome = 'cancelled';
+    else if (error instanceof ApplicationFailure && error.type === FAILURES.toolOutcomeUnknown)
+      outcome = 'unknown';
+    throw error;
+  } finally {
+    const ms = Math.round(clock.monotonic() - begun);
+    metrics.toolAttempt(input.name, outcome, ms);
+    const fields = {
+      runId: input.runId,
+      callId: input.callId,
+      tool: input.name,
+      attempt: info.attempt,
+      outcome,
+      ms,
+    };
+    if (outcome === 'ok') log.debug(fields, 'tool call done');
+    else log.warn(fields, 'tool call gave no output');
+  }
+};
+
+const attempt = async (
+  { tools, clock }: ToolRunDeps,
+  input: ToolActivityInput,
+  begun: number,
+): Promise<CallOutcome> => {
+  const { info } = Context.current();
+  if (input.atMostOnce && info.attempt > 1) {
+    throw outcomeUnknown(input, `attempt ${info.attempt - 1} was lost`);
+  }
+  const tool = tools.get(input.name);
+  const execute = tool?.execute;
+  if (tool === undefined || execute == null) {
+    throw fail(
+      FAILURES.toolNotRegistered,
+      `Tool ${shown(input.name)} is not registered on this worker, which has ${shown(tools.names, 300)}. Deploy a tools file (RUNS_TOOLS) that defines it.`,
+      { retryable: true, retryAfterMs: NOT_REGISTERED_RETRY_MS },
+    );
+  }
+  const checked = await checkArguments(tool, input.arguments);
+  if (!checked.ok) return errorOutcome('invalid_arguments', checked.problem);
+
+  // Right before the effect: an attempt that slept through its own time may have a successor at work.
+  const bound = Math.min(info.startToCloseTimeoutMs || Infinity, info.heartbeatTimeoutMs ?? Infinity);
+  if (clock.monotonic() - begun >= bound) {
+    throw fail(FAILURES.toolFailed, 'The attempt was given up before it began: its worker stood still.', {
+      retryable: true,
+    });
+  }
+  const value = await carryOut(tool, execute, checked.value, input, clock);
+  return await toResult(tool, value);
+};
+
+const toResult = async (tool: ToolDefinition, value: unknown): Promise<CallOutcome> => {
+  if (tool.output === null) return toOutcome(tool.name, value, tool.maxOutputBytes);
+  const checked = await tool.output.safeParseAsync(value);
+  return checked.success
+    ? toOutcome(tool.name, checked.data, tool.maxOutputBytes)
+    : errorOutcome(
+        'invalid_output',
+        `${shown(tool.name)} ran, but returned something else than it promises: ${issuesText(checked.error.issues)}.`,
+      );
+};
+
+const outcomeUnknown = (input: ToolActivityInput, why: string): ApplicationFailure =>
+  fail(
+    FAILURES.toolOutcomeUnknown,
+    `It is unknown whether ${shown(input.name)} took effect: ${why}, and it must not run twice.`,
+    { retryable: false },
+  );
+
+/** Runs the tool against its signal. Rejects with what Temporal is to be told. */
+const carryOut = async (
+  tool: ToolDefinition,
+  execute: NonNullable<ToolDefinition['execute']>,
+  args: unknown,
+  input: ToolActivityInput,
+  clock: Clock,
+): Promise<unknown> => {
+  const context = Context.current();
+  const stopper = makeStopper(context, input.deadline, clock);
+  try {
+    if (stopper.stopped() !== null) throw await stopFailure(stopper.stopped(), context, tool, input, false);
+    const work = (async () => await execute(args, toolContext(context, input, stopper.signal)))();
+    // Left behind when it ignores its signal: its late rejection is nobody's business.
+    work.catch(nothing);
+    try {
+      return await Promise.race([work, stopper.givenUp]);
+    } catch (error) {
+      const stop = stopper.stopped();
+      throw stop === null ? toolFailure(error) : await stopFailure(stop, context, tool, input, true);
+    }
+  } finally {
+    stopper.dispose();
+  }
+};
+
+/** A thrown error. The tool's own `ApplicationFailure` keeps its say over retries; its stack stays here. */
+const toolFailure = (error: unknown): ApplicationFailure => {
+  const message = error instanceof Error ? error.message || error.name : shown(error, 500);
+  const own = error instanceof ApplicationFailure ? error : null;
+  return fail(FAILURES.toolFailed, message, {
+    retryable: !isToolError(error) && own?.nonRetryable !== true,
+    retryAfterMs: typeof own?.nextRetryDelay === 'number' ? own.nextRetryDelay : null,
+  });
+};
+
+/** What to tell Temporal of an attempt that was stopped; `begun` = the tool may have done something. */
+const stopFailure = async (
+  stop: Stop | null,
+  context: Context,
+  tool: ToolDefinition,
+  input: ToolActivityInput,
+  begun: boolean,
+): Promise<unknown> => {
+  if (begun && tool.policy.atMostOnce && stop !== 'cancelled') {
+    return outcomeUnknown(input, 'it was stopped before it reported');
+  }
+  if (stop === 'cancelled' || stop === 'shutdown') {
+    // The SDK's own failure: on shutdown it makes the server give the attempt to another worker.
+    return await context.cancelled.catch((error: unknown) => error);
+  }
+  return stop === 'deadline'
+    ? fail(FAILURES.toolFailed, 'The run reached its deadline before the tool was done.', {
+        retryable: false,
+      })
+    : fail(
+        FAILURES.toolFailed,
+        `The tool took longer than the ${context.info.startToCloseTimeoutMs} ms it has. Raise its "timeout", or make it listen to its signal.`,
+        { retryable: true },
+      );
+};
+
+interface Stopper {
+  signal: AbortSignal;
+  /** Rejects when the tool's time is over; after a cancellation only when the grace is over too. */
+  givenUp: Promise<never>;
+  stopped(): Stop | null;
+  dispose(): void;
+}
+
+/** Joins everything that ends an attempt into one signal, and says which it was. */
+const makeStopper = (context: Context, deadline: number | null, clock: Clock): Stopper => {
+  const { info, cancellationSignal } = context;
+  const abort = new AbortController();
+  const timers: NodeJS.Timeout[] = [];
+  let stopped: Stop | null = null;
+  let giveUp: (reason: Error) => void = nothing;
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    giveUp = reject;
+  });
+  givenUp.catch(nothing);
+
+  const after = (ms: number, act: () => void) => {
+    // setTimeout takes 31 bits; anything longer is beyond any attempt.
+    if (ms < 2 ** 31 - 1) timers.push(setTimeout(act, Math.max(0, ms)));
+  };
+  const stop = (why: Stop, graceMs: number) => {
+    if (stopped !== null) return;
+    stopped = why;
+    const reason = new Error(`the tool was stopped: ${why}`);
+    reason.name = 'AbortError';
+    abort.abort(reason);
+    if (graceMs === 0) giveUp(reason);
+    else after(graceMs, () => giveUp(reason));
+  };
+  const onCancel = () =>
+    stop(context.cancellationDetails?.workerShutdown === true ? 'shutdown' : 'cancelled', STOP_GRACE_MS);
+
+  if (cancellationSignal.aborted) onCancel();
+  cancellationSignal.addEventListener('abort', onCancel, { once: true });
+  if (info.startToCloseTimeoutMs > 0) after(info.startToCloseTimeoutMs, () => stop('too_long', 0));
+  if (deadline !== null) after(deadline - clock.wall(), () => stop('deadline', 0));
+  // Temporal tells of a cancellation in its reply to a heartbeat. Without a heartbeat timeout a beat commits to nothing.
+  const asker =
+    info.heartbeatTimeoutMs === undefined || info.heartbeatTimeoutMs === 0
+      ? setInterval(() => context.heartbeat(), CANCEL_CHECK_MS)
+      : undefined;
+
+  return {
+    signal: abort.signal,
+    givenUp,
+    stopped: () => stopped,
+    dispose: () => {
+      cancellationSignal.removeEventListener('abort', onCancel);
+      for (const timer of timers) clearTimeout(timer);
+      clearInterval(asker);
+    },
+  };
+};
+
+const toolContext = (context: Context, input: ToolActivityInput, signal: AbortSignal): ToolContext => ({
+  idempotencyKey: input.idempotencyKey,
+  signal,
+  attempt: context.info.attempt,
+  deadline: input.deadline,
+  heartbeat: (details) => context.heartbeat(sendable(details)),
+  previous: context.info.heartbeatDetails,
+  run: input.runId,
+  thread: input.threadId,
+  assistant: input.assistantId,
+  metadata: { ...input.metadata },
+});
+
+/** Details that JSON can't hold would make the SDK cancel the attempt: they are left out instead. */
+const sendable = (details: unknown): unknown => {
+  try {
+    const text = JSON.stringify(details);
+    return text === undefined || text.length > MAX_HEARTBEAT_CHARS ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
