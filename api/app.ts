@@ -75,6 +75,34 @@ export const ROUTES: readonly Route[] = [...assistantRoutes, ...runRoutes, ...th
 const API_VERSION = '2020-10-01';
 const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
+const callerOf = (headers: Headers, tenant: string, requestId: string): Caller => ({
+  tenant,
+  requestId,
+  isRetry: Number(headers.get('x-stainless-retry-count') ?? 0) > 0,
+  idempotencyKey: headers.get('idempotency-key'),
+});
+
+const plain = (status: number, value: unknown): Response =>
+  new Response(JSON.stringify(value), {
+    status,
+    headers: { 'content-type': 'application/json', 'x-request-id': mintId('req') },
+  });
+
+const matches = (pattern: string, path: string): boolean =>
+  new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path);
+
+const isKnownPath = (path: string): boolean => ROUTES.some((route) => matches(route.path, path));
+
+/** A path that would be right under `/v1` says so: a base URL without it is the commonest slip. */
+const unknownPath = (method: string, path: string): ApiError =>
+  !path.startsWith('/v1/') && isKnownPath(`/v1${path}`)
+    ? new ApiError(
+        404,
+        `Unknown request URL: ${method} ${path}. Paths begin with /v1 here: set the base URL to end in /v1.`,
+        { code: 'unknown_url' },
+      )
+    : apiErrors.noRoute(method, path);
+
 export const createApi = (options: ApiOptions): Api => {
   const { engine, limiter, metrics, onRequest } = options;
   const auth = options.auth ?? openAuth();
@@ -110,13 +138,6 @@ export const createApi = (options: ApiOptions): Api => {
       drop: () => env?.outgoing?.destroy(),
     });
   };
-
-  const callerOf = (headers: Headers, tenant: string, requestId: string): Caller => ({
-    tenant,
-    requestId,
-    isRetry: Number(headers.get('x-stainless-retry-count') ?? 0) > 0,
-    idempotencyKey: headers.get('idempotency-key'),
-  });
 
   const serve = async (
     route: Route,
@@ -164,11 +185,6 @@ export const createApi = (options: ApiOptions): Api => {
   for (const route of ROUTES)
     app.on(route.method, honoPath(route.path), (c) => serve(route, c.req.raw, c.req.param(), c.env));
 
-  const plain = (status: number, value: unknown): Response =>
-    new Response(JSON.stringify(value), {
-      status,
-      headers: { 'content-type': 'application/json', 'x-request-id': mintId('req') },
-    });
   app.get('/healthz', () => plain(200, { status: 'ok' }));
   app.get('/readyz', async () => {
     const problems = going.signal.aborted
@@ -191,19 +207,7 @@ export const createApi = (options: ApiOptions): Api => {
 
   app.notFound((c) => {
     const requestId = mintId('req');
-    const path = new URL(c.req.url).pathname;
-    const hint = path.startsWith('/v1/') || path === '/v1' ? null : `/v1${path}`;
-    const pattern = hint !== null && ROUTES.some((route) => matches(route.path, hint)) ? hint : null;
-    const error =
-      pattern === null
-        ? apiErrors.noRoute(c.req.method, path)
-        : new ApiError(
-            404,
-            `Unknown request URL: ${c.req.method} ${path}. Paths begin with /v1 here: set the base URL to end in /v1.`,
-            {
-              code: 'unknown_url',
-            },
-          );
+    const error = unknownPath(c.req.method, new URL(c.req.url).pathname);
     onRequest?.({
       method: c.req.method,
       route: null,
@@ -228,6 +232,3 @@ export const createApi = (options: ApiOptions): Api => {
     shutdown: () => going.abort(),
   };
 };
-
-const matches = (pattern: string, path: string): boolean =>
-  new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path);

@@ -35,13 +35,14 @@ const TENANT = /^[A-Za-z0-9_-]{1,64}$/;
 const DIGEST = /^sha256\.([0-9a-f]{64})$/;
 const SHORTEST_KEY = 16;
 
+const problem = (index: number, what: string): RunsError =>
+  new RunsError('config', `API key ${index + 1} ${what}. The form is tenant:key[:tool|tool].`);
+
 /**
  * `tenant:key[:tool|tool…]`, several separated by commas or white space. A key may be given as `sha256.<64 hex digits>`
  * instead; tools default to none, `*` = all. Throws `RunsError` `config`, which never shows a key.
  */
 export const parseApiKeys = (text: string): ApiKey[] => {
-  const problem = (index: number, what: string): RunsError =>
-    new RunsError('config', `API key ${index + 1} ${what}. The form is tenant:key[:tool|tool].`);
   const keys = text
     .split(/[\s,]+/)
     .filter((entry) => entry !== '')

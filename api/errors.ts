@@ -19,9 +19,7 @@ const pathText = (path: readonly PropertyKey[]): string =>
 const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>(
     (current, part) =>
-      typeof current === 'object' && current !== null
-        ? (current as Record<PropertyKey, unknown>)[part]
-        : undefined,
+      typeof current === 'object' && current !== null ? Reflect.get(current, part) : undefined,
     value,
   );
 
@@ -83,7 +81,7 @@ export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError =
   if (issue.code === 'invalid_union') {
     const meant = deepest(issue.errors);
     if (meant !== undefined) {
-      const nested = meant.map((item) => ({ ...item, path: [...issue.path, ...item.path] }) as Issue);
+      const nested = meant.map((item) => ({ ...item, path: [...issue.path, ...item.path] }));
       return invalidBody(nested, body);
     }
   }

@@ -14,7 +14,7 @@ const schemaOf = (schema: z.ZodType): unknown => {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       // The only custom schema is metadata, whose rule is a function.
-      if (zodSchema._zod.def.type === 'custom')
+      if (zodSchema instanceof z.ZodCustom)
         Object.assign(jsonSchema, {
           type: 'object',
           additionalProperties: { type: 'string', maxLength: LIMITS.metadataValue },

@@ -74,21 +74,18 @@ export const eventStream = (
   const isLast = options.until === 'turn' ? endsStream : endsRun;
   let pending: Promise<IteratorResult<SequencedEvent>> | null = null;
   let first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
-  let over = false;
-  let waitingSince: number | null = null;
+  const state: { over: boolean; waitingSince: number | null } = { over: false, waitingSince: null };
   let tick: ReturnType<typeof setInterval> | undefined;
 
   const finish = (): void => {
-    over = true;
+    state.over = true;
     clearInterval(tick);
-    options.shutdown.removeEventListener('abort', onShutdown);
     subscription.abort();
     pending?.catch(() => undefined);
   };
-  let onShutdown = (): void => undefined;
 
   const close = (controller: ReadableStreamDefaultController<Uint8Array>, lastFrame: string): void => {
-    if (over) return;
+    if (state.over) return;
     finish();
     controller.enqueue(encoder.encode(lastFrame));
     controller.close();
@@ -102,19 +99,22 @@ export const eventStream = (
 
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      onShutdown = () => close(controller, errorFrame(SHUTTING_DOWN));
-      if (options.shutdown.aborted) onShutdown();
-      else options.shutdown.addEventListener('abort', onShutdown, { once: true });
+      const onShutdown = (): void => close(controller, errorFrame(SHUTTING_DOWN));
+      if (options.shutdown.aborted) {
+        onShutdown();
+        return;
+      }
+      options.shutdown.addEventListener('abort', onShutdown, { signal: subscription.signal });
       tick = setInterval(
         () => {
           const free = (controller.desiredSize ?? 1) > 0;
           if (free) {
-            waitingSince = null;
+            state.waitingSince = null;
             controller.enqueue(encoder.encode(KEEP_ALIVE_FRAME));
             return;
           }
-          waitingSince ??= performance.now();
-          if (performance.now() - waitingSince < options.stallMs) return;
+          state.waitingSince ??= performance.now();
+          if (performance.now() - state.waitingSince < options.stallMs) return;
           close(controller, errorFrame(STALLED));
           setTimeout(options.drop, DROP_GRACE_MS).unref();
         },
@@ -123,14 +123,14 @@ export const eventStream = (
       tick.unref();
     },
     async pull(controller) {
-      waitingSince = null;
+      state.waitingSince = null;
       let frames = first;
       first = '';
       try {
-        for (let count = 0; count < BATCH && !over; count += 1) {
+        for (let count = 0; count < BATCH && !state.over; count += 1) {
           pending ??= events.next();
           const result = frames === '' ? await pending : await ready();
-          if (over) return;
+          if (state.over) return;
           if (result === undefined) break;
           pending = null;
           if (result.done === true) {
@@ -145,7 +145,7 @@ export const eventStream = (
             return;
           }
         }
-        if (!over) controller.enqueue(encoder.encode(frames));
+        if (!state.over) controller.enqueue(encoder.encode(frames));
       } catch (error) {
         close(controller, frames + errorFrame(toApiError(error, options.requestId)));
       }

@@ -16,11 +16,8 @@ import { invalidBody } from './errors.ts';
 export type Exact<T> = T extends (infer Item)[]
   ? Exact<Item>[]
   : T extends object
-    ? { [Key in keyof T]: Exact<Exclude<T[Key], Key extends OptionalKeys<T> ? undefined : never>> }
+    ? { [Key in keyof T]: Exact<Exclude<T[Key], undefined>> }
     : T;
-type OptionalKeys<T> = {
-  [Key in keyof T]-?: Record<never, never> extends Pick<T, Key> ? Key : never;
-}[keyof T];
 
 export const parseBody = <Schema extends z.ZodType>(
   schema: Schema,

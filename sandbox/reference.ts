@@ -7,8 +7,9 @@
 import type { Clock } from './clock.ts';
 import type { SandboxEngine } from './engine/engine.ts';
 import { append } from './engine/log.ts';
-import { runView } from './engine/records.ts';
+import { newMessage, newRun } from './engine/records.ts';
 import type { RunRecord, ThreadRecord } from './engine/records.ts';
+import { runView } from './engine/views.ts';
 import { WEATHER_TOOL } from './scripts.ts';
 
 const ANSWER = 'The current weather in San Francisco, CA is 70 degrees Fahrenheit and sunny.';
@@ -32,20 +33,7 @@ export const seedReferencePage = (
     createdAt: now,
     metadata: {},
     messages: [
-      {
-        id: 'msg_001',
-        createdAt: now,
-        status: 'completed',
-        reason: null,
-        endedAt: null,
-        role: 'user',
-        content: [
-          { type: 'text', text: { value: "What's the weather in San Francisco today?", annotations: [] } },
-        ],
-        assistantId: null,
-        runId: null,
-        metadata: {},
-      },
+      newMessage('msg_001', now, { role: 'user', content: "What's the weather in San Francisco today?" }),
     ],
     runs: [],
     active: null,
@@ -69,38 +57,28 @@ export const seedReferencePage = (
     },
   };
   const run: RunRecord = {
-    tenant,
-    id: 'run_123',
-    thread,
-    params: { assistant_id: 'asst_123', max_prompt_tokens: 1000, max_completion_tokens: 1000 },
-    model: 'gpt-4o',
-    instructions: null,
-    tools: [WEATHER_TOOL],
-    metadata: {},
-    script: {
-      name: 'reference page',
-      argument: null,
-      entry: { about: 'the reference page', script: () => ({ text: ANSWER }) },
-    },
-    assistant: { id: 'asst_123', name: null, metadata: {} },
-    createdAt: now,
-    expiresAt: now + lifetimeMs,
-    lifetimeMs,
+    ...newRun({
+      tenant,
+      id: 'run_123',
+      thread,
+      params: { assistant_id: 'asst_123', max_prompt_tokens: 1000, max_completion_tokens: 1000 },
+      model: 'gpt-4o',
+      instructions: null,
+      tools: [WEATHER_TOOL],
+      metadata: {},
+      script: {
+        name: 'reference page',
+        argument: null,
+        entry: { about: 'the reference page', script: () => ({ text: ANSWER }) },
+      },
+      assistant: { id: 'asst_123', name: null, metadata: {} },
+      createdAt: now,
+      lifetimeMs,
+    }),
     startedAt: now,
-    endedAt: null,
     status: 'requires_action',
-    lastError: null,
-    reason: null,
-    usage: null,
-    round: 0,
     open,
-    answers: new Map(),
-    lastOutputs: null,
-    lastSubmitSeq: 0,
     steps: [open],
-    log: [],
-    waiters: new Set(),
-    timers: new Set(),
   };
   thread.runs.push(run);
   thread.active = run;

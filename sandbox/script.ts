@@ -138,7 +138,8 @@ export const pieces = (turn: { text?: string; chunks?: string[] }): string[] =>
 /** Argument text in fragments, as models stream it. */
 export const fragments = (text: string, size = 12): string[] => {
   const parts: string[] = [];
-  const characters = [...text];
+  // By character, so that no fragment ends inside a surrogate pair.
+  const characters = Array.from(text);
   for (let at = 0; at < characters.length; at += size) parts.push(characters.slice(at, at + size).join(''));
   return parts;
 };

@@ -5,7 +5,6 @@
  * objects, every read first lets a due deadline take effect. Imported by `sandbox/` only; simulations drive it directly.
  */
 import type {
-  AssistantParams,
   Caller,
   MessageParams,
   RunParams,
@@ -14,23 +13,25 @@ import type {
   ThreadParams,
 } from '../../protocol/engine.ts';
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
-import type { Assistant, MessageContent, Run, Thread } from '../../protocol/wire.ts';
+import type { Run, Thread } from '../../protocol/wire.ts';
 import { isTerminal } from '../../protocol/wire.ts';
 import { createClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { randomIds } from '../ids.ts';
 import type { IdSource } from '../ids.ts';
-import { findScript, scriptOfModel } from '../script.ts';
-import type { ChosenScript, ScriptCatalogue } from '../script.ts';
+import type { ScriptCatalogue } from '../script.ts';
 import { catalogue } from '../scripts.ts';
+import { chooseScript, createAssistants } from './assistants.ts';
+import { dropTimers } from './emit.ts';
 import { tail } from './log.ts';
 import { paged } from './paging.ts';
 import { createPlayer } from './play.ts';
 import { noQuirks } from './quirks.ts';
 import type { Quirks } from './quirks.ts';
-import { messageView, openCalls, runView, stepView, threadView } from './records.ts';
-import type { AssistantRecord, MessageRecord, RunRecord, ThreadRecord } from './records.ts';
-import { judgeSubmit } from './submit.ts';
+import { newMessage, newRun, owned } from './records.ts';
+import type { MessageRecord, RunRecord, ThreadRecord } from './records.ts';
+import { judgeAnswer, judgeSubmit } from './submit.ts';
+import { assistantView, messageView, runView, stepView, threadView } from './views.ts';
 
 export interface SandboxEngineOptions {
   clock?: Clock;
@@ -59,11 +60,6 @@ export interface SandboxEngine extends RunsEngine {
   reset(): void;
 }
 
-const content = (given: string | MessageContent[]): MessageContent[] =>
-  typeof given === 'string'
-    ? [{ type: 'text', text: { value: given, annotations: [] } }]
-    : structuredClone(given);
-
 /** A tenth of the run's age, so that a poller sees a change within that share of it. */
 export const pollHint = (ageMs: number): number => Math.min(2000, Math.max(50, Math.round(ageMs / 10)));
 
@@ -80,28 +76,18 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     delays: { pickupMs: options.pickupMs ?? 0, cancelMs: options.cancelMs ?? 0 },
     quirks,
   });
-  const assistants = new Map<string, AssistantRecord>();
+  const assistants = createAssistants(scripts, () => Math.floor(clock.now() / 1000));
   const threads = new Map<string, ThreadRecord>();
   const runs = new Map<string, RunRecord>();
-  const seconds = (): number => Math.floor(clock.now() / 1000);
 
-  const own = <T extends { tenant: string }>(
-    record: T | undefined,
-    caller: Caller,
-    kind: 'thread' | 'run' | 'assistant',
-    id: string,
-  ): T => {
-    if (record === undefined || record.tenant !== caller.tenant) throw apiErrors.notFound(kind, id);
-    return record;
-  };
   const threadOf = (caller: Caller, id: string): ThreadRecord => {
-    const thread = own(threads.get(id), caller, 'thread', id);
+    const thread = owned(threads.get(id), caller, 'thread', id);
     if (thread.active !== null) player.expireIfDue(thread.active);
     return thread;
   };
   const runOf = (caller: Caller, threadId: string, id: string): RunRecord => {
     const thread = threadOf(caller, threadId);
-    const run = own(runs.get(id), caller, 'run', id);
+    const run = owned(runs.get(id), caller, 'run', id);
     if (run.thread !== thread) throw apiErrors.notFound('run', id);
     player.expireIfDue(run);
     return run;
@@ -111,57 +97,6 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     const message = thread.messages.find((item) => item.id === id);
     if (message === undefined) throw apiErrors.notFound('message', id);
     return [thread, message];
-  };
-
-  /** `asst_<script>` exists for every script, owned by nobody and visible to all. */
-  const scripted = (id: string): AssistantRecord | undefined => {
-    if (!id.startsWith('asst_')) return undefined;
-    const name = id.slice('asst_'.length);
-    const found = findScript(scripts, name);
-    if (typeof found === 'string') return undefined;
-    return assistant('', id, {
-      model: name,
-      name,
-      description: found.entry.about,
-      tools: found.entry.tools ?? [],
-      metadata: { script: name },
-    });
-  };
-  const assistant = (tenant: string, id: string, params: AssistantParams): AssistantRecord => ({
-    tenant,
-    id,
-    object: 'assistant',
-    created_at: seconds(),
-    name: params.name ?? null,
-    description: params.description ?? null,
-    model: params.model,
-    instructions: params.instructions ?? null,
-    tools: params.tools ?? [],
-    tool_resources: null,
-    metadata: params.metadata ?? {},
-    temperature: params.temperature ?? 1,
-    top_p: params.top_p ?? 1,
-    response_format: params.response_format ?? 'auto',
-    ...(params.reasoning_effort == null ? {} : { reasoning_effort: params.reasoning_effort }),
-  });
-  const assistantOf = (caller: Caller, id: string): AssistantRecord => {
-    const record = assistants.get(id);
-    if (record !== undefined) return own(record, caller, 'assistant', id);
-    const built = scripted(id);
-    if (built === undefined) throw apiErrors.notFound('assistant', id);
-    return built;
-  };
-  const assistantView = ({ tenant: _, ...rest }: AssistantRecord): Assistant => structuredClone(rest);
-
-  const chooseScript = (params: RunParams, from: AssistantRecord): ChosenScript => {
-    const named = params.metadata?.['script'] ?? from.metadata['script'];
-    const chosen =
-      named === undefined
-        ? scriptOfModel(scripts, params.model ?? from.model, defaultScript)
-        : findScript(scripts, named);
-    if (typeof chosen === 'string')
-      throw apiErrors.invalid(named === undefined ? 'model' : 'metadata.script', chosen, 'unknown_script');
-    return chosen;
   };
 
   const addThread = (caller: Caller, params: ThreadParams): ThreadRecord => {
@@ -178,33 +113,19 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     return thread;
   };
   const addMessage = (thread: ThreadRecord, params: MessageParams): MessageRecord => {
-    const message: MessageRecord = {
-      id: ids('msg'),
-      createdAt: clock.now(),
-      status: 'completed',
-      reason: null,
-      endedAt: null,
-      role: params.role,
-      content: content(params.content),
-      assistantId: null,
-      runId: null,
-      metadata: params.metadata ?? {},
-    };
+    const message = newMessage(ids('msg'), clock.now(), params);
     thread.messages.push(message);
     return message;
   };
 
   const startRun = (caller: Caller, thread: ThreadRecord, params: RunParams): Started => {
-    const from = assistantOf(caller, params.assistant_id);
-    const script = chooseScript(params, from);
+    const from = assistants.find(caller, params.assistant_id);
+    const script = chooseScript(scripts, defaultScript, params, from);
     if (thread.active !== null && !quirks.noThreadLock)
       throw apiErrors.activeRun(thread.id, thread.active.id);
     for (const message of params.additional_messages ?? []) addMessage(thread, message);
-    const extra = params.additional_instructions;
-    const base = params.instructions ?? from.instructions;
-    const createdAt = clock.now();
-    const lifetimeMs = (params.expires_in ?? expiresInSeconds) * 1000;
-    const run: RunRecord = {
+    const instructions = [params.instructions ?? from.instructions, params.additional_instructions];
+    const run = newRun({
       tenant: caller.tenant,
       id: ids('run'),
       thread,
@@ -215,31 +136,14 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
         response_format: params.response_format ?? from.response_format,
       },
       model: params.model ?? from.model,
-      instructions:
-        extra == null ? base : [base, extra].filter((part) => part != null && part !== '').join('\n\n'),
+      instructions: instructions.filter((part) => part != null && part !== '').join('\n\n') || null,
       tools: params.tools ?? from.tools,
       metadata: quirks.noMetadata ? {} : (params.metadata ?? {}),
       script,
       assistant: { id: from.id, name: from.name, metadata: from.metadata },
-      createdAt,
-      expiresAt: quirks.noExpiry ? null : createdAt + lifetimeMs,
-      lifetimeMs,
-      startedAt: null,
-      endedAt: null,
-      status: 'queued',
-      lastError: null,
-      reason: null,
-      usage: null,
-      round: 0,
-      open: null,
-      answers: new Map(),
-      lastOutputs: null,
-      lastSubmitSeq: 0,
-      steps: [],
-      log: [],
-      waiters: new Set(),
-      timers: new Set(),
-    };
+      createdAt: clock.now(),
+      lifetimeMs: quirks.noExpiry ? null : (params.expires_in ?? expiresInSeconds) * 1000,
+    });
     runs.set(run.id, run);
     thread.runs.push(run);
     thread.active = run;
@@ -266,39 +170,26 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       for (const run of thread.runs) runs.set(run.id, run);
     },
     reset() {
-      for (const run of runs.values()) {
-        for (const cancel of run.timers) cancel();
-        run.timers.clear();
-      }
+      for (const run of runs.values()) dropTimers(run);
       runs.clear();
       threads.clear();
       assistants.clear();
     },
 
     async createAssistant(caller, params) {
-      const record = assistant(caller.tenant, ids('asst'), params);
-      assistants.set(record.id, record);
-      return assistantView(record);
+      return assistantView(assistants.create(caller.tenant, ids('asst'), params));
     },
     async listAssistants(caller, query) {
-      return paged(
-        [...assistants.values()].filter((record) => record.tenant === caller.tenant),
-        query,
-        assistantView,
-      );
+      return paged(assistants.all(caller.tenant), query, assistantView);
     },
     async getAssistant(caller, id) {
-      return assistantView(assistantOf(caller, id));
+      return assistantView(assistants.find(caller, id));
     },
     async updateAssistant(caller, id, params) {
-      const { tenant, created_at: createdAt, ...before } = own(assistants.get(id), caller, 'assistant', id);
-      const record = { ...assistant(tenant, id, { ...before, ...params }), created_at: createdAt };
-      assistants.set(id, record);
-      return assistantView(record);
+      return assistantView(assistants.update(caller, id, params));
     },
     async deleteAssistant(caller, id) {
-      own(assistants.get(id), caller, 'assistant', id);
-      assistants.delete(id);
+      assistants.delete(caller, id);
       return { id, object: 'assistant.deleted', deleted: true };
     },
 
@@ -389,36 +280,15 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     },
     async answer(caller, threadId, id, payload) {
       const run = runOf(caller, threadId, id);
-      if (payload.run_id !== undefined && payload.run_id !== id)
-        throw apiErrors.invalid(
-          'run_id',
-          `This answer names run '${payload.run_id}', but was sent to run '${id}'.`,
-        );
-      if (payload.decision !== undefined)
-        throw apiErrors.invalid('decision', `Call '${payload.call_id}' awaits an output, not a decision.`);
-      const output =
-        typeof payload.output === 'string' ? payload.output : JSON.stringify(payload.output ?? null);
-      const notes = typeof payload.output === 'string' ? {} : { notes: ['serialised' as const] };
-      if (run.answers.get(payload.call_id) === output)
-        return {
-          run_id: id,
-          call_id: payload.call_id,
-          result: 'repeated',
-          ...notes,
-          waiting: openCalls(run).map((call) => call.id),
-        };
-      if (run.status !== 'requires_action') throw apiErrors.notWaiting(run.status);
-      if (run.answers.has(payload.call_id)) throw apiErrors.outputsDiffer([payload.call_id]);
-      const open = openCalls(run).map((call) => call.id);
-      if (!open.includes(payload.call_id)) throw apiErrors.expectedOutputs(open, [payload.call_id]);
-      run.answers.set(payload.call_id, output);
-      const waiting = open.filter((callId) => callId !== payload.call_id);
-      if (waiting.length === 0)
+      const { reply, record } = judgeAnswer(run, payload);
+      if (record === null) return reply;
+      run.answers.set(...record);
+      if (reply.waiting.length === 0)
         player.resume(
           run,
-          [...run.answers].map(([callId, text]) => ({ tool_call_id: callId, output: text })),
+          [...run.answers].map(([callId, output]) => ({ tool_call_id: callId, output })),
         );
-      return { run_id: id, call_id: payload.call_id, result: 'accepted', ...notes, waiting };
+      return reply;
     },
 
     async listSteps(caller, threadId, id, query) {

@@ -5,23 +5,16 @@
  * ending a run releases its thread and whatever was scheduled. Synchronous inside: between two timers nothing interleaves.
  * Only `sandbox/engine/` imports it.
  */
-import type { StreamEvent } from '../../protocol/events.ts';
 import { isTerminal } from '../../protocol/wire.ts';
-import type {
-  MessageContent,
-  TerminalStatus,
-  ToolOutput,
-  WireLastError,
-  WireUsage,
-} from '../../protocol/wire.ts';
+import type { TerminalStatus, ToolOutput, WireLastError, WireUsage } from '../../protocol/wire.ts';
 import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
-import { argumentsText, fragments, pieces, takeTurn, tokens, underRules } from '../script.ts';
-import type { Turn, TurnInput } from '../script.ts';
-import { append } from './log.ts';
+import { argumentsText, fragments, pieces } from '../script.ts';
+import type { ScriptedCall, Turn, TurnInput } from '../script.ts';
+import { addUsage, dropTimers, emitCall, emitMessage, emitRun, emitStep, emitText } from './emit.ts';
 import type { Quirks } from './quirks.ts';
-import { messageView, runView, stepView } from './records.ts';
 import type { CallRecord, MessageRecord, RunRecord, StepRecord } from './records.ts';
+import { decide, tokensLeft, turnInput, turnUsage } from './turns.ts';
 
 export interface PlayDeps {
   clock: Clock;
@@ -45,44 +38,12 @@ export interface Player {
   expireIfDue(run: RunRecord): void;
 }
 
-const textOf = (content: readonly MessageContent[]): string =>
-  content.map((part) => (part.type === 'text' ? part.text.value : '')).join('');
+interface Ending {
+  lastError?: WireLastError;
+  reason?: string;
+}
 
-const turnInput = (run: RunRecord): TurnInput => {
-  const last = run.steps.findLast((step) => 'calls' in step.details);
-  const calls = last !== undefined && 'calls' in last.details ? last.details.calls : [];
-  return {
-    round: run.round,
-    messages: run.thread.messages
-      .filter((message) => message.status !== 'incomplete')
-      .map((message) => ({ role: message.role, text: textOf(message.content) })),
-    outputs: calls.map((call) => ({
-      callId: call.id,
-      name: call.name,
-      arguments: call.arguments,
-      output: call.output ?? '',
-    })),
-    model: run.model,
-    instructions: run.instructions,
-    tools: run.tools,
-    argument: run.script.argument,
-    assistant: run.assistant,
-    run: { id: run.id, metadata: run.metadata },
-  };
-};
-
-const turnUsage = (turn: Turn, input: TurnInput, said: string): WireUsage => {
-  const prompt =
-    turn.usage?.prompt_tokens ??
-    tokens(
-      input.instructions ?? '',
-      ...input.messages.map(({ text }) => text),
-      ...input.outputs.map(({ output }) => output),
-    );
-  const completion = turn.usage?.completion_tokens ?? tokens(said);
-  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
-};
-
+/** Why an unfinished message says that it is. */
 const MESSAGE_REASON: Record<string, string> = {
   cancelled: 'run_cancelled',
   expired: 'run_expired',
@@ -91,20 +52,6 @@ const MESSAGE_REASON: Record<string, string> = {
 };
 
 export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player => {
-  const emit = (run: RunRecord, event: StreamEvent): void => append(run, event);
-  const emitRun = (run: RunRecord, name: 'created' | RunRecord['status'] = run.status): void =>
-    emit(run, { event: `thread.run.${name}`, data: runView(run) });
-  const emitStep = (
-    run: RunRecord,
-    step: StepRecord,
-    name: 'created' | StepRecord['status'] = step.status,
-  ): void => emit(run, { event: `thread.run.step.${name}`, data: stepView(step, run) });
-  const emitMessage = (
-    run: RunRecord,
-    message: MessageRecord,
-    name: 'created' | MessageRecord['status'] = message.status,
-  ): void => emit(run, { event: `thread.message.${name}`, data: messageView(message, run.thread.id) });
-
   const later = (run: RunRecord, ms: number, fn: () => void): void => {
     const cancel = clock.setTimeout(() => {
       run.timers.delete(cancel);
@@ -112,21 +59,8 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     }, ms);
     run.timers.add(cancel);
   };
-  const dropTimers = (run: RunRecord): void => {
-    for (const cancel of run.timers) cancel();
-    run.timers.clear();
-  };
   const armExpiry = (run: RunRecord): void => {
     if (run.expiresAt !== null) later(run, run.expiresAt - clock.now(), () => expireIfDue(run));
-  };
-
-  const addUsage = (run: RunRecord, usage: WireUsage): void => {
-    const before = run.usage ?? { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
-    run.usage = {
-      prompt_tokens: before.prompt_tokens + usage.prompt_tokens,
-      completion_tokens: before.completion_tokens + usage.completion_tokens,
-      total_tokens: before.total_tokens + usage.total_tokens,
-    };
   };
 
   const openStep = (run: RunRecord, details: StepRecord['details']): StepRecord => {
@@ -158,11 +92,7 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
   };
 
   /** The terminal transition: what is open ends with the run, then the run's own event, then the lock is free. */
-  const end = (
-    run: RunRecord,
-    status: TerminalStatus,
-    more: { lastError?: WireLastError; reason?: string } = {},
-  ): void => {
+  const end = (run: RunRecord, status: TerminalStatus, more: Ending = {}): void => {
     dropTimers(run);
     run.lastError = more.lastError ?? null;
     for (const message of run.thread.messages) {
@@ -170,8 +100,7 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
         endMessage(run, message, MESSAGE_REASON[more.reason ?? status] ?? 'max_tokens');
     }
     for (const step of run.steps) {
-      if (step.status !== 'in_progress') continue;
-      endStep(run, step, status === 'incomplete' ? 'completed' : status);
+      if (step.status === 'in_progress') endStep(run, step, status === 'incomplete' ? 'completed' : status);
     }
     run.open = null;
     run.answers.clear();
@@ -182,11 +111,7 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     emitRun(run);
   };
 
-  /** Says a text as a message of its own; yields the pauses between its pieces. */
-  function* say(
-    run: RunRecord,
-    turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
-  ): Generator<number, { message: MessageRecord; step: StepRecord }> {
+  const openMessage = (run: RunRecord): { message: MessageRecord; step: StepRecord } => {
     const message: MessageRecord = {
       id: ids('msg'),
       createdAt: clock.now(),
@@ -203,58 +128,46 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     run.thread.messages.push(message);
     emitMessage(run, message, 'created');
     emitMessage(run, message, 'in_progress');
+    return { message, step };
+  };
+
+  /** Says a text as a message of its own, and leaves the message open; yields the pauses between its pieces. */
+  function* say(
+    run: RunRecord,
+    turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
+  ): Generator<number, { message: MessageRecord; step: StepRecord }> {
+    const opened = openMessage(run);
     let said = '';
     for (const value of pieces(turn)) {
-      if (said !== '' && turn.chunkDelayMs !== undefined) yield turn.chunkDelayMs;
       const first = said === '';
+      if (!first && turn.chunkDelayMs !== undefined) yield turn.chunkDelayMs;
       said += value;
-      message.content = [{ type: 'text', text: { value: said, annotations: [] } }];
-      emit(run, {
-        event: 'thread.message.delta',
-        data: {
-          id: message.id,
-          object: 'thread.message.delta',
-          delta: {
-            content: [{ index: 0, type: 'text', text: first ? { value, annotations: [] } : { value } }],
-          },
-        },
-      });
+      opened.message.content = [{ type: 'text', text: { value: said, annotations: [] } }];
+      emitText(run, opened.message.id, value, first);
     }
-    return { message, step };
+    return opened;
   }
 
-  function* call(
+  function* sayWhole(
     run: RunRecord,
-    turn: Extract<Turn, { calls: unknown }>,
+    turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
+    usage: WireUsage | null,
+  ): Generator<number, void> {
+    const { message, step } = yield* say(run, turn);
+    endMessage(run, message, null);
+    step.usage = usage;
+    endStep(run, step, 'completed');
+  }
+
+  /** Asks for tools and leaves the run waiting. */
+  function* ask(
+    run: RunRecord,
+    turn: { calls: ScriptedCall[]; chunkDelayMs?: number },
     usage: WireUsage,
   ): Generator<number, void> {
     const calls: CallRecord[] = [];
     const step = openStep(run, { calls });
-    const delta = (index: number, call: { id?: string; name?: string; arguments?: string }): void =>
-      emit(run, {
-        event: 'thread.run.step.delta',
-        data: {
-          id: step.id,
-          object: 'thread.run.step.delta',
-          delta: {
-            step_details: {
-              type: 'tool_calls',
-              tool_calls: [
-                call.id === undefined
-                  ? { index, type: 'function', function: { arguments: call.arguments ?? '' } }
-                  : {
-                      index,
-                      type: 'function',
-                      id: call.id,
-                      function: { name: call.name ?? '', arguments: '', output: null },
-                    },
-              ],
-            },
-          },
-        },
-      });
     for (const [index, scripted] of turn.calls.entries()) {
-      const text = argumentsText(scripted);
       const record: CallRecord = {
         id: scripted.id ?? ids('call'),
         name: scripted.name,
@@ -262,11 +175,11 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
         output: null,
       };
       calls.push(record);
-      delta(index, record);
-      for (const part of fragments(text)) {
+      emitCall(run, step.id, index, { id: record.id, name: record.name });
+      for (const part of fragments(argumentsText(scripted))) {
         if (turn.chunkDelayMs !== undefined) yield turn.chunkDelayMs;
         record.arguments += part;
-        delta(index, { arguments: part });
+        emitCall(run, step.id, index, { arguments: part });
       }
     }
     step.usage = usage;
@@ -281,6 +194,27 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     emitRun(run);
   }
 
+  function* answer(run: RunRecord, turn: Turn, input: TurnInput, text: string): Generator<number, void> {
+    const usage = turnUsage(turn, input, text);
+    const left = tokensLeft(run);
+    if (left !== null && usage.completion_tokens > left) {
+      yield* say(run, { text: text.slice(0, left * 4) });
+      addUsage(run, { ...usage, completion_tokens: left, total_tokens: usage.prompt_tokens + left });
+      end(run, 'incomplete', { reason: 'max_completion_tokens' });
+      return;
+    }
+    if ('incomplete' in turn) {
+      if (turn.text !== undefined) yield* say(run, turn);
+      addUsage(run, usage);
+      end(run, 'incomplete', { reason: turn.incomplete });
+      return;
+    }
+    yield* sayWhole(run, 'text' in turn ? turn : {}, usage);
+    addUsage(run, usage);
+    end(run, 'completed');
+  }
+
+  /** Plays one turn; each yielded number is a pause in milliseconds. */
   function* perform(run: RunRecord, turn: Turn, input: TurnInput): Generator<number, void> {
     if (turn.delayMs !== undefined) yield turn.delayMs;
     if ('hang' in turn) return;
@@ -290,36 +224,11 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     }
     if ('calls' in turn && turn.calls.length > 0) {
       const said = turn.calls.map((scripted) => scripted.name + argumentsText(scripted)).join('');
-      if (turn.text !== undefined) {
-        const { message, step } = yield* say(run, turn);
-        endMessage(run, message, null);
-        endStep(run, step, 'completed');
-      }
-      yield* call(run, turn, turnUsage(turn, input, said + (turn.text ?? '')));
+      if (turn.text !== undefined) yield* sayWhole(run, turn, null);
+      yield* ask(run, turn, turnUsage(turn, input, said + (turn.text ?? '')));
       return;
     }
-    const text = turn.text ?? '';
-    const usage = turnUsage(turn, input, text);
-    if ('incomplete' in turn) {
-      if (turn.text !== undefined) yield* say(run, turn);
-      addUsage(run, usage);
-      end(run, 'incomplete', { reason: turn.incomplete });
-      return;
-    }
-    const budget = run.params.max_completion_tokens;
-    if (budget != null && (run.usage?.completion_tokens ?? 0) + usage.completion_tokens > budget) {
-      const left = budget - (run.usage?.completion_tokens ?? 0);
-      yield* say(run, { text: text.slice(0, left * 4) });
-      addUsage(run, { ...usage, completion_tokens: left, total_tokens: usage.prompt_tokens + left });
-      end(run, 'incomplete', { reason: 'max_completion_tokens' });
-      return;
-    }
-    const { message, step } = yield* say(run, turn);
-    endMessage(run, message, null);
-    step.usage = usage;
-    endStep(run, step, 'completed');
-    addUsage(run, usage);
-    end(run, 'completed');
+    yield* answer(run, turn, input, turn.text ?? '');
   }
 
   const drive = (run: RunRecord, pauses: Iterator<number, void>): void => {
@@ -339,11 +248,7 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     run.startedAt = clock.now();
     emitRun(run);
     const input = turnInput(run);
-    const turn = underRules(takeTurn(run.script, input), {
-      toolChoice: run.params.tool_choice,
-      parallel: run.params.parallel_tool_calls !== false,
-    });
-    drive(run, perform(run, turn, input));
+    drive(run, perform(run, decide(run, input), input));
   };
 
   const expireIfDue = (run: RunRecord): void => {

@@ -6,9 +6,10 @@
  */
 import { apiErrors } from '../../protocol/errors.ts';
 import type { ToolOutput } from '../../protocol/wire.ts';
+import type { AnswerPayload, AnswerReply } from '../../protocol/workflow.ts';
 import type { Quirks } from './quirks.ts';
-import { openCalls } from './records.ts';
 import type { RunRecord } from './records.ts';
+import { openCalls } from './views.ts';
 
 export type SubmitVerdict =
   /** A repeat of what was accepted: answer the run, change nothing. */
@@ -66,4 +67,43 @@ export const judgeSubmit = (
   return missing.length > 0
     ? { kind: 'partial', outputs: [...outputs] }
     : { kind: 'complete', outputs: whole(run, outputs) };
+};
+
+export type AnswerVerdict = { reply: AnswerReply; record: [callId: string, output: string] | null };
+
+/** What was accepted for a call of this run, in this round or an earlier one. */
+const outputOf = (run: RunRecord, callId: string): string | undefined => {
+  for (const { details } of run.steps) {
+    const call = 'calls' in details ? details.calls.find(({ id }) => id === callId) : undefined;
+    if (call?.output != null) return call.output;
+  }
+  return undefined;
+};
+
+/** One call answered by a person: what to record, if anything, and what to say. */
+export const judgeAnswer = (run: RunRecord, payload: AnswerPayload): AnswerVerdict => {
+  const { call_id: callId } = payload;
+  if (payload.run_id !== undefined && payload.run_id !== run.id)
+    throw apiErrors.invalid(
+      'run_id',
+      `This answer names run '${payload.run_id}', but was sent to run '${run.id}'.`,
+    );
+  if (payload.decision !== undefined)
+    throw apiErrors.invalid('decision', `Call '${callId}' awaits an output, not a decision.`);
+  const isText = typeof payload.output === 'string';
+  const output = isText ? String(payload.output) : JSON.stringify(payload.output ?? null);
+  const open = openCalls(run).map((call) => call.id);
+  const reply = (result: AnswerReply['result']): AnswerReply => ({
+    run_id: run.id,
+    call_id: callId,
+    result,
+    ...(isText ? {} : { notes: ['serialised' as const] }),
+    waiting: open.filter((id) => id !== callId),
+  });
+  const before = run.answers.get(callId) ?? outputOf(run, callId);
+  if (before === output) return { reply: reply('repeated'), record: null };
+  if (before !== undefined) throw apiErrors.outputsDiffer([callId]);
+  if (run.status !== 'requires_action') throw apiErrors.notWaiting(run.status);
+  if (!open.includes(callId)) throw apiErrors.expectedOutputs(open, [callId]);
+  return { reply: reply('accepted'), record: [callId, output] };
 };
