@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `npm run build`: everything a package needs, in `dist/`.
+ * `npm run build`: everything a package needs, in `dist/` (or in the directory given, for tests).
  *
  * Rule: all or nothing. `dist/built.json` is written last; without it nobody takes `dist/` for a build.
  * The workflow bundle is built here, by the very SDK version that will load it, so a worker in production
@@ -9,12 +9,12 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 const at = (...path) => join(dist, ...path);
 
 rmSync(dist, { recursive: true, force: true });
@@ -22,15 +22,15 @@ compile();
 cpSync(join(root, 'store', 'migrations'), at('store', 'migrations'), { recursive: true });
 const bundleBytes = await bundle();
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const missing = promised(manifest).filter((file) => !existsSync(join(root, file)));
+const missing = promised(manifest).filter((file) => !existsSync(placeOf(file)));
 if (missing.length > 0)
   fail(`package.json promises ${JSON.stringify(missing)}, and the build has no such file.`);
 writeFileSync(at('built.json'), `${JSON.stringify({ version: manifest.version, node: process.version })}\n`);
-console.error(`Built dist/ (workflow bundle ${(bundleBytes / 1e6).toFixed(2)} MB).`);
+console.error(`Built ${dist} (workflow bundle ${(bundleBytes / 1e6).toFixed(2)} MB).`);
 
 function compile() {
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
-  const args = [join(typescript, 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json')];
+  const args = [join(typescript, 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json'), '--outDir', dist];
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   if (status !== 0) fail('The sources do not compile.');
 }
@@ -47,6 +47,10 @@ async function bundle() {
 /** Every file of ours that package.json names. */
 function promised({ bin, exports }) {
   return [...Object.values(bin), ...Object.values(exports).flatMap((entry) => Object.values(entry))];
+}
+
+function placeOf(file) {
+  return file.startsWith('./dist/') ? at(file.slice('./dist/'.length)) : join(root, file);
 }
 
 function fail(message) {
