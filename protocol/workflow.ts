@@ -14,7 +14,7 @@ import type {
   Settled,
   Usage,
 } from './backend.ts';
-import type { CallOutcome, OnDeadline, OutcomeNote } from './calls.ts';
+import type { CallOutcome, OnDeadline, OutcomeNote, ToolPolicy } from './calls.ts';
 import type { ToolOutput } from './wire.ts';
 
 /** Tunable numbers; each has a default in `workflows/run/timeouts.ts`. Milliseconds. */
@@ -186,18 +186,34 @@ export interface WaitingNotice {
   expiresAt: number | null;
 }
 
+/** A call that the model was given a placeholder for, and whose answer may still come. */
+export interface LateCallInput {
+  callId: string;
+  name: string;
+  arguments: string;
+  kind: 'external' | 'approval';
+  /** On `approval`: how the tool runs once it is approved. */
+  policy?: ToolPolicy;
+  /** An answer that came while the run was still going on. */
+  given?: AnswerPayload;
+}
+
 export interface FollowUpInput {
   runId: string;
   backend: 'assistants' | 'chat';
   threadId: string;
   assistantId: string;
   metadata: Record<string, string>;
-  calls: { callId: string; name: string; arguments: string; kind: 'external' | 'approval' }[];
+  calls: LateCallInput[];
   /** Unix ms. */
   answerBy: number;
   searchAttributes: boolean;
   hooks: { onWaiting: boolean; onEnd: boolean };
   settings: RunSettings;
+  /** Runs started so far, after continue-as-new. */
+  linkedRuns?: string[];
+  /** Calls given up so far, after continue-as-new. */
+  unanswered?: string[];
 }
 export interface FollowUpResult {
   runId: string;

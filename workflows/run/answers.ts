@@ -158,7 +158,10 @@ export const judge = (state: RunState, value: unknown, at: number): Judgement =>
   );
 };
 
-const openIds = (state: RunState): string[] => waitingCalls(state).map((call) => call.callId);
+const openIds = (state: RunState): string[] => [
+  ...waitingCalls(state).map((call) => call.callId),
+  ...state.late.filter((call) => call.given === undefined).map((call) => call.callId),
+];
 
 const tooLate = (
   state: RunState,

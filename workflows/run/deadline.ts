@@ -41,7 +41,7 @@ export const expired = (state: RunState, at: number): boolean =>
 
 const least = (moments: readonly (number | null)[]): number | null =>
   moments.reduce(
-    (least, moment) => (moment !== null && (least === null || moment < least) ? moment : least),
+    (best, moment) => (moment !== null && (best === null || moment < best) ? moment : best),
     null,
   );
 

@@ -44,46 +44,57 @@ export interface Driver {
   done: Promise<Ending>;
 }
 
+const deferred = <T>() => {
+  let resolve: (value: T) => void = ignore;
+  let reject: (error: unknown) => void = ignore;
+  const promise = new Promise<T>((good, bad) => {
+    resolve = good;
+    reject = bad;
+  });
+  return { promise, resolve, reject };
+};
+const ignore = (): void => {};
+
+/** Failures of work become values; anything else goes on being thrown. */
+const settledOf = async <T>(
+  work: Promise<T>,
+  world: Pick<World, 'failureOf'>,
+): Promise<{ ok: true; value: T } | { ok: false; failure: Failure }> => {
+  try {
+    return { ok: true, value: await work };
+  } catch (error) {
+    const failure = world.failureOf(error);
+    if (failure === null) throw error;
+    return { ok: false, failure };
+  }
+};
+
 export const createDriver = (initial: RunState, world: World): Driver => {
   let state = initial;
   let begun = false;
   let over = false;
-  let end: (ending: Ending) => void = () => {};
-  let fail: (error: unknown) => void = () => {};
-  const done = new Promise<Ending>((resolve, reject) => {
-    end = resolve;
-    fail = reject;
-  });
+  const { promise: done, resolve: end, reject: fail } = deferred<Ending>();
   const ops = new Map<Via, Pending<Input>>();
   const tools = new Map<string, Pending<CallOutcome>>();
   const tasks = new Set<string>();
   let timer: Pending<void> | null = null;
 
-  const broken = (error: unknown): void => {
-    over = true;
-    fail(error);
-  };
-
-  /** Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of the work is a bug. */
-  const watch = <T>(
-    promise: Promise<T>,
+  /** Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of work is a bug. */
+  const watch = async <T>(
+    work: Promise<T>,
     current: () => boolean,
     then: (value: T) => void,
     otherwise: (failure: Failure) => void,
-  ): void => {
-    promise
-      .then(
-        (value) => {
-          if (current()) then(value);
-        },
-        (error: unknown) => {
-          if (!current()) return;
-          const failure = world.failureOf(error);
-          if (failure === null) throw error;
-          otherwise(failure);
-        },
-      )
-      .catch(broken);
+  ): Promise<void> => {
+    try {
+      const outcome = await settledOf(work, world);
+      if (!current()) return;
+      if (outcome.ok) then(outcome.value);
+      else otherwise(outcome.failure);
+    } catch (error) {
+      over = true;
+      fail(error);
+    }
   };
 
   const perform = (effect: OpEffect): void => {
@@ -91,7 +102,7 @@ export const createDriver = (initial: RunState, world: World): Driver => {
     const pending = world.perform(effect, state);
     ops.set(via, pending);
     const current = (): boolean => ops.get(via) === pending;
-    watch(
+    void watch(
       pending.promise,
       current,
       (input) => {
@@ -110,7 +121,7 @@ export const createDriver = (initial: RunState, world: World): Driver => {
     const pending = world.runTool(effect, state);
     tools.set(callId, pending);
     const current = (): boolean => tools.get(callId) === pending;
-    watch(
+    void watch(
       pending.promise,
       current,
       (outcome) => {
@@ -127,18 +138,18 @@ export const createDriver = (initial: RunState, world: World): Driver => {
   const runTask = (effect: TaskEffect): void => {
     const { key } = effect;
     tasks.add(key);
-    const over = (): void => {
+    const finished = (): void => {
       tasks.delete(key);
       dispatch({ type: 'taskDone', key, at: world.now() });
     };
-    watch(world.runTask(effect, state).promise, () => true, over, over);
+    void watch(world.runTask(effect, state).promise, () => true, finished, finished);
   };
 
   const arm = (at: number): void => {
     const pending = world.timer(at);
     timer = pending;
     const current = (): boolean => timer === pending;
-    watch(
+    void watch(
       pending.promise,
       current,
       () => {
@@ -146,7 +157,7 @@ export const createDriver = (initial: RunState, world: World): Driver => {
         dispatch({ type: 'deadline', at: world.now() });
       },
       // Cancelled with the whole execution: nothing is left to remind of.
-      () => {},
+      ignore,
     );
   };
 

@@ -1,0 +1,83 @@
+/**
+ * What a late answer becomes: an outcome, and the message that carries it to the thread.
+ *
+ * Rule: the same judgement as in the run itself (first answer stands, repeats acknowledged): the calls are put into a
+ * run's state as late ones, and the machine's own step takes the answers.
+ * Pure; the follow-up workflow and tests import it.
+ */
+import type { CallOutcome } from '../../protocol/calls.ts';
+import { LIMITS } from '../../protocol/problems.ts';
+import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/workflow.ts';
+import { answeredOutcome, digestOf } from '../run/answers.ts';
+import { asked, unusableText } from '../run/details.ts';
+import { initialState } from '../run/state.ts';
+import type { LateCall, RunState } from '../run/state.ts';
+
+const DAYS_POLICY = { onDeadline: 'follow-up', answerWithinMs: null } as const;
+
+const lateCall = (call: LateCallInput, at: number): LateCall => ({
+  callId: call.callId,
+  name: call.name,
+  arguments: call.arguments,
+  plan:
+    call.kind === 'approval' && call.policy !== undefined
+      ? { kind: 'approval', policy: call.policy, wait: DAYS_POLICY }
+      : { kind: 'external', wait: DAYS_POLICY },
+  ...(call.given === undefined
+    ? {}
+    : {
+        given: {
+          payload: call.given,
+          answer: {
+            digest: digestOf(call.given),
+            at,
+            ...(call.given.by == null ? {} : { by: call.given.by }),
+          },
+        },
+      }),
+});
+
+/** The state of the run as far as late answers need it. */
+export const lateState = (input: FollowUpInput, at: number): RunState => ({
+  ...initialState({ ...input, params: {}, busy: 'fail', expiresAt: null, createdAt: null }),
+  startedAt: at,
+  late: input.calls.map((call) => lateCall(call, at)),
+});
+
+export const isDenial = (payload: AnswerPayload): boolean => payload.decision === 'deny';
+
+export const lateOutcome = (payload: AnswerPayload): CallOutcome =>
+  isDenial(payload)
+    ? {
+        output: payload.reason ? `Denied: ${payload.reason}` : 'Denied.',
+        ok: false,
+        notes: ['denied'],
+        ...(payload.by == null ? {} : { by: payload.by }),
+      }
+    : answeredOutcome(payload);
+
+/** Room for the words around the output. */
+const FRAME_CHARS = 2000;
+
+/** The message that starts the linked run. */
+export const lateMessage = (call: LateCall, outcome: CallOutcome): string => {
+  const most = LIMITS.messageChars - FRAME_CHARS;
+  const output =
+    outcome.output.length > most
+      ? `${outcome.output.slice(0, most)}\n[truncated: the first ${most} of ${outcome.output.length} characters]`
+      : outcome.output;
+  const asks = call.arguments.length > 1000 ? `${call.arguments.slice(0, 1000)}…` : call.arguments;
+  return `The answer to your earlier call of ${call.name} (${call.callId}) has come. You called it with: ${asks}\n\nAnswer:\n${output}`;
+};
+
+/** Markdown for the page of the waiting workflow. */
+export const lateDetails = (state: RunState, answerBy: number): string => {
+  const open = state.late.filter((call) => call.given === undefined);
+  return [
+    open.length === 0
+      ? 'All late answers have come.'
+      : `Run \`${state.about.runId}\` has gone on without these answers. Each one that still comes starts a new run on the thread.`,
+    ...open.map((call) => asked(call, answerBy)),
+    ...(state.unusable.count === 0 ? [] : [unusableText(state.unusable)]),
+  ].join('\n\n');
+};

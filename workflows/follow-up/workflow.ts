@@ -1,0 +1,199 @@
+/**
+ * The workflow `followUp`: outlives a run, waits for the answers that came too late for it, and starts a linked run for each.
+ *
+ * Rule: one linked run after the other, since a thread takes one at a time; a busy thread is the activity's retryable
+ * failure, so Temporal waits. The new run's id is made here, so that a retried start finds the first one.
+ * Exported by workflows/index.ts only.
+ */
+import {
+  ActivityCancellationType,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { idempotencyKey } from '../../protocol/calls.ts';
+import type { CallOutcome, ToolActivityInput } from '../../protocol/calls.ts';
+import { TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
+import type {
+  AnswerPayload,
+  AnswerReply,
+  FollowUpInput,
+  FollowUpResult,
+  RunActivities,
+} from '../../protocol/workflow.ts';
+import { failureOf } from '../failure.ts';
+import {
+  ANSWER_DESCRIPTION,
+  SIGNAL_DESCRIPTION,
+  answerSignal,
+  answerUpdate,
+  decoded,
+  refused,
+} from '../messages.ts';
+import { editedArguments, judge } from '../run/answers.ts';
+import { failedOutcome } from '../run/calls.ts';
+import { step } from '../run/machine.ts';
+import { toolOptions } from '../run/options.ts';
+import type { LateCall } from '../run/state.ts';
+import { LINKED_RUN_ATTEMPT_MS, LINKED_RUN_RETRY, LINKED_RUN_WITHIN_MS } from '../run/timeouts.ts';
+import { lateDetails, lateMessage, lateOutcome, lateState } from './late-answers.ts';
+
+const activities = proxyActivities<Pick<RunActivities, 'startFollowUpRun'>>({
+  scheduleToCloseTimeout: LINKED_RUN_WITHIN_MS,
+  startToCloseTimeout: LINKED_RUN_ATTEMPT_MS,
+  retry: LINKED_RUN_RETRY,
+  // A start that was sent may have happened: whoever cancels this workflow is told the truth about it.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
+  let state = lateState(input, Date.now());
+  const linkedRuns = [...(input.linkedRuns ?? [])];
+  const unanswered = [...(input.unanswered ?? [])];
+  const handled = new Set<string>();
+  const show = (): void => setCurrentDetails(lateDetails(state, input.answerBy));
+  const take = (payload: unknown): void => {
+    state = step(state, { type: 'answer', payload, at: Date.now() }).state;
+    show();
+  };
+  const open = (): LateCall[] => state.late.filter((call) => call.given === undefined);
+  const next = (): LateCall | undefined =>
+    state.late.find((call) => call.given !== undefined && !handled.has(call.callId));
+
+  setHandler(
+    answerUpdate,
+    (payload): AnswerReply => {
+      const judgement = judge(state, payload, Date.now());
+      if (judgement.verdict === 'refuse') throw refused(judgement);
+      take(payload);
+      return {
+        run_id: input.runId,
+        call_id: judgement.payload.call_id,
+        result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
+        ...(judgement.notes.length === 0 ? {} : { notes: judgement.notes }),
+        waiting: open().map((call) => call.callId),
+      };
+    },
+    {
+      description: ANSWER_DESCRIPTION,
+      validator: (payload) => {
+        const judgement = judge(state, payload, Date.now());
+        if (judgement.verdict === 'refuse') throw refused(judgement);
+      },
+    },
+  );
+  setHandler(answerSignal, (raw: unknown) => take(decoded(raw)), { description: SIGNAL_DESCRIPTION });
+  show();
+
+  while (handled.size < state.late.length) {
+    const call = next();
+    if (call === undefined) {
+      const left = input.answerBy - Date.now();
+      if (left <= 0) break;
+      await condition(() => next() !== undefined || workflowInfo().continueAsNewSuggested, left);
+      if (next() === undefined && workflowInfo().continueAsNewSuggested) {
+        await condition(allHandlersFinished);
+        await continueAsNew<typeof followUp>({
+          ...input,
+          linkedRuns,
+          unanswered,
+          calls: input.calls
+            .filter((item) => !handled.has(item.callId))
+            .map((item) =>
+              withGiven(
+                item,
+                state.late.find((late) => late.callId === item.callId),
+              ),
+            ),
+        });
+      }
+      continue;
+    }
+    handled.add(call.callId);
+    const linked = await carry(input, call);
+    if (linked === null) unanswered.push(call.callId);
+    else linkedRuns.push(linked);
+  }
+  await condition(allHandlersFinished);
+  unanswered.push(...open().map((call) => call.callId));
+  return { runId: input.runId, linkedRuns, unanswered };
+}
+
+const withGiven = (
+  call: FollowUpInput['calls'][number],
+  late: LateCall | undefined,
+): FollowUpInput['calls'][number] =>
+  late?.given === undefined ? call : { ...call, given: late.given.payload };
+
+/** Starts the linked run that carries one answer; null when it could not be started for good. */
+const carry = async (input: FollowUpInput, call: LateCall): Promise<string | null> => {
+  const payload = call.given?.payload;
+  if (payload === undefined) return null;
+  const outcome =
+    payload.decision === 'approve' ? await approved(input, call, payload) : lateOutcome(payload);
+  try {
+    const { runId } = await activities.startFollowUpRun({
+      backend: input.backend,
+      newRunId: `run_${uuid4().replaceAll('-', '').slice(0, 24)}`,
+      of: input,
+      callId: call.callId,
+      outcome,
+      message: lateMessage(call, outcome),
+    });
+    return runId;
+  } catch (error) {
+    if (isCancellation(error) || failureOf(error) === null) throw error;
+    return null;
+  }
+};
+
+/** A late approval runs the tool now; what came of it is the answer. */
+const approved = async (
+  input: FollowUpInput,
+  call: LateCall,
+  payload: AnswerPayload,
+): Promise<CallOutcome> => {
+  if (call.plan.kind !== 'approval') return lateOutcome(payload);
+  const { policy } = call.plan;
+  const effect = {
+    type: 'runTool' as const,
+    callId: call.callId,
+    name: call.name,
+    arguments: editedArguments(payload) ?? call.arguments,
+    policy,
+    endBy: null,
+  };
+  const tools = proxyActivities<Record<string, (of: ToolActivityInput) => Promise<CallOutcome>>>(
+    toolOptions(effect, input.settings, Date.now()),
+  );
+  const type = `${TOOL_ACTIVITY_PREFIX}${call.name}`;
+  const run = tools[type];
+  if (run === undefined) throw new Error(`No activity function for ${type}.`);
+  try {
+    return await run({
+      runId: input.runId,
+      threadId: input.threadId,
+      assistantId: input.assistantId,
+      callId: call.callId,
+      name: call.name,
+      arguments: effect.arguments,
+      idempotencyKey: idempotencyKey(input.runId, call.callId),
+      deadline: null,
+      atMostOnce: policy.atMostOnce,
+      metadata: input.metadata,
+    });
+  } catch (error) {
+    const failure = failureOf(error);
+    if (isCancellation(error) || failure === null) throw error;
+    return failedOutcome(
+      { callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan, status: 'running' },
+      failure,
+    );
+  }
+};

@@ -1,0 +1,51 @@
+/**
+ * Definitions of what workflows can be sent, and the decoding of signals.
+ *
+ * Rule: a signal must never fail the workflow task, since the task would be retried for ever with the same signal. So
+ * its payload is taken raw and decoded here, where a bad one becomes a value that is counted and shown.
+ * Workflow glue imports it.
+ */
+import {
+  ApplicationFailure,
+  defaultPayloadConverter,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+} from '@temporalio/workflow';
+import { RawValue, rawValueTypeInfo } from '@temporalio/common';
+import { ANSWER, RUN_QUERY, SUBMIT_TOOL_OUTPUTS } from '../protocol/names.ts';
+import type { AnswerReply, RunSnapshot, SubmitPayload, SubmitReply } from '../protocol/workflow.ts';
+
+import type { Refusal } from './run/answers.ts';
+
+export const answerUpdate = defineUpdate<AnswerReply, [unknown]>(ANSWER);
+export const answerSignal = defineSignal<[RawValue]>(ANSWER, {
+  typeInfo: { inputTypes: [rawValueTypeInfo] },
+});
+export const submitUpdate = defineUpdate<SubmitReply, [SubmitPayload]>(SUBMIT_TOOL_OUTPUTS);
+export const runQuery = defineQuery<RunSnapshot>(RUN_QUERY);
+
+/** A refusal as the sender of an update gets it. */
+export const refused = ({ failure, message, details }: Refusal): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: failure,
+    message,
+    nonRetryable: true,
+    ...(details === null ? {} : { details: [details] }),
+  });
+
+export const ANSWER_DESCRIPTION =
+  'Answer one call. Paste one JSON object: {"call_id": "…", "output": "…"} for a call that waits for an output, or {"call_id": "…", "decision": "approve"} (optionally "arguments": {…}) or {"call_id": "…", "decision": "deny", "reason": "…"} for one that waits for approval. The ids are in the current details.';
+export const SIGNAL_DESCRIPTION = `${ANSWER_DESCRIPTION} A signal gives no reply; prefer the update, which says whether the answer was taken.`;
+export const SUBMIT_DESCRIPTION =
+  'Used by the HTTP API: {"run_id": "…", "tool_outputs": [{"tool_call_id": "…", "output": "…"}]} with an output for every open external call of the round.';
+
+/** What a signal carried, or a value that no answer looks like. Only the default converter's encodings are understood. */
+export const decoded = (raw: unknown): unknown => {
+  if (!(raw instanceof RawValue)) return raw ?? null;
+  try {
+    return defaultPayloadConverter.fromPayload<unknown>(raw.payload) ?? null;
+  } catch {
+    return null;
+  }
+};

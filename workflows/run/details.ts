@@ -1,0 +1,144 @@
+/**
+ * What a person reads on the run's page: who is asked for what, by when, and what to paste.
+ *
+ * Rule: everything the model wrote is data: it stands in code blocks that it can't close, never as markdown. Built anew
+ * after every step and kept in memory only; no event is spent on it.
+ * Pure; imports the state only.
+ */
+import type { OnDeadline } from '../../protocol/calls.ts';
+import type { UnusedAnswer } from '../../protocol/workflow.ts';
+import { answerBy } from './deadline.ts';
+import { never } from './effects.ts';
+import { apiStatus, phaseOf, waitingCalls } from './state.ts';
+import type { CallState, RunState } from './state.ts';
+import { SHOWN_ARGUMENTS } from './timeouts.ts';
+
+/** A code block whose fence is longer than any run of backticks inside. */
+export const fenced = (text: string, language = ''): string => {
+  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}${language}\n${text}\n${fence}`;
+};
+
+/** A name or id inside a line. */
+const inline = (text: string): string => {
+  const clean = text.replaceAll(/[`\r\n]/g, ' ').trim();
+  return `\`${clean.length > 128 ? `${clean.slice(0, 128)}…` : clean}\``;
+};
+
+const utc = (at: number): string =>
+  new Date(at)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' UTC');
+
+const pretty = (json: string): string => {
+  let text = json;
+  try {
+    text = JSON.stringify(JSON.parse(json), null, 2);
+  } catch {
+    // Shown as the model wrote it.
+  }
+  return text.length > SHOWN_ARGUMENTS
+    ? `${text.slice(0, SHOWN_ARGUMENTS)}\n… ${text.length - SHOWN_ARGUMENTS} more characters`
+    : text;
+};
+
+const AT_DEADLINE: Record<OnDeadline, string> = {
+  fail: 'the run expires',
+  placeholder: 'the model goes on without an answer',
+  'follow-up': 'the model goes on without an answer, and a later answer starts a new run on the thread',
+};
+
+export const asked = (
+  call: Pick<CallState, 'callId' | 'name' | 'arguments' | 'plan'>,
+  deadline: number | null,
+): string => {
+  const { plan } = call;
+  const id = JSON.stringify(call.callId);
+  const approval = plan.kind === 'approval';
+  const answers = approval
+    ? [
+        `{"call_id": ${id}, "decision": "approve", "by": "your name"}`,
+        `{"call_id": ${id}, "decision": "approve", "arguments": {}, "by": "your name"}`,
+        `{"call_id": ${id}, "decision": "deny", "reason": "why", "by": "your name"}`,
+      ]
+    : [`{"call_id": ${id}, "output": "your answer", "by": "your name"}`];
+  const onDeadline =
+    plan.kind === 'approval' || plan.kind === 'external' ? AT_DEADLINE[plan.wait.onDeadline] : '';
+  return [
+    `### ${inline(call.name)} ${approval ? 'waits for approval' : 'waits for an output'}`,
+    `Call ${inline(call.callId)}, ${
+      deadline === null ? 'no deadline' : `answer by **${utc(deadline)}**, then ${onDeadline}`
+    }. Arguments:`,
+    fenced(pretty(call.arguments), 'json'),
+    approval
+      ? 'Send the update `answer` (or the signal) with one of these; `arguments` replace the model’s:'
+      : 'Send the update `answer` (or the signal) with:',
+    fenced(answers.join('\n'), 'json'),
+  ].join('\n\n');
+};
+
+const REASONS: Record<UnusedAnswer['reason'], string> = {
+  expired: 'the run had expired',
+  cancelled: 'the run was cancelled',
+  failed: 'the run failed',
+  superseded: 'somebody else answered the round',
+  malformed: 'not one JSON object of the shape shown here',
+  unknown_call: 'no such call in this run',
+  conflict: 'the call was answered before, differently',
+  wrong_kind: 'output for an approval, or a decision for a call that needs an output',
+  too_late: 'the call takes no answer any more',
+};
+
+export const unusableText = (unusable: RunState['unusable']): string =>
+  [
+    `**${unusable.count} signal${unusable.count === 1 ? '' : 's'} could not be used.** The latest:`,
+    unusable.latest
+      .map(
+        ({ callId, reason, at, by }) =>
+          `- ${utc(at)}: ${callId === '' ? 'no call named' : `call ${inline(callId)}`}${
+            by === undefined ? '' : `, by ${inline(by)}`
+          }: ${REASONS[reason]}`,
+      )
+      .join('\n'),
+  ].join('\n\n');
+
+const heading = (state: RunState): string => {
+  const phase = phaseOf(state);
+  const round = state.round === 0 ? '' : `, round ${state.round}`;
+  switch (phase) {
+    case 'starting':
+    case 'creating':
+      return 'The run is being started.';
+    case 'calling': {
+      const running = state.calls
+        .filter((call) => call.status === 'running')
+        .map((call) => inline(call.name));
+      return running.length === 0
+        ? `Waiting${round}.`
+        : `Running ${running.slice(0, 10).join(', ')}${running.length > 10 ? ` and ${running.length - 10} more` : ''}${round}.`;
+    }
+    case 'submitting':
+      return `All outputs of round ${state.round} are submitted; the model is working.`;
+    case 'following':
+      return `The expiry has come${round}; asking the server how the run stands.`;
+    case 'closing':
+      return state.ending === null ? 'The run is being ended.' : `The run has ended: ${apiStatus(state)}.`;
+    case 'ended':
+      return `The run has ended: ${apiStatus(state)}.`;
+    default:
+      return never(phase);
+  }
+};
+
+/** Markdown. */
+export const detailsOf = (state: RunState): string =>
+  [
+    heading(state),
+    ...waitingCalls(state).map((call) => asked(call, answerBy(state, call))),
+    ...(state.ending === null
+      ? state.late.filter((call) => call.given === undefined).map((call) => asked(call, null))
+      : []),
+    ...(state.unusable.count === 0 ? [] : [unusableText(state.unusable)]),
+  ].join('\n\n');

@@ -1,0 +1,122 @@
+/**
+ * Activity options: timeouts, retries, cancellation. Numbers and their reasons are in timeouts.ts.
+ *
+ * Rule: every activity has an end. A backend operation is retried by Temporal until the run's expiry (and a grace in
+ * which the verdict is fetched) has passed; a tool ends before the margin, so that its output still counts.
+ * Imports SDK types and one enum; workflow code imports it.
+ */
+import { ActivityCancellationType } from '@temporalio/workflow';
+import type { ActivityOptions } from '@temporalio/workflow';
+import type { RunSettings } from '../../protocol/workflow.ts';
+import { limitOf } from './deadline.ts';
+import { never } from './effects.ts';
+import type { OpEffect, RunToolEffect, TaskEffect } from './effects.ts';
+import type { RunState } from './state.ts';
+import {
+  BACKEND_AT_LEAST_MS,
+  BACKEND_RETRY,
+  CLOSE_WITHIN_MS,
+  DEFAULTS,
+  EXPIRY_GRACE_MS,
+  HOOK_ATTEMPT_MS,
+  HOOK_WITHIN_MS,
+  RECORD_ATTEMPT_MS,
+  RECORD_WITHIN_MS,
+  TOOL_AT_LEAST_MS,
+} from './timeouts.ts';
+
+type BackendOp = Exclude<OpEffect['type'], 'startFollowUp' | 'notifyEnd'>;
+
+/** What may be left of the run's life, for an operation that follows the run. */
+const within = (state: RunState, settings: RunSettings, now: number): number => {
+  const limit = limitOf(state);
+  return limit === null
+    ? (settings.createWithinMs ?? DEFAULTS.createWithinMs)
+    : Math.max(BACKEND_AT_LEAST_MS, limit + EXPIRY_GRACE_MS - now);
+};
+
+export const backendOptions = (
+  op: BackendOp,
+  state: RunState,
+  settings: RunSettings,
+  now: number,
+): ActivityOptions => {
+  const scheduleToClose = op === 'close' ? CLOSE_WITHIN_MS : within(state, settings, now);
+  return {
+    scheduleToCloseTimeout: scheduleToClose,
+    // An attempt lives as long as the run: it follows it. A lost one is noticed by its silence.
+    startToCloseTimeout: scheduleToClose,
+    heartbeatTimeout: settings.heartbeatMs ?? DEFAULTS.heartbeatMs,
+    retry: BACKEND_RETRY,
+    // A create on somebody else's server may still land there after it was told to stop; what became of it must be
+    // known before the run is closed. Everything else is closed at once: the close is safe beside a straggler.
+    cancellationType:
+      op === 'create' && state.about.backend === 'assistants'
+        ? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+        : ActivityCancellationType.TRY_CANCEL,
+    summary: summaryOf(op, state),
+  };
+};
+
+const summaryOf = (op: BackendOp, state: RunState): string => {
+  const where = state.run?.backendRunId ?? state.about.runId;
+  switch (op) {
+    case 'createThread':
+      return `new thread for ${where}`;
+    case 'create':
+      return `run ${where} on ${state.threadId ?? 'a new thread'}`;
+    case 'submit':
+      return `round ${state.round} of ${where} on ${state.threadId ?? ''}`;
+    case 'follow':
+      return `${where} on ${state.threadId ?? ''}`;
+    case 'close':
+      return `${state.closing?.kind ?? 'close'} ${where} on ${state.threadId ?? 'no thread'}`;
+    default:
+      return never(op);
+  }
+};
+
+export const toolOptions = (effect: RunToolEffect, settings: RunSettings, now: number): ActivityOptions => {
+  const { policy } = effect;
+  const scheduleToClose =
+    effect.endBy === null
+      ? (settings.createWithinMs ?? DEFAULTS.createWithinMs)
+      : Math.max(TOOL_AT_LEAST_MS, effect.endBy - now);
+  return {
+    scheduleToCloseTimeout: scheduleToClose,
+    startToCloseTimeout: policy.startToCloseMs,
+    ...(policy.heartbeatMs === null ? {} : { heartbeatTimeout: policy.heartbeatMs }),
+    retry: {
+      initialInterval: policy.initialIntervalMs,
+      backoffCoefficient: policy.backoffCoefficient,
+      maximumInterval: policy.maximumIntervalMs,
+      ...(policy.atMostOnce
+        ? { maximumAttempts: 1 }
+        : policy.maximumAttempts > 0
+          ? { maximumAttempts: policy.maximumAttempts }
+          : {}),
+    },
+    // A run that is ended does not wait for its tools: they are told, and hear it with their next heartbeat.
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    summary: `${effect.name} ${effect.callId}`,
+  };
+};
+
+export const taskOptions = (kind: TaskEffect['type'], state: RunState): ActivityOptions =>
+  kind === 'notifyWaiting'
+    ? { ...hookOptions, summary: `round ${state.round} waits` }
+    : {
+        scheduleToCloseTimeout: RECORD_WITHIN_MS,
+        startToCloseTimeout: RECORD_ATTEMPT_MS,
+        retry: BACKEND_RETRY,
+        cancellationType: ActivityCancellationType.ABANDON,
+        summary: `answers of round ${state.round}`,
+      };
+
+export const hookOptions: ActivityOptions = {
+  scheduleToCloseTimeout: HOOK_WITHIN_MS,
+  startToCloseTimeout: HOOK_ATTEMPT_MS,
+  retry: BACKEND_RETRY,
+  // Nobody waits for it and nobody takes it back.
+  cancellationType: ActivityCancellationType.ABANDON,
+};

@@ -1,0 +1,49 @@
+/**
+ * The reply of query `run`, and what hooks are told: the state without its machinery.
+ * Pure; imports the state only.
+ */
+import type { CallSnapshot, RunSnapshot, WaitingNotice } from '../../protocol/workflow.ts';
+import { answerBy } from './deadline.ts';
+import { apiStatus, phaseOf, takesAnswers, waitingCalls } from './state.ts';
+import type { CallState, RunState } from './state.ts';
+
+const callSnapshot = (state: RunState, call: CallState): CallSnapshot => {
+  const by = call.outcome?.by ?? call.answer?.by;
+  return {
+    callId: call.callId,
+    name: call.name,
+    arguments: call.editedArguments ?? call.arguments,
+    kind: call.plan.kind,
+    state: call.status,
+    ...(call.outcome === undefined ? {} : { ok: call.outcome.ok }),
+    ...(call.outcome?.notes === undefined ? {} : { notes: call.outcome.notes }),
+    ...(by === undefined ? {} : { by }),
+    ...(call.status === 'waiting' && takesAnswers(state) && 'wait' in call.plan
+      ? { answerBy: answerBy(state, call), onDeadline: call.plan.wait.onDeadline }
+      : {}),
+  };
+};
+
+export const snapshotOf = (state: RunState): RunSnapshot => ({
+  runId: state.about.runId,
+  backendRunId: state.run?.backendRunId ?? null,
+  threadId: state.threadId,
+  assistantId: state.about.assistantId,
+  backend: state.about.backend,
+  phase: phaseOf(state),
+  status: apiStatus(state),
+  round: state.round,
+  expiresAt: state.expiresAt,
+  calls: state.calls.map((call) => callSnapshot(state, call)),
+  unusable: state.unusable,
+  result: state.ending?.result ?? null,
+});
+
+export const noticeOf = (state: RunState): WaitingNotice => ({
+  runId: state.about.runId,
+  threadId: state.threadId ?? '',
+  assistantId: state.about.assistantId,
+  round: state.round,
+  calls: waitingCalls(state).map((call) => callSnapshot(state, call)),
+  expiresAt: state.expiresAt,
+});

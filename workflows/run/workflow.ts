@@ -1,0 +1,113 @@
+/**
+ * The workflow `run`: the driver on Temporal, and the handlers. Nothing is decided here.
+ *
+ * Rule: handlers are registered before the first await and never block. Everything runs in a non-cancellable scope, since
+ * a cancel is an input of the machine, whose effects tell the single pieces of work to stop.
+ * Exported by workflows/index.ts only.
+ */
+import {
+  CancellationScope,
+  CancelledFailure,
+  allHandlersFinished,
+  condition,
+  makeContinueAsNewFunc,
+  setHandler,
+  upsertMemo,
+} from '@temporalio/workflow';
+import { WORKFLOWS } from '../../protocol/names.ts';
+import type { AnswerReply, RunInput, RunResult, SubmitReply } from '../../protocol/workflow.ts';
+import {
+  ANSWER_DESCRIPTION,
+  SIGNAL_DESCRIPTION,
+  SUBMIT_DESCRIPTION,
+  answerSignal,
+  answerUpdate,
+  decoded,
+  refused,
+  runQuery,
+  submitUpdate,
+} from '../messages.ts';
+import { judge } from './answers.ts';
+import { createDriver } from './driver.ts';
+import { memoOf } from './ending.ts';
+import { snapshotOf } from './snapshot.ts';
+import { carriedState, initialState, waitingCalls } from './state.ts';
+import { judgeSubmit } from './submits.ts';
+import { worldOf } from './world.ts';
+
+export async function run(input: RunInput): Promise<RunResult> {
+  const cancelRequested = CancellationScope.current().cancelRequested;
+  return await CancellationScope.nonCancellable(() => drive(input, cancelRequested));
+}
+
+const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<RunResult> => {
+  const resumed = input.carried !== undefined;
+  const driver = createDriver(resumed ? carriedState(input.carried) : initialState(input), worldOf(input));
+  driver.dispatch({ type: resumed ? 'resume' : 'start', at: Date.now() });
+  cancelRequested.catch(() => driver.dispatch({ type: 'cancelRequested', at: Date.now() }));
+
+  setHandler(
+    answerUpdate,
+    (payload): AnswerReply => {
+      const judgement = judge(driver.state(), payload, Date.now());
+      if (judgement.verdict === 'refuse') throw refused(judgement);
+      driver.dispatch({ type: 'answer', payload, at: Date.now() });
+      return {
+        run_id: input.runId,
+        call_id: judgement.payload.call_id,
+        result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
+        ...(judgement.notes.length === 0 ? {} : { notes: judgement.notes }),
+        waiting: waitingCalls(driver.state()).map((call) => call.callId),
+      };
+    },
+    {
+      description: ANSWER_DESCRIPTION,
+      validator: (payload) => {
+        const judgement = judge(driver.state(), payload, Date.now());
+        if (judgement.verdict === 'refuse') throw refused(judgement);
+      },
+    },
+  );
+  setHandler(
+    submitUpdate,
+    (payload): SubmitReply => {
+      const judgement = judgeSubmit(driver.state(), payload, Date.now());
+      if (judgement.verdict === 'refuse') throw refused(judgement);
+      driver.dispatch({ type: 'submit', payload, at: Date.now() });
+      return {
+        run_id: input.runId,
+        round: judgement.round,
+        result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
+      };
+    },
+    {
+      description: SUBMIT_DESCRIPTION,
+      validator: (payload) => {
+        const judgement = judgeSubmit(driver.state(), payload, Date.now());
+        if (judgement.verdict === 'refuse') throw refused(judgement);
+      },
+    },
+  );
+  setHandler(
+    answerSignal,
+    (raw: unknown) => driver.dispatch({ type: 'answer', payload: decoded(raw), at: Date.now() }),
+    { description: SIGNAL_DESCRIPTION },
+  );
+  setHandler(runQuery, () => snapshotOf(driver.state()), {
+    description: 'The run as the workflow knows it.',
+  });
+
+  const ending = await driver.done;
+  await condition(allHandlersFinished);
+  if (ending.kind === 'continue')
+    return await makeContinueAsNewFunc<typeof run>({ workflowType: WORKFLOWS.run })({
+      ...input,
+      carried: driver.state(),
+    });
+  if (ending.cancelled) {
+    // Temporal keeps no result of a cancelled workflow; its status matters more to people than the result's place.
+    upsertMemo(memoOf(ending.result));
+    throw new CancelledFailure(`Run ${input.runId} was cancelled.`);
+  }
+  return ending.result;
+};

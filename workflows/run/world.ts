@@ -1,0 +1,172 @@
+/**
+ * Temporal's pieces as the driver's world: activities, timers, scopes, search attributes, current details.
+ *
+ * Rule: nothing is decided here. Each piece of work has a scope of its own, so that it can be told to stop alone.
+ * Workflow glue; workflow.ts imports it.
+ */
+import {
+  CancellationScope,
+  ParentClosePolicy,
+  proxyActivities,
+  setCurrentDetails,
+  sleep,
+  startChild,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ActivityOptions } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { idempotencyKey } from '../../protocol/calls.ts';
+import type { CallOutcome, ToolActivityInput } from '../../protocol/calls.ts';
+import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/names.ts';
+import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/workflow.ts';
+import { failureOf } from '../failure.ts';
+import { identityAttributes, waitingAttributes, workingAttributes } from '../search-attributes.ts';
+import { detailsOf } from './details.ts';
+import type { Pending, World } from './driver.ts';
+import { never } from './effects.ts';
+import type { OpEffect } from './effects.ts';
+import { followUpInput } from './late.ts';
+import { backendOptions, hookOptions, taskOptions, toolOptions } from './options.ts';
+import { noticeOf } from './snapshot.ts';
+import type { Input, RunState } from './state.ts';
+import { CARRIED_STATE_MOST_CHARS } from './timeouts.ts';
+
+/** Work in a scope of its own, so that it can be told to stop alone. */
+const pending = <T>(work: () => Promise<T>): Pending<T> => {
+  const scope = new CancellationScope();
+  return { promise: scope.run(work), cancel: () => scope.cancel() };
+};
+
+const activities = (options: ActivityOptions) => proxyActivities<RunActivities>(options);
+
+export const worldOf = (input: RunInput): World => {
+  const { backend, runId, settings } = input;
+  const base = { backend, runId };
+
+  const perform = async (effect: OpEffect, state: RunState): Promise<Input> => {
+    switch (effect.type) {
+      case 'createThread': {
+        const act = activities(backendOptions(effect.type, state, settings, Date.now()));
+        const { threadId } = await act.createThread({ ...base, metadata: input.metadata });
+        return { type: 'threadCreated', threadId, at: Date.now() };
+      }
+      case 'create': {
+        const act = activities(backendOptions(effect.type, state, settings, Date.now()));
+        const settlement = await act.createRun({
+          ...base,
+          request: {
+            runId,
+            threadId: effect.threadId,
+            assistantId: input.assistantId,
+            params: input.params,
+            busy: input.busy,
+            startedAt: state.startedAt,
+            expiresAt: input.expiresAt,
+          },
+        });
+        return { type: 'settled', via: 'create', settlement, at: Date.now() };
+      }
+      case 'submit': {
+        const act = activities(backendOptions(effect.type, state, settings, Date.now()));
+        const { round, outputs } = effect;
+        const settlement = await act.submitToolOutputs({ ...base, run: effect.run, round, outputs });
+        return { type: 'settled', via: 'submit', settlement, at: Date.now() };
+      }
+      case 'follow': {
+        const act = activities(backendOptions(effect.type, state, settings, Date.now()));
+        const settlement = await act.followRun({ ...base, run: effect.run });
+        return { type: 'settled', via: 'follow', settlement, at: Date.now() };
+      }
+      case 'close': {
+        const act = activities(backendOptions(effect.type, state, settings, Date.now()));
+        const settlement = await act.closeRun({ ...base, target: effect.target, how: effect.how });
+        return { type: 'settled', via: 'close', settlement, at: Date.now() };
+      }
+      case 'startFollowUp':
+        return await startFollowUp(followUpInput(input, state, effect.calls, Date.now()));
+      case 'notifyEnd':
+        await activities({ ...hookOptions, summary: effect.result.status }).notifyEnd(effect.result);
+        return { type: 'endNotified', at: Date.now() };
+      default:
+        return never(effect);
+    }
+  };
+
+  return {
+    now: () => Date.now(),
+    perform: (effect, state) => pending(() => perform(effect, state)),
+    runTool: (effect, state) =>
+      pending(async () => {
+        const type = `${TOOL_ACTIVITY_PREFIX}${effect.name}`;
+        const tools = proxyActivities<Record<string, (call: ToolActivityInput) => Promise<CallOutcome>>>(
+          toolOptions(effect, settings, Date.now()),
+        );
+        const run = tools[type];
+        if (run === undefined) throw new Error(`No activity function for ${type}.`);
+        return await run({
+          runId,
+          threadId: state.threadId ?? '',
+          assistantId: input.assistantId,
+          callId: effect.callId,
+          name: effect.name,
+          arguments: effect.arguments,
+          idempotencyKey: idempotencyKey(runId, effect.callId),
+          deadline: effect.endBy,
+          atMostOnce: effect.policy.atMostOnce,
+          metadata: input.metadata,
+        });
+      }),
+    runTask: (effect, state) =>
+      pending(async () => {
+        const act = activities(taskOptions(effect.type, state));
+        if (effect.type === 'notifyWaiting') return await act.notifyWaiting(noticeOf(state));
+        const { round, outputs } = effect;
+        return await act.recordAnswers({ ...base, run: effect.run, round, outputs });
+      }),
+    timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
+    failureOf,
+    show: (effect) => {
+      if (!input.searchAttributes) return;
+      upsertSearchAttributes(
+        effect.type === 'enterWait'
+          ? waitingAttributes(effect.tools, effect.deadline)
+          : workingAttributes(effect.status),
+      );
+    },
+    changed: (state) => setCurrentDetails(detailsOf(state)),
+    shouldContinueAsNew: (state) => {
+      const { continueAsNewSuggested, historyLength } = workflowInfo();
+      const most = settings.continueAsNewAfterEvents;
+      return (
+        (continueAsNewSuggested || (most !== undefined && historyLength >= most)) &&
+        // A round's outputs may be larger than one payload; the next round's boundary carries none.
+        JSON.stringify(state).length <= CARRIED_STATE_MOST_CHARS
+      );
+    },
+  };
+};
+
+const startFollowUp = async (input: FollowUpInput): Promise<Input> => {
+  const workflowId = followUpWorkflowId(input.runId);
+  try {
+    await startChild(WORKFLOWS.followUp, {
+      workflowId,
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      staticSummary: `late answers of ${input.runId}`,
+      ...(input.searchAttributes
+        ? {
+            typedSearchAttributes: [
+              ...identityAttributes(input.runId, input.threadId, input.assistantId),
+              ...waitingAttributes([...new Set(input.calls.map((call) => call.name))], input.answerBy),
+            ],
+          }
+        : {}),
+    });
+  } catch (error) {
+    // A reset run finds the one that its first life started.
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+  return { type: 'followUpStarted', workflowId, at: Date.now() };
+};
