@@ -1,9 +1,10 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { firstOf, onPath, type Place } from '../../cli/local/find-temporal.ts';
 import { sdkDownload, sdkDownloaded } from '../../cli/local/sdk-download.ts';
+import { ROOT } from '../support/sources.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -68,8 +69,10 @@ describe('PATH', () => {
     expect(await onPath('tool', path)).toBe(join(root, 'two', 'tool'));
   });
 
-  test('is not followed into the current directory', async () => {
-    expect(await onPath('package.json', ['', '.'].join(delimiter))).toBeUndefined();
+  test('is not followed into directories that depend on where we are', async () => {
+    expect(await onPath('runs.mjs', join(ROOT, 'bin'))).toBe(join(ROOT, 'bin', 'runs.mjs'));
+    const here = relative(process.cwd(), join(ROOT, 'bin'));
+    expect(await onPath('runs.mjs', ['', here, `./${here}`].join(delimiter))).toBeUndefined();
   });
 });
 
