@@ -1,0 +1,161 @@
+/**
+ * Scripted activities for workflow tests: a backend that settles as it is told, and tools that answer at once.
+ *
+ * Rule: what was asked of the backend is kept, in order, so that a test can demand exactly once. It throws when the
+ * script has run out, since a workflow that asks more than planned is a failed test.
+ */
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/backend.ts';
+import type {
+  CallOutcome,
+  CallPlan,
+  PlannedCall,
+  ToolActivityInput,
+  ToolPolicy,
+  WaitPolicy,
+} from '../../protocol/calls.ts';
+import type { ToolOutput } from '../../protocol/wire.ts';
+import type { RunActivities, RunInput, WaitingNotice, RunResult } from '../../protocol/workflow.ts';
+
+export const POLICY: ToolPolicy = {
+  maximumAttempts: 3,
+  initialIntervalMs: 50,
+  backoffCoefficient: 2,
+  maximumIntervalMs: 1000,
+  startToCloseMs: 30_000,
+  heartbeatMs: null,
+  atMostOnce: false,
+};
+export const WAIT: WaitPolicy = { onDeadline: 'fail', answerWithinMs: null };
+
+export const planned = (callId: string, plan: CallPlan, name = 'look_up', args = '{"q":1}'): PlannedCall => ({
+  callId,
+  name,
+  arguments: args,
+  plan,
+});
+export const automatic = (callId: string, policy: Partial<ToolPolicy> = {}, name?: string): PlannedCall =>
+  planned(callId, { kind: 'automatic', policy: { ...POLICY, ...policy } }, name);
+export const external = (callId: string, wait: Partial<WaitPolicy> = {}, name = 'ask_person'): PlannedCall =>
+  planned(callId, { kind: 'external', wait: { ...WAIT, ...wait } }, name);
+export const approval = (callId: string, wait: Partial<WaitPolicy> = {}, name = 'pay'): PlannedCall =>
+  planned(callId, { kind: 'approval', policy: POLICY, wait: { ...WAIT, ...wait } }, name);
+
+export const runInput = (runId: string, more: Partial<RunInput> = {}): RunInput => ({
+  runId,
+  backend: 'assistants',
+  assistantId: 'asst_1',
+  threadId: 'thread_1',
+  params: {},
+  metadata: {},
+  busy: 'fail',
+  expiresAt: null,
+  createdAt: null,
+  searchAttributes: false,
+  hooks: { onWaiting: false, onEnd: false },
+  settings: {},
+  ...more,
+});
+
+export interface Asked {
+  create: number;
+  submits: { round: number; outputs: ToolOutput[] }[];
+  follows: number;
+  closes: { target: CloseTarget; how: CloseHow }[];
+  recorded: ToolOutput[];
+  waiting: WaitingNotice[];
+  ends: RunResult[];
+  linked: { newRunId: string; callId: string; message: string; outcome: CallOutcome }[];
+  tools: ToolActivityInput[];
+}
+
+export interface Script {
+  /** Each round's calls; after the last one's submit the run completes. */
+  rounds?: PlannedCall[][];
+  expiresAt?: number | null;
+  createdAt?: number;
+  tool?(input: ToolActivityInput): Promise<CallOutcome>;
+  create?(): Promise<void>;
+  submit?(round: number): Promise<Settled | void>;
+  follow?(): Promise<Settled>;
+  close?(target: CloseTarget, how: CloseHow): Promise<Settled>;
+  notifyWaiting?(): Promise<void>;
+}
+
+export type StubActivities = RunActivities & { default(input: unknown): Promise<unknown> };
+
+export const scripted = (script: Script): { activities: StubActivities; asked: Asked } => {
+  const asked: Asked = {
+    create: 0,
+    submits: [],
+    follows: 0,
+    closes: [],
+    recorded: [],
+    waiting: [],
+    ends: [],
+    linked: [],
+    tools: [],
+  };
+  const rounds = script.rounds ?? [];
+  const run: RunRef = { backendRunId: 'run_backend', threadId: 'thread_1' };
+  const usage = { promptTokens: 1, completionTokens: 2, totalTokens: 3 };
+  const settle = (done: number): Settled => {
+    const calls = rounds[done];
+    return calls === undefined
+      ? { status: 'completed', run, usage }
+      : {
+          status: 'requires_action',
+          run,
+          calls,
+          expiresAt: script.expiresAt === undefined ? Date.now() + 600_000 : script.expiresAt,
+          createdAt: script.createdAt ?? Date.now(),
+        };
+  };
+  const activities: StubActivities = {
+    createThread: async () => ({ threadId: 'thread_new' }),
+    createRun: async () => {
+      asked.create += 1;
+      await script.create?.();
+      return settle(0);
+    },
+    submitToolOutputs: async ({ round, outputs }) => {
+      asked.submits.push({ round, outputs });
+      return (await script.submit?.(round)) ?? settle(round);
+    },
+    followRun: async () => {
+      asked.follows += 1;
+      if (script.follow === undefined) throw ApplicationFailure.nonRetryable('The script has no follow.');
+      return await script.follow();
+    },
+    closeRun: async ({ target, how }) => {
+      asked.closes.push({ target, how });
+      if (script.close !== undefined) return await script.close(target, how);
+      return how.kind === 'fail'
+        ? { status: 'failed', run, lastError: how.error }
+        : { status: how.kind === 'expire' ? 'expired' : 'cancelled', run };
+    },
+    recordAnswers: async ({ outputs }) => {
+      asked.recorded.push(...outputs);
+    },
+    notifyWaiting: async (notice) => {
+      asked.waiting.push(notice);
+      await script.notifyWaiting?.();
+    },
+    notifyEnd: async (result) => {
+      asked.ends.push(result);
+    },
+    startFollowUpRun: async ({ newRunId, callId, message, outcome }) => {
+      asked.linked.push({ newRunId, callId, message, outcome });
+      return { runId: newRunId };
+    },
+    default: async (input) => {
+      const call = input as ToolActivityInput;
+      if (Context.current().info.activityType !== `tool.${call.name}`)
+        throw ApplicationFailure.nonRetryable(`Unexpected ${Context.current().info.activityType}.`);
+      asked.tools.push(call);
+      return (await script.tool?.(call)) ?? { output: `done ${call.callId}`, ok: true };
+    },
+  };
+  return { activities, asked };
+};
