@@ -6,7 +6,7 @@
  * Imported by the client and the worker.
  */
 import { Connection, type ConnectionOptions } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE, RunsError } from '../protocol/index.ts';
 import { toRunsError } from './errors.ts';
 
@@ -15,7 +15,10 @@ export interface TemporalTarget {
   namespace: string;
   taskQueue: string;
   /** For `NativeConnection.connect` and, with interceptors added, `Connection.connect`. */
-  connectionOptions: Pick<ConnectionOptions, 'address' | 'tls' | 'metadata' | 'apiKey'>;
+  connectionOptions: Pick<
+    ClientConnectConfig['connectionOptions'],
+    'address' | 'tls' | 'metadata' | 'apiKey'
+  >;
 }
 
 export interface TargetOptions {

@@ -1,0 +1,102 @@
+/**
+ * The workflow code a worker runs: the bundle that the build made, or one made now from this checkout.
+ *
+ * Rule: what is bundled here is kept under a name that is a digest of everything that went in, so a second start is
+ * quick and a stale bundle can't be picked up. A build's bundle is used as it is: all workers of a release run the same.
+ * Imported by the composition root.
+ */
+import type { DataConverter } from '@temporalio/common';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export type WorkflowCode = { codePath: string } | { code: string };
+type ConverterPaths = Pick<DataConverter, 'payloadConverterPath' | 'failureConverterPath'>;
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const builtBundle = join(root, 'workflow-bundle.js');
+/** Bundles kept beside the one in use. */
+const KEPT = 3;
+
+export interface BundleOptions {
+  /** Where bundles made here are kept; absent = nowhere. */
+  cacheDir?: string;
+  /** Its converter modules become part of the bundle. */
+  dataConverter?: DataConverter;
+}
+
+/** The bundle to run. Takes some seconds when it has to be made. */
+export const workflowCode = async (options: BundleOptions = {}): Promise<WorkflowCode> => {
+  const paths = converterPaths(options.dataConverter);
+  // A converter that runs in the sandbox has to be inside the bundle, and the build knew of none.
+  if (Object.keys(paths).length === 0 && existsSync(builtBundle)) return { codePath: builtBundle };
+  if (options.cacheDir === undefined) return { code: await make(paths) };
+
+  const file = join(options.cacheDir, `workflows-${await fingerprint(paths)}.js`);
+  if (!existsSync(file)) {
+    const code = await make(paths);
+    await mkdir(options.cacheDir, { recursive: true });
+    // Renamed into place: two processes that start at once never read half a bundle.
+    const draft = `${file}.${process.pid}`;
+    await writeFile(draft, code);
+    await rename(draft, file);
+    await removeOld(options.cacheDir, file);
+  }
+  return { codePath: file };
+};
+
+const converterPaths = (converter: DataConverter | undefined): ConverterPaths => ({
+  ...(converter?.payloadConverterPath === undefined
+    ? {}
+    : { payloadConverterPath: converter.payloadConverterPath }),
+  ...(converter?.failureConverterPath === undefined
+    ? {}
+    : { failureConverterPath: converter.failureConverterPath }),
+});
+
+const entryPoint = (): string => {
+  const source = join(root, 'workflows', 'index.ts');
+  return existsSync(source) ? source : join(root, 'workflows', 'index.js');
+};
+
+const make = async (paths: ConverterPaths): Promise<string> => {
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: entryPoint(),
+    logger: new DefaultLogger('WARN'),
+    ...paths,
+  });
+  return code;
+};
+
+/** Digest of all sources that may enter the bundle, of the SDK's version, and of the converters. */
+const fingerprint = async (paths: ConverterPaths): Promise<string> => {
+  const hash = createHash('sha256');
+  const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string };
+  hash.update(`${sdk.version}\n${process.versions.modules}\n`);
+  const folders = await Promise.all(['workflows', 'protocol'].map((folder) => sources(join(root, folder))));
+  const files = [...folders.flat(), ...Object.values(paths)];
+  for (const file of files) {
+    hash.update(`${relative(root, file)}\n`);
+    hash.update(await readFile(file));
+  }
+  return hash.digest('hex').slice(0, 24);
+};
+
+const sources = async (folder: string): Promise<string[]> => {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && /\.[jt]s$/.test(entry.name) && !entry.name.endsWith('.d.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+};
+
+const removeOld = async (dir: string, current: string): Promise<void> => {
+  const names = (await readdir(dir)).filter((name) => /^workflows-[0-9a-f]{24}\.js$/.test(name));
+  const others = names.map((name) => join(dir, name)).filter((file) => file !== current);
+  for (const file of others.toSorted().slice(0, Math.max(0, others.length - KEPT)))
+    await rm(file, { force: true });
+};

@@ -1,0 +1,291 @@
+/**
+ * The environment of `runs worker`, `runs serve` and `runs dev` → one typed record, and what is wrong with it.
+ *
+ * Rule: four functions and no effects: `fromEnv` reads, `problems` refuses (value and fix), `notes` warns, `describe`
+ * prints. Nothing is guessed from a bad value, and no secret is ever described.
+ * Imported by the composition roots and the CLI.
+ */
+import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, shown } from '../protocol/index.ts';
+import { nearest } from './nearest.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** What a process is to do. `dev` is everything in one process. */
+export type Role = 'worker' | 'serve' | 'dev';
+export type BackendName = 'sandbox' | 'assistants' | 'chat';
+
+export interface Config {
+  backend: BackendName;
+  /** Of the model server or the upstream runs API; null = not named. */
+  baseUrl: string | null;
+  apiKey: string | null;
+  apiVersion: string | null;
+  /** Takes the place of every run's model. */
+  model: string | null;
+  expiresInMs: number;
+  databaseUrl: string | null;
+  dataDir: string;
+  /** API keys that `serve` accepts, as written: parsed by the API. */
+  apiKeys: string | null;
+  host: string;
+  port: number;
+  metricsPort: number | null;
+  taskQueue: string;
+  toolsFile: string | null;
+  /** Module that exports `dataConverter`. */
+  dataConverter: string | null;
+  maxCachedRuns: number;
+  maxActivities: number;
+  shutdownGraceMs: number;
+  /** Pins runs to this worker version; null = unversioned. */
+  deployment: { name: string; buildId: string } | null;
+  logLevel: LogLevel;
+  /** Problems of single values, found while reading. */
+  invalid: readonly string[];
+  /** Names that look like ours and are not. */
+  unknown: readonly string[];
+}
+
+const BACKENDS = ['sandbox', 'assistants', 'chat'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Every variable of ours, with what `describe` calls it. `RUNS_URL` and `RUNS_API_KEY` are for commands that call the API. */
+const VARIABLES = [
+  'RUNS_BACKEND',
+  'RUNS_URL',
+  'RUNS_API_KEY',
+  'RUNS_MODEL',
+  'RUNS_EXPIRES_IN',
+  'RUNS_DATA_DIR',
+  'RUNS_API_KEYS',
+  'RUNS_METRICS_PORT',
+  'RUNS_TASK_QUEUE',
+  'RUNS_TOOLS',
+  'RUNS_DATA_CONVERTER',
+  'RUNS_MAX_CACHED_RUNS',
+  'RUNS_MAX_ACTIVITIES',
+  'RUNS_SHUTDOWN_GRACE',
+  'RUNS_DEPLOYMENT',
+  'RUNS_BUILD_ID',
+  'RUNS_LOG_LEVEL',
+] as const;
+
+const DEFAULTS = {
+  expiresInMs: 600_000,
+  port: 8787,
+  /** About 60 KB of heap each while they wait; the others cost one replay when they wake. */
+  maxCachedRuns: 1_000,
+  /** A run that is being followed holds one, and does little else than wait on a socket. */
+  maxActivities: 500,
+  shutdownGraceMs: 10_000,
+} as const;
+
+const YEAR_MS = 31_536_000_000;
+
+/** Reads everything. Never throws: what can't be read is in `invalid`, and its default stands in its place. */
+export const fromEnv = (env: Env): Config => {
+  const invalid: string[] = [];
+  const text = (name: string): string | null => {
+    const value = env[name]?.trim();
+    return value === undefined || value === '' ? null : value;
+  };
+  const oneOf = <T extends string>(name: string, allowed: readonly T[], fallback: T): T => {
+    const value = text(name);
+    const found = allowed.find((item) => item === value);
+    if (value !== null && found === undefined)
+      invalid.push(`${name} must be ${allowed.map((item) => `"${item}"`).join(', ')}; got ${shown(value)}`);
+    return found ?? fallback;
+  };
+  const whole = <T extends number | null>(
+    name: string,
+    from: number,
+    to: number,
+    fallback: T,
+  ): number | T => {
+    const value = text(name);
+    if (value === null) return fallback;
+    const number = /^\d+$/.test(value) ? Number(value) : NaN;
+    if (number >= from && number <= to) return number;
+    invalid.push(`${name} must be a whole number from ${from} to ${to}; got ${shown(value)}`);
+    return fallback;
+  };
+  const duration = (name: string, from: number, to: number, fallback: number): number => {
+    const value = text(name);
+    if (value === null) return fallback;
+    // The API's own extension counts in seconds, so a bare number does here too.
+    const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : parseDuration(value);
+    if (ms !== undefined && ms >= from && ms <= to) return ms;
+    invalid.push(
+      `${name} must be seconds, or a number with a unit such as "90s", "15m" or "2h", from ${from / 1_000} s to ${to / 1_000} s; got ${shown(value)}`,
+    );
+    return fallback;
+  };
+
+  const taskQueue = text('RUNS_TASK_QUEUE') ?? DEFAULT_TASK_QUEUE;
+  const badQueue = idProblem('RUNS_TASK_QUEUE', taskQueue);
+  if (badQueue !== undefined) invalid.push(badQueue);
+
+  const deploymentName = text('RUNS_DEPLOYMENT');
+  const buildId = text('RUNS_BUILD_ID');
+  if ((deploymentName === null) !== (buildId === null))
+    invalid.push(
+      `RUNS_DEPLOYMENT and RUNS_BUILD_ID go together; only ${deploymentName === null ? 'RUNS_BUILD_ID' : 'RUNS_DEPLOYMENT'} is set. Set both to pin runs to this version, or none`,
+    );
+
+  const known: readonly string[] = VARIABLES;
+  return {
+    backend: oneOf('RUNS_BACKEND', BACKENDS, 'sandbox'),
+    baseUrl: text('OPENAI_BASE_URL')?.replace(/\/+$/, '') ?? null,
+    apiKey: text('OPENAI_API_KEY'),
+    apiVersion: text('OPENAI_API_VERSION'),
+    model: text('RUNS_MODEL'),
+    expiresInMs: duration('RUNS_EXPIRES_IN', 1_000, YEAR_MS, DEFAULTS.expiresInMs),
+    databaseUrl: text('DATABASE_URL'),
+    dataDir: text('RUNS_DATA_DIR') ?? '.runs',
+    apiKeys: text('RUNS_API_KEYS'),
+    host: text('HOST') ?? '127.0.0.1',
+    port: whole('PORT', 0, 65_535, DEFAULTS.port),
+    metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),
+    taskQueue,
+    toolsFile: text('RUNS_TOOLS'),
+    dataConverter: text('RUNS_DATA_CONVERTER'),
+    maxCachedRuns: whole('RUNS_MAX_CACHED_RUNS', 0, 1_000_000, DEFAULTS.maxCachedRuns),
+    maxActivities: whole('RUNS_MAX_ACTIVITIES', 1, 100_000, DEFAULTS.maxActivities),
+    shutdownGraceMs: duration('RUNS_SHUTDOWN_GRACE', 0, 3_600_000, DEFAULTS.shutdownGraceMs),
+    deployment: deploymentName === null || buildId === null ? null : { name: deploymentName, buildId },
+    logLevel: oneOf('RUNS_LOG_LEVEL', LOG_LEVELS, 'info'),
+    invalid,
+    unknown: Object.keys(env).filter((name) => name.startsWith('RUNS_') && !known.includes(name)),
+  };
+};
+
+/** A URL that may be shown: without user, password, query and fragment. */
+export const shownUrl = (value: string): string => {
+  try {
+    const url = new URL(value);
+    const auth = url.username === '' && url.password === '' ? '' : '***@';
+    return `${url.protocol}//${auth}${url.host}${url.pathname === '/' ? '' : url.pathname}`;
+  } catch {
+    return '(not a URL)';
+  }
+};
+
+const urlProblem = (name: string, value: string | null, protocols: readonly string[]): string | null => {
+  if (value === null) return null;
+  if (!URL.canParse(value))
+    return `${name} must be a URL such as "${protocols[0] ?? 'http'}//host:port/path"; what is set is not one`;
+  const { protocol } = new URL(value);
+  return protocols.includes(protocol)
+    ? null
+    : `${name} must begin with ${protocols.map((item) => `"${item}//"`).join(' or ')}; got ${shown(protocol)}`;
+};
+
+const baseUrlProblem = ({ backend, baseUrl, apiKey }: Config, role: Role): string | null => {
+  const malformed = urlProblem('OPENAI_BASE_URL', baseUrl, ['https:', 'http:']);
+  if (malformed !== null) return malformed;
+  if (baseUrl !== null && new URL(baseUrl).username + new URL(baseUrl).password !== '')
+    return 'OPENAI_BASE_URL must not hold a user or password; put the key into OPENAI_API_KEY';
+  if (baseUrl !== null || role === 'serve' || backend === 'sandbox') return null;
+  if (backend === 'assistants')
+    return 'OPENAI_BASE_URL is needed with RUNS_BACKEND=assistants: the root of a server of the runs API, such as "https://host/v1"';
+  return apiKey === null
+    ? 'OPENAI_BASE_URL is needed with RUNS_BACKEND=chat unless OPENAI_API_KEY is set: the root of a chat-completions server, such as "http://127.0.0.1:11434/v1"'
+    : null;
+};
+
+/**
+ * Which database a role may use, as data for `problems` and for whoever opens the store. PGlite serves one process:
+ * a second one would corrupt it.
+ */
+export const storeFor = (
+  config: Config,
+  role: Role,
+):
+  | { kind: 'none' }
+  | { kind: 'postgres'; databaseUrl: string }
+  | { kind: 'pglite'; dataDir: string }
+  | { kind: 'refused'; problem: string } => {
+  if (config.backend === 'assistants') return { kind: 'none' };
+  if (config.databaseUrl !== null) return { kind: 'postgres', databaseUrl: config.databaseUrl };
+  if (role === 'dev') return { kind: 'pglite', dataDir: config.dataDir };
+  return {
+    kind: 'refused',
+    problem: `DATABASE_URL is needed by "runs ${role}" with RUNS_BACKEND=${config.backend}: threads and runs are shared between processes, and the embedded database serves one only. Set it to a PostgreSQL, such as "postgres://user:password@host:5432/name", or use "runs dev"`,
+  };
+};
+
+/** Why this role can't run with this configuration; empty = it can. Each says the value and the fix. */
+export const problems = (config: Config, role: Role): string[] => {
+  const { backend } = config;
+  const store = storeFor(config, role);
+  const list: (string | null | false)[] = [
+    ...config.invalid,
+    role !== 'dev' &&
+      backend === 'sandbox' &&
+      `RUNS_BACKEND is "sandbox" (its default), which lives inside "runs dev". For "runs ${role}" set it to "chat" (any chat-completions server) or "assistants" (a server of the runs API)`,
+    role === 'serve' &&
+      backend === 'assistants' &&
+      'RUNS_BACKEND=assistants has nothing to serve yet: that server has an API of its own. Use it directly, start runs with "runs start", or set RUNS_BACKEND=chat',
+    baseUrlProblem(config, role),
+    urlProblem('DATABASE_URL', config.databaseUrl, ['postgres:', 'postgresql:']),
+    backend !== 'sandbox' && store.kind === 'refused' && store.problem,
+  ];
+  return list.filter((item) => typeof item === 'string');
+};
+
+/** What is odd but works. */
+export const notes = (config: Config, role: Role): string[] => {
+  const list: (string | false)[] = [
+    ...config.unknown.map((name) => {
+      const meant = nearest(name, VARIABLES);
+      return `${name} is not a setting of this program and is ignored${meant === null ? '' : `; did you mean ${meant}?`}`;
+    }),
+    config.backend === 'assistants' &&
+      config.databaseUrl !== null &&
+      'DATABASE_URL is ignored with RUNS_BACKEND=assistants: threads and runs live on that server',
+    config.backend === 'assistants' &&
+      config.model !== null &&
+      'RUNS_MODEL is ignored with RUNS_BACKEND=assistants: the assistant names its model',
+    config.backend !== 'assistants' &&
+      config.apiVersion !== null &&
+      config.baseUrl === null &&
+      'OPENAI_API_VERSION is for Azure, and OPENAI_BASE_URL is not set',
+    config.backend === 'sandbox' &&
+      config.baseUrl !== null &&
+      'OPENAI_BASE_URL is ignored with RUNS_BACKEND=sandbox; set RUNS_BACKEND=chat to use that server',
+    role === 'worker' &&
+      config.toolsFile === null &&
+      'RUNS_TOOLS is not set: this worker has no tools of its own, every call is left to the caller of the API',
+  ];
+  return list.filter((item) => typeof item === 'string');
+};
+
+const secret = (value: string | null): string => (value === null ? 'not set' : 'set');
+
+/** For people and logs: what is set, without secrets. */
+export const describe = (config: Config): Record<string, string> => {
+  const url = (value: string | null): string => (value === null ? 'not set' : shownUrl(value));
+  return {
+    backend: config.backend,
+    baseUrl: url(config.baseUrl),
+    apiKey: secret(config.apiKey),
+    apiVersion: config.apiVersion ?? 'not set',
+    model: config.model ?? 'as the run says',
+    expiresIn: `${config.expiresInMs / 1_000} s`,
+    database: config.databaseUrl === null ? 'not set' : shownUrl(config.databaseUrl),
+    dataDir: config.dataDir,
+    apiKeys: secret(config.apiKeys),
+    listen: `${config.host}:${config.port}`,
+    metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),
+    taskQueue: config.taskQueue,
+    tools: config.toolsFile ?? 'none',
+    dataConverter: config.dataConverter ?? 'none',
+    maxCachedRuns: String(config.maxCachedRuns),
+    maxActivities: String(config.maxActivities),
+    shutdownGrace: `${config.shutdownGraceMs / 1_000} s`,
+    deployment:
+      config.deployment === null ? 'not versioned' : `${config.deployment.name} ${config.deployment.buildId}`,
+    logLevel: config.logLevel,
+  };
+};

@@ -1,0 +1,35 @@
+/**
+ * The module that RUNS_DATA_CONVERTER names: payload codecs and converters, for encryption of what Temporal stores.
+ *
+ * Rule: worker and client load the same module the same way; a client with another converter could not read a run.
+ * Imported by the composition root and the CLI.
+ */
+import type { DataConverter } from '@temporalio/common';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { RunsError, shown } from '../protocol/index.ts';
+import { loadModule } from './load-module.ts';
+
+const KEYS = ['payloadConverterPath', 'failureConverterPath', 'payloadCodecs', 'externalStorage'];
+
+/** Loads the export `dataConverter` (or the default export). Throws `RunsError('config')`. */
+export const loadDataConverter = async (
+  path: string,
+  cwd: string = process.cwd(),
+): Promise<DataConverter> => {
+  const refuse = (what: string, cause?: unknown): RunsError =>
+    new RunsError('config', `RUNS_DATA_CONVERTER=${shown(path)} can't be used: ${what}.`, { cause });
+  let module: Record<string, unknown>;
+  try {
+    module = await loadModule(pathToFileURL(resolve(cwd, path)).href);
+  } catch (error) {
+    throw refuse(`loading it failed: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
+  const converter = module['dataConverter'] ?? module['default'];
+  if (typeof converter !== 'object' || converter === null || Array.isArray(converter))
+    throw refuse(`it must export "dataConverter", an object; it exports ${shown(Object.keys(module))}`);
+  const unknown = Object.keys(converter).filter((key) => !KEYS.includes(key));
+  if (unknown.length > 0)
+    throw refuse(`a data converter has ${KEYS.join(', ')}; this one has ${shown(unknown)}`);
+  return converter;
+};

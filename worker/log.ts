@@ -1,0 +1,104 @@
+/**
+ * Logs: one JSON object a line on stderr, for our own code and for Temporal's SDK.
+ *
+ * Rule: fields are allow-listed. Arguments, outputs, payloads and error texts of strangers are not on the list, so a
+ * secret that sits in one can't get into a log by accident.
+ * Imported by the composition root and the CLI.
+ */
+import type { Logger as TemporalLogger, LogLevel as TemporalLevel } from '@temporalio/common';
+import pino from 'pino';
+import type { Logger } from '../protocol/index.ts';
+import type { LogLevel } from './config.ts';
+
+/** Names of fields that may be written, by whoever. Values are ids, names, numbers and flags. */
+const FIELDS = new Set([
+  'activity',
+  'activityId',
+  'activityType',
+  'address',
+  'assistantId',
+  'attempt',
+  'backend',
+  'backendRunId',
+  'callId',
+  'calls',
+  'code',
+  'delayMs',
+  'durationMs',
+  'errorName',
+  'failure',
+  'failureType',
+  'method',
+  'ms',
+  'namespace',
+  'outcome',
+  'phase',
+  'port',
+  'reason',
+  'requestId',
+  'retryable',
+  'round',
+  'route',
+  'runId',
+  'sdkComponent',
+  'status',
+  'taskQueue',
+  'threadId',
+  'tool',
+  'tools',
+  'waitMs',
+  'workflowId',
+  'workflowRunId',
+  'workflowType',
+]);
+const MAX_FIELD_CHARS = 200;
+
+const isPlain = (value: unknown): value is string | number | boolean =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+
+/** What of `fields` may be written. Of an error its name and type, never its text. */
+export const allowed = (fields: Record<string, unknown>): Record<string, string | number | boolean> => {
+  const kept: Record<string, string | number | boolean> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (value instanceof Error) {
+      kept['errorName'] = value.name;
+      const type: unknown = Reflect.get(value, 'type') ?? Reflect.get(value, 'code');
+      if (isPlain(type)) kept['failureType'] = type;
+    } else if (FIELDS.has(name) && isPlain(value)) {
+      kept[name] = typeof value === 'string' ? value.slice(0, MAX_FIELD_CHARS) : value;
+    }
+  }
+  return kept;
+};
+
+export const makeLog = (
+  level: LogLevel,
+  destination: { write(line: string): void } = pino.destination({ dest: 2, sync: true }),
+): Logger => {
+  const sink = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  return {
+    debug: (fields, message) => sink.debug(allowed(fields), message),
+    info: (fields, message) => sink.info(allowed(fields), message),
+    warn: (fields, message) => sink.warn(allowed(fields), message),
+    error: (fields, message) => sink.error(allowed(fields), message),
+  };
+};
+
+/** Temporal's SDK logs through ours. Its trace is our debug. */
+export const temporalLogger = (log: Logger): TemporalLogger => {
+  const write = (level: TemporalLevel, message: string, meta: Record<string, unknown> = {}) => {
+    const fields = { ...meta, ...(meta['error'] instanceof Error ? { error: meta['error'] } : {}) };
+    if (level === 'ERROR') log.error(fields, message);
+    else if (level === 'WARN') log.warn(fields, message);
+    else if (level === 'INFO') log.info(fields, message);
+    else log.debug(fields, message);
+  };
+  return {
+    log: write,
+    trace: (message, meta) => write('TRACE', message, meta),
+    debug: (message, meta) => write('DEBUG', message, meta),
+    info: (message, meta) => write('INFO', message, meta),
+    warn: (message, meta) => write('WARN', message, meta),
+    error: (message, meta) => write('ERROR', message, meta),
+  };
+};

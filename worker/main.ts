@@ -1,0 +1,97 @@
+/**
+ * `runs worker`: environment → problems → parts → run, until a signal ends it.
+ *
+ * Rule: refused at start or not at all; everything said goes to stderr, and one line beginning with `ready` says when
+ * work can be taken. Effects begin when `runWorker` is called, never at import.
+ * Imported by the CLI and by drills.
+ */
+import { RunsError } from '../protocol/index.ts';
+import { startWorker, type WorkerParts } from './compose.ts';
+import { describe, fromEnv, notes, problems, type Config } from './config.ts';
+import { makeLog } from './log.ts';
+import { productionBackends } from './backends.ts';
+
+export interface RunWorkerOptions extends Partial<WorkerParts> {
+  /** Where lines for people go. Default stderr. */
+  write?: (line: string) => void;
+  /** Aborted = drain and end. SIGINT and SIGTERM do the same. */
+  signal?: AbortSignal;
+}
+
+/** Throws `RunsError('config')` that lists every problem. */
+export const refuseProblems = (config: Config, role: 'worker' | 'serve' | 'dev'): void => {
+  const list = problems(config, role);
+  if (list.length > 0) {
+    throw new RunsError(
+      'config',
+      `"runs ${role}" can't start:\n${list.map((problem) => `- ${problem}.`).join('\n')}`,
+      { details: list },
+    );
+  }
+};
+
+/** Runs a worker until SIGINT, SIGTERM or `signal`, then drains. Throws `RunsError` when it can't start or breaks. */
+export const runWorker = async (
+  config: Config = fromEnv(process.env),
+  options: RunWorkerOptions = {},
+): Promise<void> => {
+  const write = options.write ?? ((line: string) => void process.stderr.write(`${line}\n`));
+  refuseProblems(config, 'worker');
+  for (const note of notes(config, 'worker')) write(`note: ${note}.`);
+  const log = options.log ?? makeLog(config.logLevel);
+  log.debug(describe(config), 'configuration');
+
+  const made = options.backends === undefined ? await productionBackends(config) : null;
+  try {
+    const worker = await startWorker(config, {
+      ...options,
+      log,
+      backends: options.backends ?? made?.backends ?? {},
+      ...(made?.startLinkedRun === undefined ? {} : { startLinkedRun: made.startLinkedRun }),
+    });
+    const stop = stopper();
+    const onAbort = () => stop.now();
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    if (options.signal?.aborted === true) stop.now();
+    try {
+      write(
+        `ready worker on task queue ${JSON.stringify(worker.taskQueue)}, namespace ${JSON.stringify(worker.namespace)} at ${worker.address}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
+      );
+      await Promise.race([worker.done, stop.asked]);
+      if (stop.reason() !== null) write(`${stop.reason()}: finishing what is under way`);
+      await worker.stop();
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort);
+      stop.dispose();
+    }
+  } finally {
+    await made?.dispose();
+  }
+};
+
+const nothing = (): void => undefined;
+
+/** Waits for a signal of the process. A second one is left to Node, which ends the process at once. */
+const stopper = () => {
+  let reason: string | null = null;
+  let resolve: () => void = nothing;
+  const asked = new Promise<void>((done) => {
+    resolve = done;
+  });
+  const stop = (why: string) => {
+    reason ??= why;
+    resolve();
+  };
+  const onSignal = (name: NodeJS.Signals) => stop(name);
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  return {
+    asked,
+    reason: () => reason,
+    now: () => stop('asked to stop'),
+    dispose: () => {
+      process.removeListener('SIGINT', onSignal);
+      process.removeListener('SIGTERM', onSignal);
+    },
+  };
+};

@@ -1,0 +1,179 @@
+/**
+ * Prometheus behind the activities' metrics port, and the endpoint that serves it.
+ *
+ * Rule: one registry per worker, none global; every label value comes from a bounded set (`tool` and `route` are
+ * configured names). The endpoint answers GET /metrics and nothing else.
+ * Imported by the composition root.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import type { Metrics } from '../activities/index.ts';
+import { RunsError } from '../protocol/index.ts';
+
+/** Seconds, from a loopback model to a person's day. */
+const SHORT = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const LONG = [1, 10, 60, 300, 600, 3_600, 14_400, 86_400, 604_800];
+
+const seconds = (ms: number): number => ms / 1_000;
+
+export interface PrometheusMetrics {
+  metrics: Metrics;
+  registry: Registry;
+}
+
+export const prometheusMetrics = (): PrometheusMetrics => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] });
+  const histogram = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    buckets: number[],
+  ) => new Histogram({ name, help, labelNames, buckets, registers: [registry] });
+
+  const ended = counter('runs_ended_total', 'Runs that reached an end.', ['backend', 'status']);
+  const rounds = counter('runs_rounds_total', 'Rounds of tool calls begun.', ['backend']);
+  const calls = counter('runs_tool_calls_total', 'Tool calls asked for.', ['backend']);
+  const waits = histogram('runs_wait_seconds', 'How long rounds waited for somebody outside.', [], LONG);
+  const attempts = counter('runs_tool_attempts_total', 'Attempts at tool calls.', ['tool', 'outcome']);
+  const toolTime = histogram(
+    'runs_tool_attempt_seconds',
+    'Duration of attempts at tool calls.',
+    ['tool'],
+    SHORT,
+  );
+  const activities = counter('runs_backend_activities_total', 'Attempts at backend activities.', [
+    'activity',
+    'outcome',
+  ]);
+  const activityTime = histogram(
+    'runs_backend_activity_seconds',
+    'Duration of attempts at backend activities, following the run included.',
+    ['activity'],
+    [...SHORT, 300, 600],
+  );
+  const requests = counter('runs_backend_requests_total', 'HTTP requests to the backend.', [
+    'backend',
+    'method',
+    'route',
+    'status',
+  ]);
+  const requestTime = histogram(
+    'runs_backend_request_seconds',
+    'Time to the head of the answer.',
+    ['backend'],
+    SHORT,
+  );
+  const fallbacks = counter('runs_backend_fallbacks_total', 'Streams given up for polling.', [
+    'backend',
+    'reason',
+  ]);
+  const oddStatuses = counter(
+    'runs_backend_unknown_statuses_total',
+    'Run statuses this version does not know.',
+    ['backend'],
+  );
+  const modelTime = histogram('runs_model_seconds', 'Duration of model requests.', ['backend'], SHORT);
+  const firstToken = histogram(
+    'runs_model_first_token_seconds',
+    'Time to the first token.',
+    ['backend'],
+    SHORT,
+  );
+  const tokens = counter('runs_tokens_total', 'Tokens, as the model server counts them.', [
+    'backend',
+    'kind',
+  ]);
+
+  return {
+    registry,
+    metrics: {
+      runEnded: (backend, status) => ended.inc({ backend, status }),
+      roundBegan: (backend, asked) => {
+        rounds.inc({ backend });
+        calls.inc({ backend }, asked);
+      },
+      waited: (ms) => waits.observe(seconds(ms)),
+      toolAttempt: (tool, outcome, ms) => {
+        attempts.inc({ tool, outcome });
+        toolTime.observe({ tool }, seconds(ms));
+      },
+      backendActivity: (activity, outcome, ms) => {
+        activities.inc({ activity, outcome });
+        activityTime.observe({ activity }, seconds(ms));
+      },
+      observe: (backend, what) => {
+        switch (what.kind) {
+          case 'request':
+            requests.inc({ backend, method: what.method, route: what.route, status: String(what.status) });
+            requestTime.observe({ backend }, seconds(what.ms));
+            break;
+          case 'fallback':
+            fallbacks.inc({ backend, reason: what.reason });
+            break;
+          case 'unknown_status':
+            // The status itself is a stranger's text: counted, not a label.
+            oddStatuses.inc({ backend });
+            break;
+          case 'model':
+            modelTime.observe({ backend }, seconds(what.ms));
+            if (what.firstTokenMs !== null) firstToken.observe({ backend }, seconds(what.firstTokenMs));
+            tokens.inc({ backend, kind: 'prompt' }, what.promptTokens);
+            tokens.inc({ backend, kind: 'completion' }, what.completionTokens);
+            break;
+        }
+      },
+    },
+  };
+};
+
+export interface MetricsEndpoint {
+  url: string;
+  close(): Promise<void>;
+}
+
+/** Serves the registry on `host:port`; port 0 takes a free one. Throws `RunsError('config')` when it can't listen. */
+export const serveMetrics = async (
+  registry: Registry,
+  host: string,
+  port: number,
+): Promise<MetricsEndpoint> => {
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url?.split('?', 1)[0] !== '/metrics') {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
+      return;
+    }
+    const answer = async () => {
+      try {
+        const text = await registry.metrics();
+        response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+      } catch {
+        response.writeHead(500).end();
+      }
+    };
+    void answer();
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(
+        new RunsError(
+          'config',
+          `RUNS_METRICS_PORT=${port} can't be used on ${host}: ${error.message}. Choose another port.`,
+          { cause: error },
+        ),
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}/metrics`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+};
