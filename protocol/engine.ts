@@ -32,6 +32,8 @@ export interface Caller {
   isRetry: boolean;
   /** `Idempotency-Key`, when sent. */
   idempotencyKey: string | null;
+  /** Worker tools that runs of this caller may use; null or absent = all. Others they declare are theirs to answer. */
+  grantedTools?: readonly string[] | null;
 }
 
 export interface PageQuery {

@@ -71,6 +71,8 @@ export interface RunConfig {
   parallel_tool_calls: boolean;
   response_format: ResponseFormat;
   reasoning_effort: string | null;
+  /** Worker tools this run may use; null = all. Never shown. */
+  granted_tools: readonly string[] | null;
 }
 
 /** Objects that exist without a run. Everything is seen through a tenant; a foreign id is a 404. */
@@ -110,6 +112,8 @@ export interface NewRun {
   thread: { id: string } | { create: ThreadParams };
   params: RunParams;
   expiresAt: number;
+  /** Worker tools the run may use; null = all. */
+  grantedTools: readonly string[] | null;
   /** Digests of an `Idempotency-Key` and of what was asked with it. */
   idempotency: { key: string; request: string } | null;
   now: number;
@@ -154,6 +158,8 @@ export interface Acceptance {
    * an acceptance that a worker wrote. `recorded`: more external calls are awaited. `repeated`: somebody else was first.
    */
   result: 'accepted' | 'recorded' | 'repeated';
+  /** Every given output is the one that the run keeps. False when the run had ended before they came. */
+  taken: boolean;
 }
 
 export interface LiveRun {

@@ -20,12 +20,17 @@ export interface PostgresOptions {
 }
 
 const INT8 = 20;
-const builtIn = pgTypes as unknown as CustomTypesConfig;
-const types: CustomTypesConfig = {
+interface Parsers {
+  getTypeParser(oid: number, format?: 'text'): (value: string) => unknown;
+}
+// The package's own types want an enum that exists in types only.
+const builtIn = pgTypes as unknown as Parsers;
+const parsers: Parsers = {
   // Positions, sequence numbers and milliseconds stay far below 2^53.
-  getTypeParser: ((oid: number, format?: 'text') =>
-    oid === INT8 ? Number : builtIn.getTypeParser(oid, format)) as CustomTypesConfig['getTypeParser'],
+  getTypeParser: (oid, format) => (oid === INT8 ? Number : builtIn.getTypeParser(oid, format)),
 };
+const types = parsers as unknown as CustomTypesConfig;
+
 /** Without a listener, a connection that breaks between two statements would be an uncaught error. */
 const ignore = (): void => {};
 

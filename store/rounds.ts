@@ -96,7 +96,12 @@ const accept = async (
   const { row, sql, emit } = unit;
   const first = outputs[0];
   const round = first === undefined ? null : await roundWith(unit, first.tool_call_id);
-  const repeated: Acceptance = { run: runView(row), eventsAfter: row.event_seq, result: 'repeated' };
+  const repeated: Acceptance = {
+    run: runView(row),
+    eventsAfter: row.event_seq,
+    result: 'repeated',
+    taken: true,
+  };
   if (round === null) {
     if (first === undefined) return repeated;
     throw new StoreError(
@@ -117,7 +122,8 @@ const accept = async (
     );
   const external = externalCalls(round);
   const wasOpen = openOf(external, round.outputs).length > 0;
-  if (change.added.length === 0 || isTerminal(row.status)) {
+  if (change.added.length > 0 && isTerminal(row.status)) return { ...repeated, taken: false };
+  if (change.added.length === 0) {
     // A worker may have written what this request brought: then the request was the first all the same.
     if (options.by === null || wasOpen || external.length === 0 || round.accepted_by !== null)
       return repeated;
@@ -154,6 +160,7 @@ const accept = async (
     run: runView(row),
     eventsAfter: seqBefore,
     result: stillOpen.length === 0 ? 'accepted' : 'recorded',
+    taken: true,
   };
 };
 

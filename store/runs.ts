@@ -30,7 +30,11 @@ import { roundState, runView, stepView, threadView } from './views.ts';
 const json = (value: unknown): string => JSON.stringify(value);
 
 /** The run's own wishes first, then the assistant's, then the API's defaults. */
-export const runConfig = (params: RunParams, assistant: AssistantRow['body']): RunConfig => {
+export const runConfig = (
+  params: RunParams,
+  assistant: AssistantRow['body'],
+  grantedTools: readonly string[] | null,
+): RunConfig => {
   const base = params.instructions ?? assistant.instructions;
   const more = params.additional_instructions;
   return {
@@ -46,6 +50,7 @@ export const runConfig = (params: RunParams, assistant: AssistantRow['body']): R
     parallel_tool_calls: params.parallel_tool_calls ?? true,
     response_format: params.response_format ?? assistant.response_format,
     reasoning_effort: params.reasoning_effort ?? assistant.reasoning_effort ?? null,
+    granted_tools: grantedTools,
   };
 };
 
@@ -117,7 +122,7 @@ const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<Created
       assistant.id,
       now,
       run.expiresAt,
-      json(runConfig(params, assistant.body)),
+      json(runConfig(params, assistant.body, run.grantedTools)),
       json(params.metadata ?? {}),
     ],
   );

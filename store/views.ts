@@ -71,8 +71,10 @@ export const stepView = (row: StepRow): RunStep => ({
   usage: row.usage,
 });
 
-const config = (row: RunRow): Omit<RunConfig, 'reasoning_effort'> & { reasoning_effort?: string } => {
-  const { reasoning_effort, ...rest } = row.config;
+const config = (
+  row: RunRow,
+): Omit<RunConfig, 'reasoning_effort' | 'granted_tools'> & { reasoning_effort?: string } => {
+  const { reasoning_effort, granted_tools: _hidden, ...rest } = row.config;
   return {
     ...rest,
     temperature: rest.temperature ?? 1,

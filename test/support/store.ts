@@ -31,6 +31,7 @@ export const automatic = (callId: string, name: string, args = '{}'): PlannedCal
 export const newRun = (run: Partial<NewRun> & Pick<NewRun, 'thread' | 'params' | 'now'>): NewRun => ({
   runId: mintId('run'),
   expiresAt: run.now + 600_000,
+  grantedTools: null,
   idempotency: null,
   ...run,
 });

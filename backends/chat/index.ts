@@ -1,0 +1,136 @@
+/**
+ * The `chat` backend: runs on any chat-completions server. We are the runs server: thread, messages, steps and expiry are
+ * ours, in the store; the model server is asked one turn at a time and remembers nothing.
+ *
+ * Rule: the store's row is the truth. Whatever an earlier attempt did is found there by claiming the run, so create, submit
+ * and follow are one thing after their first step: look, and go on from where the run is.
+ * Imported by the worker's composition root and tests.
+ */
+import type { Backend, BackendContext, Settled } from '../../protocol/backend.ts';
+import { BackendError } from '../../protocol/errors.ts';
+import { FAILURES } from '../../protocol/names.ts';
+import type { Claim, RunState, TurnStore } from '../../protocol/store.ts';
+import { isTerminal } from '../../protocol/wire.ts';
+import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
+import { createModel } from './model.ts';
+import { fromStoreError, settledOf } from './settled.ts';
+import { runTurn, type TurnOptions } from './turn.ts';
+
+export interface ChatBackendOptions {
+  store: TurnStore;
+  /** Of the chat-completions server, version path included, such as `http://127.0.0.1:8080/v1`. */
+  baseUrl: string;
+  apiKey?: HttpClientOptions['apiKey'];
+  /** Asked for in the place of the model that the run names. */
+  model?: string;
+  /** How the server calls the limit of an answer's length. Default `max_completion_tokens`. */
+  maxTokensField?: 'max_completion_tokens' | 'max_tokens';
+  /** The model's window in tokens. Default: unknown; the prompt is cut when the server says that it is too long. */
+  contextTokens?: number;
+  /** Newest messages and rounds of a thread that are read at most. Default 2,000. */
+  contextItems?: number;
+  /** Pause between two writes of deltas. Default 30 ms. */
+  flushMs?: number;
+  /** To the first byte of an answer. Default 600,000 ms. */
+  firstByteMs?: number;
+  /** Silence within an answer after which it counts as broken. Default 300,000 ms. */
+  gapMs?: number;
+  http?: Pick<HttpClientOptions, 'headers' | 'query' | 'connections' | 'streamConnections' | 'maxBodyBytes'>;
+}
+
+const noRow = (runId: string): BackendError =>
+  new BackendError(
+    FAILURES.backendNoSuchRow,
+    `There is no run ${JSON.stringify(runId)} in the store: its start was taken back.`,
+  );
+
+const translated = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    throw fromStoreError(error);
+  }
+};
+
+export const createChatBackend = (options: ChatBackendOptions): Backend & { dispose(): Promise<void> } => {
+  const { store } = options;
+  const http = createHttpClient({
+    baseUrl: options.baseUrl,
+    apiKey: options.apiKey,
+    ...options.http,
+  });
+  const turn: TurnOptions = {
+    store,
+    model: createModel(http, {
+      firstByteMs: options.firstByteMs ?? 600_000,
+      gapMs: options.gapMs ?? 300_000,
+    }),
+    modelName: options.model ?? null,
+    maxTokensField: options.maxTokensField ?? 'max_completion_tokens',
+    contextTokens: options.contextTokens ?? null,
+    contextItems: options.contextItems ?? 2_000,
+    flushMs: options.flushMs ?? 30,
+  };
+
+  const closeCancelled = async (runId: string, now: number): Promise<RunState> => {
+    const state = await store.closeRun(runId, { kind: 'cancel' }, now);
+    if (state === null) throw noRow(runId);
+    return state;
+  };
+
+  const goOn = async (claim: Claim, ctx: BackendContext): Promise<RunState> => {
+    switch (claim.next) {
+      case 'turn':
+        return runTurn(claim, turn, ctx);
+      case 'cancel':
+        return closeCancelled(claim.state.runId, ctx.now());
+      default:
+        return claim.state;
+    }
+  };
+
+  /** Takes the run over and goes on from where it is. */
+  const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
+    ctx.fence();
+    const claim = await store.claim(runId, ctx.now());
+    if (claim === null) throw noRow(runId);
+    const state = await goOn(claim, ctx);
+    // Asked to cancel while the model was speaking: its calls are not carried out.
+    return settledOf(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
+  };
+
+  return {
+    kind: 'chat',
+    createThread() {
+      throw new BackendError(
+        FAILURES.backendRejected,
+        'Threads of native runs are made in the store before a run starts; this one was started without.',
+      );
+    },
+    create: (request, ctx) => translated(() => resume(request.runId, ctx)),
+    follow: (run, ctx) => translated(() => resume(run.backendRunId, ctx)),
+    submit: (run, _round, outputs, ctx) =>
+      translated(async () => {
+        ctx.fence();
+        const { taken } = await store.acceptOutputs(run.backendRunId, outputs, { now: ctx.now(), by: null });
+        const settled = await resume(run.backendRunId, ctx);
+        return settled.status === 'requires_action' ? settled : { ...settled, outputsTaken: taken };
+      }),
+    recordAnswers: (run, _round, outputs, ctx) =>
+      translated(async () => {
+        ctx.fence();
+        await store.acceptOutputs(run.backendRunId, outputs, { now: ctx.now(), by: null });
+      }),
+    close: (target, how, ctx) =>
+      translated(async () => {
+        ctx.fence();
+        const runId = target.kind === 'run' ? target.run.backendRunId : target.runId;
+        const state = await store.closeRun(runId, how, ctx.now());
+        if (state !== null && isTerminal(state.status)) return settledOf(state);
+        const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
+        return { status, run: null, ...(how.kind === 'fail' ? { lastError: how.error } : {}) };
+      }),
+    probe: (signal) => turn.model.probe(signal),
+    dispose: () => http.close(),
+  };
+};

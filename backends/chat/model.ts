@@ -1,0 +1,178 @@
+/**
+ * One request to a chat-completions server, streamed when it can.
+ *
+ * Rule: one question, one answer, no retries here (Temporal owns them). Two things are asked differently when a server says
+ * that it does not know them (token counts in the stream, streaming itself), and remembered for later requests. A stream that
+ * ends without having said that it is done was cut: that is a failure, since half an answer looks like a whole one.
+ * Imported within `backends/chat/`.
+ */
+import type { BackendContext } from '../../protocol/backend.ts';
+import {
+  asRecord,
+  HttpFailure,
+  parseJson,
+  sseEvents,
+  type HttpClient,
+  type HttpRequest,
+} from '../http/index.ts';
+import { serverErrorFrom } from '../http/server-error.ts';
+import type { News, TurnReader } from './chunks.ts';
+
+export interface Capabilities {
+  stream: boolean;
+  streamUsage: boolean;
+}
+
+export interface Asking {
+  /** The request's body for what the server is believed to be capable of. */
+  body(capabilities: Capabilities): Record<string, unknown>;
+  ctx: BackendContext;
+  reader: TurnReader;
+  onNews(news: News[]): Promise<void>;
+}
+
+export interface ModelTimeouts {
+  /** To the first byte of an answer: a large prompt on a small machine takes minutes. Default 600,000 ms. */
+  firstByteMs: number;
+  /** Between two pieces. Default 300,000 ms. */
+  gapMs: number;
+}
+
+const ROUTE = '/chat/completions';
+
+/** The server's words for "the messages do not fit". */
+const TOO_LONG =
+  /context[ _](length|window|size)|maximum context|too many tokens|prompt is too long|exceeds? the (available )?context/i;
+
+export const isTooLong = (error: unknown): boolean =>
+  error instanceof HttpFailure &&
+  (error.status === 400 || error.status === 413 || error.status === 422) &&
+  (error.error?.code === 'context_length_exceeded' || TOO_LONG.test(error.error?.message ?? ''));
+
+/** What to try without, when the server refused the request as it was. */
+const refusedCapability = (error: unknown, now: Capabilities): Capabilities | null => {
+  if (!(error instanceof HttpFailure) || error.status === null || error.status < 400 || error.status >= 500)
+    return null;
+  const words = `${error.error?.param ?? ''} ${error.error?.message ?? ''}`;
+  if (now.streamUsage && /stream_options|include_usage/.test(words)) return { ...now, streamUsage: false };
+  if (now.stream && /\bstream(ing)?\b/.test(words)) return { stream: false, streamUsage: false };
+  return null;
+};
+
+const isRequestError = (type: string | null): boolean =>
+  type !== null && /invalid_request|bad_?request/i.test(type);
+
+export interface Model {
+  /** Feeds `reader` and tells the news as they come. Throws `HttpFailure`, or the reason of an abort. */
+  ask(asking: Asking): Promise<void>;
+  probe(signal: AbortSignal): Promise<{ detail: string }>;
+}
+
+export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model => {
+  // What this server was found not to know; the next requests ask in the way that it understood.
+  let capabilities: Capabilities = { stream: true, streamUsage: true };
+
+  const requestFor = (asking: Asking): HttpRequest => ({
+    method: 'POST',
+    path: ['chat', 'completions'],
+    route: ROUTE,
+    body: asking.body(capabilities),
+    signal: asking.ctx.signal,
+    timeouts: {
+      headersMs: timeouts.firstByteMs,
+      streamGapMs: timeouts.gapMs,
+      bodyGapMs: timeouts.gapMs,
+      totalMs: timeouts.firstByteMs + timeouts.gapMs,
+    },
+    observe: (what) => asking.ctx.observe?.({ kind: 'request', ...what }),
+  });
+
+  /** An answer that began well and went wrong; what the server says decides as it would have at the beginning. */
+  const brokeOff = (what: string, event: string | null): HttpFailure => {
+    const error = event === null ? null : serverErrorFrom(event, 100);
+    const code = Number(error?.code);
+    return new HttpFailure({
+      kind: error === null ? 'network_ambiguous' : 'status',
+      route: `POST ${ROUTE}`,
+      origin: http.origin,
+      what: error === null ? what : `${what} ${error.message}`,
+      status:
+        error === null ? 200 : code >= 400 && code <= 599 ? code : isRequestError(error.type) ? 400 : 500,
+      errorCode: error?.code ?? null,
+      shouldRetry: null,
+      retryAfterMs: null,
+      networkCode: null,
+      error,
+      serverTime: null,
+    });
+  };
+
+  const readJson = async (asking: Asking, request: HttpRequest, body: unknown): Promise<void> => {
+    const completion = asRecord(body);
+    if (completion === undefined || !Array.isArray(completion['choices']))
+      throw http.unusable(request, 200, 'the answer is no chat completion (it has no choices).');
+    await asking.onNews(asking.reader.push(completion));
+  };
+
+  const readEvents = async (asking: Asking, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+    let done = false;
+    for await (const { data } of sseEvents(chunks)) {
+      if (data.trim() === '[DONE]') {
+        done = true;
+        break;
+      }
+      let chunk: unknown;
+      try {
+        chunk = parseJson(data);
+      } catch {
+        throw brokeOff('an event of the stream is no JSON.', null);
+      }
+      const error = asRecord(chunk)?.['error'];
+      if (error !== undefined && error !== null)
+        throw brokeOff('the model server broke off its answer:', data);
+      const news = asking.reader.push(chunk);
+      if (news.length > 0) await asking.onNews(news);
+    }
+    if (!done && !asking.reader.finished)
+      throw brokeOff('the stream ended before the answer was complete.', null);
+  };
+
+  const askOnce = async (asking: Asking): Promise<void> => {
+    const request = requestFor(asking);
+    if (!capabilities.stream) {
+      await readJson(asking, request, (await http.json(request)).body);
+      return;
+    }
+    const answer = await http.stream(request);
+    if (answer.kind === 'json') await readJson(asking, request, answer.body);
+    else await readEvents(asking, answer.chunks);
+  };
+
+  return {
+    async ask(asking) {
+      for (;;) {
+        try {
+          await askOnce(asking);
+          return;
+        } catch (error) {
+          const without = refusedCapability(error, capabilities);
+          if (without === null) throw error;
+          capabilities = without;
+          asking.ctx.observe?.({
+            kind: 'fallback',
+            reason: without.stream ? 'no stream usage' : 'no stream',
+          });
+        }
+      }
+    },
+    async probe(signal) {
+      const { body } = await http.json({ method: 'GET', path: ['models'], route: '/models', signal });
+      const models = asRecord(body)?.['data'];
+      const names = Array.isArray(models) ? models.map((model) => asRecord(model)?.['id']) : [];
+      const known = names.filter((name) => typeof name === 'string').slice(0, 5);
+      return {
+        detail: `${http.origin} answers${known.length === 0 ? '' : ` and has ${known.join(', ')}`}`,
+      };
+    },
+  };
+};

@@ -1,0 +1,196 @@
+/**
+ * What the model is given to read: the thread's finished messages and rounds as chat messages, cut to size. Pure.
+ *
+ * Rule: calls and their outputs are one unit and are kept or dropped together: a server refuses one without the other.
+ * Whole turns go before parts of a turn, old ones before new ones, and the newest user message always stays.
+ * Imported within `backends/chat/` and by tests.
+ */
+import type { ContextItem } from '../../protocol/store.ts';
+import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire.ts';
+import type { ChatContent, ChatMessage } from './types.ts';
+
+/** Messages that stand or fall together. */
+export interface Unit {
+  messages: ChatMessage[];
+  /** Thread messages in it: what `last_messages` counts. */
+  counted: number;
+  calls: boolean;
+}
+/** From one user's word to the next. */
+export type Turn = Unit[];
+
+const textOf = (content: readonly MessageContent[]): string =>
+  content
+    .map((part) => (part.type === 'text' ? part.text.value : part.type === 'refusal' ? part.refusal : ''))
+    .filter((text) => text !== '')
+    .join('\n');
+
+const userContent = (content: readonly MessageContent[]): ChatContent => {
+  if (content.every((part) => part.type !== 'image_url')) return textOf(content);
+  return content.map((part) =>
+    part.type === 'image_url'
+      ? { type: 'image_url', image_url: part.image_url }
+      : { type: 'text', text: part.type === 'text' ? part.text.value : part.refusal },
+  );
+};
+
+const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+const isJsonObject = (text: string): boolean => {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * A call as it may be repeated to a server. Names that no tool can have are refused by some, arguments that are no JSON
+ * object break the prompt templates of others; the output that follows tells the model what was wrong.
+ */
+export const repeatable = (call: WireToolCall): WireToolCall => {
+  const { name, arguments: text } = call.function;
+  return {
+    id: call.id,
+    type: 'function',
+    function: {
+      name: NAME.test(name) ? name : name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64) || 'unknown',
+      arguments: isJsonObject(text) ? text : JSON.stringify({ invalid_arguments: text }),
+    },
+  };
+};
+
+const roundUnit = (round: Extract<ContextItem, { kind: 'round' }>, said: string | null): Unit => ({
+  messages: [
+    { role: 'assistant', content: said, tool_calls: round.calls.map(repeatable) },
+    ...round.calls.map((call): ChatMessage => ({
+      role: 'tool',
+      tool_call_id: call.id,
+      content: Object.hasOwn(round.outputs, call.id) ? (round.outputs[call.id] ?? '') : '',
+    })),
+  ],
+  counted: said === null ? 0 : 1,
+  calls: true,
+});
+
+const introduces = (item: ContextItem, next: ContextItem | undefined): boolean =>
+  item.kind === 'message' &&
+  item.role === 'assistant' &&
+  item.runId !== null &&
+  next?.kind === 'round' &&
+  next.runId === item.runId &&
+  next.round === item.round;
+
+/** Thread order in, thread order out. A message that introduces calls becomes one unit with them. */
+export const toUnits = (items: readonly ContextItem[]): Unit[] => {
+  const units: Unit[] = [];
+  for (let index = 0; index < items.length; index += 1) {
+    const item = items[index];
+    const next = items[index + 1];
+    if (item === undefined) continue;
+    if (item.kind === 'round') units.push(roundUnit(item, null));
+    else if (next?.kind === 'round' && introduces(item, next)) {
+      units.push(roundUnit(next, textOf(item.content)));
+      index += 1;
+    } else if (item.role === 'user')
+      units.push({
+        messages: [{ role: 'user', content: userContent(item.content) }],
+        counted: 1,
+        calls: false,
+      });
+    // A message without a word (an empty answer) says nothing, and servers refuse it.
+    else if (textOf(item.content) !== '')
+      units.push({
+        messages: [{ role: 'assistant', content: textOf(item.content) }],
+        counted: 1,
+        calls: false,
+      });
+  }
+  return units;
+};
+
+const isUser = (unit: Unit | undefined): boolean => unit?.messages[0]?.role === 'user';
+
+/** A turn begins where a user speaks after somebody else did. */
+export const toTurns = (units: readonly Unit[]): Turn[] => {
+  const turns: Turn[] = [];
+  for (const [index, unit] of units.entries()) {
+    const last = turns.at(-1);
+    if (last === undefined || (isUser(unit) && !isUser(units[index - 1]))) turns.push([unit]);
+    else last.push(unit);
+  }
+  return turns;
+};
+
+export type Estimate = (messages: readonly ChatMessage[]) => number;
+
+/** Without the model's tokenizer: four UTF-8 bytes a token, and some for the frame of each message. */
+export const estimateTokens: Estimate = (messages) =>
+  messages.reduce((sum, message) => sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(message)) / 4), 0);
+
+const lastMessages = (units: readonly Unit[], count: number): Unit[] => {
+  let left = count;
+  let from = units.length;
+  while (from > 0 && left > 0) {
+    from -= 1;
+    left -= units[from]?.counted ?? 0;
+  }
+  // Calls belong to the message before them; without it they would open the conversation.
+  return units.slice(from);
+};
+
+const flat = (turns: readonly Turn[]): ChatMessage[] =>
+  turns.flatMap((turn) => turn.flatMap(({ messages }) => messages));
+
+export interface Cut {
+  messages: ChatMessage[];
+  /** Something was left out. */
+  dropped: boolean;
+  /** Nothing more can be left out. */
+  minimal: boolean;
+  tokens: number;
+}
+
+/**
+ * `budget`: estimated tokens that the messages may take; null = no limit. When even the minimum is larger, the minimum is
+ * returned: the server decides.
+ */
+export const cutToSize = (
+  items: readonly ContextItem[],
+  strategy: TruncationStrategy,
+  budget: number | null,
+  estimate: Estimate = estimateTokens,
+): Cut => {
+  const all = toUnits(items);
+  const units =
+    strategy.type === 'last_messages' && strategy.last_messages != null
+      ? lastMessages(all, strategy.last_messages)
+      : all;
+  const turns = toTurns(units);
+  const weights = turns.map((turn) => turn.map(({ messages }) => estimate(messages)));
+  let tokens = weights.flat().reduce((sum, weight) => sum + weight, 0);
+  let dropped = units.length < all.length;
+  const fits = (): boolean => budget === null || tokens <= budget;
+
+  while (!fits() && turns.length > 1) {
+    turns.shift();
+    tokens -= (weights.shift() ?? []).reduce((sum, weight) => sum + weight, 0);
+    dropped = true;
+  }
+  // A long chain of calls within the newest turn: its oldest calls go, the last ones are what the model works on.
+  const turn = turns[0] ?? [];
+  const turnWeights = weights[0] ?? [];
+  const droppable = (): number => {
+    const first = turn.findIndex(({ calls }) => calls);
+    const last = turn.findLastIndex(({ calls }) => calls);
+    return turns.length === 1 && first !== last ? first : -1;
+  };
+  while (!fits() && droppable() >= 0) {
+    const at = droppable();
+    turn.splice(at, 1);
+    tokens -= turnWeights.splice(at, 1)[0] ?? 0;
+    dropped = true;
+  }
+  return { messages: flat(turns), dropped, minimal: turns.length <= 1 && droppable() < 0, tokens };
+};

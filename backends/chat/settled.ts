@@ -1,0 +1,69 @@
+/**
+ * A run's row as a settlement, and the store's troubles as a backend's. Pure.
+ *
+ * Rule: distilled: what is returned goes into workflow history. Imported within `backends/chat/` and by tests.
+ */
+import type { RunRef, Settled } from '../../protocol/backend.ts';
+import type { PlannedCall } from '../../protocol/calls.ts';
+import { BackendError } from '../../protocol/errors.ts';
+import { FAILURES } from '../../protocol/names.ts';
+import { StoreError, type RunState } from '../../protocol/store.ts';
+import { isTerminal } from '../../protocol/wire.ts';
+
+const refOf = (state: RunState): RunRef => ({ backendRunId: state.runId, threadId: state.threadId });
+
+/** Only for runs that have ended or wait for outputs. */
+export const settledOf = (state: RunState): Settled => {
+  if (isTerminal(state.status))
+    return {
+      status: state.status,
+      run: refOf(state),
+      ...(state.usage === null ? {} : { usage: state.usage }),
+      ...(state.lastError === null ? {} : { lastError: state.lastError }),
+      ...(state.incompleteReason === null ? {} : { incompleteDetails: { reason: state.incompleteReason } }),
+    };
+  return {
+    status: 'requires_action',
+    run: refOf(state),
+    calls: state.round?.calls ?? [],
+    expiresAt: state.expiresAt,
+    createdAt: state.createdAt,
+  };
+};
+
+/** Until when the run must live so that everybody who is asked has the time they were promised. null = no change. */
+export const extendedExpiry = (
+  calls: readonly PlannedCall[],
+  expiresAt: number | null,
+  now: number,
+): number | null => {
+  if (expiresAt === null) return null;
+  const promised = calls.map(({ plan }) =>
+    plan.kind === 'external' || plan.kind === 'approval' ? (plan.wait.answerWithinMs ?? 0) : 0,
+  );
+  const until = now + Math.max(0, ...promised);
+  return until > expiresAt ? until : null;
+};
+
+/** Who works on what at the end of the run's row, in the terms of a backend. Others pass unchanged. */
+export const fromStoreError = (error: unknown): unknown => {
+  if (!(error instanceof StoreError)) return error;
+  switch (error.code) {
+    case 'unavailable':
+      return new BackendError(FAILURES.backendUnavailable, error.message, {
+        retryable: true,
+        mayHaveHappened: true,
+        cause: error,
+      });
+    // Another attempt has the run, or it has ended: the next look says which.
+    case 'lease_lost':
+      return new BackendError(FAILURES.backendUnavailable, error.message, { retryable: true, cause: error });
+    case 'no_such_run':
+      return new BackendError(FAILURES.backendNoSuchRow, error.message, { cause: error });
+    default:
+      return new BackendError(FAILURES.backendConflict, error.message, {
+        details: [{ callIds: [...error.details] }],
+        cause: error,
+      });
+  }
+};

@@ -1,0 +1,182 @@
+/**
+ * One turn of the model: read the thread, ask, show what it says while it says it, settle.
+ *
+ * Rule: nothing is opened before there is something to show, so an attempt that fails early leaves no trace. Everything
+ * is written under the claim's lease; an attempt that was replaced finds out at its next write at the latest.
+ * Imported by `backends/chat/index.ts`.
+ */
+import type { BackendContext } from '../../protocol/backend.ts';
+import type { PlannedCall } from '../../protocol/calls.ts';
+import { mintId } from '../../protocol/ids.ts';
+import type { Claim, RunState, TurnOutcome, TurnStore } from '../../protocol/store.ts';
+import type { MessageContent } from '../../protocol/wire.ts';
+import { HttpFailure, toBackendError } from '../http/index.ts';
+import { createTurnReader, type News } from './chunks.ts';
+import { isTooLong, type Model } from './model.ts';
+import { cutToSize, estimateTokens, type Cut } from './prompt.ts';
+import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
+import { extendedExpiry } from './settled.ts';
+import { createShow } from './show.ts';
+import type { SpokenTurn } from './types.ts';
+
+export interface TurnOptions {
+  store: TurnStore;
+  model: Model;
+  /** Asked for in the place of the run's model. */
+  modelName: string | null;
+  maxTokensField: 'max_completion_tokens' | 'max_tokens';
+  /** The model's window in tokens; null = unknown, the server says when it is exceeded. */
+  contextTokens: number | null;
+  /** Newest messages and rounds of the thread that are read at most. */
+  contextItems: number;
+  flushMs: number;
+}
+
+/** How often a prompt that the server found too long is cut and tried again. */
+const CUTS = 4;
+
+/** Tokens the messages may take by the run's own limit and the model's window. null = nobody limits them. */
+const budgetOf = (state: RunState, options: TurnOptions): number | null => {
+  const frame =
+    estimateTokens(systemMessages(state.config)) + Math.ceil(JSON.stringify(state.config.tools).length / 4);
+  const limits = [promptTokensLeft(state), options.contextTokens].filter((limit) => limit !== null);
+  return limits.length === 0 ? null : Math.max(0, Math.min(...limits) - frame);
+};
+
+const contentOf = (spoken: SpokenTurn): MessageContent[] => [
+  ...(spoken.text === '' && spoken.refusal !== ''
+    ? []
+    : [{ type: 'text' as const, text: { value: spoken.text, annotations: [] } }]),
+  ...(spoken.refusal === '' ? [] : [{ type: 'refusal' as const, refusal: spoken.refusal }]),
+];
+
+const refusedAll = (calls: SpokenTurn['calls']): PlannedCall[] =>
+  calls.map((call) => ({
+    ...call,
+    plan: {
+      kind: 'refused',
+      output: `Error: there is no tool ${JSON.stringify(call.name)}. This run has no tools.`,
+    },
+  }));
+
+/** By what came rather than by what the server calls it: reasons differ between servers. */
+export const outcomeOf = (
+  spoken: SpokenTurn,
+  plan: (calls: SpokenTurn['calls']) => PlannedCall[],
+  expiry: (calls: readonly PlannedCall[]) => number | null,
+): TurnOutcome => {
+  // A call that was cut off by the limit can't be carried out.
+  if (spoken.finishReason === 'length') return { kind: 'incomplete', reason: 'max_completion_tokens' };
+  if (spoken.finishReason === 'content_filter') return { kind: 'incomplete', reason: 'content_filter' };
+  if (spoken.calls.length === 0) return { kind: 'completed' };
+  const calls = plan(spoken.calls);
+  return { kind: 'calls', calls, expiresAt: expiry(calls) };
+};
+
+export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendContext): Promise<RunState> => {
+  const { store, model } = options;
+  const { state, lease } = claim;
+  const declared = state.config.tools.map((tool) => tool.function.name);
+  const plan = (calls: SpokenTurn['calls']): PlannedCall[] =>
+    declared.length === 0
+      ? refusedAll(calls)
+      : ctx.plan(calls, declared, { granted: state.config.granted_tools });
+  const outOf = (reason: 'max_completion_tokens' | 'max_prompt_tokens'): Promise<RunState> =>
+    store.settleTurn(
+      lease,
+      { outcome: { kind: 'incomplete', reason }, message: null, usage: null },
+      ctx.now(),
+    );
+
+  if ((completionTokensLeft(state) ?? 1) <= 0) return outOf('max_completion_tokens');
+  const items = await store.readContext(state.threadId, options.contextItems);
+  let budget = budgetOf(state, options);
+  let cut = cutToSize(items, state.config.truncation_strategy, budget);
+  if ((promptTokensLeft(state) ?? 1) <= 0) return outOf('max_prompt_tokens');
+
+  const show = createShow(store, lease, {
+    kindOf: (name) =>
+      plan([{ callId: 'call', name, arguments: '' }])[0]?.plan.kind === 'external' ? 'external' : 'worker',
+    now: () => ctx.now(),
+    flushMs: options.flushMs,
+    fence: () => ctx.fence(),
+  });
+  try {
+    for (let tries = 0; ; tries += 1) {
+      const reader = createTurnReader(() => mintId('call'));
+      const started = ctx.now();
+      let firstAt: number | null = null;
+      ctx.fence();
+      ctx.heartbeat({ run: { backendRunId: state.runId, threadId: state.threadId }, sent: true });
+      try {
+        await model.ask({
+          ctx,
+          reader,
+          body: (can) =>
+            buildRequest(state, cut.messages, {
+              ...can,
+              ...(options.modelName === null ? {} : { model: options.modelName }),
+              maxTokensField: options.maxTokensField,
+            }),
+          onNews: async (news: News[]) => {
+            firstAt ??= news.length > 0 ? ctx.now() : null;
+            await show.news(news);
+          },
+        });
+        await show.news(reader.end());
+      } catch (error) {
+        const smaller = tries < CUTS && isTooLong(error) ? shrunk(cut, budget) : null;
+        if (smaller === null) {
+          if (isTooLong(error)) return await outOf('max_prompt_tokens');
+          throw error;
+        }
+        budget = smaller;
+        cut = cutToSize(items, state.config.truncation_strategy, budget);
+        ctx.observe?.({ kind: 'fallback', reason: 'prompt cut to size' });
+        continue;
+      }
+      const spoken = reader.turn();
+      ctx.observe?.({
+        kind: 'model',
+        ms: ctx.now() - started,
+        firstTokenMs: firstAt === null ? null : firstAt - started,
+        promptTokens: spoken.usage?.promptTokens ?? 0,
+        completionTokens: spoken.usage?.completionTokens ?? 0,
+      });
+      const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state.expiresAt, ctx.now()));
+      // An answer without a word and without a call is an empty message, not nothing.
+      if (outcome.kind === 'completed') await show.message();
+      await show.finish();
+      const open = show.openMessage();
+      ctx.fence();
+      return await store.settleTurn(
+        lease,
+        {
+          outcome,
+          message: open === null ? null : { id: open, content: contentOf(spoken) },
+          usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
+        },
+        ctx.now(),
+      );
+    }
+  } catch (error) {
+    throw error instanceof HttpFailure
+      ? toBackendError(error, { now: ctx.now(), attempt: ctx.attempt, deadline: state.expiresAt })
+      : error;
+  } finally {
+    show.stop();
+  }
+};
+
+/** The next smaller budget, or null when there is nothing left to leave out. */
+const shrunk = (cut: Cut, budget: number | null): number | null =>
+  cut.minimal ? null : Math.floor(Math.min(cut.tokens, budget ?? cut.tokens) / 2);
+
+/** A limit in tokens must end a run also on a server that never tells how many there were. */
+const estimatedUsage = (state: RunState, cut: Cut, spoken: SpokenTurn): SpokenTurn['usage'] => {
+  if (state.config.max_completion_tokens === null && state.config.max_prompt_tokens === null) return null;
+  const promptTokens = cut.tokens + estimateTokens(systemMessages(state.config));
+  const said = spoken.text + spoken.calls.map((call) => call.name + call.arguments).join('');
+  const completionTokens = Math.ceil(Buffer.byteLength(said) / 4);
+  return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens };
+};
