@@ -69,7 +69,8 @@ const settledOf = async <T>(
   }
 };
 
-export const createDriver = (initial: RunState, world: World): Driver => {
+/** `machine`: the step function, for tests that watch it or break it. */
+export const createDriver = (initial: RunState, world: World, machine: typeof step = step): Driver => {
   let state = initial;
   let begun = false;
   let over = false;
@@ -212,7 +213,7 @@ export const createDriver = (initial: RunState, world: World): Driver => {
   function dispatch(input: Input): void {
     const first = !begun;
     begun = true;
-    const next = step(state, input);
+    const next = machine(state, input);
     state = next.state;
     world.changed(state);
     // After the decision to go on elsewhere (or the end), the state still takes in what comes; nothing is started here.
