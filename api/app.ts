@@ -4,6 +4,7 @@
  * Rule: it knows no engine and holds no state of runs. Every answer carries its request id; what is not an `ApiError`
  * leaves as a 500 that tells nothing of the inside. Imports protocol, Hono, and the rest of `api/`.
  */
+import { setMaxListeners } from 'node:events';
 import { Hono } from 'hono';
 import type { Caller, RunsEngine } from '../protocol/engine.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
@@ -111,6 +112,8 @@ export const createApi = (options: ApiOptions): Api => {
   const stallMs = options.stallMs ?? 60_000;
   const version = options.version ?? '0';
   const going = new AbortController();
+  // Every open stream listens; that is no leak.
+  setMaxListeners(0, going.signal);
   const app = new Hono<{ Bindings: ApiEnv }>();
 
   const headersOf = (caller: Caller, reply: Reply): Record<string, string> => ({

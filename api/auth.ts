@@ -6,7 +6,6 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
-import { shown } from '../protocol/problems.ts';
 
 export interface ApiKey {
   tenant: string;
@@ -49,17 +48,13 @@ export const parseApiKeys = (text: string): ApiKey[] => {
     .map((entry, index): ApiKey => {
       const [tenant = '', key = '', tools = '', ...rest] = entry.split(':');
       if (rest.length > 0) throw problem(index, 'has too many colons');
+      // Nothing of an entry is shown: what stands in the tenant's place may be a key.
+      if (key === '') throw problem(index, 'has no tenant');
       if (!TENANT.test(tenant))
-        throw problem(
-          index,
-          `needs a tenant of 1 to 64 letters, digits, "_" or "-"; got ${key === '' ? 'no tenant' : shown(tenant)}`,
-        );
+        throw problem(index, 'needs a tenant of 1 to 64 letters, digits, "_" or "-" before the first colon');
       const digest = DIGEST.exec(key)?.[1];
       if (digest === undefined && key.length < SHORTEST_KEY)
-        throw problem(
-          index,
-          `of tenant ${shown(tenant)} is too short: use at least ${SHORTEST_KEY} characters`,
-        );
+        throw problem(index, `is too short: use at least ${SHORTEST_KEY} characters after the first colon`);
       return {
         tenant,
         sha256: digest ?? hashKey(key),

@@ -1,8 +1,8 @@
 /**
  * Rate limits: a token bucket for each tenant and kind of request.
  *
- * Rule: refused requests cost nothing but the look; memory is bounded by forgetting buckets that are full again, since a
- * full bucket and a new one are the same. Off unless asked for. Imports protocol only.
+ * Rule: a refused request costs nothing but the look; memory is bounded by forgetting the bucket unused for longest.
+ * Off unless asked for. Imports protocol only.
  */
 import { apiErrors } from '../protocol/errors.ts';
 
@@ -31,13 +31,10 @@ export const createLimiter = (
   now: () => number = () => performance.now(),
 ): RateLimiter => {
   const buckets = new Map<string, Bucket>();
-  const forgetFull = (moment: number): void => {
-    for (const [key, bucket] of buckets) if (moment - bucket.at >= 60_000) buckets.delete(key);
-    // Everybody is busy: the longest unseen goes, and starts full if it comes back.
-    for (const key of buckets.keys()) {
-      if (buckets.size < MOST_BUCKETS) break;
-      buckets.delete(key);
-    }
+  /** The bucket that was used longest ago goes; it starts full if its tenant comes back. */
+  const makeRoom = (): void => {
+    const [oldest] = buckets.keys();
+    if (buckets.size >= MOST_BUCKETS && oldest !== undefined) buckets.delete(oldest);
   };
   return {
     take(tenant, kind) {
@@ -54,7 +51,7 @@ export const createLimiter = (
         throw apiErrors.rateLimited(Math.max(1, Math.ceil(((1 - tokens) / perMinute) * 60)));
       }
       buckets.delete(key);
-      if (buckets.size >= MOST_BUCKETS) forgetFull(moment);
+      makeRoom();
       buckets.set(key, { tokens: tokens - 1, at: moment });
     },
   };

@@ -82,6 +82,8 @@ export const eventStream = (
     clearInterval(tick);
     subscription.abort();
     pending?.catch(() => undefined);
+    // An engine that waits hears the signal; one that was not asked for more hears this.
+    events.return?.().catch(() => undefined);
   };
 
   const close = (controller: ReadableStreamDefaultController<Uint8Array>, lastFrame: string): void => {

@@ -4,6 +4,7 @@
  * Rule: one pipeline for both faces and both ways in (log → fault → quirk → answer), so what a test proves in process
  * holds on a socket. Ships with the package; the demo, the tests and the drills run against it.
  */
+import { setMaxListeners } from 'node:events';
 import { createApi } from '../api/app.ts';
 import { DEFAULT_TENANT, hashKey, keyAuth, openAuth } from '../api/auth.ts';
 import { serveApi } from '../api/serve.ts';
@@ -101,6 +102,7 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
   const faults = createFaults();
   const requests: LoggedRequest[] = [];
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
   const engine = createSandboxEngine({
     clock,
     ids,
