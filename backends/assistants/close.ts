@@ -14,7 +14,7 @@ import type { RunReading } from './api.ts';
 import { conclude } from './conclude.ts';
 import { meaningOf, pollDelay } from './decide.ts';
 import { cancelDuplicates, lookForRun } from './look.ts';
-import { settle, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { notYet } from './watch.ts';
 
 /** How long after its expiry a run may take to be called expired before it is cancelled instead. */
@@ -98,7 +98,7 @@ const findByToken = async (
         { mayHaveHappened: true, details: [{ threadId, candidates: [] }] },
       );
     if (again) return null;
-    await settle(s, null);
+    await s.ctx.sleep(s.env.settings.settleMs);
   }
 };
 

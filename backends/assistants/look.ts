@@ -67,9 +67,10 @@ const recentRuns = async (s: Session, threadId: string, since: Since): Promise<S
     if (fresh.some(({ metadata }) => Object.keys(metadata ?? {}).length > 0))
       s.env.learned.echoesMetadata = true;
     // A server that ignores `order` shows the oldest first: then only the list's end says that nothing is left.
-    const ascending = (fresh[0]?.createdAt ?? 0) < (fresh.at(-1)?.createdAt ?? 0);
+    const last = fresh.at(-1)?.createdAt ?? from;
+    const ascending = (fresh[0]?.createdAt ?? 0) < last;
     if (!list.hasMore || list.lastId === null || fresh.length === 0) return runs;
-    if (recent.length === 0 && !ascending) return runs;
+    if (last < from && !ascending) return runs;
     after = list.lastId;
   }
   s.ctx.log.warn({ threadId, pages: MAX_PAGES }, 'the list of runs was not read to its end');

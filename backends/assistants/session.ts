@@ -110,8 +110,12 @@ export const withSession = async <T>(
   }
 };
 
-/** Sleeps for what is left of the settle time since a request was sent; the whole of it when that is unknown. */
+/**
+ * Sleeps for what is left of the settle time since a request was sent. Unknown (null) means that its attempt was lost
+ * without a word, so at least a heartbeat timeout has passed, which is longer.
+ */
 export const settle = async (s: Session, sentAt: number | null): Promise<void> => {
-  const left = s.env.settings.settleMs - (sentAt === null ? 0 : Math.max(0, s.ctx.now() - sentAt));
+  if (sentAt === null) return;
+  const left = s.env.settings.settleMs - Math.max(0, s.ctx.now() - sentAt);
   if (left > 0) await s.ctx.sleep(left);
 };

@@ -1,0 +1,562 @@
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createAssistantsBackend } from '../../backends/assistants/index.ts';
+import { METADATA } from '../../protocol/names.ts';
+import { callIds, errorOf, harness, refOf, TOKEN, withToken, type Harness } from '../support/assistants.ts';
+import { fakeContext } from '../support/backend-context.ts';
+import { guardAgainstLeaks } from '../support/leak-guard.ts';
+
+guardAgainstLeaks();
+const open: Harness[] = [];
+const setUp = async (...given: Parameters<typeof harness>): Promise<Harness & { threadId: string }> => {
+  const h = await harness(...given);
+  open.push(h);
+  return Object.assign(h, { threadId: await h.thread() });
+};
+afterEach(async () => {
+  for (const h of open.splice(0)) await h.close();
+});
+const KILLED = new Error('killed');
+
+describe('create, undisturbed', () => {
+  test('one POST and one reading; the run carries our token beside the metadata of the caller', async () => {
+    const h = await setUp();
+    const ctx = h.context();
+    const params = { metadata: { team: 'blue' }, instructions: 'Be brief.' };
+    const settled = await h.backend.create(h.request(h.threadId, 'parallel', { params }), ctx);
+    expect(h.asked()).toEqual(['POST run', 'GET run']);
+    expect(h.sandbox.requests[0]?.body).toEqual({
+      assistant_id: 'asst_parallel',
+      instructions: 'Be brief.',
+      metadata: { team: 'blue', [METADATA.token]: TOKEN },
+      stream: true,
+    });
+    expect(settled).toMatchObject({ status: 'requires_action', run: { threadId: h.threadId } });
+    expect(settled.status === 'requires_action' && settled.calls.map(({ arguments: text }) => text)).toEqual(
+      ['San Francisco, CA', 'Paris, FR', 'Tokyo, JP'].map((location) =>
+        JSON.stringify({ location, unit: 'fahrenheit' }),
+      ),
+    );
+    expect(ctx.declaredTools).toEqual([['get_current_weather']]);
+    expect(ctx.fences).toBe(1);
+  });
+
+  test('deadline and creation are unix milliseconds of our clock', async () => {
+    const h = await setUp();
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), h.context());
+    const [run] = h.runs();
+    expect(settled).toMatchObject({
+      expiresAt: (run?.expires_at ?? 0) * 1000,
+      createdAt: (run?.created_at ?? 0) * 1000,
+    });
+  });
+
+  test('before the POST the next attempt is told that it was sent, after it which run it made', async () => {
+    const h = await setUp();
+    const ctx = h.context();
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), ctx);
+    expect(ctx.heartbeats[0]).toMatchObject({ sent: true, attempt: 1 });
+    expect(ctx.heartbeats.at(-1)).toEqual({ run: refOf(settled) });
+  });
+
+  test.each([
+    ['chat', 'completed'],
+    ['failing', 'failed'],
+    ['incomplete', 'incomplete'],
+  ])('a run that ends at once (%s) is settled as it ended, and swept once', async (script, status) => {
+    const h = await setUp();
+    const settled = await h.backend.create(h.request(h.threadId, script), h.context());
+    expect(settled.status).toBe(status);
+    expect(h.asked().toSorted()).toEqual(['GET run', 'GET runs', 'POST run']);
+  });
+
+  test('why a run failed or stopped early is passed on', async () => {
+    const h = await setUp();
+    expect(
+      await h.backend.create(h.request(h.threadId, 'failing:rate_limit_exceeded'), h.context()),
+    ).toMatchObject({
+      lastError: { code: 'rate_limit_exceeded' },
+    });
+    expect(await h.backend.create(h.request(h.threadId, 'incomplete'), h.context())).toMatchObject({
+      incompleteDetails: { reason: 'max_completion_tokens' },
+      usage: { totalTokens: expect.any(Number) },
+    });
+  });
+
+  test('128 parallel calls come in the order of the model', async () => {
+    const h = await setUp();
+    const settled = await h.backend.create(h.request(h.threadId, 'work:128x1'), h.context());
+    const order = settled.status === 'requires_action' ? settled.calls.map((call) => call.arguments) : [];
+    expect(order).toEqual(Array.from({ length: 128 }, (_, call) => JSON.stringify({ round: 0, call })));
+  });
+
+  test('a thread is created with our token', async () => {
+    const h = await setUp();
+    const { threadId } = await h.backend.createThread({ runId: TOKEN, metadata: { a: 'b' } }, h.context());
+    expect(await h.call('GET', `/threads/${threadId}`)).toMatchObject({
+      metadata: { a: 'b', [METADATA.token]: TOKEN },
+    });
+  });
+});
+
+describe('create, killed', () => {
+  test('before the request is sent: the next attempt sends it once', async () => {
+    const h = await setUp();
+    const first = h.context({
+      fence: () => {
+        throw KILLED;
+      },
+    });
+    await expect(h.backend.create(h.request(h.threadId, 'weather'), first)).rejects.toBe(KILLED);
+    expect(h.asked()).toEqual([]);
+    const settled = await h.backend.create(
+      h.request(h.threadId, 'weather'),
+      first.next({ fence: () => undefined }),
+    );
+    expect(settled.status).toBe('requires_action');
+    expect(h.asked()).toEqual(['GET runs', 'POST run', 'GET run']);
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test.each([
+    ['its heartbeat is known', {}],
+    ['its heartbeat is lost', { previous: null }],
+  ])('after the server created the run, before the answer, %s: adopted by token', async (_name, more) => {
+    const h = await setUp();
+    h.fault('POST run', { kind: 'hang', when: 'after' });
+    const first = h.context();
+    const dying = h.backend.create(h.request(h.threadId, 'weather'), first);
+    while (h.runs().length === 0) await setImmediate();
+    first.abort(KILLED);
+    await expect(dying).rejects.toBe(KILLED);
+    h.forget();
+    const second = first.next(more);
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), second);
+    expect(h.asked()).toEqual(['GET runs', 'GET run']);
+    expect(refOf(settled).backendRunId).toBe(h.runs()[0]?.id);
+    expect(second.heartbeats.at(-1)).toEqual({ run: refOf(settled) });
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test('after the answer: re-attached by the heartbeat, without a look and without a POST', async () => {
+    const h = await setUp();
+    const first = h.context();
+    const request = h.request(h.threadId, 'weather');
+    const before = await h.backend.create(request, first);
+    h.forget();
+    expect(await h.backend.create(request, first.next())).toEqual(before);
+    expect(h.asked()).toEqual(['GET run']);
+  });
+
+  test('while following: the next attempt re-reads', async () => {
+    const h = await setUp();
+    const first = h.context({
+      onHeartbeat({ run }) {
+        if (run !== undefined) first.abort(KILLED);
+      },
+    });
+    const dying = h.backend.create(h.request(h.threadId, 'slow:5000'), first);
+    await expect(dying).rejects.toBe(KILLED);
+    h.forget();
+    const settled = await h.backend.create(
+      h.request(h.threadId, 'slow:5000'),
+      first.next({ onHeartbeat: () => undefined }),
+    );
+    expect(settled.status).toBe('requires_action');
+    expect(h.count('POST run')).toBe(0);
+    expect(h.runs()).toHaveLength(1);
+  });
+});
+
+describe('create, the answer lost or refused', () => {
+  test('no connection: retryable, certain, and the next attempt posts without a look', async () => {
+    const h = await setUp();
+    const elsewhere = createAssistantsBackend({ baseUrl: 'http://127.0.0.1:9' });
+    const first = h.context();
+    const error = await errorOf(elsewhere.create(h.request(h.threadId, 'weather'), first));
+    expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true, mayHaveHappened: false });
+    expect(first.heartbeats.at(-1)).toMatchObject({ sent: false, attempt: 1 });
+    await h.backend.create(h.request(h.threadId, 'weather'), first.next());
+    expect(h.asked()).toEqual(['POST run', 'GET run']);
+    await elsewhere.dispose();
+  });
+
+  test('a "not sent" of an attempt before the last is not believed', async () => {
+    const h = await setUp();
+    const ctx = h.context({ attempt: 3, previous: { sent: false, attempt: 1 } });
+    await h.backend.create(h.request(h.threadId, 'weather'), ctx);
+    expect(h.asked()).toEqual(['GET runs', 'POST run', 'GET run']);
+  });
+
+  test.each([
+    ['reset', { kind: 'reset', when: 'after' }],
+    ['503', { kind: 'status', status: 503, processed: true }],
+    ['an unreadable answer', { kind: 'status', status: 200, body: '{"id": "run', processed: true }],
+    ['an answer that is no run', { kind: 'status', status: 200, body: { ok: true }, processed: true }],
+    [
+      'a page of HTML',
+      { kind: 'status', status: 200, body: '<p>', headers: { 'content-type': 'text/html' }, processed: true },
+    ],
+    ['a stream that breaks before its first event', { kind: 'cut', events: 0, how: 'reset' }],
+    ['a stream that ends before its first event', { kind: 'cut', events: 0, how: 'end' }],
+  ] as const)('%s after the server took it: adopted in the same attempt', async (_name, action) => {
+    const h = await setUp();
+    h.fault('POST run', action);
+    const ctx = h.context();
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), ctx);
+    expect(settled.status).toBe('requires_action');
+    expect(h.asked()).toEqual(['POST run', 'GET runs', 'GET run']);
+    expect(ctx.sleeps.reduce((sum, ms) => sum + ms, 0)).toBeGreaterThan(2000);
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test('a run that had ended before we looked is adopted too, lock or no lock', async () => {
+    const h = await setUp();
+    h.fault('POST run', { kind: 'reset', when: 'after' });
+    const settled = await h.backend.create(h.request(h.threadId, 'chat'), h.context());
+    expect(settled.status).toBe('completed');
+    expect(h.count('POST run')).toBe(1);
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test.each([
+    ['reset', { kind: 'reset', when: 'before' }],
+    ['500', { kind: 'status', status: 500 }],
+  ] as const)(
+    '%s before the server took it: retryable, one POST an attempt, one run in the end',
+    async (_name, action) => {
+      const h = await setUp();
+      h.fault('POST run', action);
+      const first = h.context();
+      const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), first));
+      expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true, mayHaveHappened: true });
+      expect(h.asked()).toEqual(['POST run', 'GET runs']);
+      await h.backend.create(h.request(h.threadId, 'weather'), first.next());
+      expect(h.count('POST run')).toBe(2);
+      expect(h.runs()).toHaveLength(1);
+    },
+  );
+
+  test('an answer that never comes is a timeout, then the same look', async () => {
+    const h = await setUp({ backend: { timeouts: { headersMs: 100 } } });
+    h.fault('POST run', { kind: 'hang', when: 'after' });
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), h.context());
+    expect(settled.status).toBe('requires_action');
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test('a storm of 503 costs at most one POST and two looks an attempt, and ends with one run', async () => {
+    const h = await setUp();
+    h.fault('POST run', { kind: 'status', status: 503 }, 20);
+    let ctx = h.context();
+    const waits: (number | null)[] = [];
+    for (let attempt = 1; attempt <= 20; attempt++) {
+      const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), ctx));
+      waits.push(error.retryAfterMs);
+      ctx = ctx.next();
+    }
+    await h.backend.create(h.request(h.threadId, 'weather'), ctx);
+    expect(h.count('POST run')).toBe(21);
+    expect(h.count('GET runs')).toBeLessThanOrEqual(2 * 21);
+    expect(waits.slice(0, 4)).toEqual([375, 750, 1500, 3000]);
+    expect(Math.max(...waits.map(Number))).toBe(22_500);
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test.each([
+    ['seconds', { 'retry-after': '7' }, 7000],
+    ['milliseconds', { 'retry-after-ms': '1234' }, 1234],
+    ['absurd', { 'retry-after': '99999999' }, 600_000],
+  ])(
+    '429 with a wait in %s: honoured within its cap, nothing looked up',
+    async (_name, headers, expected) => {
+      const h = await setUp();
+      h.fault('POST run', { kind: 'status', status: 429, headers });
+      const first = h.context();
+      const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), first));
+      expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true, retryAfterMs: expected });
+      await h.backend.create(h.request(h.threadId, 'weather'), first.next());
+      expect(h.asked()).toEqual(['POST run', 'POST run', 'GET run']);
+    },
+  );
+
+  test.each([
+    [400, 'BackendRejected'],
+    [401, 'BackendUnauthorized'],
+    [403, 'BackendUnauthorized'],
+    [404, 'BackendNotFound'],
+    [422, 'BackendRejected'],
+  ])('%i is final after one request, and shows no key', async (status, type) => {
+    const h = await setUp({ backend: { apiKey: 'sk-canary-123456' } });
+    h.fault('POST run', { kind: 'status', status, body: { error: { message: 'no: sk-canary-123456' } } });
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), h.context()));
+    expect(error).toMatchObject({ type, retryable: false, mayHaveHappened: false });
+    expect(JSON.stringify([error.message, error.details, error.stack])).not.toContain('canary');
+    expect(h.asked()).toEqual(['POST run']);
+  });
+
+  test('an unknown thread and an unknown assistant are final', async () => {
+    const h = await setUp();
+    expect(await errorOf(h.backend.create(h.request('thread_none', 'weather'), h.context()))).toMatchObject({
+      type: 'BackendNotFound',
+    });
+    expect(await errorOf(h.backend.create(h.request(h.threadId, 'nobody'), h.context()))).toMatchObject({
+      type: 'BackendNotFound',
+    });
+  });
+
+  test('a rotated key works from the next request on', async () => {
+    let key = 'old-key';
+    const h = await harness({ sandbox: { apiKey: 'new-key' }, backend: { apiKey: () => key } });
+    open.push(h);
+    const error = await errorOf(h.backend.createThread({ runId: TOKEN, metadata: {} }, h.context()));
+    expect(error.type).toBe('BackendUnauthorized');
+    key = 'new-key';
+    const { threadId } = await h.backend.createThread({ runId: TOKEN, metadata: {} }, h.context());
+    const settled = await h.backend.create(h.request(threadId, 'weather'), h.context());
+    expect(callIds(settled)).toHaveLength(1);
+  });
+});
+
+describe('create on a thread that is held', () => {
+  test('by our own run: adopted, whatever this attempt knew', async () => {
+    const h = await setUp();
+    const request = h.request(h.threadId, 'weather');
+    const first = await h.backend.create(request, h.context());
+    h.forget();
+    const again = await h.backend.create(request, h.context());
+    expect(again).toEqual(first);
+    expect(h.asked()).toEqual(['POST run', 'GET run', 'GET run']);
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test('by somebody else, policy fail: refused, naming the run', async () => {
+    const h = await setUp();
+    const foreign = await h.foreignRun(h.threadId, 'hang');
+    h.forget();
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), h.context()));
+    expect(error).toMatchObject({
+      type: 'BackendBusy',
+      retryable: false,
+      details: [{ threadId: h.threadId, runId: foreign.id }],
+    });
+    expect(error.message).toContain(foreign.id);
+    expect(h.asked()).toEqual(['POST run', 'GET run']);
+    expect(h.runs().map(({ status }) => status)).toEqual(['in_progress']);
+  });
+
+  test('by somebody else, policy wait: waits until it ends, then starts', async () => {
+    const h = await setUp();
+    await h.foreignRun(h.threadId, 'slow:30000');
+    const ctx = h.context({
+      onSleep: async () => {
+        const [foreign] = h.runs();
+        if (foreign?.status !== 'requires_action') return;
+        const outputs = foreign.required_action.submit_tool_outputs.tool_calls.map(({ id }) => ({
+          tool_call_id: id,
+          output: 'done',
+        }));
+        await h.call('POST', `/threads/${h.threadId}/runs/${foreign.id}/submit_tool_outputs`, {
+          tool_outputs: outputs,
+        });
+      },
+    });
+    const settled = await h.backend.create(h.request(h.threadId, 'weather', { busy: 'wait' }), ctx);
+    expect(settled.status).toBe('requires_action');
+    expect(h.runs().map(({ status }) => status)).toEqual(['completed', 'requires_action']);
+    expect(h.count('POST run')).toBe(2);
+    expect(Math.min(...ctx.sleeps)).toBeGreaterThanOrEqual(20);
+    expect(ctx.heartbeats.filter(({ run }) => run !== undefined)).toEqual([{ run: refOf(settled) }]);
+  });
+
+  test('by somebody else, policy cancel: cancelled, then starts', async () => {
+    const h = await setUp({ sandbox: { cancelMs: 5000 } });
+    await h.foreignRun(h.threadId, 'hang');
+    const ctx = h.context();
+    const settled = await h.backend.create(h.request(h.threadId, 'weather', { busy: 'cancel' }), ctx);
+    expect(settled.status).toBe('requires_action');
+    expect(h.runs().map(({ status }) => status)).toEqual(['cancelled', 'requires_action']);
+    expect(h.count('POST cancel')).toBe(1);
+    expect(ctx.fences).toBe(3);
+  });
+
+  test('policy cancel gives up, naming the run, when the server does not let go of it', async () => {
+    const h = await setUp({ sandbox: { quirks: { cancelInProgressOnly: true, noExpiry: true } } });
+    const foreign = await h.foreignRun(h.threadId, 'weather');
+    const error = await errorOf(
+      h.backend.create(h.request(h.threadId, 'weather', { busy: 'cancel' }), h.context()),
+    );
+    expect(error).toMatchObject({ type: 'BackendBusy', details: [{ runId: foreign.id }] });
+  });
+
+  test('by a run that ended meanwhile: posted again', async () => {
+    const h = await setUp();
+    const foreign = await h.foreignRun(h.threadId, 'chat');
+    h.fault('POST run', {
+      kind: 'status',
+      status: 400,
+      body: { error: { message: `Thread ${h.threadId} already has an active run ${foreign.id}.` } },
+    });
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), h.context());
+    expect(settled.status).toBe('requires_action');
+  });
+
+  test('a refusal that names no run is looked up in the list', async () => {
+    const h = await setUp();
+    const foreign = await h.foreignRun(h.threadId, 'hang');
+    h.fault('POST run', {
+      kind: 'status',
+      status: 400,
+      body: { error: { message: 'This thread already has an active run.' } },
+    });
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), h.context()));
+    expect(error).toMatchObject({ type: 'BackendBusy', details: [{ runId: foreign.id }] });
+  });
+});
+
+describe('create where nobody can tell', () => {
+  const lost = { kind: 'reset', when: 'after' } as const;
+
+  test.each([404, 405, 501])('no list of runs (%i): said, not guessed', async (status) => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    h.fault('POST run', lost);
+    h.fault('GET runs', { kind: 'status', status }, Infinity);
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), h.context()));
+    expect(error).toMatchObject({ type: 'BackendAmbiguous', retryable: false, mayHaveHappened: true });
+    expect(h.count('POST run')).toBe(1);
+  });
+
+  test('metadata forgotten and a run that may be ours: said, naming it', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true, noMetadata: true } } });
+    h.fault('POST run', lost);
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), h.context()));
+    expect(error).toMatchObject({
+      type: 'BackendAmbiguous',
+      details: [{ threadId: h.threadId, candidates: [h.runs()[0]?.id] }],
+    });
+  });
+
+  test('metadata forgotten, but nothing there that could be ours: tried again', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true, noMetadata: true } } });
+    await h.foreignRun(h.threadId, 'chat');
+    h.sandbox.clock.advance(60_000);
+    h.fault('POST run', { kind: 'reset', when: 'before' });
+    const first = h.context();
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), first));
+    expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), first.next());
+    expect(settled.status).toBe('requires_action');
+    expect(h.runs()).toHaveLength(2);
+  });
+
+  test('metadata forgotten and the thread held after a doubt: said, not taken for foreign', async () => {
+    const h = await setUp({ sandbox: { quirks: { noMetadata: true } } });
+    h.fault('GET runs', { kind: 'body', text: '{"object":"list","data":[],"has_more":false}' });
+    const other = await h.foreignRun(h.threadId, 'hang');
+    const error = await errorOf(
+      h.backend.create(h.request(h.threadId, 'weather'), h.context({ attempt: 2 })),
+    );
+    expect(error).toMatchObject({ type: 'BackendAmbiguous', details: [{ candidates: [other.id] }] });
+  });
+
+  test('with onAmbiguousCreate "retry" a second run is risked', async () => {
+    const h = await setUp({
+      sandbox: { quirks: { noThreadLock: true, noMetadata: true } },
+      backend: { onAmbiguousCreate: 'retry' },
+    });
+    h.fault('POST run', lost);
+    const first = h.context();
+    expect(await errorOf(h.backend.create(h.request(h.threadId, 'weather'), first))).toMatchObject({
+      retryable: true,
+    });
+    await h.backend.create(h.request(h.threadId, 'weather'), first.next());
+    expect(h.runs()).toHaveLength(2);
+  });
+
+  test('foreign runs on a server that is known to keep metadata raise no doubt', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    await h.call('POST', `/threads/${h.threadId}/runs`, {
+      assistant_id: 'asst_weather',
+      metadata: { a: 'b' },
+    });
+    h.fault('POST run', { kind: 'reset', when: 'before' });
+    const first = h.context();
+    expect(await errorOf(h.backend.create(h.request(h.threadId, 'weather'), first))).toMatchObject({
+      retryable: true,
+    });
+    await h.backend.create(h.request(h.threadId, 'weather'), first.next());
+    expect(withToken(h.runs())).toHaveLength(1);
+  });
+});
+
+const twin = (h: Harness, threadId: string, script: string): Promise<unknown> =>
+  h.call('POST', `/threads/${threadId}/runs`, {
+    assistant_id: `asst_${script}`,
+    metadata: { [METADATA.token]: TOKEN },
+  });
+
+describe('two runs with one token', () => {
+  test('found when we look: the earliest stays, the others are cancelled and reported', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    const startedAt = h.sandbox.clock.now();
+    for (let run = 0; run < 3; run++) {
+      await twin(h, h.threadId, 'hang');
+      h.sandbox.clock.advance(1000);
+    }
+    const ctx = h.context({
+      attempt: 2,
+      onSleep: () =>
+        h.call('POST', `/threads/${h.threadId}/runs/${h.runs()[0]?.id}/cancel`).then(() => undefined),
+    });
+    const settled = await h.backend.create(h.request(h.threadId, 'weather', { startedAt }), ctx);
+    expect(refOf(settled).backendRunId).toBe(h.runs()[0]?.id);
+    expect(h.runs().map(({ status }) => status)).toEqual(['cancelled', 'cancelled', 'cancelled']);
+    expect(h.count('POST cancel')).toBe(2);
+    expect(ctx.observed.filter(({ kind }) => kind === 'duplicate_run')).toHaveLength(4);
+    expect(h.count('POST run')).toBe(0);
+  });
+
+  test('made by a request that was delayed: found when the run ends', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    const first = await h.backend.create(h.request(h.threadId, 'weather'), h.context());
+    h.sandbox.clock.advance(2000);
+    await twin(h, h.threadId, 'hang');
+    const ctx = h.context();
+    const outputs = callIds(first).map((id) => ({ tool_call_id: id, output: '70 F' }));
+    expect(await h.backend.submit(refOf(first), 1, outputs, ctx)).toMatchObject({ status: 'completed' });
+    expect(h.runs().map(({ status }) => status)).toEqual(['completed', 'cancelled']);
+    expect(ctx.observed).toContainEqual({ kind: 'duplicate_run', backendRunId: h.runs()[1]?.id });
+  });
+
+  test('a look that fails at the end does not spoil the result', async () => {
+    const h = await setUp();
+    h.fault('GET runs', { kind: 'status', status: 500 });
+    const ctx = h.context();
+    expect(await h.backend.create(h.request(h.threadId, 'chat'), ctx)).toMatchObject({ status: 'completed' });
+    expect(ctx.logs).toContainEqual(expect.objectContaining({ level: 'warn' }));
+  });
+
+  test('a thread with many runs is read page by page until it is too old', async () => {
+    const h = await setUp();
+    for (let run = 0; run < 45; run++) {
+      await h.foreignRun(h.threadId, 'chat');
+      h.sandbox.clock.advance(run === 20 ? 3_600_000 : 1000);
+    }
+    const startedAt = h.sandbox.clock.now() - 24_500;
+    await h.backend.create(h.request(h.threadId, 'weather', { startedAt }), h.context({ attempt: 2 }));
+    // 24 runs of the last hour fill one page and begin another, whose end is older than the look reaches.
+    expect(h.asked().slice(0, 3)).toEqual(['GET runs', 'GET runs', 'POST run']);
+  });
+});
+
+test('a fence that throws keeps the request from being sent', async () => {
+  const h = await setUp();
+  const ctx = fakeContext({
+    fence: () => {
+      throw KILLED;
+    },
+  });
+  await expect(h.backend.createThread({ runId: TOKEN, metadata: {} }, ctx)).rejects.toBe(KILLED);
+  await expect(h.backend.create(h.request(h.threadId, 'weather'), ctx)).rejects.toBe(KILLED);
+  expect(h.asked()).toEqual([]);
+});
