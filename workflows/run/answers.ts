@@ -6,7 +6,7 @@
  * Imports protocol and the state, no SDK.
  */
 import type { CallOutcome, OutcomeNote } from '../../protocol/calls.ts';
-import { FAILURES } from '../../protocol/names.ts';
+import { FAILURES, followUpWorkflowId } from '../../protocol/names.ts';
 import type { FailureType } from '../../protocol/names.ts';
 import { LIMITS, answerPayloadProblem, jsonObject, shown } from '../../protocol/problems.ts';
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/workflow.ts';
@@ -168,17 +168,21 @@ const tooLate = (
   payload: AnswerPayload,
   about: { callId: string; by?: string },
   at: number,
-): Refusal =>
-  refusal(
+): Refusal => {
+  const run = `run ${shown(state.about.runId)}`;
+  const why =
+    state.op?.kind === 'startFollowUp'
+      ? `${run} hands it over to workflow ${shown(followUpWorkflowId(state.about.runId))}. Send the answer there.`
+      : expired(state, at) && state.ending === null
+        ? `${run} has expired. Start a new run on the thread to carry it on.`
+        : `${run} is ${shown(apiStatus(state))} and went on without it. Start a new run on the thread to carry it on.`;
+  return refusal(
     FAILURES.refusedTooLate,
     'too_late',
-    `Call ${shown(payload.call_id)} takes no answer any more: run ${shown(state.about.runId)} ${
-      expired(state, at) && state.ending === null
-        ? 'has expired'
-        : `is ${shown(apiStatus(state))} and went on without it`
-    }. Start a new run on the thread to carry it on.`,
+    `Call ${shown(payload.call_id)} takes no answer here any more: ${why}`,
     about,
   );
+};
 
 /** Does the answer fit the kind of call, and is it small enough? */
 const unfit = (

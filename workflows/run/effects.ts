@@ -131,6 +131,12 @@ const sameOp = (before: RunState, after: RunState): boolean =>
   before.op.kind === after.op.kind &&
   (before.op.kind !== 'submit' || before.round === after.round);
 
+/** On somebody else's server a round is an action until it is submitted; for people who look for waiting runs it is work. */
+const workStatus = (state: RunState): string => {
+  const status = apiStatus(state);
+  return status === 'requires_action' ? 'in_progress' : status;
+};
+
 /**
  * `finished` names what this very step's input reported as over, so that it is not told to stop.
  * A follow that ends and starts again in one step does not exist: the timer lies between.
@@ -138,7 +144,7 @@ const sameOp = (before: RunState, after: RunState): boolean =>
 export const effectsBetween = (
   before: RunState,
   after: RunState,
-  finished: { op: boolean; callId?: string },
+  finished: { op: boolean; callId?: string; timer?: true },
 ): Effect[] => {
   const effects: Effect[] = [];
   const fresh = after.op !== null && (finished.op || !sameOp(before, after));
@@ -158,7 +164,8 @@ export const effectsBetween = (
   const told = [...was].filter(([key, call]) => !is.has(key) && call.callId !== finished.callId);
   if (told.length > 0) effects.push({ type: 'cancelTools', callIds: told.map(([, call]) => call.callId) });
 
-  if (before.timer !== null && before.timer.at !== after.timer?.at) effects.push({ type: 'disarmTimer' });
+  const timer = finished.timer === true ? null : before.timer;
+  if (timer !== null && timer.at !== after.timer?.at) effects.push({ type: 'disarmTimer' });
 
   if (after.op !== null && fresh) effects.push(opEffect(after, after.op));
   for (const [key, call] of is) {
@@ -179,9 +186,9 @@ export const effectsBetween = (
       tools: [...new Set(waits.map((call) => call.name))],
       deadline: waitDeadline(after),
     });
-  if (waited && waits.length === 0) effects.push({ type: 'leaveWait', status: apiStatus(after) });
+  if (waited && waits.length === 0) effects.push({ type: 'leaveWait', status: workStatus(after) });
 
-  if (after.timer !== null && before.timer?.at !== after.timer.at)
+  if (after.timer !== null && timer?.at !== after.timer.at)
     effects.push({ type: 'armTimer', at: after.timer.at });
   if (after.ended && !before.ended && after.ending !== null)
     effects.push({ type: 'finish', ...after.ending });

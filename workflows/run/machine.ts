@@ -56,7 +56,7 @@ const nothingInFlight = (state: RunState): RunState => ({
   startedAt: state.startedAt,
 });
 
-const finishedBy = (state: RunState, input: Input): { op: boolean; callId?: string } => {
+const finishedBy = (state: RunState, input: Input): { op: boolean; callId?: string; timer?: true } => {
   switch (input.type) {
     case 'settled':
     case 'activityFailed':
@@ -70,6 +70,8 @@ const finishedBy = (state: RunState, input: Input): { op: boolean; callId?: stri
     case 'callDone':
     case 'callFailed':
       return { op: false, callId: input.callId };
+    case 'deadline':
+      return { op: false, timer: true };
     default:
       return { op: false };
   }
