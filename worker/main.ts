@@ -6,7 +6,7 @@
  * Imported by the CLI and by drills.
  */
 import { RunsError } from '../protocol/index.ts';
-import { startWorker, type WorkerParts } from './compose.ts';
+import { startWorker, type RunningWorker, type WorkerParts } from './compose.ts';
 import { describe, fromEnv, notes, problems, type Config } from './config.ts';
 import { makeLog } from './log.ts';
 import { productionBackends } from './backends.ts';
@@ -16,6 +16,8 @@ export interface RunWorkerOptions extends Partial<WorkerParts> {
   write?: (line: string) => void;
   /** Aborted = drain and end. SIGINT and SIGTERM do the same. */
   signal?: AbortSignal;
+  /** Called when work can be taken, beside the `ready` line. */
+  onReady?: (worker: RunningWorker) => void;
 }
 
 /** Throws `RunsError('config')` that lists every problem. */
@@ -57,6 +59,7 @@ export const runWorker = async (
       write(
         `ready worker on task queue ${JSON.stringify(worker.taskQueue)}, namespace ${JSON.stringify(worker.namespace)} at ${worker.address}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
       );
+      options.onReady?.(worker);
       await Promise.race([worker.done, stop.asked]);
       if (stop.reason() !== null) write(`${stop.reason()}: finishing what is under way`);
       await worker.stop();

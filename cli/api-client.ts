@@ -1,0 +1,171 @@
+/**
+ * The little of our HTTP API that the CLI speaks: start a run, look at it, follow its events, read its messages.
+ *
+ * Rule: every answer that is not a success becomes a `CliError` whose exit code says who can do something about it. The key
+ * travels in the header only and is in no message. Imported by `start`, `watch` and the demo.
+ */
+import { createSseParser } from '../backends/http/sse.ts';
+import { shown } from '../protocol/problems.ts';
+import type { SequencedEvent } from '../protocol/events.ts';
+import type { Message, Page, Run } from '../protocol/wire.ts';
+import { CliError, EXIT, type ExitCode } from './exit.ts';
+import type { Places } from './places.ts';
+
+export interface StartBody {
+  assistant_id: string;
+  instructions?: string;
+  metadata?: Record<string, string>;
+  additional_messages?: { role: 'user'; content: string }[];
+  thread?: { messages: { role: 'user'; content: string }[] };
+}
+
+export class ApiClient {
+  readonly #base: string;
+  readonly #key: string | undefined;
+  readonly #signal: AbortSignal;
+
+  constructor(places: Pick<Places, 'apiUrl' | 'apiKey'>, signal: AbortSignal) {
+    this.#base = places.apiUrl;
+    this.#key = places.apiKey;
+    this.#signal = signal;
+  }
+
+  /** On `threadId`, or on a new thread when it is null. A repeated `idempotencyKey` starts nothing new. */
+  async startRun(threadId: string | null, body: StartBody, idempotencyKey: string | undefined): Promise<Run> {
+    const path = threadId === null ? '/v1/threads/runs' : `/v1/threads/${encodeURIComponent(threadId)}/runs`;
+    return this.#json<Run>('POST', path, body, idempotencyKey);
+  }
+
+  getRun(threadId: string, runId: string): Promise<Run> {
+    return this.#json<Run>('GET', runPath(threadId, runId));
+  }
+
+  /** What the assistant has said in this run, oldest first. */
+  async messages(threadId: string, runId: string): Promise<string[]> {
+    const query = `?run_id=${encodeURIComponent(runId)}&order=asc&limit=100`;
+    const page = await this.#json<Page<Message>>(
+      'GET',
+      `/v1/threads/${encodeURIComponent(threadId)}/messages${query}`,
+    );
+    return page.data.filter((message) => message.role === 'assistant').map(textOf);
+  }
+
+  /** The run's events after `after`, until the run has ended or the connection breaks. */
+  async *events(threadId: string, runId: string, after: number): AsyncGenerator<SequencedEvent> {
+    const response = await this.#send('GET', `${runPath(threadId, runId)}/events`, undefined, {
+      accept: 'text/event-stream',
+      ...(after > 0 ? { 'last-event-id': String(after) } : {}),
+    });
+    if (response.body === null) return;
+    const parser = createSseParser();
+    for await (const chunk of response.body) {
+      for (const event of parser.push(chunk)) {
+        if (event.data === '[DONE]') return;
+        const seq = Number(event.id);
+        if (Number.isSafeInteger(seq) && event.id !== null)
+          yield { event: event.event, data: JSON.parse(event.data), seq } as SequencedEvent;
+      }
+    }
+  }
+
+  async #json<T>(method: string, path: string, body?: unknown, idempotencyKey?: string): Promise<T> {
+    const response = await this.#send(
+      method,
+      path,
+      body,
+      idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey },
+    );
+    const text = await response.text();
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      throw this.#notOurs(`it answered ${shown(text, 60)}`);
+    }
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    const target = `${this.#base}${path}`;
+    let response: Response;
+    try {
+      response = await fetch(target, {
+        method,
+        headers: {
+          'openai-beta': 'assistants=v2',
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(this.#key === undefined ? {} : { authorization: `Bearer ${this.#key}` }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: this.#signal,
+      });
+    } catch (error) {
+      if (this.#signal.aborted) throw new CliError(EXIT.interrupted, 'interrupted', 'interrupted');
+      const cause =
+        error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw new CliError(
+        EXIT.unavailable,
+        'api_unavailable',
+        `the API at ${JSON.stringify(this.#base)} can't be reached (${cause}). Start it ("runs dev" or "runs serve") or set RUNS_URL. With RUNS_BACKEND=assistants no API is needed.`,
+        { cause: error },
+      );
+    }
+    if (response.ok) return response;
+    throw await this.#refusal(response, method, path);
+  }
+
+  async #refusal(response: Response, method: string, path: string): Promise<CliError> {
+    const text = await response.text();
+    const error = errorOf(text);
+    if (error === undefined && response.status !== 401 && response.status !== 503)
+      return this.#notOurs(`${method} ${path} answered ${response.status} ${shown(text, 60)}`);
+    const message = error?.message ?? `status ${response.status}`;
+    const hint = response.status === 401 ? ' Set RUNS_API_KEY to a key of this server.' : '';
+    return new CliError(
+      exitOf(response.status),
+      error?.code ?? `http_${response.status}`,
+      `${message}${hint}`,
+      {
+        details: { status: response.status, error: error ?? null },
+      },
+    );
+  }
+
+  #notOurs(what: string): CliError {
+    return new CliError(
+      EXIT.unavailable,
+      'not_the_api',
+      `the server at ${JSON.stringify(this.#base)} does not speak the runs API: ${what}. Check RUNS_URL.`,
+    );
+  }
+}
+
+const runPath = (threadId: string, runId: string): string =>
+  `/v1/threads/${encodeURIComponent(threadId)}/runs/${encodeURIComponent(runId)}`;
+
+const exitOf = (status: number): ExitCode => {
+  if (status === 404) return EXIT.notFound;
+  if (status === 401 || status === 403) return EXIT.usage;
+  if (status === 429 || status >= 500) return EXIT.unavailable;
+  return EXIT.refused;
+};
+
+const errorOf = (text: string): { message: string; code: string | null } | undefined => {
+  try {
+    const read: unknown = JSON.parse(text);
+    if (typeof read !== 'object' || read === null || !('error' in read)) return undefined;
+    const { error } = read;
+    if (typeof error !== 'object' || error === null || !('message' in error)) return undefined;
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+    return { message: String(error.message), code };
+  } catch {
+    return undefined;
+  }
+};
+
+export const textOf = (message: Pick<Message, 'content'>): string =>
+  message.content.map((part) => (part.type === 'text' ? part.text.value : `[${part.type}]`)).join('');

@@ -1,0 +1,68 @@
+/**
+ * What a command is, and what it is lent: the shape that every file in `commands/` fills.
+ *
+ * Rule: a command's file imports only light things at the top; whatever loads Temporal, the store or a server is
+ * imported inside `run`, so that `runs --help` and a mistyped option cost nothing. A command returns what happened;
+ * printing is done in one place (`program.ts`), which keeps `--json` at exactly one document.
+ */
+import type { Command } from 'commander';
+import type { ExitCode } from './exit.ts';
+
+/** The world as a command sees it. Tests lend another one. */
+export interface CliIo {
+  env: Readonly<Record<string, string | undefined>>;
+  stdout: (text: string) => void;
+  stderr: (text: string) => void;
+  /** Is a person looking at stderr, on which progress is drawn? */
+  stderrIsTty: boolean;
+  /** Width of that terminal. */
+  columns: () => number;
+  /** Aborted on Ctrl-C or SIGTERM. */
+  signal: AbortSignal;
+}
+
+export interface CommandContext {
+  io: CliIo;
+  json: boolean;
+  /** A line for a person: on stderr, so that stdout stays the command's result. */
+  say: (line: string) => void;
+  /** For commands that stay: their one JSON document, before they end. */
+  announce: (document: unknown) => void;
+}
+
+export interface Outcome {
+  /** The document of `--json`. */
+  json: unknown;
+  /** Lines of stdout without `--json`. */
+  lines: string[];
+  /** Default 0. */
+  exitCode?: ExitCode;
+}
+
+export interface CommandSpec<Options> {
+  name: string;
+  summary: string;
+  /** Ends by itself on `io.signal`. Other commands are given up at once. */
+  stays?: boolean;
+  /** Declares arguments and options. */
+  configure: (command: Command) => unknown;
+  /** `undefined` only from commands that stay and have announced their document. */
+  run(context: CommandContext, args: string[], options: Options): Promise<Outcome | undefined>;
+}
+
+/** A command with its option type closed over. */
+export interface RegisteredCommand {
+  name: string;
+  summary: string;
+  stays: boolean;
+  configure: (command: Command) => unknown;
+  run(context: CommandContext, command: Command): Promise<Outcome | undefined>;
+}
+
+export const defineCommand = <Options extends object>(spec: CommandSpec<Options>): RegisteredCommand => ({
+  name: spec.name,
+  summary: spec.summary,
+  stays: spec.stays ?? false,
+  configure: spec.configure,
+  run: (context, command) => spec.run(context, command.args, command.opts<Options>()),
+});

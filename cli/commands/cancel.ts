@@ -1,0 +1,40 @@
+/**
+ * `runs cancel RUN`: asks the run to stop and waits for the truth. A run that ended otherwise first was not cancelled,
+ * and the exit code says so.
+ */
+import { defineCommand } from '../command.ts';
+import { CliError, EXIT } from '../exit.ts';
+import { withClient } from '../places.ts';
+import { resultLines } from '../view.ts';
+
+interface Options {
+  wait: boolean;
+}
+
+export const cancel = defineCommand<Options>({
+  name: 'cancel',
+  summary: 'cancel a run and wait until it has ended',
+  configure: (command) =>
+    command
+      .argument('<run>', 'id of the run')
+      .option('--no-wait', 'only ask: do not wait for the run to end'),
+  run: async ({ io }, [runId = ''], options) =>
+    withClient(io, async (client) => {
+      const before = await client.get(runId);
+      if (before.result !== null)
+        throw new CliError(
+          EXIT.refused,
+          'already_ended',
+          `run ${runId} can't be cancelled: it has ended as "${before.result.status}". Nothing was changed.`,
+          { details: before.result },
+        );
+      await client.cancel(runId);
+      if (!options.wait) return { json: { runId, requested: true }, lines: [`${runId}  cancel requested`] };
+      const result = await client.result(runId);
+      return {
+        json: { runId, requested: true, result },
+        lines: [`${runId}  ${resultLines(result).join('\n  ')}`],
+        exitCode: result.status === 'cancelled' ? EXIT.ok : EXIT.refused,
+      };
+    }),
+});

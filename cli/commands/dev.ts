@@ -1,0 +1,118 @@
+/**
+ * `runs dev`, which is `npm start`: everything on this machine, to stay. Temporal with its Web UI, a worker, and on native
+ * backends the store and the API, in one process tree. State is in the data directory and survives restarts.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { defineCommand, type CommandContext } from '../command.ts';
+import { readConfig } from '../config.ts';
+import { lastDevState, nonEmpty, removeDevState, writeDevState, type DevState } from '../dev-state.ts';
+import { CliError, EXIT } from '../exit.ts';
+
+const USUAL = { grpc: 7233, ui: 8233, api: 8787 } as const;
+
+export const dev = defineCommand<object>({
+  name: 'dev',
+  summary: 'everything on this machine: Temporal, worker, store and API; stays until stopped',
+  stays: true,
+  configure: () => undefined,
+  run: async (context) => {
+    const config = await readConfig(context, 'dev');
+    const dir = resolve(config.dataDir);
+    await mkdir(dir, { recursive: true });
+    const { lockDirectory } = await import('../../store/lock-file.ts');
+    const lock = await lockDirectory(dir);
+    try {
+      const { startStack } = await import('../stack/stack.ts');
+      const { makeLog } = await import('../../worker/log.ts');
+      const dbFilename = join(dir, 'temporal.db');
+      const last = await lastDevState(dir);
+      await endStale(context, last, dbFilename);
+      const stack = await startStack({
+        config,
+        env: context.io.env,
+        temporal: { ports: await ports(last), dbFilename, logFile: join(dir, 'temporal.log') },
+        storeDir: join(dir, 'store'),
+        apiPorts: await apiPorts(context, config.port, last),
+        log: makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
+        say: context.say,
+      });
+      try {
+        const state: DevState = {
+          pid: process.pid,
+          temporalPid: stack.temporalPid,
+          temporalAddress: stack.temporal.address,
+          namespace: stack.temporal.namespace,
+          uiUrl: stack.uiUrl,
+          apiUrl: stack.apiUrl,
+          backend: config.backend,
+          taskQueue: stack.temporal.taskQueue,
+        };
+        await writeDevState(dir, state);
+        const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;
+        context.announce({ ready: true, ...shown, tools: stack.worker.tools, dataDir: dir });
+        const { welcome } = await import('../stack/welcome.ts');
+        for (const line of welcome({ ...state, dataDir: config.dataDir, tools: stack.worker.tools }))
+          context.say(line);
+        await stay(context, stack.broken);
+      } finally {
+        context.say('stopping');
+        await stack.close();
+      }
+      await removeDevState(dir);
+      return undefined;
+    } finally {
+      await lock.release();
+    }
+  },
+});
+
+const endStale = async (
+  context: CommandContext,
+  last: DevState | undefined,
+  dbFilename: string,
+): Promise<void> => {
+  if (last === undefined || last.temporalPid === null) return;
+  const { endStaleServer } = await import('../stack/stale-server.ts');
+  if (await endStaleServer(last.temporalPid, dbFilename))
+    context.say(`ended the Temporal server ${last.temporalPid} that an earlier "runs dev" left behind`);
+};
+
+/** Those of the last time come first, so that addresses in notes and scripts stay right. */
+const ports = async (last: DevState | undefined): Promise<{ grpc: number[]; ui: number[] }> => {
+  const { portOf } = await import('../stack/ports.ts');
+  const before = (url: string | null | undefined): number[] => {
+    const port = url === null || url === undefined ? undefined : portOf(url);
+    return port === undefined ? [] : [port];
+  };
+  return {
+    grpc: [...new Set([...before(last?.temporalAddress), USUAL.grpc])],
+    ui: [...new Set([...before(last?.uiUrl), USUAL.ui])],
+  };
+};
+
+const apiPorts = async (
+  { io }: CommandContext,
+  configured: number,
+  last: DevState | undefined,
+): Promise<number[]> => {
+  if (nonEmpty(io.env['PORT']) !== undefined) return [configured];
+  const { portOf } = await import('../stack/ports.ts');
+  const before =
+    last?.apiUrl === null || last?.apiUrl === undefined ? undefined : portOf(new URL(last.apiUrl).origin);
+  return [...new Set([...(before === undefined ? [] : [before]), USUAL.api])];
+};
+
+const stay = async ({ io }: CommandContext, broken: Promise<string>): Promise<void> => {
+  const stopped = new Promise<null>((done) => {
+    if (io.signal.aborted) done(null);
+    io.signal.addEventListener('abort', () => done(null), { once: true });
+  });
+  const reason = await Promise.race([stopped, broken]);
+  if (reason !== null)
+    throw new CliError(
+      EXIT.unavailable,
+      'part_ended',
+      `${reason}. What was done is kept; start "runs dev" again. Its log is in the data directory.`,
+    );
+};

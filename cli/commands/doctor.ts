@@ -1,0 +1,100 @@
+/**
+ * `runs doctor`: is everything in order that runs need? One line a check: ok or not, and how to fix it.
+ *
+ * Read only, but for `--fix`, which creates missing search attributes, and for the store's own migrations.
+ */
+import { defineCommand, type CommandContext } from '../command.ts';
+import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
+import { EXIT, usageError } from '../exit.ts';
+import { temporalChoice } from '../places.ts';
+import type { Role } from '../../worker/config.ts';
+
+interface Options {
+  fix?: boolean;
+  only: string[];
+  role: string;
+}
+
+const ROLES = ['worker', 'serve', 'dev'] as const satisfies readonly Role[];
+
+export const doctor = defineCommand<Options>({
+  name: 'doctor',
+  summary: 'check Node, configuration, Temporal, worker, backend, store and tools',
+  configure: (command) =>
+    command
+      .option('--fix', 'create what is missing and safe to create: search attributes')
+      .option('--only <check>', 'only this check and what it needs; may be repeated', collect, [])
+      .option('--role <role>', `whose configuration is checked: ${ROLES.join(', ')}`, 'dev'),
+  run: async (context, _args, options) => {
+    const role = ROLES.find((item) => item === options.role);
+    if (role === undefined)
+      throw usageError(
+        `--role must be ${ROLES.join(', ')}, got ${JSON.stringify(options.role)}. Choose one of them.`,
+      );
+    const { checks, close } = await allChecks(context, role, options.fix === true);
+    try {
+      const names = checks.map((check) => check.name);
+      const unknown = options.only.find((name) => !names.includes(name));
+      if (unknown !== undefined)
+        throw usageError(
+          `--only knows ${names.join(', ')}, got ${JSON.stringify(unknown)}. Choose one of them.`,
+        );
+      const found = await diagnose(checks, options.only, (diagnosis) => {
+        if (!context.json) for (const line of diagnosisLines(diagnosis)) context.io.stdout(`${line}\n`);
+      });
+      const bad = found.filter((item) => item.state === 'problem').length;
+      return {
+        json: { ok: bad === 0, checks: found },
+        lines: [bad === 0 ? 'All in order.' : `${bad} problem${bad === 1 ? '' : 's'}.`],
+        exitCode: bad === 0 ? EXIT.ok : EXIT.checkFailed,
+      };
+    } finally {
+      await close();
+    }
+  },
+});
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+const MARK = { ok: 'ok      ', problem: 'PROBLEM ', skipped: '-       ' } as const;
+
+export const diagnosisLines = ({ name, state, detail, fix }: Diagnosis): string[] => [
+  `${MARK[state]} ${name.padEnd(17)} ${detail}`,
+  ...(fix === undefined ? [] : [`         ${''.padEnd(17)} fix: ${fix}`]),
+];
+
+const allChecks = async (
+  { io }: CommandContext,
+  role: Role,
+  fix: boolean,
+): Promise<{ checks: Check[]; close: () => Promise<void> }> => {
+  const { localChecks, worldChecks } = await import('../doctor/local-checks.ts');
+  const { temporalChecks } = await import('../doctor/temporal-checks.ts');
+  const { RunsClient, temporalTarget } = await import('../../client/index.ts');
+  const { fromEnv } = await import('../../worker/config.ts');
+  const chosen = await temporalChoice(io);
+  const target = temporalTarget(chosen);
+  const config = fromEnv(io.env);
+  const local = {
+    config,
+    role,
+    backend: async () => {
+      if (config.backend === 'sandbox') return null;
+      const { makeAssistants } = await import('../../worker/backends.ts');
+      return makeAssistants(config);
+    },
+  };
+  let connecting: ReturnType<typeof RunsClient.connect> | undefined;
+  const temporal = {
+    ...target,
+    fix,
+    client: async () => (await (connecting ??= RunsClient.connect(chosen))).temporal,
+  };
+  return {
+    checks: [...localChecks(local), ...temporalChecks(temporal), ...worldChecks(local)],
+    close: async () => {
+      const client = await connecting?.catch(() => undefined);
+      await client?.close();
+    },
+  };
+};

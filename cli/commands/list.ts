@@ -1,0 +1,59 @@
+/** `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for somebody. */
+import { defineCommand } from '../command.ts';
+import { usageError } from '../exit.ts';
+import { duration, oneLine, table } from '../format.ts';
+import { withClient } from '../places.ts';
+import type { RunListItem } from '../../client/index.ts';
+
+interface Options {
+  waiting?: boolean;
+  status?: string;
+  thread?: string;
+  limit: string;
+}
+
+export const list = defineCommand<Options>({
+  name: 'list',
+  summary: 'list runs, newest first',
+  configure: (command) =>
+    command
+      .option('--waiting', 'only runs that wait for a person or a caller')
+      .option('--status <status>', 'only runs in this status, such as requires_action')
+      .option('--thread <id>', 'only runs of this thread')
+      .option('--limit <number>', 'at most so many', '100'),
+  run: async ({ io }, _args, options) => {
+    const limit = Number(options.limit);
+    if (!Number.isInteger(limit) || limit < 1)
+      throw usageError(
+        `--limit must be a whole number above 0, got ${JSON.stringify(options.limit)}. Give one, such as --limit 20.`,
+      );
+    const items = await withClient(io, async (client) => {
+      const found: RunListItem[] = [];
+      const wanted = {
+        limit,
+        ...(options.waiting === true ? { waiting: true } : {}),
+        ...(options.status === undefined ? {} : { status: options.status }),
+        ...(options.thread === undefined ? {} : { threadId: options.thread }),
+      };
+      for await (const item of client.list(wanted)) found.push(item);
+      return found;
+    });
+    return { json: { runs: items }, lines: listLines(items, options.waiting === true, Date.now()) };
+  },
+});
+
+export const listLines = (items: readonly RunListItem[], waiting: boolean, now: number): string[] => {
+  if (items.length === 0) return [waiting ? 'No run waits for anybody.' : 'No runs.'];
+  const rows = items.map((item) => [
+    item.runId,
+    item.followUp ? 'awaits late answers' : item.status,
+    `${duration(now - item.startedAt)} ago`,
+    item.waitingFor.map((name) => oneLine(name, 64)).join(', '),
+    item.deadline === null || item.closedAt !== null
+      ? ''
+      : item.deadline > now
+        ? `${duration(item.deadline - now)} left`
+        : 'past its deadline',
+  ]);
+  return table([['RUN', 'STATUS', 'STARTED', 'WAITING FOR', 'DEADLINE'], ...rows]);
+};

@@ -1,0 +1,39 @@
+/**
+ * `runs replay FILE…`: would runs recorded in these histories go on under the workflow code of this version?
+ *
+ * Files are what `temporal workflow show --output json` or the Web UI's (encoded) download give. No server is needed.
+ */
+import { defineCommand } from '../command.ts';
+import { EXIT } from '../exit.ts';
+import { oneLine } from '../format.ts';
+import type { ReplayVerdict } from '../replay.ts';
+
+export const replay = defineCommand<object>({
+  name: 'replay',
+  summary: 'replay exported histories against the workflow code of this version',
+  configure: (command) =>
+    command.argument(
+      '<file...>',
+      'history as JSON: `temporal workflow show --output json`, or from the Web UI',
+    ),
+  run: async ({ say }, files) => {
+    const { replayFiles } = await import('../replay.ts');
+    const verdicts = await replayFiles(files, (file) => say(`replaying ${file}`));
+    const bad = verdicts.filter((verdict) => verdict.verdict !== 'ok').length;
+    return {
+      json: { ok: bad === 0, files: verdicts },
+      lines: [
+        ...verdicts.flatMap(verdictLines),
+        bad === 0
+          ? `${verdicts.length} ${verdicts.length === 1 ? 'history replays' : 'histories replay'}.`
+          : `${bad} of ${verdicts.length} did not replay.`,
+      ],
+      exitCode: bad === 0 ? EXIT.ok : EXIT.checkFailed,
+    };
+  },
+});
+
+const verdictLines = (verdict: ReplayVerdict): string[] =>
+  verdict.verdict === 'ok'
+    ? [`ok       ${verdict.file} (${verdict.events} events)`]
+    : [`${verdict.verdict.padEnd(8)} ${verdict.file}`, `         ${oneLine(verdict.reason ?? '', 600)}`];

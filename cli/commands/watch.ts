@@ -1,0 +1,119 @@
+/**
+ * `runs watch RUN`: live progress until the run has ended: calls, attempts, who is waited for, time left.
+ *
+ * What works on what is Temporal's knowledge; what the assistant said comes by the API where there is one. With
+ * `--thread` the API alone is enough. Watching never touches the run.
+ */
+import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
+import { CliError, EXIT } from '../exit.ts';
+import { oneLine } from '../format.ts';
+import { pendingWork } from '../pending.ts';
+import { places, withClient, type Places } from '../places.ts';
+import { createBoard, type Board } from '../progress.ts';
+import type { RunsClient } from '../../client/index.ts';
+import type { RunSnapshot } from '../../protocol/workflow.ts';
+
+interface Options {
+  thread?: string;
+}
+
+/** How often attempts are looked at while the run itself does not change. */
+const LOOK_EVERY_MS = 500;
+
+export const watch = defineCommand<Options>({
+  name: 'watch',
+  summary: 'follow a run until it has ended; exit 0 only when it completed',
+  stays: true,
+  configure: (command) =>
+    command
+      .argument('<run>', 'id of the run')
+      .option('--thread <id>', 'follow by the API alone, without Temporal (not on assistants)'),
+  run: async (context, [runId = ''], options) => {
+    const where = await places(context.io);
+    return options.thread === undefined
+      ? await withClient(context.io, (client) => byTemporal(context, client, where, runId))
+      : await byApi(context, where, runId, options.thread);
+  },
+});
+
+const byApi = async (
+  context: CommandContext,
+  where: Places,
+  runId: string,
+  threadId: string,
+): Promise<Outcome> => {
+  const { ApiClient } = await import('../api-client.ts');
+  const { followRun } = await import('../follow.ts');
+  const api = new ApiClient(where, context.io.signal);
+  const run = await followRun(api, { id: runId, thread_id: threadId }, context);
+  const messages = await api.messages(threadId, runId);
+  return outcome({ run, messages }, run.status, messages);
+};
+
+const byTemporal = async (
+  context: CommandContext,
+  client: RunsClient,
+  where: Places,
+  runId: string,
+): Promise<Outcome> => {
+  const { io } = context;
+  const board = createBoard({
+    write: io.stderr,
+    tty: io.stderrIsTty && !context.json,
+    columns: io.columns,
+  });
+  let last: RunSnapshot | undefined;
+  const looking = new AbortController();
+  const attempts = watchAttempts(client, board, () => last, looking.signal);
+  try {
+    for await (const run of client.watch(runId, { signal: io.signal })) {
+      last = run;
+      board.update({ run, pending: await pendingWork(client, run) });
+    }
+  } finally {
+    looking.abort();
+    await attempts;
+    board.end();
+  }
+  if (last?.result === null || last === undefined)
+    throw new CliError(EXIT.interrupted, 'interrupted', 'interrupted; the run goes on');
+  const messages = await messagesOf(context, last, where);
+  return outcome({ run: last, messages }, last.result.status, messages);
+};
+
+/** Retries change nothing in the run's own state, so they are looked at apart from it. */
+const watchAttempts = async (
+  client: RunsClient,
+  board: Board,
+  current: () => RunSnapshot | undefined,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { setTimeout: pause } = await import('node:timers/promises');
+  while (!signal.aborted) {
+    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    const run = current();
+    if (signal.aborted || run === undefined) continue;
+    const pending = await pendingWork(client, run);
+    // The run may have moved on meanwhile; an old picture must not cover a newer one.
+    if (!signal.aborted && current() === run) board.update({ run, pending });
+  }
+};
+
+/** On native backends, when the API can be reached; a run is watched without it as well. */
+const messagesOf = async (context: CommandContext, run: RunSnapshot, where: Places): Promise<string[]> => {
+  if (run.backend !== 'chat' || run.threadId === null) return [];
+  const { ApiClient } = await import('../api-client.ts');
+  try {
+    return await new ApiClient(where, context.io.signal).messages(run.threadId, run.runId);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    context.say(`what the assistant said can't be shown: ${oneLine(error.message, 300)}`);
+    return [];
+  }
+};
+
+const outcome = (json: object, status: string, lines: string[]): Outcome => ({
+  json,
+  lines: lines.length > 0 ? lines : [status],
+  exitCode: status === 'completed' ? EXIT.ok : EXIT.runNotCompleted,
+});

@@ -1,0 +1,21 @@
+/** `runs worker`: runs workflows and activities until a signal ends it. Says `ready …` on stderr when it can take work. */
+import { defineCommand } from '../command.ts';
+
+export const worker = defineCommand<object>({
+  name: 'worker',
+  summary: 'run workflows, tools and backend work; stays until stopped',
+  stays: true,
+  configure: () => undefined,
+  run: async ({ io, say, announce }) => {
+    const { runWorker } = await import('../../worker/main.ts');
+    const { fromEnv } = await import('../../worker/config.ts');
+    await runWorker(fromEnv(io.env), {
+      env: io.env,
+      write: say,
+      signal: io.signal,
+      onReady: ({ address, namespace, taskQueue, tools, metricsUrl }) =>
+        announce({ ready: true, temporal: address, namespace, taskQueue, tools, metricsUrl }),
+    });
+    return undefined;
+  },
+});

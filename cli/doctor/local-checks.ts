@@ -1,0 +1,90 @@
+/**
+ * Checks of what is on this side of the wires: Node, configuration, tools, backend, store.
+ *
+ * Rule: nothing is started and nothing is written; the backend is asked the cheapest question that proves address and key.
+ * Imported by `runs doctor`.
+ */
+import { describe, notes, problems, storeFor, type Config, type Role } from '../../worker/config.ts';
+import type { MadeBackend } from '../../worker/backends.ts';
+import { ok, problem, skipped, type Check, type Finding } from './check.ts';
+
+export interface LocalGround {
+  config: Config;
+  role: Role;
+  /** Null where the backend lives inside `runs dev`. */
+  backend(): Promise<MadeBackend | null>;
+}
+
+export const localChecks = (ground: LocalGround): Check[] => [
+  { name: 'node', needs: [], run: async () => nodeCheck(process.versions.node) },
+  { name: 'config', needs: [], run: async () => configCheck(ground) },
+];
+
+export const worldChecks = (ground: LocalGround): Check[] => [
+  { name: 'tools', needs: [], run: () => toolsCheck(ground.config) },
+  { name: 'backend', needs: ['config'], run: () => backendCheck(ground) },
+  { name: 'store', needs: ['config'], run: () => storeCheck(ground) },
+];
+
+const OLDEST: readonly [number, number] = [20, 19];
+
+export const nodeCheck = (version: string): Finding => {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [wantedMajor, wantedMinor] = OLDEST;
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+    ? ok(version)
+    : problem(`Node ${version} is too old, ${OLDEST.join('.')} or newer is needed`, 'install Node 22 or 24');
+};
+
+const configCheck = ({ config, role }: LocalGround): Finding => {
+  const found = problems(config, role);
+  if (found.length > 0)
+    return problem(
+      found.join('; '),
+      `correct the environment; the variables are in docs/CLI.md. Checked as "runs ${role}": --role checks as another`,
+    );
+  const { backend, taskQueue } = describe(config);
+  const odd = notes(config, role);
+  return ok(
+    `backend ${backend}, task queue ${taskQueue}${odd.length === 0 ? '' : ` (note: ${odd.join('; ')})`}`,
+  );
+};
+
+const toolsCheck = async (config: Config): Promise<Finding> => {
+  if (config.toolsFile === null) return skipped('RUNS_TOOLS is not set: no tools of the worker');
+  const { loadTools } = await import('../../worker/tools-file.ts');
+  const { names } = await loadTools(config.toolsFile);
+  return ok(`${config.toolsFile}: ${names.length === 0 ? 'no tools' : names.join(', ')}`);
+};
+
+const PROBE_MS = 10_000;
+
+const backendCheck = async (ground: LocalGround): Promise<Finding> => {
+  const made = await ground.backend();
+  if (made === null) return skipped('the sandbox lives inside "runs dev"');
+  try {
+    const { detail } = await made.backend.probe(AbortSignal.timeout(PROBE_MS));
+    return ok(`${ground.config.backend}: ${detail}`);
+  } finally {
+    await made.dispose();
+  }
+};
+
+const storeCheck = async ({ config, role }: LocalGround): Promise<Finding> => {
+  const where = storeFor(config, role);
+  if (where.kind === 'none') return skipped('not used with RUNS_BACKEND=assistants');
+  if (where.kind === 'refused') return problem(where.problem, 'set DATABASE_URL, or use "runs dev"');
+  if (where.kind === 'pglite') return skipped(`embedded in ${where.dataDir}, used by "runs dev" alone`);
+  return await postgresCheck(where.databaseUrl);
+};
+
+const postgresCheck = async (databaseUrl: string): Promise<Finding> => {
+  const { openStore } = await import('../../store/index.ts');
+  const store = await openStore({ databaseUrl });
+  try {
+    await store.ping();
+    return ok('PostgreSQL answers, its schema is this version’s');
+  } finally {
+    await store.close();
+  }
+};

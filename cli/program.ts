@@ -1,0 +1,128 @@
+/**
+ * The `runs` command: which commands there are, and the frame around each of them (`--json`, errors, exit codes).
+ *
+ * Rule: exactly one JSON document on stdout with `--json`, whatever happens; everything else on stderr. Nobody but this
+ * file prints results. Imported by `main.ts` and by tests.
+ */
+import { Command, CommanderError } from 'commander';
+import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './command.ts';
+import { answer } from './commands/answer.ts';
+import { cancel } from './commands/cancel.ts';
+import { dev } from './commands/dev.ts';
+import { doctor } from './commands/doctor.ts';
+import { list } from './commands/list.ts';
+import { replay } from './commands/replay.ts';
+import { serve } from './commands/serve.ts';
+import { show } from './commands/show.ts';
+import { start } from './commands/start.ts';
+import { watch } from './commands/watch.ts';
+import { worker } from './commands/worker.ts';
+import { CliError, EXIT, failureOf, type ExitCode } from './exit.ts';
+import { version } from './version.ts';
+
+/** In the order of `--help`. */
+export const COMMANDS: readonly RegisteredCommand[] = [
+  dev,
+  worker,
+  serve,
+  start,
+  list,
+  show,
+  answer,
+  cancel,
+  watch,
+  replay,
+  doctor,
+];
+
+export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCode> => {
+  const json = argv.includes('--json');
+  const frame = new Frame(io, json);
+  const program = buildProgram(io, frame);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return frame.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      const message = error.message.replace(/^error: /, '');
+      if (json) frame.print({ error: { code: 'usage', message, failure: null, details: null, exitCode: 2 } });
+      return EXIT.usage;
+    }
+    const failure = failureOf(error);
+    io.stderr(`${failure.text}\n`);
+    if (json) frame.print(failure.document);
+    return failure.exitCode;
+  }
+};
+
+/** Exported for the documentation test, which parses every `runs …` line in the documents. */
+export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Command => {
+  const output = { writeOut: (text: string) => io.stdout(text), writeErr: (text: string) => io.stderr(text) };
+  const program = new Command('runs')
+    .description('Runs that outlive crashes, deploys and days of waiting for a person.')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
+    .showSuggestionAfterError()
+    .configureOutput(output)
+    .exitOverride()
+    .addHelpText('after', '\nExit codes and environment variables: docs/CLI.md');
+  for (const command of COMMANDS) {
+    const sub = program
+      .command(command.name)
+      .description(command.summary)
+      .configureOutput(output)
+      .helpOption('-h, --help', 'show help')
+      .showHelpAfterError('(add --help for the options)')
+      .exitOverride();
+    command.configure(sub);
+    sub.option('--json', 'one JSON document on stdout, everything else on stderr');
+    sub.action(async () => {
+      const ended = command.run(frame.context, sub);
+      frame.finish(await (command.stays ? ended : unlessInterrupted(ended, io.signal)));
+    });
+  }
+  return program;
+};
+
+const unlessInterrupted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const give = (): void => reject(new CliError(EXIT.interrupted, 'interrupted', 'interrupted'));
+    if (signal.aborted) give();
+    signal.addEventListener('abort', give, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', give));
+  });
+
+/** Prints at most one document, and remembers how the command ended. */
+export class Frame {
+  readonly context: CommandContext;
+  exitCode: ExitCode = EXIT.ok;
+  readonly #io: CliIo;
+  #printed = false;
+
+  constructor(io: CliIo, json: boolean) {
+    this.#io = io;
+    this.context = {
+      io,
+      json,
+      say: (line) => io.stderr(`${line}\n`),
+      announce: (document) => {
+        if (json) this.print(document);
+      },
+    };
+  }
+
+  finish(outcome: Outcome | undefined): void {
+    if (outcome === undefined) return;
+    this.exitCode = outcome.exitCode ?? EXIT.ok;
+    if (this.context.json) this.print(outcome.json);
+    else if (outcome.lines.length > 0) this.#io.stdout(`${outcome.lines.join('\n')}\n`);
+  }
+
+  print(document: unknown): void {
+    if (this.#printed) return;
+    this.#printed = true;
+    this.#io.stdout(`${JSON.stringify(document, null, 2)}\n`);
+  }
+}

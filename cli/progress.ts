@@ -1,0 +1,129 @@
+/**
+ * Progress of a run on stderr: drawn in place where a person watches a terminal, one line a change where nobody does.
+ *
+ * Rule: what is said twice is said once. A clock that runs on is no change, so a log of an hour's wait has no hour of
+ * lines. `changeLines` is pure; the board only writes. Imported by `watch`, `start --wait` and the demo.
+ */
+import type { CallSnapshot, RunSnapshot } from '../protocol/workflow.ts';
+import { oneLine } from './format.ts';
+import { answerCommands, resultLines, runLines, type PendingWork, type ViewOptions } from './view.ts';
+
+export interface Picture {
+  run: RunSnapshot;
+  pending: readonly PendingWork[];
+}
+
+/** What is new in `after`, in words that need no terminal. */
+export const changeLines = (before: Picture | undefined, after: Picture, command?: string): string[] => {
+  const lines: string[] = [];
+  const was = before?.run;
+  const { run } = after;
+  if (was?.status !== run.status || was.round !== run.round)
+    lines.push(`${run.runId}  ${run.status}${run.round > 0 ? ` · round ${run.round}` : ''}`);
+  for (const call of run.calls) {
+    const old = was?.round === run.round ? was.calls.find((item) => item.callId === call.callId) : undefined;
+    if (old?.state !== call.state) lines.push(...callChange(run.runId, call, command));
+  }
+  for (const work of after.pending) {
+    const old = before?.pending.find((item) => same(item, work));
+    if (work.lastFailure !== null && (old?.attempt !== work.attempt || old.lastFailure !== work.lastFailure))
+      lines.push(
+        `  ↻ ${work.type}${work.callId === null ? '' : `  ${work.callId}`}  attempt ${work.attempt}${
+          work.maximumAttempts > 0 ? ` of ${work.maximumAttempts}` : ''
+        }, last failure: ${oneLine(work.lastFailure, 120)}`,
+      );
+  }
+  if (run.unusable.count > (was?.unusable.count ?? 0)) {
+    const last = run.unusable.latest.at(-1);
+    if (last !== undefined)
+      lines.push(`  ! an answer to ${oneLine(last.callId)} could not be used: ${last.reason}`);
+  }
+  if (run.result !== null && (was?.result ?? null) === null)
+    lines.push(...resultLines(run.result).map((line) => `  ${line}`));
+  return lines;
+};
+
+const same = (a: PendingWork, b: PendingWork): boolean => a.type === b.type && a.callId === b.callId;
+
+const callChange = (runId: string, call: CallSnapshot, command?: string): string[] => {
+  const name = `${oneLine(call.name, 64)}  ${call.callId}`;
+  if (call.state === 'running') return [`  ↻ ${name}  running`];
+  if (call.state === 'done')
+    return [`  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}`];
+  return [
+    `  ? ${name}  waits for ${call.kind === 'approval' ? 'an approval' : 'an answer'}`,
+    `      arguments ${oneLine(call.arguments, 200)}`,
+    ...answerCommands(runId, call, command).map((line) => `      ${line}`),
+  ];
+};
+
+export interface Board {
+  update(picture: Picture): void;
+  /** A line that stays: above the picture on a terminal, in order in a log. */
+  note(line: string): void;
+  /** Leaves the last picture standing. */
+  end(): void;
+}
+
+export interface BoardOptions {
+  write: (text: string) => void;
+  tty: boolean;
+  /** Width of the terminal, asked at each drawing. Default 80. */
+  columns?: () => number;
+  now?: () => number;
+  command?: string;
+}
+
+export const createBoard = (options: BoardOptions): Board =>
+  options.tty ? terminalBoard(options) : lineBoard(options);
+
+const lineBoard = ({ write, command }: BoardOptions): Board => {
+  let last: Picture | undefined;
+  return {
+    update(picture) {
+      for (const line of changeLines(last, picture, command)) write(`${line}\n`);
+      last = picture;
+    },
+    note: (line) => write(`${line}\n`),
+    end: () => undefined,
+  };
+};
+
+/** Redraws its block: cursor up over the old one, clear to the end, write the new one. */
+const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: BoardOptions): Board => {
+  let picture: Picture | undefined;
+  let drawn = 0;
+  const clear = (): string => (drawn === 0 ? '' : `\u001B[${drawn}A\u001B[0J`);
+  const draw = (): void => {
+    if (picture === undefined) return;
+    const view: ViewOptions = { now: now(), pending: picture.pending };
+    const lines = runLines(picture.run, command === undefined ? view : { ...view, command });
+    write(`${clear()}${lines.join('\n')}\n`);
+    drawn = lines.reduce((rows, line) => rows + rowsOf(line, columns()), 0);
+  };
+  // The time left goes on while nothing else happens.
+  const clock = setInterval(draw, 1_000);
+  return {
+    update(next) {
+      picture = next;
+      draw();
+    },
+    note(line) {
+      write(`${clear()}${line}\n`);
+      drawn = 0;
+      draw();
+    },
+    end: () => clearInterval(clock),
+  };
+};
+
+/** Letters that take two columns in a terminal. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/gu;
+
+/** How many rows a line takes where longer ones are wrapped. */
+const rowsOf = (line: string, columns: number): number => {
+  // Surrogate pairs are rare outside of wide letters, so counting units errs by little.
+  const width = line.length + (line.match(WIDE)?.length ?? 0);
+  return Math.max(1, Math.ceil(width / Math.max(1, columns)));
+};

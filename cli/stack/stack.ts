@@ -1,0 +1,88 @@
+/**
+ * Everything in one process tree: Temporal, what the backend needs, a worker and, on native backends, the API.
+ *
+ * Rule: what was started is ended, in the reverse order, whatever fails on the way; nothing started here outlives the
+ * process. Both `runs dev` and the demo are this and their own words around it.
+ */
+import type { ToolRegistry } from '../../activities/index.ts';
+import type { TemporalTarget } from '../../client/index.ts';
+import type { Logger } from '../../protocol/backend.ts';
+import { startWorker, type RunningWorker } from '../../worker/compose.ts';
+import type { Config } from '../../worker/config.ts';
+import { openBackend } from './backend.ts';
+import { openTemporal, type TemporalWish } from './temporal.ts';
+
+export interface StackOptions {
+  config: Config;
+  env: Readonly<Record<string, string | undefined>>;
+  temporal: Pick<TemporalWish, 'ports' | 'dbFilename' | 'logFile'>;
+  /** Where the native store lives; null = in memory. */
+  storeDir: string | null;
+  /** Default: the file that the configuration names, else none. */
+  tools?: ToolRegistry;
+  /** Ports of the API in order of preference. A port that the user named is the only one. */
+  apiPorts: readonly number[];
+  log: Logger;
+  say: (line: string) => void;
+}
+
+export interface Stack {
+  temporal: TemporalTarget;
+  /** Of the embedded Temporal server; null = somebody else's. */
+  temporalPid: number | null;
+  uiUrl: string | null;
+  temporalHttpUrl: string | null;
+  /** Ends in `/v1`; null where no API is served. */
+  apiUrl: string | null;
+  worker: RunningWorker;
+  /** Resolves with the reason when a part ends by itself. */
+  broken: Promise<string>;
+  close(): Promise<void>;
+}
+
+export const startStack = async (options: StackOptions): Promise<Stack> => {
+  const ends: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
+      await end().catch((error: unknown) =>
+        options.log.warn({ error }, 'a part could not be ended in good order'),
+      );
+    }
+  };
+  try {
+    const { config, env, log, say } = options;
+    const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
+    ends.push(() => temporal.stop());
+    const backend = await openBackend({ ...options, target: temporal.target });
+    ends.push(() => backend.close());
+    const worker = await startWorker(config, {
+      env,
+      temporal: temporal.target,
+      backends: backend.backends,
+      log,
+      ...(backend.startLinkedRun === undefined ? {} : { startLinkedRun: backend.startLinkedRun }),
+      ...(options.tools === undefined ? {} : { tools: options.tools }),
+    });
+    ends.push(() => worker.stop());
+    const apiUrl = await backend.serve(worker);
+    return {
+      temporal: temporal.target,
+      temporalPid: temporal.pid,
+      uiUrl: temporal.uiUrl,
+      temporalHttpUrl: temporal.httpUrl,
+      apiUrl,
+      worker,
+      broken: Promise.race([
+        temporal.exited.then(() => 'the Temporal server has ended'),
+        worker.done.then(
+          () => 'the worker has ended',
+          (error: unknown) => `the worker broke: ${error instanceof Error ? error.message : String(error)}`,
+        ),
+      ]),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};

