@@ -17,8 +17,8 @@ export const fail = (
   type: FailureType,
   message: string,
   more: { retryable: boolean; retryAfterMs?: number | null; details?: unknown[]; expected?: boolean },
-): ApplicationFailure =>
-  ApplicationFailure.create({
+): ApplicationFailure => {
+  const failure = ApplicationFailure.create({
     type,
     message: capped(message),
     nonRetryable: !more.retryable,
@@ -27,6 +27,10 @@ export const fail = (
     // Benign failures are waits in disguise: no warning in the log, no failure in the metrics.
     ...(more.expected === true ? { category: ApplicationFailureCategory.BENIGN } : {}),
   });
+  // The stack would show this file, repeat the message, and be stored with every failed attempt.
+  failure.stack = '';
+  return failure;
+};
 
 /** A backend's error. Being told to come back later is no news: benign. */
 export const fromBackendError = (error: BackendError): ApplicationFailure =>

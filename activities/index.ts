@@ -22,7 +22,7 @@ import { runTool } from './tools/run.ts';
 
 export type WorkerActivities = RunActivities & {
   /** Serves every activity type that has no function of its own: the tools. */
-  default(input: ToolActivityInput): Promise<CallOutcome>;
+  default: (input: ToolActivityInput) => Promise<CallOutcome>;
 };
 
 const hookContext = (): HookContext => {
