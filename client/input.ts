@@ -62,7 +62,8 @@ export const startProblems = (runId: string, options: StartOptions): string[] =>
       ? `threadId is needed on the chat backend, whose threads exist before their runs; got ${shown(options.threadId)}`
       : undefined,
     paramsProblem(options.params, options.backend),
-    callerMetadataProblem(options.metadata),
+    // On the chat backend the row holds the metadata; nothing of ours has to fit beside it.
+    options.backend === 'chat' ? metadataProblem(options.metadata) : callerMetadataProblem(options.metadata),
     options.busy === undefined || ['fail', 'wait', 'cancel'].includes(options.busy)
       ? undefined
       : `busy must be "fail", "wait" or "cancel"; got ${shown(options.busy)}`,

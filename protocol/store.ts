@@ -145,6 +145,8 @@ export interface RunForSubmit {
   status: RunStatus;
   /** The newest round, if there was one. */
   round: RoundState | null;
+  /** Where the events of that round's acceptance begin (exclusive); null = not accepted yet. */
+  acceptedAfter: number | null;
   /** Request under this key was accepted for this run before. */
   keyUsed: boolean;
 }
@@ -184,6 +186,12 @@ export interface EventBatch {
   ended: boolean;
 }
 
+export interface EventWatch {
+  /** Resolves when events after `after` may exist, after `timeoutMs` at the latest, or when `signal` aborts. */
+  wait(after: number, options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
+  close(): void;
+}
+
 /** The engine's side: from a request to a row, and back. */
 export interface RunStore {
   /**
@@ -215,14 +223,16 @@ export interface RunStore {
     runId: string,
     options: { after: number; limit: number; gaps: 'refuse' | 'allow' },
   ): Promise<EventBatch>;
-  /** Resolves when events after `after` may exist, after `timeoutMs` at the latest, or when `signal` aborts. */
-  waitForEvents(
-    runId: string,
-    after: number,
-    options: { timeoutMs: number; signal: AbortSignal },
-  ): Promise<void>;
+  /** Begins to listen for events of a run: watch first, then read, and nothing falls between the two. */
+  watchEvents(runId: string): EventWatch;
   /** False while changes made by other processes are found by polling only. */
   hearsOthers(): boolean;
+
+  /** Any tenant's run, for work that belongs to no request. null: no such row. */
+  findRun(runId: string): Promise<{ tenant: string; run: Run; config: RunConfig } | null>;
+  /** Facts about the whole store, such as which Temporal namespace its runs live in. */
+  getFact(name: string): Promise<string | null>;
+  setFact(name: string, value: string): Promise<void>;
 
   /** Live runs created before `before`, oldest first. */
   liveRuns(options: { before: number; after: number; limit: number }): Promise<LiveRun[]>;

@@ -6,6 +6,8 @@
  * Imported within `store/` only.
  */
 
+import type { EventWatch } from '../protocol/store.ts';
+
 export type Param = string | number | boolean | null | readonly string[];
 
 export interface Sql {
@@ -24,11 +26,14 @@ export interface Database extends Sql {
 /** Statements append word of new events to their commit under this channel: `<run id> <seq>`. */
 export const CHANNEL = 'run_events';
 
-type Wake = (seq: number) => void;
+interface Watcher {
+  seen: number;
+  wake: (() => void) | null;
+}
 
-/** Who waits for which run's events in this process. */
+/** Who watches which run's events in this process. */
 export class Announcements {
-  readonly #waiting = new Map<string, Set<Wake>>();
+  readonly #watchers = new Map<string, Set<Watcher>>();
   #healthy: boolean;
 
   /** `healthy`: is word from other processes expected to arrive? */
@@ -41,39 +46,48 @@ export class Announcements {
   }
 
   setHealthy(healthy: boolean): void {
+    if (healthy === this.#healthy) return;
     this.#healthy = healthy;
-    // Whatever was said while nobody listened is found by looking.
-    if (healthy) this.wakeAll();
+    // Whatever was said while nobody listened is found by looking; and whoever waits for word must know that none comes.
+    for (const runId of this.#watchers.keys()) this.announce(runId, Number.MAX_SAFE_INTEGER);
   }
 
   announce(runId: string, seq: number): void {
-    for (const wake of this.#waiting.get(runId) ?? []) wake(seq);
+    for (const watcher of this.#watchers.get(runId) ?? []) {
+      watcher.seen = Math.max(watcher.seen, seq);
+      watcher.wake?.();
+    }
   }
 
-  wakeAll(): void {
-    for (const wakes of this.#waiting.values()) for (const wake of wakes) wake(Number.MAX_SAFE_INTEGER);
-  }
-
-  /** Resolves when `runId` has been announced beyond `after`, after `timeoutMs`, or when `signal` aborts. */
-  wait(runId: string, after: number, options: { timeoutMs: number; signal: AbortSignal }): Promise<void> {
-    return new Promise((resolve) => {
-      const wakes = this.#waiting.get(runId) ?? new Set<Wake>();
-      this.#waiting.set(runId, wakes);
-      const wake: Wake = (seq) => {
-        if (seq > after) done();
-      };
-      const done = (): void => {
-        clearTimeout(timer);
-        options.signal.removeEventListener('abort', done);
-        wakes.delete(wake);
-        if (wakes.size === 0 && this.#waiting.get(runId) === wakes) this.#waiting.delete(runId);
-        resolve();
-      };
-      const timer = setTimeout(done, options.timeoutMs);
-      timer.unref();
-      wakes.add(wake);
-      options.signal.addEventListener('abort', done);
-      if (options.signal.aborted) done();
-    });
+  watch(runId: string): EventWatch {
+    const watchers = this.#watchers.get(runId) ?? new Set<Watcher>();
+    this.#watchers.set(runId, watchers);
+    const watcher: Watcher = { seen: 0, wake: null };
+    watchers.add(watcher);
+    return {
+      wait: (after, { timeoutMs, signal }) =>
+        new Promise((resolve) => {
+          const done = (): void => {
+            clearTimeout(timer);
+            signal.removeEventListener('abort', done);
+            watcher.wake = null;
+            // Said once: a look that finds nothing new must not spin.
+            if (watcher.seen === Number.MAX_SAFE_INTEGER) watcher.seen = 0;
+            resolve();
+          };
+          const timer = setTimeout(done, timeoutMs);
+          timer.unref();
+          signal.addEventListener('abort', done);
+          watcher.wake = () => {
+            if (watcher.seen > after) done();
+          };
+          if (signal.aborted) done();
+          else watcher.wake();
+        }),
+      close: () => {
+        watchers.delete(watcher);
+        if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId);
+      },
+    };
   }
 }

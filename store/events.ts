@@ -90,11 +90,11 @@ const pruneRuns = (db: Database, level: 1 | 2, endedBefore: number, limit: numbe
 
 export const eventStore = (
   db: Database,
-): Pick<RunStore, 'readEvents' | 'waitForEvents' | 'hearsOthers' | 'prune'> &
+): Pick<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> &
   Pick<TurnStore, 'appendDeltas'> => ({
   appendDeltas: (lease, events) => appendDeltas(db, lease, events),
   readEvents: (runId, options) => readEvents(db, runId, options),
-  waitForEvents: (runId, after, options) => db.announcements.wait(runId, after, options),
+  watchEvents: (runId) => db.announcements.watch(runId),
   hearsOthers: () => db.announcements.healthy,
   async prune(options) {
     const deltas = await pruneRuns(db, 1, options.deltasOfRunsEndedBefore, options.limit);

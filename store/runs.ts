@@ -104,7 +104,6 @@ const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<Created
   const { now, params } = run;
   const assistant = await requireAssistant(sql, tenant, params.assistant_id);
   let thread: ThreadRow;
-  const created = 'create' in run.thread;
   if ('create' in run.thread) thread = await insertThread(sql, tenant, run.thread.create, now, run.runId);
   else {
     const locked = await lockThread(sql, tenant, run.thread.id);
@@ -135,7 +134,6 @@ const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<Created
     );
   const view = runView(row);
   const events: StreamEvent[] = [
-    ...(created ? [{ event: 'thread.created' as const, data: threadView(thread) }] : []),
     { event: 'thread.run.created', data: view },
     { event: 'thread.run.queued', data: view },
   ];
@@ -223,6 +221,7 @@ const runForSubmit = async (
     run: runView(row),
     status: row.status,
     round: round === undefined ? null : roundState(round),
+    acceptedAfter: round?.accepted_after ?? null,
     keyUsed: used.length > 0,
   };
 };
@@ -268,7 +267,7 @@ const liveRuns = async (
 
 export const runStore = (
   db: Database,
-): Omit<RunStore, 'readEvents' | 'waitForEvents' | 'hearsOthers' | 'prune'> => ({
+): Omit<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> => ({
   createRun: (tenant, run) => createRun(db, tenant, run),
   removeUnclaimed: (runId) => removeUnclaimed(db, runId),
   getRun: async (tenant, threadId, runId) => runView(await readRun(db, tenant, threadId, runId)),
@@ -316,6 +315,20 @@ export const runStore = (
     );
     if (row === undefined) throw apiErrors.notFound('run step', stepId);
     return stepView(row);
+  },
+  async findRun(runId) {
+    const [row] = await db.query<RunRow>('select * from runs where id = $1', [runId]);
+    return row === undefined ? null : { tenant: row.tenant, run: runView(row), config: row.config };
+  },
+  async getFact(name) {
+    const [row] = await db.query<{ value: string }>('select value from facts where name = $1', [name]);
+    return row?.value ?? null;
+  },
+  async setFact(name, value) {
+    await db.query(
+      'insert into facts (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value',
+      [name, value],
+    );
   },
   runForSubmit: (tenant, threadId, runId, key) => runForSubmit(db, [tenant, threadId, runId], key),
   markCancelling: (tenant, threadId, runId, now) => markCancelling(db, [tenant, threadId, runId], now),

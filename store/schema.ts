@@ -234,6 +234,11 @@ export const idempotencyKeys = pgTable(
   ],
 );
 
+export const facts = pgTable('facts', {
+  name: text().primaryKey(),
+  value: text().notNull(),
+});
+
 type Row<Table extends { $inferSelect: unknown }> = Table['$inferSelect'];
 export type AssistantRow = Row<typeof assistants>;
 export type ThreadRow = Row<typeof threads>;

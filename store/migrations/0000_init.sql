@@ -7,6 +7,11 @@ CREATE TABLE "assistants" (
 	"body" json NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "facts" (
+	"name" text PRIMARY KEY NOT NULL,
+	"value" text NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "idempotency_keys" (
 	"tenant" text NOT NULL,
 	"key" text NOT NULL,

@@ -12,6 +12,7 @@ export const ROOMS = [
   'backends',
   'store',
   'client',
+  'engine',
   'api',
   'sandbox',
   'worker',
@@ -89,6 +90,13 @@ export const LAYERS: readonly Layer[] = [
     because: 'client/ speaks to Temporal by the names in protocol/names.ts and never loads workflow code.',
   },
   {
+    from: 'engine/',
+    rooms: ['protocol', 'client'],
+    packages: ['node', '@temporalio/client'],
+    because:
+      'engine/ joins the store, by its port, with the runs in Temporal; it knows neither SQL nor HTTP.',
+  },
+  {
     from: 'api/',
     rooms: ['protocol'],
     packages: ['node', 'hono', '@hono/node-server', 'zod'],
@@ -104,7 +112,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     from: 'worker/',
-    rooms: ['protocol', 'workflows', 'activities', 'backends', 'store', 'client', 'api', 'sandbox'],
+    rooms: ['protocol', 'workflows', 'activities', 'backends', 'store', 'client', 'engine', 'api', 'sandbox'],
     packages: ['*'],
     schemas: true,
     because: 'worker/ composes everything but the command line.',

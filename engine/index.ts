@@ -1,0 +1,287 @@
+/**
+ * The durable engine: the runs API over the store and the runs' workflows.
+ *
+ * Rule: the row first, then the workflow; and for answers the workflow first, then the row. A start that fails takes its row
+ * back, so nothing is half there; an accepted answer whose row could not be written is written by the worker. Every method
+ * may be repeated after a 503.
+ * Imported by the composition roots of servers (CLI) and by tests.
+ */
+import { createHash } from 'node:crypto';
+import type { RunsClient } from '../client/index.ts';
+import type { Logger } from '../protocol/backend.ts';
+import type { Caller, RunParams, RunsEngine, Started, ThreadParams } from '../protocol/engine.ts';
+import { apiErrors, RunsError } from '../protocol/errors.ts';
+import { mintId } from '../protocol/ids.ts';
+import {
+  StoreError,
+  type CreatedRun,
+  type NewRun,
+  type RunForSubmit,
+  type Store,
+} from '../protocol/store.ts';
+import { isTerminal, type Run, type ToolOutput } from '../protocol/wire.ts';
+import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/workflow.ts';
+import { answerRefusal, isUnavailable, submitRefusal, toApiError } from './errors.ts';
+import { isWhatWasAccepted, judgeSubmit } from './submit.ts';
+import { tailEvents, type TailOptions } from './tail.ts';
+import { workflowsOf, type Workflows } from './workflows.ts';
+
+export { startLinkedRun, type LinkedRun } from './linked-runs.ts';
+export { startMaintenance, type Maintenance, type MaintenanceOptions } from './maintenance.ts';
+export { workflowsOf, type Workflows } from './workflows.ts';
+
+export interface DurableEngineOptions {
+  store: Store;
+  /** The client of the runs' workflows, or what stands for it in a test. */
+  client: RunsClient | { workflows: Workflows };
+  /** From creation to expiry when a run names none, in milliseconds. Default 600,000. */
+  expiresInMs?: number;
+  /** Hooks that the workers have. Default none. */
+  hooks?: { onWaiting?: boolean; onEnd?: boolean };
+  settings?: RunSettings;
+  /** How long a submit or an answer waits for a worker, in milliseconds. Default 10,000. */
+  workerTimeoutMs?: number;
+  tail?: TailOptions;
+  now?: () => number;
+  log?: Logger;
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** A helper polls again after a tenth of the run's age, so it is late by a tenth at most. */
+const POLL_SHARE = 0.1;
+const POLL_LEAST_MS = 100;
+const POLL_MOST_MS = 2_000;
+
+const engineError = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    throw toApiError(error);
+  }
+};
+
+const repeated = (found: RunForSubmit): Started => ({
+  run: found.run,
+  eventsAfter: found.acceptedAfter ?? 0,
+});
+
+export const createDurableEngine = (options: DurableEngineOptions): RunsEngine => {
+  const { store } = options;
+  const workflows = 'workflows' in options.client ? options.client.workflows : workflowsOf(options.client);
+  const now = options.now ?? Date.now;
+  const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
+  const startWorkflow = async (created: CreatedRun): Promise<void> => {
+    const { run } = created;
+    await workflows.start({
+      runId: run.id,
+      backend: 'chat',
+      assistantId: run.assistant_id,
+      threadId: run.thread_id,
+      metadata: run.metadata,
+      expiresAt: created.expiresAt,
+      createdAt: created.createdAt,
+      ...(options.hooks === undefined ? {} : { hooks: options.hooks }),
+      ...(options.settings === undefined ? {} : { settings: options.settings }),
+    });
+  };
+
+  /** The row, then its workflow. When the workflow can't be started the row is taken back, unless a worker has it already. */
+  const beginRun = async (
+    caller: Caller,
+    thread: NewRun['thread'],
+    params: RunParams,
+  ): Promise<CreatedRun> => {
+    const at = now();
+    const expiresInMs = params.expires_in == null ? options.expiresInMs : params.expires_in * 1000;
+    const created = await store.createRun(caller.tenant, {
+      runId: mintId('run'),
+      thread,
+      params,
+      expiresAt: at + (expiresInMs ?? 600_000),
+      grantedTools: caller.grantedTools ?? null,
+      idempotency:
+        caller.idempotencyKey === null
+          ? null
+          : {
+              key: sha256(`run:${caller.idempotencyKey}`),
+              request: sha256(JSON.stringify([thread, params])),
+            },
+      now: at,
+    });
+    if (created.existing?.claimed === true) return created;
+    try {
+      await startWorkflow(created);
+      return created;
+    } catch (error) {
+      // The row of an earlier request under this key is that request's to take back.
+      if (created.existing !== null || (await takeBack(created))) throw error;
+      // A worker has the run: it was started, only the reply was lost.
+      return created;
+    }
+  };
+
+  /** True unless a worker has claimed the run. */
+  const takeBack = async ({ run }: CreatedRun): Promise<boolean> => {
+    try {
+      return await store.removeUnclaimed(run.id);
+    } catch (error) {
+      // Both services are away. The reconciler starts what was left.
+      options.log?.error({ runId: run.id, error }, 'a run could neither be started nor taken back');
+      return true;
+    }
+  };
+
+  const submit = async (
+    caller: Caller,
+    [threadId, runId]: [string, string],
+    outputs: ToolOutput[],
+  ): Promise<Started> => {
+    const key = caller.idempotencyKey === null ? null : sha256(`submit:${caller.idempotencyKey}`);
+    const isRetry = caller.isRetry;
+    const found = await store.runForSubmit(caller.tenant, threadId, runId, key);
+    if (judgeSubmit(found, outputs, isRetry) === 'repeated') return repeated(found);
+    try {
+      await workflows.submitToolOutputs(
+        runId,
+        { run_id: runId, tool_outputs: outputs },
+        { timeoutMs: workerTimeoutMs, ...(found.round === null ? {} : { round: found.round.round }) },
+      );
+    } catch (error) {
+      if (!(error instanceof RunsError) || error.code !== 'refused') throw error;
+      // Somebody was faster; when that was an earlier try of this very request, it has what it wanted.
+      const current = await store.runForSubmit(caller.tenant, threadId, runId, key);
+      if ((isRetry || current.keyUsed) && isWhatWasAccepted(current.round, outputs)) return repeated(current);
+      throw submitRefusal(error, current.status);
+    }
+    const accepted = await store.acceptOutputs(runId, outputs, {
+      now: now(),
+      by: caller.requestId,
+      idempotency: key === null ? null : { key, request: sha256(JSON.stringify(outputs)) },
+    });
+    if (accepted.result === 'repeated' && !isRetry) throw apiErrors.notWaiting(accepted.run.status);
+    return { run: accepted.run, eventsAfter: accepted.eventsAfter };
+  };
+
+  const answer = async (
+    caller: Caller,
+    [threadId, runId]: [string, string],
+    payload: AnswerPayload,
+  ): Promise<AnswerReply> => {
+    // The run must be the caller's, and of this thread.
+    await store.getRun(caller.tenant, threadId, runId);
+    let reply: AnswerReply;
+    try {
+      reply = await workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs });
+    } catch (error) {
+      throw error instanceof RunsError && error.code === 'refused' ? answerRefusal(error) : error;
+    }
+    // Shown at once; a text that was altered on its way is left to the worker, which knows what became of it.
+    if (typeof payload.output === 'string' && reply.notes === undefined && reply.result === 'accepted')
+      await store
+        .acceptOutputs(runId, [{ tool_call_id: payload.call_id, output: payload.output }], {
+          now: now(),
+          by: null,
+        })
+        .catch((error: unknown) => {
+          options.log?.warn({ runId, error }, 'an accepted answer is shown later, by the worker');
+        });
+    return reply;
+  };
+
+  const cancel = async (caller: Caller, threadId: string, runId: string): Promise<Run> => {
+    const run = await store.markCancelling(caller.tenant, threadId, runId, now());
+    try {
+      await workflows.cancel(runId);
+      return run;
+    } catch (error) {
+      if (!(error instanceof RunsError)) throw error;
+      if (error.code === 'run_not_found') {
+        // No workflow will ever close it. One that is being started right now finds it closed.
+        await store.closeRun(runId, { kind: 'cancel' }, now());
+        return store.getRun(caller.tenant, threadId, runId);
+      }
+      if (error.code === 'refused') {
+        const current = await store.getRun(caller.tenant, threadId, runId);
+        // The workflow has ended and left the row: the wish stands, nobody else will carry it out.
+        if (!isTerminal(current.status)) await store.closeRun(runId, { kind: 'cancel' }, now());
+        return isTerminal(current.status) ? current : store.getRun(caller.tenant, threadId, runId);
+      }
+      if (!isUnavailable(error)) throw error;
+      options.log?.warn(
+        { runId, error },
+        'the wish to cancel is kept; it is passed on when Temporal is back',
+      );
+      return run;
+    }
+  };
+
+  async function* events(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    from: { after: number; signal: AbortSignal },
+  ): ReturnType<typeof tailEvents> {
+    try {
+      await store.getRun(caller.tenant, threadId, runId);
+      yield* tailEvents(store, runId, from, options.tail);
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'no_such_run') throw apiErrors.notFound('run', runId);
+      throw toApiError(error);
+    }
+  }
+
+  return {
+    createAssistant: (caller, params) =>
+      engineError(() => store.createAssistant(caller.tenant, params, now())),
+    listAssistants: (caller, query) => engineError(() => store.listAssistants(caller.tenant, query)),
+    getAssistant: (caller, id) => engineError(() => store.getAssistant(caller.tenant, id)),
+    updateAssistant: (caller, id, params) =>
+      engineError(() => store.updateAssistant(caller.tenant, id, params)),
+    deleteAssistant: (caller, id) => engineError(() => store.deleteAssistant(caller.tenant, id)),
+
+    createThread: (caller, params) => engineError(() => store.createThread(caller.tenant, params, now())),
+    getThread: (caller, id) => engineError(() => store.getThread(caller.tenant, id)),
+    updateThread: (caller, id, params) => engineError(() => store.updateThread(caller.tenant, id, params)),
+    deleteThread: (caller, id) => engineError(() => store.deleteThread(caller.tenant, id)),
+
+    createMessage: (caller, threadId, params) =>
+      engineError(() => store.createMessage(caller.tenant, threadId, params, now())),
+    listMessages: (caller, threadId, query) =>
+      engineError(() => store.listMessages(caller.tenant, threadId, query)),
+    getMessage: (caller, threadId, id) => engineError(() => store.getMessage(caller.tenant, threadId, id)),
+    updateMessage: (caller, threadId, id, params) =>
+      engineError(() => store.updateMessage(caller.tenant, threadId, id, params)),
+    deleteMessage: (caller, threadId, id) =>
+      engineError(() => store.deleteMessage(caller.tenant, threadId, id)),
+
+    createRun: (caller, threadId, params) => engineError(() => beginRun(caller, { id: threadId }, params)),
+    createThreadAndRun: (caller, thread: ThreadParams, params) =>
+      engineError(() => beginRun(caller, { create: thread }, params)),
+    listRuns: (caller, threadId, query) => engineError(() => store.listRuns(caller.tenant, threadId, query)),
+    getRun: (caller, threadId, runId) => engineError(() => store.getRun(caller.tenant, threadId, runId)),
+    updateRun: (caller, threadId, runId, params) =>
+      engineError(() => store.updateRun(caller.tenant, threadId, runId, params)),
+    cancelRun: (caller, threadId, runId) => engineError(() => cancel(caller, threadId, runId)),
+    submitToolOutputs: (caller, threadId, runId, outputs) =>
+      engineError(() => submit(caller, [threadId, runId], outputs)),
+    answer: (caller, threadId, runId, payload) =>
+      engineError(() => answer(caller, [threadId, runId], payload)),
+    listSteps: (caller, threadId, runId, query) =>
+      engineError(() => store.listSteps(caller.tenant, threadId, runId, query)),
+    getStep: (caller, threadId, runId, stepId) =>
+      engineError(() => store.getStep(caller.tenant, threadId, runId, stepId)),
+    events,
+    pollAfterMs: (run) =>
+      Math.round(
+        Math.min(Math.max((now() - run.created_at * 1000) * POLL_SHARE, POLL_LEAST_MS), POLL_MOST_MS),
+      ),
+    async readiness() {
+      const [database, temporal] = await Promise.allSettled([store.ping(), workflows.ping()]);
+      return [
+        ...(database.status === 'rejected' ? ["The database can't be reached."] : []),
+        ...(temporal.status === 'rejected' ? ["Temporal can't be reached."] : []),
+      ];
+    },
+  };
+};

@@ -1,0 +1,64 @@
+/**
+ * A run's event log and then its tail, for one reader.
+ *
+ * Rule: watch, then read, so nothing falls between; numbers decide what is new, word of events is only a reason to look.
+ * One batch at a time is held for a reader, however slow. A database that is away for a while is waited for: the run goes
+ * on, and so will its story.
+ * Imported by `engine/index.ts`.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { SequencedEvent } from '../protocol/events.ts';
+import { StoreError, type EventBatch, type RunStore } from '../protocol/store.ts';
+
+export interface TailOptions {
+  /** Events held for a reader at most. Default 64. */
+  batch?: number;
+  /** Looks while word arrives: only a net under it. Default 15,000 ms. */
+  idleMs?: number;
+  /** Looks while no word arrives. Default 500 ms. */
+  pollMs?: number;
+  /** How long a database that is away is waited for. Default 60,000 ms. */
+  patienceMs?: number;
+}
+
+export async function* tailEvents(
+  store: Pick<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers'>,
+  runId: string,
+  from: { after: number; signal: AbortSignal },
+  options: TailOptions = {},
+): AsyncGenerator<SequencedEvent, void, undefined> {
+  const { batch = 64, idleMs = 15_000, pollMs = 500, patienceMs = 60_000 } = options;
+  const { signal } = from;
+  // From the very start a log without its deltas is still whole: completed messages carry what they said.
+  const gaps = from.after === 0 ? 'allow' : 'refuse';
+  const watch = store.watchEvents(runId);
+  let after = from.after;
+
+  const read = async (): Promise<EventBatch> => {
+    const until = Date.now() + patienceMs;
+    for (;;) {
+      try {
+        return await store.readEvents(runId, { after, limit: batch, gaps });
+      } catch (error) {
+        const away = error instanceof StoreError && error.code === 'unavailable';
+        if (!away || signal.aborted || Date.now() >= until) throw error;
+        await pause(pollMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  };
+
+  try {
+    while (!signal.aborted) {
+      const { events, ended } = await read();
+      for (const event of events) {
+        yield event;
+        after = event.seq;
+      }
+      if (ended) return;
+      if (events.length < batch)
+        await watch.wait(after, { timeoutMs: store.hearsOthers() ? idleMs : pollMs, signal });
+    }
+  } finally {
+    watch.close();
+  }
+}

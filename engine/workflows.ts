@@ -1,0 +1,68 @@
+/**
+ * Temporal as the engine needs it: start, cancel, answer, submit, and a look whether a run's workflow is alive.
+ *
+ * Rule: the only file of this folder that knows Temporal. Errors are `RunsError`s.
+ * Imported within `engine/` and by its composition roots.
+ */
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { RunsClient } from '../client/index.ts';
+import { RunsError } from '../protocol/errors.ts';
+
+export type WorkflowLook =
+  | 'running'
+  | 'missing'
+  /** Ended; the name is Temporal's: COMPLETED, FAILED, TERMINATED, TIMED_OUT, CANCELLED. */
+  | { ended: string };
+
+export interface Workflows extends Pick<RunsClient, 'start' | 'cancel' | 'answer' | 'submitToolOutputs'> {
+  look(runId: string): Promise<WorkflowLook>;
+  /** Throws when Temporal can't be reached. */
+  ping(): Promise<void>;
+  /** Tells two namespaces apart, also of the same name on different servers. */
+  namespaceId(): Promise<{ id: string; name: string }>;
+}
+
+const TIMEOUT_MS = 5_000;
+
+export const workflowsOf = (client: RunsClient): Workflows => {
+  const { temporal } = client;
+  const { namespace } = temporal.options;
+  const bounded = async <T>(what: string, call: () => Promise<T>): Promise<T> => {
+    try {
+      return await temporal.connection.withDeadline(Date.now() + TIMEOUT_MS, call);
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) throw error;
+      throw new RunsError('temporal_unavailable', `${what} failed: Temporal can't be reached.`, {
+        cause: error,
+      });
+    }
+  };
+  return {
+    start: (options) => client.start(options),
+    cancel: (runId) => client.cancel(runId),
+    answer: (runId, payload, options) => client.answer(runId, payload, options),
+    submitToolOutputs: (runId, payload, options) => client.submitToolOutputs(runId, payload, options),
+    async look(runId) {
+      try {
+        const { status } = await bounded('Looking for a run', () =>
+          temporal.workflow.getHandle(runId).describe(),
+        );
+        return status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW'
+          ? 'running'
+          : { ended: status.name };
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'missing';
+        throw error;
+      }
+    },
+    async ping() {
+      await bounded('Asking Temporal', () => temporal.workflowService.getSystemInfo({}));
+    },
+    async namespaceId() {
+      const { namespaceInfo } = await bounded('Asking for the namespace', () =>
+        temporal.workflowService.describeNamespace({ namespace }),
+      );
+      return { id: namespaceInfo?.id ?? '', name: namespace };
+    },
+  };
+};
