@@ -63,11 +63,11 @@ export interface ApiEnv {
 }
 
 export interface Api {
-  fetch(request: Request, env?: ApiEnv): Response | Promise<Response>;
+  readonly fetch: (request: Request, env?: ApiEnv) => Response | Promise<Response>;
   /** Nobody needs a key: only this machine may reach it. */
   readonly open: boolean;
   /** Tells open streams that the server goes down and ends them; other requests still finish. */
-  shutdown(): void;
+  readonly shutdown: () => void;
 }
 
 /** Order matters: `/v1/threads/runs` before `/v1/threads/{thread_id}`. */

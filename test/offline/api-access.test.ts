@@ -2,7 +2,7 @@
  * Who may call, how often, and from where: keys and tenants, rate limits, the loopback rule, going down in good order.
  */
 import { connect } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   createApi,
@@ -15,12 +15,16 @@ import {
 } from '../../api/index.ts';
 import { ROUTES } from '../../api/app.ts';
 import { RunsError } from '../../protocol/errors.ts';
+import type { Run } from '../../protocol/wire.ts';
 import { createSandbox, createSandboxEngine } from '../../sandbox/index.ts';
+import { deferred } from '../support/deferred.ts';
 import { call, stream } from '../support/http.ts';
 
 const KEY_A = 'sk-tenant-a-0123456789';
 const KEY_B = 'sk-tenant-b-0123456789';
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
+
+const id = (value: unknown): string => (value as { id: string }).id;
 
 const problemOf = (text: string): string => {
   try {
@@ -64,7 +68,6 @@ describe('keys', () => {
       const answer = await call(api.fetch, method, path, body, bearer(key));
       return [answer.status, answer.body];
     };
-    const id = (value: unknown): string => (value as { id: string }).id;
     const [, assistant] = await as(KEY_A, 'POST', '/v1/assistants', { model: 'chat' });
     const [, run] = await as(KEY_A, 'POST', '/v1/threads/runs', { assistant_id: id(assistant) });
     const thread = (run as { thread_id: string }).thread_id;
@@ -212,20 +215,13 @@ describe('the socket', () => {
 
   test('closing lets a request in flight finish, tells streams, and then refuses connections', async () => {
     const engine = createSandboxEngine();
-    let release: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let arrived: () => void = () => undefined;
-    const inside = new Promise<void>((resolve) => {
-      arrived = resolve;
-    });
+    const [gate, inside] = [deferred(), deferred()];
     const api = createApi({
       engine: {
         ...engine,
         async createThread(caller, params) {
-          arrived();
-          await gate;
+          inside.resolve();
+          await gate.promise;
           return engine.createThread(caller, params);
         },
       },
@@ -235,9 +231,9 @@ describe('the socket', () => {
       fetch(request.url.replace('http://127.0.0.1', served.url.slice(0, -3)), request);
     const streaming = stream(send, 'POST', '/v1/threads/runs', { assistant_id: 'asst_hang', stream: true });
     const creating = call(send, 'POST', '/v1/threads', {});
-    await inside;
+    await inside.promise;
     const closed = served.close();
-    release();
+    gate.resolve();
     expect((await creating).status).toBe(200);
     expect((await streaming).at(-1)).toMatchObject({
       event: 'error',
@@ -252,12 +248,9 @@ describe('what every answer carries', () => {
   test('a request id of its own, the API version, and on runs when to look again', async () => {
     const { fetch, clock } = await createSandbox({ listen: false });
     const created = await call(fetch, 'POST', '/v1/threads/runs', { assistant_id: 'asst_hang' });
-    const { id, thread_id: thread } = created.body as { id: string; thread_id: string };
+    const path = `/v1/threads/${(created.body as Run).thread_id}/runs/${id(created.body)}`;
     clock.advance(8000);
-    const [one, two] = [
-      await call(fetch, 'GET', `/v1/threads/${thread}/runs/${id}`),
-      await call(fetch, 'GET', `/v1/threads/${thread}/runs/${id}`),
-    ];
+    const [one, two] = [await call(fetch, 'GET', path), await call(fetch, 'GET', path)];
     expect(one.headers.get('x-request-id')).toMatch(/^req_/);
     expect(one.headers.get('x-request-id')).not.toBe(two.headers.get('x-request-id'));
     expect(one.headers.get('openai-version')).toBe('2020-10-01');

@@ -569,14 +569,15 @@ describe('what official clients send along without meaning it', () => {
   });
 });
 
-describe('exceptions of an engine', () => {
-  const broken = (error: unknown): RunsEngine =>
-    new Proxy({} as RunsEngine, {
-      get: () => async () => {
-        throw error;
-      },
-    });
+/** An engine whose every method rejects with this. */
+const broken = (error: unknown): RunsEngine =>
+  new Proxy({} as RunsEngine, {
+    get: () => () => {
+      throw error;
+    },
+  });
 
+describe('exceptions of an engine', () => {
   test('say nothing of the inside, but name the request; the log gets the cause', async () => {
     const cause = new Error('password=hunter2 at /srv/secret.ts:3');
     const seen: unknown[] = [];

@@ -2,14 +2,16 @@
  * Streams of the HTTP face: their order, their numbers, where they end, and that readers cost nothing: slow ones hold no
  * memory, gone ones leave no subscription, and none of them touches the run.
  */
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createApi } from '../../api/index.ts';
+import { createApi, serveApi } from '../../api/index.ts';
 import type { Api, ApiOptions } from '../../api/index.ts';
 import { encodeEvent } from '../../api/sse.ts';
 import { ApiError } from '../../protocol/errors.ts';
 import type { SequencedEvent } from '../../protocol/events.ts';
 import { createSandbox } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
+import { deferred } from '../support/deferred.ts';
 import { call, caller, framesOfText, stream } from '../support/http.ts';
 import type { Frame } from '../support/http.ts';
 
@@ -222,12 +224,11 @@ describe('readers', () => {
     const { api, subscribed } = watched({ stallMs: 20, keepAliveMs: 5 }, async function* () {
       for (let seq = 1; ; seq += 1) yield textDelta(seq);
     });
-    let cut: () => void = () => undefined;
-    const dropped = new Promise<void>((resolve) => {
-      cut = resolve;
+    const dropped = deferred();
+    const response = await api.fetch(get(`${path}/events`), {
+      outgoing: { destroy: () => dropped.resolve() },
     });
-    const response = await api.fetch(get(`${path}/events`), { outgoing: { destroy: () => cut() } });
-    await dropped;
+    await dropped.promise;
     expect(subscribed()).toBe(0);
     const frames = framesOfText(await response.text());
     expect(frames.at(-1)).toMatchObject({ event: 'error', data: { error: { code: 'slow_reader' } } });
@@ -295,4 +296,28 @@ describe('ends that are not the end of the run', () => {
       expect(frames[1]?.data).toMatchObject({ error: { code, message: expect.any(String) } });
     },
   );
+});
+
+describe('on a socket', () => {
+  test('a reader that never reads is dropped, and its connection closed', async () => {
+    const path = await startRun('hang');
+    const { api, subscribed } = watched({ stallMs: 50, keepAliveMs: 10 }, async function* () {
+      for (let seq = 1; ; seq += 1) {
+        yield textDelta(seq);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    const served = await serveApi(api);
+    const socket = connect(served.port, '127.0.0.1');
+    socket.pause();
+    socket.write(`GET ${path}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`);
+    while (subscribed() === 0) await settle();
+    while (subscribed() > 0) await settle();
+    // Reading now shows what was on its way, and then the end that the server made.
+    const end = deferred<boolean>();
+    socket.on('error', () => undefined).on('close', () => end.resolve(true));
+    socket.resume();
+    expect(await end.promise).toBe(true);
+    await served.close();
+  });
 });

@@ -1,7 +1,7 @@
 /**
  * The sandbox's clock: timers fire in order, at their own moment, whether time runs or is moved.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createClock, createSandbox } from '../../sandbox/index.ts';
 import { call } from '../support/http.ts';

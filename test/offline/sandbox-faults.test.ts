@@ -27,6 +27,7 @@ const fault = (action: FaultAction, path = '/v1/threads'): void => {
   sandbox.faults.add({ match: { path }, action });
 };
 const createThread = (send: Fetch) => call(send, 'POST', '/v1/threads', { metadata: { made: 'yes' } });
+const statusOf = async (send: Fetch): Promise<number> => (await createThread(send)).status;
 const threadsMade = (): number =>
   sandbox.requests.filter(({ path, status }) => path === '/v1/threads' && status === 200).length;
 
@@ -291,19 +292,18 @@ describe.each(WAYS)('%s', (_, send) => {
   });
 
   test('one fault hits one request by default; times and nth say otherwise', async () => {
-    const status = async (): Promise<number> => (await createThread(send)).status;
     fault({ kind: 'status', status: 500 });
-    expect([await status(), await status()]).toEqual([500, 200]);
+    expect([await statusOf(send), await statusOf(send)]).toEqual([500, 200]);
     const twice = sandbox.faults.add({ action: { kind: 'status', status: 500 }, times: 2 });
-    expect([await status(), await status(), await status()]).toEqual([500, 500, 200]);
+    expect([await statusOf(send), await statusOf(send), await statusOf(send)]).toEqual([500, 500, 200]);
     expect(twice.hits).toBe(2);
     sandbox.faults.add({
       match: { path: /^\/v1\/threads$/, nth: 2 },
       action: { kind: 'status', status: 500 },
     });
-    expect([await status(), await status(), await status()]).toEqual([200, 500, 200]);
+    expect([await statusOf(send), await statusOf(send), await statusOf(send)]).toEqual([200, 500, 200]);
     sandbox.faults.add({ match: { method: 'DELETE' }, action: { kind: 'status', status: 500 } });
-    expect([await status(), sandbox.faults.pending]).toEqual([200, 1]);
+    expect([await statusOf(send), sandbox.faults.pending]).toEqual([200, 1]);
     sandbox.faults.clear();
     expect(sandbox.faults.pending).toBe(0);
   });
@@ -331,7 +331,7 @@ describe('on a socket, below fetch', () => {
       body: JSON.stringify({ assistant_id: 'asst_chat', stream: true }),
     });
     const bytes = new Uint8Array(await body.arrayBuffer());
-    expect([...bytes.slice(0, 3)]).toEqual([0xef, 0xbb, 0xbf]);
+    expect(Array.from(bytes.slice(0, 3))).toEqual([0xef, 0xbb, 0xbf]);
   });
 
   test('a reset has the code of one, whether before the head or in mid-body', async () => {

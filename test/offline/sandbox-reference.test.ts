@@ -61,22 +61,26 @@ describe('the first command', () => {
   });
 });
 
-describe('the second command', () => {
-  const deltas = (frames: Frame[]): string =>
-    frames
-      .filter(({ event }) => event === 'thread.message.delta')
-      .map(
-        ({ data }) =>
-          (data as { delta: { content: { text: { value: string } }[] } }).delta.content[0]?.text.value,
-      )
-      .join('');
+const deltas = (frames: Frame[]): string =>
+  frames
+    .filter(({ event }) => event === 'thread.message.delta')
+    .map(
+      ({ data }) =>
+        (data as { delta: { content: { text: { value: string } }[] } }).delta.content[0]?.text.value,
+    )
+    .join('');
 
+/** Runs of deltas as one. */
+const once = (names: (string | null)[]): (string | null)[] =>
+  names.filter((name, at) => name !== 'thread.message.delta' || names[at - 1] !== name);
+
+const isDelta = ({ event }: Frame): boolean => event === 'thread.message.delta';
+
+describe('the second command', () => {
   test("gets the page's events in the page's order, ended by done and the end of the body", async () => {
     const response = await command(STREAM_COMMAND_BODY);
     expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
     const frames = framesOfText(await response.text());
-    const once = (names: (string | null)[]): (string | null)[] =>
-      names.filter((name, at) => name !== 'thread.message.delta' || names[at - 1] !== name);
     expect(once(frames.map(({ event }) => event))).toEqual([...once(EVENTS.map(([event]) => event)), 'done']);
     expect(frames.at(-1)).toEqual({ event: 'done', data: '[DONE]', id: null });
     expect(deltas(frames)).toBe(
@@ -87,7 +91,6 @@ describe('the second command', () => {
   test('each event has the printed fields, with values of the printed kind', async () => {
     const frames = framesOfText(await (await command(STREAM_COMMAND_BODY)).text());
     // Those around the page's ellipsis: all before the fourth delta, and from the last two deltas on.
-    const isDelta = ({ event }: Frame): boolean => event === 'thread.message.delta';
     const first = frames.findIndex(isDelta);
     const last = frames.findLastIndex(isDelta);
     const shown = [...frames.slice(0, first + 3), ...frames.slice(last - 1, -1)];
