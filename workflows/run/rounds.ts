@@ -8,7 +8,7 @@
 import type { Settled } from '../../protocol/backend.ts';
 import { begunCall, pastCall, placeholderOutcome } from './calls.ts';
 import { closed, closing, failing } from './closing.ts';
-import { dueAt, expired, recheckDelay } from './deadline.ts';
+import { dueAt, recheckDelay } from './deadline.ts';
 import { never } from './effects.ts';
 import { ended, unusedOf } from './ending.ts';
 import type { Terminal } from './ending.ts';
@@ -88,7 +88,6 @@ const nextRound = (
 /** After anything changed in a round: deadlines first (I3), then the submit once every call has an outcome (I1). */
 export const advance = (state: RunState, at: number): RunState => {
   if (!takesAnswers(state)) return state;
-  if (expired(state, at)) return closing(state, { kind: 'expire' });
   const due = dueAt(state, at);
   switch (due.kind) {
     case 'expire':
