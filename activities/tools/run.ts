@@ -94,7 +94,7 @@ const attempt = async (
   if (!checked.ok) return errorOutcome('invalid_arguments', checked.problem);
 
   // Right before the effect: an attempt that slept through its own time may have a successor at work.
-  const bound = Math.min(info.startToCloseTimeoutMs || Infinity, info.heartbeatTimeoutMs ?? Infinity);
+  const bound = Math.min(info.startToCloseTimeoutMs || Infinity, info.heartbeatTimeoutMs || Infinity);
   if (clock.monotonic() - begun >= bound) {
     throw fail(FAILURES.toolFailed, 'The attempt was given up before it began: its worker stood still.', {
       retryable: true,

@@ -1,0 +1,109 @@
+/**
+ * The runs server for real, in this process: store, scripted model on a socket, worker and API on a Temporal dev server.
+ * Several workers and API servers may share one store, as in production. Tests only.
+ */
+import OpenAI from 'openai';
+import { createActivities, defineTools, noTools, type ToolRegistry } from '../../activities/index.ts';
+import { createApi, serveApi } from '../../api/index.ts';
+import { createChatBackend, type ChatBackendOptions } from '../../backends/chat/index.ts';
+import { RunsClient } from '../../client/index.ts';
+import {
+  createDurableEngine,
+  startLinkedRun,
+  workflowsOf,
+  type DurableEngineOptions,
+} from '../../engine/index.ts';
+import type { Logger } from '../../protocol/backend.ts';
+import type { RunsEngine } from '../../protocol/engine.ts';
+import type { Store } from '../../protocol/store.ts';
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/index.ts';
+import { HEARTBEAT_THROTTLE_MS, makeWorker } from '../../worker/worker.ts';
+import { uniqueName, workflowBundle, type LiveTemporal } from './temporal.ts';
+
+export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface NativeOptions {
+  temporal: LiveTemporal;
+  store: Store;
+  taskQueue?: string;
+  tools?: ToolRegistry;
+  sandbox?: SandboxOptions;
+  backend?: Partial<ChatBackendOptions>;
+  engine?: Partial<DurableEngineOptions>;
+  /** Default true. */
+  worker?: boolean;
+}
+
+export interface NativeStack {
+  taskQueue: string;
+  sandbox: Sandbox;
+  engine: RunsEngine;
+  client: RunsClient;
+  /** The official client on our socket. Its own retries are off. */
+  openai: OpenAI;
+  url: string;
+  startWorker(): Promise<RunningTestWorker>;
+  close(): Promise<void>;
+}
+
+export interface RunningTestWorker {
+  stop(): Promise<void>;
+}
+
+export const openNative = async (options: NativeOptions): Promise<NativeStack> => {
+  const { temporal, store } = options;
+  const taskQueue = options.taskQueue ?? uniqueName('native');
+  const sandbox = await createSandbox(options.sandbox);
+  const client = new RunsClient({ client: temporal.client, taskQueue, searchAttributes: true });
+  const engine = createDurableEngine({ store, client, log: silent, ...options.engine });
+  const api = createApi({ engine });
+  const server = await serveApi(api);
+  const workers = new Set<RunningTestWorker>();
+
+  const startWorker = async (): Promise<RunningTestWorker> => {
+    const backend = createChatBackend({ store, baseUrl: sandbox.modelUrl, ...options.backend });
+    const worker = await makeWorker({
+      connection: temporal.nativeConnection,
+      taskQueue,
+      workflows: workflowBundle(),
+      activities: createActivities({
+        backends: { chat: backend },
+        tools: options.tools ?? noTools(),
+        log: silent,
+        maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
+        startLinkedRun: (request) => startLinkedRun({ store, workflows: workflowsOf(client) }, request),
+      }),
+      shutdownGraceMs: 500,
+    });
+    const done = worker.run();
+    const running: RunningTestWorker = {
+      async stop() {
+        if (!workers.delete(running)) return;
+        worker.shutdown();
+        await done;
+        await backend.dispose();
+      },
+    };
+    workers.add(running);
+    return running;
+  };
+  if (options.worker !== false) await startWorker();
+
+  return {
+    taskQueue,
+    sandbox,
+    engine,
+    client,
+    openai: new OpenAI({ baseURL: server.url, apiKey: 'none', maxRetries: 0 }),
+    url: server.url,
+    startWorker,
+    async close() {
+      for (const worker of workers) await worker.stop();
+      await server.close();
+      await client.close();
+      await sandbox.close();
+    },
+  };
+};
+
+export { defineTools };
