@@ -24,10 +24,12 @@ const FOLLOW_UP_SUFFIX = '.follow-up';
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-export type WorkflowView = Pick<
+export interface WorkflowView extends Pick<
   WorkflowExecutionInfo,
-  'workflowId' | 'type' | 'status' | 'startTime' | 'closeTime' | 'memo' | 'typedSearchAttributes'
->;
+  'workflowId' | 'type' | 'startTime' | 'closeTime' | 'memo' | 'typedSearchAttributes'
+> {
+  status: Pick<WorkflowExecutionInfo['status'], 'name'>;
+}
 
 /** Temporal's own ends, in the API's words, for a run that left no result. */
 const CLOSED_STATUS: Record<string, RunResult['status']> = {

@@ -16,6 +16,8 @@ export type BackendName = 'sandbox' | 'assistants' | 'chat';
 
 export interface Config {
   backend: BackendName;
+  /** false = RUNS_BACKEND names none, and `backend` is only the default in its place. */
+  backendKnown: boolean;
   /** Of the model server or the upstream runs API; null = not named. */
   baseUrl: string | null;
   apiKey: string | null;
@@ -134,8 +136,10 @@ export const fromEnv = (env: Env): Config => {
     );
 
   const known: readonly string[] = VARIABLES;
+  const named = text('RUNS_BACKEND');
   return {
     backend: oneOf('RUNS_BACKEND', BACKENDS, 'sandbox'),
+    backendKnown: named === null || BACKENDS.some((item) => item === named),
     baseUrl: text('OPENAI_BASE_URL')?.replace(/\/+$/, '') ?? null,
     apiKey: text('OPENAI_API_KEY'),
     apiVersion: text('OPENAI_API_VERSION'),
@@ -218,6 +222,8 @@ export const storeFor = (
 /** Why this role can't run with this configuration; empty = it can. Each says the value and the fix. */
 export const problems = (config: Config, role: Role): string[] => {
   const { backend } = config;
+  // What follows from the backend can't be told while it is unknown.
+  if (!config.backendKnown) return [...config.invalid];
   const store = storeFor(config, role);
   const list: (string | null | false)[] = [
     ...config.invalid,
