@@ -5,6 +5,7 @@
  * are never reused. No stack traces: a message has subject, state, value and fix. Imports protocol only.
  */
 import { shown } from '../protocol/problems.ts';
+import { StoreError } from '../protocol/store.ts';
 import { RunsError, type RunsErrorCode } from '../protocol/errors.ts';
 
 export const EXIT = {
@@ -79,6 +80,8 @@ export interface Failure {
 export const failureOf = (error: unknown): Failure => {
   if (error instanceof CliError)
     return failure(error.exitCode, error.code, error.message, null, error.details);
+  if (error instanceof StoreError)
+    return failure(EXIT.unavailable, `store_${error.code}`, error.message, null, error.details);
   if (error instanceof RunsError)
     return failure(EXIT_OF[error.code], error.code, error.message, error.failure, error.details);
   return failure(EXIT.unexpected, 'unexpected', `unexpected failure: ${messageOf(error)}`, null, null);

@@ -4,10 +4,12 @@
  * Rule: what the environment names wins; then a `runs dev` that runs in this directory; then the usual local addresses.
  * Imported by the commands; loads Temporal only when a client is asked for.
  */
-import { join } from 'node:path';
 import type { ConnectOptions, RunsClient } from '../client/index.ts';
 import type { CliIo } from './command.ts';
 import { dataDir, liveDevState, nonEmpty, type DevState } from './dev-state.ts';
+
+/** A config file that does not exist: the user's profile (TLS, keys, another server) is not for a server of ours. */
+export const NO_FILE = '/nonexistent/durable-runs.toml';
 
 const DEFAULT_API_URL = 'http://127.0.0.1:8787';
 /** Any of these means: the user has said where Temporal is. */
@@ -40,8 +42,7 @@ export const temporalChoice = async (io: CliIo): Promise<ConnectOptions> => {
   const dev = chosen ? undefined : await liveDevState(dataDir(io.env));
   if (dev === undefined) return { env: { ...io.env } };
   return {
-    // A file that does not exist: the user's Temporal profile (TLS, keys, another server) is not for this one.
-    env: { TEMPORAL_CONFIG_FILE: join(dataDir(io.env), 'none.toml') },
+    env: { TEMPORAL_CONFIG_FILE: NO_FILE },
     address: dev.temporalAddress,
     namespace: dev.namespace,
     taskQueue: nonEmpty(io.env['RUNS_TASK_QUEUE']) ?? dev.taskQueue,

@@ -1,3 +1,40 @@
-export const serveDurable = async (_context: unknown, _config: unknown): Promise<undefined> => {
-  throw new Error('todo');
+/** `runs serve` as a process of its own: database and Temporal by the environment, up until a signal. */
+import { RunsClient } from '../../client/index.ts';
+import { RunsError } from '../../protocol/errors.ts';
+import { openStore } from '../../store/index.ts';
+import { storeFor, type Config } from '../../worker/config.ts';
+import { makeLog } from '../../worker/log.ts';
+import type { CommandContext } from '../command.ts';
+import { temporalChoice } from '../places.ts';
+import { startApi } from './api.ts';
+import { Endings } from './endings.ts';
+
+export const serveDurable = async (context: CommandContext, config: Config): Promise<undefined> => {
+  const { io, say, announce } = context;
+  const log = makeLog(config.logLevel);
+  const endings = new Endings(log);
+  const where = storeFor(config, 'serve');
+  if (where.kind !== 'postgres')
+    throw new RunsError(
+      'config',
+      where.kind === 'refused' ? where.problem : 'runs serve needs DATABASE_URL.',
+    );
+  try {
+    const store = await openStore({ databaseUrl: where.databaseUrl });
+    endings.add('store', () => store.close());
+    const client = await RunsClient.connect(await temporalChoice(io));
+    endings.add('client', () => client.close());
+    const api = await startApi({ config, store, client, log });
+    endings.add('API', () => api.close());
+    announce({ ready: true, url: api.url, open: api.open });
+    say(`ready api at ${api.url}, ${api.open ? 'without keys: for this machine only' : 'keys needed'}`);
+    await new Promise<void>((resolve) => {
+      if (io.signal.aborted) resolve();
+      io.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    say('stopping: finishing what is under way');
+  } finally {
+    await endings.run();
+  }
+  return undefined;
 };

@@ -3,31 +3,29 @@
  * Imported by the stack.
  */
 import type { ActivityDeps } from '../../activities/index.ts';
-import type { TemporalTarget } from '../../client/index.ts';
+import type { ConnectOptions } from '../../client/index.ts';
 import { makeAssistants } from '../../worker/backends.ts';
-import type { RunningWorker } from '../../worker/compose.ts';
 import type { StackOptions } from './stack.ts';
 
 export interface StackBackend {
   backends: ActivityDeps['backends'];
   startLinkedRun?: ActivityDeps['startLinkedRun'];
-  /** Serves the API, where there is one; its base URL. Called when the worker takes work. */
-  serve(worker: RunningWorker): Promise<string | null>;
+  /** Serves the API, where there is one, and tells its base URL. To be called when the worker takes work. */
+  serve(): Promise<string | null>;
   close(): Promise<void>;
 }
 
 export interface BackendWish extends StackOptions {
-  target: TemporalTarget;
+  /** How a client finds the stack's Temporal. */
+  connect: ConnectOptions;
 }
 
 export const openBackend = async (wish: BackendWish): Promise<StackBackend> => {
-  if (wish.config.backend === 'assistants') {
-    const made = await makeAssistants(wish.config);
-    return {
-      backends: { assistants: made.backend },
-      serve: async () => null,
-      close: () => made.dispose(),
-    };
+  if (wish.config.backend !== 'assistants') {
+    // Store, engine and API are loaded only where they are used.
+    const { openNative } = await import('./native.ts');
+    return await openNative(wish);
   }
-  throw new Error('native');
+  const made = await makeAssistants(wish.config);
+  return { backends: { assistants: made.backend }, serve: async () => null, close: () => made.dispose() };
 };

@@ -10,6 +10,7 @@ import type { Logger } from '../../protocol/backend.ts';
 import { startWorker, type RunningWorker } from '../../worker/compose.ts';
 import type { Config } from '../../worker/config.ts';
 import { openBackend } from './backend.ts';
+import { Endings } from './endings.ts';
 import { openTemporal, type TemporalWish } from './temporal.ts';
 
 export interface StackOptions {
@@ -41,20 +42,13 @@ export interface Stack {
 }
 
 export const startStack = async (options: StackOptions): Promise<Stack> => {
-  const ends: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
-      await end().catch((error: unknown) =>
-        options.log.warn({ error }, 'a part could not be ended in good order'),
-      );
-    }
-  };
+  const endings = new Endings(options.log);
   try {
     const { config, env, log, say } = options;
     const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
-    ends.push(() => temporal.stop());
-    const backend = await openBackend({ ...options, target: temporal.target });
-    ends.push(() => backend.close());
+    endings.add('Temporal', () => temporal.stop());
+    const backend = await openBackend({ ...options, connect: temporal.connect });
+    endings.add('backend', () => backend.close());
     const worker = await startWorker(config, {
       env,
       temporal: temporal.target,
@@ -63,8 +57,8 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       ...(backend.startLinkedRun === undefined ? {} : { startLinkedRun: backend.startLinkedRun }),
       ...(options.tools === undefined ? {} : { tools: options.tools }),
     });
-    ends.push(() => worker.stop());
-    const apiUrl = await backend.serve(worker);
+    endings.add('worker', () => worker.stop());
+    const apiUrl = await backend.serve();
     return {
       temporal: temporal.target,
       temporalPid: temporal.pid,
@@ -79,10 +73,10 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
           (error: unknown) => `the worker broke: ${error instanceof Error ? error.message : String(error)}`,
         ),
       ]),
-      close,
+      close: () => endings.run(),
     };
   } catch (error) {
-    await close();
+    await endings.run();
     throw error;
   }
 };

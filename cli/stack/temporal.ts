@@ -4,18 +4,20 @@
  * Rule: an embedded server is said to be one, with where its program came from; the first start on a machine may download
  * it, and says so before it does. Imported by the stack.
  */
-import { temporalTarget, type TemporalTarget } from '../../client/index.ts';
+import { temporalTarget, type ConnectOptions, type TemporalTarget } from '../../client/index.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
 import { findTemporalCli, type BinarySource } from '../local/find-temporal.ts';
 import { startTemporal } from '../local/temporal-server.ts';
 import { nonEmpty } from '../dev-state.ts';
-import { TEMPORAL_CHOICE } from '../places.ts';
+import { NO_FILE, TEMPORAL_CHOICE } from '../places.ts';
 import { choosePort } from './ports.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 export interface StackTemporal {
   target: TemporalTarget;
+  /** The same for a client. */
+  connect: ConnectOptions;
   /** Null when nobody told us of one. */
   uiUrl: string | null;
   /** Temporal's own HTTP API; null on a server that is not ours. */
@@ -48,7 +50,15 @@ export const openTemporal = async (wish: TemporalWish): Promise<StackTemporal> =
   if (TEMPORAL_CHOICE.some((name) => nonEmpty(env[name]) !== undefined)) {
     const target = temporalTarget({ env, taskQueue });
     say(`Temporal at ${target.address}, namespace ${target.namespace}, as the environment says`);
-    return { target, uiUrl: null, httpUrl: null, pid: null, exited: never(), stop: async () => undefined };
+    return {
+      target,
+      connect: { env: { ...env }, taskQueue },
+      uiUrl: null,
+      httpUrl: null,
+      pid: null,
+      exited: never(),
+      stop: async () => undefined,
+    };
   }
   const grpc = await choosePort('Temporal', wish.ports.grpc);
   const ui = await choosePort('the Web UI', wish.ports.ui);
@@ -76,6 +86,12 @@ export const openTemporal = async (wish: TemporalWish): Promise<StackTemporal> =
   };
   return {
     target,
+    connect: {
+      env: { TEMPORAL_CONFIG_FILE: NO_FILE },
+      address: server.address,
+      namespace: server.namespace,
+      taskQueue,
+    },
     uiUrl: server.uiUrl ?? null,
     httpUrl: server.httpUrl,
     pid: server.pid,

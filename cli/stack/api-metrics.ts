@@ -1,0 +1,40 @@
+/**
+ * Prometheus metrics of the API server: requests by route and status, and Node's own.
+ *
+ * Rule: label values come from bounded sets; an address that no route matched is not one. Imported by the API's start.
+ */
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import type { RequestSeen } from '../../api/index.ts';
+
+const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export interface ApiMetrics {
+  request(seen: RequestSeen): void;
+  page: () => Promise<{ contentType: string; body: string }>;
+}
+
+export const apiMetrics = (): ApiMetrics => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const requests = new Counter({
+    name: 'runs_api_requests_total',
+    help: 'Requests answered.',
+    labelNames: ['method', 'route', 'status', 'stream'],
+    registers: [registry],
+  });
+  const time = new Histogram({
+    name: 'runs_api_request_seconds',
+    help: 'Time to the head of the answer.',
+    labelNames: ['route'],
+    buckets: SECONDS,
+    registers: [registry],
+  });
+  return {
+    request({ method, route, status, ms, stream }) {
+      const known = route ?? 'none';
+      requests.inc({ method: route === null ? 'any' : method, route: known, status, stream: String(stream) });
+      time.observe({ route: known }, ms / 1_000);
+    },
+    page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+  };
+};

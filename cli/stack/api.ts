@@ -1,0 +1,61 @@
+/**
+ * The API over the durable engine, on a socket: for `runs serve` and for the stack.
+ *
+ * Rule: it is ready when this resolves. Going down, streams are told and requests finish before anything they stand on ends.
+ */
+import { createApi, keyAuth, openAuth, parseApiKeys, serveApi } from '../../api/index.ts';
+import type { RunsClient } from '../../client/index.ts';
+import { createDurableEngine, startMaintenance, workflowsOf } from '../../engine/index.ts';
+import type { Logger } from '../../protocol/backend.ts';
+import type { Store } from '../../protocol/store.ts';
+import type { Config } from '../../worker/config.ts';
+import { version } from '../version.ts';
+import { apiMetrics } from './api-metrics.ts';
+import { Endings } from './endings.ts';
+
+export interface ApiParts {
+  config: Config;
+  store: Store;
+  client: RunsClient;
+  log: Logger;
+  /** Default: the configuration's. */
+  port?: number;
+}
+
+export interface RunningApi {
+  /** Ends in `/v1`. */
+  url: string;
+  /** Nobody needs a key. */
+  open: boolean;
+  close(): Promise<void>;
+}
+
+export const startApi = async ({ config, store, client, log, port }: ApiParts): Promise<RunningApi> => {
+  const endings = new Endings(log);
+  const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
+  const engine = createDurableEngine({ store, client, log, expiresInMs: config.expiresInMs });
+  const seen = apiMetrics();
+  const api = createApi({
+    engine,
+    auth,
+    version: version(),
+    metrics: seen.page,
+    onRequest: (request) => {
+      seen.request(request);
+      const { method, route, status, ms, requestId, error } = request;
+      const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
+      if (status >= 500) log.error({ ...fields, error }, 'request failed');
+      else log.debug(fields, 'request');
+    },
+  });
+  try {
+    const maintenance = startMaintenance({ store, workflows: workflowsOf(client), log });
+    endings.add('maintenance', () => maintenance.stop());
+    const served = await serveApi(api, { host: config.host, port: port ?? config.port });
+    endings.add('server', () => served.close());
+    return { url: served.url, open: api.open, close: () => endings.run() };
+  } catch (error) {
+    await endings.run();
+    throw error;
+  }
+};
