@@ -4,6 +4,7 @@
  * Rule: what is said twice is said once. A clock that runs on is no change, so a log of an hour's wait has no hour of
  * lines. `changeLines` is pure; the board only writes. Imported by `watch`, `start --wait` and the demo.
  */
+import { TOOL_ACTIVITY_PREFIX } from '../protocol/names.ts';
 import type { CallSnapshot, RunSnapshot } from '../protocol/workflow.ts';
 import { oneLine } from './format.ts';
 import { answerCommands, resultLines, runLines, type PendingWork, type ViewOptions } from './view.ts';
@@ -14,12 +15,20 @@ export interface Picture {
 }
 
 /** What is new in `after`, in words that need no terminal. */
-export const changeLines = (before: Picture | undefined, after: Picture, command?: string): string[] => {
+export const changeLines = (
+  before: Picture | undefined,
+  after: Picture,
+  command?: string | null,
+): string[] => {
   const lines: string[] = [];
   const was = before?.run;
   const { run } = after;
   if (was?.status !== run.status || was.round !== run.round)
     lines.push(`${run.runId}  ${run.status}${run.round > 0 ? ` · round ${run.round}` : ''}`);
+  // A round ends when all its calls are answered; the next one may be seen before the last answer was.
+  if (was !== undefined && run.round > was.round)
+    for (const call of was.calls)
+      if (call.state !== 'done') lines.unshift(`  ✓ ${oneLine(call.name, 64)}  ${call.callId}  answered`);
   for (const call of run.calls) {
     const old = was?.round === run.round ? was.calls.find((item) => item.callId === call.callId) : undefined;
     if (old?.state !== call.state) lines.push(...callChange(run.runId, call, command));
@@ -28,7 +37,7 @@ export const changeLines = (before: Picture | undefined, after: Picture, command
     const old = before?.pending.find((item) => same(item, work));
     if (work.lastFailure !== null && (old?.attempt !== work.attempt || old.lastFailure !== work.lastFailure))
       lines.push(
-        `  ↻ ${work.type}${work.callId === null ? '' : `  ${work.callId}`}  attempt ${work.attempt}${
+        `  ↻ ${nameOf(work)}${work.callId === null ? '' : `  ${work.callId}`}  attempt ${work.attempt}${
           work.maximumAttempts > 0 ? ` of ${work.maximumAttempts}` : ''
         }, last failure: ${oneLine(work.lastFailure, 120)}`,
       );
@@ -43,9 +52,12 @@ export const changeLines = (before: Picture | undefined, after: Picture, command
   return lines;
 };
 
+const nameOf = ({ type }: PendingWork): string =>
+  type.startsWith(TOOL_ACTIVITY_PREFIX) ? type.slice(TOOL_ACTIVITY_PREFIX.length) : type;
+
 const same = (a: PendingWork, b: PendingWork): boolean => a.type === b.type && a.callId === b.callId;
 
-const callChange = (runId: string, call: CallSnapshot, command?: string): string[] => {
+const callChange = (runId: string, call: CallSnapshot, command?: string | null): string[] => {
   const name = `${oneLine(call.name, 64)}  ${call.callId}`;
   if (call.state === 'running') return [`  ↻ ${name}  running`];
   if (call.state === 'done')
@@ -71,7 +83,8 @@ export interface BoardOptions {
   /** Width of the terminal, asked at each drawing. Default 80. */
   columns?: () => number;
   now?: () => number;
-  command?: string;
+  /** As in `ViewOptions`. */
+  command?: string | null;
 }
 
 export const createBoard = (options: BoardOptions): Board =>

@@ -26,8 +26,8 @@ export interface ViewOptions {
   /** Unix ms. */
   now: number;
   pending?: readonly PendingWork[];
-  /** How the reader calls us: `runs`, or with an environment in front. */
-  command?: string;
+  /** How the reader calls us: `runs`, or with an environment in front; null = show no commands. Default `runs`. */
+  command?: string | null;
 }
 
 export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
@@ -103,8 +103,9 @@ const attemptText = (work: PendingWork, now: number): string => {
 export const answerCommands = (
   runId: string,
   call: Pick<CallSnapshot, 'callId' | 'kind'>,
-  command = 'runs',
+  command: string | null = 'runs',
 ): string[] => {
+  if (command === null) return [];
   const head = `${command} answer ${shellWord(runId)} ${shellWord(call.callId)}`;
   return call.kind === 'approval'
     ? [`${head} --approve`, `${head} --deny --reason 'why not'`]

@@ -8,6 +8,7 @@ import { defineCommand, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
 import { lastDevState, nonEmpty, removeDevState, writeDevState, type DevState } from '../dev-state.ts';
 import { CliError, EXIT } from '../exit.ts';
+import type { StackOptions } from '../stack/stack.ts';
 
 const USUAL = { grpc: 7233, ui: 8233, api: 8787 } as const;
 
@@ -33,7 +34,7 @@ export const dev = defineCommand<object>({
         env: context.io.env,
         temporal: { ports: await ports(last), dbFilename, logFile: join(dir, 'temporal.log') },
         storeDir: join(dir, 'store'),
-        apiPorts: await apiPorts(context, config.port, last),
+        apiPort: await apiPort(context, config.port, last),
         log: makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
         say: context.say,
       });
@@ -91,16 +92,15 @@ const ports = async (last: DevState | undefined): Promise<{ grpc: number[]; ui: 
   };
 };
 
-const apiPorts = async (
+const apiPort = async (
   { io }: CommandContext,
   configured: number,
   last: DevState | undefined,
-): Promise<number[]> => {
-  if (nonEmpty(io.env['PORT']) !== undefined) return [configured];
+): Promise<StackOptions['apiPort']> => {
+  if (nonEmpty(io.env['PORT']) !== undefined) return { named: configured };
   const { portOf } = await import('../stack/ports.ts');
-  const before =
-    last?.apiUrl === null || last?.apiUrl === undefined ? undefined : portOf(new URL(last.apiUrl).origin);
-  return [...new Set([...(before === undefined ? [] : [before]), USUAL.api])];
+  const before = last?.apiUrl == null ? undefined : portOf(new URL(last.apiUrl).origin);
+  return { preferred: [...new Set([...(before === undefined ? [] : [before]), USUAL.api])] };
 };
 
 const stay = async ({ io }: CommandContext, broken: Promise<string>): Promise<void> => {

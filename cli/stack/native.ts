@@ -44,16 +44,7 @@ export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
       backends: { chat },
       startLinkedRun: (request) => startLinkedRun({ store, workflows }, request),
       serve: async () => {
-        const { port, note } = await choosePort('the API', wish.apiPorts);
-        if (note !== null && wish.apiPorts.length > 1) wish.say(note);
-        const api = await startApi({
-          config,
-          store,
-          client,
-          log,
-          // A port that the user named is taken or refused.
-          port: wish.apiPorts.length > 1 ? port : (wish.apiPorts[0] ?? port),
-        });
+        const api = await startApi({ config, store, client, log, port: await apiPort(wish) });
         endings.add('API', () => api.close());
         return api.url;
       },
@@ -63,6 +54,13 @@ export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
     await endings.run();
     throw error;
   }
+};
+
+const apiPort = async ({ apiPort: wanted, say }: BackendWish): Promise<number> => {
+  if ('named' in wanted) return wanted.named;
+  const { port, note } = await choosePort('the API', wanted.preferred);
+  if (note !== null) say(note);
+  return port;
 };
 
 /** Where a key without an address belongs. */

@@ -5,7 +5,7 @@
  * process. Both `runs dev` and the demo are this and their own words around it.
  */
 import type { ToolRegistry } from '../../activities/index.ts';
-import type { TemporalTarget } from '../../client/index.ts';
+import type { ConnectOptions, TemporalTarget } from '../../client/index.ts';
 import type { Logger } from '../../protocol/backend.ts';
 import { startWorker, type RunningWorker } from '../../worker/compose.ts';
 import type { Config } from '../../worker/config.ts';
@@ -21,14 +21,16 @@ export interface StackOptions {
   storeDir: string | null;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
-  /** Ports of the API in order of preference. A port that the user named is the only one. */
-  apiPorts: readonly number[];
+  /** Ports of the API in order of preference. One that the user named is taken or refused. */
+  apiPort: { named: number } | { preferred: readonly number[] };
   log: Logger;
   say: (line: string) => void;
 }
 
 export interface Stack {
   temporal: TemporalTarget;
+  /** How a client finds it. */
+  connect: ConnectOptions;
   /** Of the embedded Temporal server; null = somebody else's. */
   temporalPid: number | null;
   uiUrl: string | null;
@@ -61,6 +63,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     const apiUrl = await backend.serve();
     return {
       temporal: temporal.target,
+      connect: temporal.connect,
       temporalPid: temporal.pid,
       uiUrl: temporal.uiUrl,
       temporalHttpUrl: temporal.httpUrl,

@@ -234,7 +234,7 @@ describe('progress without a terminal', () => {
     };
     const second: Picture = { run: first.run, pending: [failing] };
     expect(changeLines(first, second)).toEqual([
-      '  ↻ tool.get_weather  call_1  attempt 2 of 3, last failure: boom',
+      '  ↻ get_weather  call_1  attempt 2 of 3, last failure: boom',
     ]);
     expect(changeLines(second, second)).toEqual([]);
   });
@@ -242,6 +242,7 @@ describe('progress without a terminal', () => {
   test('a call of the next round is news even under the same id', () => {
     const next: Picture = { run: run({ round: 2, calls: [call('call_1')] }), pending: [] };
     expect(changeLines(first, next)).toEqual([
+      '  ✓ get_weather  call_1  answered',
       'run_1  in_progress · round 2',
       '  ↻ get_weather  call_1  running',
     ]);

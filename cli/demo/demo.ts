@@ -1,0 +1,211 @@
+/**
+ * The demo: one run from its start to its end, on servers that live as long as it does. No key, no Docker, no account.
+ *
+ * Rule: it does nothing that a user could not do: the run is started by the official client, and where nobody sits at the
+ * terminal the question is answered by the command it has just printed. Everything it started ends with it.
+ */
+import { spawn } from 'node:child_process';
+import OpenAI from 'openai';
+import { RunsClient } from '../../client/index.ts';
+import type { RunSnapshot } from '../../protocol/workflow.ts';
+import { fromEnv, type Config } from '../../worker/config.ts';
+import { makeLog } from '../../worker/log.ts';
+import type { CliIo } from '../command.ts';
+import { CliError, EXIT, type ExitCode } from '../exit.ts';
+import { pendingWork } from '../pending.ts';
+import { createBoard, type Board } from '../progress.ts';
+import { startStack, type Stack } from '../stack/stack.ts';
+import { answerCommand, answerCurl, questionLines, type Question } from './texts.ts';
+import { demoTools } from './tools.ts';
+
+export interface DemoOptions {
+  /** A chat-completions server; null = the sandbox's scripted model. */
+  modelUrl: string | null;
+  model: string | null;
+  /** Does a person sit at the terminal? */
+  interactive: boolean;
+}
+
+const ASK = 'Please deploy checkout 1.4.2.';
+const INSTRUCTIONS =
+  'You release software. First call run_checks for the service and version. When they pass, call deploy. Then say in one sentence what happened. Never skip a step.';
+
+export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode> => {
+  const say = (line: string): void => io.stderr(`${line}\n`);
+  const config = configOf(io, options);
+  say('Starting Temporal, a store, a worker and the API on this machine …');
+  const stack = await startStack({
+    config,
+    // Nothing of the user's environment: the demo brings everything with it.
+    env: {},
+    temporal: { ports: { grpc: [7233], ui: [8233] } },
+    storeDir: null,
+    tools: demoTools(),
+    apiPort: { preferred: [8787] },
+    log: makeLog('error'),
+    say,
+  });
+  try {
+    return await play(io, options, stack, say);
+  } finally {
+    await stack.close();
+  }
+};
+
+const configOf = (io: CliIo, { modelUrl, model }: DemoOptions): Config => ({
+  ...fromEnv({
+    RUNS_DATA_DIR: io.env['RUNS_DATA_DIR'],
+    ...(modelUrl === null
+      ? {}
+      : {
+          RUNS_BACKEND: 'chat',
+          OPENAI_BASE_URL: modelUrl,
+          OPENAI_API_KEY: io.env['OPENAI_API_KEY'],
+          RUNS_MODEL: model ?? undefined,
+        }),
+  }),
+});
+
+const play = async (
+  io: CliIo,
+  options: DemoOptions,
+  stack: Stack,
+  say: (line: string) => void,
+): Promise<ExitCode> => {
+  const { apiUrl } = stack;
+  if (apiUrl === null) throw new Error('The demo has no API to talk to.');
+  const openai = new OpenAI({ baseURL: apiUrl, apiKey: 'none', logLevel: 'off' });
+  const { threads } = openai.beta;
+  const assistant = await openai.beta.assistants.create({
+    model: options.modelUrl === null ? 'scripted:deploy' : (options.model ?? 'default'),
+    instructions: INSTRUCTIONS,
+    tools: demoTools().definitions(),
+  });
+  const thread = await threads.create({ messages: [{ role: 'user', content: ASK }] });
+  const run = await threads.runs.create(thread.id, { assistant_id: assistant.id });
+  say(`API ${apiUrl}, Web UI ${stack.uiUrl ?? 'off'}`);
+  say(`The official openai client has started ${run.id}: "${ASK}"`);
+  say('');
+
+  const client = await RunsClient.connect(stack.connect);
+  try {
+    const status = await follow(io, options, { stack, client, runId: run.id, threadId: thread.id, apiUrl });
+    const messages = await threads.messages.list(thread.id, { run_id: run.id, order: 'asc' });
+    for (const message of messages.data)
+      for (const part of message.content) if (part.type === 'text') io.stdout(`${part.text.value}\n`);
+    return status === 'completed' ? EXIT.ok : EXIT.runNotCompleted;
+  } finally {
+    await client.close();
+  }
+};
+
+interface Played {
+  stack: Stack;
+  client: RunsClient;
+  runId: string;
+  threadId: string;
+  apiUrl: string;
+}
+
+const LOOK_EVERY_MS = 300;
+
+/** Draws the run until it has ended, and asks for what it waits for. */
+const follow = async (io: CliIo, options: DemoOptions, played: Played): Promise<string> => {
+  const { client, runId, stack } = played;
+  const board = createBoard({ write: io.stderr, tty: io.stderrIsTty, columns: io.columns, command: null });
+  const asked = new Set<string>();
+  const answers: Promise<void>[] = [];
+  let last: RunSnapshot | undefined;
+  const broken = stack.broken.then((reason) => {
+    throw new CliError(EXIT.unavailable, 'part_ended', `${reason}. Run the demo again.`);
+  });
+  const watch = async (): Promise<string> => {
+    for (;;) {
+      const run = await client.get(runId);
+      last = run;
+      board.update({ run, pending: await pendingWork(client, run) });
+      for (const call of run.calls) {
+        if (call.state !== 'waiting' || asked.has(call.callId)) continue;
+        asked.add(call.callId);
+        const question = await questionOf(played, call);
+        for (const line of questionLines(question)) board.note(line);
+        if (options.interactive) board.note('Waiting for you. Ctrl-C ends the demo.');
+        else answers.push(answerInPlace(question, board, io));
+      }
+      if (run.result !== null) return run.result.status;
+      await pause(LOOK_EVERY_MS, io.signal);
+    }
+  };
+  try {
+    const status = await Promise.race([watch(), broken]);
+    await Promise.all(answers);
+    return status;
+  } finally {
+    board.end();
+    if (last === undefined) io.stderr('The run was not seen.\n');
+  }
+};
+
+const questionOf = async (
+  { client, stack, runId, threadId, apiUrl }: Played,
+  call: Question['call'],
+): Promise<Question> => {
+  const { runId: execution } = await client.temporal.workflow.getHandle(runId).describe();
+  return {
+    runId,
+    threadId,
+    call,
+    apiUrl,
+    temporalAddress: stack.temporal.address,
+    uiUrl:
+      stack.uiUrl === null
+        ? null
+        : `${stack.uiUrl}/namespaces/${stack.temporal.namespace}/workflows/${runId}/${execution}/user-metadata`,
+  };
+};
+
+/** By the very command that was printed: curl, or the CLI where there is no curl. */
+const answerInPlace = async (question: Question, board: Board, io: CliIo): Promise<void> => {
+  const curl = await succeeds('curl --version', io);
+  const command = curl.ok ? answerCurl(question) : answerCommand(question);
+  board.note(
+    `Nobody sits at this terminal, so the demo answers in your place, by ${curl.ok ? 'that curl' : 'that command'}.`,
+  );
+  const answer = await succeeds(command, io);
+  board.note(`  ${answer.output.trim()}`);
+  board.note('');
+  if (!answer.ok)
+    throw new CliError(EXIT.unexpected, 'answer_failed', `the answer was not taken: ${answer.output.trim()}`);
+};
+
+const succeeds = (command: string, io: CliIo): Promise<{ ok: boolean; output: string }> =>
+  new Promise((resolve) => {
+    const child = spawn('/bin/sh', ['-c', command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...io.env },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.once('error', (error) => resolve({ ok: false, output: error.message }));
+    child.once('close', (code) => resolve({ ok: code === 0, output }));
+  });
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const interrupted = (): void =>
+      reject(new CliError(EXIT.interrupted, 'interrupted', 'the demo was interrupted'));
+    if (signal.aborted) interrupted();
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', interrupted);
+      resolve();
+    }, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        interrupted();
+      },
+      { once: true },
+    );
+  });

@@ -1,0 +1,62 @@
+/** Entry of `npm run demo`. Touches the process; everything else is in `demo.ts`. */
+import { parseArgs } from 'node:util';
+import { failureOf, usageError } from '../exit.ts';
+import type { CliIo } from '../command.ts';
+
+const USAGE = `npm run demo [-- --model-url URL [--model NAME]]
+
+Plays one durable run to its end on this machine: no key, no Docker, no account.
+
+  --model-url URL   use this chat-completions server, such as http://127.0.0.1:11434/v1, not the scripted model
+  --model NAME      the model to ask that server for
+`;
+
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name));
+
+const io: CliIo = {
+  env: process.env,
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  stderrIsTty: process.stderr.isTTY,
+  columns: () => process.stderr.columns || 80,
+  signal: stop.signal,
+};
+
+const options = (): { help: boolean; modelUrl: string | null; model: string | null } => {
+  try {
+    const { values } = parseArgs({
+      options: {
+        'model-url': { type: 'string' },
+        model: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    const modelUrl = values['model-url'] ?? null;
+    if (modelUrl !== null && !URL.canParse(modelUrl))
+      throw usageError(
+        `--model-url must be a URL such as http://127.0.0.1:11434/v1, got ${JSON.stringify(modelUrl)}.`,
+      );
+    return { help: values.help ?? false, modelUrl, model: values.model ?? null };
+  } catch (error) {
+    throw error instanceof TypeError ? usageError(`${error.message}\n\n${USAGE}`) : error;
+  }
+};
+
+try {
+  const { help, ...chosen } = options();
+  if (help) {
+    io.stdout(USAGE);
+  } else {
+    const { runDemo } = await import('./demo.ts');
+    process.exitCode = await runDemo(io, {
+      ...chosen,
+      interactive: process.stdin.isTTY && process.stderr.isTTY,
+    });
+  }
+} catch (error) {
+  const failure = failureOf(error);
+  io.stderr(`${failure.text}\n`);
+  process.exitCode = failure.exitCode;
+}
+setTimeout(() => process.exit(), 2_000).unref();

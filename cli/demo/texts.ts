@@ -1,0 +1,37 @@
+/** What the demo prints, and the commands it offers. Pure. Imported by the demo and its tests. */
+import { shellWord } from '../format.ts';
+
+export interface Question {
+  runId: string;
+  threadId: string;
+  call: { callId: string; name: string; arguments: string };
+  /** The page that tells what to paste; null without a Web UI. */
+  uiUrl: string | null;
+  apiUrl: string;
+  temporalAddress: string;
+}
+
+/** The person's answer by the CLI, from the folder of the checkout. */
+export const answerCommand = ({ runId, call, temporalAddress }: Question): string =>
+  `TEMPORAL_ADDRESS=${shellWord(temporalAddress)} npx runs answer ${shellWord(runId)} ${shellWord(call.callId)} --approve --by you`;
+
+/** The same by our API. */
+export const answerCurl = ({ runId, threadId, call, apiUrl }: Question): string => {
+  const body = JSON.stringify({ call_id: call.callId, decision: 'approve', by: 'you' });
+  const url = `${apiUrl}/threads/${threadId}/runs/${runId}/answers`;
+  return `curl -sS ${shellWord(url)} -H 'content-type: application/json' -d ${shellWord(body)}`;
+};
+
+export const questionLines = (question: Question): string[] => [
+  '',
+  `A person must decide: ${question.call.name} ${question.call.arguments}`,
+  '',
+  ...(question.uiUrl === null
+    ? []
+    : ['In the Web UI (the page says what to paste into "Send an Update"):', `  ${question.uiUrl}`]),
+  'In another terminal of this folder:',
+  `  ${answerCommand(question)}`,
+  'Or over HTTP:',
+  `  ${answerCurl(question)}`,
+  '',
+];
