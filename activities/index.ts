@@ -7,6 +7,7 @@
  */
 import { Context } from '@temporalio/activity';
 import {
+  BackendError,
   FAILURES,
   TOOL_ACTIVITY_PREFIX,
   type CallOutcome,
@@ -15,7 +16,7 @@ import {
 } from '../protocol/index.ts';
 import { backendActivities } from './backend.ts';
 import type { ActivityDeps, HookContext } from './deps.ts';
-import { fail } from './failure.ts';
+import { fail, fromBackendError } from './failure.ts';
 import { systemClock } from './lease.ts';
 import { noMetrics } from './metrics.ts';
 import { runTool } from './tools/run.ts';
@@ -45,8 +46,13 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
     notifyEnd: async (result) => {
       await deps.hooks?.onEnd?.(result, hookContext());
     },
-    startFollowUpRun: async ({ backend, newRunId, of, callId, message }) =>
-      await deps.startLinkedRun({ backend, newRunId, of, callId, message }, hookContext()),
+    startFollowUpRun: async ({ backend, newRunId, of, callId, message }) => {
+      try {
+        return await deps.startLinkedRun({ backend, newRunId, of, callId, message }, hookContext());
+      } catch (error) {
+        throw error instanceof BackendError ? fromBackendError(error) : error;
+      }
+    },
     default: async (input) => {
       const { activityType } = Context.current().info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX)) {

@@ -7,7 +7,9 @@
  */
 import type { ActivityDeps } from '../activities/index.ts';
 import { RunsError, type Backend } from '../protocol/index.ts';
-import type { Config } from './config.ts';
+import type { Store } from '../protocol/store.ts';
+import type { WorkerParts } from './compose.ts';
+import { storeFor, type Config } from './config.ts';
 
 export interface MadeBackend {
   backend: Backend;
@@ -28,17 +30,58 @@ export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
   return { backend, dispose: () => backend.dispose() };
 };
 
+/** Where a key without an address belongs. */
+const VENDOR_URL = 'https://api.openai.com/v1';
+
+/** Any chat-completions server, with threads and runs in our own store. */
+export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {
+  const { createChatBackend } = await import('../backends/chat/index.ts');
+  const backend = createChatBackend({
+    store,
+    baseUrl: config.baseUrl ?? VENDOR_URL,
+    ...optional('apiKey', config.apiKey),
+    ...optional('model', config.model),
+    ...(config.apiVersion === null ? {} : { http: { query: { 'api-version': config.apiVersion } } }),
+  });
+  return { backend, dispose: () => backend.dispose() };
+};
+
 export interface ProductionBackends {
   backends: ActivityDeps['backends'];
-  startLinkedRun?: ActivityDeps['startLinkedRun'];
+  startLinkedRun?: NonNullable<WorkerParts['startLinkedRun']>;
   dispose(): Promise<void>;
 }
 
-/** What `runs worker` serves, by its configuration alone. */
+/** What `runs worker` serves, by its configuration alone. Throws `RunsError` when the store can't be used. */
 export const productionBackends = async (config: Config): Promise<ProductionBackends> => {
   if (config.backend === 'assistants') {
     const made = await makeAssistants(config);
     return { backends: { assistants: made.backend }, dispose: () => made.dispose() };
   }
-  throw new RunsError('config', 'todo chat');
+  const choice = storeFor(config, 'worker');
+  if (choice.kind !== 'postgres') {
+    throw new RunsError('config', choice.kind === 'refused' ? choice.problem : 'DATABASE_URL is needed');
+  }
+  const { openStore } = await import('../store/index.ts');
+  const store = await openStore({ databaseUrl: choice.databaseUrl });
+  try {
+    const made = await makeChat(config, store);
+    return {
+      backends: { chat: made.backend },
+      startLinkedRun: async (request, _context, client) => {
+        const { startLinkedRun, workflowsOf } = await import('../engine/index.ts');
+        return await startLinkedRun(
+          { store, workflows: workflowsOf(client), expiresInMs: config.expiresInMs },
+          request,
+        );
+      },
+      dispose: async () => {
+        await made.dispose();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 };

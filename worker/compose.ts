@@ -13,7 +13,9 @@ import {
   createActivities,
   noTools,
   type ActivityDeps,
+  type HookContext,
   type Hooks,
+  type LinkedRunRequest,
   type ToolRegistry,
 } from '../activities/index.ts';
 import {
@@ -41,7 +43,12 @@ export interface WorkerParts {
   temporal?: TemporalTarget;
   backends: ActivityDeps['backends'];
   /** Starts linked runs on the chat backend; on `assistants` the worker does it itself. */
-  startLinkedRun?: ActivityDeps['startLinkedRun'];
+  startLinkedRun?: (
+    request: LinkedRunRequest,
+    context: HookContext,
+    /** The worker's own. */
+    client: RunsClient,
+  ) => Promise<{ runId: string }>;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
   hooks?: Hooks;
@@ -160,7 +167,7 @@ const start = async (
           if (request.backend === 'assistants' || parts.startLinkedRun === undefined) {
             return await startLinkedAssistantsRun(client, request);
           }
-          return await parts.startLinkedRun(request, context);
+          return await parts.startLinkedRun(request, context, client);
         },
         ...(parts.hooks === undefined ? {} : { hooks: parts.hooks }),
         ...(prometheus === null ? {} : { metrics: prometheus.metrics }),

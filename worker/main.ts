@@ -14,10 +14,10 @@ import { productionBackends } from './backends.ts';
 export interface RunWorkerOptions extends Partial<WorkerParts> {
   /** Where lines for people go. Default stderr. */
   write?: (line: string) => void;
+  /** Called once, when the worker takes work. */
+  onReady?: (worker: RunningWorker) => void;
   /** Aborted = drain and end. SIGINT and SIGTERM do the same. */
   signal?: AbortSignal;
-  /** Called when work can be taken, beside the `ready` line. */
-  onReady?: (worker: RunningWorker) => void;
 }
 
 /** Throws `RunsError('config')` that lists every problem. */
