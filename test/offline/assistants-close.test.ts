@@ -38,7 +38,7 @@ const byToken = (h: Live): CloseTarget => ({
 
 describe('cancelling a known run', () => {
   test.each(['weather', 'hang'])('%s: one POST, then read until it is cancelled', async (script) => {
-    const h = await live(script, { sandbox: { cancelMs: 3000 } });
+    const h = await live(script, { sandbox: { cancelMs: 20_000 } });
     const ctx = h.context();
     expect(await h.backend.close(h.target, CANCEL, ctx)).toMatchObject({ status: 'cancelled' });
     expect(h.count('POST cancel')).toBe(1);

@@ -438,15 +438,17 @@ describe('create where nobody can tell', () => {
 
   test('metadata forgotten, but nothing there that could be ours: tried again', async () => {
     const h = await setUp({ sandbox: { quirks: { noThreadLock: true, noMetadata: true } } });
-    await h.foreignRun(h.threadId, 'chat');
+    const earlier = await h.foreignRun(h.threadId, 'weather');
+    await h.call('POST', `/threads/${h.threadId}/runs/${earlier.id}/cancel`);
     h.sandbox.clock.advance(60_000);
+    await h.foreignRun(h.threadId, 'chat');
     h.fault('POST run', { kind: 'reset', when: 'before' });
     const first = h.context();
     const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), first));
     expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
     const settled = await h.backend.create(h.request(h.threadId, 'weather'), first.next());
     expect(settled.status).toBe('requires_action');
-    expect(h.runs()).toHaveLength(2);
+    expect(h.runs()).toHaveLength(3);
   });
 
   test('metadata forgotten and the thread held after a doubt: said, not taken for foreign', async () => {
@@ -526,6 +528,15 @@ describe('two runs with one token', () => {
     expect(await h.backend.submit(refOf(first), 1, outputs, ctx)).toMatchObject({ status: 'completed' });
     expect(h.runs().map(({ status }) => status)).toEqual(['completed', 'cancelled']);
     expect(ctx.observed).toContainEqual({ kind: 'duplicate_run', backendRunId: h.runs()[1]?.id });
+  });
+
+  test('ours is found on a later page', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    await twin(h, h.threadId, 'weather');
+    for (let run = 0; run < 25; run++) await h.foreignRun(h.threadId, 'chat');
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), h.context({ attempt: 2 }));
+    expect(refOf(settled).backendRunId).toBe(h.runs()[0]?.id);
+    expect(h.asked()).toEqual(['GET runs', 'GET runs', 'GET run']);
   });
 
   test('a look that fails at the end does not spoil the result', async () => {

@@ -395,6 +395,15 @@ describe('signals of life and of death', () => {
     expect(h.runs()[0]?.status).toBe('in_progress');
   });
 
+  test('what an earlier attempt knew is repeated until something newer is known', async () => {
+    const h = await setUp();
+    h.fault('GET runs', { kind: 'hang', when: 'before' });
+    const previous = { sent: true, at: 1, attempt: 1 };
+    const ctx = h.context({ attempt: 2, previous, onHeartbeat: () => ctx.abort(new Error('killed')) });
+    await expect(h.backend.create(h.request(h.threadId, 'weather'), ctx)).rejects.toThrow('killed');
+    expect(ctx.heartbeats[0]).toEqual(previous);
+  });
+
   test('an abort while polling comes out as its reason, and no request follows', async () => {
     const h = await setUp({ backend: { stream: 'never' } });
     const reason = new Error('worker stops');

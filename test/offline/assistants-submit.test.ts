@@ -241,6 +241,17 @@ describe('submit, refused with 400', () => {
     });
   });
 
+  test('a run that failed without our outputs did not take them', async () => {
+    const h = await waiting('parallel');
+    const run = { ...h.runs()[0], status: 'failed', required_action: null };
+    h.fault('POST submit', { kind: 'status', status: 400 });
+    h.fault('GET run', { kind: 'body', text: JSON.stringify(run) });
+    expect(await h.backend.submit(h.run, 1, h.outputs, h.context())).toMatchObject({
+      status: 'failed',
+      outputsTaken: false,
+    });
+  });
+
   test('outputs that were taken before the run was cancelled count as taken', async () => {
     const h = await waiting('asks_then_hangs', ASKS_THEN_HANGS);
     await submitBehind(h, h.outputs);
