@@ -10,7 +10,7 @@ import type { Caller, RunsEngine } from '../protocol/engine.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
 import { openAuth } from './auth.ts';
-import type { Authenticator } from './auth.ts';
+import type { Authenticator, Principal } from './auth.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { errorResponse, toApiError } from './errors.ts';
@@ -76,8 +76,8 @@ export const ROUTES: readonly Route[] = [...assistantRoutes, ...runRoutes, ...th
 const API_VERSION = '2020-10-01';
 const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-const callerOf = (headers: Headers, tenant: string, requestId: string): Caller => ({
-  tenant,
+const callerOf = (headers: Headers, principal: Principal, requestId: string): Caller => ({
+  ...principal,
   requestId,
   isRetry: Number(headers.get('x-stainless-retry-count') ?? 0) > 0,
   idempotencyKey: headers.get('idempotency-key'),
@@ -155,13 +155,14 @@ export const createApi = (options: ApiOptions): Api => {
     let response: Response;
     try {
       const { headers } = request;
-      tenant = auth.authenticate(headers).tenant;
+      const principal = auth.authenticate(headers);
+      ({ tenant } = principal);
       limiter?.take(tenant, route.kind);
       const ids: Record<string, string> = {};
       for (const [name, value] of Object.entries(params)) ids[name] = checkedId(name, value);
       const mark = request.url.indexOf('?');
       const query = mark < 0 ? {} : checkedQuery(new URL(request.url), route.query);
-      const caller = callerOf(headers, tenant, requestId);
+      const caller = callerOf(headers, principal, requestId);
       const body =
         request.method === 'POST' ? refuseUnsupported(await readJson(request, bodyLimits)) : undefined;
       const reply = await route.run({ engine, caller, ids, query, headers, body });

@@ -17,6 +17,8 @@ export interface ApiKey {
 
 export interface Principal {
   tenant: string;
+  /** Worker tools that its runs may use; null = all. */
+  grantedTools: readonly string[] | null;
 }
 
 export interface Authenticator {
@@ -70,7 +72,10 @@ export const parseApiKeys = (text: string): ApiKey[] => {
 const BEARER = /^Bearer +(\S+)$/i;
 
 export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
-  const known = keys.map((key) => ({ tenant: key.tenant, digest: Buffer.from(key.sha256, 'hex') }));
+  const known = keys.map((key) => ({
+    principal: { tenant: key.tenant, grantedTools: key.tools === '*' ? null : key.tools } satisfies Principal,
+    digest: Buffer.from(key.sha256, 'hex'),
+  }));
   return {
     open: false,
     authenticate(headers) {
@@ -82,16 +87,17 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
           "You didn't provide an API key. Send it in the Authorization header: 'Authorization: Bearer YOUR_KEY'.",
         );
       const digest = createHash('sha256').update(sent, 'utf8').digest();
-      let tenant: string | null = null;
-      for (const key of known) if (timingSafeEqual(key.digest, digest)) tenant = key.tenant;
-      if (tenant === null) throw apiErrors.unauthorized();
-      return { tenant };
+      let principal: Principal | null = null;
+      // All keys are compared, whichever fits: time tells nothing.
+      for (const key of known) if (timingSafeEqual(key.digest, digest)) principal = key.principal;
+      if (principal === null) throw apiErrors.unauthorized();
+      return principal;
     },
   };
 };
 
 /** Everybody is tenant `default`. For servers that only this machine can reach. */
 export const openAuth = (): Authenticator => {
-  const principal: Principal = { tenant: DEFAULT_TENANT };
+  const principal: Principal = { tenant: DEFAULT_TENANT, grantedTools: null };
   return { open: true, authenticate: () => principal };
 };
