@@ -104,6 +104,26 @@ const unknownPath = (method: string, path: string): ApiError =>
       )
     : apiErrors.noRoute(method, path);
 
+const READINESS_MS = 3000;
+
+/** A probe has to be answered, whatever it is that does not answer behind it. */
+const readiness = async (engine: RunsEngine): Promise<string[]> => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<string[]>((resolve) => {
+    timer = setTimeout(() => resolve([`readiness is not known after ${READINESS_MS} ms`]), READINESS_MS);
+  });
+  const checked = engine
+    .readiness()
+    .catch((error: unknown) => [
+      `readiness could not be checked: ${error instanceof Error ? error.message : 'unknown error'}`,
+    ]);
+  try {
+    return await Promise.race([checked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 export const createApi = (options: ApiOptions): Api => {
   const { engine, limiter, metrics, onRequest } = options;
   const auth = options.auth ?? openAuth();
@@ -132,6 +152,7 @@ export const createApi = (options: ApiOptions): Api => {
     const { thread, ...stream } = reply.stream;
     return eventStream(stream.subscribe, {
       until: stream.until,
+      ended: stream.ended ?? false,
       requestId: caller.requestId,
       ...(thread === undefined ? {} : { thread }),
       headers,
@@ -191,13 +212,7 @@ export const createApi = (options: ApiOptions): Api => {
 
   app.get('/healthz', () => plain(200, { status: 'ok' }));
   app.get('/readyz', async () => {
-    const problems = going.signal.aborted
-      ? ['the server is shutting down']
-      : await engine
-          .readiness()
-          .catch((error: unknown) => [
-            `readiness could not be checked: ${error instanceof Error ? error.message : 'unknown error'}`,
-          ]);
+    const problems = going.signal.aborted ? ['the server is shutting down'] : await readiness(engine);
     return problems.length === 0
       ? plain(200, { status: 'ready' })
       : plain(503, { status: 'not ready', problems });

@@ -5,7 +5,8 @@
  * for it; `code` and `param` are for programs, `message` for people. Imports protocol and zod's types only.
  */
 import type { z } from 'zod';
-import { ApiError } from '../protocol/errors.ts';
+import { ApiError, apiErrors, RunsError } from '../protocol/errors.ts';
+import type { RunsErrorCode } from '../protocol/errors.ts';
 import { shown } from '../protocol/problems.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -114,15 +115,24 @@ export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError =
   });
 };
 
+/** Errors of our own side that pass by themselves: the client may send the request again. */
+const PASSING: Partial<Record<RunsErrorCode, string>> = {
+  temporal_unavailable: 'The workflow service',
+  no_worker: 'A worker',
+  store_unavailable: 'The database',
+};
+
 /** What leaves for an exception of any kind. */
-export const toApiError = (error: unknown, requestId: string): ApiError =>
-  error instanceof ApiError
-    ? error
-    : new ApiError(
-        500,
-        `The server had an error while processing your request. Please say request id ${requestId} when you report it.`,
-        { type: 'server_error', code: 'internal_error', cause: error },
-      );
+export const toApiError = (error: unknown, requestId: string): ApiError => {
+  if (error instanceof ApiError) return error;
+  const missing = error instanceof RunsError ? PASSING[error.code] : undefined;
+  if (missing !== undefined) return apiErrors.unavailable(missing);
+  return new ApiError(
+    500,
+    `The server had an error while processing your request. Please say request id ${requestId} when you report it.`,
+    { type: 'server_error', code: 'internal_error', cause: error },
+  );
+};
 
 export const errorResponse = (error: ApiError, requestId: string): Response =>
   new Response(JSON.stringify(error.toBody()), {

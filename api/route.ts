@@ -14,6 +14,8 @@ import type { Exact } from './validate.ts';
 
 export interface StreamRequest {
   until: 'turn' | 'run';
+  /** The run had ended before the stream began: there may be nothing left to read. */
+  ended?: boolean;
   thread?: Thread;
   subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>;
 }

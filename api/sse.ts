@@ -27,6 +27,8 @@ export const errorFrame = (error: ApiError): string => encodeEvent('error', erro
 export interface StreamOptions {
   /** `turn`: until the run waits or has ended (create, submit). `run`: until it has ended (the events endpoint). */
   until: 'turn' | 'run';
+  /** The run had ended before: a log without anything new is a proper end. */
+  ended: boolean;
   requestId: string;
   /** Sent first, without an id: the thread that was made along with the run. */
   thread?: Thread;
@@ -136,7 +138,7 @@ export const eventStream = (
           if (result === undefined) break;
           pending = null;
           if (result.done === true) {
-            close(controller, frames + errorFrame(CUT_OFF));
+            close(controller, frames + (options.ended ? DONE_FRAME : errorFrame(CUT_OFF)));
             return;
           }
           // The thread was announced from the create's own answer; a log may hold it too.

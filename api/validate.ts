@@ -95,6 +95,8 @@ export const checkedQuery = (url: URL, known: readonly string[]): Record<string,
   for (const [key, value] of url.searchParams) {
     if (key === 'include' || key === 'include[]')
       throw apiErrors.unsupported('include', "'include'", 'Its only value concerns file_search results.');
+    // Azure's clients add it to every request; it chooses nothing here.
+    if (key === 'api-version') continue;
     if (!known.includes(key))
       throw apiErrors.invalid(key, `Unknown query parameter: '${key}'.`, 'unknown_parameter');
     query[key] = value;

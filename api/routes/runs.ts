@@ -9,6 +9,7 @@ import {
 } from '../../protocol/schemas.ts';
 import { shown } from '../../protocol/problems.ts';
 import type { Started } from '../../protocol/engine.ts';
+import { isTerminal } from '../../protocol/wire.ts';
 import type { Thread } from '../../protocol/wire.ts';
 import { id, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
@@ -32,13 +33,14 @@ const started = (
       }
     : { run, json: run };
 
-/** Where to read on: the header that browsers' EventSource sends, or `?after=`. */
+/** Where to read on: the header that a reconnecting EventSource adds to the same URL, else `?after=`. */
 const eventPlace = (input: RouteInput<unknown>): number => {
+  const header = input.headers.get('last-event-id');
   const [name, text] =
-    input.query['after'] === undefined
-      ? (['Last-Event-ID', input.headers.get('last-event-id')] as const)
-      : (['after', input.query['after']] as const);
-  if (text === null || text === '') return 0;
+    header === null || header === ''
+      ? (['after', input.query['after']] as const)
+      : (['Last-Event-ID', header] as const);
+  if (text === undefined || text === '') return 0;
   if (!/^\d{1,15}$/.test(text))
     throw apiErrors.invalid(
       name,
@@ -164,6 +166,7 @@ export const runRoutes: readonly Route[] = [
         run,
         stream: {
           until: 'run',
+          ended: isTerminal(run.status),
           subscribe: (signal) => engine.events(caller, run.thread_id, run.id, { after, signal }),
         },
       };

@@ -5,7 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import { createApi } from '../../api/index.ts';
 import type { RunsEngine } from '../../protocol/engine.ts';
-import { createSandbox } from '../../sandbox/index.ts';
+import { RunsError } from '../../protocol/errors.ts';
+import { createSandbox, createSandboxEngine } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import { call } from '../support/http.ts';
 
@@ -578,6 +579,35 @@ const broken = (error: unknown): RunsEngine =>
   });
 
 describe('exceptions of an engine', () => {
+  test.each([
+    ['temporal_unavailable', 'The workflow service'],
+    ['no_worker', 'A worker'],
+    ['store_unavailable', 'The database'],
+  ] as const)('that pass by themselves are a 503 with Retry-After: %s', async (code, what) => {
+    const api = createApi({ engine: broken(new RunsError(code, 'connect ECONNREFUSED 10.0.0.7:7233')) });
+    const answer = await call(api.fetch, 'GET', '/v1/threads/thread_1');
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
+    expect(answer.body).toEqual({
+      error: {
+        message: `${what} can't be reached right now. Nothing was changed; it is safe to send the request again.`,
+        type: 'server_error',
+        param: null,
+        code: 'unavailable',
+      },
+    });
+  });
+
+  test('in the readiness check are named by the probe, which answers 503', async () => {
+    const api = createApi({
+      engine: { ...createSandboxEngine(), readiness: () => Promise.reject(new Error('no route to host')) },
+    });
+    const ready = await call(api.fetch, 'GET', '/readyz');
+    expect([ready.status, ready.body]).toEqual([
+      503,
+      { status: 'not ready', problems: ['readiness could not be checked: no route to host'] },
+    ]);
+  });
+
   test('say nothing of the inside, but name the request; the log gets the cause', async () => {
     const cause = new Error('password=hunter2 at /srv/secret.ts:3');
     const seen: unknown[] = [];

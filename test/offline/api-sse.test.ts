@@ -123,6 +123,24 @@ describe('the events of a run', () => {
     expect(await stream(sandbox.fetch, 'GET', `${path}/events?after=7`)).toEqual(rest);
   });
 
+  test('the header of a reconnecting reader wins over the place in its URL', async () => {
+    const path = await startRun('words:5');
+    sandbox.clock.advance(1);
+    const all = await stream(sandbox.fetch, 'GET', `${path}/events`);
+    const headers = { 'last-event-id': '9' };
+    expect(await stream(sandbox.fetch, 'GET', `${path}/events?after=2`, undefined, headers)).toEqual(
+      all.slice(9),
+    );
+  });
+
+  test('a reader that has seen the end gets done at once', async () => {
+    const path = await startRun('chat');
+    sandbox.clock.advance(1);
+    const all = await stream(sandbox.fetch, 'GET', `${path}/events`);
+    const last = all.at(-2)?.id ?? '';
+    expect(await stream(sandbox.fetch, 'GET', `${path}/events?after=${last}`)).toEqual(all.slice(-1));
+  });
+
   test('go on over a wait, to the end of the run', async () => {
     const path = await startRun('weather');
     sandbox.clock.advance(1);
