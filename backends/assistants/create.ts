@@ -134,10 +134,11 @@ const onBusy = async (
 /** Posts until the server has taken the run, said no, or left us in doubt. Repeats only after certain refusals. */
 const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise<Started | RunRef> => {
   const { learned } = s.env;
+  const { stream: _, ...params } = request.params;
   const body = {
-    ...request.params,
+    ...params,
     assistant_id: request.assistantId,
-    metadata: { ...asRecord(request.params['metadata']), [METADATA.token]: request.runId },
+    metadata: { ...asRecord(params['metadata']), [METADATA.token]: request.runId },
   };
   // Somebody who always takes the thread first must not keep us here for ever; waiting for them is the caller's choice.
   for (let refusals = 0; ; refusals++) {

@@ -8,43 +8,23 @@
  * Throws `HttpFailure`, or `signal.reason` when the caller aborts. Backends import it; nobody else.
  */
 import { Pool, type Dispatcher } from 'undici';
+import { answerOf, isJsonType } from './answer.ts';
 import { BodyError, decode, isEncoded, readBytes, readStart } from './body.ts';
-import { retryAfterFrom, shouldRetryFrom, type BadBody, type FailureKind } from './classify.ts';
-import { HttpFailure, type FailureFacts, type ServerError } from './failure.ts';
+import { retryAfterFrom, shouldRetryFrom } from './classify.ts';
+import { HttpFailure, type ServerError } from './failure.ts';
 import { JsonDepthError, parseJson } from './json.ts';
 import { createLife, type Life } from './life.ts';
+import { createReporter } from './report.ts';
 import { notingSent, type Sent } from './sent.ts';
 import { serverErrorFrom, scrub } from './server-error.ts';
-import type {
-  HttpAnswer,
-  HttpClient,
-  HttpClientOptions,
-  HttpRequest,
-  JsonAnswer,
-  StreamAnswer,
-} from './types.ts';
+import type { HttpClient, HttpClientOptions, HttpRequest, JsonAnswer, StreamAnswer } from './types.ts';
 import { parseBaseUrl } from './url.ts';
 
-const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
-
-const codeOf = (error: unknown): string | null => {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
-    return error.code;
-  return error instanceof Error ? error.name : null;
-};
-
-const flat = (headers: Record<string, string | string[] | undefined>): Record<string, string> => {
-  const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers))
-    if (value !== undefined) result[name] = Array.isArray(value) ? value.join(', ') : value;
-  return result;
-};
-
-const isJsonType = (type: string): boolean => /^(application|text)\/([\w.-]+\+)?json\b/i.test(type.trim());
 const ERROR_BODY_BYTES = 65_536;
 
 export const createHttpClient = (options: HttpClientOptions): HttpClient => {
   const base = parseBaseUrl(options.baseUrl, options.query);
+  const report = createReporter(base.origin);
   const times = {
     connectMs: 10_000,
     headersMs: 60_000,
@@ -66,38 +46,18 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
   const calls = poolOf(options.connections ?? 64);
   const streams = poolOf(options.streamConnections ?? null);
 
-  const factsOf = (
-    request: HttpRequest,
-    kind: FailureKind,
-    what: string,
-    more: Partial<FailureFacts> = {},
-  ): FailureFacts => ({
-    kind,
-    route: `${request.method} ${request.route}`,
-    origin: base.origin,
-    what,
-    status: null,
-    errorCode: null,
-    shouldRetry: null,
-    retryAfterMs: null,
-    networkCode: null,
-    error: null,
-    serverTime: null,
-    ...more,
-  });
-
   /** The key of this request; a provider that fails is like a network that is down. */
   const keyFor = async (request: HttpRequest): Promise<string | undefined> => {
     let key: unknown;
     try {
       key = typeof options.apiKey === 'function' ? await options.apiKey() : options.apiKey;
     } catch {
-      throw new HttpFailure(factsOf(request, 'network_before_send', 'the API key provider failed.'));
+      throw new HttpFailure(report.facts(request, 'network_before_send', 'the API key provider failed.'));
     }
     if (key === undefined || key === '') return undefined;
     if (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))
       throw new HttpFailure(
-        factsOf(
+        report.facts(
           request,
           'key',
           'the API key has characters that a header cannot carry (a line break or a space?).',
@@ -147,7 +107,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
       return await read(response, life);
     } catch (error) {
       throw life.explain(error, (cause) =>
-        transportFailure(request, cause, note.sent, status, life.timedOut()),
+        report.transport(request, cause, { sent: note.sent, status, timedOut: life.timedOut() }),
       );
     } finally {
       life.finish();
@@ -155,49 +115,12 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
     }
   };
 
-  const transportFailure = (
-    request: HttpRequest,
-    error: unknown,
-    sent: boolean,
-    status: number,
-    timedOut: boolean,
-  ): HttpFailure => {
-    if (error instanceof HttpFailure) return error;
-    const code = timedOut ? 'TOTAL_TIMEOUT' : codeOf(error);
-    const more = { networkCode: code, status: status === 0 ? null : status };
-    if (!sent)
-      return new HttpFailure(
-        factsOf(request, 'network_before_send', `no connection (${code ?? 'unknown reason'}).`, more),
-      );
-    // Whatever answers there does not speak HTTP (another protocol, or TLS on a plain port).
-    if (code !== null && (code.startsWith('HPE_') || code === 'HTTPParserError'))
-      return new HttpFailure(
-        factsOf(request, 'bad_body', `the answer is no HTTP (${code}).`, { ...more, badBody: 'not_http' }),
-      );
-    if (timedOut || TIMEOUT_CODES.has(code ?? ''))
-      return new HttpFailure(factsOf(request, 'timeout', `no answer in time (${code ?? 'timeout'}).`, more));
-    return new HttpFailure(
-      factsOf(request, 'network_ambiguous', `the connection broke (${code ?? 'unknown reason'}).`, more),
-    );
-  };
-
-  const answerOf = (response: Dispatcher.ResponseData<Sent>): HttpAnswer => {
-    const headers = flat(response.headers);
-    const date = Date.parse(headers['date'] ?? '');
-    return {
-      status: response.statusCode,
-      headers,
-      serverTime: Number.isNaN(date) ? null : date,
-      receivedAt: now(),
-    };
-  };
-
   const statusFailure = async (
     request: HttpRequest,
     response: Dispatcher.ResponseData<Sent>,
     key: string | undefined,
   ): Promise<HttpFailure> => {
-    const answer = answerOf(response);
+    const answer = answerOf(response, now());
     const raw = await readStart(response.body, ERROR_BODY_BYTES);
     let error: ServerError | null = null;
     try {
@@ -207,7 +130,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
       error = null;
     }
     return new HttpFailure(
-      factsOf(
+      report.facts(
         request,
         'status',
         `HTTP ${answer.status}${error === null ? '.' : `: ${JSON.stringify(error.message)}`}`,
@@ -223,32 +146,30 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
     );
   };
 
-  const badBody = (request: HttpRequest, status: number, reason: BadBody, what: string): HttpFailure =>
-    new HttpFailure(factsOf(request, 'bad_body', what, { status, badBody: reason }));
-
   const readJson = async (
     request: HttpRequest,
     response: Dispatcher.ResponseData<Sent>,
     life: Life,
   ): Promise<JsonAnswer> => {
-    const answer = answerOf(response);
+    const answer = answerOf(response, now());
     const { status, headers } = answer;
     const type = headers['content-type'] ?? '';
     if (Number(headers['content-length'] ?? 0) > maxBytes) {
       response.body.destroy();
-      throw badBody(request, status, 'too_large', `the body is larger than ${maxBytes} bytes.`);
+      throw report.badBody(request, status, 'too_large', `the body is larger than ${maxBytes} bytes.`);
     }
     let text: string;
     try {
       const raw = await life.race(readBytes(response.body, maxBytes));
       text = (await decode(raw, headers['content-encoding'], maxBytes)).toString('utf8');
     } catch (error) {
-      if (error instanceof BodyError) throw badBody(request, status, error.reason, `${error.message}.`);
+      if (error instanceof BodyError)
+        throw report.badBody(request, status, error.reason, `${error.message}.`);
       throw error;
     }
     if (text.trim() === '') return { ...answer, body: undefined };
     if (type !== '' && !isJsonType(type))
-      throw badBody(
+      throw report.badBody(
         request,
         status,
         'content_type',
@@ -257,8 +178,9 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
     try {
       return { ...answer, body: parseJson(text, maxDepth) };
     } catch (error) {
-      if (error instanceof JsonDepthError) throw badBody(request, status, 'too_deep', `${error.message}.`);
-      throw badBody(request, status, 'not_json', `the body is no JSON (${text.length} characters).`);
+      if (error instanceof JsonDepthError)
+        throw report.badBody(request, status, 'too_deep', `${error.message}.`);
+      throw report.badBody(request, status, 'not_json', `the body is no JSON (${text.length} characters).`);
     }
   };
 
@@ -292,12 +214,12 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
           accept: 'text/event-stream, application/json',
         },
         async (response, life) => {
-          const answer = answerOf(response);
+          const answer = answerOf(response, now());
           if (!/^text\/event-stream\b/i.test(answer.headers['content-type'] ?? ''))
             return { ...(await readJson(request, response, life)), kind: 'json' };
           if (isEncoded(answer.headers['content-encoding'])) {
             response.body.destroy();
-            throw badBody(request, answer.status, 'encoding', 'the event stream is compressed.');
+            throw report.badBody(request, answer.status, 'encoding', 'the event stream is compressed.');
           }
           const { body } = response;
           const streamLife = createLife(request.signal, null);
@@ -311,7 +233,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
               }
             } catch (error) {
               throw streamLife.explain(error, (cause) =>
-                transportFailure(request, cause, true, answer.status, false),
+                report.transport(request, cause, { sent: true, status: answer.status, timedOut: false }),
               );
             } finally {
               streamLife.finish();
@@ -331,7 +253,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
       );
     },
 
-    unusable: (request, status, what) => badBody(request, status, 'shape', what),
+    unusable: (request, status, what) => report.badBody(request, status, 'shape', what),
 
     close: async () => {
       await Promise.all([calls.destroy(), streams.destroy()]);

@@ -11,7 +11,7 @@ export interface Life {
   /** Settles with the promise or rejects on abort, also where undici would first wait for a connection. */
   race<T>(promise: Promise<T>): Promise<T>;
   /** The caller's own reason when the caller aborted; the translated error otherwise. */
-  explain(error: unknown, translate: (error: unknown) => Error): unknown;
+  explain(error: unknown, translate: (error: unknown) => unknown): unknown;
   finish(): void;
 }
 

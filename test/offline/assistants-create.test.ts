@@ -366,7 +366,8 @@ describe('create on a thread that is held', () => {
     expect(h.runs().map(({ status }) => status)).toEqual(['completed', 'requires_action']);
     expect(h.count('POST run')).toBe(2);
     expect(Math.min(...ctx.sleeps)).toBeGreaterThanOrEqual(20);
-    expect(ctx.heartbeats.filter(({ run }) => run !== undefined)).toEqual([{ run: refOf(settled) }]);
+    const told = new Set(ctx.heartbeats.flatMap(({ run }) => (run === undefined ? [] : [run.backendRunId])));
+    expect([...told]).toEqual([refOf(settled).backendRunId]);
   });
 
   test('by somebody else, policy cancel: cancelled, then starts', async () => {
@@ -411,6 +412,51 @@ describe('create on a thread that is held', () => {
     });
     const error = await errorOf(h.backend.create(h.request(h.threadId, 'weather'), h.context()));
     expect(error).toMatchObject({ type: 'BackendBusy', details: [{ runId: foreign.id }] });
+  });
+});
+
+describe('two workers on one attempt', () => {
+  test('with a thread lock they make one run, and both follow it', async () => {
+    const h = await setUp();
+    const request = h.request(h.threadId, 'weather');
+    const [a, b] = await Promise.all([
+      h.backend.create(request, h.context()),
+      h.backend.create(request, h.context()),
+    ]);
+    expect(a).toEqual(b);
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test('without one the second run is cancelled when the first ends', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    const request = h.request(h.threadId, 'weather');
+    const [a] = await Promise.all([
+      h.backend.create(request, h.context()),
+      h.backend.create(request, h.context()),
+    ]);
+    const outputs = callIds(a).map((id) => ({ tool_call_id: id, output: '70 F' }));
+    await h.backend.submit(refOf(a), 1, outputs, h.context());
+    h.sandbox.clock.advance(1000);
+    expect(
+      h
+        .runs()
+        .map(({ status }) => status)
+        .toSorted(),
+    ).toEqual(['cancelled', 'completed']);
+  });
+
+  test('a frozen one that wakes up is stopped by its fence before it writes', async () => {
+    const h = await setUp();
+    const request = h.request(h.threadId, 'weather');
+    h.fault('GET runs', { kind: 'delay', ms: 5 });
+    const frozen = h.context({
+      attempt: 2,
+      fence: () => {
+        throw new Error('replaced by attempt 3');
+      },
+    });
+    await expect(h.backend.create(request, frozen)).rejects.toThrow('replaced by attempt 3');
+    expect(h.count('POST run')).toBe(0);
   });
 });
 

@@ -197,6 +197,15 @@ describe('was it sent?', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test('a mistake of the caller shows itself as one, not as a network that is down', async () => {
+    const { server, client } = await setUp([]);
+    const circular: { self?: unknown } = {};
+    circular.self = circular;
+    await expect(client.json({ ...POST, body: circular })).rejects.toThrow(TypeError);
+    await expect(client.json({ ...POST, headers: { 'bad name': 'x' } })).rejects.toThrow('invalid header');
+    expect(server.requests).toHaveLength(0);
+  });
+
   test('an answer that is no HTTP is unsupported', async () => {
     const { client } = await setUp([raw('SSH-2.0-OpenSSH_9.6\r\n')]);
     expect(await failureOf(client.json(GET))).toMatchObject({
