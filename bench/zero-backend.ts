@@ -28,6 +28,7 @@ interface LiveRun {
 }
 
 const runs = new Map<string, LiveRun>();
+const byThread = new Map<string, LiveRun[]>();
 let serial = 0;
 
 const callIds = (run: LiveRun): string[] =>
@@ -47,7 +48,10 @@ const view = (run: LiveRun): Record<string, unknown> => ({
           tool_calls: callIds(run).map((id) => ({
             id,
             type: 'function',
-            function: { name: 'echo', arguments: '{"text":"hello"}' },
+            function: {
+              name: run.assistant.includes('_wait') ? 'ask' : 'echo',
+              arguments: '{"text":"hello"}',
+            },
           })),
         },
       }
@@ -61,12 +65,10 @@ const view = (run: LiveRun): Record<string, unknown> => ({
   incomplete_details: null,
   model: 'zero',
   instructions: null,
-  tools: [
-    {
-      type: 'function',
-      function: { name: 'echo', parameters: { type: 'object', properties: { text: { type: 'string' } } } },
-    },
-  ],
+  tools: ['echo', 'ask'].map((name) => ({
+    type: 'function',
+    function: { name, parameters: { type: 'object', properties: { text: { type: 'string' } } } },
+  })),
   metadata: run.metadata,
   usage: run.done ? { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } : null,
 });
@@ -144,6 +146,7 @@ const server = createServer((request, response) => {
         wake: [],
       };
       runs.set(created.id, created);
+      byThread.set(created.thread, [created, ...(byThread.get(created.thread) ?? [])]);
       advance(created);
       if (body['stream'] === true) stream(response, created);
       else json(response, view(created));

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { heartbeat } from '@temporalio/activity';
-import { NativeConnection, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Pool } from 'undici';
 import { reportUsage } from '../usage.ts';
 
@@ -64,6 +64,7 @@ const activities = {
   },
 };
 
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 const connection = await NativeConnection.connect({ address: setting('BENCH_TEMPORAL') });
 const worker = await Worker.create({
   connection,
@@ -73,7 +74,9 @@ const worker = await Worker.create({
   maxCachedWorkflows: 2000,
 });
 reportUsage();
-process.on('disconnect', () => worker.shutdown());
+process.on('disconnect', () => {
+  if (worker.getState() === 'RUNNING') worker.shutdown();
+});
 process.send?.({ ready: true });
 await worker.run();
 await connection.close();

@@ -1,0 +1,29 @@
+/**
+ * The project's worker as the benchmark runs it: the production composition (`startWorker`) on the zero backend, with a tool that
+ * does nothing and one that somebody answers. A process of its own, so that its CPU and memory are its own.
+ */
+import { z } from 'zod';
+import { createAssistantsBackend } from '../backends/assistants/index.ts';
+import { fromEnv } from '../worker/config.ts';
+import { startWorker } from '../worker/compose.ts';
+import { makeLog } from '../worker/log.ts';
+import { defineTools } from '../activities/index.ts';
+import { reportUsage } from './usage.ts';
+
+const tools = defineTools({
+  echo: {
+    description: 'Gives back its text.',
+    parameters: z.object({ text: z.string() }),
+    execute: ({ text }) => text,
+  },
+  ask: { description: 'Somebody answers.', parameters: z.object({ text: z.string() }), external: true },
+});
+
+const config = fromEnv(process.env);
+const backend = createAssistantsBackend({ baseUrl: process.env['OPENAI_BASE_URL'] ?? '' });
+const worker = await startWorker(config, { backends: { assistants: backend }, tools, log: makeLog('error') });
+reportUsage();
+process.on('disconnect', () => void worker.stop());
+process.send?.({ ready: true });
+await worker.done;
+await backend.dispose();
