@@ -211,17 +211,16 @@ export class RunsClient {
    */
   async cancel(runId: string): Promise<void> {
     checkRunId(runId);
-    const what = `Cancelling run ${JSON.stringify(runId)}`;
-    try {
-      await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
-        this.#session.handle(runId).cancel(),
-      );
-      return;
-    } catch (error) {
-      if (!(error instanceof RunsError) || error.code !== 'run_not_found') throw error;
-    }
+    // Looked at first: Temporal takes a cancel of an ended workflow for done, and the caller would wait for nothing.
     const view = await this.#session.look(runId);
     if (view === null) throw notFound(runId, this.#session.client.options.namespace);
+    if (isOpen(view)) {
+      await this.#session.call(
+        { what: `Cancelling run ${JSON.stringify(runId)}`, runId, timeoutMs: SERVER_TIMEOUT_MS },
+        () => this.#session.handle(runId).cancel(),
+      );
+      return;
+    }
     const { status } = toListItem(view, await this.#session.closedResult(view));
     if (status === 'cancelled') return;
     throw new RunsError(

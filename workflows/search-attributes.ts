@@ -34,12 +34,16 @@ export const workingAttributes = (status: string): SearchAttributeUpdatePair[] =
   { key: DEADLINE, value: null },
 ];
 
+export const threadAttribute = (threadId: string): SearchAttributePair[] => [
+  { key: THREAD_ID, value: threadId },
+];
+
 export const identityAttributes = (
   runId: string,
   threadId: string,
   assistantId: string,
 ): SearchAttributePair[] => [
   { key: RUN_ID, value: runId },
-  { key: THREAD_ID, value: threadId },
+  ...threadAttribute(threadId),
   { key: ASSISTANT_ID, value: assistantId },
 ];

@@ -21,7 +21,12 @@ import type { CallOutcome, ToolActivityInput } from '../../protocol/calls.ts';
 import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/names.ts';
 import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/workflow.ts';
 import { failureOf } from '../failure.ts';
-import { identityAttributes, waitingAttributes, workingAttributes } from '../search-attributes.ts';
+import {
+  identityAttributes,
+  threadAttribute,
+  waitingAttributes,
+  workingAttributes,
+} from '../search-attributes.ts';
 import { detailsOf } from './details.ts';
 import type { Pending, World } from './driver.ts';
 import { never } from './effects.ts';
@@ -126,11 +131,13 @@ export const worldOf = (input: RunInput): World => {
       }),
     timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
     failureOf,
-    show: (effect) => {
+    show: (effect, state) => {
       if (!input.searchAttributes) return;
+      // A thread that was created by the run could not be named when the run was started.
+      const made = input.threadId === null && state.threadId !== null ? threadAttribute(state.threadId) : [];
       upsertSearchAttributes(
         effect.type === 'enterWait'
-          ? waitingAttributes(effect.tools, effect.deadline)
+          ? [...waitingAttributes(effect.tools, effect.deadline), ...made]
           : workingAttributes(effect.status),
       );
     },
