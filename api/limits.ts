@@ -4,7 +4,8 @@
  * Rule: a refused request costs nothing but the look; memory is bounded by forgetting the bucket unused for longest.
  * Off unless asked for. Imports protocol only.
  */
-import { apiErrors } from '../protocol/errors.ts';
+import { apiErrors, RunsError } from '../protocol/errors.ts';
+import { shown } from '../protocol/problems.ts';
 
 export type RequestKind = 'read' | 'write' | 'run' | 'delete';
 
@@ -12,7 +13,28 @@ export type RequestKind = 'read' | 'write' | 'run' | 'delete';
 export type RatesPerMinute = Partial<Record<RequestKind, number>>;
 
 /** What the original API granted. */
-export const ORIGINAL_RATES: Required<RatesPerMinute> = { read: 1000, write: 300, run: 200, delete: 300 };
+const ORIGINAL_RATES: Required<RatesPerMinute> = { read: 1000, write: 300, run: 200, delete: 300 };
+
+const isKind = (name: string): name is RequestKind => Object.hasOwn(ORIGINAL_RATES, name);
+
+/**
+ * `original` (what the original API granted: 1000 reads, 300 writes, 200 new runs and 300 deletions a minute), or pairs
+ * such as `run=50,read=5000`; kinds that are left out are not limited. Throws `RunsError` `config`.
+ */
+export const parseRates = (text: string): RatesPerMinute => {
+  if (text.trim() === 'original') return ORIGINAL_RATES;
+  const rates: RatesPerMinute = {};
+  for (const pair of text.split(',')) {
+    const [kind = '', count = ''] = pair.split('=').map((part) => part.trim());
+    if (!isKind(kind) || !/^[1-9]\d{0,8}$/.test(count))
+      throw new RunsError(
+        'config',
+        `A rate limit is a kind (read, write, run, delete) and requests a minute, such as "run=50,read=5000", or "original"; got ${shown(pair)}`,
+      );
+    rates[kind] = Number(count);
+  }
+  return rates;
+};
 
 export interface RateLimiter {
   /** Throws `ApiError` 429 with `Retry-After` in whole seconds. */

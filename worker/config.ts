@@ -29,6 +29,8 @@ export interface Config {
   dataDir: string;
   /** API keys that `serve` accepts, as written: parsed by the API. */
   apiKeys: string | null;
+  /** Requests a minute that `serve` grants each tenant, as written: parsed by the API. null = no limit. */
+  rateLimits: string | null;
   host: string;
   port: number;
   metricsPort: number | null;
@@ -61,6 +63,7 @@ const VARIABLES = [
   'RUNS_EXPIRES_IN',
   'RUNS_DATA_DIR',
   'RUNS_API_KEYS',
+  'RUNS_RATE_LIMITS',
   'RUNS_METRICS_PORT',
   'RUNS_TASK_QUEUE',
   'RUNS_TOOLS',
@@ -148,6 +151,7 @@ export const fromEnv = (env: Env): Config => {
     databaseUrl: text('DATABASE_URL'),
     dataDir: text('RUNS_DATA_DIR') ?? '.runs',
     apiKeys: text('RUNS_API_KEYS'),
+    rateLimits: text('RUNS_RATE_LIMITS'),
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 0, 65_535, DEFAULTS.port),
     metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),
@@ -282,6 +286,7 @@ export const describe = (config: Config): Record<string, string> => {
     database: config.databaseUrl === null ? 'not set' : shownUrl(config.databaseUrl),
     dataDir: config.dataDir,
     apiKeys: secret(config.apiKeys),
+    rateLimits: config.rateLimits ?? 'none',
     listen: `${config.host}:${config.port}`,
     metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),
     taskQueue: config.taskQueue,

@@ -3,7 +3,15 @@
  *
  * Rule: it is ready when this resolves. Going down, streams are told and requests finish before anything they stand on ends.
  */
-import { createApi, keyAuth, openAuth, parseApiKeys, serveApi } from '../../api/index.ts';
+import {
+  createApi,
+  createLimiter,
+  keyAuth,
+  openAuth,
+  parseApiKeys,
+  parseRates,
+  serveApi,
+} from '../../api/index.ts';
 import type { RunsClient } from '../../client/index.ts';
 import { createDurableEngine, startMaintenance, workflowsOf } from '../../engine/index.ts';
 import type { Logger } from '../../protocol/backend.ts';
@@ -33,11 +41,13 @@ export interface RunningApi {
 export const startApi = async ({ config, store, client, log, port }: ApiParts): Promise<RunningApi> => {
   const endings = new Endings(log);
   const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
+  const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
   const engine = createDurableEngine({ store, client, log, expiresInMs: config.expiresInMs });
   const seen = apiMetrics();
   const api = createApi({
     engine,
     auth,
+    ...(limiter === null ? {} : { limiter }),
     version: version(),
     metrics: seen.page,
     onRequest: (request) => {

@@ -11,6 +11,7 @@ import {
   isLoopback,
   keyAuth,
   parseApiKeys,
+  parseRates,
   serveApi,
 } from '../../api/index.ts';
 import { ROUTES } from '../../api/app.ts';
@@ -136,6 +137,13 @@ describe('rate limits', () => {
     now += 10_000;
     expect((await run(KEY_A)).status).toBe(200);
     expect((await run(KEY_A)).status).toBe(429);
+  });
+
+  test('are read from one line', () => {
+    expect(parseRates('original')).toEqual({ read: 1000, write: 300, run: 200, delete: 300 });
+    expect(parseRates('run=50, read=5000')).toEqual({ run: 50, read: 5000 });
+    for (const bad of ['runs=5', 'run=0', 'run', 'run=1e3', '', '__proto__=1'])
+      expect(() => parseRates(bad)).toThrow(`or "original"; got ${JSON.stringify(bad)}`);
   });
 
   test('never let through more than the bucket and its refill, whatever the arrivals', () => {
