@@ -42,9 +42,13 @@ export const meaningOf = (run: SeenRun): Meaning => {
   return { kind: 'settled' };
 };
 
-/** Most argument text of one round that goes into history; above it a server-side limit would be hit sooner or later. */
-export const MAX_ARGUMENT_CHARS = 1_000_000;
+/**
+ * Most argument text of one round, in bytes as it is stored. A round's result must stay below 2 MB in history, and
+ * escaping and other alphabets make a text longer than its characters.
+ */
+export const MAX_ARGUMENT_BYTES = 1_500_000;
 const SHOWN_ARGUMENT_CHARS = 2000;
+const storedBytes = (call: ToolCall): number => Buffer.byteLength(JSON.stringify(call.arguments));
 
 /**
  * Calls whose arguments do not fit are refused before they are planned, longest first, until the rest fits: the model
@@ -52,10 +56,12 @@ const SHOWN_ARGUMENT_CHARS = 2000;
  */
 const refuseOversize = (calls: readonly ToolCall[]): Map<string, string> => {
   const refused = new Map<string, string>();
-  let total = calls.reduce((sum, call) => sum + call.arguments.length, 0);
-  for (const call of calls.toSorted((a, b) => b.arguments.length - a.arguments.length)) {
-    if (total <= MAX_ARGUMENT_CHARS) break;
-    total -= call.arguments.length;
+  const sizes = new Map(calls.map((call) => [call, storedBytes(call)]));
+  const size = (call: ToolCall): number => sizes.get(call) ?? 0;
+  let total = calls.reduce((sum, call) => sum + size(call), 0);
+  for (const call of calls.toSorted((a, b) => size(b) - size(a))) {
+    if (total <= MAX_ARGUMENT_BYTES) break;
+    total -= size(call);
     refused.set(
       call.callId,
       `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,

@@ -3,20 +3,11 @@
  *
  * Rule: everything here is about transport; nothing knows runs or chat. Both backends import this file, nobody else.
  */
-export {
-  backoffMs,
-  boundedRetryAfter,
-  classify,
-  retryAfterFrom,
-  type Evidence,
-  type FailureKind,
-  type Verdict,
-} from './classify.ts';
+export { backoffMs, retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
 export { createHttpClient } from './client.ts';
 export { HttpFailure, toBackendError, type ErrorContext, type ServerError } from './failure.ts';
 export { asRecord, parseJson } from './json.ts';
-export { createSseParser, sseEvents, SseLimitError, type SseEvent, type SseLimits } from './sse.ts';
-export { baseUrlProblem, parseBaseUrl } from './url.ts';
+export { sseEvents, SseLimitError, type SseEvent, type SseLimits } from './sse.ts';
 export type {
   HttpAnswer,
   HttpClient,

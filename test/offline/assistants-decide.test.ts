@@ -4,7 +4,7 @@ import {
   busyFrom,
   clockOffset,
   earliest,
-  MAX_ARGUMENT_CHARS,
+  MAX_ARGUMENT_BYTES,
   meaningOf,
   pollDelay,
   relateIds,
@@ -222,7 +222,7 @@ const reading = (calls: ToolCall[]): Parameters<typeof settledFrom>[0] => ({
 
 describe('settling', () => {
   test('arguments that do not fit are refused, longest first, and the others are left alone', () => {
-    const big = 'x'.repeat(MAX_ARGUMENT_CHARS);
+    const big = 'x'.repeat(MAX_ARGUMENT_BYTES);
     const settled = settledFrom(
       reading([call('a'), call('b', big), call('c', 'y'.repeat(10))]),
       't',
@@ -234,12 +234,19 @@ describe('settling', () => {
       'external',
     ]);
     expect(JSON.stringify(settled).length).toBeLessThan(10_000);
-    expect(JSON.stringify(settled)).toContain(`${MAX_ARGUMENT_CHARS} characters long`);
+    expect(JSON.stringify(settled)).toContain(`${MAX_ARGUMENT_BYTES} characters long`);
   });
 
   test('just at the limit nothing is refused', () => {
-    const settled = settledFrom(reading([call('a', 'x'.repeat(MAX_ARGUMENT_CHARS))]), 't', external);
+    const settled = settledFrom(reading([call('a', 'x'.repeat(MAX_ARGUMENT_BYTES - 2))]), 't', external);
     expect(settled).toMatchObject({ calls: [{ plan: { kind: 'external' } }] });
+  });
+
+  test('bytes count as they are stored: escapes and other alphabets too', () => {
+    for (const text of ['"'.repeat(800_000), '€'.repeat(600_000)])
+      expect(settledFrom(reading([call('a', text)]), 't', external)).toMatchObject({
+        calls: [{ plan: { kind: 'refused' } }],
+      });
   });
 
   test('times are turned to our clock', () => {
