@@ -116,10 +116,10 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
 
   const forever = (signal: AbortSignal): Promise<never> =>
     new Promise((_, reject) => {
+      const over = AbortSignal.any([signal, closing.signal]);
       const lost = (): void => reject(new ConnectionLost());
-      if (signal.aborted || closing.signal.aborted) lost();
-      signal.addEventListener('abort', lost, { once: true });
-      closing.signal.addEventListener('abort', lost, { once: true });
+      if (over.aborted) lost();
+      else over.addEventListener('abort', lost, { once: true });
     });
 
   const keys =

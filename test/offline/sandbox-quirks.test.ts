@@ -1,8 +1,9 @@
 /**
  * Quirks that change only how an answer is written: each alone, in JSON and in streams, and none of them by default.
  */
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createSandbox, noQuirks } from '../../sandbox/index.ts';
+import { createSandbox, noQuirks, scriptCatalogue } from '../../sandbox/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import { call, stream } from '../support/http.ts';
 
@@ -101,5 +102,15 @@ describe('the shape of answers', () => {
     expect(
       Object.values(noQuirks()).every((value) => value === false || value === null || value === 'fresh'),
     ).toBe(true);
+  });
+});
+
+describe('docs/SANDBOX.md', () => {
+  const document = readFileSync(new URL('../../docs/SANDBOX.md', import.meta.url), 'utf8');
+
+  test('names every quirk and every built-in script', () => {
+    const named = new Set([...document.matchAll(/`(\w+)(?::[^`]*|\[[^`]*)?`/g)].map((match) => match[1]));
+    for (const name of [...Object.keys(noQuirks()), ...scriptCatalogue().keys()])
+      expect([name, named.has(name)]).toEqual([name, true]);
   });
 });
