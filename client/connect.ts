@@ -5,10 +5,10 @@
  * Rule: secrets pass through and are never shown; a connection that cannot be made says where it was looked for.
  * Imported by the client and the worker.
  */
-import { Connection, type ConnectionOptions } from '@temporalio/client';
+import { Connection, NamespaceNotFoundError, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig';
 import { DEFAULT_TASK_QUEUE, RunsError } from '../protocol/index.ts';
-import { toRunsError } from './errors.ts';
+import { GRPC, grpcCode, toRunsError } from './errors.ts';
 
 export interface TemporalTarget {
   address: string;
@@ -85,4 +85,17 @@ export const unreachable = (error: unknown, target: TemporalTarget): RunsError =
     `Temporal at ${JSON.stringify(target.address)} can't be reached (${error instanceof Error ? error.message : String(error)}). Start one ("runs dev", or "temporal server start-dev") or set TEMPORAL_ADDRESS.`,
     { cause: error },
   );
+};
+
+/** Throws `RunsError('temporal_unavailable')` when the server has no such namespace. Takes either kind of connection. */
+export const requireNamespace = async (
+  connection: Pick<Connection, 'workflowService'>,
+  target: TemporalTarget,
+): Promise<void> => {
+  try {
+    await connection.workflowService.describeNamespace({ namespace: target.namespace });
+  } catch (error) {
+    const missing = grpcCode(error) === GRPC.notFound;
+    throw unreachable(missing ? new NamespaceNotFoundError(target.namespace) : error, target);
+  }
 };

@@ -4,7 +4,13 @@
  * Rule: everything a program needs to drive runs is named here, and nothing else is.
  */
 export { RunsClient, type RunsClientOptions } from './runs-client.ts';
-export { openConnection, temporalTarget, unreachable, type TemporalTarget } from './connect.ts';
+export {
+  openConnection,
+  requireNamespace,
+  temporalTarget,
+  unreachable,
+  type TemporalTarget,
+} from './connect.ts';
 export {
   checkSearchAttributes,
   ensureSearchAttributes,

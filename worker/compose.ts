@@ -21,6 +21,7 @@ import {
 import {
   ensureSearchAttributes,
   registerCommand,
+  requireNamespace,
   RunsClient,
   temporalTarget,
   unreachable,
@@ -144,6 +145,7 @@ const start = async (
   installRuntime(log);
   const connection = await connect(target);
   cleanup.add('connection', () => connection.close());
+  await requireNamespace(connection, target);
   await reportSearchAttributes(connection, namespace, log);
   const client = new RunsClient({
     client: new Client({ connection, namespace, ...converter }),
@@ -235,6 +237,8 @@ const reportSearchAttributes = async (
       : `of another type: ${state.mistyped.map(({ name }) => name).join(', ')}`);
   log.warn(
     { reason, namespace },
-    `runs can't be found by status or wait in Temporal: search attributes are not available (${registerCommand(state.missing)})`,
+    `runs can't be found by status or wait in Temporal: search attributes are not available${
+      state.missing.length === 0 ? '' : `; an operator can add them: ${registerCommand(state.missing)}`
+    }`,
   );
 };

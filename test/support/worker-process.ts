@@ -1,0 +1,51 @@
+/**
+ * A `runs worker` of its own process, to kill, to stop, to freeze. Tests only.
+ *
+ * Rule: ended by its pid and only by it; what it said is kept for the message of a failing test.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { deferred } from './deferred.ts';
+
+const command = fileURLToPath(new URL('../../bin/runs.mjs', import.meta.url));
+
+export interface WorkerProcess {
+  pid: number;
+  /** Everything on stderr so far. */
+  said(): string;
+  /** Resolves at the line that begins with `ready`, rejects when the process ends before it. */
+  ready: Promise<string>;
+  exited: Promise<{ code: number | null; signal: string | null }>;
+  signal(name: NodeJS.Signals): void;
+}
+
+export const spawnWorker = (env: Record<string, string>, args: string[] = ['worker']): WorkerProcess => {
+  const child = spawn(process.execPath, [command, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ready = deferred<string>();
+  const exited = deferred<{ code: number | null; signal: string | null }>();
+  let text = '';
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (piece: string) => {
+    text += piece;
+    const line = text.split('\n').find((each) => each.startsWith('ready'));
+    if (line !== undefined) ready.resolve(line);
+  });
+  child.once('close', (code, signal) => {
+    exited.resolve({ code, signal });
+    ready.reject(new Error(`The worker ended (${code ?? signal}) before it was ready:\n${text}`));
+  });
+  // Whoever kills a worker that is not ready yet need not wait for it to be.
+  ready.promise.catch(() => undefined);
+  const { pid } = child;
+  if (pid === undefined) throw new Error('The worker could not be spawned.');
+  return {
+    pid,
+    said: () => text,
+    ready: ready.promise,
+    exited: exited.promise,
+    signal: (name) => child.kill(name),
+  };
+};
