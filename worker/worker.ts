@@ -18,6 +18,13 @@ import { temporalLogger } from './log.ts';
  */
 export const HEARTBEAT_THROTTLE_MS = 2_000;
 
+/**
+ * How long one activation of workflow code may take. The SDK's 5 s are reached by a flood of signals on a busy machine
+ * (half a millisecond each), and an interrupted activation can end the whole process: Node aborts when it is stopped
+ * inside a promise hook. No code of users runs in the sandbox, so this only guards against a loop without an end.
+ */
+export const ACTIVATION_MS = 60_000;
+
 export interface MakeWorkerOptions {
   connection: NativeConnection;
   /** Default `default`. */
@@ -41,7 +48,12 @@ export interface MakeWorkerOptions {
 /** How much longer than the grace a worker may take to end, in milliseconds: tools that ignore their signal. */
 const FORCE_AFTER_GRACE_MS = 10_000;
 
-export const workerOptions = (options: MakeWorkerOptions): WorkerOptions => {
+/** The SDK reads it and its type does not show it. */
+export interface ActivationLimit {
+  isolateExecutionTimeout: number;
+}
+
+export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & ActivationLimit => {
   const { maxCachedRuns = 1_000, maxActivities = 500, shutdownGraceMs = 10_000, deployment = null } = options;
   return {
     connection: options.connection,
@@ -54,6 +66,7 @@ export const workerOptions = (options: MakeWorkerOptions): WorkerOptions => {
     // Follows the load in both directions; with fixed pollers the slowest percent waits twice as long.
     workflowTaskPollerBehavior: { type: 'autoscaling' },
     activityTaskPollerBehavior: { type: 'autoscaling' },
+    isolateExecutionTimeout: ACTIVATION_MS,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     // Tools without a heartbeat timeout send beats only to hear of a cancellation.
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
