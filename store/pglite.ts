@@ -22,11 +22,32 @@ const sqlOf = (queryable: Queryable): Sql => ({
   },
 });
 
-export const openPglite = async (options: { dataDir: string } | { memory: true }): Promise<Database> => {
+export type PgliteOptions =
+  | { dataDir: string }
+  /** `image`: an empty database as PGlite dumped it (`emptyImage`), which saves making one. */
+  | { memory: true; image?: Blob };
+
+/** A new database takes 3.5 s of CPU, loading the image of one 0.4 s. About 40 MB; of use to this version of PGlite only. */
+export const emptyImage = async (): Promise<Blob> => {
+  const db = await PGlite.create();
+  try {
+    return await db.dumpDataDir('none');
+  } finally {
+    await db.close();
+  }
+};
+
+export const openPglite = async (options: PgliteOptions): Promise<Database> => {
   const lock = 'dataDir' in options ? await lockDirectory(options.dataDir) : null;
   let db: PGlite;
   try {
-    db = await PGlite.create('dataDir' in options ? { dataDir: `${options.dataDir}/pg` } : {});
+    db = await PGlite.create(
+      'dataDir' in options
+        ? { dataDir: `${options.dataDir}/pg` }
+        : options.image === undefined
+          ? {}
+          : { loadDataDir: options.image },
+    );
   } catch (error) {
     await lock?.release();
     throw error;

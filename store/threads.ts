@@ -253,12 +253,18 @@ const messagesOf = (
     return messageView(row);
   },
   async deleteMessage(tenant, threadId, id) {
-    const rows = await db.query(
-      'delete from messages where id = $1 and tenant = $2 and thread_id = $3 returning id',
+    const [row] = await db.query<Pick<MessageRow, 'id'>>(
+      "delete from messages where id = $1 and tenant = $2 and thread_id = $3 and status <> 'in_progress' returning id",
       [id, tenant, threadId],
     );
-    if (rows.length === 0) throw apiErrors.notFound('message', id);
-    return { id, object: 'thread.message.deleted', deleted: true };
+    if (row !== undefined) return { id, object: 'thread.message.deleted', deleted: true };
+    const [open] = await db.query<Pick<MessageRow, 'run_id'>>(
+      'select run_id from messages where id = $1 and tenant = $2 and thread_id = $3',
+      [id, tenant, threadId],
+    );
+    if (open === undefined) throw apiErrors.notFound('message', id);
+    // Its run still writes to it.
+    throw apiErrors.deleteWhileActive(id, open.run_id ?? '');
   },
 });
 

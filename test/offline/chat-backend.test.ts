@@ -4,11 +4,10 @@ import type { Backend, CreateRequest, Settled } from '../../protocol/backend.ts'
 import type { FunctionTool } from '../../protocol/wire.ts';
 import { FAILURES } from '../../protocol/names.ts';
 import type { Store } from '../../protocol/store.ts';
-import { openStore } from '../../store/index.ts';
 import { fakeContext, type FakeContextOptions } from '../support/backend-context.ts';
 import { calls, chunk, completion, DONE, refuses, says, usageChunk } from '../support/chat-server.ts';
 import { reset, scriptedHttp, sse, type ScriptedHttp } from '../support/scripted-http.ts';
-import { eventNames, POLICY, startedRun } from '../support/store.ts';
+import { eventNames, memoryStore, POLICY, startedRun } from '../support/store.ts';
 
 const T = 'tenant';
 const NOW = 1_800_000_000_000;
@@ -18,8 +17,8 @@ let server: ScriptedHttp;
 let backend: Backend & { dispose(): Promise<void> };
 
 beforeAll(async () => {
-  store = await openStore({ memory: true });
-});
+  store = await memoryStore();
+}, 60_000);
 afterAll(() => store.close());
 beforeEach(async () => {
   server = await scriptedHttp();
@@ -28,7 +27,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await backend.dispose();
   await server.close();
-  expect(server.overrun).toBe(0);
+  if (server.overrun > 0) throw new Error(`${server.overrun} requests beyond the script`);
 });
 
 const tool = (name: string): FunctionTool => ({ type: 'function', function: { name } });
@@ -63,6 +62,15 @@ const waitingCalls = (settled: Settled) => {
   if (settled.status !== 'requires_action') throw new Error(`not waiting: ${settled.status}`);
   return settled.calls;
 };
+
+const minesAndTheirs: FakeContextOptions['plan'] = (asked) =>
+  asked.map((call) => ({
+    ...call,
+    plan:
+      call.name === 'mine'
+        ? { kind: 'automatic', policy: POLICY }
+        : { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: 86_400_000 } },
+  }));
 
 describe('a turn', () => {
   test('asks with instructions, thread and tools, shows the answer as it comes, and completes', async () => {
@@ -191,14 +199,7 @@ describe('a turn', () => {
       ]),
       says(['ok']),
     );
-    const plan: FakeContextOptions['plan'] = (asked) =>
-      asked.map((call) => ({
-        ...call,
-        plan:
-          call.name === 'mine'
-            ? { kind: 'automatic', policy: POLICY }
-            : { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: 86_400_000 } },
-      }));
+    const plan = minesAndTheirs;
     const settled = await backend.create(run.request, context({ plan }));
     const [mine, theirs] = waitingCalls(settled);
     expect(settled).toMatchObject({ expiresAt: NOW + 1000 + 86_400_000, createdAt: NOW });

@@ -2,13 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PlannedCall } from '../../protocol/calls.ts';
 import { mintId } from '../../protocol/ids.ts';
 import { StoreError, type Store } from '../../protocol/store.ts';
-import { openStore } from '../../store/index.ts';
-import { eventNames, external, newRun, startedRun, automatic } from '../support/store.ts';
+import { automatic, eventNames, external, memoryStore, newRun, startedRun } from '../support/store.ts';
 
 let store: Store;
 beforeAll(async () => {
-  store = await openStore({ memory: true });
-});
+  store = await memoryStore();
+}, 60_000);
 afterAll(() => store.close());
 
 const T = 'tenant-a';

@@ -1,7 +1,12 @@
 /** Rows for store, engine and chat tests: short ways to a thread with a run, and to calls with plans. */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { PlannedCall, ToolPolicy } from '../../protocol/calls.ts';
 import { mintId } from '../../protocol/ids.ts';
 import type { NewRun, Store } from '../../protocol/store.ts';
+import { emptyImage, openStore } from '../../store/index.ts';
 import type { AssistantParams, MessageParams, RunParams } from '../../protocol/engine.ts';
 
 export const POLICY: ToolPolicy = {
@@ -64,3 +69,26 @@ export const eventNames = async (store: Store, runId: string): Promise<string[]>
   const { events } = await store.readEvents(runId, { after: 0, limit: 10_000, gaps: 'refuse' });
   return events.map(({ event }) => event);
 };
+
+/** An empty database, made once a machine and version of PGlite: making one takes seconds of CPU in every test file. */
+export const image = async (): Promise<Blob> => {
+  const manifest = createRequire(import.meta.url)
+    .resolve('@electric-sql/pglite')
+    .replace(/dist\/.*$/, 'package.json');
+  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  const dir = join(tmpdir(), 'durable-runs-tests');
+  const path = join(dir, `pglite-${version}.tar`);
+  try {
+    return new Blob([await readFile(path)]);
+  } catch {
+    const blob = await emptyImage();
+    await mkdir(dir, { recursive: true });
+    const draft = `${path}.${mintId('req')}`;
+    await writeFile(draft, Buffer.from(await blob.arrayBuffer()));
+    await rename(draft, path);
+    return blob;
+  }
+};
+
+/** A store in this process alone. */
+export const memoryStore = async (): Promise<Store> => openStore({ memory: true, image: await image() });
