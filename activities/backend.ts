@@ -119,8 +119,14 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
     createThread: ({ metadata, ...base }) =>
       withBackend(base, (backend, context) => backend.createThread({ runId: base.runId, metadata }, context)),
     createRun: (input) => settle(input, (backend, context) => backend.create(input.request, context)),
-    submitToolOutputs: (input) =>
-      settle(input, (backend, context) => backend.submit(input.run, input.round, input.outputs, context)),
+    submitToolOutputs: (input) => {
+      // Counted by the attempt that is first: a repeated submit is no second wait.
+      if (input.waitedMs !== undefined && Context.current().info.attempt === 1)
+        metrics.waited(input.waitedMs);
+      return settle(input, (backend, context) =>
+        backend.submit(input.run, input.round, input.outputs, context),
+      );
+    },
     followRun: (input) => settle(input, (backend, context) => backend.follow(input.run, context)),
     closeRun: (input) => settle(input, (backend, context) => backend.close(input.target, input.how, context)),
     recordAnswers: (input) =>

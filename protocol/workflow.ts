@@ -237,7 +237,13 @@ export interface RunActivities {
   ): Promise<{ threadId: string }>;
   createRun(input: BackendActivityBase & { request: CreateRequest }): Promise<Settlement>;
   submitToolOutputs(
-    input: BackendActivityBase & { run: RunRef; round: number; outputs: ToolOutput[] },
+    input: BackendActivityBase & {
+      run: RunRef;
+      round: number;
+      outputs: ToolOutput[];
+      /** How long the round's slowest answer took, when somebody was awaited; for metrics. */
+      waitedMs?: number;
+    },
   ): Promise<Settlement>;
   followRun(input: BackendActivityBase & { run: RunRef }): Promise<Settlement>;
   closeRun(input: BackendActivityBase & { target: CloseTarget; how: CloseHow }): Promise<Settlement>;

@@ -151,6 +151,24 @@ const contextOf = async (info: Info, deps: Partial<ActivityDeps> = {}): Promise<
   return lent;
 };
 
+describe('the wait of a round', () => {
+  const outputs = [{ tool_call_id: 'c', output: 'o' }];
+  const submitted = async (more: { waitedMs?: number }, number: number): Promise<unknown[][]> => {
+    const { env, activities, seen } = begin(
+      { submit: () => Promise.resolve(completed) },
+      { activityType: 'submitToolOutputs', attempt: number },
+    );
+    await env.run(() => activities.submitToolOutputs({ ...base, run: ref, round: 1, outputs, ...more }));
+    return seen.counted.filter(([what]) => what === 'waited');
+  };
+
+  test('is counted once, and only when somebody was awaited', async () => {
+    expect(await submitted({ waitedMs: 90_000 }, 1)).toEqual([['waited', 90_000]]);
+    expect(await submitted({ waitedMs: 90_000 }, 2)).toEqual([]);
+    expect(await submitted({}, 1)).toEqual([]);
+  });
+});
+
 describe('what an attempt lends', () => {
   test('number and progress of the attempt before', async () => {
     const progress: Progress = { run: ref, sent: true };

@@ -75,7 +75,14 @@ export const worldOf = (input: RunInput): World => {
       case 'submit': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
         const { round, outputs } = effect;
-        const settlement = await act.submitToolOutputs({ ...base, run: effect.run, round, outputs });
+        const waitedMs = longestWait(state);
+        const settlement = await act.submitToolOutputs({
+          ...base,
+          run: effect.run,
+          round,
+          outputs,
+          ...(waitedMs === null ? {} : { waitedMs }),
+        });
         return { type: 'settled', via: 'submit', settlement, at: Date.now() };
       }
       case 'follow': {
@@ -152,6 +159,14 @@ export const worldOf = (input: RunInput): World => {
       );
     },
   };
+};
+
+/** How long the slowest answer of the round took; for metrics. */
+const longestWait = ({ calls }: RunState): number | null => {
+  const waits = calls.flatMap(({ answer, waitStart }) =>
+    answer === undefined || waitStart === undefined ? [] : [answer.at - waitStart],
+  );
+  return waits.length === 0 ? null : Math.max(...waits);
 };
 
 const startFollowUp = async (input: FollowUpInput): Promise<Input> => {
