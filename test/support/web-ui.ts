@@ -28,17 +28,20 @@ export interface Message {
 }
 
 export class RunPage {
-  readonly page: Page;
+  readonly #browser: Browser;
+  readonly #url: string;
+  page: Page;
 
-  private constructor(page: Page) {
+  private constructor(browser: Browser, url: string, page: Page) {
+    this.#browser = browser;
+    this.#url = url;
     this.page = page;
   }
 
   static async open(browser: Browser, uiUrl: string, runId: string): Promise<RunPage> {
-    const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
-    await page.goto(`${uiUrl}/namespaces/default/workflows/${encodeURIComponent(runId)}`);
-    const run = new RunPage(page);
-    await run.#moreActions().waitFor();
+    const url = `${uiUrl}/namespaces/default/workflows/${encodeURIComponent(runId)}`;
+    const run = new RunPage(browser, url, await newPage(browser));
+    await run.#show();
     return run;
   }
 
@@ -49,9 +52,10 @@ export class RunPage {
   /** Sends a signal; resolves when the server has taken it, which is all that anybody is told about a signal. */
   async signal(message: Message): Promise<void> {
     const dialog = await this.#openDialog('Send a Signal', 'signal', message);
-    const sent = this.page.waitForResponse((response) => /\/signal\b/.test(response.url()));
-    await dialog.getByTestId('confirm-modal-button').click();
-    const response = await sent;
+    const [response] = await Promise.all([
+      this.page.waitForResponse((reply) => /\/signal\b/.test(reply.url())),
+      confirm(dialog),
+    ]);
     if (!response.ok())
       throw new Error(`The signal was not taken: ${response.status()} ${await response.text()}`);
     await this.#again();
@@ -60,7 +64,7 @@ export class RunPage {
   /** Sends an update. The failure message that the dialog shows, or null when it was accepted. */
   async update(message: Message): Promise<string | null> {
     const dialog = await this.#openDialog('Send an Update', 'update', message);
-    await dialog.getByTestId('confirm-modal-button').click();
+    await confirm(dialog);
     const refused = dialog.getByRole('alert').filter({ hasText: /\S/ });
     await Promise.race([refused.first().waitFor(), dialog.waitFor({ state: 'hidden' })]);
     const text = (await dialog.isVisible()) ? (await refused.first().innerText()).trim() : null;
@@ -89,9 +93,18 @@ export class RunPage {
     return text;
   }
 
-  /** A fresh page for the next message: a dialog that was used once stays at its spinner the next time. */
+  /**
+   * A fresh page for the next message: each one leaves a long poll behind, and a browser opens six connections to a host,
+   * so a page that is used again and again ends at a spinner.
+   */
   async #again(): Promise<void> {
-    await this.page.reload();
+    await this.page.close();
+    this.page = await newPage(this.#browser);
+    await this.#show();
+  }
+
+  async #show(): Promise<void> {
+    await this.page.goto(this.#url, { waitUntil: 'domcontentloaded' });
     await this.#metadataTab().waitFor();
   }
 
@@ -129,3 +142,13 @@ export class RunPage {
     return dialog;
   }
 }
+
+const newPage = (browser: Browser): Promise<Page> =>
+  browser.newPage({ viewport: { width: 1400, height: 1000 } });
+
+/** Leaving the editor formats its text, which moves the button: first leave, then click. */
+const confirm = async (dialog: Locator): Promise<void> => {
+  const button = dialog.getByTestId('confirm-modal-button');
+  await button.focus();
+  await button.click();
+};
