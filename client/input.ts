@@ -71,6 +71,10 @@ export const startProblems = (runId: string, options: StartOptions): string[] =>
     timeProblem('createdAt', options.createdAt),
   ].filter((problem) => problem !== undefined);
 
+/** On `assistants` the run there shows the caller's metadata too; natively its row has them already. */
+const bodyOf = ({ backend, params = {}, metadata = {} }: StartOptions): Record<string, unknown> =>
+  backend === 'assistants' && Object.keys(metadata).length > 0 ? { ...params, metadata } : params;
+
 /** The workflow's input. Throws `RunsError('invalid_input')` that names every problem. */
 export const toRunInput = (runId: string, options: StartOptions, searchAttributes: boolean): RunInput => {
   const problems = startProblems(runId, options);
@@ -84,7 +88,7 @@ export const toRunInput = (runId: string, options: StartOptions, searchAttribute
     backend: options.backend,
     assistantId: options.assistantId,
     threadId: options.threadId ?? null,
-    params: options.params ?? {},
+    params: bodyOf(options),
     metadata: options.metadata ?? {},
     busy: options.busy ?? 'fail',
     expiresAt: options.expiresAt ?? null,

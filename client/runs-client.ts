@@ -112,10 +112,10 @@ export class RunsClient {
     const runId = options.runId ?? mintId('run');
     const input = toRunInput(runId, options, false);
     const searchAttributes = await this.#searchAttributes();
+    // Search attributes tell the rest.
     const memo: RunMemo = {
       backend: input.backend,
-      assistantId: input.assistantId,
-      threadId: input.threadId,
+      ...(searchAttributes ? {} : { assistantId: input.assistantId, threadId: input.threadId }),
     };
     const what = `Starting run ${JSON.stringify(runId)}`;
     try {
@@ -123,7 +123,7 @@ export class RunsClient {
         this.#session.client.workflow.start(WORKFLOWS.run, {
           workflowId: runId,
           taskQueue: this.#session.taskQueue,
-          args: [{ ...input, searchAttributes }],
+          args: [packRunInput({ ...input, searchAttributes })],
           // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
           workflowIdConflictPolicy: 'FAIL',
           workflowIdReusePolicy: 'REJECT_DUPLICATE',

@@ -95,6 +95,6 @@ export interface RunListItem {
 /** Memo of a run's workflow: what a list or a look without a worker can show. No secrets. */
 export interface RunMemo {
   backend: RunInput['backend'];
-  assistantId: FollowUpInput['assistantId'];
-  threadId: string | null;
+  assistantId?: FollowUpInput['assistantId'];
+  threadId?: string | null;
 }

@@ -92,6 +92,16 @@ describe('start options', () => {
     expect(problems).toHaveLength(1);
   });
 
+  test('metadata become part of the run on a server of the runs API, and of nothing else', () => {
+    const metadata = { tenant: 'a' };
+    expect(toRunInput('r', { ...options, params: { model: 'm' }, metadata }, true)).toMatchObject({
+      params: { model: 'm', metadata },
+      metadata,
+    });
+    const native: StartOptions = { backend: 'chat', assistantId: 'a', threadId: 't', metadata };
+    expect(toRunInput('r', native, true)).toMatchObject({ params: {}, metadata });
+  });
+
   test('14 pairs and the link to the run before fit', () => {
     expect(
       startProblems('r', { ...options, metadata: { ...pairs(14), [METADATA.followUpOf]: 'run_0' } }),
