@@ -10,9 +10,12 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import {
   BackendError,
   FAILURES,
+  packSettlement,
+  unpackCreate,
   type Backend,
   type BackendActivityBase,
   type BackendContext,
+  type PackedSettlement,
   type RunActivities,
   type Settled,
 } from '../protocol/index.ts';
@@ -99,7 +102,7 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
   const settle = async (
     input: BackendActivityBase,
     work: (backend: Backend, context: BackendContext) => Promise<Settled>,
-  ): Promise<Settled> =>
+  ): Promise<PackedSettlement> =>
     await withBackend(input, async (backend, context) => {
       const settled = await work(backend, context);
       if (settled.status === 'requires_action') metrics.roundBegan(input.backend, settled.calls.length);
@@ -112,13 +115,14 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
         },
         'run settled',
       );
-      return settled;
+      return packSettlement(settled);
     });
 
   return {
     createThread: ({ metadata, ...base }) =>
       withBackend(base, (backend, context) => backend.createThread({ runId: base.runId, metadata }, context)),
-    createRun: (input) => settle(input, (backend, context) => backend.create(input.request, context)),
+    createRun: (input) =>
+      settle(input, (backend, context) => backend.create(unpackCreate(input.request, input.runId), context)),
     submitToolOutputs: (input) => {
       // Counted by the attempt that is first: a repeated submit is no second wait.
       if (input.waitedMs !== undefined && Context.current().info.attempt === 1)

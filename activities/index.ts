@@ -10,9 +10,10 @@ import {
   BackendError,
   FAILURES,
   TOOL_ACTIVITY_PREFIX,
+  unpackToolCall,
   type CallOutcome,
   type RunActivities,
-  type ToolActivityInput,
+  type SentToolCall,
 } from '../protocol/index.ts';
 import { backendActivities } from './backend.ts';
 import type { ActivityDeps, HookContext } from './deps.ts';
@@ -23,7 +24,7 @@ import { runTool } from './tools/run.ts';
 
 export type WorkerActivities = RunActivities & {
   /** Serves every activity type that has no function of its own: the tools. */
-  default: (input: ToolActivityInput) => Promise<CallOutcome>;
+  default: (input: SentToolCall) => Promise<CallOutcome>;
 };
 
 const hookContext = (): HookContext => {
@@ -54,7 +55,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
       }
     },
     default: async (input) => {
-      const { activityType } = Context.current().info;
+      const { activityType, workflowExecution } = Context.current().info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX)) {
         throw fail(
           FAILURES.toolNotRegistered,
@@ -62,7 +63,11 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
           { retryable: true },
         );
       }
-      return await runTool(tools, input);
+      const tool = activityType.slice(TOOL_ACTIVITY_PREFIX.length);
+      return await runTool(
+        tools,
+        unpackToolCall(input, { workflowId: workflowExecution?.workflowId ?? '', tool }),
+      );
     },
   };
 };

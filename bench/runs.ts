@@ -11,7 +11,7 @@ import { RunsClient } from '../client/index.ts';
 import { lagOfOneRun, type Lag } from './lag.ts';
 import { directRun } from './direct.ts';
 import { BARE_QUEUE, OUR_QUEUE, type Stage } from './processes.ts';
-import { cpuOf, quantile, usageOf } from './usage.ts';
+import { cpuOf, quantile, usageOf, type Usage } from './usage.ts';
 
 const SCENARIOS = [
   [1, 1],
@@ -288,12 +288,14 @@ export const answerToSubmit = async (
   ];
 };
 
+/** After two collections, so that what is left is held. */
+const settled = async (child: Stage['ours']): Promise<Usage> => {
+  await usageOf(child, true);
+  return usageOf(child, true);
+};
+
 /** Heap and resident memory of a worker per cached run that waits for somebody. */
 export const memory = async (stage: Stage, client: RunsClient, waiting: number): Promise<Row[]> => {
-  const settled = async (child: Stage['ours']) => {
-    await usageOf(child, true);
-    return usageOf(child, true);
-  };
   const bareBefore = await settled(stage.bare);
   for (let index = 0; index < waiting; index += 20)
     await Promise.all(

@@ -10,6 +10,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   mintId,
+  packRunInput,
   RUN_QUERY,
   RunsError,
   WORKFLOWS,

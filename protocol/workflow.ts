@@ -4,16 +4,8 @@
  * Rule: plain JSON, small, and readable by every later version: fields are added as optional, never renamed.
  * Imports protocol shapes only; the workflow sandbox loads it.
  */
-import type {
-  BusyPolicy,
-  CloseHow,
-  CloseTarget,
-  CreateRequest,
-  LastError,
-  RunRef,
-  Settled,
-  Usage,
-} from './backend.ts';
+import type { BusyPolicy, CloseHow, CloseTarget, LastError, RunRef, Settled, Usage } from './backend.ts';
+import type { PackedSettlement, SentCreate } from './compact.ts';
 import type { CallOutcome, OnDeadline, OutcomeNote, ToolPolicy } from './calls.ts';
 import type { ToolOutput } from './wire.ts';
 
@@ -222,8 +214,8 @@ export interface FollowUpResult {
   unanswered: string[];
 }
 
-/** A settlement as an activity returns it. */
-export type Settlement = Settled;
+/** A settlement as an activity returns it: packed, or as the backend gave it. */
+export type Settlement = Settled | PackedSettlement;
 
 export interface BackendActivityBase {
   backend: 'assistants' | 'chat';
@@ -235,7 +227,7 @@ export interface RunActivities {
   createThread(
     input: BackendActivityBase & { metadata: Record<string, string> },
   ): Promise<{ threadId: string }>;
-  createRun(input: BackendActivityBase & { request: CreateRequest }): Promise<Settlement>;
+  createRun(input: BackendActivityBase & { request: SentCreate }): Promise<Settlement>;
   submitToolOutputs(
     input: BackendActivityBase & {
       run: RunRef;

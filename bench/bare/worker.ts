@@ -19,7 +19,9 @@ const pool = new Pool(base.origin, { connections: 256 });
 
 interface RunView {
   id: string;
-  required_action: { submit_tool_outputs: { tool_calls: { id: string }[] } } | null;
+  required_action: {
+    submit_tool_outputs: { tool_calls: { id: string; function: { name: string; arguments: string } }[] };
+  } | null;
 }
 
 const post = async (path: string, body: unknown): Promise<RunView> => {
@@ -34,7 +36,12 @@ const post = async (path: string, body: unknown): Promise<RunView> => {
     .filter((frame) => frame.includes('event: thread.run.'));
   return JSON.parse((frames.at(-1) ?? '').replace(/^event: .*\ndata: /, '')) as RunView;
 };
-const callsOf = (run: RunView): number => run.required_action?.submit_tool_outputs.tool_calls.length ?? 0;
+const callsOf = (run: RunView) =>
+  (run.required_action?.submit_tool_outputs.tool_calls ?? []).map((call) => ({
+    callId: call.id,
+    name: call.function.name,
+    arguments: call.function.arguments,
+  }));
 
 const activities = {
   async create(input: { assistantId: string; threadId: string }) {
@@ -45,14 +52,11 @@ const activities = {
     heartbeat(run.id);
     return { runId: run.id, calls: callsOf(run) };
   },
-  async echo(input: { text: string }) {
-    return input.text;
+  async echo(input: { arguments: string }) {
+    return (JSON.parse(input.arguments) as { text: string }).text;
   },
-  async submit(input: { threadId: string; runId: string; round: number; outputs: string[] }) {
-    const tool_outputs = input.outputs.map((output, index) => ({
-      tool_call_id: `call_${input.round}_${index}`,
-      output,
-    }));
+  async submit(input: { threadId: string; runId: string; outputs: { callId: string; output: string }[] }) {
+    const tool_outputs = input.outputs.map(({ callId, output }) => ({ tool_call_id: callId, output }));
     return {
       calls: callsOf(
         await post(`/threads/${input.threadId}/runs/${input.runId}/submit_tool_outputs`, {

@@ -1,18 +1,23 @@
 /**
- * The limit: a Temporal workflow with the same hops as a run and no logic at all. Bundled on its own; nothing of the
- * project is in it, so what it costs is what Temporal costs.
+ * The limit: a Temporal workflow with the same hops and the same calls as a run, and no logic at all: no
+ * policies, checks, search attributes or summaries. Bundled on its own; nothing of the project is in it, so what it
+ * costs is what Temporal costs.
  */
 import { condition, defineSignal, defineUpdate, proxyActivities, setHandler } from '@temporalio/workflow';
 
+interface Call {
+  callId: string;
+  name: string;
+  arguments: string;
+}
 interface BareActivities {
-  create(input: { assistantId: string; threadId: string }): Promise<{ runId: string; calls: number }>;
-  echo(input: { callId: string; text: string }): Promise<string>;
+  create(input: { assistantId: string; threadId: string }): Promise<{ runId: string; calls: Call[] }>;
+  echo(input: Call): Promise<string>;
   submit(input: {
     threadId: string;
     runId: string;
-    round: number;
-    outputs: string[];
-  }): Promise<{ calls: number }>;
+    outputs: { callId: string; output: string }[];
+  }): Promise<{ calls: Call[] }>;
 }
 
 const activities = proxyActivities<BareActivities>({
@@ -26,17 +31,14 @@ export const bareAnswerUpdate = defineUpdate<string, [string]>('bareAnswerUpdate
 
 /** create → k activities at once → submit, as many rounds as the server asks for. */
 export async function bare(input: { assistantId: string; threadId: string }): Promise<string> {
-  let next: { runId: string; calls: number } = await activities.create(input);
-  const { runId } = next;
-  let round = 1;
-  while (next.calls > 0) {
+  const created = await activities.create(input);
+  const { runId } = created;
+  let { calls } = created;
+  while (calls.length > 0) {
     const outputs = await Promise.all(
-      Array.from({ length: next.calls }, (_, index) =>
-        echo.echo({ callId: `call_${round}_${index}`, text: 'hello' }),
-      ),
+      calls.map(async (call) => ({ callId: call.callId, output: await echo.echo(call) })),
     );
-    next = { runId, ...(await activities.submit({ threadId: input.threadId, runId, round, outputs })) };
-    round += 1;
+    ({ calls } = await activities.submit({ threadId: input.threadId, runId, outputs }));
   }
   return runId;
 }
@@ -51,8 +53,9 @@ export async function bareWait(input: { assistantId: string; threadId: string })
     answer = text;
     return 'accepted';
   });
-  const { runId } = await activities.create(input);
+  const { runId, calls } = await activities.create(input);
   await condition(() => answer !== null, '10 minutes');
-  await activities.submit({ threadId: input.threadId, runId, round: 1, outputs: [answer ?? ''] });
+  const outputs = calls.map((call) => ({ callId: call.callId, output: answer ?? '' }));
+  await activities.submit({ threadId: input.threadId, runId, outputs });
   return runId;
 }

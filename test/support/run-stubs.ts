@@ -15,6 +15,8 @@ import type {
   ToolPolicy,
   WaitPolicy,
 } from '../../protocol/calls.ts';
+import { unpackToolCall, type SentToolCall } from '../../protocol/compact.ts';
+import { TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
 import type { ToolOutput } from '../../protocol/wire.ts';
 import type { RunActivities, RunInput, WaitingNotice, RunResult } from '../../protocol/workflow.ts';
 
@@ -150,9 +152,13 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
       return { runId: newRunId };
     },
     default: async (input) => {
-      const call = input as ToolActivityInput;
-      if (Context.current().info.activityType !== `tool.${call.name}`)
-        throw ApplicationFailure.nonRetryable(`Unexpected ${Context.current().info.activityType}.`);
+      const { activityType, workflowExecution } = Context.current().info;
+      if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX))
+        throw ApplicationFailure.nonRetryable(`Unexpected ${activityType}.`);
+      const call = unpackToolCall(input as SentToolCall, {
+        workflowId: workflowExecution?.workflowId ?? '',
+        tool: activityType.slice(TOOL_ACTIVITY_PREFIX.length),
+      });
       asked.tools.push(call);
       return (await script.tool?.(call)) ?? { output: `done ${call.callId}`, ok: true };
     },

@@ -17,8 +17,9 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import { idempotencyKey } from '../../protocol/calls.ts';
-import type { CallOutcome, ToolActivityInput } from '../../protocol/calls.ts';
+import type { CallOutcome } from '../../protocol/calls.ts';
+import { packToolCall } from '../../protocol/compact.ts';
+import type { SentToolCall } from '../../protocol/compact.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
 import type {
   AnswerPayload,
@@ -169,25 +170,24 @@ const approved = async (
     policy,
     endBy: null,
   };
-  const tools = proxyActivities<Record<string, (of: ToolActivityInput) => Promise<CallOutcome>>>(
+  const tools = proxyActivities<Record<string, (of: SentToolCall) => Promise<CallOutcome>>>(
     toolOptions(effect, input.settings, Date.now()),
   );
   const type = `${TOOL_ACTIVITY_PREFIX}${call.name}`;
   const run = tools[type];
   if (run === undefined) throw new Error(`No activity function for ${type}.`);
   try {
-    return await run({
+    const sent = {
       runId: input.runId,
       threadId: input.threadId,
       assistantId: input.assistantId,
       callId: call.callId,
-      name: call.name,
       arguments: effect.arguments,
-      idempotencyKey: idempotencyKey(input.runId, call.callId),
       deadline: null,
       atMostOnce: policy.atMostOnce,
       metadata: input.metadata,
-    });
+    };
+    return await run(packToolCall(sent, workflowInfo().workflowId));
   } catch (error) {
     const failure = failureOf(error);
     if (isCancellation(error) || failure === null) throw error;

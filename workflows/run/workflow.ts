@@ -15,6 +15,8 @@ import {
   upsertMemo,
 } from '@temporalio/workflow';
 import { WORKFLOWS } from '../../protocol/names.ts';
+import { packRunInput, unpackRunInput } from '../../protocol/run-input.ts';
+import type { SentRunInput } from '../../protocol/run-input.ts';
 import type { AnswerReply, RunInput, RunResult, SubmitReply } from '../../protocol/workflow.ts';
 import {
   ANSWER_DESCRIPTION,
@@ -35,7 +37,8 @@ import { carriedState, initialState, waitingCalls } from './state.ts';
 import { judgeSubmit } from './submits.ts';
 import { worldOf } from './world.ts';
 
-export async function run(input: RunInput): Promise<RunResult> {
+export async function run(sent: SentRunInput): Promise<RunResult> {
+  const input = unpackRunInput(sent);
   const cancelRequested = CancellationScope.current().cancelRequested;
   return await CancellationScope.nonCancellable(() => drive(input, cancelRequested));
 }
@@ -100,10 +103,9 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
   const ending = await driver.done;
   await condition(allHandlersFinished);
   if (ending.kind === 'continue')
-    return await makeContinueAsNewFunc<typeof run>({ workflowType: WORKFLOWS.run })({
-      ...input,
-      carried: driver.state(),
-    });
+    return await makeContinueAsNewFunc<typeof run>({ workflowType: WORKFLOWS.run })(
+      packRunInput({ ...input, carried: driver.state() }),
+    );
   if (ending.cancelled) {
     // Temporal keeps no result of a cancelled workflow; its status matters more to people than the result's place.
     upsertMemo(memoOf(ending.result));

@@ -16,8 +16,9 @@ import {
 } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { idempotencyKey } from '../../protocol/calls.ts';
-import type { CallOutcome, ToolActivityInput } from '../../protocol/calls.ts';
+import type { CallOutcome } from '../../protocol/calls.ts';
+import { packCreate, packToolCall, unpackSettlement } from '../../protocol/compact.ts';
+import type { SentToolCall } from '../../protocol/compact.ts';
 import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/names.ts';
 import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/workflow.ts';
 import { failureOf } from '../failure.ts';
@@ -60,7 +61,7 @@ export const worldOf = (input: RunInput): World => {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
         const settlement = await act.createRun({
           ...base,
-          request: {
+          request: packCreate({
             runId,
             threadId: effect.threadId,
             assistantId: input.assistantId,
@@ -68,9 +69,9 @@ export const worldOf = (input: RunInput): World => {
             busy: input.busy,
             startedAt: state.startedAt,
             expiresAt: input.expiresAt,
-          },
+          }),
         });
-        return { type: 'settled', via: 'create', settlement, at: Date.now() };
+        return { type: 'settled', via: 'create', settlement: unpackSettlement(settlement), at: Date.now() };
       }
       case 'submit': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
@@ -83,17 +84,17 @@ export const worldOf = (input: RunInput): World => {
           outputs,
           ...(waitedMs === null ? {} : { waitedMs }),
         });
-        return { type: 'settled', via: 'submit', settlement, at: Date.now() };
+        return { type: 'settled', via: 'submit', settlement: unpackSettlement(settlement), at: Date.now() };
       }
       case 'follow': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
         const settlement = await act.followRun({ ...base, run: effect.run });
-        return { type: 'settled', via: 'follow', settlement, at: Date.now() };
+        return { type: 'settled', via: 'follow', settlement: unpackSettlement(settlement), at: Date.now() };
       }
       case 'close': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
         const settlement = await act.closeRun({ ...base, target: effect.target, how: effect.how });
-        return { type: 'settled', via: 'close', settlement, at: Date.now() };
+        return { type: 'settled', via: 'close', settlement: unpackSettlement(settlement), at: Date.now() };
       }
       case 'startFollowUp':
         return await startFollowUp(followUpInput(input, state, effect.calls, Date.now()));
@@ -111,23 +112,22 @@ export const worldOf = (input: RunInput): World => {
     runTool: (effect, state) =>
       pending(async () => {
         const type = `${TOOL_ACTIVITY_PREFIX}${effect.name}`;
-        const tools = proxyActivities<Record<string, (call: ToolActivityInput) => Promise<CallOutcome>>>(
+        const tools = proxyActivities<Record<string, (call: SentToolCall) => Promise<CallOutcome>>>(
           toolOptions(effect, settings, Date.now()),
         );
         const run = tools[type];
         if (run === undefined) throw new Error(`No activity function for ${type}.`);
-        return await run({
+        const call = {
           runId,
           threadId: state.threadId ?? '',
           assistantId: input.assistantId,
           callId: effect.callId,
-          name: effect.name,
           arguments: effect.arguments,
-          idempotencyKey: idempotencyKey(runId, effect.callId),
           deadline: effect.endBy,
           atMostOnce: effect.policy.atMostOnce,
           metadata: input.metadata,
-        });
+        };
+        return await run(packToolCall(call, workflowInfo().workflowId));
       }),
     runTask: (effect, state) =>
       pending(async () => {

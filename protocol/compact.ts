@@ -1,0 +1,156 @@
+/**
+ * What crosses into workflow history, made small: everything here is kept for as long as the run is, many times over.
+ *
+ * Rule: packing loses nothing, and what was never packed reads the same (`unpack(pack(x))` and `unpack(x)` equal `x`), so
+ * that histories of either form replay. What Temporal records anyway (workflow id, activity type) is not sent again,
+ * nor is a default, nor a tool's plan once for every call of it.
+ * Imports protocol shapes; the workflow sandbox and the activities import it.
+ */
+import type { CreateRequest, Settled } from './backend.ts';
+import {
+  idempotencyKey,
+  type CallPlan,
+  type PlannedCall,
+  type ToolActivityInput,
+  type ToolCall,
+  type ToolPolicy,
+  type WaitPolicy,
+} from './calls.ts';
+
+type Waiting = Extract<Settled, { status: 'requires_action' }>;
+
+/**
+ * The policy that a packed one is told as the difference to. Part of the format, so never to be changed: the defaults of
+ * tools are a worker's affair and may change.
+ */
+const USUAL_POLICY: ToolPolicy = {
+  maximumAttempts: 5,
+  initialIntervalMs: 1_000,
+  backoffCoefficient: 2,
+  maximumIntervalMs: 60_000,
+  startToCloseMs: 300_000,
+  heartbeatMs: null,
+  atMostOnce: false,
+};
+
+/** A plan whose policy leaves out what is as usual. */
+export type PackedPlan =
+  | Extract<CallPlan, { kind: 'external' | 'refused' }>
+  | { kind: 'automatic'; policy?: Partial<ToolPolicy> }
+  | { kind: 'approval'; policy?: Partial<ToolPolicy>; wait: WaitPolicy };
+
+const packPlan = (plan: CallPlan): PackedPlan => {
+  if (plan.kind !== 'automatic' && plan.kind !== 'approval') return plan;
+  const { policy, ...rest } = plan;
+  const unusual = Object.fromEntries(
+    Object.entries(policy).filter(([key, value]) => value !== USUAL_POLICY[key as keyof ToolPolicy]),
+  );
+  return Object.keys(unusual).length === 0 ? rest : { ...rest, policy: unusual };
+};
+
+const unpackPlan = (plan: PackedPlan): CallPlan =>
+  plan.kind === 'automatic' || plan.kind === 'approval'
+    ? { ...plan, policy: { ...USUAL_POLICY, ...plan.policy } }
+    : plan;
+
+/** A settlement whose calls name their plan by tool. A call with a plan of its own carries it. */
+export type PackedSettlement =
+  | Exclude<Settled, Waiting>
+  | (Omit<Waiting, 'calls'> & {
+      calls: (ToolCall & { plan?: PackedPlan })[];
+      plans?: Record<string, PackedPlan>;
+    });
+
+const same = (a: PackedPlan, b: PackedPlan): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+export const packSettlement = (settled: Settled): PackedSettlement => {
+  if (settled.status !== 'requires_action') return settled;
+  const plans = new Map<string, PackedPlan>();
+  const calls = settled.calls.map(({ plan: whole, ...call }) => {
+    const plan = packPlan(whole);
+    const known = plans.get(call.name);
+    if (known === undefined) plans.set(call.name, plan);
+    return known === undefined || same(known, plan) ? call : { ...call, plan };
+  });
+  return { ...settled, calls, plans: Object.fromEntries(plans) };
+};
+
+export const unpackSettlement = (packed: PackedSettlement): Settled => {
+  if (packed.status !== 'requires_action') return packed;
+  const { plans, calls, ...settled } = packed;
+  return {
+    ...settled,
+    calls: calls.map((call): PlannedCall => {
+      const plan =
+        call.plan ?? (plans !== undefined && Object.hasOwn(plans, call.name) ? plans[call.name] : undefined);
+      if (plan === undefined)
+        throw new Error(`The settlement has no plan for call ${call.callId} of ${call.name}.`);
+      return { ...call, plan: unpackPlan(plan) };
+    }),
+  };
+};
+
+/** Input of a tool activity as it is sent. `runId` only when it is not the id of the workflow that sends it. */
+export type SentToolCall = Pick<ToolActivityInput, 'threadId' | 'assistantId' | 'callId' | 'arguments'> &
+  Partial<
+    Pick<ToolActivityInput, 'runId' | 'name' | 'deadline' | 'atMostOnce' | 'metadata' | 'idempotencyKey'>
+  >;
+
+export const packToolCall = (
+  input: Omit<ToolActivityInput, 'idempotencyKey' | 'name'>,
+  workflowId: string,
+): SentToolCall => ({
+  ...(input.runId === workflowId ? {} : { runId: input.runId }),
+  threadId: input.threadId,
+  assistantId: input.assistantId,
+  callId: input.callId,
+  arguments: input.arguments,
+  ...(input.deadline === null ? {} : { deadline: input.deadline }),
+  ...(input.atMostOnce ? { atMostOnce: true } : {}),
+  ...(input.metadata === undefined || Object.keys(input.metadata).length === 0
+    ? {}
+    : { metadata: input.metadata }),
+});
+
+/** `from` is what the activity's own context tells: the workflow that sent it, and the tool its type names. */
+export const unpackToolCall = (
+  sent: SentToolCall,
+  from: { workflowId: string; tool: string },
+): ToolActivityInput => {
+  const runId = sent.runId ?? from.workflowId;
+  return {
+    runId,
+    threadId: sent.threadId,
+    assistantId: sent.assistantId,
+    callId: sent.callId,
+    name: sent.name ?? from.tool,
+    arguments: sent.arguments,
+    idempotencyKey: sent.idempotencyKey ?? idempotencyKey(runId, sent.callId),
+    deadline: sent.deadline ?? null,
+    atMostOnce: sent.atMostOnce ?? false,
+    metadata: sent.metadata ?? {},
+  };
+};
+
+/** A create request as it is sent: the run id stands beside it already. */
+export type SentCreate = Pick<CreateRequest, 'threadId' | 'assistantId' | 'startedAt'> &
+  Partial<Pick<CreateRequest, 'runId' | 'params' | 'busy' | 'expiresAt'>>;
+
+export const packCreate = (request: CreateRequest): SentCreate => ({
+  threadId: request.threadId,
+  assistantId: request.assistantId,
+  startedAt: request.startedAt,
+  ...(Object.keys(request.params).length === 0 ? {} : { params: request.params }),
+  ...(request.busy === 'fail' ? {} : { busy: request.busy }),
+  ...(request.expiresAt === null ? {} : { expiresAt: request.expiresAt }),
+});
+
+export const unpackCreate = (sent: SentCreate, runId: string): CreateRequest => ({
+  runId,
+  threadId: sent.threadId,
+  assistantId: sent.assistantId,
+  params: sent.params ?? {},
+  busy: sent.busy ?? 'fail',
+  startedAt: sent.startedAt,
+  expiresAt: sent.expiresAt ?? null,
+});
