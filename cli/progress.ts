@@ -106,12 +106,16 @@ const lineBoard = ({ write, command }: BoardOptions): Board => {
 const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: BoardOptions): Board => {
   let picture: Picture | undefined;
   let drawn = 0;
+  let shown = '';
   const clear = (): string => (drawn === 0 ? '' : `\u001B[${drawn}A\u001B[0J`);
   const draw = (): void => {
     if (picture === undefined) return;
     const view: ViewOptions = { now: now(), pending: picture.pending };
     const lines = runLines(picture.run, command === undefined ? view : { ...view, command });
-    write(`${clear()}${lines.join('\n')}\n`);
+    const text = lines.join('\n');
+    if (text === shown && drawn > 0) return;
+    write(`${clear()}${text}\n`);
+    shown = text;
     drawn = lines.reduce((rows, line) => rows + rowsOf(line, columns()), 0);
   };
   // The time left goes on while nothing else happens.

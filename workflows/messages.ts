@@ -26,13 +26,17 @@ export const submitUpdate = defineUpdate<SubmitReply, [SubmitPayload]>(SUBMIT_TO
 export const runQuery = defineQuery<RunSnapshot>(RUN_QUERY);
 
 /** A refusal as the sender of an update gets it. */
-export const refused = ({ failure, message, details }: Refusal): ApplicationFailure =>
-  ApplicationFailure.create({
+export const refused = ({ failure, message, details }: Refusal): ApplicationFailure => {
+  const error = ApplicationFailure.create({
     type: failure,
     message,
     nonRetryable: true,
     ...(details === null ? {} : { details: [details] }),
   });
+  // The Web UI shows a stack below the message, and a person who mistyped an id has no use for ours.
+  error.stack = '';
+  return error;
+};
 
 export const ANSWER_DESCRIPTION =
   'Answer one call. Paste one JSON object: {"call_id": "…", "output": "…"} for a call that waits for an output, or {"call_id": "…", "decision": "approve"} (optionally "arguments": {…}) or {"call_id": "…", "decision": "deny", "reason": "…"} for one that waits for approval. The ids are in the current details.';

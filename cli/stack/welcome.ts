@@ -12,10 +12,15 @@ const BACKEND: Record<string, string> = {
   assistants: 'assistants, the runs API at OPENAI_BASE_URL (so none is served here)',
 };
 
+/** The runs that wait for somebody, as a list in the Web UI. */
+const waitingUrl = (uiUrl: string, namespace: string): string =>
+  `${uiUrl}/namespaces/${namespace}/workflows?query=${encodeURIComponent('`ExecutionStatus`="Running" AND RunsWaitingFor IS NOT NULL')}`;
+
 export const welcome = (dev: Welcome): string[] => [
   `ready: runs dev. Ctrl-C stops it; its state stays in ${dev.dataDir}`,
   '',
   `  Web UI    ${dev.uiUrl ?? `of your Temporal server at ${dev.temporalAddress}`}`,
+  ...(dev.uiUrl === null ? [] : [`  Waiting   ${waitingUrl(dev.uiUrl, dev.namespace)}`]),
   ...(dev.apiUrl === null ? [] : [`  API       ${dev.apiUrl}`]),
   `  Temporal  ${dev.temporalAddress}, namespace ${dev.namespace}, task queue ${dev.taskQueue}`,
   `  Backend   ${BACKEND[dev.backend] ?? dev.backend}`,

@@ -28,11 +28,12 @@ const started = async (assistantId: string): Promise<{ runId: string; callId: st
   return { runId, callId, page: await RunPage.open(browser, inject('temporalUiUrl'), runId) };
 };
 
-/** The first line of a page's text that is the JSON object to paste for this purpose. */
+/** The first JSON object to paste on a page that has this in it. */
 const toPaste = (text: string, mark: string): string => {
-  const line = text.split('\n').find((item) => item.trim().startsWith('{"call_id"') && item.includes(mark));
-  if (line === undefined) throw new Error(`The page offers nothing with ${mark}:\n${text}`);
-  return line.trim();
+  const blocks = text.match(/\{\s*"call_id"[^]*?\n\s*\}/g) ?? [];
+  const block = blocks.find((item) => item.includes(mark));
+  if (block === undefined) throw new Error(`The page offers nothing with ${mark}:\n${text}`);
+  return block;
 };
 
 describe('the page of a waiting run', () => {

@@ -1,8 +1,11 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, RawValue } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ANSWER, FAILURES } from '../../protocol/names.ts';
+import { ANSWER, FAILURES, followUpWorkflowId } from '../../protocol/names.ts';
+import type { FollowUpResult } from '../../protocol/workflow.ts';
+import { deferred } from '../support/deferred.ts';
 import { approval, automatic, external } from '../support/run-stubs.ts';
+import type { Script } from '../support/run-stubs.ts';
 import { withRun } from '../support/live-run.ts';
 import { liveTemporal } from '../support/temporal.ts';
 import type { LiveTemporal } from '../support/temporal.ts';
@@ -154,7 +157,7 @@ describe('signals', () => {
       ]);
       const metadata = await run.handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
       expect(metadata.currentDetails).toContain('8 signals could not be used');
-      expect(metadata.currentDetails).toContain('{"call_id": "call_a", "output": "your answer"');
+      expect(metadata.currentDetails).toContain('{\n  "call_id": "call_a",\n  "output": "your answer"');
 
       await run.handle.signal(ANSWER, '{"call_id": "call_a", "output": "green"}');
       const result = await run.result();
@@ -184,6 +187,34 @@ describe('signals', () => {
       expect(run.asked.submits[0]?.outputs[0]?.output).toBe(
         '{"error":{"type":"denied","message":"A person denied this call: too dear"}}',
       );
+    });
+  });
+});
+
+describe('an answer that comes after the placeholder, while the run goes on', () => {
+  test('is accepted and handed over to the workflow that starts the linked run', async () => {
+    const submitted = deferred();
+    const script: Script = {
+      rounds: [[external('call_a', { onDeadline: 'follow-up', answerWithinMs: 200 })]],
+      submit: async () => await submitted.promise,
+    };
+    await withRun(live, script, { searchAttributes: true }, async (run) => {
+      await run.until((now) => now.phase === 'submitting');
+      expect(await run.answer({ call_id: 'call_a', output: 'blue' })).toMatchObject({ result: 'accepted' });
+      expect(await run.answer({ call_id: 'call_a', output: 'blue' })).toMatchObject({ result: 'repeated' });
+      expect((await refusal(run.answer({ call_id: 'call_a', output: 'red' }))).type).toBe(
+        FAILURES.refusedConflict,
+      );
+      submitted.resolve();
+      const result = await run.result();
+      expect(result).toMatchObject({
+        status: 'completed',
+        unusedAnswers: [],
+        followUp: followUpWorkflowId(run.runId),
+      });
+      const later = live.client.workflow.getHandle(followUpWorkflowId(run.runId));
+      expect(((await later.result()) as FollowUpResult).unanswered).toEqual([]);
+      expect(run.asked.linked.map(({ outcome }) => outcome.output)).toEqual(['blue']);
     });
   });
 });

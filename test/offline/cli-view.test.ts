@@ -272,6 +272,8 @@ describe('progress on a terminal', () => {
       board.update({ run: wide, pending: [] });
       written = '';
       board.update({ run: wide, pending: [] });
+      expect(written).toBe('');
+      board.update({ run: { ...wide, status: 'cancelling' }, pending: [] });
       // Two head lines (the second one wraps), the call, its arguments on two rows, the command on two.
       expect(written.startsWith('\u001B[8A')).toBe(true);
     } finally {

@@ -55,15 +55,20 @@ export const asked = (
   deadline: number | null,
 ): string => {
   const { plan } = call;
-  const id = JSON.stringify(call.callId);
   const approval = plan.kind === 'approval';
+  const by = 'your name';
   const answers = approval
     ? [
-        `{"call_id": ${id}, "decision": "approve", "by": "your name"}`,
-        `{"call_id": ${id}, "decision": "approve", "arguments": {}, "by": "your name"}`,
-        `{"call_id": ${id}, "decision": "deny", "reason": "why", "by": "your name"}`,
+        paste('To approve:', { call_id: call.callId, decision: 'approve', by }),
+        paste('To deny:', { call_id: call.callId, decision: 'deny', reason: 'why', by }),
+        paste('To approve with arguments of your own:', {
+          call_id: call.callId,
+          decision: 'approve',
+          arguments: shortArguments(call.arguments),
+          by,
+        }),
       ]
-    : [`{"call_id": ${id}, "output": "your answer", "by": "your name"}`];
+    : [paste('', { call_id: call.callId, output: 'your answer', by })];
   const onDeadline =
     plan.kind === 'approval' || plan.kind === 'external' ? AT_DEADLINE[plan.wait.onDeadline] : '';
   return [
@@ -72,11 +77,23 @@ export const asked = (
       deadline === null ? 'no deadline' : `answer by **${utc(deadline)}**, then ${onDeadline}`
     }. Arguments:`,
     fenced(pretty(call.arguments), 'json'),
-    approval
-      ? 'Send the update `answer` (or the signal) with one of these; `arguments` replace the model’s:'
-      : 'Send the update `answer` (or the signal) with:',
-    fenced(answers.join('\n'), 'json'),
+    `Answer by *More Actions*, *Send an Update*, \`answer\`, with ${approval ? 'one of these' : 'this'} as data (the signal of that name works too, without a reply).`,
+    ...answers,
   ].join('\n\n');
+};
+
+/** One JSON object to paste, laid out as the Web UI's editor would, whose buttons then stay where they are. */
+const paste = (label: string, answer: object): string =>
+  `${label === '' ? '' : `${label}\n\n`}${fenced(JSON.stringify(answer, null, 2), 'json')}`;
+
+/** The model's arguments to edit, or nothing where they are no JSON object or too long to be shown twice. */
+const shortArguments = (json: string): unknown => {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null && json.length <= SHOWN_ARGUMENTS / 4 ? value : {};
+  } catch {
+    return {};
+  }
 };
 
 const REASONS: Record<UnusedAnswer['reason'], string> = {
