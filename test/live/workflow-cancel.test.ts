@@ -3,6 +3,7 @@ import { Context } from '@temporalio/activity';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RESULT_MEMO } from '../../protocol/names.ts';
 import type { RunResult } from '../../protocol/workflow.ts';
+import { deferred } from '../support/deferred.ts';
 import { automatic, external } from '../support/run-stubs.ts';
 import type { Script } from '../support/run-stubs.ts';
 import { withRun } from '../support/live-run.ts';
@@ -64,17 +65,14 @@ describe('a cancelled run', () => {
   });
 
   test('whose create settles in spite of the cancel is closed by what is known then', async () => {
-    let create: () => void = () => {};
-    const created = new Promise<void>((resolve) => {
-      create = resolve;
-    });
-    const script: Script = { create: () => created, rounds: [[automatic('call_a')]] };
+    const created = deferred();
+    const script: Script = { create: () => created.promise, rounds: [[automatic('call_a')]] };
     await withRun(live, script, {}, async (run) => {
       await run.until(() => run.asked.create === 1);
       await run.handle.cancel();
       await run.until((now) => now.status === 'cancelling');
       expect(run.asked.closes).toEqual([]);
-      create();
+      created.resolve();
       await cancelledResult(run);
       expect(run.asked.closes.map(({ target }) => target)).toEqual([
         { kind: 'run', run: { backendRunId: 'run_backend', threadId: 'thread_1' } },

@@ -388,8 +388,8 @@ export const simulate = (world: World): Played => {
   }
 
   // Faults stop: operations land, tools finish, timers fire, and in the end somebody answers.
-  for (let turn = 0; finish === null; turn += 1) {
-    if (turn > MOST_STEPS) throw new Error('The run does not end.');
+  for (let turn = 0; turn <= MOST_STEPS; turn += 1) {
+    if (finish !== null) break;
     const tool = [...tools][0];
     if (doing !== null) finishOp(0);
     else if (tool !== undefined) {
@@ -418,6 +418,7 @@ export const simulate = (world: World): Played => {
     }
   }
 
+  must(finish !== null, 'the run does not end');
   const { result, cancelled: asCancelled } = finish as { result: RunResult; cancelled: boolean };
   must(doing === null && tools.size === 0 && timer === null && !waiting, 'something in flight after the end');
   must(!asCancelled || cancelled, 'cancelled without having been asked');
