@@ -40,8 +40,11 @@ export const places = async (io: CliIo): Promise<Places> => {
 export const temporalChoice = async (io: CliIo): Promise<ConnectOptions> => {
   const chosen = TEMPORAL_CHOICE.some((name) => nonEmpty(io.env[name]) !== undefined);
   const dev = chosen ? undefined : await liveDevState(dataDir(io.env));
-  if (dev === undefined) return { env: { ...io.env } };
+  const { dataConverterOf } = await import('../worker/data-converter.ts');
+  const converter = await dataConverterOf(io.env);
+  if (dev === undefined) return { env: { ...io.env }, ...converter };
   return {
+    ...converter,
     env: { TEMPORAL_CONFIG_FILE: NO_FILE },
     address: dev.temporalAddress,
     namespace: dev.namespace,

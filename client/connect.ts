@@ -69,9 +69,13 @@ export const openConnection = async (
   more: Pick<ConnectionOptions, 'interceptors'> & { timeoutMs?: number } = {},
 ): Promise<Connection> => {
   const { timeoutMs = 5_000, ...rest } = more;
+  const connection = Connection.lazy({ ...target.connectionOptions, ...rest, connectTimeout: timeoutMs });
   try {
-    return await Connection.connect({ ...target.connectionOptions, ...rest, connectTimeout: timeoutMs });
+    await connection.ensureConnected();
+    return connection;
   } catch (error) {
+    // Otherwise its channel would go on trying for as long as the process lives.
+    await connection.close();
     throw unreachable(error, target);
   }
 };

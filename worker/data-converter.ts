@@ -33,3 +33,11 @@ export const loadDataConverter = async (
     throw refuse(`a data converter has ${KEYS.join(', ')}; this one has ${shown(unknown)}`);
   return converter;
 };
+
+/** What RUNS_DATA_CONVERTER of an environment stands for, ready to be spread into connect options. */
+export const dataConverterOf = async (
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<{ dataConverter?: DataConverter }> => {
+  const path = env['RUNS_DATA_CONVERTER']?.trim() ?? '';
+  return path === '' ? {} : { dataConverter: await loadDataConverter(path) };
+};

@@ -40,7 +40,7 @@ export {
   type LogLevel,
   type Role,
 } from './config.ts';
-export { loadDataConverter } from './data-converter.ts';
+export { dataConverterOf, loadDataConverter } from './data-converter.ts';
 export { allowed as allowedLogFields, makeLog } from './log.ts';
 export { refuseProblems, runWorker, type RunWorkerOptions } from './main.ts';
 export { prometheusMetrics, serveMetrics, type MetricsEndpoint, type PrometheusMetrics } from './metrics.ts';

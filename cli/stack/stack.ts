@@ -9,6 +9,7 @@ import type { ConnectOptions, TemporalTarget } from '../../client/index.ts';
 import type { Logger } from '../../protocol/backend.ts';
 import { startWorker, type RunningWorker } from '../../worker/compose.ts';
 import type { Config } from '../../worker/config.ts';
+import { dataConverterOf } from '../../worker/data-converter.ts';
 import { openBackend } from './backend.ts';
 import { Endings } from './endings.ts';
 import { openTemporal, type TemporalWish } from './temporal.ts';
@@ -49,7 +50,9 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     const { config, env, log, say } = options;
     const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
     endings.add('Temporal', () => temporal.stop());
-    const backend = await openBackend({ ...options, connect: temporal.connect });
+    // The same as the worker's: a client without it could not read what the worker wrote.
+    const connect = { ...temporal.connect, ...(await dataConverterOf(env)) };
+    const backend = await openBackend({ ...options, connect });
     endings.add('backend', () => backend.close());
     const worker = await startWorker(config, {
       env,
@@ -63,7 +66,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     const apiUrl = await backend.serve();
     return {
       temporal: temporal.target,
-      connect: temporal.connect,
+      connect,
       temporalPid: temporal.pid,
       uiUrl: temporal.uiUrl,
       temporalHttpUrl: temporal.httpUrl,
