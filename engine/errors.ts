@@ -61,7 +61,7 @@ export const toApiError = (error: unknown): unknown => {
     return error;
   }
   if (error instanceof RunsError) {
-    if (error.code === 'no_worker') return apiErrors.unavailable('A worker for this run', 5);
+    if (error.code === 'no_worker') return apiErrors.noWorker();
     if (UNAVAILABLE.has(error.code)) return apiErrors.unavailable('The workflow service');
     if (error.code === 'invalid_input') return apiErrors.invalid(null, error.message);
   }

@@ -63,7 +63,7 @@ const engineError = async <T>(work: () => Promise<T>): Promise<T> => {
 
 const repeated = (found: RunForSubmit): Started => ({
   run: found.run,
-  eventsAfter: found.acceptedAfter ?? 0,
+  eventsAfter: found.asked?.acceptedAfter ?? 0,
 });
 
 export const createDurableEngine = (options: DurableEngineOptions): RunsEngine => {
@@ -138,21 +138,26 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     outputs: ToolOutput[],
   ): Promise<Started> => {
     const key = caller.idempotencyKey === null ? null : sha256(`submit:${caller.idempotencyKey}`);
-    const isRetry = caller.isRetry;
-    const found = await store.runForSubmit(caller.tenant, threadId, runId, key);
-    if (judgeSubmit(found, outputs, isRetry) === 'repeated') return repeated(found);
-    try {
-      await workflows.submitToolOutputs(
-        runId,
-        { run_id: runId, tool_outputs: outputs },
-        { timeoutMs: workerTimeoutMs, ...(found.round === null ? {} : { round: found.round.round }) },
-      );
-    } catch (error) {
-      if (!(error instanceof RunsError) || error.code !== 'refused') throw error;
-      // Somebody was faster; when that was an earlier try of this very request, it has what it wanted.
-      const current = await store.runForSubmit(caller.tenant, threadId, runId, key);
-      if ((isRetry || current.keyUsed) && isWhatWasAccepted(current.round, outputs)) return repeated(current);
-      throw submitRefusal(error, current.status);
+    const { isRetry } = caller;
+    const about = { callId: outputs[0]?.tool_call_id ?? null, key };
+    const found = await store.runForSubmit(caller.tenant, threadId, runId, about);
+    const verdict = judgeSubmit(found, outputs, isRetry);
+    if (verdict === 'repeated') return repeated(found);
+    if (verdict === 'send') {
+      try {
+        await workflows.submitToolOutputs(
+          runId,
+          { run_id: runId, tool_outputs: outputs },
+          { timeoutMs: workerTimeoutMs, ...(found.round === null ? {} : { round: found.round.round }) },
+        );
+      } catch (error) {
+        if (!(error instanceof RunsError) || error.code !== 'refused') throw error;
+        // Somebody was faster; when that was an earlier try of this very request, it has what it wanted.
+        const current = await store.runForSubmit(caller.tenant, threadId, runId, about);
+        if ((isRetry || current.keyUsed) && isWhatWasAccepted(current.asked, outputs))
+          return repeated(current);
+        throw submitRefusal(error, current.status);
+      }
     }
     const accepted = await store.acceptOutputs(runId, outputs, {
       now: now(),

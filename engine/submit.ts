@@ -2,8 +2,8 @@
  * May these outputs be submitted to this run now? The rule of the wire, decided on the row. Pure.
  *
  * Rule: one request carries every open call once; calls that people answered before may be repeated, identically. A client's
- * own retry of what was accepted is told so; the same from anybody else is late. This only pre-checks: the workflow decides
- * what it takes, and the row decides who was first.
+ * own retry of what was accepted is told so; the same from anybody else is late, unless nobody was told before. This only
+ * pre-checks: the workflow decides what it takes, and the row decides who was first.
  * Imported within `engine/` and by tests.
  */
 import { apiErrors } from '../protocol/errors.ts';
@@ -11,7 +11,12 @@ import { LIMITS } from '../protocol/problems.ts';
 import type { RoundState, RunForSubmit } from '../protocol/store.ts';
 import type { ToolOutput } from '../protocol/wire.ts';
 
-export type SubmitVerdict = 'send' | 'repeated';
+export type SubmitVerdict =
+  | 'send'
+  /** An earlier try of this request was accepted, and told so or about to be. */
+  | 'repeated'
+  /** A worker has taken these outputs and nobody was told yet, as after a 503: the first who asks is. */
+  | 'claim';
 
 const externalIds = (round: RoundState): string[] =>
   round.calls.filter(({ plan }) => plan.kind === 'external').map(({ callId }) => callId);
@@ -50,7 +55,10 @@ export const judgeSubmit = (
   const duplicate = ids.find((id, at) => ids.indexOf(id) < at);
   if (duplicate !== undefined) throw apiErrors.duplicateOutput(duplicate);
   checkSizes(outputs);
-  if ((isRetry || found.keyUsed) && isWhatWasAccepted(round, outputs)) return 'repeated';
+  if (isWhatWasAccepted(found.asked, outputs)) {
+    if (isRetry || found.keyUsed) return 'repeated';
+    if (found.asked?.acceptedBy == null && outputs.length > 0) return 'claim';
+  }
   if (status !== 'requires_action' || round === null) throw apiErrors.notWaiting(status);
   const external = externalIds(round);
   const open = external.filter((id) => !answered(round, id));

@@ -113,6 +113,12 @@ export const apiErrors = {
         headers: { 'retry-after': String(retryAfterSeconds) },
       },
     ),
+  noWorker: () =>
+    new ApiError(
+      503,
+      'No worker takes messages for this run right now. One that comes may still take this one; it is safe to send the same request again.',
+      { type: 'server_error', code: 'unavailable', headers: { 'retry-after': '5' } },
+    ),
   missingBeta: () =>
     new ApiError(
       400,

@@ -139,15 +139,22 @@ export interface RoundState {
   done: boolean;
 }
 
+export interface AskedRound extends RoundState {
+  /** Where the events of its acceptance begin (exclusive); null = not accepted yet. */
+  acceptedAfter: number | null;
+  /** The request that was told `accepted`; null = none yet. */
+  acceptedBy: string | null;
+}
+
 /** What a submit is checked against before the workflow is asked. */
 export interface RunForSubmit {
   run: Run;
   status: RunStatus;
   /** The newest round, if there was one. */
   round: RoundState | null;
-  /** Where the events of that round's acceptance begin (exclusive); null = not accepted yet. */
-  acceptedAfter: number | null;
-  /** Request under this key was accepted for this run before. */
+  /** The round, newest or earlier, that has the call asked about. */
+  asked: AskedRound | null;
+  /** A request under this key was accepted for this run before. */
   keyUsed: boolean;
 }
 
@@ -211,7 +218,12 @@ export interface RunStore {
   listSteps(tenant: string, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(tenant: string, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
-  runForSubmit(tenant: string, threadId: string, runId: string, key: string | null): Promise<RunForSubmit>;
+  runForSubmit(
+    tenant: string,
+    threadId: string,
+    runId: string,
+    about: { callId: string | null; key: string | null },
+  ): Promise<RunForSubmit>;
   /** Writes status `cancelling` and its event; 400 when the run has ended. Repeating it changes nothing. */
   markCancelling(tenant: string, threadId: string, runId: string, now: number): Promise<Run>;
 

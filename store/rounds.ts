@@ -88,12 +88,25 @@ const fillSteps = async (
   }
 };
 
+/** So that the same request under the same key is known again. */
+const keepKey = async (
+  { sql, row }: RunUnit,
+  { idempotency, now }: Parameters<TurnStore['acceptOutputs']>[2],
+): Promise<void> => {
+  if (idempotency == null) return;
+  await sql.query(
+    `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
+     on conflict (tenant, key) do nothing`,
+    [row.tenant, idempotency.key, idempotency.request, row.id, now],
+  );
+};
+
 const accept = async (
   unit: RunUnit,
   outputs: readonly ToolOutput[],
   options: Parameters<TurnStore['acceptOutputs']>[2],
 ): Promise<Acceptance> => {
-  const { row, sql, emit } = unit;
+  const { row, emit } = unit;
   const first = outputs[0];
   const round = first === undefined ? null : await roundWith(unit, first.tool_call_id);
   const repeated: Acceptance = {
@@ -129,6 +142,7 @@ const accept = async (
       return repeated;
     round.accepted_by = options.by;
     await saveRound(unit, round);
+    await keepKey(unit, options);
     return { ...repeated, eventsAfter: round.accepted_after ?? row.event_seq, result: 'accepted' };
   }
 
@@ -150,12 +164,7 @@ const accept = async (
     }
   }
   await saveRound(unit, round);
-  if (closes && options.idempotency != null)
-    await sql.query(
-      `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
-       on conflict (tenant, key) do nothing`,
-      [row.tenant, options.idempotency.key, options.idempotency.request, row.id, options.now],
-    );
+  if (closes) await keepKey(unit, options);
   return {
     run: runView(row),
     eventsAfter: seqBefore,

@@ -202,13 +202,14 @@ const markCancelling = async (
 const runForSubmit = async (
   db: Database,
   [tenant, threadId, runId]: [string, string, string],
-  key: string | null,
+  { callId, key }: { callId: string | null; key: string | null },
 ): Promise<RunForSubmit> => {
   const row = await readRun(db, tenant, threadId, runId);
-  const [round] = await db.query<RoundRow>('select * from rounds where run_id = $1 and round = $2', [
+  const rounds = await db.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [
     runId,
-    row.round,
   ]);
+  const [newest] = rounds;
+  const asked = rounds.find(({ calls }) => calls.some((call) => call.callId === callId));
   const used =
     key === null
       ? []
@@ -220,8 +221,15 @@ const runForSubmit = async (
   return {
     run: runView(row),
     status: row.status,
-    round: round === undefined ? null : roundState(round),
-    acceptedAfter: round?.accepted_after ?? null,
+    round: newest === undefined ? null : roundState(newest),
+    asked:
+      asked === undefined
+        ? null
+        : {
+            ...roundState(asked),
+            acceptedAfter: asked.accepted_after,
+            acceptedBy: asked.accepted_by,
+          },
     keyUsed: used.length > 0,
   };
 };
@@ -330,7 +338,7 @@ export const runStore = (
       [name, value],
     );
   },
-  runForSubmit: (tenant, threadId, runId, key) => runForSubmit(db, [tenant, threadId, runId], key),
+  runForSubmit: (tenant, threadId, runId, about) => runForSubmit(db, [tenant, threadId, runId], about),
   markCancelling: (tenant, threadId, runId, now) => markCancelling(db, [tenant, threadId, runId], now),
   liveRuns: (options) => liveRuns(db, options),
 });

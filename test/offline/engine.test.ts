@@ -288,6 +288,42 @@ describe('submitting', () => {
     });
   });
 
+  test('that a worker took after all, once a 503 was said, is accepted when it is sent again, once', async () => {
+    const run = await waitingRun();
+    engine = engineOn(
+      store,
+      taking({
+        submitToolOutputs: async () => {
+          throw new RunsError('no_worker', 'none');
+        },
+      }),
+    );
+    await expect(submit(run, outputs())).rejects.toMatchObject({ status: 503 });
+    const before = (await eventNames(store, run.runId)).length;
+    await store.acceptOutputs(run.runId, outputs(), { now: NOW, by: null });
+    await store.claim(run.runId, NOW);
+    await expect(submit(run, outputs('other'))).rejects.toMatchObject({ status: 400 });
+    expect(await submit(run, outputs())).toMatchObject({
+      eventsAfter: before,
+      run: { status: 'in_progress' },
+    });
+    await expect(submit(run, outputs())).rejects.toMatchObject({ status: 400 });
+  });
+
+  test('whose reply was lost may be repeated by the client when the next round is open already', async () => {
+    const run = await waitingRun();
+    const first = await submit(run, outputs());
+    const claim = await store.claim(run.runId, NOW);
+    if (claim === null) throw new Error('no row');
+    const outcome = { kind: 'calls' as const, calls: [external('call_3', 'c')], expiresAt: null };
+    await store.settleTurn(claim.lease, { outcome, message: null, usage: null }, NOW);
+    const retry = await submit(run, outputs(), caller({ isRetry: true }));
+    expect(retry).toMatchObject({ eventsAfter: first.eventsAfter, run: { status: 'requires_action' } });
+    await expect(submit(run, outputs())).rejects.toMatchObject({
+      message: "Expected tool outputs for call_ids ['call_3'], got ['call_1', 'call_2']",
+    });
+  });
+
   test.each([
     [
       'other ids',
