@@ -39,6 +39,8 @@ async function bundle() {
   const { code } = await bundleWorkflowCode({
     workflowsPath: at('workflows', 'index.js'),
     logger: new DefaultLogger('WARN'),
+    // Half of the bundle would be the sources' text, kept in every worker; traces need only files and lines.
+    webpackConfigHook: (config) => ({ ...config, devtool: 'inline-nosources-source-map' }),
   });
   writeFileSync(at('workflow-bundle.js'), code);
   return statSync(at('workflow-bundle.js')).size;

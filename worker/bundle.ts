@@ -67,6 +67,8 @@ const make = async (paths: ConverterPaths): Promise<string> => {
   const { code } = await bundleWorkflowCode({
     workflowsPath: entryPoint(),
     logger: new DefaultLogger('WARN'),
+    // Half of the bundle would be the sources' text, kept in every worker; traces need only files and lines.
+    webpackConfigHook: (config) => ({ ...config, devtool: 'inline-nosources-source-map' }),
     ...paths,
   });
   return code;

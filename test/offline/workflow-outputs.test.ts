@@ -1,0 +1,63 @@
+import { assert, array, oneof, constantFrom, property, string, nat, tuple } from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../protocol/problems.ts';
+import { fitOutputs, utf8Bytes } from '../../workflows/run/outputs.ts';
+
+const bytes = (outputs: readonly { output: string }[]): number =>
+  outputs.reduce((sum, { output }) => sum + utf8Bytes(output), 0);
+
+describe('outputs of a round', () => {
+  test('that fit are left as they are', () => {
+    const outputs = [
+      { callId: 'a', output: 'x'.repeat(1000) },
+      { callId: 'b', output: '' },
+    ];
+    expect(fitOutputs(outputs)).toEqual(outputs);
+  });
+
+  test('that are too large together are cut at the largest, which says so; small ones stay whole', () => {
+    const fitted = fitOutputs([
+      { callId: 'a', output: 'a'.repeat(700_000) },
+      { callId: 'b', output: 'small' },
+      { callId: 'c', output: 'c'.repeat(900_000) },
+    ]);
+    expect(bytes(fitted)).toBeLessThan(LIMITS.combinedOutputBytes);
+    expect(bytes(fitted)).toBeGreaterThan(LIMITS.combinedOutputBytes * 0.99);
+    expect(fitted[1]).toEqual({ callId: 'b', output: 'small' });
+    expect(fitted[0]?.output).toMatch(/a\n\[truncated: the first \d+ of 700000 bytes\]$/);
+    expect(fitted[2]?.output).toMatch(/c\n\[truncated: the first \d+ of 900000 bytes\]$/);
+  });
+
+  test('are never cut inside a character', () => {
+    for (const length of [300_000, 300_001, 300_002, 300_003]) {
+      const [fitted] = fitOutputs([{ callId: 'a', output: 'x'.repeat(length % 4) + '😀'.repeat(length) }]);
+      expect(fitted?.output).not.toContain('\u{FFFD}');
+      expect(fitted?.output).toContain('[truncated');
+    }
+  });
+
+  test('made of characters that JSON escapes still fit one payload', () => {
+    const fitted = fitOutputs([{ callId: 'a', output: '\u0001'.repeat(511_000) }]);
+    expect(utf8Bytes(JSON.stringify(fitted))).toBeLessThan(2_000_000);
+  });
+
+  test('keep number, order and ids, fit, and come out the same each time', () => {
+    const outputs = array(
+      tuple(oneof(string(), constantFrom('ä', '😀', '\n')), nat({ max: 3000 })).map(([text, times]) =>
+        text.repeat(times),
+      ),
+      { minLength: 1, maxLength: 20 },
+    ).map((texts) => texts.map((output, index) => ({ callId: `call_${index}`, output })));
+    assert(
+      property(outputs, nat({ max: 20_000 }), (given, extra) => {
+        const limit = 4000 + extra;
+        const fitted = fitOutputs(given, limit);
+        expect(fitted.map(({ callId }) => callId)).toEqual(given.map(({ callId }) => callId));
+        expect(bytes(fitted)).toBeLessThanOrEqual(limit);
+        expect(fitOutputs(given, limit)).toEqual(fitted);
+        expect(fitOutputs(fitted, limit)).toEqual(fitted);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
