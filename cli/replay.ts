@@ -4,9 +4,11 @@
  * Rule: a file that is no history is a problem, never a pass; each file gets its own verdict. Imported by `runs replay`.
  */
 import { readFile } from 'node:fs/promises';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { shown } from '../protocol/problems.ts';
 import { workflowCode, type WorkflowCode } from '../worker/bundle.ts';
+import { makeLog } from '../worker/log.ts';
+import { installRuntime } from '../worker/worker.ts';
 
 export interface ReplayVerdict {
   file: string;
@@ -23,10 +25,8 @@ export const replayFiles = async (
   onFile: (file: string) => void,
   cacheDir?: string,
 ): Promise<ReplayVerdict[]> => {
-  Runtime.install({
-    logger: new DefaultLogger('ERROR', () => undefined),
-    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
-  });
+  // What differs is told by the verdict; the SDK's own log of it would be a second telling.
+  installRuntime(makeLog('silent'));
   const code = await workflowCode(cacheDir === undefined ? {} : { cacheDir });
   const verdicts: ReplayVerdict[] = [];
   for (const file of files) {
@@ -41,12 +41,38 @@ const replayFile = async (file: string, code: WorkflowCode): Promise<ReplayVerdi
   if ('reason' in read) return { file, verdict: 'unusable', reason: read.reason };
   const { history, workflowType, events } = read;
   try {
-    await Worker.runReplayHistory({ workflowBundle: code }, history);
+    await inTime(Worker.runReplayHistory({ workflowBundle: code }, history));
     return { file, verdict: 'ok', workflowType, events };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { file, verdict: 'diverged', workflowType, events, reason };
+    const reason = readable(error instanceof Error ? error.message : String(error));
+    // Anything else says that the file could not be replayed at all, not that the code differs.
+    const diverged = error instanceof Error && error.name === 'DeterminismViolationError';
+    return { file, verdict: diverged ? 'diverged' : 'unusable', workflowType, events, reason };
   }
+};
+
+/** Ten thousand events take seconds. What takes longer is a history on which the SDK's core gave up without a word. */
+const REPLAY_MS = 60_000;
+
+const inTime = async (replay: Promise<void>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`the replay did not end within ${REPLAY_MS / 1_000} s: the history is damaged`)),
+      REPLAY_MS,
+    );
+  });
+  try {
+    await Promise.race([replay, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** The SDK prints its core's whole failure record; the sentence in it says what differs. */
+const readable = (text: string): string => {
+  const sentence = /message: "((?:[^"\\]|\\.)*)"/.exec(text)?.[1];
+  return sentence === undefined ? text : sentence.replaceAll(/\\(.)/g, '$1');
 };
 
 type ReadHistory =
@@ -72,6 +98,8 @@ const readHistory = async (file: string): Promise<ReadHistory> => {
       reason:
         'the file has no list "events". Export it with `temporal workflow show --workflow-id RUN --output json`, or from the Web UI with payloads left encoded',
     };
+  const problem = eventsProblem(events);
+  if (problem !== undefined) return { reason: problem };
   const workflowType = startedType(events[0]);
   if (workflowType === undefined)
     return {
@@ -85,6 +113,30 @@ const eventsOf = (value: unknown): unknown[] | undefined =>
   typeof value === 'object' && value !== null && 'events' in value && Array.isArray(value.events)
     ? value.events
     : undefined;
+
+/** The SDK's core ends its thread on a damaged history and never answers, so damage is looked for first. */
+const eventsProblem = (events: readonly unknown[]): string | undefined => {
+  for (const [index, event] of events.entries()) {
+    const at = `event ${index + 1}`;
+    if (typeof event !== 'object' || event === null || !('eventType' in event))
+      return `${at} has no "eventType"`;
+    const { eventType } = event;
+    const attributes = typeof eventType === 'string' ? attributesOf(eventType) : undefined;
+    if (attributes === undefined || !(attributes in event))
+      return `${at} of type ${shown(eventType)} has no attributes of that type: the file is damaged, or not an export of Temporal's`;
+    if (!('eventId' in event) || Number(event.eventId) !== index + 1)
+      return `${at} has the id ${shown('eventId' in event ? event.eventId : null)}: events are missing. Export all of them`;
+  }
+  return undefined;
+};
+
+/** `EVENT_TYPE_TIMER_FIRED` → `timerFiredEventAttributes`. */
+const attributesOf = (eventType: string): string | undefined => {
+  const name = /^EVENT_TYPE_([A-Z_]+)$/.exec(eventType)?.[1];
+  if (name === undefined) return undefined;
+  const camel = name.toLowerCase().replaceAll(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
+  return `${camel}EventAttributes`;
+};
 
 const startedType = (event: unknown): string | undefined => {
   if (typeof event !== 'object' || event === null) return undefined;

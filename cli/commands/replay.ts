@@ -3,7 +3,10 @@
  *
  * Files are what `temporal workflow show --output json` or the Web UI's (encoded) download give. No server is needed.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineCommand } from '../command.ts';
+import { dataDir } from '../dev-state.ts';
 import { EXIT } from '../exit.ts';
 import { oneLine } from '../format.ts';
 import type { ReplayVerdict } from '../replay.ts';
@@ -16,9 +19,9 @@ export const replay = defineCommand<object>({
       '<file...>',
       'history as JSON: `temporal workflow show --output json`, or from the Web UI',
     ),
-  run: async ({ say }, files) => {
+  run: async ({ io, say }, files) => {
     const { replayFiles } = await import('../replay.ts');
-    const verdicts = await replayFiles(files, (file) => say(`replaying ${file}`));
+    const verdicts = await replayFiles(files, (file) => say(`replaying ${file}`), cacheDir(io.env));
     const bad = verdicts.filter((verdict) => verdict.verdict !== 'ok').length;
     return {
       json: { ok: bad === 0, files: verdicts },
@@ -32,6 +35,12 @@ export const replay = defineCommand<object>({
     };
   },
 });
+
+/** Where `runs dev` keeps bundles, if it was ever run here; otherwise nothing is left behind. */
+const cacheDir = (env: Parameters<typeof dataDir>[0]): string | undefined => {
+  const dir = join(dataDir(env), 'cache');
+  return existsSync(dir) ? dir : undefined;
+};
 
 const verdictLines = (verdict: ReplayVerdict): string[] =>
   verdict.verdict === 'ok'
