@@ -144,6 +144,27 @@ describe('the driver', () => {
     expect(run.ending()).toMatchObject({ kind: 'finished', cancelled: true });
   });
 
+  test('takes nothing from a tool of a round that somebody else answered, though the next one uses its id again', async () => {
+    const run = begin();
+    await created(run, automatic('a'), external('e'));
+    run.driver.dispatch({ type: 'deadline', at: EXPIRY + 1000 });
+    last(run.world.ops).resolve(
+      settles('follow', asks([automatic('a'), automatic('b')], EXPIRY + 600_000), EXPIRY + 1000),
+    );
+    await turn();
+    expect(run.world.tools.map(({ what, cancelled }) => [what, cancelled])).toEqual([
+      ['a', true],
+      ['a', false],
+      ['b', false],
+    ]);
+    run.world.tools[0]?.resolve({ output: 'OLD', ok: true });
+    await turn();
+    expect(run.driver.state().calls.map(({ status }) => status)).toEqual(['running', 'running']);
+    run.world.tools[1]?.resolve({ output: 'NEW', ok: true });
+    await turn();
+    expect(run.driver.state().calls[0]?.outcome?.output).toBe('NEW');
+  });
+
   test('still hears a create that was told to stop, and closes what it made', async () => {
     const run = begin();
     run.driver.dispatch({ type: 'cancelRequested', at: T0 });
@@ -168,6 +189,7 @@ describe('the driver', () => {
     await created(run, automatic('a'), external('e'));
     run.world.suggested = true;
     run.driver.dispatch(says({ call_id: 'e', output: 'x' }));
+    await turn();
     expect(run.ending()).toBeNull();
     run.world.tools[0]?.resolve({ output: 'A', ok: true });
     await turn();
@@ -196,6 +218,7 @@ describe('the driver', () => {
     expect(run.world.tasks.map(({ what }) => what)).toEqual(['notifyWaiting']);
     run.world.suggested = true;
     run.driver.dispatch(says('nonsense'));
+    await turn();
     expect(run.ending()).toBeNull();
     run.world.tasks[0]?.reject(new WorkFailed({ kind: 'application', type: '', message: 'no' }));
     await turn();
