@@ -34,6 +34,7 @@ export const dev = defineCommand<object>({
         env: context.io.env,
         temporal: { ports: await ports(last), dbFilename, logFile: join(dir, 'temporal.log') },
         storeDir: join(dir, 'store'),
+        sample: true,
         apiPort: await apiPort(context, config.port, last),
         log: makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
         say: context.say,
@@ -51,9 +52,11 @@ export const dev = defineCommand<object>({
         };
         await writeDevState(dir, state);
         const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;
-        context.announce({ ready: true, ...shown, tools: stack.worker.tools, dataDir: dir });
+        const { assistantId } = stack;
+        const { tools } = stack.worker;
+        context.announce({ ready: true, ...shown, tools, assistantId, dataDir: dir });
         const { welcome } = await import('../stack/welcome.ts');
-        for (const line of welcome({ ...state, dataDir: config.dataDir, tools: stack.worker.tools }))
+        for (const line of welcome({ ...state, dataDir: config.dataDir, tools, assistantId }))
           context.say(line);
         await stay(context, stack.broken);
       } finally {

@@ -7,6 +7,7 @@ import { defineCommand, type CommandContext } from '../command.ts';
 import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
 import { EXIT, usageError } from '../exit.ts';
 import { temporalChoice } from '../places.ts';
+import type { Store } from '../../protocol/store.ts';
 import type { Role } from '../../worker/config.ts';
 
 interface Options {
@@ -80,8 +81,11 @@ const allChecks = async (
     role,
     backend: async () => {
       if (config.backend === 'sandbox') return null;
-      const { makeAssistants } = await import('../../worker/backends.ts');
-      return makeAssistants(config);
+      const { makeAssistants, makeChat } = await import('../../worker/backends.ts');
+      // Asking the model server needs no store, and the store has a check of its own.
+      return config.backend === 'assistants'
+        ? await makeAssistants(config)
+        : await makeChat(config, {} as Store);
     },
   };
   let connecting: ReturnType<typeof RunsClient.connect> | undefined;

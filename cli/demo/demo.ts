@@ -40,6 +40,7 @@ export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode
     env: {},
     temporal: { ports: { grpc: [7233], ui: [8233] } },
     storeDir: null,
+    sample: false,
     tools: demoTools(),
     apiPort: { preferred: [8787] },
     log: makeLog('error'),

@@ -5,13 +5,21 @@
 import type { ActivityDeps } from '../../activities/index.ts';
 import type { ConnectOptions } from '../../client/index.ts';
 import { makeAssistants } from '../../worker/backends.ts';
+import type { WorkerParts } from '../../worker/compose.ts';
 import type { StackOptions } from './stack.ts';
+
+export interface ServedHere {
+  /** Ends in `/v1`. */
+  url: string;
+  /** An assistant to try things with; null where none was made. */
+  assistantId: string | null;
+}
 
 export interface StackBackend {
   backends: ActivityDeps['backends'];
-  startLinkedRun?: ActivityDeps['startLinkedRun'];
-  /** Serves the API, where there is one, and tells its base URL. To be called when the worker takes work. */
-  serve(): Promise<string | null>;
+  startLinkedRun?: NonNullable<WorkerParts['startLinkedRun']>;
+  /** Serves the API, where there is one. To be called when the worker takes work. */
+  serve(): Promise<ServedHere | null>;
   close(): Promise<void>;
 }
 

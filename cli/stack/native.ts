@@ -3,15 +3,17 @@
  * in this process, since the embedded store serves one process only.
  * Imported by the stack's backend.
  */
-import { createChatBackend } from '../../backends/chat/index.ts';
+import { DEFAULT_TENANT } from '../../api/auth.ts';
 import { RunsClient } from '../../client/index.ts';
 import { startLinkedRun, workflowsOf } from '../../engine/index.ts';
 import { createSandbox } from '../../sandbox/index.ts';
 import { openStore } from '../../store/index.ts';
+import { makeChat } from '../../worker/backends.ts';
 import { startApi } from './api.ts';
 import type { BackendWish, StackBackend } from './backend.ts';
 import { Endings } from './endings.ts';
 import { choosePort } from './ports.ts';
+import { sampleAssistant } from './sample.ts';
 
 export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
   const { config, log } = wish;
@@ -27,26 +29,31 @@ export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
     endings.add('store', () => store.close());
     const model = config.backend === 'sandbox' ? await createSandbox() : null;
     if (model !== null) endings.add('sandbox', () => model.close());
-    const chat = createChatBackend({
+    const chat = await makeChat(
+      // The sandbox's model needs no key, and plays the script that the run names.
+      model === null
+        ? config
+        : { ...config, baseUrl: model.modelUrl, apiKey: null, apiVersion: null, model: null },
       store,
-      baseUrl: model?.modelUrl ?? config.baseUrl ?? OPENAI_URL,
-      ...(config.apiKey === null || model !== null ? {} : { apiKey: config.apiKey }),
-      ...(config.model === null || model !== null ? {} : { model: config.model }),
-      ...(config.apiVersion === null || model !== null
-        ? {}
-        : { http: { query: { 'api-version': config.apiVersion } } }),
-    });
+    );
     endings.add('chat backend', () => chat.dispose());
     const client = await RunsClient.connect(wish.connect);
     endings.add('client', () => client.close());
-    const workflows = workflowsOf(client);
     return {
-      backends: { chat },
-      startLinkedRun: (request) => startLinkedRun({ store, workflows }, request),
+      backends: { chat: chat.backend },
+      startLinkedRun: (request, _context, workerClient) =>
+        startLinkedRun(
+          { store, workflows: workflowsOf(workerClient), expiresInMs: config.expiresInMs },
+          request,
+        ),
       serve: async () => {
         const api = await startApi({ config, store, client, log, port: await apiPort(wish) });
         endings.add('API', () => api.close());
-        return api.url;
+        const sample = wish.sample && model !== null && api.open;
+        return {
+          url: api.url,
+          assistantId: sample ? await sampleAssistant(store, DEFAULT_TENANT, wish.tools, Date.now()) : null,
+        };
       },
       close: () => endings.run(),
     };
@@ -62,6 +69,3 @@ const apiPort = async ({ apiPort: wanted, say }: BackendWish): Promise<number> =
   if (note !== null) say(note);
   return port;
 };
-
-/** Where a key without an address belongs. */
-const OPENAI_URL = 'https://api.openai.com/v1';

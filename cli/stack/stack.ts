@@ -9,6 +9,7 @@ import type { ConnectOptions, TemporalTarget } from '../../client/index.ts';
 import type { Logger } from '../../protocol/backend.ts';
 import { startWorker, type RunningWorker } from '../../worker/compose.ts';
 import type { Config } from '../../worker/config.ts';
+import { loadTools } from '../../worker/tools-file.ts';
 import { dataConverterOf } from '../../worker/data-converter.ts';
 import { openBackend } from './backend.ts';
 import { Endings } from './endings.ts';
@@ -20,6 +21,8 @@ export interface StackOptions {
   temporal: Pick<TemporalWish, 'ports' | 'dbFilename' | 'logFile'>;
   /** Where the native store lives; null = in memory. */
   storeDir: string | null;
+  /** Make an assistant to try things with, on the sandbox's model. */
+  sample: boolean;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
   /** Ports of the API in order of preference. One that the user named is taken or refused. */
@@ -38,6 +41,7 @@ export interface Stack {
   temporalHttpUrl: string | null;
   /** Ends in `/v1`; null where no API is served. */
   apiUrl: string | null;
+  assistantId: string | null;
   worker: RunningWorker;
   /** Resolves with the reason when a part ends by itself. */
   broken: Promise<string>;
@@ -48,11 +52,14 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
   const endings = new Endings(options.log);
   try {
     const { config, env, log, say } = options;
+    // The user's own file first: what is wrong with it should not need a server to be found out.
+    const tools =
+      options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
     const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
     endings.add('Temporal', () => temporal.stop());
     // The same as the worker's: a client without it could not read what the worker wrote.
     const connect = { ...temporal.connect, ...(await dataConverterOf(env)) };
-    const backend = await openBackend({ ...options, connect });
+    const backend = await openBackend({ ...options, connect, ...(tools === undefined ? {} : { tools }) });
     endings.add('backend', () => backend.close());
     const worker = await startWorker(config, {
       env,
@@ -60,17 +67,18 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       backends: backend.backends,
       log,
       ...(backend.startLinkedRun === undefined ? {} : { startLinkedRun: backend.startLinkedRun }),
-      ...(options.tools === undefined ? {} : { tools: options.tools }),
+      ...(tools === undefined ? {} : { tools }),
     });
     endings.add('worker', () => worker.stop());
-    const apiUrl = await backend.serve();
+    const served = await backend.serve();
     return {
       temporal: temporal.target,
       connect,
       temporalPid: temporal.pid,
       uiUrl: temporal.uiUrl,
       temporalHttpUrl: temporal.httpUrl,
-      apiUrl,
+      apiUrl: served?.url ?? null,
+      assistantId: served?.assistantId ?? null,
       worker,
       broken: Promise.race([
         temporal.exited.then(() => 'the Temporal server has ended'),

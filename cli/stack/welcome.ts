@@ -4,6 +4,8 @@ import type { DevState } from '../dev-state.ts';
 export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
   dataDir: string;
   tools: readonly string[];
+  /** To try things with; null where there is none. */
+  assistantId: string | null;
 }
 
 const BACKEND: Record<string, string> = {
@@ -28,11 +30,19 @@ export const welcome = (dev: Welcome): string[] => [
   '',
   'Try it, in another terminal of this folder:',
   '',
-  ...(dev.apiUrl === null
-    ? ['  npx runs start --assistant ID --message "Hello" --wait']
-    : [
-        `  curl -s ${dev.apiUrl}/threads/runs -H 'content-type: application/json' -H 'openai-beta: assistants=v2' \\`,
-        `    -d '{"assistant_id":"ID","thread":{"messages":[{"role":"user","content":"Hello"}]}}'`,
-      ]),
-  '  npx runs list',
+  ...examples(dev),
 ];
+
+const examples = ({ backend, assistantId }: Welcome): string[] =>
+  assistantId === null
+    ? [
+        backend === 'assistants'
+          ? '  npx runs start --assistant ID --message "Hello" --wait'
+          : '  npx runs start --assistant ID --message "Hello" --wait   (create the assistant with any OpenAI client)',
+        '  npx runs list',
+      ]
+    : [
+        `  npx runs start --assistant ${assistantId} --message "Please deploy checkout 1.4.2."`,
+        '  npx runs list --waiting',
+        '  npx runs show RUN        (says what to paste to answer it)',
+      ];
