@@ -103,6 +103,7 @@ export const eventStore = (
       'delete from idempotency_keys where (tenant, key) in (select tenant, key from idempotency_keys where created_at < $1 limit $2) returning 1',
       [options.keysBefore, options.limit],
     );
+    if (deltas + all > 0) await db.tidy();
     return { runs: deltas + all, keys: keys.length };
   },
 });

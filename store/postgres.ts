@@ -107,6 +107,7 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
         client.release(broken);
       }
     },
+    tidy: async () => undefined,
     async close() {
       await listener.close();
       await pool.end();

@@ -68,7 +68,8 @@ export const stepView = (row: StepRow): RunStep => ({
   last_error: row.last_error,
   step_details: row.details,
   metadata: {},
-  usage: row.usage,
+  // Known when the model has spoken, shown when the step has ended.
+  usage: row.status === 'in_progress' ? null : row.usage,
 });
 
 const config = (

@@ -65,6 +65,8 @@ export interface TurnReader {
   turn(): SpokenTurn;
   /** Did the server say that it is done? */
   readonly finished: boolean;
+  /** Did it say that it could not go on? Some routers end a stream like this when the server behind them fails. */
+  readonly brokeOff: boolean;
 }
 
 export const createTurnReader = (mint: () => string): TurnReader => {
@@ -162,6 +164,9 @@ export const createTurnReader = (mint: () => string): TurnReader => {
     }),
     get finished() {
       return finishReason !== null;
+    },
+    get brokeOff() {
+      return finishReason === 'error';
     },
   };
 };

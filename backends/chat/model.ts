@@ -49,6 +49,12 @@ export const isTooLong = (error: unknown): boolean =>
   (error.status === 400 || error.status === 413 || error.status === 422) &&
   (error.error?.code === 'context_length_exceeded' || TOO_LONG.test(error.error?.message ?? ''));
 
+/** The server's filter found something in the messages: there will be no answer. */
+export const isFiltered = (error: unknown): boolean =>
+  error instanceof HttpFailure &&
+  error.status === 400 &&
+  (error.error?.code === 'content_filter' || error.error?.code === 'content_policy_violation');
+
 /** What to try without, when the server refused the request as it was. */
 const refusedCapability = (error: unknown, now: Capabilities): Capabilities | null => {
   if (!(error instanceof HttpFailure) || error.status === null || error.status < 400 || error.status >= 500)
@@ -133,6 +139,7 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
       const news = asking.reader.push(chunk);
       if (news.length > 0) await asking.onNews(news);
     }
+    if (asking.reader.brokeOff) throw brokeOff('the model server gave its answer up.', null);
     if (!done && !asking.reader.finished)
       throw brokeOff('the stream ended before the answer was complete.', null);
   };

@@ -129,7 +129,7 @@ describe('two servers and two workers', () => {
     expect(rest.at(-1)?.event).toBe('thread.run.completed');
     const messages = await two.openai.beta.threads.messages.list(run.thread_id, { limit: 1 });
     expect(messages.data[0]?.content).toMatchObject([{ text: { value: 'All done.' } }]);
-    for (const one of [...workers, two.process]) one.signal('SIGTERM');
+    for (const each of [...workers, two.process]) each.signal('SIGTERM');
     const ends = await Promise.all([...workers, two.process].map(({ exited }) => exited));
     expect(ends.map(({ code }) => code)).toEqual([0, 0, 0]);
   });
