@@ -306,6 +306,12 @@ export type TurnOutcome =
   | { kind: 'incomplete'; reason: 'max_completion_tokens' | 'max_prompt_tokens' | 'content_filter' }
   | { kind: 'calls'; calls: PlannedCall[]; expiresAt: number | null };
 
+/** A message and everything said in it so far. */
+export interface SaidMessage {
+  id: string;
+  content: MessageContent[];
+}
+
 /** The worker's side: one turn of the model at a time. */
 export interface TurnStore {
   /** Takes the run over from any earlier attempt. null: no such row. */
@@ -315,24 +321,24 @@ export interface TurnStore {
   /** Finished messages and rounds of the thread. At most the newest `limit` items. */
   readContext(threadId: string, limit: number): Promise<ContextItem[]>;
 
-  /**
-   * The message of this turn, and its step. It stays open until the turn settles, also when calls follow it: a turn that
-   * is repeated must not leave a completed message behind.
-   */
+  /** The message of this turn, and its step. */
   openMessage(lease: Lease, now: number): Promise<{ messageId: string; stepId: string }>;
-  /** A step for the calls of this turn that workers, or people and callers outside, will answer. */
-  openCalls(lease: Lease, kind: 'worker' | 'external', now: number): Promise<{ stepId: string }>;
+  /**
+   * The step of this turn's calls, whoever will answer them. `said`: the message that came before them; it is completed
+   * first, since clients take one open step at a time. When the turn is repeated it becomes incomplete after all.
+   */
+  openCalls(lease: Lease, said: SaidMessage | null, now: number): Promise<{ stepId: string }>;
   /** Appends deltas, and nothing else, to the run's log. */
   appendDeltas(lease: Lease, events: StreamEvent[]): Promise<void>;
   /**
    * Ends the turn in one transaction: message and steps closed or filled, usage added, status and events written.
-   * `message` is the message still open, with all its content.
+   * `message` is the turn's message with all its content; id null = none was opened, the model spoke after its calls.
    */
   settleTurn(
     lease: Lease,
     turn: {
       outcome: TurnOutcome;
-      message: { id: string; content: MessageContent[] } | null;
+      message: SaidMessage | { id: null; content: MessageContent[] } | null;
       usage: Usage | null;
     },
     now: number,

@@ -23,9 +23,21 @@ export const currentRound = async (sql: Sql, row: RunRow): Promise<RoundRow | nu
   return round ?? null;
 };
 
-/** Writes a step and tells of it. The turn under way is the one after the newest round. */
-export const insertStep = async (
-  { sql, row, emit }: RunUnit,
+export const messageDetails = (messageId: string): StepDetails => ({
+  type: 'message_creation',
+  message_creation: { message_id: messageId },
+});
+
+/** Steps of the turn under way, oldest first. */
+export const openSteps = ({ sql, row }: RunUnit): Promise<StepRow[]> =>
+  sql.query<StepRow>(
+    "select * from steps where run_id = $1 and round = $2 and status = 'in_progress' order by position",
+    [row.id, row.round + 1],
+  );
+
+/** Writes a step without telling of it. The turn under way is the one after the newest round. */
+export const writeStep = async (
+  { sql, row }: RunUnit,
   kind: StepRow['kind'],
   details: StepDetails,
   round: number,
@@ -48,14 +60,40 @@ export const insertStep = async (
     ],
   );
   if (step === undefined) throw new Error('insert into steps returned no row');
-  const view = stepView(step);
-  emit({ event: 'thread.run.step.created', data: view });
-  emit({ event: 'thread.run.step.in_progress', data: view });
   return step;
 };
 
-export const stepKindOf = (call: PlannedCall): 'worker' | 'external' =>
-  call.plan.kind === 'external' ? 'external' : 'worker';
+/** Writes a step and tells of it. */
+export const insertStep = async (
+  unit: RunUnit,
+  ...what: [StepRow['kind'], StepDetails, round: number, now: number]
+): Promise<StepRow> => {
+  const step = await writeStep(unit, ...what);
+  const view = stepView(step);
+  unit.emit({ event: 'thread.run.step.created', data: view });
+  unit.emit({ event: 'thread.run.step.in_progress', data: view });
+  return step;
+};
+
+/** Writes the message of a turn and tells of it. */
+export const insertMessage = async (
+  { sql, row, emit }: RunUnit,
+  id: string,
+  round: number,
+  now: number,
+): Promise<void> => {
+  const [message] = await sql.query<MessageRow>(
+    `insert into messages (id, tenant, thread_id, created_at, role, status, content, metadata, assistant_id, run_id, round)
+     values ($1, $2, $3, $4, 'assistant', 'in_progress', '[]'::json, '{}'::json, $5, $6, $7) returning *`,
+    [id, row.tenant, row.thread_id, now, row.assistant_id, row.id, round],
+  );
+  if (message === undefined) throw new Error('insert into messages returned no row');
+  const view = messageView(message);
+  emit({ event: 'thread.message.created', data: view });
+  emit({ event: 'thread.message.in_progress', data: view });
+};
+
+export const isExternal = (call: PlannedCall): boolean => call.plan.kind === 'external';
 
 /** Outputs that are there are shown, others are null. */
 export const callDetails = (
@@ -74,16 +112,21 @@ export const callDetails = (
   })),
 });
 
-export const endStep = async (
-  { sql, emit }: RunUnit,
-  step: StepRow,
-  end: Partial<
-    Pick<
-      StepRow,
-      'details' | 'usage' | 'last_error' | 'completed_at' | 'failed_at' | 'cancelled_at' | 'expired_at'
-    >
-  > & { status: 'completed' | 'failed' | 'cancelled' | 'expired' },
-): Promise<void> => {
+type StepEnd = Partial<
+  Pick<
+    StepRow,
+    'details' | 'usage' | 'last_error' | 'completed_at' | 'failed_at' | 'cancelled_at' | 'expired_at'
+  >
+> & { status: 'completed' | 'failed' | 'cancelled' | 'expired' };
+
+/** Ends a step and tells of it. */
+export const endStep = async (unit: RunUnit, step: StepRow, end: StepEnd): Promise<void> => {
+  await writeStepEnd(unit, step, end);
+  unit.emit({ event: `thread.run.step.${end.status}`, data: stepView(step) });
+};
+
+/** Ends a step without telling of it. */
+export const writeStepEnd = async ({ sql }: RunUnit, step: StepRow, end: StepEnd): Promise<void> => {
   Object.assign(step, end);
   await sql.query(
     `update steps set status = $2, details = $3::json, usage = $4::json, last_error = $5::json,
@@ -100,7 +143,6 @@ export const endStep = async (
       step.expired_at,
     ],
   );
-  emit({ event: `thread.run.step.${end.status}`, data: stepView(step) });
 };
 
 export const endMessage = async (

@@ -10,7 +10,7 @@ import type { RoundState, Acceptance, TurnStore } from '../protocol/store.ts';
 import { StoreError } from '../protocol/store.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire.ts';
 import type { Database } from './database.ts';
-import { callDetails, endStep, stepKindOf } from './parts.ts';
+import { callDetails, endStep, isExternal } from './parts.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUnit } from './unit.ts';
 import { runView, wireCall } from './views.ts';
@@ -38,7 +38,7 @@ export const merged = (
 };
 
 const externalCalls = (round: Pick<RoundState, 'calls'>): RoundState['calls'] =>
-  round.calls.filter((call) => stepKindOf(call) === 'external');
+  round.calls.filter(isExternal);
 const openOf = (calls: RoundState['calls'], outputs: Outputs): RoundState['calls'] =>
   calls.filter(({ callId }) => !Object.hasOwn(outputs, callId));
 
@@ -63,29 +63,20 @@ const saveRound = async ({ sql }: RunUnit, round: RoundRow): Promise<void> => {
   );
 };
 
-/** Shows new outputs in the steps of the round, and completes a step whose calls all have one. */
-const fillSteps = async (
-  unit: RunUnit,
-  round: RoundRow,
-  added: readonly string[],
-  now: number,
-): Promise<void> => {
-  const steps = await unit.sql.query<StepRow>(
+/** Shows new outputs in the step of the round, and completes it when all calls have one. */
+const fillStep = async (unit: RunUnit, round: RoundRow, now: number): Promise<void> => {
+  const [step] = await unit.sql.query<StepRow>(
     "select * from steps where run_id = $1 and round = $2 and kind <> 'message' and status = 'in_progress' order by position",
     [round.run_id, round.round],
   );
-  for (const step of steps) {
-    const calls = round.calls.filter((call) => stepKindOf(call) === step.kind);
-    if (!calls.some(({ callId }) => added.includes(callId))) continue;
-    const details = callDetails(calls, round.outputs);
-    if (openOf(calls, round.outputs).length === 0)
-      await endStep(unit, step, { status: 'completed', completed_at: now, details });
-    else
-      await unit.sql.query('update steps set details = $2::json where id = $1', [
-        step.id,
-        JSON.stringify(details),
-      ]);
-  }
+  if (step === undefined) return;
+  const details = callDetails(round.calls, round.outputs);
+  if (round.done) await endStep(unit, step, { status: 'completed', completed_at: now, details });
+  else
+    await unit.sql.query('update steps set details = $2::json where id = $1', [
+      step.id,
+      JSON.stringify(details),
+    ]);
 };
 
 /** So that the same request under the same key is known again. */
@@ -149,7 +140,7 @@ const accept = async (
   const seqBefore = row.event_seq;
   round.outputs = change.outputs;
   round.done = openOf(round.calls, round.outputs).length === 0;
-  await fillSteps(unit, round, change.added, options.now);
+  await fillStep(unit, round, options.now);
   const stillOpen = openOf(external, round.outputs);
   const closes = wasOpen && stillOpen.length === 0;
   if (closes) {

@@ -190,7 +190,7 @@ export const steps = pgTable(
     assistant_id: text().notNull(),
     position: position(),
     created_at: time().notNull(),
-    kind: text().$type<'message' | 'worker' | 'external'>().notNull(),
+    kind: text().$type<'message' | 'calls'>().notNull(),
     round: integer().notNull(),
     status: text().$type<StepStatus>().notNull(),
     details: json().$type<StepDetails>().notNull(),

@@ -6,7 +6,7 @@
  * Imported within `backends/chat/` and by tests.
  */
 import type { RunConfig, RunState } from '../../protocol/store.ts';
-import type { ResponseFormat, ToolChoice } from '../../protocol/wire.ts';
+import type { FunctionTool, ResponseFormat, ToolChoice } from '../../protocol/wire.ts';
 import type { ChatMessage } from './types.ts';
 
 export interface RequestOptions {
@@ -28,6 +28,12 @@ const toolChoice = (choice: ToolChoice, firstTurn: boolean): ToolChoice | null =
 const responseFormat = (format: ResponseFormat): ResponseFormat | null =>
   format === 'auto' || format.type === 'text' ? null : format;
 
+/** `strict: null` is the API's way to say nothing; model servers read it as a wrong type. */
+const toolOf = ({ type, function: { strict, ...rest } }: FunctionTool): FunctionTool => ({
+  type,
+  function: strict == null ? rest : { ...rest, strict },
+});
+
 /** Tokens that answers of this run may still have; null = no limit. 0 or less: none. */
 export const completionTokensLeft = (state: Pick<RunState, 'config' | 'usage'>): number | null =>
   state.config.max_completion_tokens === null
@@ -44,19 +50,23 @@ export const systemMessages = (config: Pick<RunConfig, 'instructions'>): ChatMes
     ? []
     : [{ role: 'system', content: config.instructions }];
 
+/** A run may begin on an empty thread; servers want at least one message. */
+const NOTHING_SAID: ChatMessage = { role: 'user', content: '' };
+
 export const buildRequest = (
   state: Pick<RunState, 'config' | 'usage' | 'round'>,
   messages: readonly ChatMessage[],
   options: RequestOptions,
 ): Record<string, unknown> => {
   const { config } = state;
-  const tools = config.tools;
+  const tools = config.tools.map(toolOf);
   const choice = toolChoice(config.tool_choice, state.round === null);
   const format = responseFormat(config.response_format);
   const left = completionTokensLeft(state);
+  const all = [...systemMessages(config), ...messages];
   return {
     model: options.model ?? config.model,
-    messages: [...systemMessages(config), ...messages],
+    messages: all.length === 0 ? [NOTHING_SAID] : all,
     ...(tools.length === 0
       ? {}
       : {

@@ -1,11 +1,14 @@
 /**
  * Shows a turn while it is spoken: opens the message with its first word, a step with its first call, and writes deltas.
  *
- * Rule: a message or a step is in the log before the first delta of it, and deltas keep the model's order.
+ * Rule: a message or a step is in the log before the first delta of it, deltas keep the model's order, and one step is
+ * open at a time: the first call completes the message before it, and what is said after calls waits for the turn's end.
  * Imported by `turn.ts`.
  */
 import type { Lease, TurnStore } from '../../protocol/store.ts';
+import type { MessageContent } from '../../protocol/wire.ts';
 import type { News } from './chunks.ts';
+import type { SpokenTurn } from './types.ts';
 import { DeltaWriter } from './writer.ts';
 
 export interface Show {
@@ -19,12 +22,18 @@ export interface Show {
 }
 
 export interface ShowOptions {
-  /** Who answers a call of this name: decides in which step it is shown. */
-  kindOf(name: string): 'worker' | 'external';
   now(): number;
   flushMs: number;
   fence(): void;
 }
+
+/** What a turn's message holds. */
+export const contentOf = (spoken: Pick<SpokenTurn, 'text' | 'refusal'>): MessageContent[] => [
+  ...(spoken.text === '' && spoken.refusal !== ''
+    ? []
+    : [{ type: 'text' as const, text: { value: spoken.text, annotations: [] } }]),
+  ...(spoken.refusal === '' ? [] : [{ type: 'refusal' as const, refusal: spoken.refusal }]),
+];
 
 export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions): Show => {
   const writer = new DeltaWriter({
@@ -37,7 +46,8 @@ export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions)
   let messageId: string | null = null;
   let annotated = false;
   const parts: ('text' | 'refusal')[] = [];
-  const steps = new Map<'worker' | 'external', { stepId: string; calls: number }>();
+  const said = { text: '', refusal: '' };
+  let opened: { stepId: string; calls: number } | null = null;
   const places = new Map<number, { stepId: string; index: number }>();
 
   const message = async (): Promise<string> => {
@@ -49,14 +59,14 @@ export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions)
     return messageId;
   };
 
-  const step = async (kind: 'worker' | 'external'): Promise<{ stepId: string; calls: number }> => {
-    const known = steps.get(kind);
-    if (known !== undefined) return known;
-    await writer.drain();
-    options.fence();
-    const { stepId } = await store.openCalls(lease, kind, options.now());
-    const opened = { stepId, calls: 0 };
-    steps.set(kind, opened);
+  const step = async (): Promise<{ stepId: string; calls: number }> => {
+    if (opened === null) {
+      await writer.drain();
+      options.fence();
+      const before = messageId === null ? null : { id: messageId, content: contentOf(said) };
+      const { stepId } = await store.openCalls(lease, before, options.now());
+      opened = { stepId, calls: 0 };
+    }
     return opened;
   };
 
@@ -69,6 +79,8 @@ export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions)
     switch (item.kind) {
       case 'text':
       case 'refusal': {
+        if (opened !== null) return;
+        said[item.kind] += item.value;
         const id = await message();
         const index = partIndex(item.kind);
         const text = annotated ? { value: item.value } : { value: item.value, annotations: [] };
@@ -93,9 +105,9 @@ export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions)
         return;
       }
       case 'call': {
-        const opened = await step(options.kindOf(item.name));
-        const place = { stepId: opened.stepId, index: opened.calls };
-        opened.calls += 1;
+        const calls = await step();
+        const place = { stepId: calls.stepId, index: calls.calls };
+        calls.calls += 1;
         places.set(item.call, place);
         await writer.push(
           callDelta(place, {

@@ -9,14 +9,13 @@ import type { BackendContext } from '../../protocol/backend.ts';
 import type { PlannedCall } from '../../protocol/calls.ts';
 import { mintId } from '../../protocol/ids.ts';
 import type { Claim, RunState, TurnOutcome, TurnStore } from '../../protocol/store.ts';
-import type { MessageContent } from '../../protocol/wire.ts';
 import { HttpFailure, toBackendError } from '../http/index.ts';
 import { createTurnReader, type News } from './chunks.ts';
-import { isTooLong, type Model } from './model.ts';
+import { isFiltered, isTooLong, type Model } from './model.ts';
 import { cutToSize, estimateTokens, type Cut } from './prompt.ts';
 import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
 import { extendedExpiry } from './settled.ts';
-import { createShow } from './show.ts';
+import { contentOf, createShow } from './show.ts';
 import type { SpokenTurn } from './types.ts';
 
 export interface TurnOptions {
@@ -42,13 +41,6 @@ const budgetOf = (state: RunState, options: TurnOptions): number | null => {
   const limits = [promptTokensLeft(state), options.contextTokens].filter((limit) => limit !== null);
   return limits.length === 0 ? null : Math.max(0, Math.min(...limits) - frame);
 };
-
-const contentOf = (spoken: SpokenTurn): MessageContent[] => [
-  ...(spoken.text === '' && spoken.refusal !== ''
-    ? []
-    : [{ type: 'text' as const, text: { value: spoken.text, annotations: [] } }]),
-  ...(spoken.refusal === '' ? [] : [{ type: 'refusal' as const, refusal: spoken.refusal }]),
-];
 
 const refusedAll = (calls: SpokenTurn['calls']): PlannedCall[] =>
   calls.map((call) => ({
@@ -81,7 +73,7 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
     declared.length === 0
       ? refusedAll(calls)
       : ctx.plan(calls, declared, { granted: state.config.granted_tools });
-  const outOf = (reason: 'max_completion_tokens' | 'max_prompt_tokens'): Promise<RunState> =>
+  const outOf = (reason: Extract<TurnOutcome, { kind: 'incomplete' }>['reason']): Promise<RunState> =>
     store.settleTurn(
       lease,
       { outcome: { kind: 'incomplete', reason }, message: null, usage: null },
@@ -95,8 +87,6 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
   if ((promptTokensLeft(state) ?? 1) <= 0) return outOf('max_prompt_tokens');
 
   const show = createShow(store, lease, {
-    kindOf: (name) =>
-      plan([{ callId: 'call', name, arguments: '' }])[0]?.plan.kind === 'external' ? 'external' : 'worker',
     now: () => ctx.now(),
     flushMs: options.flushMs,
     fence: () => ctx.fence(),
@@ -125,6 +115,7 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
         });
         await show.news(reader.end());
       } catch (error) {
+        if (isFiltered(error)) return await outOf('content_filter');
         const smaller = tries < CUTS && isTooLong(error) ? shrunk(cut, budget) : null;
         if (smaller === null) {
           if (isTooLong(error)) return await outOf('max_prompt_tokens');
@@ -147,13 +138,14 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
       // An answer without a word and without a call is an empty message, not nothing.
       if (outcome.kind === 'completed') await show.message();
       await show.finish();
-      const open = show.openMessage();
+      const id = show.openMessage();
+      const spoke = id !== null || spoken.text !== '' || spoken.refusal !== '';
       ctx.fence();
       return await store.settleTurn(
         lease,
         {
           outcome,
-          message: open === null ? null : { id: open, content: contentOf(spoken) },
+          message: spoke ? { id, content: contentOf(spoken) } : null,
           usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
         },
         ctx.now(),

@@ -72,6 +72,16 @@ const minesAndTheirs: FakeContextOptions['plan'] = (asked) =>
         : { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: 86_400_000 } },
   }));
 
+const word = (content: string): string => chunk({ content });
+const callOfA = chunk({ tool_calls: [{ index: 0, id: 'x', function: { name: 'a', arguments: '{}' } }] });
+const endOfCalls = [chunk({}, 'tool_calls'), DONE];
+const toldOf = async (runId: string): Promise<string[]> =>
+  (await eventNames(store, runId))
+    .filter((name) => !name.endsWith('.delta') && !name.endsWith('in_progress'))
+    .map((name) => name.replace('thread.', ''));
+const lastMessage = async (threadId: string) =>
+  (await store.listMessages(T, threadId, { limit: 1, order: 'desc' })).data[0];
+
 describe('a turn', () => {
   test('asks with instructions, thread and tools, shows the answer as it comes, and completes', async () => {
     const run = await start({
@@ -190,6 +200,73 @@ describe('a turn', () => {
     expect(events.at(-1)?.event).toBe('thread.run.requires_action');
   });
 
+  describe('with words and calls', () => {
+    test('completes the message before it opens the step of the calls', async () => {
+      const run = await start({ assistant: { tools: [tool('a')] } });
+      server.script.push(sse([word('Let me'), word(' look.'), callOfA, ...endOfCalls]), says(['ok']));
+      const [asked] = waitingCalls(await backend.create(run.request, context()));
+      expect(await toldOf(run.runId)).toEqual([
+        'run.created',
+        'run.queued',
+        'run.step.created',
+        'message.created',
+        'message.completed',
+        'run.step.completed',
+        'run.step.created',
+        'run.requires_action',
+      ]);
+      expect(await texts(run.threadId)).toEqual(['Hello', 'Let me look.']);
+      await backend.submit(run.ref, 1, [{ tool_call_id: asked?.callId ?? '', output: 'x' }], context());
+      expect(sent(1)['messages']).toMatchObject([
+        { role: 'user' },
+        { role: 'assistant', content: 'Let me look.', tool_calls: [{ id: asked?.callId }] },
+        { role: 'tool', content: 'x' },
+      ]);
+    });
+
+    test('takes the completed message out of the context when the turn is repeated', async () => {
+      const run = await start({ assistant: { tools: [tool('a')] } });
+      server.script.push(sse([word('Let me look.'), callOfA], 'cut'), says(['ok']));
+      await expect(backend.create(run.request, context())).rejects.toMatchObject({ retryable: true });
+      const first = await lastMessage(run.threadId);
+      expect(first?.status).toBe('completed');
+      await backend.create(run.request, context({ attempt: 2 }));
+      expect(sent(1)['messages']).toEqual([{ role: 'user', content: 'Hello' }]);
+      expect(await texts(run.threadId)).toEqual(['Hello', 'ok']);
+      expect(await store.getMessage(T, run.threadId, first?.id ?? '')).toMatchObject({
+        status: 'incomplete',
+        incomplete_details: { reason: 'run_failed' },
+        content: [{ text: { value: 'Let me look.' } }],
+      });
+      // Its readers were told that it is complete; a second end would be an error to them.
+      expect(await toldOf(run.runId)).not.toContain('message.incomplete');
+    });
+
+    test.each([
+      ['a message of its own without a step', [callOfA, word('Hold on.')], 'Hold on.', 1],
+      [
+        'the end of the message before',
+        [word('Let me look.'), callOfA, word(' Hold on.')],
+        'Let me look. Hold on.',
+        2,
+      ],
+    ])('keeps what is said after the calls as %s', async (_what, pieces, text, opened) => {
+      const run = await start({ assistant: { tools: [tool('a')] } });
+      server.script.push(sse([...pieces, ...endOfCalls]));
+      await backend.create(run.request, context());
+      const names = await toldOf(run.runId);
+      expect(names.filter((name) => name === 'run.step.created')).toHaveLength(opened);
+      expect(names.filter((name) => name === 'message.completed')).toHaveLength(1);
+      expect(names.at(-1)).toBe('run.requires_action');
+      expect(await lastMessage(run.threadId)).toMatchObject({
+        status: 'completed',
+        content: [{ text: { value: text } }],
+      });
+      const steps = await store.listSteps(T, run.threadId, run.runId, { limit: 10, order: 'asc' });
+      expect(steps.data.map(({ type }) => type).toSorted()).toEqual(['message_creation', 'tool_calls']);
+    });
+  });
+
   test('plans worker calls apart from external ones; only external ones are asked of the caller', async () => {
     const run = await start({ assistant: { tools: [tool('mine'), tool('theirs')] } });
     server.script.push(
@@ -207,7 +284,8 @@ describe('a turn', () => {
     expect(wire.expires_at).toBe((NOW + 1000 + 86_400_000) / 1000);
     expect(wire.required_action?.submit_tool_outputs.tool_calls).toHaveLength(1);
     const steps = await store.listSteps(T, run.threadId, run.runId, { limit: 10, order: 'asc' });
-    expect(steps.data).toHaveLength(2);
+    // One open step at a time: clients take no second one.
+    expect(steps.data).toHaveLength(1);
     await backend.submit(
       run.ref,
       1,
@@ -264,6 +342,15 @@ describe('a turn', () => {
       status: 'incomplete',
       incomplete_details: { reason: messageReason },
       content: [{ text: { value: 'half' } }],
+    });
+  });
+
+  test('whose prompt the server’s filter refuses is incomplete', async () => {
+    const run = await start();
+    server.script.push(refuses(400, 'The prompt was filtered.', { code: 'content_filter' }));
+    expect(await backend.create(run.request, context())).toMatchObject({
+      status: 'incomplete',
+      incompleteDetails: { reason: 'content_filter' },
     });
   });
 
@@ -376,6 +463,12 @@ describe('failures', () => {
     ['500', refuses(500, 'oops'), FAILURES.backendUnavailable, true],
     ['a reset', reset, FAILURES.backendUnavailable, true],
     ['a cut stream', sse([chunk({ content: 'half' })], 'cut'), FAILURES.backendUnavailable, true],
+    [
+      'a stream that is given up',
+      sse([chunk({ content: 'half' }), chunk({}, 'error'), DONE]),
+      FAILURES.backendUnavailable,
+      true,
+    ],
     ['a stream that just ends', sse([chunk({ content: 'half' })]), FAILURES.backendUnavailable, true],
     [
       'an error within the stream',

@@ -196,10 +196,11 @@ describe('the request', () => {
     round: null,
   });
   const frame = { stream: true, stream_options: { include_usage: true } };
+  const hello = { role: 'user' as const, content: 'Hello' };
 
   test.each([
     ['nothing but what is needed', {}, {}, {}],
-    ['instructions', { instructions: 'Hi' }, {}, { messages: [{ role: 'system', content: 'Hi' }] }],
+    ['instructions', { instructions: 'Hi' }, {}, { messages: [{ role: 'system', content: 'Hi' }, hello] }],
     ['no choice of tools without tools', { tool_choice: 'required' as const }, {}, {}],
     ['a forced choice', { tools, tool_choice: 'required' as const }, {}, { tools, tool_choice: 'required' }],
     ['a choice of none', { tools, tool_choice: 'none' as const }, {}, { tools, tool_choice: 'none' }],
@@ -213,6 +214,12 @@ describe('the request', () => {
     ],
     ['no format that says nothing', { response_format: { type: 'text' as const } }, {}, {}],
     ['effort', { reasoning_effort: 'low' }, {}, { reasoning_effort: 'low' }],
+    [
+      'no wish for strictness that is none',
+      { tools: [{ type: 'function' as const, function: { name: 'a', strict: null } }] },
+      {},
+      { tools },
+    ],
     ['a limit', { max_completion_tokens: 300 }, {}, { max_completion_tokens: 300 }],
     [
       'the limit in an older word',
@@ -222,24 +229,31 @@ describe('the request', () => {
     ],
     ['another model', {}, { model: 'other' }, { model: 'other' }],
   ])('has %s', (_name, more, asked, expected) => {
-    expect(buildRequest(state(more), [], { ...options, ...asked })).toEqual({
+    expect(buildRequest(state(more), [hello], { ...options, ...asked })).toEqual({
       model: 'm',
-      messages: [],
+      messages: [hello],
       ...frame,
       ...expected,
     });
   });
 
   test('says less to servers that know less', () => {
-    expect(buildRequest(state(), [], { ...options, streamUsage: false })).toEqual({
+    expect(buildRequest(state(), [hello], { ...options, streamUsage: false })).toEqual({
       model: 'm',
-      messages: [],
+      messages: [hello],
       stream: true,
     });
-    expect(buildRequest(state(), [], { ...options, stream: false, streamUsage: false })).toEqual({
+    expect(buildRequest(state(), [hello], { ...options, stream: false, streamUsage: false })).toEqual({
       model: 'm',
-      messages: [],
+      messages: [hello],
     });
+  });
+
+  test('holds a message when nobody has said anything, since servers want one', () => {
+    expect(buildRequest(state(), [], options)['messages']).toEqual([{ role: 'user', content: '' }]);
+    expect(buildRequest(state({ instructions: 'Hi' }), [], options)['messages']).toEqual([
+      { role: 'system', content: 'Hi' },
+    ]);
   });
 
   test('knows what is left of a budget', () => {

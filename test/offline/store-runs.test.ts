@@ -170,7 +170,7 @@ describe('a round of external calls', () => {
 });
 
 describe('a mixed round', () => {
-  test('shows external and worker calls as separate steps and waits for all before the next turn', async () => {
+  test('shows all calls in one step, asks for the external ones, and waits for all before the next turn', async () => {
     const { runId, threadId } = await startedRun(store, T, NOW);
     const claim = await store.claim(runId, NOW);
     if (claim === null) throw new Error('no row');
@@ -189,6 +189,7 @@ describe('a mixed round', () => {
     );
     const run = await store.getRun(T, threadId, runId);
     expect(run.required_action?.submit_tool_outputs.tool_calls.map(({ id }) => id)).toEqual(['call_x']);
+    const before = (await eventNames(store, runId)).length;
     await store.acceptOutputs(runId, [{ tool_call_id: 'call_x', output: 'x' }], { now: NOW, by: 'r' });
     expect((await store.claim(runId, NOW))?.next).toBe('wait');
     await store.acceptOutputs(
@@ -201,9 +202,17 @@ describe('a mixed round', () => {
     );
     expect((await store.claim(runId, NOW))?.next).toBe('turn');
     const steps = await store.listSteps(T, threadId, runId, { limit: 10, order: 'asc' });
-    expect(steps.data.map(({ type, status }) => [type, status])).toEqual([
-      ['tool_calls', 'completed'],
-      ['tool_calls', 'completed'],
+    expect(steps.data).toMatchObject([
+      {
+        type: 'tool_calls',
+        status: 'completed',
+        step_details: { tool_calls: [{ function: { output: 'w' } }, { function: { output: 'x' } }] },
+      },
+    ]);
+    expect((await eventNames(store, runId)).slice(before)).toEqual([
+      'thread.run.queued',
+      'thread.run.step.completed',
+      'thread.run.in_progress',
     ]);
     const context = await store.readContext(threadId, 100);
     const round = context.find(({ kind }) => kind === 'round');
@@ -242,7 +251,7 @@ describe('fencing', () => {
     if (old === null || fresh === null) throw new Error('no row');
     const lost = { code: 'lease_lost' };
     await expect(store.openMessage(old.lease, NOW)).rejects.toMatchObject(lost);
-    await expect(store.openCalls(old.lease, 'worker', NOW)).rejects.toMatchObject(lost);
+    await expect(store.openCalls(old.lease, null, NOW)).rejects.toMatchObject(lost);
     await expect(
       store.settleTurn(old.lease, { outcome: { kind: 'completed' }, message: null, usage: null }, NOW),
     ).rejects.toMatchObject(lost);
@@ -272,7 +281,7 @@ describe('fencing', () => {
     const old = await store.claim(runId, NOW);
     if (old === null) throw new Error('no row');
     const { messageId } = await store.openMessage(old.lease, NOW);
-    await store.openCalls(old.lease, 'external', NOW);
+    await store.openCalls(old.lease, null, NOW);
     await store.appendDeltas(old.lease, [
       {
         event: 'thread.message.delta',
