@@ -18,6 +18,8 @@ export interface WatchSource {
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
+const nothing = (): void => undefined;
+
 export async function* watchRun(
   source: WatchSource,
   options: { signal?: AbortSignal } = {},
@@ -25,15 +27,21 @@ export async function* watchRun(
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   let over = false;
-  const waitForEnd = async () => {
+  let wake: () => void = nothing;
+  // Resolves with the end only: after a lost long poll the pauses must go on being pauses.
+  const end = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  const longPoll = async () => {
     try {
       await source.ended(signal);
       over = true;
+      wake();
     } catch {
       // A lost long poll costs promptness only: the next look tells the truth or the error.
     }
   };
-  const end = waitForEnd();
+  const polling = longPoll();
   let last = '';
   let pause = FIRST_PAUSE_MS;
   try {
@@ -50,11 +58,11 @@ export async function* watchRun(
         pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5);
       }
       if (snapshot.result !== null || (finalLook && snapshot.phase === 'ended')) return;
-      if (over) continue;
-      await Promise.race([source.sleep(pause, signal), end]);
+      if (over && !finalLook) continue;
+      await Promise.race([source.sleep(pause, signal), ...(over ? [] : [end])]);
     }
   } finally {
     stop.abort();
-    await end;
+    await polling;
   }
 }

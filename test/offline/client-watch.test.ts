@@ -102,6 +102,43 @@ describe('watchRun', () => {
     expect(await all(watchRun(made))).toEqual(['ended 0']);
   });
 
+  test.each<[string, () => Promise<unknown>]>([
+    ['the long poll is lost', () => Promise.reject(new Error('connection lost'))],
+    ['the end is told and does not show', () => Promise.resolve()],
+  ])('between two looks there is a pause, also when %s', async (_what, end) => {
+    const { made } = source([snapshot({})], end());
+    let looks = 0;
+    let waking: (() => void) | undefined;
+    const paused = deferred();
+    let pauses = 0;
+    const counted: WatchSource = {
+      ...made,
+      snapshot: (signal) => {
+        looks += 1;
+        return made.snapshot(signal);
+      },
+      sleep: () =>
+        new Promise((resolve) => {
+          pauses += 1;
+          waking = resolve;
+          // Two looks may be needed before the first pause: one that began before the end was known.
+          if (pauses === 3) paused.resolve();
+          else resolve();
+        }),
+    };
+    const abort = new AbortController();
+    const watching = all(watchRun(counted, { signal: abort.signal }));
+    await paused.promise;
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    expect(looks).toBeLessThanOrEqual(pauses + 1);
+    expect(pauses).toBe(3);
+    counted.snapshot = () => Promise.resolve(ended);
+    waking?.();
+    await watching;
+  });
+
   test('a lost long poll costs promptness only', async () => {
     const { made } = source([snapshot({}), ended], Promise.reject(new Error('connection lost')));
     expect(await all(watchRun(made))).toEqual(['following 0', 'ended 0']);
