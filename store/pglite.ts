@@ -63,7 +63,9 @@ export const openPglite = async (options: PgliteOptions): Promise<Database> => {
         }),
     // PostgreSQL has a process for this; here there is one process.
     tidy: async () => {
-      await db.exec('vacuum run_events; vacuum runs; vacuum messages; vacuum steps; vacuum rounds;');
+      // One at a time: several in one text would be a transaction, in which there is no vacuum.
+      for (const table of ['run_events', 'runs', 'messages', 'steps', 'rounds'])
+        await db.exec(`vacuum ${table}`);
     },
     async close() {
       try {
