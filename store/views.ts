@@ -6,7 +6,15 @@
  * Imported within `store/` only.
  */
 import type { RunConfig, RunState, RoundState } from '../protocol/store.ts';
-import type { Assistant, Message, Run, RunStep, Thread, WireToolCall } from '../protocol/wire.ts';
+import type {
+  Assistant,
+  Message,
+  Run,
+  RunStep,
+  Thread,
+  WireLastError,
+  WireToolCall,
+} from '../protocol/wire.ts';
 import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -51,6 +59,12 @@ export const messageView = (row: MessageRow): Message => ({
   metadata: row.metadata,
 });
 
+/** Codes that clients know; what else went wrong is the server's own business, and its message says it. */
+const KNOWN_ERRORS: ReadonlySet<string> = new Set(['server_error', 'rate_limit_exceeded', 'invalid_prompt']);
+
+const errorView = (error: WireLastError | null): WireLastError | null =>
+  error === null ? null : { ...error, code: KNOWN_ERRORS.has(error.code) ? error.code : 'server_error' };
+
 export const stepView = (row: StepRow): RunStep => ({
   id: row.id,
   object: 'thread.run.step',
@@ -65,7 +79,7 @@ export const stepView = (row: StepRow): RunStep => ({
   expired_at: secondsOrNull(row.expired_at),
   expires_at: secondsOrNull(row.expires_at),
   failed_at: secondsOrNull(row.failed_at),
-  last_error: row.last_error,
+  last_error: errorView(row.last_error),
   step_details: row.details,
   metadata: {},
   // Known when the model has spoken, shown when the step has ended.
@@ -147,7 +161,7 @@ export const runView = (row: RunRow): Run => {
         ...common,
         ...none,
         status: 'failed',
-        last_error: row.last_error ?? { code: 'server_error', message: 'The run failed.' },
+        last_error: errorView(row.last_error) ?? { code: 'server_error', message: 'The run failed.' },
         failed_at: seconds(row.failed_at ?? row.created_at),
         usage: row.usage,
       };
@@ -156,12 +170,18 @@ export const runView = (row: RunRow): Run => {
         ...common,
         ...none,
         status: 'cancelled',
-        last_error: row.last_error,
+        last_error: errorView(row.last_error),
         cancelled_at: seconds(row.cancelled_at ?? row.created_at),
         usage: row.usage,
       };
     case 'expired':
-      return { ...common, ...none, status: 'expired', last_error: row.last_error, usage: row.usage };
+      return {
+        ...common,
+        ...none,
+        status: 'expired',
+        last_error: errorView(row.last_error),
+        usage: row.usage,
+      };
     default:
       return unknownStatus(row.status);
   }

@@ -349,6 +349,21 @@ describe('closing', () => {
     },
   );
 
+  test.each([
+    ['rate_limit_exceeded', 'rate_limit_exceeded'],
+    ['backend_rejected', 'server_error'],
+  ])('a failure of code %s is shown as %s', async (code, shown) => {
+    const { runId, threadId } = await startedRun(store, T, NOW);
+    const claim = await store.claim(runId, NOW);
+    if (claim === null) throw new Error('no row');
+    const { stepId } = await store.openMessage(claim.lease, NOW);
+    const state = await store.closeRun(runId, { kind: 'fail', error: { code, message: 'No.' } }, NOW);
+    expect(state?.lastError).toEqual({ code, message: 'No.' });
+    const last_error = { code: shown, message: 'No.' };
+    expect(await store.getRun(T, threadId, runId)).toMatchObject({ last_error });
+    expect(await store.getStep(T, threadId, runId, stepId)).toMatchObject({ last_error });
+  });
+
   test('asking to cancel shows at once and is said once', async () => {
     const { runId, threadId } = await startedRun(store, T, NOW);
     expect((await store.markCancelling(T, threadId, runId, NOW)).status).toBe('cancelling');
