@@ -1,0 +1,78 @@
+/**
+ * `npm run drill`: random drills with real processes, from a seed. Exit code 1 when anything that must hold did not.
+ *
+ *   npm run drill -- --seed 7 --drills 40               forty drills of all kinds
+ *   npm run drill -- --seed 7 --drills 40 --kind kill   of one kind (or several, with commas)
+ *   npm run drill -- --kind kill --drill 700021         one drill again
+ *
+ * Servers listen on loopback, processes are ended by their pid, and everything lives in a temporary directory.
+ */
+import { parseArgs } from 'node:util';
+import { openWorld, runCampaign, runDrill, type DrillVerdict } from '../test/drills/campaign.ts';
+import { KINDS } from '../test/drills/kinds/index.ts';
+import { faultCounts, recoveryLine, verdictTable, violationText } from '../test/drills/report.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    drills: { type: 'string', default: '20' },
+    kind: { type: 'string' },
+    drill: { type: 'string' },
+    lanes: { type: 'string', default: '4' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+
+const whole = (name: string, text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0)
+    throw new RangeError(`--${name} must be a whole number; got ${JSON.stringify(text)}.`);
+  return value;
+};
+const named = values.kind?.split(',') ?? KINDS.map(({ name }) => name);
+const unknown = named.filter((name) => KINDS.every((kind) => kind.name !== name));
+if (unknown.length > 0)
+  throw new RangeError(
+    `No kind of drill is named ${JSON.stringify(unknown[0])}. Kinds: ${KINDS.map(({ name }) => name).join(', ')}.`,
+  );
+const kinds = KINDS.filter(({ name }) => named.includes(name));
+
+const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : whole('seed', values.seed);
+const began = Date.now();
+const line = (verdict: DrillVerdict): string =>
+  `${verdict.violations.length === 0 ? 'held    ' : 'VIOLATED'}  ${verdict.kind} ${verdict.seed}  ${(verdict.ms / 1000).toFixed(1)} s  ${verdict.faults.join(', ') || 'no fault fell'}`;
+
+const world = await openWorld();
+let verdicts: DrillVerdict[];
+try {
+  if (values.drill === undefined) {
+    console.log(`seed ${seed}, ${values.drills} drills of ${named.join(', ')}, ${values.lanes} at a time`);
+    verdicts = await runCampaign(world, {
+      seed,
+      drills: whole('drills', values.drills),
+      kinds,
+      lanes: whole('lanes', values.lanes),
+      keep: values.keep,
+      onVerdict: (verdict, done) => {
+        console.log(`${String(done).padStart(4)}  ${line(verdict)}`);
+        if (verdict.violations.length > 0) console.log(violationText(verdict));
+      },
+    });
+  } else {
+    const [kind] = kinds;
+    if (kind === undefined || values.kind === undefined) throw new RangeError('--drill needs --kind.');
+    verdicts = [await runDrill(world, kind, whole('drill', values.drill), true)];
+    for (const verdict of verdicts) console.log(line(verdict), `\n${verdict.notes.join('\n')}`);
+  }
+} finally {
+  await world.close();
+}
+
+const violated = verdicts.filter(({ violations }) => violations.length > 0);
+console.log(`\n${verdictTable(verdicts)}\n\n${faultCounts(verdicts)}\n\n${recoveryLine(verdicts)}`);
+console.log(`${Math.round((Date.now() - began) / 1000)} s`);
+for (const verdict of violated) console.log(`\n${violationText(verdict)}`);
+if (violated.length > 0) {
+  console.log(`\nseed ${seed}: ${violated.length} of ${verdicts.length} drills violated what must hold`);
+  process.exitCode = 1;
+}
