@@ -31,7 +31,8 @@ export const forked = (
     });
   });
 
-const gone = (child: ChildProcess): Promise<void> =>
+/** Asks a forked process to end, and waits until it has. */
+export const gone = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
     child.once('exit', () => resolve());

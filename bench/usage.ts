@@ -55,6 +55,19 @@ export const cpuOf = (pid: number): number | null => {
   }
 };
 
+/** Resident bytes of any process by pid, or null where /proc does not tell. */
+export const residentOf = (pid: number): number | null => {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+  } catch {
+    return null;
+  }
+};
+
+/** Unix milliseconds with fractions: comparable between processes of one machine. */
+export const wallClock = (): number => performance.timeOrigin + performance.now();
+
 export const quantile = (values: readonly number[], q: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;

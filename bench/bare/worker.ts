@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { heartbeat } from '@temporalio/activity';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { Pool } from 'undici';
-import { reportUsage } from '../usage.ts';
+import { reportUsage, wallClock } from '../usage.ts';
 
 const setting = (name: string): string => {
   const value = process.env[name];
@@ -51,6 +51,9 @@ const activities = {
     });
     heartbeat(run.id);
     return { runId: run.id, calls: callsOf(run) };
+  },
+  async stamp() {
+    return wallClock();
   },
   async echo(input: { arguments: string }) {
     return (JSON.parse(input.arguments) as { text: string }).text;

@@ -18,6 +18,8 @@ interface BareActivities {
     runId: string;
     outputs: { callId: string; output: string }[];
   }): Promise<{ calls: Call[] }>;
+  /** Unix ms with fractions at which the activity began. */
+  stamp(): Promise<number>;
 }
 
 const activities = proxyActivities<BareActivities>({
@@ -58,4 +60,20 @@ export async function bareWait(input: { assistantId: string; threadId: string })
   const outputs = calls.map((call) => ({ callId: call.callId, output: answer ?? '' }));
   await activities.submit({ threadId: input.threadId, runId, outputs });
   return runId;
+}
+
+/** One activity, which says when it began: the way from a start to the first line of work. */
+export async function bareStart(): Promise<number> {
+  return await activities.stamp();
+}
+
+/** Waits as `bareWait` does, then one activity: the way from an answer to the first line of work. */
+export async function bareResume(): Promise<number> {
+  let answered = false;
+  setHandler(bareAnswerUpdate, () => {
+    answered = true;
+    return 'accepted';
+  });
+  await condition(() => answered, '10 minutes');
+  return await activities.stamp();
 }

@@ -1,0 +1,251 @@
+/**
+ * How much one server carries: GET requests a second, open streams, runs a second, and what many waiting runs do to the
+ * latency of others.
+ */
+import type { Client } from '@temporalio/client';
+import { BARE_QUEUE } from './processes.ts';
+import type { Figure } from './server-figures.ts';
+import { loadOf, openHttp } from './server-http.ts';
+import { startOnce, waitingRun, type Bench } from './server-latency.ts';
+import type { ServerStage } from './server-stage.ts';
+import { cpuOf, quantile, residentOf } from './usage.ts';
+
+export interface Waiting {
+  thread: string;
+  run: string;
+}
+
+const path = ({ thread, run }: Waiting): string => `/threads/${thread}/runs/${run}`;
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Does `one` `count` times, `width` at a time. */
+export const manyAtATime = async <T>(
+  count: number,
+  width: number,
+  one: (index: number) => Promise<T>,
+): Promise<T[]> => {
+  const results: T[] = [];
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: Math.min(width, count) }, async () => {
+      while (next < count) results.push(await one(next++));
+    }),
+  );
+  return results;
+};
+
+const CONNECTIONS = 32;
+
+/** GET of runs, each connection its own, against the same stack with one of their bodies as a constant, in turns. */
+export const getRun = async (
+  stage: ServerStage,
+  bench: Bench,
+  { turns, ms }: { turns: number; ms: number },
+): Promise<Figure[]> => {
+  const waiting = await openWaiting(bench, CONNECTIONS);
+  const paths = waiting.map(path);
+  const constant = await stage.constant(await bench.api.get(paths[0] ?? ''));
+  const load = loadOf(stage.load);
+  const get = (url: string, connections: number, forMs: number) =>
+    load.ask({
+      kind: 'get',
+      load: { urls: paths.map((each) => url + each), headers: stage.headers, connections, ms: forMs },
+    });
+  const perSecond = { ours: [] as number[], constant: [] as number[] };
+  const alone = { ours: [] as number[], constant: [] as number[] };
+  const cpu = { ours: 0, constant: 0 };
+  const sides = [
+    ['constant', constant.url, constant.pid],
+    ['ours', stage.api.url, stage.api.process.pid],
+  ] as const;
+  try {
+    for (const [, url] of sides) await get(url, CONNECTIONS, 2000);
+    for (let turn = 0; turn < turns; turn += 1)
+      for (const [side, url, pid] of sides) {
+        const before = cpuOf(pid) ?? Number.NaN;
+        const busy = await get(url, CONNECTIONS, ms);
+        cpu[side] += ((cpuOf(pid) ?? Number.NaN) - before) / (busy.perSecond * (ms / 1000)) / turns;
+        perSecond[side].push(busy.perSecond);
+        alone[side].push((await get(url, 1, ms / 2)).p50);
+      }
+  } finally {
+    await constant.stop();
+    await cancelAll(bench, waiting);
+  }
+  return [
+    {
+      what: `GET run, ${CONNECTIONS} connections`,
+      against: 'same stack, constant body',
+      reference: mean(perSecond.constant),
+      ours: mean(perSecond.ours),
+      unit: 'requests/s',
+      target: { of: 'ratio', atLeast: 0.5 },
+    },
+    {
+      what: 'the same, server CPU a request',
+      against: 'same stack, constant body',
+      reference: cpu.constant,
+      ours: cpu.ours,
+      unit: 'ms',
+    },
+    {
+      what: 'GET run, 1 connection, p50',
+      against: 'same stack, constant body',
+      reference: quantile(alone.constant, 0.5),
+      ours: quantile(alone.ours, 0.5),
+      unit: 'ms',
+    },
+  ];
+};
+
+/** Runs of one model turn, 50 at a time, from the create to the end of its stream. */
+const runsPerSecond = async (bench: Bench, count: number): Promise<number> => {
+  const began = performance.now();
+  await manyAtATime(count, 50, async () => {
+    const run = await bench.api.stream('/threads/runs', {
+      assistant_id: bench.assistantId,
+      model: 'zero_t1_g0',
+      thread: { messages: [{ role: 'user', content: 'hello' }] },
+      stream: true,
+    });
+    if (run.status !== 'completed') throw new Error(`A run of the benchmark came to ${run.status}.`);
+  });
+  return (count / (performance.now() - began)) * 1000;
+};
+
+const barePerSecond = async (temporal: Client, count: number): Promise<number> => {
+  const began = performance.now();
+  await manyAtATime(count, 50, (index) =>
+    temporal.workflow.execute('bareStart', {
+      workflowId: `bare-rate-${process.pid}-${Math.trunc(began)}-${index}`,
+      taskQueue: BARE_QUEUE,
+    }),
+  );
+  return (count / (performance.now() - began)) * 1000;
+};
+
+export const throughput = async (stage: ServerStage, bench: Bench, count: number): Promise<Figure[]> => {
+  const bare = await barePerSecond(bench.temporal, count);
+  const one = await runsPerSecond(bench, count);
+  const second = await stage.anotherWorker();
+  let two: number;
+  try {
+    await runsPerSecond(bench, Math.min(count, 50));
+    two = await runsPerSecond(bench, count);
+  } finally {
+    await second.stop();
+  }
+  return [
+    {
+      what: 'runs/s, one worker, 50 at a time',
+      against: 'bare workflows of one activity',
+      reference: bare,
+      ours: one,
+      unit: 'runs/s',
+    },
+    {
+      what: 'runs/s, two workers, 50 at a time',
+      against: 'one worker',
+      reference: one,
+      ours: two,
+      unit: 'runs/s',
+    },
+  ];
+};
+
+export const openWaiting = (bench: Bench, count: number): Promise<Waiting[]> =>
+  manyAtATime(count, 20, () => waitingRun(bench));
+
+export const cancelAll = async (bench: Bench, runs: readonly Waiting[]): Promise<void> => {
+  await manyAtATime(runs.length, 20, async (index) => {
+    const run = runs[index];
+    if (run !== undefined) await bench.api.post(`${path(run)}/cancel`, {});
+  });
+};
+
+/** Start → model request beside a few waiting runs. */
+export const latencyBeside = async (bench: Bench, count: number): Promise<number[]> => {
+  const times: number[] = [];
+  for (let index = 0; index < count; index += 1) times.push(await startOnce(bench));
+  return times;
+};
+
+/** `few` was measured twice, before and after `many`: how far it is from itself is the noise. */
+export const waitingFigures = (
+  many: number,
+  times: { before: number[]; many: number[]; after: number[] },
+): Figure[] => {
+  const before = quantile(times.before, 0.5);
+  const after = quantile(times.after, 0.5);
+  const noise = Math.max(before, after) / Math.min(before, after);
+  return [
+    {
+      what: `run start → model request p50 beside ${many} waiting runs (10 runs twice: ${before.toFixed(1)} and ${after.toFixed(1)} ms)`,
+      against: 'beside 10 waiting runs',
+      reference: (before + after) / 2,
+      ours: quantile(times.many, 0.5),
+      unit: 'ms',
+      // A tenth, or what the machine's own mood makes of it.
+      target: { of: 'ratio', atMost: Math.round(Math.max(1.1, noise) * 100) / 100 },
+    },
+  ];
+};
+
+const MB = 1024 * 1024;
+const settle = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+
+/** Streams on waiting runs, in a server process that did nothing before. Null where /proc does not tell. */
+export const streams = async (
+  stage: ServerStage,
+  runs: readonly Waiting[],
+  count: number,
+): Promise<Figure[] | null> => {
+  const fresh = await stage.anotherApi();
+  const load = loadOf(stage.load);
+  const http = openHttp(fresh.url, stage.headers);
+  const urls = (many: number): string[] =>
+    Array.from({ length: many }, (_, index) => runs[index % runs.length])
+      .filter((run) => run !== undefined)
+      .map((run) => `${fresh.url}${path(run)}/events`);
+  const hold = (many: number): Promise<undefined> =>
+    load.ask({ kind: 'hold', urls: urls(many), headers: stage.headers });
+  try {
+    await hold(20);
+    await load.ask({ kind: 'release' });
+    await settle(2000);
+    const before = residentOf(fresh.process.pid);
+    const cpuBefore = cpuOf(fresh.process.pid);
+    await hold(count);
+    await settle(5000);
+    const after = residentOf(fresh.process.pid);
+    const cpuAfter = cpuOf(fresh.process.pid);
+    const { held } = await load.ask({ kind: 'release' });
+    if (held !== count) throw new Error(`${held} of ${count} streams were open.`);
+    if (before === null || after === null) return null;
+    return [
+      {
+        what: `growth of a server's memory by ${count} open streams`,
+        against: 'the same process without',
+        reference: before / MB,
+        ours: (after - before) / MB,
+        unit: 'MB',
+        target: { of: 'value', atMost: 150 },
+      },
+      { what: 'the same, in total', against: null, reference: null, ours: after / MB, unit: 'MB' },
+      {
+        what: 'CPU to open one stream',
+        against: null,
+        reference: null,
+        ours: ((cpuAfter ?? Number.NaN) - (cpuBefore ?? Number.NaN)) / count,
+        unit: 'ms',
+      },
+    ];
+  } finally {
+    await http.close();
+    await fresh.stop();
+  }
+};

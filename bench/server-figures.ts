@@ -1,0 +1,53 @@
+/**
+ * A figure of the server benchmark: what was measured, what it is held against, and whether the target is met. Pure.
+ */
+import { figureText } from './table.ts';
+
+export interface Figure {
+  what: string;
+  /** What `reference` is; null = nothing is compared. */
+  against: string | null;
+  reference: number | null;
+  ours: number;
+  unit: string;
+  /** `ratio`: of ours to the reference; `value`: of ours. Absent = no target, told for its own sake. */
+  target?: { of: 'ratio' | 'value'; atMost: number } | { of: 'ratio'; atLeast: number };
+}
+
+export const ratioOf = ({ ours, reference }: Figure): number | null =>
+  reference === null ? null : ours / reference;
+
+/** null: no target, or nothing to compare with. */
+export const isMet = (figure: Figure): boolean | null => {
+  const { target } = figure;
+  if (target === undefined) return null;
+  const value = target.of === 'ratio' ? ratioOf(figure) : figure.ours;
+  if (value === null) return null;
+  return 'atMost' in target ? value <= target.atMost : value >= target.atLeast;
+};
+
+const targetText = (figure: Figure): string => {
+  const { target, unit } = figure;
+  const met = isMet(figure);
+  if (target === undefined || met === null) return '';
+  const limit = 'atMost' in target ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
+  return `${limit}${target.of === 'value' ? ` ${unit}` : ' ×'} ${met ? 'ok' : 'MISSED'}`;
+};
+
+export const figureTable = (figures: readonly Figure[]): string => {
+  const rows = figures.map((figure) => {
+    const ratio = ratioOf(figure);
+    return [
+      figure.what,
+      figure.against === null ? '–' : `${figureText(figure.reference, figure.unit)} (${figure.against})`,
+      figureText(figure.ours, figure.unit),
+      ratio === null ? '–' : ratio.toFixed(2),
+      targetText(figure),
+    ];
+  });
+  return [
+    '| figure | held against | durable-runs | ratio | target |',
+    '|---|---|---|---|---|',
+    ...rows.map((cells) => `| ${cells.join(' | ')} |`),
+  ].join('\n');
+};

@@ -1,0 +1,130 @@
+/**
+ * The processes of the server benchmark: PostgreSQL that syncs to disk, Temporal in memory, a model server that takes no
+ * time, `runs serve` and `runs worker` as the command starts them, and the worker of the bare workflow.
+ *
+ * Rule: everything measured is a process of its own, found by its pid; the settings are those of a deployment (API keys
+ * on, default cache), and what differs is said here.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { startTemporal, type TemporalServer } from '../cli/local/temporal-server.ts';
+import { SEARCH_ATTRIBUTES } from '../protocol/names.ts';
+import { startPostgres, type PostgresServer } from '../test/support/postgres-server.ts';
+import { spawnWorker, type WorkerProcess } from '../test/support/worker-process.ts';
+import { BARE_QUEUE, forked, gone } from './processes.ts';
+
+const QUEUE = 'bench-server';
+const KEY = 'bench-key-0123456789abcdef';
+
+export interface Serving {
+  process: WorkerProcess;
+  /** Ends in `/v1`. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+export interface ServerStage {
+  temporal: TemporalServer;
+  postgres: PostgresServer;
+  /** Base URL of the model server, `/v1` included. */
+  model: string;
+  /** The API server that most figures are taken from. */
+  api: Serving;
+  worker: WorkerProcess;
+  load: ChildProcess;
+  headers: Record<string, string>;
+  anotherApi(): Promise<Serving>;
+  anotherWorker(): Promise<{ stop(): Promise<void> }>;
+  constant(body: string): Promise<{ url: string; pid: number; stop(): Promise<void> }>;
+  close(): Promise<void>;
+}
+
+/** One that can't outlive us, however we end. */
+const spawned = async (env: Record<string, string>, role: 'serve' | 'worker'): Promise<WorkerProcess> => {
+  const child = spawnWorker(env, [role]);
+  const kill = (): void => child.signal('SIGKILL');
+  process.once('exit', kill);
+  void child.exited.then(() => process.off('exit', kill));
+  await child.ready;
+  return child;
+};
+
+const ended = async (child: WorkerProcess): Promise<void> => {
+  child.signal('SIGTERM');
+  await child.exited;
+};
+
+export const setServerStage = async (): Promise<ServerStage> => {
+  const ends: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let end = ends.pop(); end !== undefined; end = ends.pop()) await end();
+  };
+  try {
+    const [temporal, postgres, model] = await Promise.all([
+      startTemporal({ searchAttributes: SEARCH_ATTRIBUTES }),
+      startPostgres(),
+      forked('./server-model.ts', {}),
+    ]);
+    ends.push(
+      () => temporal.stop(),
+      () => postgres.remove(),
+      () => gone(model.child),
+    );
+    const env = {
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_NAMESPACE: 'default',
+      RUNS_TASK_QUEUE: QUEUE,
+      RUNS_BACKEND: 'chat',
+      OPENAI_BASE_URL: String(model.ready),
+      DATABASE_URL: postgres.url,
+      RUNS_LOG_LEVEL: 'warn',
+      RUNS_API_KEYS: `bench:${KEY}:*`,
+      PORT: '0',
+      ...(process.env['NODE_OPTIONS'] === undefined ? {} : { NODE_OPTIONS: process.env['NODE_OPTIONS'] }),
+    };
+    const anotherApi = async (): Promise<Serving> => {
+      const child = await spawned(env, 'serve');
+      const url = /ready api at (\S+),/.exec(await child.ready)?.[1] ?? '';
+      return { process: child, url, stop: () => ended(child) };
+    };
+    const anotherWorker = (): Promise<WorkerProcess> => spawned(env, 'worker');
+    // The server first: it applies the migrations.
+    const api = await anotherApi();
+    ends.push(() => api.stop());
+    const [worker, bare, load] = await Promise.all([
+      anotherWorker(),
+      forked('./bare/worker.ts', {
+        BENCH_BACKEND: String(model.ready),
+        BENCH_TEMPORAL: temporal.address,
+        BENCH_QUEUE: BARE_QUEUE,
+      }),
+      forked('./server-load.ts', {}),
+    ]);
+    ends.push(
+      () => ended(worker),
+      () => gone(bare.child),
+      () => gone(load.child),
+    );
+    return {
+      temporal,
+      postgres,
+      model: String(model.ready),
+      api,
+      worker,
+      load: load.child,
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      anotherApi,
+      anotherWorker: async () => {
+        const child = await anotherWorker();
+        return { stop: () => ended(child) };
+      },
+      constant: async (body) => {
+        const { child, ready } = await forked('./server-constant.ts', { BENCH_BODY: body });
+        return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};

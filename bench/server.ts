@@ -1,0 +1,88 @@
+/**
+ * What the runs server costs: speech through it against the model server itself, starts and submits against a bare
+ * workflow, requests against the bare HTTP stack, and how much one process carries. In one session, on one machine.
+ *
+ * Rule: ratios are the result, absolute figures are context. `bench/README.md` says what is not measured.
+ */
+import { RunsClient } from '../client/index.ts';
+import {
+  cancelAll,
+  getRun,
+  latencyBeside,
+  openWaiting,
+  streams,
+  throughput,
+  waitingFigures,
+} from './server-capacity.ts';
+import type { Figure } from './server-figures.ts';
+import { openHttp } from './server-http.ts';
+import { speech, startToModel, submitToModel, type Bench } from './server-latency.ts';
+import { setServerStage } from './server-stage.ts';
+
+export interface ServerScale {
+  /** Measurements of each latency. */
+  runs: number;
+  /** Runs of the throughput measure. */
+  burst: number;
+  /** Turns and length of the GET measure. */
+  get: { turns: number; ms: number };
+  waiting: number;
+  streams: number;
+}
+
+const FEW = 10;
+
+/** `only`: parts whose name has this text; empty = all. */
+export const benchServer = async (
+  scale: ServerScale,
+  told: (phase: string) => void,
+  only: string,
+): Promise<Figure[]> => {
+  told('starting PostgreSQL, Temporal, model server, runs server, workers');
+  const stage = await setServerStage();
+  const api = openHttp(stage.api.url, stage.headers);
+  const model = openHttp(stage.model, { 'content-type': 'application/json' });
+  const client = await RunsClient.connect({
+    address: stage.temporal.address,
+    namespace: 'default',
+    env: {},
+  });
+  try {
+    const { id: assistantId } = await api.post<{ id: string }>('/assistants', { model: 'zero_t1_g0' });
+    const bench: Bench = { api, model, temporal: client.temporal, assistantId };
+
+    const beside = async (): Promise<Figure[]> => {
+      const waiting = await openWaiting(bench, FEW);
+      const before = await latencyBeside(bench, scale.runs);
+      waiting.push(...(await openWaiting(bench, scale.waiting - FEW)));
+      const many = await latencyBeside(bench, scale.runs);
+      told(`${scale.streams} streams on them`);
+      const held = await streams(stage, waiting, scale.streams);
+      told('fewer waiting runs again');
+      await cancelAll(bench, waiting.splice(FEW));
+      const after = await latencyBeside(bench, scale.runs);
+      return [...waitingFigures(scale.waiting, { before, many, after }), ...(held ?? [])];
+    };
+
+    const parts: [string, () => Promise<Figure[]>][] = [
+      ['start to model request', () => startToModel(bench, scale.runs)],
+      ['submit to model request', () => submitToModel(bench, Math.ceil(scale.runs / 2))],
+      ['speech, one word', () => speech(bench, [1, 0], scale.runs)],
+      ['speech, half a second', () => speech(bench, [50, 10], Math.ceil(scale.runs / 4))],
+      ['GET run', () => getRun(stage, bench, scale.get)],
+      ['runs a second', () => throughput(stage, bench, scale.burst)],
+      [`${FEW} and ${scale.waiting} waiting runs, open streams`, beside],
+    ];
+    const figures: Figure[] = [];
+    for (const [name, measure] of parts)
+      if (name.includes(only)) {
+        told(name);
+        figures.push(...(await measure()));
+      }
+    return figures;
+  } finally {
+    await client.close();
+    await Promise.all([api.close(), model.close()]);
+    await stage.close();
+  }
+};
