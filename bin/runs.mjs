@@ -20,6 +20,7 @@ const ROOMS = [
   'backends',
   'cli',
   'client',
+  'engine',
   'protocol',
   'sandbox',
   'store',
@@ -37,7 +38,8 @@ if (!existsSync(source) || isFresh()) {
   }
   await import(pathToFileURL(built).href);
 } else {
-  const { register } = await import('tsx/esm/api');
+  const [{ register: addHook }, { register }] = [await import('node:module'), await import('tsx/esm/api')];
+  addHook('./own-name.mjs', import.meta.url);
   register();
   await import(pathToFileURL(source).href);
 }
