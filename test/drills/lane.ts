@@ -166,7 +166,7 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
       );
       violations.push(...(await Promise.all(audited)).flat());
       const ended = [...runs.keys()].filter((_, at) => results[at] !== null);
-      violations.push(...(await checkHistories(client, world.bundle, ended, canary)));
+      violations.push(...(await checkHistories(client, world, ended, canary)));
       violations.push(...checkSecrets(processes, canary));
       return violations;
     },

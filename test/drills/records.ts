@@ -7,10 +7,11 @@ import { Worker } from '@temporalio/worker';
 import type { RunsClient } from '../../client/index.ts';
 import type { Violation } from './audit.ts';
 import type { DrillProcess } from './processes.ts';
+import type { World } from './world.ts';
 
 export const checkHistories = async (
   client: RunsClient,
-  bundle: string,
+  { bundle, inTurn }: Pick<World, 'bundle' | 'inTurn'>,
   runIds: readonly string[],
   canary: string,
 ): Promise<Violation[]> => {
@@ -20,7 +21,7 @@ export const checkHistories = async (
     if (holds(history, canary))
       violations.push({ invariant: 'I10', text: `the key is in the history of run ${runId}` });
     try {
-      await Worker.runReplayHistory({ workflowBundle: { codePath: bundle } }, history, runId);
+      await inTurn(() => Worker.runReplayHistory({ workflowBundle: { codePath: bundle } }, history, runId));
     } catch (error) {
       violations.push({
         invariant: 'I7',

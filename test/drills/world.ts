@@ -8,7 +8,6 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startTemporal, type TemporalServer } from '../../cli/local/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
-import type { PostgresServer } from '../support/postgres-server.ts';
 import type { Random } from '../sim/random.ts';
 
 export interface World {
@@ -18,8 +17,8 @@ export interface World {
   temporalAddress: string;
   /** File with the bundle of `workflows/index.ts`, for replays. */
   bundle: string;
-  /** A PostgreSQL for drills that kill something else than it. */
-  postgres(): Promise<PostgresServer>;
+  /** One piece of work after the other: two replays at once would end the SDK's runtime under each other. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface Drill {
