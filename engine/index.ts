@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import type { RunsClient } from '../client/index.ts';
 import type { Logger } from '../protocol/backend.ts';
 import type { Caller, RunParams, RunsEngine, Started, ThreadParams } from '../protocol/engine.ts';
-import { apiErrors, RunsError } from '../protocol/errors.ts';
+import { ApiError, apiErrors, RunsError } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
 import {
   StoreError,
@@ -21,6 +21,7 @@ import {
 } from '../protocol/store.ts';
 import { isTerminal, type Run, type ToolOutput } from '../protocol/wire.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/workflow.ts';
+import { whenKnown } from './early.ts';
 import { answerRefusal, isUnavailable, submitRefusal, toApiError } from './errors.ts';
 import { isWhatWasAccepted, judgeSubmit } from './submit.ts';
 import { tailEvents, type TailOptions } from './tail.ts';
@@ -94,8 +95,9 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
   ): Promise<CreatedRun> => {
     const at = now();
     const expiresInMs = params.expires_in == null ? options.expiresInMs : params.expires_in * 1000;
-    const created = await store.createRun(caller.tenant, {
-      runId: mintId('run'),
+    const runId = mintId('run');
+    const wish: NewRun = {
+      runId,
       thread,
       params,
       expiresAt: at + (expiresInMs ?? 600_000),
@@ -108,26 +110,36 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
               request: sha256(JSON.stringify([thread, params])),
             },
       now: at,
+    };
+    const created = await store.createRun(caller.tenant, wish).catch(async (error: unknown) => {
+      // A connection that broke during the commit: the row may be there after all, and must not hold the thread.
+      if (isUnavailable(error)) await takeBack(runId);
+      throw error;
     });
     if (created.existing?.claimed === true) return created;
     try {
       await startWorkflow(created);
+      // The row of an earlier request under this key may have been taken back in the meantime, by that request.
+      if (created.existing !== null)
+        await store.getRun(caller.tenant, created.run.thread_id, created.run.id).catch((error: unknown) => {
+          throw error instanceof ApiError ? apiErrors.unavailable('The workflow service') : error;
+        });
       return created;
     } catch (error) {
       // The row of an earlier request under this key is that request's to take back.
-      if (created.existing !== null || (await takeBack(created))) throw error;
+      if (created.existing !== null || (await takeBack(created.run.id))) throw error;
       // A worker has the run: it was started, only the reply was lost.
       return created;
     }
   };
 
   /** True unless a worker has claimed the run. */
-  const takeBack = async ({ run }: CreatedRun): Promise<boolean> => {
+  const takeBack = async (runId: string): Promise<boolean> => {
     try {
-      return await store.removeUnclaimed(run.id);
+      return await store.removeUnclaimed(runId);
     } catch (error) {
       // Both services are away. The reconciler starts what was left.
-      options.log?.error({ runId: run.id, error }, 'a run could neither be started nor taken back');
+      options.log?.error({ runId, error }, 'a run could neither be started nor taken back');
       return true;
     }
   };
@@ -144,11 +156,17 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     const verdict = judgeSubmit(found, outputs, isRetry);
     if (verdict === 'repeated') return repeated(found);
     if (verdict === 'send') {
+      const round = found.round === null ? {} : { round: found.round.round };
+      const payload = { run_id: runId, tool_outputs: outputs };
+      const isAsked = async (): Promise<boolean> => {
+        const current = await store.runForSubmit(caller.tenant, threadId, runId, about);
+        return current.status === 'requires_action' && current.round?.round === found.round?.round;
+      };
       try {
-        await workflows.submitToolOutputs(
-          runId,
-          { run_id: runId, tool_outputs: outputs },
-          { timeoutMs: workerTimeoutMs, ...(found.round === null ? {} : { round: found.round.round }) },
+        await whenKnown(
+          () => workflows.submitToolOutputs(runId, payload, { timeoutMs: workerTimeoutMs, ...round }),
+          isAsked,
+          workerTimeoutMs,
         );
       } catch (error) {
         if (!(error instanceof RunsError) || error.code !== 'refused') throw error;
@@ -175,9 +193,19 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
   ): Promise<AnswerReply> => {
     // The run must be the caller's, and of this thread.
     await store.getRun(caller.tenant, threadId, runId);
+    const { call_id: callId, run_id: named = runId } = payload;
+    const isAsked = async (): Promise<boolean> => {
+      const { round } = await store.runForSubmit(caller.tenant, threadId, runId, { callId, key: null });
+      const isOfRound = round?.calls.some((call) => call.callId === callId) === true;
+      return named === runId && isOfRound && !Object.hasOwn(round.outputs, callId);
+    };
     let reply: AnswerReply;
     try {
-      reply = await workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs });
+      reply = await whenKnown(
+        () => workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs }),
+        isAsked,
+        workerTimeoutMs,
+      );
     } catch (error) {
       throw error instanceof RunsError && error.code === 'refused' ? answerRefusal(error) : error;
     }

@@ -337,8 +337,8 @@ describe('submitting', () => {
     ],
     [
       'a run that does not wait',
-      refusal(FAILURES.refusedNotWaiting, { status: 'in_progress' }),
-      'Runs in status "in_progress" do not accept tool outputs.',
+      refusal(FAILURES.refusedNotWaiting, { status: 'expired' }),
+      'Runs in status "expired" do not accept tool outputs.',
     ],
     [
       'a different earlier output',
@@ -357,6 +357,34 @@ describe('submitting', () => {
       }),
     );
     await expect(submit(run, outputs())).rejects.toMatchObject({ status: 400, message });
+    expect((await store.getRun('tenant', run.threadId, run.runId)).status).toBe('requires_action');
+  });
+
+  test('before the workflow knows what the row asks for is taken as soon as it does', async () => {
+    const run = await waitingRun();
+    const refusals = ['queued', 'in_progress', 'in_progress'].map((status) =>
+      refusal(FAILURES.refusedNotWaiting, { status }),
+    );
+    const slow = taking({
+      submitToolOutputs: async () => {
+        const error = refusals.shift();
+        if (error !== undefined) throw error;
+        return { run_id: run.runId, round: 1, result: 'accepted' };
+      },
+    });
+    expect((await submit(run, outputs(), caller(), engineOn(store, slow))).run.status).toBe('queued');
+    expect(slow.asked).toEqual(['submit', 'submit', 'submit', 'submit']);
+  });
+
+  test('that the workflow does not know of in time is 503, not a refusal', async () => {
+    const run = await waitingRun();
+    const never = taking({
+      submitToolOutputs: async () => {
+        throw refusal(FAILURES.refusedNotWaiting, { status: 'in_progress' });
+      },
+    });
+    const hasty = createDurableEngine({ store, client: { workflows: never }, workerTimeoutMs: 1 });
+    await expect(submit(run, outputs(), caller(), hasty)).rejects.toMatchObject({ status: 503 });
     expect((await store.getRun('tenant', run.threadId, run.runId)).status).toBe('requires_action');
   });
 
@@ -413,6 +441,27 @@ describe('answers of people', () => {
     await expect(
       engine.answer(caller(), run.threadId, run.runId, { call_id: 'nope', output: 'x' }),
     ).rejects.toMatchObject({ status: 400, code: 'unknown_call' });
+  });
+
+  test('wait for a workflow that does not know of the call yet, and are refused at once when there is none', async () => {
+    const run = await waitingRun();
+    const unknown = refusal(FAILURES.refusedUnknownCall);
+    let refused = 0;
+    const slow = engineOn(
+      store,
+      taking({
+        answer: async (runId, { call_id }) => {
+          if (refused++ < 2 || call_id !== 'call_1') throw unknown;
+          return { run_id: runId, call_id, result: 'accepted', waiting: [] };
+        },
+      }),
+    );
+    const answer = (call_id: string) =>
+      slow.answer(caller(), run.threadId, run.runId, { call_id, output: 'x' });
+    await expect(answer('call_none')).rejects.toMatchObject({ status: 400, code: 'unknown_call' });
+    expect(refused).toBe(1);
+    expect(await answer('call_1')).toMatchObject({ result: 'accepted' });
+    expect(refused).toBe(3);
   });
 
   test('are left to the worker when they were changed on their way', async () => {
