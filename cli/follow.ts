@@ -10,7 +10,7 @@ import { isTerminal, type Run } from '../protocol/wire.ts';
 import { textOf, type ApiClient } from './api-client.ts';
 import type { CommandContext } from './command.ts';
 import { CliError, EXIT } from './exit.ts';
-import { oneLine } from './format.ts';
+import { commandName, oneLine } from './format.ts';
 import { answerCommands } from './view.ts';
 
 const RECONNECT_MS = 1_000;
@@ -21,6 +21,7 @@ export const followRun = async (
   started: Pick<Run, 'id' | 'thread_id'>,
   { io, say }: Pick<CommandContext, 'io' | 'say'>,
 ): Promise<Run> => {
+  const command = commandName(io.env);
   let after = 0;
   let broken = false;
   for (;;) {
@@ -28,7 +29,7 @@ export const followRun = async (
       for await (const event of api.events(started.thread_id, started.id, after)) {
         broken = false;
         after = event.seq;
-        for (const line of eventLines(event)) say(line);
+        for (const line of eventLines(event, command)) say(line);
         if (endsRun(event.event)) break;
       }
       const run = await api.getRun(started.thread_id, started.id);
@@ -50,7 +51,7 @@ const isPassing = (error: unknown): boolean =>
   error instanceof CliError ? error.exitCode === EXIT.unavailable : error instanceof TypeError;
 
 /** What an event says to a person; nothing for most of them. */
-export const eventLines = (event: StreamEvent): string[] => {
+export const eventLines = (event: StreamEvent, command = 'runs'): string[] => {
   switch (event.event) {
     case 'thread.run.requires_action': {
       const run = event.data;
@@ -60,7 +61,9 @@ export const eventLines = (event: StreamEvent): string[] => {
         ...calls.flatMap((call) => [
           `  ? ${oneLine(call.function.name, 64)}  ${call.id}  waits for an answer`,
           `      arguments ${oneLine(call.function.arguments, 200)}`,
-          ...answerCommands(run.id, { callId: call.id, kind: 'external' }).map((line) => `      ${line}`),
+          ...answerCommands(run.id, { callId: call.id, kind: 'external' }, command).map(
+            (line) => `      ${line}`,
+          ),
         ]),
       ];
     }

@@ -42,6 +42,12 @@ export const oneLine = (text: string, max = 100): string => {
 
 const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu;
 
+/** How the reader called us, so that what is printed can be pasted: npm tells by its environment. */
+export const commandName = (env: Readonly<Record<string, string | undefined>>): string => {
+  if (env['npm_command'] === 'exec') return 'npx runs';
+  return env['npm_lifecycle_event'] === 'runs' ? 'npm run -s runs --' : 'runs';
+};
+
 /** A word as a POSIX shell reads it back. */
 export const shellWord = (text: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

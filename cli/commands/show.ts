@@ -1,5 +1,6 @@
 /** `runs show RUN`: one run as it is now: calls, who is waited for and what to paste, or how it ended. */
 import { defineCommand } from '../command.ts';
+import { commandName } from '../format.ts';
 import { withClient } from '../places.ts';
 import { pendingWork } from '../pending.ts';
 import { runLines } from '../view.ts';
@@ -14,7 +15,7 @@ export const show = defineCommand<object>({
       const pending = await pendingWork(client, snapshot);
       return {
         json: { run: snapshot, pending },
-        lines: runLines(snapshot, { now: Date.now(), pending }),
+        lines: runLines(snapshot, { now: Date.now(), pending, command: commandName(io.env) }),
       };
     }),
 });

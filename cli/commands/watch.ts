@@ -6,7 +6,7 @@
  */
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { CliError, EXIT } from '../exit.ts';
-import { oneLine } from '../format.ts';
+import { commandName, oneLine } from '../format.ts';
 import { pendingWork } from '../pending.ts';
 import { places, withClient, type Places } from '../places.ts';
 import { createBoard, type Board } from '../progress.ts';
@@ -61,6 +61,7 @@ const byTemporal = async (
     write: io.stderr,
     tty: io.stderrIsTty && !context.json,
     columns: io.columns,
+    command: commandName(io.env),
   });
   let last: RunSnapshot | undefined;
   const looking = new AbortController();

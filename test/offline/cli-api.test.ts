@@ -105,7 +105,7 @@ describe('a refusal', () => {
 const at = (status: string) => ({ id: 'run_1', thread_id: 'thread_1', status });
 
 describe('following a run', () => {
-  const io = { signal: new AbortController().signal } as Parameters<typeof followRun>[2]['io'];
+  const io = { env: {}, signal: new AbortController().signal } as Parameters<typeof followRun>[2]['io'];
   const started = { id: 'run_1', thread_id: 'thread_1' };
 
   test('goes on after a cut with what was not read yet, and ends with the run', async () => {

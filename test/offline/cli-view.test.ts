@@ -1,6 +1,6 @@
 /** What people read about a run: `show`, `watch` and the demo print these lines. */
 import { describe, expect, test } from 'vitest';
-import { duration, oneLine, shellWord, table } from '../../cli/format.ts';
+import { commandName, duration, oneLine, shellWord, table } from '../../cli/format.ts';
 import { toPendingWork } from '../../cli/pending.ts';
 import { changeLines, createBoard, type Picture } from '../../cli/progress.ts';
 import { answerCommands, resultLines, runLines } from '../../cli/view.ts';
@@ -158,6 +158,15 @@ describe('a run', () => {
     const evil = call('call_1', { name: 'x\u001B[31m', arguments: '\u001B]0;owned\u0007', state: 'waiting' });
     expect(runLines(run({ calls: [evil] }), { now: NOW }).join('')).not.toContain('\u001B');
   });
+});
+
+test.each([
+  [{}, 'runs'],
+  [{ npm_command: 'exec' }, 'npx runs'],
+  [{ npm_command: 'run-script', npm_lifecycle_event: 'runs' }, 'npm run -s runs --'],
+  [{ npm_command: 'run-script', npm_lifecycle_event: 'demo' }, 'runs'],
+])('with %j in the environment the reader has called %s', (env, name) => {
+  expect(commandName(env)).toBe(name);
 });
 
 test('the command to paste fits the kind of the call', () => {
