@@ -74,7 +74,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
 
 export type { ActivityDeps, HookContext, Hooks, LinkedRunRequest } from './deps.ts';
 export type { Clock } from './lease.ts';
-export { noMetrics, type Metrics, type ToolAttemptOutcome } from './metrics.ts';
+export type { Metrics, ToolAttemptOutcome } from './metrics.ts';
 export { defineTools, isToolRegistry, noTools, toJSONSchema, TOOL_DEFAULTS } from './tools/define.ts';
 export { planCalls } from './tools/plan.ts';
 export { ToolError } from './tools/tool-error.ts';

@@ -84,13 +84,19 @@ export const makeLog = (
   };
 };
 
-/** Temporal's SDK logs through ours. Its trace is our debug. */
+/** The SDK's `runId` is of a workflow execution; a run of ours is named by its workflow id. */
+const renamed = ({ runId, ...meta }: Record<string, unknown>): Record<string, unknown> => ({
+  ...meta,
+  ...(runId === undefined ? {} : { workflowRunId: runId }),
+  ...(meta['workflowId'] === undefined ? {} : { runId: meta['workflowId'] }),
+});
+
+/** Temporal's SDK logs through ours. Its information is our debugging: our own lines say what happens to runs. */
 export const temporalLogger = (log: Logger): TemporalLogger => {
   const write = (level: TemporalLevel, message: string, meta: Record<string, unknown> = {}) => {
-    const fields = { ...meta, ...(meta['error'] instanceof Error ? { error: meta['error'] } : {}) };
+    const fields = renamed(meta);
     if (level === 'ERROR') log.error(fields, message);
     else if (level === 'WARN') log.warn(fields, message);
-    else if (level === 'INFO') log.info(fields, message);
     else log.debug(fields, message);
   };
   return {

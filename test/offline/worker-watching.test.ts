@@ -59,8 +59,9 @@ describe('logs', () => {
       taskToken: 'canary',
       error: new Error('canary'),
     });
-    logger.trace('details', { workflowId: 'run_1' });
+    logger.info('details', { workflowId: 'run_1', runId: '01a2' });
     expect(lines.join()).not.toContain('canary');
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ runId: 'run_1', workflowRunId: '01a2' });
     expect(lines.map((line) => (JSON.parse(line) as { level: number }).level)).toEqual([40, 20]);
   });
 
