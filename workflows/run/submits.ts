@@ -48,7 +48,7 @@ export const judgeSubmit = (state: RunState, value: unknown, at: number): Submit
   if (takesAnswers(state) && !expired(state, at) && open.length > 0) {
     const strange = got.filter((id) => !external.some((call) => call.callId === id));
     // A client that lost the reply to the previous round's submit sends that one again.
-    if (strange.length === got.length && isRepeat(state, given, state.round - 1))
+    if (strange.length > 0 && isRepeat(state, given, state.round - 1))
       return { verdict: 'repeat', round: state.round - 1 };
     const missing = expected.filter((id) => !given.has(id));
     if (missing.length > 0) return callIds(`${shown(missing, 400)} missing.`);
