@@ -3,6 +3,7 @@
  *
  *   npm run drill -- --seed 7 --drills 40               forty drills of all kinds
  *   npm run drill -- --seed 7 --drills 40 --kind kill   of one kind (or several, with commas)
+ *   npm run drill -- --seed 7 --drills 300 --minutes 20 --lanes 6   none begins after twenty minutes
  *   npm run drill -- --kind kill --drill 700021         one drill again
  *
  * Servers listen on loopback, processes are ended by their pid, and everything lives in a temporary directory.
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     kind: { type: 'string' },
     drill: { type: 'string' },
     lanes: { type: 'string', default: '4' },
+    minutes: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -53,6 +55,9 @@ try {
       kinds,
       lanes: whole('lanes', values.lanes),
       keep: values.keep,
+      ...(values.minutes === undefined
+        ? {}
+        : { beginBefore: began + whole('minutes', values.minutes) * 60_000 }),
       onVerdict: (verdict, done) => {
         console.log(`${String(done).padStart(4)}  ${line(verdict)}`);
         if (verdict.violations.length > 0) console.log(violationText(verdict));

@@ -34,6 +34,8 @@ export interface CampaignOptions {
   kinds: readonly DrillKind[];
   /** Drills at a time. Most of a drill is waiting for timeouts. */
   lanes: number;
+  /** No drill begins after this moment, unix ms. Default: all are carried out. */
+  beginBefore?: number;
   /** Keep the directories of drills without violations. */
   keep?: boolean;
   onVerdict?(verdict: DrillVerdict, done: number): void;
@@ -112,7 +114,7 @@ export const runCampaign = async (world: World, options: CampaignOptions): Promi
   const verdicts: DrillVerdict[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
-    while (next < options.drills) {
+    while (next < options.drills && Date.now() < (options.beginBefore ?? Infinity)) {
       const at = next++;
       const kind = options.kinds[at % options.kinds.length];
       if (kind === undefined) throw new RangeError('A campaign needs kinds of drills.');
