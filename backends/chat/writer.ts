@@ -22,8 +22,10 @@ type Delta = Extract<StreamEvent, { event: 'thread.message.delta' | 'thread.run.
 
 const joinedCalls = (before: readonly ToolCallDelta[], more: ToolCallDelta): ToolCallDelta[] | null => {
   const last = before.at(-1);
-  // An id means the beginning of a call; only arguments go on.
-  if (last === undefined || last.index !== more.index || more.id !== undefined) return null;
+  // An id means the beginning of a call. It stays alone: clients take its delta for the call's creation and look for
+  // arguments in later ones only.
+  if (last === undefined || last.index !== more.index) return null;
+  if (last.id !== undefined || more.id !== undefined) return null;
   const args = (last.function?.arguments ?? '') + (more.function?.arguments ?? '');
   return [...before.slice(0, -1), { ...last, function: { ...last.function, arguments: args } }];
 };
