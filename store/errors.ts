@@ -19,6 +19,8 @@ const UNAVAILABLE_CODES = new Set([
   // idle-in-transaction and transaction timeouts
   '25P03',
   '25P04',
+  // read-only transaction: this server is a standby now, the next connection finds the other one
+  '25006',
 ]);
 const SYSTEM_CODES = new Set([
   'ECONNREFUSED',
