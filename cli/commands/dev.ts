@@ -8,7 +8,7 @@ import { defineCommand, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
 import { lastDevState, nonEmpty, removeDevState, writeDevState, type DevState } from '../dev-state.ts';
 import { CliError, EXIT } from '../exit.ts';
-import type { StackOptions } from '../stack/stack.ts';
+import type { StackOptions } from '../stack/types.ts';
 
 const USUAL = { grpc: 7233, ui: 8233, api: 8787 } as const;
 

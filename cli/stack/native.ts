@@ -10,10 +10,10 @@ import { createSandbox } from '../../sandbox/index.ts';
 import { openStore } from '../../store/index.ts';
 import { makeChat } from '../../worker/backends.ts';
 import { startApi } from './api.ts';
-import type { BackendWish, StackBackend } from './backend.ts';
 import { Endings } from './endings.ts';
 import { choosePort } from './ports.ts';
 import { sampleAssistant } from './sample.ts';
+import type { BackendWish, StackBackend } from './types.ts';
 
 export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
   const { config, log } = wish;

@@ -4,32 +4,14 @@
  * Rule: what was started is ended, in the reverse order, whatever fails on the way; nothing started here outlives the
  * process. Both `runs dev` and the demo are this and their own words around it.
  */
-import type { ToolRegistry } from '../../activities/index.ts';
 import type { ConnectOptions, TemporalTarget } from '../../client/index.ts';
-import type { Logger } from '../../protocol/backend.ts';
 import { startWorker, type RunningWorker } from '../../worker/compose.ts';
-import type { Config } from '../../worker/config.ts';
 import { loadTools } from '../../worker/tools-file.ts';
 import { dataConverterOf } from '../../worker/data-converter.ts';
 import { openBackend } from './backend.ts';
 import { Endings } from './endings.ts';
-import { openTemporal, type TemporalWish } from './temporal.ts';
-
-export interface StackOptions {
-  config: Config;
-  env: Readonly<Record<string, string | undefined>>;
-  temporal: Pick<TemporalWish, 'ports' | 'dbFilename' | 'logFile'>;
-  /** Where the native store lives; null = in memory. */
-  storeDir: string | null;
-  /** Make an assistant to try things with, on the sandbox's model. */
-  sample: boolean;
-  /** Default: the file that the configuration names, else none. */
-  tools?: ToolRegistry;
-  /** Ports of the API in order of preference. One that the user named is taken or refused. */
-  apiPort: { named: number } | { preferred: readonly number[] };
-  log: Logger;
-  say: (line: string) => void;
-}
+import { openTemporal } from './temporal.ts';
+import type { StackOptions } from './types.ts';
 
 export interface Stack {
   temporal: TemporalTarget;

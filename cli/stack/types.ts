@@ -1,0 +1,46 @@
+/**
+ * What the parts of the stack tell each other. Shapes only, in a file of their own so that the parts do not import one
+ * another in a circle. Imported by the stack's files and by `runs dev`.
+ */
+import type { ActivityDeps, ToolRegistry } from '../../activities/index.ts';
+import type { ConnectOptions } from '../../client/index.ts';
+import type { Logger } from '../../protocol/backend.ts';
+import type { WorkerParts } from '../../worker/compose.ts';
+import type { Config } from '../../worker/config.ts';
+import type { TemporalWish } from './temporal.ts';
+
+export interface StackOptions {
+  config: Config;
+  env: Readonly<Record<string, string | undefined>>;
+  temporal: Pick<TemporalWish, 'ports' | 'dbFilename' | 'logFile'>;
+  /** Where the native store lives; null = in memory. */
+  storeDir: string | null;
+  /** Make an assistant to try things with, on the sandbox's model. */
+  sample: boolean;
+  /** Default: the file that the configuration names, else none. */
+  tools?: ToolRegistry;
+  /** Ports of the API in order of preference. One that the user named is taken or refused. */
+  apiPort: { named: number } | { preferred: readonly number[] };
+  log: Logger;
+  say: (line: string) => void;
+}
+
+export interface ServedHere {
+  /** Ends in `/v1`. */
+  url: string;
+  /** An assistant to try things with; null where none was made. */
+  assistantId: string | null;
+}
+
+export interface StackBackend {
+  backends: ActivityDeps['backends'];
+  startLinkedRun?: NonNullable<WorkerParts['startLinkedRun']>;
+  /** Serves the API, where there is one. To be called when the worker takes work. */
+  serve(): Promise<ServedHere | null>;
+  close(): Promise<void>;
+}
+
+export interface BackendWish extends StackOptions {
+  /** How a client finds the stack's Temporal. */
+  connect: ConnectOptions;
+}
