@@ -61,6 +61,8 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
   const pool = new Pool({
     ...connection,
     max: options.maxConnections ?? 10,
+    // Statements that do not wait for each other share a round trip; the server keeps their order.
+    pipeline: true,
     statement_timeout: statementTimeout,
     lock_timeout: statementTimeout,
     idle_in_transaction_session_timeout: statementTimeout,
@@ -91,8 +93,11 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
       client.on('error', ignore);
       let broken: Error | undefined;
       try {
-        await sql.query('begin');
+        // Travels with the body's first statement. If it fails, so does everything behind it.
+        const begun = sql.query('begin');
+        begun.catch(ignore);
         const result = await body(sql);
+        await begun;
         await sql.query('commit');
         return result;
       } catch (error) {

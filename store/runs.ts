@@ -12,6 +12,7 @@ import type { CreatedRun, LiveRun, NewRun, RunConfig, RunForSubmit, RunStore } f
 import { isTerminal, type Run, type RunStep } from '../protocol/wire.ts';
 import type { Database, Sql } from './database.ts';
 import { violatedIndex } from './errors.ts';
+import { gatherer } from './gather.ts';
 import { readPage } from './paging.ts';
 import type { AssistantRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 import {
@@ -64,6 +65,20 @@ const readRun = async (sql: Sql, tenant: string, threadId: string, runId: string
   return row;
 };
 
+/** What pollers ask for all day: reads that meet share a statement. */
+const runReader = (db: Database): RunStore['getRun'] => {
+  const find = gatherer<RunRow>(
+    (ids) => db.query<RunRow>('select * from runs where id = any ($1::text[])', [ids], 'read-runs'),
+    ({ id }) => id,
+  );
+  return async (tenant, threadId, runId) => {
+    const row = await find(runId);
+    if (row === undefined || row.tenant !== tenant || row.thread_id !== threadId)
+      throw apiErrors.notFound('run', runId);
+    return runView(row);
+  };
+};
+
 /** The run that an earlier request with this key created; 400 when that request asked for something else. */
 const byKey = async (
   sql: Sql,
@@ -98,15 +113,23 @@ const byKey = async (
 
 const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<CreatedRun> => {
   if (run.idempotency !== null) {
+    // Two requests under one key come one after the other, so the second one finds what the first one made.
+    await sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
+      `${tenant} ${run.idempotency.key}`,
+    ]);
     const existing = await byKey(sql, tenant, run.idempotency);
     if (existing !== null) return existing;
   }
   const { now, params } = run;
-  const assistant = await requireAssistant(sql, tenant, params.assistant_id);
+  const asked = requireAssistant(sql, tenant, params.assistant_id);
+  let assistant: AssistantRow;
   let thread: ThreadRow;
-  if ('create' in run.thread) thread = await insertThread(sql, tenant, run.thread.create, now, run.runId);
-  else {
-    const locked = await lockThread(sql, tenant, run.thread.id);
+  if ('create' in run.thread) {
+    assistant = await asked;
+    thread = await insertThread(sql, tenant, run.thread.create, now, run.runId);
+  } else {
+    const [found, locked] = await Promise.all([asked, lockThread(sql, tenant, run.thread.id)]);
+    assistant = found;
     if (locked.liveRun !== null) throw apiErrors.activeRun(run.thread.id, locked.liveRun);
     thread = locked.thread;
   }
@@ -278,7 +301,7 @@ export const runStore = (
 ): Omit<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> => ({
   createRun: (tenant, run) => createRun(db, tenant, run),
   removeUnclaimed: (runId) => removeUnclaimed(db, runId),
-  getRun: async (tenant, threadId, runId) => runView(await readRun(db, tenant, threadId, runId)),
+  getRun: runReader(db),
   listRuns: (tenant, threadId, query) =>
     pageOfThread(
       db,

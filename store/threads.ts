@@ -98,15 +98,15 @@ export const lockThread = async (
   tenant: string,
   id: string,
 ): Promise<{ thread: ThreadRow; liveRun: string | null }> => {
-  const [thread] = await sql.query<ThreadRow>(
-    'select * from threads where id = $1 and tenant = $2 for no key update',
-    [id, tenant],
-  );
-  if (thread === undefined) throw apiErrors.notFound('thread', id);
-  // A statement of its own: it sees what was committed while we waited for the lock.
-  const [live] = await sql.query<{ id: string }>(`select id from runs where thread_id = $1 and ${LIVE}`, [
-    id,
+  // Sent together, carried out in this order: the second sees what was committed while we waited for the lock.
+  const [[thread], [live]] = await Promise.all([
+    sql.query<ThreadRow>('select * from threads where id = $1 and tenant = $2 for no key update', [
+      id,
+      tenant,
+    ]),
+    sql.query<{ id: string }>(`select id from runs where thread_id = $1 and ${LIVE}`, [id]),
   ]);
+  if (thread === undefined) throw apiErrors.notFound('thread', id);
   return { thread, liveRun: live?.id ?? null };
 };
 

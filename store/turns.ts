@@ -36,8 +36,11 @@ const claim = (db: Database, runId: string, now: number): Promise<Claim | null> 
     const round = await currentRound(unit.sql, row);
     const next = nextOf(row, round);
     if (next === 'turn') {
-      await closeOpenObjects(unit, { message: 'run_failed', step: 'failed', error: ABANDONED }, now);
-      await withdrawMessage(unit, now);
+      // The first to have the run finds nothing of others.
+      if (row.epoch > 1) {
+        await closeOpenObjects(unit, { message: 'run_failed', step: 'failed', error: ABANDONED }, now);
+        await withdrawMessage(unit, now);
+      }
       if (row.status !== 'in_progress') {
         row.status = 'in_progress';
         row.started_at = now;

@@ -1,0 +1,60 @@
+/**
+ * Reads of single rows that are asked for at the same time, in one statement: under load a statement costs more than
+ * its rows.
+ *
+ * Rule: a statement is sent after the reads it answers were asked for, so a reader sees everything that was committed
+ * before it asked; and a read that comes alone goes out at once.
+ * Imported within `store/` only.
+ */
+
+/** Statements under way at once; who comes later waits for one of them to come back. */
+const IN_FLIGHT = 2;
+/** Rows of one statement. */
+const BATCH = 64;
+
+interface Waiting<Row> {
+  resolve: (row: Row | undefined) => void;
+  reject: (error: unknown) => void;
+}
+
+/** `load` answers with the rows that exist, in any order. */
+export const gatherer = <Row>(
+  load: (keys: string[]) => Promise<Row[]>,
+  keyOf: (row: Row) => string,
+): ((key: string) => Promise<Row | undefined>) => {
+  let waiting = new Map<string, Waiting<Row>[]>();
+  let inFlight = 0;
+
+  const take = (): Map<string, Waiting<Row>[]> => {
+    if (waiting.size <= BATCH) {
+      const all = waiting;
+      waiting = new Map();
+      return all;
+    }
+    const some = new Map([...waiting].slice(0, BATCH));
+    for (const key of some.keys()) waiting.delete(key);
+    return some;
+  };
+
+  const send = async (): Promise<void> => {
+    inFlight += 1;
+    while (waiting.size > 0) {
+      const batch = take();
+      try {
+        const rows = new Map((await load([...batch.keys()])).map((row) => [keyOf(row), row]));
+        for (const [key, readers] of batch) for (const { resolve } of readers) resolve(rows.get(key));
+      } catch (error) {
+        for (const readers of batch.values()) for (const { reject } of readers) reject(error);
+      }
+    }
+    inFlight -= 1;
+  };
+
+  return (key) =>
+    new Promise((resolve, reject) => {
+      const readers = waiting.get(key);
+      if (readers === undefined) waiting.set(key, [{ resolve, reject }]);
+      else readers.push({ resolve, reject });
+      if (inFlight < IN_FLIGHT) void send();
+    });
+};
