@@ -82,7 +82,7 @@ describe('the services of docker-compose.yml', { timeout: 120_000 }, () => {
       };
       await healthy('worker', '9464', metrics);
       await healthy('serve', '8787', port);
-      await expect(healthy('serve', '8787', await freePort())).rejects.toThrow();
+      await expect(healthy('serve', '8787', await freePort())).rejects.toThrow(/Command failed/);
 
       const openai = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: key });
       const assistant = await openai.beta.assistants.create({
@@ -169,10 +169,10 @@ describe('runs dev', { timeout: 180_000 }, () => {
         ['start', '--assistant', before.assistantId, '--message', 'Deploy', '--json'],
         env,
       );
-      const { runId } = begun.json<{ runId: string }>();
+      const { runId } = begun.json() as { runId: string };
       const showed = async (): Promise<{ callId: string; state: string } | undefined> => {
         const shown = await cli(['show', runId, '--json'], env);
-        return shown.json<{ run: { calls: { callId: string; state: string }[] } }>().run.calls[0];
+        return (shown.json() as { run: { calls: { callId: string; state: string }[] } }).run.calls[0];
       };
       await expect.poll(async () => (await showed())?.state, { timeout: 30_000 }).toBe('waiting');
       const call = await showed();

@@ -97,13 +97,17 @@ describe('a waiting run', () => {
     const watch = runs('watch', runId);
     const wrongKind = await runs('answer', runId, callId, '--approve', '--json');
     expect(wrongKind.code).toBe(4);
-    expect(wrongKind.json<ErrorDocument>().error).toMatchObject({
+    expect((wrongKind.json() as ErrorDocument).error).toMatchObject({
       code: 'refused',
       failure: 'RefusedWrongKind',
       exitCode: 4,
     });
     const accepted = await runs('answer', runId, callId, '--output', '12 degrees', '--by', 'ada', '--json');
-    expect(accepted.json<AnswerReply>()).toMatchObject({ call_id: callId, result: 'accepted', waiting: [] });
+    expect(accepted.json() as AnswerReply).toMatchObject({
+      call_id: callId,
+      result: 'accepted',
+      waiting: [],
+    });
 
     const watched = await watch;
     expect(watched.code).toBe(0);
@@ -153,17 +157,17 @@ describe('an id that nobody knows', () => {
   test.each([['show'], ['cancel'], ['watch']])('%s says so and exits 3', async (command) => {
     const nobody = await runs(command, 'run_nobody', '--json');
     expect(nobody.code).toBe(3);
-    expect(nobody.json<ErrorDocument>().error.message).toContain('"run_nobody"');
+    expect((nobody.json() as ErrorDocument).error.message).toContain('"run_nobody"');
   });
 });
 
-describe('replay', () => {
-  const exported = async (): Promise<string> => {
-    const id = mintId('run');
-    await runs('start', '--assistant', 'asst_chat', '--id', id, '--wait');
-    return historyToJSON(await running.client.temporal.workflow.getHandle(id).fetchHistory());
-  };
+const exported = async (): Promise<string> => {
+  const id = mintId('run');
+  await runs('start', '--assistant', 'asst_chat', '--id', id, '--wait');
+  return historyToJSON(await running.client.temporal.workflow.getHandle(id).fetchHistory());
+};
 
+describe('replay', () => {
   test('passes what this version recorded, and says where another one would do otherwise', async () => {
     const text = await exported();
     const good = join(dir, 'good.json');
@@ -210,7 +214,7 @@ describe('doctor', () => {
 
   test('finds everything in order where a worker runs', async () => {
     const healthy = await runs('doctor', '--role', 'worker', '--json');
-    const document = healthy.json<Diagnoses>();
+    const document = healthy.json() as Diagnoses;
     expect(states(document)).toEqual({
       node: 'ok',
       config: 'ok',
@@ -243,7 +247,9 @@ describe('doctor', () => {
       expect(sick.stdout).toMatch(/PROBLEM\s+backend/);
       const fixed = await cli(['doctor', '--fix', '--only', 'search-attributes', '--json'], env);
       expect(fixed.code).toBe(0);
-      expect(fixed.json<Diagnoses>().checks.at(-1)?.detail).toContain(Object.keys(SEARCH_ATTRIBUTES).at(-1));
+      expect((fixed.json() as Diagnoses).checks.at(-1)?.detail).toContain(
+        Object.keys(SEARCH_ATTRIBUTES).at(-1),
+      );
     } finally {
       await server.stop();
     }
@@ -251,7 +257,7 @@ describe('doctor', () => {
 
   test('names the first thing that is wrong when nothing is there', async () => {
     const alone = await cli(['doctor', '--only', 'worker', '--json'], { TEMPORAL_ADDRESS: '127.0.0.1:9' });
-    expect(states(alone.json<Diagnoses>())).toEqual({
+    expect(states(alone.json() as Diagnoses)).toEqual({
       temporal: 'problem',
       namespace: 'skipped',
       worker: 'skipped',

@@ -13,7 +13,7 @@ export interface CliResult {
   stdout: string;
   stderr: string;
   /** The one document on stdout; throws when there is none, or more than one. */
-  json<T = unknown>(): T;
+  json(): unknown;
 }
 
 /** A directory that never exists, so that no `runs dev` is found. */
@@ -23,10 +23,7 @@ const result = (code: number | null, stdout: string, stderr: string): CliResult 
   code,
   stdout,
   stderr,
-  json<T>(): T {
-    const read: T = JSON.parse(stdout);
-    return read;
-  },
+  json: (): unknown => JSON.parse(stdout),
 });
 
 export const cli = async (
