@@ -5,7 +5,7 @@
  * server's records, the ledger of effects, and what people were told.
  */
 import type { RunResult } from '../../protocol/workflow.ts';
-import type { Story, ToolName } from './script.ts';
+import type { Story } from './script.ts';
 
 export interface CallFact {
   id: string;
@@ -73,7 +73,6 @@ export interface Violation {
   text: string;
 }
 
-const HUMAN: readonly ToolName[] = ['ask', 'approve'];
 const LIVE = ['queued', 'in_progress', 'requires_action', 'cancelling'];
 /** A tool may have been on its way when the run ended. */
 const LATE_START_MS = 2_000;
@@ -248,7 +247,3 @@ const answers = ({ acks }: RunFacts, result: RunResult, main: ServerRun, violate
     )
       violated('I6', `call ${call.id} was answered by nobody: ${shown(call.output)}`);
 };
-
-/** Does the story need a person? */
-export const needsPerson = ({ rounds: all }: Story): boolean =>
-  all.flat().some((name) => HUMAN.includes(name));
