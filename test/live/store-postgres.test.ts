@@ -82,6 +82,28 @@ describe('many at once', () => {
     }
   });
 
+  test('of those who start under one Idempotency-Key, all get the same run', async () => {
+    const assistant = await here.createAssistant(T, { model: 'm' }, NOW);
+    for (const place of ['thread', 'new thread'] as const) {
+      const thread = await here.createThread(T, {}, NOW);
+      const created = await Promise.all(
+        Array.from({ length: 6 }, (_, index) =>
+          (index % 2 === 0 ? here : there).createRun(
+            T,
+            newRun({
+              thread: place === 'thread' ? { id: thread.id } : { create: {} },
+              params: { assistant_id: assistant.id },
+              idempotency: { key: `key of ${place}`, request: 'r' },
+              now: NOW,
+            }),
+          ),
+        ),
+      );
+      expect(new Set(created.map(({ run }) => run.id)).size).toBe(1);
+      expect(created.filter(({ existing }) => existing === null)).toHaveLength(1);
+    }
+  });
+
   test('of those who submit, one is accepted; a different one changes nothing', async () => {
     for (let repeat = 0; repeat < 10; repeat += 1) {
       const { runId } = await waitingRun();
