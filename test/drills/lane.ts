@@ -153,13 +153,15 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
           violations.push({ invariant: 'I12', text: String(error) });
         });
       const entries = ledger.read();
+      // A planned fault may have struck after its drill had given it up.
+      const faults = Math.max(lane.faults, entries.filter(({ kind }) => kind === 'struck').length);
       const audited = [...runs].map(async ([runId, { story, mayEnd }], at) =>
         audit(
           await factsOf(
             sandbox,
             entries,
             { runId, story, mayEnd, result: results[at] ?? null, acks: people.acks(runId) },
-            lane.faults,
+            faults,
             options.skewMs ?? 0,
           ),
         ),
