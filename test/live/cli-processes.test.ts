@@ -3,7 +3,7 @@
  * environment of docker-compose.yml, and `runs dev` through kill -9.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -208,6 +208,8 @@ describe('runs dev', { timeout: 180_000 }, () => {
   });
 
   test('runs the tools of a TypeScript file', async () => {
+    // Inside the checkout, so that the file finds zod as a user's would.
+    await mkdir(join(ROOT, '.cache'), { recursive: true });
     const dir = await mkdtemp(join(ROOT, '.cache', 'tools-'));
     const env = { RUNS_DATA_DIR: join(dir, 'state'), RUNS_TOOLS: './tools.ts' };
     try {
