@@ -19,6 +19,8 @@ export interface TailOptions {
   pollMs?: number;
   /** How long a database that is away is waited for. Default 60,000 ms. */
   patienceMs?: number;
+  /** From word of new events until the reader has taken them, in milliseconds: for metrics. */
+  onDelivered?: (ms: number) => void;
 }
 
 export async function* tailEvents(
@@ -33,6 +35,7 @@ export async function* tailEvents(
   const gaps = from.after === 0 ? 'allow' : 'refuse';
   const watch = store.watchEvents(runId);
   let after = from.after;
+  let wokenAt: number | null = null;
 
   const read = async (): Promise<EventBatch> => {
     const until = Date.now() + patienceMs;
@@ -54,9 +57,13 @@ export async function* tailEvents(
         yield event;
         after = event.seq;
       }
+      if (wokenAt !== null && events.length > 0) options.onDelivered?.(performance.now() - wokenAt);
+      wokenAt = null;
       if (ended) return;
-      if (events.length < batch)
+      if (events.length < batch) {
         await watch.wait(after, { timeoutMs: store.hearsOthers() ? idleMs : pollMs, signal });
+        wokenAt = performance.now();
+      }
     }
   } finally {
     watch.close();

@@ -76,6 +76,12 @@ export const prometheusMetrics = (): PrometheusMetrics => {
     'Run statuses this version does not know.',
     ['backend'],
   );
+  const eventWrites = histogram(
+    'runs_event_write_seconds',
+    "Duration of writes of the model's words to the event log.",
+    ['backend'],
+    SHORT,
+  );
   const modelTime = histogram('runs_model_seconds', 'Duration of model requests.', ['backend'], SHORT);
   const firstToken = histogram(
     'runs_model_first_token_seconds',
@@ -113,6 +119,9 @@ export const prometheusMetrics = (): PrometheusMetrics => {
             break;
           case 'fallback':
             fallbacks.inc({ backend, reason: what.reason });
+            break;
+          case 'events_written':
+            eventWrites.observe({ backend }, seconds(what.ms));
             break;
           case 'unknown_status':
             // The status itself is a stranger's text: counted, not a label.

@@ -25,6 +25,8 @@ export interface ShowOptions {
   now(): number;
   flushMs: number;
   fence(): void;
+  /** Deltas were written; it took `ms`. */
+  onWritten?(ms: number): void;
 }
 
 /** What a turn's message holds. */
@@ -40,7 +42,9 @@ export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions)
     intervalMs: options.flushMs,
     append: async (events) => {
       options.fence();
+      const began = performance.now();
       await store.appendDeltas(lease, events);
+      options.onWritten?.(performance.now() - began);
     },
   });
   let messageId: string | null = null;

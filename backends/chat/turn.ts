@@ -90,6 +90,7 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
     now: () => ctx.now(),
     flushMs: options.flushMs,
     fence: () => ctx.fence(),
+    onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
   });
   try {
     for (let tries = 0; ; tries += 1) {

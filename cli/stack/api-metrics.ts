@@ -1,5 +1,5 @@
 /**
- * Prometheus metrics of the API server: requests by route and status, and Node's own.
+ * Prometheus metrics of the API server: requests by route and status, events to readers, and Node's own.
  *
  * Rule: label values come from bounded sets; an address that no route matched is not one. Imported by the API's start.
  */
@@ -10,6 +10,7 @@ const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 export interface ApiMetrics {
   request(seen: RequestSeen): void;
+  delivered(ms: number): void;
   page: () => Promise<{ contentType: string; body: string }>;
 }
 
@@ -29,7 +30,14 @@ export const apiMetrics = (): ApiMetrics => {
     buckets: SECONDS,
     registers: [registry],
   });
+  const delivery = new Histogram({
+    name: 'runs_event_delivery_seconds',
+    help: 'From word of new events of a run until a reader of its stream has taken them.',
+    buckets: SECONDS,
+    registers: [registry],
+  });
   return {
+    delivered: (ms) => delivery.observe(ms / 1_000),
     request({ method, route, status, ms, stream }) {
       const known = route ?? 'none';
       requests.inc({ method: route === null ? 'any' : method, route: known, status, stream: String(stream) });

@@ -24,7 +24,7 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
     endings.add('store', () => store.close());
     const client = await RunsClient.connect(await temporalChoice(io));
     endings.add('client', () => client.close());
-    const api = await startApi({ config, store, client, log });
+    const api = await startApi({ config, store, client, log, alone: true });
     endings.add('API', () => api.close());
     announce({ ready: true, url: api.url, open: api.open });
     say(`ready api at ${api.url}, ${api.open ? 'without keys: for this machine only' : 'keys needed'}`);

@@ -28,6 +28,10 @@ export interface ApiParts {
   log: Logger;
   /** Default: the configuration's. */
   port?: number;
+  /** The process serves the API and nothing else. Default false. */
+  alone?: boolean;
+  /** Go on with a Temporal namespace that the store was not made for. Default false. */
+  adoptNamespace?: boolean;
 }
 
 export interface RunningApi {
@@ -38,12 +42,32 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-export const startApi = async ({ config, store, client, log, port }: ApiParts): Promise<RunningApi> => {
+export const startApi = async ({
+  config,
+  store,
+  client,
+  log,
+  port,
+  alone,
+  adoptNamespace = false,
+}: ApiParts): Promise<RunningApi> => {
   const endings = new Endings(log);
   const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
-  const engine = createDurableEngine({ store, client, log, expiresInMs: config.expiresInMs });
   const seen = apiMetrics();
+  const maintenance = startMaintenance({ store, workflows: workflowsOf(client), adoptNamespace, log });
+  endings.add('maintenance', () => maintenance.stop());
+  const durable = createDurableEngine({
+    store,
+    client,
+    log,
+    expiresInMs: config.expiresInMs,
+    tail: { onDelivered: (ms) => seen.delivered(ms) },
+  });
+  const engine = {
+    ...durable,
+    readiness: async () => [...(await durable.readiness()), ...[maintenance.problem() ?? []].flat()],
+  };
   const api = createApi({
     engine,
     auth,
@@ -59,9 +83,11 @@ export const startApi = async ({ config, store, client, log, port }: ApiParts): 
     },
   });
   try {
-    const maintenance = startMaintenance({ store, workflows: workflowsOf(client), log });
-    endings.add('maintenance', () => maintenance.stop());
-    const served = await serveApi(api, { host: config.host, port: port ?? config.port });
+    const served = await serveApi(api, {
+      host: config.host,
+      port: port ?? config.port,
+      fastGlobals: alone ?? false,
+    });
     endings.add('server', () => served.close());
     return { url: served.url, open: api.open, close: () => endings.run() };
   } catch (error) {
