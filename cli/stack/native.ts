@@ -47,7 +47,14 @@ export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
           request,
         ),
       serve: async () => {
-        const api = await startApi({ config, store, client, log, port: await apiPort(wish) });
+        const api = await startApi({
+          config,
+          store,
+          client,
+          log,
+          port: await apiPort(wish),
+          adoptNamespace: wish.embedded,
+        });
         endings.add('API', () => api.close());
         const sample = wish.sample && model !== null && api.open;
         return {

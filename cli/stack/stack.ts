@@ -41,7 +41,12 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     endings.add('Temporal', () => temporal.stop());
     // The same as the worker's: a client without it could not read what the worker wrote.
     const connect = { ...temporal.connect, ...(await dataConverterOf(env)) };
-    const backend = await openBackend({ ...options, connect, ...(tools === undefined ? {} : { tools }) });
+    const backend = await openBackend({
+      ...options,
+      connect,
+      embedded: temporal.pid !== null,
+      ...(tools === undefined ? {} : { tools }),
+    });
     endings.add('backend', () => backend.close());
     const worker = await startWorker(config, {
       env,

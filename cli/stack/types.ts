@@ -43,4 +43,6 @@ export interface StackBackend {
 export interface BackendWish extends StackOptions {
   /** How a client finds the stack's Temporal. */
   connect: ConnectOptions;
+  /** Temporal is ours alone: when its data are lost, the store goes on with the new one. */
+  embedded: boolean;
 }
