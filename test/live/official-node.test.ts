@@ -3,7 +3,6 @@
  * every way a run ends, every kind of error.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Turn } from '../../sandbox/index.ts';
 import { WEATHER_TOOL } from '../../sandbox/scripts.ts';
 import { guardAgainstLeaks } from '../support/leak-guard.ts';
 import {
@@ -18,6 +17,7 @@ import {
   threadOf,
   type OpenAI,
 } from '../support/official/clients.ts';
+import { SCRIPTS, TOOLS } from '../support/official/scripts.ts';
 import { openOfficial, type OfficialServer } from '../support/official/server.ts';
 
 // The clients keep connections alive for a while; the server's processes are ended by the last hook.
@@ -30,38 +30,12 @@ const DEPLOY = functionTool('deploy', { service: { type: 'string' }, version: { 
 
 let server: OfficialServer;
 beforeAll(async () => {
-  server = await openOfficial({
-    sandbox: {
-      scripts: {
-        refused: (): Turn => ({ fail: { code: 'model_not_found', message: 'No such model.', status: 404 } }),
-        spoken_calls: (turn): Turn =>
-          turn.round === 0
-            ? {
-                text: 'Let me look.',
-                calls: [{ name: 'get_current_weather', arguments: { location: 'Oslo' } }],
-              }
-            : { text: `It is ${turn.outputs[0]?.output ?? 'unknown'}.` },
-      },
-    },
-    tools: `
-      export default defineTools({
-        run_checks: {
-          description: 'Run the release checks of a service',
-          parameters: z.object({ service: z.string(), version: z.string() }),
-          retry: { initialInterval: 10 },
-          execute: ({ service }, { attempt }) => {
-            if (attempt === 1) throw new Error('flaky');
-            return service + ' is green';
-          },
-        },
-      });
-    `,
-  });
+  server = await openOfficial({ sandbox: { scripts: SCRIPTS }, tools: TOOLS });
 });
 afterAll(() => server.close());
 
 // What is not tested here is told in the list of tests.
-test(`${leftOut ?? `openai-node 6 and 7 take part on Node ${process.versions.node}`}`, () => {
+test.each([leftOut ?? `openai-node 6 and 7 take part on Node ${process.versions.node}`])('%s', () => {
   expect(clients.map(({ name }) => name)).toEqual(
     leftOut === null ? ['openai-node 6', 'openai-node 7'] : ['openai-node 6'],
   );
