@@ -209,8 +209,10 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     } catch (error) {
       throw error instanceof RunsError && error.code === 'refused' ? answerRefusal(error) : error;
     }
-    // Shown at once; a text that was altered on its way is left to the worker, which knows what became of it.
-    if (typeof payload.output === 'string' && reply.notes === undefined && reply.result === 'accepted')
+    // Shown at once; a text that was altered on its way is left to the worker, which knows what became of it. A late one
+    // is no output of its call: written before the placeholder is, it would contradict what the worker submits.
+    const { notes, late, result } = reply;
+    if (typeof payload.output === 'string' && notes === undefined && late !== true && result === 'accepted')
       await store
         .acceptOutputs(runId, [{ tool_call_id: payload.call_id, output: payload.output }], {
           now: now(),

@@ -117,6 +117,8 @@ export interface AnswerReply {
   /** `repeated`: the same answer was there already; nothing changed. */
   result: 'accepted' | 'repeated';
   notes?: OutcomeNote[];
+  /** The round went on with a placeholder: the answer is for a run that follows, never an output of this one. */
+  late?: true;
   /** Calls of this round that still wait for somebody. */
   waiting: string[];
 }

@@ -120,7 +120,11 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
     await asking.onNews(asking.reader.push(completion));
   };
 
-  const readEvents = async (asking: Asking, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+  const readEvents = async (
+    asking: Asking,
+    chunks: AsyncIterable<Uint8Array>,
+    onBegun: () => void,
+  ): Promise<void> => {
     let done = false;
     for await (const { data } of sseEvents(chunks)) {
       if (data.trim() === '[DONE]') {
@@ -136,6 +140,7 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
       const error = asRecord(chunk)?.['error'];
       if (error !== undefined && error !== null)
         throw brokeOff('the model server broke off its answer:', data);
+      onBegun();
       const news = asking.reader.push(chunk);
       if (news.length > 0) await asking.onNews(news);
     }
@@ -144,7 +149,7 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
       throw brokeOff('the stream ended before the answer was complete.', null);
   };
 
-  const askOnce = async (asking: Asking): Promise<void> => {
+  const askOnce = async (asking: Asking, onBegun: () => void): Promise<void> => {
     const request = requestFor(asking);
     if (!capabilities.stream) {
       await readJson(asking, request, (await http.json(request)).body);
@@ -152,17 +157,20 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
     }
     const answer = await http.stream(request);
     if (answer.kind === 'json') await readJson(asking, request, answer.body);
-    else await readEvents(asking, answer.chunks);
+    else await readEvents(asking, answer.chunks, onBegun);
   };
 
   return {
     async ask(asking) {
       for (;;) {
+        let begun = false;
         try {
-          await askOnce(asking);
+          await askOnce(asking, () => (begun = true));
           return;
         } catch (error) {
-          const without = refusedCapability(error, capabilities);
+          // A refusal comes in the place of an answer. What an answer that had begun breaks off with says nothing about
+          // the server, and its pieces are with the reader: another answer would be added to them.
+          const without = begun ? null : refusedCapability(error, capabilities);
           if (without === null) throw error;
           capabilities = without;
           asking.ctx.observe?.({

@@ -147,7 +147,7 @@ describe('when nobody answers in ten minutes', () => {
       const later = env.client.workflow.getHandle(followUpWorkflowId(run.runId));
       expect(
         await later.executeUpdate(ANSWER, { args: [{ call_id: 'call_a', output: 'blue', by: 'ada' }] }),
-      ).toMatchObject({ result: 'accepted', waiting: ['call_b', 'call_c'] });
+      ).toMatchObject({ result: 'accepted', late: true, waiting: ['call_b', 'call_c'] });
       await later.signal(ANSWER, { call_id: 'call_b', decision: 'approve' });
       await later.signal(ANSWER, 'nonsense');
       const followUp = (await later.result()) as FollowUpResult;

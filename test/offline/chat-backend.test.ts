@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createChatBackend } from '../../backends/chat/index.ts';
 import type { Backend, CreateRequest, Settled } from '../../protocol/backend.ts';
 import type { FunctionTool } from '../../protocol/wire.ts';
+import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/names.ts';
 import type { Store } from '../../protocol/store.ts';
 import { fakeContext, type FakeContextOptions } from '../support/backend-context.ts';
@@ -414,6 +415,19 @@ describe('servers that differ', () => {
       usage: { totalTokens: 10 },
     });
     expect(sent(1)['stream']).toBeUndefined();
+    expect(await texts(run.threadId)).toEqual(['Hello', 'whole']);
+  });
+
+  test('one whose stream breaks off with a request error is not taken for one that cannot stream', async () => {
+    const run = await start();
+    server.script.push(
+      sse([word('half'), 'data: {"error":{"message":"stream aborted","code":400}}\n\n']),
+      says(['whole']),
+    );
+    await expect(backend.create(run.request, context())).rejects.toBeInstanceOf(BackendError);
+    expect(server.requests).toHaveLength(1);
+    await backend.create(run.request, context());
+    expect(sent(1)['stream']).toBe(true);
     expect(await texts(run.threadId)).toEqual(['Hello', 'whole']);
   });
 

@@ -470,6 +470,27 @@ describe('answers of people', () => {
     const { required_action: action } = await engine.getRun(caller(), run.threadId, run.runId);
     expect(action?.submit_tool_outputs.tool_calls).toHaveLength(2);
   });
+
+  test('that came after the placeholder never take its place', async () => {
+    const run = await waitingRun();
+    const late = engineOn(
+      store,
+      taking({
+        answer: async (runId, { call_id }) => ({
+          run_id: runId,
+          call_id,
+          result: 'accepted',
+          late: true,
+          waiting: [],
+        }),
+      }),
+    );
+    await late.answer(caller(), run.threadId, run.runId, { call_id: 'call_1', output: 'too late' });
+    // The worker's submit, which was under way when the answer came.
+    expect(
+      await store.acceptOutputs(run.runId, outputs('placeholder', 'y'), { now: NOW, by: null }),
+    ).toMatchObject({ result: 'accepted', taken: true });
+  });
 });
 
 describe('cancelling', () => {

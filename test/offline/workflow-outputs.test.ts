@@ -1,6 +1,9 @@
 import { assert, array, oneof, constantFrom, property, string, nat, tuple } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../protocol/problems.ts';
+import type { RunInput } from '../../protocol/workflow.ts';
+import { EXPIRY, T0, after, asks, does, says, settles } from '../support/run-inputs.ts';
+import { automatic, external } from '../support/run-stubs.ts';
 import { fitOutputs, utf8Bytes } from '../../workflows/run/outputs.ts';
 
 const bytes = (outputs: readonly { output: string }[]): number =>
@@ -26,6 +29,28 @@ describe('outputs of a round', () => {
     expect(fitted[1]).toEqual({ callId: 'b', output: 'small' });
     expect(fitted[0]?.output).toMatch(/a\n\[truncated: the first \d+ of 700000 bytes\]$/);
     expect(fitted[2]?.output).toMatch(/c\n\[truncated: the first \d+ of 900000 bytes\]$/);
+  });
+
+  test('that are in the run’s row already leave as they are there; elsewhere the server’s limit holds', () => {
+    const big = 'x'.repeat(300_000);
+    const round = (more: Partial<RunInput>): string[] => {
+      const asked = asks([external('e'), external('f'), automatic('a')]);
+      const state = after(
+        more,
+        { type: 'start', at: T0 },
+        settles('create', asked),
+        says({ call_id: 'e', output: big }),
+        does('a', 'y'.repeat(600_000)),
+        says({ call_id: 'f', output: big }),
+      );
+      expect(state.op).toEqual({ kind: 'submit' });
+      return state.calls.map(({ outcome }) => outcome?.output ?? '');
+    };
+    const [e, f, a] = round({ backend: 'chat', createdAt: T0, expiresAt: EXPIRY });
+    expect([e === big, f === big]).toEqual([true, true]);
+    expect(utf8Bytes(a ?? '')).toBeLessThan(LIMITS.combinedOutputBytes);
+    const there = round({ backend: 'assistants' });
+    expect(there.reduce((sum, text) => sum + utf8Bytes(text), 0)).toBeLessThan(LIMITS.combinedOutputBytes);
   });
 
   test('are never cut inside a character', () => {

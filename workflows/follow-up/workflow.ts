@@ -78,6 +78,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
         call_id: judgement.payload.call_id,
         result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
         ...(judgement.notes.length === 0 ? {} : { notes: judgement.notes }),
+        ...(judgement.verdict === 'accept' ? { late: true } : {}),
         waiting: open().map((call) => call.callId),
       };
     },

@@ -52,17 +52,28 @@ const shrink = (outputs: readonly Output[], limit: number): Output[] => {
   return outputs.map(({ callId, output }) => ({ callId, output: cut(output, ceiling) }));
 };
 
-/** Outputs whose UTF-8 bytes together stay below `limit` (and their JSON below what one payload may hold). */
+/**
+ * Outputs whose UTF-8 bytes together stay below `limit` (and their JSON below what one payload may hold). `whole`: ids of
+ * outputs that are never cut and not counted, unless they alone are more than a payload may hold.
+ */
 export const fitOutputs = (
   outputs: readonly Output[],
   limit: number = LIMITS.combinedOutputBytes - 1,
+  whole: ReadonlySet<string> = new Set(),
 ): Output[] => {
-  let fitted = shrink(outputs, limit);
+  const kept = outputs.filter(({ callId }) => whole.has(callId));
+  if (utf8Bytes(JSON.stringify(kept)) > PAYLOAD_MOST_BYTES) return fitOutputs(outputs, limit);
+  const others = outputs.filter(({ callId }) => !whole.has(callId));
+  const fit = (bound: number): Output[] => {
+    const shrunk = new Map(shrink(others, bound).map((item) => [item.callId, item]));
+    return outputs.map((item) => shrunk.get(item.callId) ?? item);
+  };
+  let fitted = fit(limit);
   for (
     let bound = limit;
     bound > MARKER_BYTES && utf8Bytes(JSON.stringify(fitted)) > PAYLOAD_MOST_BYTES;
     bound = Math.floor(bound / 2)
   )
-    fitted = shrink(outputs, bound);
+    fitted = fit(bound);
   return fitted;
 };

@@ -104,9 +104,21 @@ export const advance = (state: RunState, at: number): RunState => {
   return state.op === null && state.calls.every((call) => call.status === 'done') ? submitting(state) : state;
 };
 
+/** Natively, what somebody answered may be in the run's row already; another text for it would be a conflict there. */
+const recordedIds = (state: RunState): Set<string> =>
+  new Set(
+    state.about.backend === 'chat'
+      ? state.calls
+          .filter(({ plan, answer }) => plan.kind === 'external' && answer !== undefined)
+          .map(({ callId }) => callId)
+      : [],
+  );
+
 const submitting = (state: RunState): RunState => {
   const fitted = fitOutputs(
     state.calls.map((call) => ({ callId: call.callId, output: call.outcome?.output ?? '' })),
+    undefined,
+    recordedIds(state),
   );
   const calls = state.calls.map((call, index) => {
     const output = fitted[index]?.output;

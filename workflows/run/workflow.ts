@@ -60,6 +60,7 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
         call_id: judgement.payload.call_id,
         result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
         ...(judgement.notes.length === 0 ? {} : { notes: judgement.notes }),
+        ...(judgement.verdict === 'accept' && judgement.late ? { late: true } : {}),
         waiting: waitingCalls(driver.state()).map((call) => call.callId),
       };
     },
