@@ -31,17 +31,30 @@ export const settledOf = (state: RunState): Settled => {
   };
 };
 
+/** The workflow keeps this much of a run's life free before its expiry; a test compares the two. */
+const MARGIN = { share: 0.05, leastMs: 5_000 };
+
+/** How long the run must live for one call: the promised time, and what comes after it. null = nothing was promised. */
+const neededUntil = ({ plan }: PlannedCall, createdAt: number, now: number): number | null => {
+  if (plan.kind !== 'external' && plan.kind !== 'approval') return null;
+  const { answerWithinMs, onDeadline } = plan.wait;
+  if (answerWithinMs === null) return null;
+  const until = now + answerWithinMs;
+  if (plan.kind === 'external' && onDeadline === 'fail') return until;
+  // Approved at the last moment the tool still has to run, and a placeholder still has to be read.
+  const busy = until + (plan.kind === 'approval' ? plan.policy.startToCloseMs : 0);
+  return Math.max(busy + MARGIN.leastMs, createdAt + Math.ceil((busy - createdAt) / (1 - MARGIN.share)));
+};
+
 /** Until when the run must live so that everybody who is asked has the time they were promised. null = no change. */
 export const extendedExpiry = (
   calls: readonly PlannedCall[],
-  expiresAt: number | null,
+  state: Pick<RunState, 'createdAt' | 'expiresAt'>,
   now: number,
 ): number | null => {
+  const { createdAt, expiresAt } = state;
   if (expiresAt === null) return null;
-  const promised = calls.map(({ plan }) =>
-    plan.kind === 'external' || plan.kind === 'approval' ? (plan.wait.answerWithinMs ?? 0) : 0,
-  );
-  const until = now + Math.max(0, ...promised);
+  const until = Math.max(0, ...calls.map((call) => neededUntil(call, createdAt, now) ?? 0));
   return until > expiresAt ? until : null;
 };
 

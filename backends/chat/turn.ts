@@ -135,7 +135,7 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
         promptTokens: spoken.usage?.promptTokens ?? 0,
         completionTokens: spoken.usage?.completionTokens ?? 0,
       });
-      const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state.expiresAt, ctx.now()));
+      const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state, ctx.now()));
       // An answer without a word and without a call is an empty message, not nothing.
       if (outcome.kind === 'completed') await show.message();
       await show.finish();
