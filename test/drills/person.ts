@@ -5,6 +5,7 @@
  * Rule: everything that was acknowledged is kept for the auditor; what was not acknowledged is sent again, as the client
  * promises that one may.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunsClient } from '../../client/index.ts';
 import { RunsError } from '../../protocol/errors.ts';
@@ -69,6 +70,8 @@ export const startPeople = (client: RunsClient, random: Random, open: () => Open
   const seen = new Map<string, Promise<void>>();
   const home = new AbortController();
   const { signal } = home;
+  // One listener for each person who waits.
+  setMaxListeners(0, signal);
   const rest = (ms: number): Promise<void> => pause(ms, undefined, { signal }).catch(() => undefined);
 
   const stillOpen = ({ runId, callId }: OpenCall): boolean =>
