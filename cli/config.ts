@@ -3,10 +3,10 @@
  * Imported by `serve` and `dev`; the worker reads its own.
  */
 import { fromEnv, notes, type Config, type Role } from '../worker/config.ts';
+import { refuseProblems } from '../worker/refuse.ts';
 import type { CommandContext } from './command.ts';
 
 export const readConfig = async (context: CommandContext, role: Role): Promise<Config> => {
-  const { refuseProblems } = await import('../worker/main.ts');
   const config = fromEnv(context.io.env);
   refuseProblems(config, role);
   for (const note of notes(config, role)) context.say(`note: ${note}.`);

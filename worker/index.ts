@@ -42,7 +42,8 @@ export {
 } from './config.ts';
 export { dataConverterOf, loadDataConverter } from './data-converter.ts';
 export { allowed as allowedLogFields, makeLog } from './log.ts';
-export { refuseProblems, runWorker, type RunWorkerOptions } from './main.ts';
+export { runWorker, type RunWorkerOptions } from './main.ts';
+export { refuseProblems } from './refuse.ts';
 export { prometheusMetrics, serveMetrics, type MetricsEndpoint, type PrometheusMetrics } from './metrics.ts';
 export { loadTools } from './tools-file.ts';
 export { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker, type MakeWorkerOptions } from './worker.ts';

@@ -5,10 +5,10 @@
  * work can be taken. Effects begin when `runWorker` is called, never at import.
  * Imported by the CLI and by drills.
  */
-import { RunsError } from '../protocol/index.ts';
 import { startWorker, type RunningWorker, type WorkerParts } from './compose.ts';
-import { describe, fromEnv, notes, problems, type Config } from './config.ts';
+import { describe, fromEnv, notes, type Config } from './config.ts';
 import { makeLog } from './log.ts';
+import { refuseProblems } from './refuse.ts';
 import { productionBackends } from './backends.ts';
 
 export interface RunWorkerOptions extends Partial<WorkerParts> {
@@ -19,18 +19,6 @@ export interface RunWorkerOptions extends Partial<WorkerParts> {
   /** Aborted = drain and end. SIGINT and SIGTERM do the same. */
   signal?: AbortSignal;
 }
-
-/** Throws `RunsError('config')` that lists every problem. */
-export const refuseProblems = (config: Config, role: 'worker' | 'serve' | 'dev'): void => {
-  const list = problems(config, role);
-  if (list.length > 0) {
-    throw new RunsError(
-      'config',
-      `"runs ${role}" can't start:\n${list.map((problem) => `- ${problem}.`).join('\n')}`,
-      { details: list },
-    );
-  }
-};
 
 /** Runs a worker until SIGINT, SIGTERM or `signal`, then drains. Throws `RunsError` when it can't start or breaks. */
 export const runWorker = async (
