@@ -308,5 +308,6 @@ const limitSignal = ({ signal, timeoutMs }: WaitOptions): AbortSignal | undefine
     ...(signal === undefined ? [] : [signal]),
     ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
   ];
-  return parts.length === 0 ? undefined : AbortSignal.any(parts);
+  // A composite of a timeout alone may be collected as garbage by Node 20 before it fires.
+  return parts.length < 2 ? parts[0] : AbortSignal.any(parts);
 };

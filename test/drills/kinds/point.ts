@@ -66,7 +66,11 @@ export const pointDrill = async (
     successor.release();
     await successor.ready;
     worker = successor;
-    if (!passed) break;
+    if (!passed) {
+      // A successor with a fault of its own must not be left alone with the runs.
+      if (next !== null) await (await lane.worker()).ready;
+      break;
+    }
     lane.faults += 1;
     const { point } = faults[struck.length] ?? first;
     struck.push(`kill at ${point}`);
