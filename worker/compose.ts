@@ -34,7 +34,7 @@ import { loadDataConverter } from './data-converter.ts';
 import { startLinkedAssistantsRun } from './linked-runs.ts';
 import { makeLog } from './log.ts';
 import { prometheusMetrics, serveMetrics } from './metrics.ts';
-import { loadTools } from './tools-file.ts';
+import { loadToolsFile } from './tools-file.ts';
 import { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker } from './worker.ts';
 
 export interface WorkerParts {
@@ -52,6 +52,7 @@ export interface WorkerParts {
   ) => Promise<{ runId: string }>;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
+  /** Default: the file's export `hooks`. Called for runs that were started with them asked for. */
   hooks?: Hooks;
   dataConverter?: DataConverter;
   /** Default: the build's bundle, else one made now and kept in the data directory. */
@@ -127,7 +128,9 @@ const start = async (
     temporalTarget({ taskQueue: config.taskQueue, ...(parts.env === undefined ? {} : { env: parts.env }) });
   const { namespace, taskQueue, address } = target;
   // The user's own files first: what is wrong with them should not need a server to be found out.
-  const tools = parts.tools ?? (config.toolsFile === null ? noTools() : await loadTools(config.toolsFile));
+  const file = config.toolsFile === null ? null : await loadToolsFile(config.toolsFile);
+  const tools = parts.tools ?? file?.tools ?? noTools();
+  const hooks = parts.hooks ?? file?.hooks;
   const dataConverter =
     parts.dataConverter ??
     (config.dataConverter === null ? undefined : await loadDataConverter(config.dataConverter));
@@ -171,7 +174,7 @@ const start = async (
           }
           return await parts.startLinkedRun(request, context, client);
         },
-        ...(parts.hooks === undefined ? {} : { hooks: parts.hooks }),
+        ...(hooks === undefined ? {} : { hooks }),
         ...(prometheus === null ? {} : { metrics: prometheus.metrics }),
       }),
       maxCachedRuns: config.maxCachedRuns,

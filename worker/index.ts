@@ -45,5 +45,5 @@ export { allowed as allowedLogFields, makeLog } from './log.ts';
 export { runWorker, type RunWorkerOptions } from './main.ts';
 export { refuseProblems } from './refuse.ts';
 export { prometheusMetrics, serveMetrics, type MetricsEndpoint, type PrometheusMetrics } from './metrics.ts';
-export { loadTools } from './tools-file.ts';
+export { hooksOf, loadTools, loadToolsFile, type ToolsFile } from './tools-file.ts';
 export { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker, type MakeWorkerOptions } from './worker.ts';

@@ -1,5 +1,6 @@
 /**
- * The file that RUNS_TOOLS names: TypeScript or JavaScript whose default export is what `defineTools` returned.
+ * The file that RUNS_TOOLS names: TypeScript or JavaScript whose default export is what `defineTools` returned, and whose
+ * export `hooks`, if it has one, is told when runs wait and end.
  *
  * Rule: a file that can't be used stops the worker at start with the path, what happened and the fix; nothing of it is
  * used in part.
@@ -8,7 +9,7 @@
 import { access } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isToolRegistry, type ToolRegistry } from '../activities/index.ts';
+import { isToolRegistry, type Hooks, type ToolRegistry } from '../activities/index.ts';
 import { RunsError, shown } from '../protocol/index.ts';
 import { loadModule } from './load-module.ts';
 
@@ -16,8 +17,35 @@ const KINDS = ['.ts', '.mts', '.js', '.mjs'];
 
 const EXAMPLE = `export default defineTools({ … }) with defineTools from 'durable-runs/worker'`;
 
-/** Loads the tools. Throws `RunsError('config')`. `path` is relative to `cwd`. */
-export const loadTools = async (path: string, cwd: string = process.cwd()): Promise<ToolRegistry> => {
+export interface ToolsFile {
+  tools: ToolRegistry;
+  hooks: Hooks;
+}
+
+const HOOKS = ['onWaiting', 'onEnd'] as const;
+
+const hooksProblem = (value: unknown): string | undefined => {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return `its export hooks must be an object of functions (${HOOKS.join(', ')}), got ${shown(value)}`;
+  const strange = Object.keys(value).find((key) => !HOOKS.some((name) => name === key));
+  if (strange !== undefined) return `hooks has no ${shown(strange)}: it may have ${HOOKS.join(' and ')}`;
+  const wrong = Object.entries(value).find(([, hook]) => hook !== undefined && typeof hook !== 'function');
+  return wrong === undefined ? undefined : `hooks.${wrong[0]} must be a function, got ${shown(wrong[1])}`;
+};
+
+/** Which hooks a run must be asked for at its start, so that the worker's are called. None without a file. */
+export const hooksOf = async (path: string | null): Promise<{ onWaiting: boolean; onEnd: boolean }> => {
+  const hooks = path === null ? {} : (await loadToolsFile(path)).hooks;
+  return { onWaiting: hooks.onWaiting !== undefined, onEnd: hooks.onEnd !== undefined };
+};
+
+/** Loads the tools alone; see `loadToolsFile`. */
+export const loadTools = async (path: string, cwd?: string): Promise<ToolRegistry> =>
+  (await loadToolsFile(path, cwd)).tools;
+
+/** Loads tools and hooks. Throws `RunsError('config')`. `path` is relative to `cwd`. */
+export const loadToolsFile = async (path: string, cwd: string = process.cwd()): Promise<ToolsFile> => {
   const file = resolve(cwd, path);
   const refuse = (what: string, cause?: unknown): RunsError =>
     new RunsError('config', `RUNS_TOOLS=${shown(path)} can't be used: ${what}.`, { cause });
@@ -36,7 +64,9 @@ export const loadTools = async (path: string, cwd: string = process.cwd()): Prom
     throw refuse(`loading it failed: ${error instanceof Error ? error.message : String(error)}`, error);
   }
   const exported = module['default'];
-  if (isToolRegistry(exported)) return exported;
+  const wrongHooks = hooksProblem(module['hooks']);
+  if (wrongHooks !== undefined) throw refuse(wrongHooks);
+  if (isToolRegistry(exported)) return { tools: exported, hooks: (module['hooks'] ?? {}) as Hooks };
   throw refuse(
     exported === undefined
       ? `it has no default export (it exports ${shown(Object.keys(module))}). Write ${EXAMPLE}`

@@ -58,8 +58,10 @@ const flagsProblem = (flags: StartFlags): string | undefined =>
 
 const startByTemporal = (context: CommandContext, flags: StartFlags): Promise<Outcome> =>
   withClient(context.io, async (client) => {
+    const { hooksOf } = await import('../../worker/tools-file.ts');
     const { runId, started } = await client.start({
       backend: 'assistants',
+      hooks: await hooksOf(context.io.env['RUNS_TOOLS']?.trim() || null),
       assistantId: flags.assistant,
       threadId: flags.thread ?? null,
       metadata: flags.metadata,

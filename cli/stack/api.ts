@@ -55,12 +55,25 @@ export const startApi = async ({
   const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
   const seen = apiMetrics();
-  const maintenance = startMaintenance({ store, workflows: workflowsOf(client), adoptNamespace, log });
+  // The worker calls them; the run has to know from its start that there are any.
+  // Loaded only then: worker code in a server's process costs tens of megabytes.
+  const hooks =
+    config.toolsFile === null
+      ? {}
+      : await (await import('../../worker/tools-file.ts')).hooksOf(config.toolsFile);
+  const maintenance = startMaintenance({
+    store,
+    workflows: workflowsOf(client),
+    adoptNamespace,
+    hooks,
+    log,
+  });
   endings.add('maintenance', () => maintenance.stop());
   const durable = createDurableEngine({
     store,
     client,
     log,
+    hooks,
     expiresInMs: config.expiresInMs,
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });

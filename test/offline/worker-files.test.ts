@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RunsError } from '../../protocol/index.ts';
 import { loadDataConverter } from '../../worker/data-converter.ts';
-import { loadTools } from '../../worker/tools-file.ts';
+import { hooksOf, loadTools, loadToolsFile } from '../../worker/tools-file.ts';
 
 let dir: string;
 const define = new URL('../../activities/tools/define.ts', import.meta.url).href;
@@ -48,6 +48,26 @@ describe('a tools file', () => {
     expect(tools.names).toEqual(['weather']);
     expect(await tools.get('weather')?.execute?.({}, {} as never)).toBe('sunny');
     expect(tools.definitions()[0]?.function.parameters).toMatchObject({ required: ['city'] });
+  });
+
+  test('gives its hooks, and says which of them a run must be asked for', async () => {
+    const tools = `import { defineTools } from ${JSON.stringify(define)};
+       export default defineTools({});`;
+    const file = await put(
+      'hooks.ts',
+      `${tools}\nexport const hooks = { onEnd: (end: { runId: string }) => end.runId };`,
+    );
+    const loaded = await loadToolsFile(file, dir);
+    expect(Object.keys(loaded.hooks)).toEqual(['onEnd']);
+    expect(await hooksOf(join(dir, file))).toEqual({ onWaiting: false, onEnd: true });
+    expect(await hooksOf(null)).toEqual({ onWaiting: false, onEnd: false });
+
+    const strange = await put('strange-hooks.ts', `${tools}\nexport const hooks = { onStart: () => {} };`);
+    expect(await refusal(loadTools(strange, dir))).toContain(
+      'hooks has no "onStart": it may have onWaiting and onEnd',
+    );
+    const wrong = await put('wrong-hooks.ts', `${tools}\nexport const hooks = { onEnd: 'post' };`);
+    expect(await refusal(loadTools(wrong, dir))).toContain('hooks.onEnd must be a function, got "post"');
   });
 
   test.each<[string, string, string, RegExp]>([
