@@ -12,7 +12,7 @@ import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporal } from '../../cli/local/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
 import { installRuntime } from '../../worker/worker.ts';
-import { createRandom } from '../sim/random.ts';
+import { createRandom } from './random.ts';
 import type { Violation } from './audit.ts';
 import type { DrillKind } from './kinds/kind.ts';
 import { openDrill, type World } from './world.ts';

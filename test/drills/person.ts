@@ -11,7 +11,7 @@ import type { RunsClient } from '../../client/index.ts';
 import { RunsError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/names.ts';
 import type { AnswerPayload } from '../../protocol/workflow.ts';
-import type { Random } from '../sim/random.ts';
+import type { Random } from './random.ts';
 import type { Ack } from './audit.ts';
 
 const LOOK_EVERY_MS = 60;

@@ -8,7 +8,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startTemporal, type TemporalServer } from '../../cli/local/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
-import type { Random } from '../sim/random.ts';
+import type { Random } from './random.ts';
 
 export interface World {
   dir: string;

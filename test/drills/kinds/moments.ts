@@ -3,7 +3,7 @@
  * anywhere in its work.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '../../sim/random.ts';
+import type { Random } from '../random.ts';
 import { HEARTBEAT_MS, openLane, type Lane } from '../lane.ts';
 import type { DrillProcess } from '../processes.ts';
 import { storyOf, type DrillKind } from './kind.ts';
