@@ -30,6 +30,10 @@ export type BackendActivities = Pick<
   'createThread' | 'createRun' | 'submitToolOutputs' | 'followRun' | 'closeRun' | 'recordAnswers'
 >;
 
+/** A run is the workflow that asks, unless it says otherwise. */
+const runIdOf = (input: BackendActivityBase): string =>
+  input.runId ?? Context.current().info.workflowExecution?.workflowId ?? '';
+
 /** What to tell Temporal of what a backend threw. */
 const translate = async (thrown: unknown, activity: Context, lost: string | undefined): Promise<unknown> => {
   if (activity.cancellationSignal.aborted) {
@@ -71,7 +75,7 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
       );
     }
     const attempt = beginAttempt(activity, deps, input.backend, {
-      runId: input.runId,
+      runId: runIdOf(input),
       activity: activityType,
       backend: input.backend,
     });
@@ -120,9 +124,13 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
 
   return {
     createThread: ({ metadata, ...base }) =>
-      withBackend(base, (backend, context) => backend.createThread({ runId: base.runId, metadata }, context)),
+      withBackend(base, (backend, context) =>
+        backend.createThread({ runId: runIdOf(base), metadata }, context),
+      ),
     createRun: (input) =>
-      settle(input, (backend, context) => backend.create(unpackCreate(input.request, input.runId), context)),
+      settle(input, (backend, context) =>
+        backend.create(unpackCreate(input.request, runIdOf(input)), context),
+      ),
     submitToolOutputs: (input) => {
       // Counted by the attempt that is first: a repeated submit is no second wait.
       if (input.waitedMs !== undefined && Context.current().info.attempt === 1)

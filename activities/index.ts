@@ -10,9 +10,10 @@ import {
   BackendError,
   FAILURES,
   TOOL_ACTIVITY_PREFIX,
+  packOutcome,
   unpackToolCall,
-  type CallOutcome,
   type RunActivities,
+  type SentOutcome,
   type SentToolCall,
 } from '../protocol/index.ts';
 import { backendActivities } from './backend.ts';
@@ -24,7 +25,7 @@ import { runTool } from './tools/run.ts';
 
 export type WorkerActivities = RunActivities & {
   /** Serves every activity type that has no function of its own: the tools. */
-  default: (input: SentToolCall) => Promise<CallOutcome>;
+  default: (input: SentToolCall) => Promise<SentOutcome>;
 };
 
 const hookContext = (): HookContext => {
@@ -55,7 +56,8 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
       }
     },
     default: async (input) => {
-      const { activityType, workflowExecution } = Context.current().info;
+      const { info } = Context.current();
+      const { activityType, workflowExecution } = info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX)) {
         throw fail(
           FAILURES.toolNotRegistered,
@@ -64,10 +66,12 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
         );
       }
       const tool = activityType.slice(TOOL_ACTIVITY_PREFIX.length);
-      return await runTool(
-        tools,
-        unpackToolCall(input, { workflowId: workflowExecution?.workflowId ?? '', tool }),
-      );
+      const call = unpackToolCall(input, {
+        workflowId: workflowExecution?.workflowId ?? '',
+        tool,
+        endsBy: info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs,
+      });
+      return packOutcome(await runTool(tools, call));
     },
   };
 };

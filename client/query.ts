@@ -65,6 +65,9 @@ export const visibilityQuery = (options: ListOptions, searchAttributes: boolean)
   else if (endedStatus === 'failed')
     parts.push(`ExecutionStatus IN ('Completed', 'Failed', 'Terminated', 'TimedOut')`);
   else if (endedStatus !== null) parts.push(`ExecutionStatus = 'Completed'`);
+  // A run has no status attribute before its first wait: it costs history, and says what `Running` says.
+  else if (status === 'in_progress')
+    parts.push(`ExecutionStatus = 'Running'`, `(RunsStatus IS NULL OR RunsStatus = 'in_progress')`);
   else if (status !== undefined) parts.push(`ExecutionStatus = 'Running'`, `RunsStatus = '${status}'`);
   else parts.push(`ExecutionStatus != 'ContinuedAsNew'`);
   if (threadId !== undefined) parts.push(`RunsThreadId = '${threadId}'`);

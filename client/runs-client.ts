@@ -113,11 +113,12 @@ export class RunsClient {
     const runId = options.runId ?? mintId('run');
     const input = toRunInput(runId, options, false);
     const searchAttributes = await this.#searchAttributes();
-    // Search attributes tell the rest.
-    const memo: RunMemo = {
-      backend: input.backend,
-      ...(searchAttributes ? {} : { assistantId: input.assistantId, threadId: input.threadId }),
-    };
+    // Search attributes tell the rest, and `assistants` is what a run is without a word about it.
+    const memo: RunMemo | null = !searchAttributes
+      ? { backend: input.backend, assistantId: input.assistantId, threadId: input.threadId }
+      : input.backend === 'chat'
+        ? { backend: 'chat' }
+        : null;
     const what = `Starting run ${JSON.stringify(runId)}`;
     try {
       await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
@@ -129,13 +130,11 @@ export class RunsClient {
           workflowIdConflictPolicy: 'FAIL',
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           staticSummary: `${input.assistantId} on ${input.threadId ?? 'a new thread'}`,
-          memo: { [RUN_MEMO]: memo },
+          ...(memo === null ? {} : { memo: { [RUN_MEMO]: memo } }),
           ...(searchAttributes
             ? {
                 typedSearchAttributes: [
-                  { key: searchAttributeKeys.runId, value: runId },
                   { key: searchAttributeKeys.assistantId, value: input.assistantId },
-                  { key: searchAttributeKeys.status, value: 'in_progress' },
                   ...(input.threadId === null
                     ? []
                     : [{ key: searchAttributeKeys.threadId, value: input.threadId }]),

@@ -67,7 +67,8 @@ export const toListItem = (view: WorkflowView, result: RunResult | null): RunLis
       : (result?.status ?? CLOSED_STATUS[view.status.name] ?? 'completed'),
     threadId: result?.threadId ?? attributes.get(searchAttributeKeys.threadId) ?? memo.threadId ?? null,
     assistantId: attributes.get(searchAttributeKeys.assistantId) ?? memo.assistantId ?? null,
-    backend: memo.backend ?? null,
+    backend:
+      memo.backend ?? (attributes.get(searchAttributeKeys.assistantId) === undefined ? null : 'assistants'),
     waitingFor: open ? (attributes.get(searchAttributeKeys.waitingFor) ?? []) : [],
     deadline: open ? (attributes.get(searchAttributeKeys.deadline)?.getTime() ?? null) : null,
     startedAt: view.startTime.getTime(),

@@ -9,6 +9,7 @@
 import type { CreateRequest, Settled } from './backend.ts';
 import {
   idempotencyKey,
+  type CallOutcome,
   type CallPlan,
   type PlannedCall,
   type ToolActivityInput,
@@ -63,8 +64,15 @@ export type PackedSettlement =
 
 const same = (a: PackedPlan, b: PackedPlan): boolean => JSON.stringify(a) === JSON.stringify(b);
 
+/** Unsaid, an expired or cancelled run has not read the outputs, and any other has: the machine's own rule. */
+const withoutUsualTaken = (ended: Exclude<Settled, Waiting>): Exclude<Settled, Waiting> => {
+  const { outputsTaken, ...rest } = ended;
+  const usual = ended.status !== 'expired' && ended.status !== 'cancelled';
+  return outputsTaken === undefined || outputsTaken === usual ? rest : ended;
+};
+
 export const packSettlement = (settled: Settled): PackedSettlement => {
-  if (settled.status !== 'requires_action') return settled;
+  if (settled.status !== 'requires_action') return withoutUsualTaken(settled);
   const plans = new Map<string, PackedPlan>();
   const calls = settled.calls.map(({ plan: whole, ...call }) => {
     const plan = packPlan(whole);
@@ -90,7 +98,10 @@ export const unpackSettlement = (packed: PackedSettlement): Settled => {
   };
 };
 
-/** Input of a tool activity as it is sent. `runId` only when it is not the id of the workflow that sends it. */
+/**
+ * Input of a tool activity as it is sent. `runId` only when it is not the id of the workflow that sends it; `deadline`
+ * absent = the end of the activity's own time (schedule-to-close), null = none.
+ */
 export type SentToolCall = Pick<ToolActivityInput, 'threadId' | 'assistantId' | 'callId' | 'arguments'> &
   Partial<
     Pick<ToolActivityInput, 'runId' | 'name' | 'deadline' | 'atMostOnce' | 'metadata' | 'idempotencyKey'>
@@ -105,17 +116,20 @@ export const packToolCall = (
   assistantId: input.assistantId,
   callId: input.callId,
   arguments: input.arguments,
-  ...(input.deadline === null ? {} : { deadline: input.deadline }),
+  ...(input.deadline === null ? { deadline: null } : {}),
   ...(input.atMostOnce ? { atMostOnce: true } : {}),
   ...(input.metadata === undefined || Object.keys(input.metadata).length === 0
     ? {}
     : { metadata: input.metadata }),
 });
 
-/** `from` is what the activity's own context tells: the workflow that sent it, and the tool its type names. */
+/**
+ * `from` is what the activity's own context tells: the workflow that sent it, the tool its type names, and when (unix ms)
+ * its time is over.
+ */
 export const unpackToolCall = (
   sent: SentToolCall,
-  from: { workflowId: string; tool: string },
+  from: { workflowId: string; tool: string; endsBy: number | null },
 ): ToolActivityInput => {
   const runId = sent.runId ?? from.workflowId;
   return {
@@ -126,11 +140,17 @@ export const unpackToolCall = (
     name: sent.name ?? from.tool,
     arguments: sent.arguments,
     idempotencyKey: sent.idempotencyKey ?? idempotencyKey(runId, sent.callId),
-    deadline: sent.deadline ?? null,
+    deadline: sent.deadline === undefined ? from.endsBy : sent.deadline,
     atMostOnce: sent.atMostOnce ?? false,
     metadata: sent.metadata ?? {},
   };
 };
+
+/** A tool's outcome as it is returned: `ok` only when it is not. */
+export type SentOutcome = Omit<CallOutcome, 'ok'> & Partial<Pick<CallOutcome, 'ok'>>;
+
+export const packOutcome = ({ ok, ...rest }: CallOutcome): SentOutcome => (ok ? rest : { ...rest, ok });
+export const unpackOutcome = (sent: SentOutcome): CallOutcome => ({ ...sent, ok: sent.ok ?? true });
 
 /** A create request as it is sent: the run id stands beside it already. */
 export type SentCreate = Pick<CreateRequest, 'threadId' | 'assistantId' | 'startedAt'> &

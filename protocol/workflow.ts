@@ -219,9 +219,11 @@ export interface FollowUpResult {
 /** A settlement as an activity returns it: packed, or as the backend gave it. */
 export type Settlement = Settled | PackedSettlement;
 
+/** What every backend activity is told. */
 export interface BackendActivityBase {
   backend: 'assistants' | 'chat';
-  runId: string;
+  /** Absent: the id of the workflow that asks. */
+  runId?: string;
 }
 
 /** The fixed activities. Tools are activities too, of type `tool.<name>`: `ToolActivityInput` → `CallOutcome`. */

@@ -124,7 +124,7 @@ describe('list options', () => {
     ],
     [
       { status: 'in_progress' },
-      "WorkflowType = 'run' AND ExecutionStatus = 'Running' AND RunsStatus = 'in_progress'",
+      "WorkflowType = 'run' AND ExecutionStatus = 'Running' AND (RunsStatus IS NULL OR RunsStatus = 'in_progress')",
     ],
     [{ status: 'expired' }, "WorkflowType = 'run' AND ExecutionStatus = 'Completed'"],
     [
@@ -268,7 +268,7 @@ describe('what a run looks like without a worker', () => {
       status: 'requires_action',
       threadId: 'thread_1',
       assistantId: 'asst_1',
-      backend: null,
+      backend: 'assistants',
       waitingFor: ['pay'],
       deadline: 5_000,
       startedAt: 1_000,

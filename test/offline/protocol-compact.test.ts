@@ -5,9 +5,11 @@ import type { Settled } from '../../protocol/backend.ts';
 import { idempotencyKey, type CallPlan, type ToolActivityInput } from '../../protocol/calls.ts';
 import {
   packCreate,
+  packOutcome,
   packSettlement,
   packToolCall,
   unpackCreate,
+  unpackOutcome,
   unpackSettlement,
   unpackToolCall,
 } from '../../protocol/compact.ts';
@@ -90,10 +92,39 @@ describe('packing for history', () => {
     fc.assert(
       fc.property(toolInput, fc.constantFrom('run_1', 'run_1.follow-up'), (input, workflowId) => {
         const sent = json(packToolCall(input, workflowId));
-        expect(unpackToolCall(sent, { workflowId, tool: input.name })).toEqual(input);
-        expect(unpackToolCall(json(input), { workflowId: 'other', tool: 'other' })).toEqual(input);
+        expect(unpackToolCall(sent, { workflowId, tool: input.name, endsBy: input.deadline })).toEqual(input);
+        expect(unpackToolCall(json(input), { workflowId: 'other', tool: 'other', endsBy: -1 })).toEqual(
+          input,
+        );
         expect('runId' in sent).toBe(input.runId !== workflowId);
       }),
+    );
+  });
+
+  test('an outcome comes back as it was; outputs taken as usual need no word', () => {
+    for (const outcome of [
+      { output: 'x', ok: true },
+      { output: '', ok: false, notes: ['tool_failed' as const] },
+    ]) {
+      expect(unpackOutcome(json(packOutcome(outcome)))).toEqual(outcome);
+      expect(unpackOutcome(json(outcome))).toEqual(outcome);
+    }
+    const run = { backendRunId: 'r', threadId: 't' };
+    expect(packSettlement({ status: 'completed', run, outputsTaken: true })).toEqual({
+      status: 'completed',
+      run,
+    });
+    expect(packSettlement({ status: 'expired', run, outputsTaken: false })).toEqual({
+      status: 'expired',
+      run,
+    });
+    expect(packSettlement({ status: 'expired', run, outputsTaken: true })).toHaveProperty(
+      'outputsTaken',
+      true,
+    );
+    expect(packSettlement({ status: 'completed', run, outputsTaken: false })).toHaveProperty(
+      'outputsTaken',
+      false,
     );
   });
 

@@ -3,7 +3,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createActivities, defineTools, ToolError, type ToolContext } from '../../activities/index.ts';
-import { FAILURES, type CallOutcome, type ToolActivityInput } from '../../protocol/index.ts';
+import { FAILURES, unpackOutcome, type CallOutcome, type ToolActivityInput } from '../../protocol/index.ts';
 import { attempt, handClock, recorder, toolInput, type Info, type Recorder } from '../support/activities.ts';
 import { deferred } from '../support/deferred.ts';
 import { guardAgainstLeaks } from '../support/leak-guard.ts';
@@ -35,8 +35,8 @@ const begin = (execute: Execute, options: Options = {}, info: Info = {}) => {
     startLinkedRun: () => Promise.reject(new Error('not asked for')),
   });
   const env = attempt({ activityType: 'tool.tool', ...info });
-  const call = (input: ToolActivityInput = toolInput('tool', { n: 1 })): Promise<CallOutcome> =>
-    env.run(activities.default, input);
+  const call = async (input: ToolActivityInput = toolInput('tool', { n: 1 })): Promise<CallOutcome> =>
+    unpackOutcome(await env.run((sent: ToolActivityInput) => activities.default(sent), input));
   return { env, call, seen, began: began.promise };
 };
 

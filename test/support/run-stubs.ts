@@ -152,12 +152,14 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
       return { runId: newRunId };
     },
     default: async (input) => {
-      const { activityType, workflowExecution } = Context.current().info;
+      const { info } = Context.current();
+      const { activityType, workflowExecution } = info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX))
         throw ApplicationFailure.nonRetryable(`Unexpected ${activityType}.`);
       const call = unpackToolCall(input as SentToolCall, {
         workflowId: workflowExecution?.workflowId ?? '',
         tool: activityType.slice(TOOL_ACTIVITY_PREFIX.length),
+        endsBy: info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs,
       });
       asked.tools.push(call);
       return (await script.tool?.(call)) ?? { output: `done ${call.callId}`, ok: true };

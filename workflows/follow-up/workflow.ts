@@ -18,8 +18,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { CallOutcome } from '../../protocol/calls.ts';
-import { packToolCall } from '../../protocol/compact.ts';
-import type { SentToolCall } from '../../protocol/compact.ts';
+import { packToolCall, unpackOutcome } from '../../protocol/compact.ts';
+import type { SentOutcome, SentToolCall } from '../../protocol/compact.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
 import type {
   AnswerPayload,
@@ -171,7 +171,7 @@ const approved = async (
     policy,
     endBy: null,
   };
-  const tools = proxyActivities<Record<string, (of: SentToolCall) => Promise<CallOutcome>>>(
+  const tools = proxyActivities<Record<string, (of: SentToolCall) => Promise<SentOutcome>>>(
     toolOptions(effect, input.settings, Date.now()),
   );
   const type = `${TOOL_ACTIVITY_PREFIX}${call.name}`;
@@ -188,7 +188,7 @@ const approved = async (
       atMostOnce: policy.atMostOnce,
       metadata: input.metadata,
     };
-    return await run(packToolCall(sent, workflowInfo().workflowId));
+    return unpackOutcome(await run(packToolCall(sent, workflowInfo().workflowId)));
   } catch (error) {
     const failure = failureOf(error);
     if (isCancellation(error) || failure === null) throw error;

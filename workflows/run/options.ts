@@ -63,10 +63,11 @@ const summaryOf = (op: BackendOp, state: RunState): string => {
   switch (op) {
     case 'createThread':
       return `new thread for ${where}`;
+    // The page they stand on names the run; every byte of a summary is kept in history.
     case 'create':
-      return `run ${where} on ${state.threadId ?? 'a new thread'}`;
+      return `on ${state.threadId ?? 'a new thread'}`;
     case 'submit':
-      return `round ${state.round} of ${where} on ${state.threadId ?? ''}`;
+      return `round ${state.round} on ${state.threadId ?? ''}`;
     case 'follow':
       return `${where} on ${state.threadId ?? ''}`;
     case 'close':

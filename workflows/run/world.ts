@@ -16,9 +16,8 @@ import {
 } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { CallOutcome } from '../../protocol/calls.ts';
-import { packCreate, packToolCall, unpackSettlement } from '../../protocol/compact.ts';
-import type { SentToolCall } from '../../protocol/compact.ts';
+import { packCreate, packToolCall, unpackOutcome, unpackSettlement } from '../../protocol/compact.ts';
+import type { SentOutcome, SentToolCall } from '../../protocol/compact.ts';
 import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/names.ts';
 import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/workflow.ts';
 import { failureOf } from '../failure.ts';
@@ -48,7 +47,7 @@ const activities = (options: ActivityOptions) => proxyActivities<RunActivities>(
 
 export const worldOf = (input: RunInput): World => {
   const { backend, runId, settings } = input;
-  const base = { backend, runId };
+  const base = { backend, ...(runId === workflowInfo().workflowId ? {} : { runId }) };
 
   const perform = async (effect: OpEffect, state: RunState): Promise<Input> => {
     switch (effect.type) {
@@ -112,7 +111,7 @@ export const worldOf = (input: RunInput): World => {
     runTool: (effect, state) =>
       pending(async () => {
         const type = `${TOOL_ACTIVITY_PREFIX}${effect.name}`;
-        const tools = proxyActivities<Record<string, (call: SentToolCall) => Promise<CallOutcome>>>(
+        const tools = proxyActivities<Record<string, (call: SentToolCall) => Promise<SentOutcome>>>(
           toolOptions(effect, settings, Date.now()),
         );
         const run = tools[type];
@@ -127,7 +126,7 @@ export const worldOf = (input: RunInput): World => {
           atMostOnce: effect.policy.atMostOnce,
           metadata: input.metadata,
         };
-        return await run(packToolCall(call, workflowInfo().workflowId));
+        return unpackOutcome(await run(packToolCall(call, workflowInfo().workflowId)));
       }),
     runTask: (effect, state) =>
       pending(async () => {
