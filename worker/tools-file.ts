@@ -66,7 +66,7 @@ export const loadToolsFile = async (path: string, cwd: string = process.cwd()): 
   const exported = module['default'];
   const wrongHooks = hooksProblem(module['hooks']);
   if (wrongHooks !== undefined) throw refuse(wrongHooks);
-  if (isToolRegistry(exported)) return { tools: exported, hooks: (module['hooks'] ?? {}) as Hooks };
+  if (isToolRegistry(exported)) return { tools: exported, hooks: module['hooks'] ?? {} };
   throw refuse(
     exported === undefined
       ? `it has no default export (it exports ${shown(Object.keys(module))}). Write ${EXAMPLE}`

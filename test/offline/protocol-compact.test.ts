@@ -1,5 +1,5 @@
 /** What is sent into history small must be read back whole: packed, never packed, and after a trip through JSON. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Settled } from '../../protocol/backend.ts';
 import { idempotencyKey, type CallPlan, type ToolActivityInput } from '../../protocol/calls.ts';

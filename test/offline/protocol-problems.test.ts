@@ -1,5 +1,5 @@
 /** Problem functions, ids, error texts: the small rules that four rooms share. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
 import { endsRun, endsStream } from '../../protocol/events.ts';
@@ -57,12 +57,12 @@ describe('ids and names', () => {
 
   test('no accepted id can leave its place in a path', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
-        if (idProblem('id', text) === undefined) {
-          expect(encodeURIComponent(text).replaceAll('%3A', ':')).toBe(text);
-          expect(text).not.toMatch(/^\.+$/);
-        }
-      }),
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        (text) =>
+          idProblem('id', text) !== undefined ||
+          (encodeURIComponent(text).replaceAll('%3A', ':') === text && !/^\.+$/.test(text)),
+      ),
       { numRuns: 5000 },
     );
   });

@@ -24,7 +24,7 @@ import {
   runParamsSchema,
   submitParamsSchema,
   type threadParamsSchema,
-  threadAndRunParamsSchema,
+  type threadAndRunParamsSchema,
   type toolOutputSchema,
   type truncationStrategySchema,
 } from '../../protocol/schemas.ts';
@@ -61,6 +61,12 @@ describe('schema types equal the hand-written shapes, both ways', () => {
   });
 });
 
+const pairs = (count: number): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 'v']));
+
+const parse = (output: unknown) =>
+  submitParamsSchema.safeParse({ tool_outputs: [{ tool_call_id: 'call_1', output }] });
+
 describe('strict writing', () => {
   test('an unknown key of a request is refused by name', () => {
     const result = runParamsSchema.safeParse({ assistant_id: 'asst_1', max_completion_token: 300 });
@@ -72,8 +78,6 @@ describe('strict writing', () => {
   });
 
   test('metadata at its limits passes, one beyond is refused with the limit and the value', () => {
-    const pairs = (count: number): Record<string, string> =>
-      Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 'v']));
     expect(metadataSchema.safeParse(pairs(LIMITS.metadataPairs)).success).toBe(true);
     expect(metadataSchema.safeParse(pairs(LIMITS.metadataPairs + 1)).error?.issues[0]?.message).toBe(
       'metadata may hold 16 pairs; got 17',
@@ -88,8 +92,6 @@ describe('strict writing', () => {
   });
 
   test('an output that is not a string is refused where the API takes strings', () => {
-    const parse = (output: unknown) =>
-      submitParamsSchema.safeParse({ tool_outputs: [{ tool_call_id: 'call_1', output }] });
     expect(parse('{}').success).toBe(true);
     expect(parse('').success).toBe(true);
     expect(parse({ temperature: 70 }).success).toBe(false);
