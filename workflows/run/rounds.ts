@@ -31,7 +31,14 @@ export const settled = (before: RunState, via: SettledVia, settlement: Settled, 
     expiresAt: settlement.expiresAt ?? (state.about.backend === 'chat' ? state.expiresAt : null),
   };
   const same = via === 'follow' && sameCalls(state.calls, settlement.calls);
-  const lax = known.about.backend === 'assistants' && known.expiresAt !== null && at >= known.expiresAt;
+  const late = known.about.backend === 'assistants' && known.expiresAt !== null && at >= known.expiresAt;
+  // Read before the expiry and heard of after it, with no worker up in between: the run has most likely ended, so
+  // nothing is started on an old word. What was submitted is settled; the server is asked once more.
+  if (late && via !== 'follow') {
+    const past = [...state.past, ...state.calls.map((call) => pastCall(call, state.round))];
+    return { ...known, past, calls: [], op: { kind: 'follow' } };
+  }
+  const lax = late;
   const rechecks = same && lax ? state.rechecks + 1 : 0;
   const looked: RunState = { ...known, lax, rechecks, recheckAt: lax ? at + recheckDelay(rechecks) : null };
   return same ? advance(looked, at) : nextRound(looked, via, settlement.calls, at);
