@@ -27,7 +27,7 @@ test('in time, the calls begin', () => {
     type: 'settled',
     via: 'create',
     settlement: waiting,
-    at: EXPIRY - 1,
+    at: EXPIRY - 60_000,
   });
   expect(kinds(effects)).toContain('runTool');
 });
