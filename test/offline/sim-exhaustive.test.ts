@@ -46,7 +46,6 @@ describe('every order of events of a run with', () => {
     ['an acknowledged answer is dropped', ['automatic', 'external']],
     ['answers that were not used are not reported', ['automatic', 'external']],
     ['every end is told as a completion', ['automatic', 'external']],
-    ['the result of a tool is lost', ['automatic']],
   ] as const)('a broken machine is noticed: %s', (name, plans) => {
     const machine = MUTANTS.find((mutant) => mutant.name === name)?.make().machine;
     const found = search(
