@@ -7,7 +7,7 @@
  */
 import type { Backend } from '../../protocol/backend.ts';
 import { METADATA } from '../../protocol/names.ts';
-import { createHttpClient, type HttpTimeouts } from '../http/index.ts';
+import { createHttpClient, type HttpClientOptions, type HttpTimeouts } from '../http/index.ts';
 import { createAssistantsApi } from './api.ts';
 import { close } from './close.ts';
 import { follow } from './conclude.ts';
@@ -43,6 +43,8 @@ export interface AssistantsOptions {
   heartbeatEveryMs?: number;
   /** Sockets for calls. Default 64; streams have their own. */
   connections?: number;
+  /** Carries the requests in the place of sockets of our own; never closed here. */
+  dispatcher?: HttpClientOptions['dispatcher'];
   now?: () => number;
   random?: () => number;
 }
@@ -86,6 +88,7 @@ export const createAssistantsBackend = (options: AssistantsOptions): AssistantsB
         ...(azure ? { query: { 'api-version': options.apiVersion ?? '' } } : {}),
         ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
         ...(options.connections === undefined ? {} : { connections: options.connections }),
+        ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
         ...(options.now === undefined ? {} : { now: options.now }),
       }),
     ),

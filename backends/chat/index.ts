@@ -35,7 +35,10 @@ export interface ChatBackendOptions {
   firstByteMs?: number;
   /** Silence within an answer after which it counts as broken. Default 300,000 ms. */
   gapMs?: number;
-  http?: Pick<HttpClientOptions, 'headers' | 'query' | 'connections' | 'streamConnections' | 'maxBodyBytes'>;
+  http?: Pick<
+    HttpClientOptions,
+    'headers' | 'query' | 'connections' | 'streamConnections' | 'maxBodyBytes' | 'dispatcher'
+  >;
 }
 
 const noRow = (runId: string): BackendError =>

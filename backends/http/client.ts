@@ -37,12 +37,15 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
   const maxDepth = options.maxJsonDepth ?? 100;
   const now = options.now ?? Date.now;
   const poolOf = (connections: number | null): Dispatcher =>
-    new Pool(base.origin, {
-      connections,
-      pipelining: 1,
-      connect: { timeout: times.connectMs },
-      connectTimeout: times.connectMs,
-    }).compose(notingSent);
+    (
+      options.dispatcher ??
+      new Pool(base.origin, {
+        connections,
+        pipelining: 1,
+        connect: { timeout: times.connectMs },
+        connectTimeout: times.connectMs,
+      })
+    ).compose(notingSent);
   const calls = poolOf(options.connections ?? 64);
   const streams = poolOf(options.streamConnections ?? null);
 
@@ -256,7 +259,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
     unusable: (request, status, what) => report.badBody(request, status, 'shape', what),
 
     close: async () => {
-      await Promise.all([calls.destroy(), streams.destroy()]);
+      if (options.dispatcher === undefined) await Promise.all([calls.destroy(), streams.destroy()]);
     },
   };
 };

@@ -4,6 +4,7 @@
  * Rule: times in milliseconds, paths as unencoded segments, headers with lower-case names.
  * Imports the failure's type. Backends and tests import it.
  */
+import type { Dispatcher } from 'undici';
 import type { HttpFailure } from './failure.ts';
 
 export interface HttpTimeouts {
@@ -37,6 +38,8 @@ export interface HttpClientOptions {
   connections?: number;
   /** Sockets for streams. Default: no limit. */
   streamConnections?: number | null;
+  /** Carries the requests in the place of sockets of our own (a proxy, a test). Never closed by the client. */
+  dispatcher?: Dispatcher;
   now?: () => number;
 }
 
