@@ -8,9 +8,8 @@
  */
 import { ActivityCancellationType } from '@temporalio/workflow';
 import type { ActivityOptions as SdkOptions } from '@temporalio/workflow';
-import { idempotencyKey } from '../../protocol/calls.ts';
-import type { CallOutcome, ToolActivityInput } from '../../protocol/calls.ts';
-import type { Settled } from '../../protocol/backend.ts';
+import { packCreate, packToolCall, unpackOutcome, unpackSettlement } from '../../protocol/compact.ts';
+import type { PackedSettlement, SentOutcome } from '../../protocol/compact.ts';
 import {
   ACTIVITIES,
   ANSWER,
@@ -78,7 +77,8 @@ const mapped = <T, U>(pending: Pending<T>, map: (value: T) => U): Pending<U> => 
 
 const worldOf = ({ input, continueAfter, adjust }: GlueOptions, context: WorkflowContext): World => {
   const { runId, backend, settings } = input;
-  const base = { backend, runId };
+  // The run id is the workflow's id.
+  const base = { backend };
   const now = (): number => context.now();
   const schedule = (type: string, options: SdkOptions, given: unknown): Pending<unknown> => {
     const asked = optionsOf(options);
@@ -95,7 +95,7 @@ const worldOf = ({ input, continueAfter, adjust }: GlueOptions, context: Workflo
       (settlement): Input => ({
         type: 'settled',
         via: effect.type,
-        settlement: settlement as Settled,
+        settlement: unpackSettlement(settlement as PackedSettlement),
         at: now(),
       }),
     );
@@ -117,7 +117,7 @@ const worldOf = ({ input, continueAfter, adjust }: GlueOptions, context: Workflo
       case 'create':
         return settling(effect, ACTIVITIES.createRun, state, {
           ...base,
-          request: {
+          request: packCreate({
             runId,
             threadId: effect.threadId,
             assistantId: input.assistantId,
@@ -125,7 +125,7 @@ const worldOf = ({ input, continueAfter, adjust }: GlueOptions, context: Workflo
             busy: input.busy,
             startedAt: state.startedAt,
             expiresAt: input.expiresAt,
-          },
+          }),
         });
       case 'submit': {
         const { run, round, outputs } = effect;
@@ -160,21 +160,23 @@ const worldOf = ({ input, continueAfter, adjust }: GlueOptions, context: Workflo
     now,
     perform,
     runTool: (effect, state) => {
-      const call: ToolActivityInput = {
+      const call = {
         runId,
         threadId: state.threadId ?? '',
         assistantId: input.assistantId,
         callId: effect.callId,
-        name: effect.name,
         arguments: effect.arguments,
-        idempotencyKey: idempotencyKey(runId, effect.callId),
         deadline: effect.endBy,
         atMostOnce: effect.policy.atMostOnce,
         metadata: input.metadata,
       };
       return mapped(
-        schedule(`${TOOL_ACTIVITY_PREFIX}${effect.name}`, toolOptions(effect, settings, now()), call),
-        (outcome) => outcome as CallOutcome,
+        schedule(
+          `${TOOL_ACTIVITY_PREFIX}${effect.name}`,
+          toolOptions(effect, settings, now()),
+          packToolCall(call, runId),
+        ),
+        (outcome) => unpackOutcome(outcome as SentOutcome),
       );
     },
     runTask: (effect, state) =>
@@ -244,6 +246,7 @@ export const runWorkflow =
             call_id: judgement.payload.call_id,
             result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
             ...(judgement.notes.length === 0 ? {} : { notes: judgement.notes }),
+            ...(judgement.verdict === 'accept' && judgement.late ? { late: true } : {}),
             waiting: waitingCalls(driver.state()).map((call) => call.callId),
           };
         }

@@ -15,6 +15,6 @@ export interface Mutant {
   attempt?: (
     attempt: Attempt,
     implementation: (attempt: Attempt) => Promise<unknown>,
-    world: { server: AssistantsServer; store: NativeStore },
+    world: { server: AssistantsServer; store: NativeStore; runId: string },
   ) => Promise<unknown>;
 }

@@ -4,7 +4,6 @@
  * Rule: a mutant that no schedule notices is a hole in the workload or in the auditor. Only `test/sim` imports it.
  */
 import { ACTIVITIES, TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
-import type { CreateRequest } from '../../protocol/backend.ts';
 import type { Effect } from '../../workflows/run/effects.ts';
 import { step } from '../../workflows/run/machine.ts';
 import type { Step } from '../../workflows/run/machine.ts';
@@ -234,11 +233,11 @@ export const MUTANTS: readonly KnownMutant[] = [
     name: 'a retried create posts without looking first',
     caughtBy: ['I1'],
     make: () => ({
-      attempt: (attempt, run, { server }) => {
+      attempt: (attempt, run, { server, runId }) => {
         if (attempt.activity.type !== ACTIVITIES.createRun || attempt.number === 1) return run(attempt);
-        const { request } = attempt.activity.input as { request: CreateRequest };
+        const { request } = attempt.activity.input as { request: { threadId: string } };
         return attempt
-          .request('create', () => server.createRun(request.threadId, request.runId))
+          .request('create', () => server.createRun(request.threadId, runId))
           .then(() => run(attempt));
       },
     }),

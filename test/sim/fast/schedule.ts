@@ -3,8 +3,9 @@
  *
  * Rule: the models keep the contract of the backend port and nothing more. Only `test/sim` and tests import it.
  */
-import type { CloseHow, CloseTarget, CreateRequest, RunRef } from '../../../protocol/backend.ts';
-import type { ToolActivityInput } from '../../../protocol/calls.ts';
+import type { CloseHow, CloseTarget, RunRef } from '../../../protocol/backend.ts';
+import { unpackCreate, unpackToolCall } from '../../../protocol/compact.ts';
+import type { SentCreate, SentToolCall } from '../../../protocol/compact.ts';
 import { ACTIVITIES, TOOL_ACTIVITY_PREFIX } from '../../../protocol/names.ts';
 import { isTerminal } from '../../../protocol/wire.ts';
 import type { ToolOutput } from '../../../protocol/wire.ts';
@@ -61,9 +62,17 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
 
   const implementation = (a: Attempt): Promise<unknown> => {
     const { type, input } = a.activity;
-    if (type.startsWith(TOOL_ACTIVITY_PREFIX)) return tools.runTool(a, input as ToolActivityInput);
+    if (type.startsWith(TOOL_ACTIVITY_PREFIX))
+      return tools.runTool(
+        a,
+        unpackToolCall(input as SentToolCall, {
+          workflowId: scenario.runId,
+          tool: type.slice(TOOL_ACTIVITY_PREFIX.length),
+          endsBy: null,
+        }),
+      );
     const given = input as {
-      request: CreateRequest;
+      request: SentCreate;
       run: RunRef;
       outputs: ToolOutput[];
       target: CloseTarget;
@@ -73,7 +82,7 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
       case ACTIVITIES.createThread:
         return assistants.createThread(a);
       case ACTIVITIES.createRun:
-        return native ? chat.create(a) : assistants.create(a, given.request);
+        return native ? chat.create(a) : assistants.create(a, unpackCreate(given.request, scenario.runId));
       case ACTIVITIES.submitToolOutputs:
         return native ? chat.submit(a, given.outputs) : assistants.submit(a, given.run, given.outputs);
       case ACTIVITIES.followRun:
@@ -122,7 +131,7 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
           attempts += 1;
           return mutant?.attempt === undefined
             ? implementation(a)
-            : mutant.attempt(a, implementation, { server, store });
+            : mutant.attempt(a, implementation, { server, store, runId: scenario.runId });
         },
       ),
     people: {
