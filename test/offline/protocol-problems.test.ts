@@ -60,9 +60,9 @@ describe('ids and names', () => {
 
   test('no accepted id can leave its place in a path', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) =>
-        expect(idProblem('id', text) === undefined && leaves(text)).toBe(false),
-      ),
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(idProblem('id', text) === undefined && leaves(text)).toBe(false);
+      }),
       { numRuns: 5000 },
     );
   });
