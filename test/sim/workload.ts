@@ -144,7 +144,7 @@ const callsOf = (r: Random, round: number, external: number, lifeMs: number | nu
     const plan = planOf(r, external, lifeMs);
     return {
       callId: `call_${round}_${index}`,
-      name: `${plan.kind}_${index}`,
+      name: `${plan.kind}_${round}_${index}`,
       plan,
       tool: plan.kind === 'automatic' || plan.kind === 'approval' ? toolOf(r) : null,
       acts: actsOf(r, plan, lifeMs),
@@ -187,7 +187,7 @@ const lateTurn = (r: Random, atOnce: () => number): Turn => ({
   calls: [
     {
       callId: 'call_0_0',
-      name: 'external_0',
+      name: 'external_0_0',
       plan: { kind: 'external', wait: { onDeadline: 'follow-up', answerWithinMs: 500 } },
       tool: null,
       acts: Array.from({ length: r.int(1, 3) }, () => ({

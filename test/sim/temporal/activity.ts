@@ -30,6 +30,7 @@ export interface Beat {
 
 export interface Activity extends ActivityCommand {
   readonly seq: number;
+  readonly scheduledAt: number;
   readonly attempt: number;
   readonly closed: boolean;
   readonly running: boolean;
@@ -124,6 +125,7 @@ export const createActivity = (seq: number, command: ActivityCommand, env: Activ
 
   const activity: Activity = {
     seq,
+    scheduledAt,
     ...command,
     get attempt() {
       return attempt;

@@ -1,0 +1,298 @@
+/**
+ * An undici dispatcher without sockets: requests go to a server in this process, over a network that can fail.
+ *
+ * Rule: to the client it behaves as a connection does: nothing is "sent" before the request has left, an answer comes in
+ * pieces, silence is ended by the client's own time-outs, a reset says so. What has left arrives even if its sender dies.
+ * Only `test/sim/full` imports it.
+ */
+import { Dispatcher, errors } from 'undici';
+import type { NetworkFault, FinalFault, Faults, Route } from '../faults.ts';
+import type { Random } from '../random.ts';
+import type { SimClock } from '../temporal/types.ts';
+import type { Worker } from '../temporal/worker.ts';
+import type { Virtual } from './virtual.ts';
+
+const nothing = (): void => undefined;
+
+export interface NetworkDeps {
+  clock: SimClock;
+  random: Random;
+  faults: Faults;
+  virtual: Virtual;
+  worker: Worker;
+  /** The server. */
+  answer(request: Request): Promise<Response>;
+  /** Prepares the server to answer the next such request with what it showed a state ago. */
+  stale(method: string, path: string): void;
+  /** Unix ms by the server's clock, for the `date` header. */
+  serverNow(): number;
+  /** A request has reached the server. */
+  arrived(route: Route): void;
+}
+
+const routeOf = (method: string, path: string): Route => {
+  if (path.includes('/chat/completions')) return 'model';
+  if (path.endsWith('/submit_tool_outputs')) return 'submit';
+  if (path.endsWith('/cancel')) return 'cancel';
+  if (method === 'POST') return path.endsWith('/runs') ? 'create' : 'thread';
+  return /\/runs(\?|$)/.test(path) ? 'list' : 'get';
+};
+
+const reset = (): Error => Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+
+const body = (status: number): string =>
+  JSON.stringify({
+    error: { message: `The network said ${status}.`, type: 'server_error', param: null, code: null },
+  });
+
+/** An answer in the place of the server's. */
+const instead = (fault: NetworkFault | FinalFault | null, random: Random): Response | null => {
+  const json = { 'content-type': 'application/json' };
+  switch (fault) {
+    case 'status 401':
+      return new Response(body(401), { status: 401, headers: json });
+    case 'status 404':
+      return new Response(body(404), { status: 404, headers: json });
+    case 'status 500, not processed':
+      return new Response(body(500), { status: 500, headers: json });
+    case 'status 503':
+      return new Response(body(503), { status: 503, headers: json });
+    case 'status 429 with Retry-After':
+      return new Response(body(429), {
+        status: 429,
+        headers: { ...json, 'retry-after': String(random.int(0, 20)) },
+      });
+    default:
+      return null;
+  }
+};
+
+class Controller implements Dispatcher.DispatchController {
+  paused = false;
+  aborted = false;
+  reason: Error | null = null;
+  rawHeaders = null;
+  rawTrailers = null;
+  readonly #onAbort: (reason: Error) => void;
+  readonly #onResume: () => void;
+  constructor(onAbort: (reason: Error) => void, onResume: () => void) {
+    this.#onAbort = onAbort;
+    this.#onResume = onResume;
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.#onResume();
+  }
+  abort(reason: Error): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    this.#onAbort(reason);
+  }
+}
+
+export class SimDispatcher extends Dispatcher {
+  readonly #deps: NetworkDeps;
+  /** Connections that are open now. */
+  open = 0;
+
+  constructor(deps: NetworkDeps) {
+    super();
+    this.#deps = deps;
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    void this.#carry(options, handler);
+    return true;
+  }
+
+  async #carry(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
+    const { worker, clock, random, faults, virtual } = this.#deps;
+    const { life } = worker;
+    const method = options.method;
+    const path = options.path;
+    const route = routeOf(method, path);
+    const latency = (): number => random.int(0, 15);
+    let over = false;
+    let silence: () => void = nothing;
+    let wake: () => void = nothing;
+    let stopReading: () => void = nothing;
+
+    const finish = (): boolean => {
+      if (over) return false;
+      over = true;
+      this.open -= 1;
+      silence();
+      stopReading();
+      wake();
+      return true;
+    };
+    const controller = new Controller(
+      (reason) => fail(reason),
+      () => wake(),
+    );
+    const fail = (error: Error): void => {
+      if (finish()) handler.onResponseError?.(controller, error);
+    };
+    /** Silence for so long ends the request, as undici's own timers do. */
+    const listen = (ms: number | null | undefined, error: () => Error): void => {
+      silence();
+      silence = ms == null || ms === 0 ? () => undefined : worker.later(ms, () => fail(error()));
+    };
+    /** Does the worker survive this place? */
+    const survives = (place: 'request under way' | 'answer under way'): boolean => {
+      const fault = faults.worker(place);
+      if (fault === 'worker killed') worker.kill(random.ms(50, 60_000));
+      if (fault === 'worker frozen') worker.freeze(random.ms(500, 60_000));
+      if (fault === 'worker cut off') worker.cut(random.ms(500, 60_000));
+      return worker.life === life;
+    };
+
+    this.open += 1;
+    virtual.stir();
+    if (faults.worker('before a request', ['worker killed']) !== null) {
+      worker.kill(random.ms(50, 60_000));
+      finish();
+      return;
+    }
+    const fault = faults.request(route);
+    if (fault === 'reset before sending') {
+      worker.later(latency(), () =>
+        fail(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })),
+      );
+      return;
+    }
+    handler.onRequestStart?.(controller, {});
+    if (over) return;
+    listen(options.headersTimeout, () => new errors.HeadersTimeoutError());
+    const request = new Request(`http://sandbox.test${path}`, {
+      method,
+      headers: headersOf(options.headers),
+      ...(typeof options.body === 'string' ? { body: options.body } : {}),
+    });
+    const slow = fault === 'slow' ? random.ms(100, method === 'POST' ? 2_000 : 20_000) : 0;
+    const arrival = new Promise<void>((resolve) => {
+      clock.setTimeout(() => {
+        virtual.stir();
+        this.#deps.arrived(route);
+        resolve();
+      }, latency() + slow);
+    });
+    if (!survives('request under way')) finish();
+    await arrival;
+    if (fault === 'no answer, not processed') return;
+    if (fault === 'stale read' && method === 'GET') this.#deps.stale(method, path.split('?')[0] ?? path);
+    let response: Response;
+    try {
+      response = instead(fault, random) ?? (await this.#deps.answer(request));
+    } catch {
+      worker.later(latency(), () => fail(reset()));
+      return;
+    }
+    virtual.stir();
+    if (
+      fault === 'status 502, processed' ||
+      fault === 'reset after processing' ||
+      fault === 'no answer, processed'
+    ) {
+      await response.body?.cancel().catch(() => undefined);
+      if (fault === 'no answer, processed') return;
+      if (fault === 'reset after processing') {
+        worker.later(latency(), () => fail(reset()));
+        return;
+      }
+      response = new Response(body(502), { status: 502, headers: { 'content-type': 'application/json' } });
+    }
+    worker.later(latency(), () => {
+      if (over || !survives('answer under way')) {
+        finish();
+        void response.body?.cancel().catch(() => undefined);
+        return;
+      }
+      void this.#deliver(response, {
+        controller,
+        handler,
+        isOver: () => over,
+        onStop: (stop) => {
+          stopReading = stop;
+        },
+        untilResumed: () =>
+          new Promise<void>((resolve) => {
+            wake = resolve;
+          }),
+        heard: () => listen(options.bodyTimeout, () => new errors.BodyTimeoutError()),
+        fail,
+        finish,
+        cutAfter: fault === 'cut stream' ? random.int(0, 6) : null,
+      });
+    });
+  }
+
+  async #deliver(
+    response: Response,
+    wire: {
+      controller: Controller;
+      handler: Dispatcher.DispatchHandler;
+      isOver(): boolean;
+      onStop(stop: () => void): void;
+      untilResumed(): Promise<void>;
+      heard(): void;
+      fail(error: Error): void;
+      finish(): boolean;
+      /** Breaks the connection after so many pieces. */
+      cutAfter: number | null;
+    },
+  ): Promise<void> {
+    const { worker, random, virtual } = this.#deps;
+    const { controller, handler } = wire;
+    const headers: Record<string, string> = { date: new Date(this.#deps.serverNow()).toUTCString() };
+    for (const [name, value] of response.headers) headers[name] = value;
+    wire.heard();
+    handler.onResponseStart?.(controller, response.status, headers, '');
+    const reader = response.body?.getReader();
+    wire.onStop(() => void reader?.cancel().catch(() => undefined));
+    /** What the server says travels like everything else. */
+    const travelled = (): Promise<void> =>
+      new Promise((resolve) => {
+        worker.later(random.int(0, 5), resolve);
+      });
+    try {
+      for (let pieces = 0; !wire.isOver(); pieces += 1) {
+        if (wire.cutAfter !== null && pieces >= wire.cutAfter) {
+          wire.fail(reset());
+          return;
+        }
+        const next = (await reader?.read()) ?? { done: true as const, value: undefined };
+        virtual.stir();
+        await travelled();
+        if (wire.isOver()) return;
+        if (next.done) {
+          if (wire.finish()) handler.onResponseEnd?.(controller, {});
+          return;
+        }
+        wire.heard();
+        handler.onResponseData?.(controller, Buffer.from(next.value));
+        if (controller.paused && !wire.isOver()) await wire.untilResumed();
+      }
+    } catch {
+      await travelled();
+      wire.fail(reset());
+    }
+  }
+
+  override async close(): Promise<void> {}
+  override async destroy(): Promise<void> {}
+}
+
+const headersOf = (headers: Dispatcher.DispatchOptions['headers']): Headers => {
+  const result = new Headers();
+  if (headers === null || headers === undefined || Array.isArray(headers) || Symbol.iterator in headers)
+    return result;
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) result.set(name, String(value));
+  return result;
+};

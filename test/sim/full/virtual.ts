@@ -1,0 +1,162 @@
+/**
+ * The process's own time and randomness, made virtual while a schedule at the full level runs: timers, `timers/promises`,
+ * and the bytes that ids are minted from.
+ *
+ * Rule: installed for one schedule at a time, and taken back whatever happens. A timer belongs to the worker life in whose
+ * code it was set: it dies, freezes and wakes with it. `setImmediate` stays real: it is how the simulator waits until
+ * everything that could run has run. Only `test/sim/full` imports it.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+import type { Random } from '../random.ts';
+import type { SimClock } from '../temporal/types.ts';
+import type { Worker } from '../temporal/worker.ts';
+
+type Callback = (...args: unknown[]) => void;
+
+/** Whose code is running. */
+export interface Virtual {
+  /** Runs code as that of a worker in its present life. */
+  as<T>(worker: Worker, fn: () => T): T;
+  /** Something happened: the simulator is not at rest. */
+  stir(): void;
+  /** Resolves when nothing stirs any more without time going on. */
+  drain(): Promise<void>;
+  restore(): void;
+}
+
+class VirtualTimer {
+  readonly #cancel: () => void;
+  constructor(cancel: () => void) {
+    this.#cancel = cancel;
+  }
+  close(): void {
+    this.#cancel();
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+  hasRef(): boolean {
+    return false;
+  }
+  [Symbol.toPrimitive](): number {
+    return 0;
+  }
+}
+
+interface PromisedTimers {
+  setTimeout: (ms?: number, value?: unknown, options?: { signal?: AbortSignal }) => Promise<unknown>;
+}
+
+const QUIET_TURNS = 3;
+
+const delay = (ms: unknown): number => (typeof ms === 'number' && ms > 0 ? ms : 0);
+const nothing = (): void => undefined;
+
+export const installVirtual = (clock: SimClock, random: Random): Virtual => {
+  const running = new AsyncLocalStorage<Worker>();
+  const promised = createRequire(import.meta.url)('node:timers/promises') as PromisedTimers;
+  const before = {
+    setTimeout: globalThis.setTimeout,
+    clearTimeout: globalThis.clearTimeout,
+    setInterval: globalThis.setInterval,
+    clearInterval: globalThis.clearInterval,
+    promised: promised.setTimeout,
+    bytes: globalThis.crypto.getRandomValues.bind(globalThis.crypto),
+  };
+  const realImmediate = globalThis.setImmediate;
+  let stirred = 0;
+
+  const later = (ms: number, fn: () => void): (() => void) => {
+    stirred += 1;
+    const worker = running.getStore();
+    const fire = (): void => {
+      stirred += 1;
+      fn();
+    };
+    return worker === undefined ? clock.setTimeout(fire, ms) : worker.later(ms, fire);
+  };
+
+  const setTimer = (fn: Callback, ms?: number, ...args: unknown[]): VirtualTimer =>
+    new VirtualTimer(later(Math.max(1, delay(ms)), () => fn(...args)));
+  const setRepeating = (fn: Callback, ms?: number, ...args: unknown[]): VirtualTimer => {
+    let cancel: () => void = nothing;
+    let over = false;
+    const again = (): void => {
+      cancel = later(Math.max(1, delay(ms)), () => {
+        fn(...args);
+        if (!over) again();
+      });
+    };
+    again();
+    return new VirtualTimer(() => {
+      over = true;
+      cancel();
+    });
+  };
+  const clear = (timer: unknown): void => {
+    if (timer instanceof VirtualTimer) timer.close();
+    else before.clearTimeout(timer as NodeJS.Timeout);
+  };
+
+  Object.assign(globalThis, {
+    setTimeout: setTimer,
+    clearTimeout: clear,
+    setInterval: setRepeating,
+    clearInterval: clear,
+  });
+  promised.setTimeout = (ms, value, options = {}) =>
+    new Promise((resolve, reject) => {
+      const { signal } = options;
+      if (signal?.aborted === true) {
+        reject(signal.reason);
+        return;
+      }
+      const onAbort = (): void => {
+        cancel();
+        reject(signal?.reason);
+      };
+      const cancel = later(Math.max(1, delay(ms)), () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(value);
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  syncBuiltinESMExports();
+  Object.defineProperty(globalThis.crypto, 'getRandomValues', {
+    configurable: true,
+    value: (bytes: Uint8Array) => {
+      for (let index = 0; index < bytes.length; index += 1) bytes[index] = random.int(0, 255);
+      return bytes;
+    },
+  });
+
+  return {
+    as: (worker, fn) => running.run(worker, fn),
+    stir() {
+      stirred += 1;
+    },
+    async drain() {
+      for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
+        const seen = stirred;
+        await new Promise<void>((resolve) => realImmediate(resolve));
+        if (seen !== stirred) quiet = -1;
+      }
+    },
+    restore() {
+      Object.assign(globalThis, {
+        setTimeout: before.setTimeout,
+        clearTimeout: before.clearTimeout,
+        setInterval: before.setInterval,
+        clearInterval: before.clearInterval,
+      });
+      promised.setTimeout = before.promised;
+      syncBuiltinESMExports();
+      // The own property hid the prototype's.
+      Reflect.deleteProperty(globalThis.crypto, 'getRandomValues');
+    },
+  };
+};
