@@ -1,6 +1,6 @@
 /** Real worker processes: start, refusal, orderly end, kill -9 in the middle of a tool. */
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, watch, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync, watch } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -94,14 +94,20 @@ const worker = (more: Record<string, string> = {}): WorkerProcess => {
   return made;
 };
 
-/** Resolves when a tool has noted something. */
-const noted = async (name: string): Promise<string[]> => {
-  const file = join(dir, name);
-  if (!existsSync(file)) {
-    for await (const { filename } of watch(dir)) if (filename === name) break;
-  }
-  return (await readFile(file, 'utf8')).trim().split('\n');
-};
+/** Resolves when a tool has noted a whole line: a file is there before what is written into it. */
+const noted = (name: string): Promise<string[]> =>
+  new Promise((resolve, reject) => {
+    const file = join(dir, name);
+    const look = (): void => {
+      const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+      if (!text.endsWith('\n')) return;
+      watcher.close();
+      resolve(text.trim().split('\n'));
+    };
+    const watcher = watch(dir, look);
+    watcher.once('error', reject);
+    look();
+  });
 
 describe('a worker process', { timeout: 90_000 }, () => {
   test('says when it can take work, finishes what is under way at SIGTERM, and exits with 0', async () => {

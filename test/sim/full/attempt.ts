@@ -79,7 +79,8 @@ export const runFullAttempt = (
     kept = details;
     if (waiting || over) return;
     waiting = true;
-    worker.later(Math.max(0, lastBeat + throttleMs - clock.now()), () => {
+    const wait = Math.max(0, lastBeat + throttleMs - clock.now());
+    const send = (): void => {
       waiting = false;
       if (over) return;
       lastBeat = clock.now();
@@ -88,7 +89,8 @@ export const runFullAttempt = (
       const answer = activity.beat(turn.attempt, JSON.parse(JSON.stringify(kept ?? null)));
       if (!answer.known) cancel('NOT_FOUND');
       else if (answer.cancelRequested) cancel('CANCELLED');
-    });
+    };
+    worker.later(wait, send, life);
   };
 
   const hit = (place: Place): boolean => {

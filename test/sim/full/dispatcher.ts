@@ -117,6 +117,8 @@ export class SimDispatcher extends Dispatcher {
     const path = options.path;
     const route = routeOf(method, path);
     const latency = (): number => random.int(0, 15);
+    /** What was started by a process that is dead by now leads nowhere. */
+    const later = (ms: number, fn: () => void): (() => void) => worker.later(ms, fn, life);
     let over = false;
     let silence: () => void = nothing;
     let wake: () => void = nothing;
@@ -141,7 +143,7 @@ export class SimDispatcher extends Dispatcher {
     /** Silence for so long ends the request, as undici's own timers do. */
     const listen = (ms: number | null | undefined, error: () => Error): void => {
       silence();
-      silence = ms == null || ms === 0 ? () => undefined : worker.later(ms, () => fail(error()));
+      silence = ms == null || ms === 0 ? () => undefined : later(ms, () => fail(error()));
     };
     /** Does the worker survive this place? */
     const survives = (place: 'request under way' | 'answer under way'): boolean => {
@@ -161,7 +163,7 @@ export class SimDispatcher extends Dispatcher {
     }
     const fault = faults.request(route);
     if (fault === 'reset before sending') {
-      worker.later(latency(), () =>
+      later(latency(), () =>
         fail(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })),
       );
       return;
@@ -190,7 +192,7 @@ export class SimDispatcher extends Dispatcher {
     try {
       response = instead(fault, random) ?? (await this.#deps.answer(request));
     } catch {
-      worker.later(latency(), () => fail(reset()));
+      later(latency(), () => fail(reset()));
       return;
     }
     virtual.stir();
@@ -202,12 +204,12 @@ export class SimDispatcher extends Dispatcher {
       await response.body?.cancel().catch(() => undefined);
       if (fault === 'no answer, processed') return;
       if (fault === 'reset after processing') {
-        worker.later(latency(), () => fail(reset()));
+        later(latency(), () => fail(reset()));
         return;
       }
       response = new Response(body(502), { status: 502, headers: { 'content-type': 'application/json' } });
     }
-    worker.later(latency(), () => {
+    later(latency(), () => {
       if (over || !survives('answer under way')) {
         finish();
         void response.body?.cancel().catch(() => undefined);
@@ -227,6 +229,7 @@ export class SimDispatcher extends Dispatcher {
         heard: () => listen(options.bodyTimeout, () => new errors.BodyTimeoutError()),
         fail,
         finish,
+        later,
         cutAfter: fault === 'cut stream' ? random.int(0, 6) : null,
       });
     });
@@ -243,11 +246,12 @@ export class SimDispatcher extends Dispatcher {
       heard(): void;
       fail(error: Error): void;
       finish(): boolean;
+      later(ms: number, fn: () => void): () => void;
       /** Breaks the connection after so many pieces. */
       cutAfter: number | null;
     },
   ): Promise<void> {
-    const { worker, random, virtual } = this.#deps;
+    const { random, virtual } = this.#deps;
     const { controller, handler } = wire;
     const headers: Record<string, string> = { date: new Date(this.#deps.serverNow()).toUTCString() };
     for (const [name, value] of response.headers) headers[name] = value;
@@ -258,7 +262,7 @@ export class SimDispatcher extends Dispatcher {
     /** What the server says travels like everything else. */
     const travelled = (): Promise<void> =>
       new Promise((resolve) => {
-        worker.later(random.int(0, 5), resolve);
+        wire.later(random.int(0, 5), resolve);
       });
     try {
       for (let pieces = 0; !wire.isOver(); pieces += 1) {

@@ -57,7 +57,7 @@ const delay = (ms: unknown): number => (typeof ms === 'number' && ms > 0 ? ms : 
 const nothing = (): void => undefined;
 
 export const installVirtual = (clock: SimClock, random: Random): Virtual => {
-  const running = new AsyncLocalStorage<Worker>();
+  const running = new AsyncLocalStorage<{ worker: Worker; life: number }>();
   const promised = createRequire(import.meta.url)('node:timers/promises') as PromisedTimers;
   const before = {
     setTimeout: globalThis.setTimeout,
@@ -72,12 +72,12 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
 
   const later = (ms: number, fn: () => void): (() => void) => {
     stirred += 1;
-    const worker = running.getStore();
+    const owner = running.getStore();
     const fire = (): void => {
       stirred += 1;
       fn();
     };
-    return worker === undefined ? clock.setTimeout(fire, ms) : worker.later(ms, fire);
+    return owner === undefined ? clock.setTimeout(fire, ms) : owner.worker.later(ms, fire, owner.life);
   };
 
   const setTimer = (fn: Callback, ms?: number, ...args: unknown[]): VirtualTimer =>
@@ -135,7 +135,7 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
   });
 
   return {
-    as: (worker, fn) => running.run(worker, fn),
+    as: (worker, fn) => running.run({ worker, life: worker.life }, fn),
     stir() {
       stirred += 1;
     },

@@ -24,8 +24,8 @@ export interface Worker {
   skewMs: number;
   /** Its wall clock. */
   wall(): number;
-  /** Runs `fn` in this life, `ms` from now; returns what takes it back. */
-  later(ms: number, fn: () => void): () => void;
+  /** Runs `fn` in this life, `ms` from now; returns what takes it back. Code of an earlier life (`of`) gets nothing. */
+  later(ms: number, fn: () => void, of?: number): () => void;
   /** Attempts that want to know when the server stops hearing this worker, and when it does again. */
   readonly listeners: Set<Listener>;
   /** Runs `fn` as soon as the server hears the worker again. */
@@ -78,8 +78,9 @@ export const createWorker = (
     },
     skewMs: 0,
     wall: () => clock.now() + worker.skewMs,
-    later(ms, fn) {
-      const born = life;
+    later(ms, fn, of = life) {
+      const born = of;
+      if (of !== life) return () => undefined;
       return clock.setTimeout(() => fire(born, fn), ms);
     },
     whenHeard(fn) {
