@@ -121,11 +121,17 @@ export type BackendObservation =
 /** Heartbeat details. Small: it is stored at every heartbeat. */
 export interface Progress {
   run?: RunRef;
-  /** The request that creates or submits was sent (its effect may exist); false = it surely had no effect. */
+  /**
+   * The request that creates or submits was sent (its effect may exist); false = it surely had no effect. False is an
+   * attempt's last word and nothing else: heartbeats are held back, so what is told before another request may arrive
+   * without what is told with it.
+   */
   sent?: boolean;
   /** Attempt that wrote this: `false` above counts only when it comes from the attempt right before. */
   attempt?: number;
   at?: number;
+  /** A run that held the thread and is surely not ours. */
+  foreign?: string;
 }
 
 export interface Logger {

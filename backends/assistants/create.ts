@@ -10,11 +10,11 @@ import type { CreateRequest, RunRef, Settled } from '../../protocol/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES, METADATA } from '../../protocol/names.ts';
 import { isTerminal } from '../../protocol/wire.ts';
-import { asRecord, HttpFailure } from '../http/index.ts';
+import { asRecord, backoffMs, HttpFailure } from '../http/index.ts';
 import type { RunReading, Started } from './api.ts';
 import { conclude, follow, followStarted } from './conclude.ts';
 import { busyFrom } from './decide.ts';
-import { cancelDuplicates, lookForRun } from './look.ts';
+import { cancelDuplicates, couldBeOf, lookForRun } from './look.ts';
 import { tokenOf } from './read.ts';
 import { settle, type Session } from './session.ts';
 import { awaitEnd, notYet, pollRun } from './watch.ts';
@@ -48,6 +48,7 @@ const lookAfterDoubt = async (
     token: request.runId,
     assistantId: request.assistantId,
     since: request.startedAt,
+    foreign: s.ctx.previous?.foreign ?? null,
   });
   if (look.kind === 'found') {
     const ref = { backendRunId: look.run.id, threadId };
@@ -79,12 +80,23 @@ const findHolder = async (s: Session, threadId: string): Promise<string | null> 
   return items.find(({ status }) => !isTerminal(status))?.id ?? null;
 };
 
+/** A run without our token, on a server that may forget tokens: could an earlier request of ours have made it? */
+const mayBeOurs = (s: Session, { run, offsetMs }: RunReading, request: CreateRequest): boolean =>
+  s.env.learned.echoesMetadata !== true &&
+  tokenOf(run) === null &&
+  run.id !== s.ctx.previous?.foreign &&
+  couldBeOf(
+    { assistantId: run.assistantId, createdAt: run.createdAt === null ? null : run.createdAt - offsetMs },
+    { assistantId: request.assistantId, since: request.startedAt },
+  );
+
 /** Deals with a thread that another run holds. The ref of our own run when it was ours all along, else null: post again. */
 const onBusy = async (
   s: Session,
   request: CreateRequest,
   named: string | null,
   doubt: boolean,
+  sentAt: number,
 ): Promise<RunRef | null> => {
   const { threadId, busy } = request;
   const holderId = named ?? (await findHolder(s, threadId));
@@ -102,11 +114,13 @@ const onBusy = async (
     s.progress({ run: holder });
     return holder;
   }
-  if (isTerminal(reading.run.status)) return null;
-  if (doubt && tokenOf(reading.run) === null && s.env.learned.echoesMetadata !== true)
-    throw ambiguous(s, request, `run ${JSON.stringify(holderId)} holds the thread and shows no metadata`, [
+  // Ended or not: what held the thread a moment ago may be what the earlier request made.
+  if (doubt && mayBeOurs(s, reading, request))
+    throw ambiguous(s, request, `run ${JSON.stringify(holderId)} held the thread and shows no metadata`, [
       holderId,
     ]);
+  if (isTerminal(reading.run.status)) return null;
+  s.progress({ sent: true, at: sentAt, attempt: s.ctx.attempt, foreign: holderId });
   if (busy === 'wait') {
     s.ctx.log.info({ threadId, backendRunId: holderId }, 'waiting for the run that holds the thread');
     await awaitEnd(s, holder, null);
@@ -140,13 +154,23 @@ const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise
     assistant_id: request.assistantId,
     metadata: { ...asRecord(params['metadata']), [METADATA.token]: request.runId },
   };
+  /** The attempt ends here, and whatever it sent was refused. What an earlier one sent is not known any better. */
+  const last = (error: unknown): never => {
+    if (!doubt) s.progress({ sent: false, at: s.ctx.now(), attempt: s.ctx.attempt });
+    throw error;
+  };
   // Somebody who always takes the thread first must not keep us here for ever; waiting for them is the caller's choice.
   for (let refusals = 0; ; refusals++) {
+    // A server that says "held" and shows a run that holds nothing must not be asked in a hot loop.
+    if (refusals > 1)
+      await s.ctx.sleep(Math.min(s.env.settings.poll.maxMs, backoffMs(refusals, s.env.settings.random())));
     const sentAt = s.ctx.now();
     s.progress({ sent: true, at: sentAt, attempt: s.ctx.attempt });
     s.ctx.fence();
+    // Of this request: another one may learn otherwise meanwhile.
+    const stream = learned.streams;
     try {
-      return await s.env.api.createRun(request.threadId, body, learned.streams, s.caller);
+      return await s.env.api.createRun(request.threadId, body, stream, s.caller);
     } catch (error) {
       if (!(error instanceof HttpFailure)) throw error;
       const busy = error.status === 400 || error.status === 409 ? busyFrom(error.error?.message ?? '') : null;
@@ -155,12 +179,11 @@ const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise
         if (ref !== null) return ref;
         throw error;
       }
-      s.progress({ sent: false, at: s.ctx.now(), attempt: s.ctx.attempt });
       if (busy !== null && (request.busy === 'wait' || refusals < 5)) {
-        const ref = await onBusy(s, request, busy.runId, doubt);
+        const ref = await onBusy(s, request, busy.runId, doubt, sentAt).catch(last);
         if (ref !== null) return ref;
-      } else if (learned.streams && refusedStreaming(error)) learned.streams = false;
-      else throw error;
+      } else if (stream && refusedStreaming(error)) learned.streams = false;
+      else return last(error);
     }
   }
 };

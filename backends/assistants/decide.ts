@@ -10,6 +10,7 @@ import type { Settled } from '../../protocol/backend.ts';
 import type { PlannedCall, ToolCall } from '../../protocol/calls.ts';
 import { isTerminal } from '../../protocol/wire.ts';
 import type { ToolOutput } from '../../protocol/wire.ts';
+import { planFitting } from '../fit-calls.ts';
 import type { SeenRun } from './read.ts';
 
 /** What a reading of the run calls for. */
@@ -42,34 +43,6 @@ export const meaningOf = (run: SeenRun): Meaning => {
   return { kind: 'settled' };
 };
 
-/**
- * Most argument text of one round, in bytes as it is stored. A round's result must stay below 2 MB in history, and
- * escaping and other alphabets make a text longer than its characters.
- */
-export const MAX_ARGUMENT_BYTES = 1_500_000;
-const SHOWN_ARGUMENT_CHARS = 2000;
-const storedBytes = (call: ToolCall): number => Buffer.byteLength(JSON.stringify(call.arguments));
-
-/**
- * Calls whose arguments do not fit are refused before they are planned, longest first, until the rest fits: the model
- * is told, and the round can still be answered completely.
- */
-const refuseOversize = (calls: readonly ToolCall[]): Map<string, string> => {
-  const refused = new Map<string, string>();
-  const sizes = new Map(calls.map((call) => [call, storedBytes(call)]));
-  const size = (call: ToolCall): number => sizes.get(call) ?? 0;
-  let total = calls.reduce((sum, call) => sum + size(call), 0);
-  for (const call of calls.toSorted((a, b) => size(b) - size(a))) {
-    if (total <= MAX_ARGUMENT_BYTES) break;
-    total -= size(call);
-    refused.set(
-      call.callId,
-      `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,
-    );
-  }
-  return refused;
-};
-
 /** Server times to ours: subtract. */
 export interface Reading {
   run: SeenRun;
@@ -93,17 +66,10 @@ export const settledFrom = (
       ...(run.lastError === undefined ? {} : { lastError: run.lastError }),
       ...(run.incompleteDetails === undefined ? {} : { incompleteDetails: run.incompleteDetails }),
     };
-  const refused = refuseOversize(run.calls);
-  const calls = run.calls.map((call) =>
-    refused.has(call.callId) ? { ...call, arguments: call.arguments.slice(0, SHOWN_ARGUMENT_CHARS) } : call,
-  );
   return {
     status: 'requires_action',
     run: ref,
-    calls: plan(calls, run.toolNames).map((call): PlannedCall => {
-      const output = refused.get(call.callId);
-      return output === undefined ? call : { ...call, plan: { kind: 'refused', output } };
-    }),
+    calls: planFitting(run.calls, (calls) => plan(calls, run.toolNames)),
     expiresAt: run.expiresAt === null ? null : run.expiresAt - offsetMs,
     createdAt: run.createdAt === null ? reading.receivedAt : run.createdAt - offsetMs,
   };

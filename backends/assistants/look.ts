@@ -27,6 +27,8 @@ export interface LookFor {
   assistantId: string | null;
   /** Unix ms, our clock: nothing of ours is older. */
   since: number;
+  /** A run that is known not to be ours. */
+  foreign?: string | null;
 }
 
 /** What whole seconds and an unsynchronised second may hide; the wide margin is for finding, not for suspecting. */
@@ -77,6 +79,14 @@ const recentRuns = async (s: Session, threadId: string, since: Since): Promise<S
   return runs;
 };
 
+/** By its time (our clock) and its assistant, could this run be what was asked for? */
+export const couldBeOf = (
+  { createdAt, assistantId }: Pick<SeenRun, 'createdAt' | 'assistantId'>,
+  what: Pick<LookFor, 'assistantId' | 'since'>,
+): boolean =>
+  (createdAt === null || createdAt >= what.since - CLOCK_NOISE_MS) &&
+  (what.assistantId === null || assistantId === null || assistantId === what.assistantId);
+
 export const lookForRun = async (s: Session, what: LookFor): Promise<Look> => {
   const runs = await recentRuns(s, what.threadId, { ours: what.since });
   if (typeof runs === 'number') return { kind: 'cannot', status: runs };
@@ -86,11 +96,7 @@ export const lookForRun = async (s: Session, what: LookFor): Promise<Look> => {
   if (s.env.learned.echoesMetadata === true) return { kind: 'none', unsure: [] };
   return {
     kind: 'none',
-    unsure: runs.filter(
-      ({ createdAt, assistantId }) =>
-        (createdAt === null || createdAt >= what.since - CLOCK_NOISE_MS) &&
-        (what.assistantId === null || assistantId === null || assistantId === what.assistantId),
-    ),
+    unsure: runs.filter((other) => other.id !== what.foreign && couldBeOf(other, what)),
   };
 };
 

@@ -109,12 +109,14 @@ const post = async (s: Session, ref: RunRef, outputs: readonly ToolOutput[]): Pr
   for (;;) {
     s.progress({ run: ref, sent: true, at: s.ctx.now(), attempt: s.ctx.attempt });
     s.ctx.fence();
+    // Of this request: another one may learn otherwise meanwhile.
+    const stream = learned.streams;
     let started: Started;
     try {
-      started = await s.env.api.submit(ref, outputs, learned.streams, s.caller);
+      started = await s.env.api.submit(ref, outputs, stream, s.caller);
     } catch (error) {
       if (!(error instanceof HttpFailure)) throw error;
-      if (learned.streams && !error.mayHaveHappened && refusedStreaming(error)) {
+      if (stream && !error.mayHaveHappened && refusedStreaming(error)) {
         learned.streams = false;
         continue;
       }

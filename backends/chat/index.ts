@@ -9,12 +9,12 @@
 import type { Backend, BackendContext, Settled } from '../../protocol/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/names.ts';
-import type { Claim, RunState, TurnStore } from '../../protocol/store.ts';
+import type { RunState, TurnStore } from '../../protocol/store.ts';
 import { isTerminal } from '../../protocol/wire.ts';
 import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
 import { createModel } from './model.ts';
 import { fromStoreError, settledOf } from './settled.ts';
-import { runTurn, type TurnOptions } from './turn.ts';
+import { FIRST, runTurn, type Turned, type TurnOptions } from './turn.ts';
 
 export interface ChatBackendOptions {
   store: TurnStore;
@@ -81,25 +81,24 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     return state;
   };
 
-  const goOn = async (claim: Claim, ctx: BackendContext): Promise<RunState> => {
-    switch (claim.next) {
-      case 'turn':
-        return runTurn(claim, turn, ctx);
-      case 'cancel':
-        return closeCancelled(claim.state.runId, ctx.now());
-      default:
-        return claim.state;
-    }
-  };
-
   /** Takes the run over and goes on from where it is. */
   const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
-    ctx.fence();
-    const claim = await store.claim(runId, ctx.now());
-    if (claim === null) throw noRow(runId);
-    const state = await goOn(claim, ctx);
-    // Asked to cancel while the model was speaking: its calls are not carried out.
-    return settledOf(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
+    for (let beginning = FIRST; ;) {
+      ctx.fence();
+      const claim = await store.claim(runId, ctx.now());
+      if (claim === null) throw noRow(runId);
+      if (claim.next === 'cancel') return settledOf(await closeCancelled(runId, ctx.now()));
+      const turned: Turned =
+        claim.next === 'turn'
+          ? await runTurn(claim, turn, ctx, beginning)
+          : { kind: 'settled', state: claim.state };
+      if (turned.kind === 'settled') {
+        const { state } = turned;
+        // Asked to cancel while the model was speaking: its calls are not carried out.
+        return settledOf(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
+      }
+      beginning = turned.beginning;
+    }
   };
 
   return {

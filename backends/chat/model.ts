@@ -12,6 +12,7 @@ import {
   HttpFailure,
   parseJson,
   sseEvents,
+  SseLimitError,
   type HttpClient,
   type HttpRequest,
 } from '../http/index.ts';
@@ -39,6 +40,9 @@ export interface ModelTimeouts {
 }
 
 const ROUTE = '/chat/completions';
+
+/** Most that one answer may be, in characters as they come in the stream. A model that never stops must not fill the memory. */
+export const MAX_ANSWER_CHARS = 33_554_432;
 
 /** The server's words for "the messages do not fit". */
 const TOO_LONG =
@@ -78,11 +82,11 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
   // What this server was found not to know; the next requests ask in the way that it understood.
   let capabilities: Capabilities = { stream: true, streamUsage: true };
 
-  const requestFor = (asking: Asking): HttpRequest => ({
+  const requestFor = (asking: Asking, can: Capabilities): HttpRequest => ({
     method: 'POST',
     path: ['chat', 'completions'],
     route: ROUTE,
-    body: asking.body(capabilities),
+    body: asking.body(can),
     signal: asking.ctx.signal,
     timeouts: {
       headersMs: timeouts.firstByteMs,
@@ -122,11 +126,16 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
 
   const readEvents = async (
     asking: Asking,
+    request: HttpRequest,
     chunks: AsyncIterable<Uint8Array>,
     onBegun: () => void,
   ): Promise<void> => {
     let done = false;
+    let size = 0;
     for await (const { data } of sseEvents(chunks)) {
+      size += data.length;
+      if (size > MAX_ANSWER_CHARS)
+        throw http.unusable(request, 200, `the answer is longer than ${MAX_ANSWER_CHARS} characters.`);
       if (data.trim() === '[DONE]') {
         done = true;
         break;
@@ -149,30 +158,41 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
       throw brokeOff('the stream ended before the answer was complete.', null);
   };
 
-  const askOnce = async (asking: Asking, onBegun: () => void): Promise<void> => {
-    const request = requestFor(asking);
-    if (!capabilities.stream) {
+  const askOnce = async (asking: Asking, can: Capabilities, onBegun: () => void): Promise<void> => {
+    const request = requestFor(asking, can);
+    if (!can.stream) {
       await readJson(asking, request, (await http.json(request)).body);
       return;
     }
     const answer = await http.stream(request);
     if (answer.kind === 'json') await readJson(asking, request, answer.body);
-    else await readEvents(asking, answer.chunks, onBegun);
+    else
+      try {
+        await readEvents(asking, request, answer.chunks, onBegun);
+      } catch (error) {
+        if (error instanceof SseLimitError) throw http.unusable(request, 200, `${error.message}.`);
+        throw error;
+      }
   };
 
   return {
     async ask(asking) {
       for (;;) {
         let begun = false;
+        // Of this request: another one may learn otherwise meanwhile.
+        const asked = capabilities;
         try {
-          await askOnce(asking, () => (begun = true));
+          await askOnce(asking, asked, () => (begun = true));
           return;
         } catch (error) {
           // A refusal comes in the place of an answer. What an answer that had begun breaks off with says nothing about
           // the server, and its pieces are with the reader: another answer would be added to them.
-          const without = begun ? null : refusedCapability(error, capabilities);
+          const without = begun ? null : refusedCapability(error, asked);
           if (without === null) throw error;
-          capabilities = without;
+          capabilities = {
+            stream: capabilities.stream && without.stream,
+            streamUsage: capabilities.streamUsage && without.streamUsage,
+          };
           asking.ctx.observe?.({
             kind: 'fallback',
             reason: without.stream ? 'no stream usage' : 'no stream',

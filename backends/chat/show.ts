@@ -18,6 +18,8 @@ export interface Show {
   /** Everything shown is written. */
   finish(): Promise<void>;
   openMessage(): string | null;
+  /** Readers have seen something of this turn. */
+  begun(): boolean;
   stop(): void;
 }
 
@@ -141,6 +143,7 @@ export const createShow = (store: TurnStore, lease: Lease, options: ShowOptions)
     },
     finish: () => writer.drain(),
     openMessage: () => messageId,
+    begun: () => messageId !== null || opened !== null,
     stop: () => writer.stop(),
   };
 };

@@ -8,14 +8,16 @@
 import type { BackendContext } from '../../protocol/backend.ts';
 import type { PlannedCall } from '../../protocol/calls.ts';
 import { mintId } from '../../protocol/ids.ts';
+import { shown } from '../../protocol/problems.ts';
 import type { Claim, RunState, TurnOutcome, TurnStore } from '../../protocol/store.ts';
+import { planFitting } from '../fit-calls.ts';
 import { HttpFailure, toBackendError } from '../http/index.ts';
 import { createTurnReader, type News } from './chunks.ts';
 import { isFiltered, isTooLong, type Model } from './model.ts';
 import { cutToSize, estimateTokens, type Cut } from './prompt.ts';
 import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
 import { extendedExpiry } from './settled.ts';
-import { contentOf, createShow } from './show.ts';
+import { contentOf, createShow, type Show } from './show.ts';
 import type { SpokenTurn } from './types.ts';
 
 export interface TurnOptions {
@@ -34,6 +36,18 @@ export interface TurnOptions {
 /** How often a prompt that the server found too long is cut and tried again. */
 const CUTS = 4;
 
+/** How the turn is to be begun: what earlier beginnings of it have learned. */
+export interface Beginning {
+  /** Estimated tokens that the messages may take; null = as the run and the model's window say. */
+  budget: number | null;
+  /** How often the prompt may still be cut. */
+  cuts: number;
+}
+export const FIRST: Beginning = { budget: null, cuts: CUTS };
+
+/** The turn's end, or how it must be begun again: under a new claim, since its readers have seen a part of it. */
+export type Turned = { kind: 'settled'; state: RunState } | { kind: 'again'; beginning: Beginning };
+
 /** Tokens the messages may take by the run's own limit and the model's window. null = nobody limits them. */
 const budgetOf = (state: RunState, options: TurnOptions): number | null => {
   const frame =
@@ -42,12 +56,14 @@ const budgetOf = (state: RunState, options: TurnOptions): number | null => {
   return limits.length === 0 ? null : Math.max(0, Math.min(...limits) - frame);
 };
 
+type Reason = Extract<TurnOutcome, { kind: 'incomplete' }>['reason'];
+
 const refusedAll = (calls: SpokenTurn['calls']): PlannedCall[] =>
   calls.map((call) => ({
     ...call,
     plan: {
       kind: 'refused',
-      output: `Error: there is no tool ${JSON.stringify(call.name)}. This run has no tools.`,
+      output: `Error: there is no tool ${shown(call.name)}. This run has no tools.`,
     },
   }));
 
@@ -65,24 +81,31 @@ export const outcomeOf = (
   return { kind: 'calls', calls, expiresAt: expiry(calls) };
 };
 
-export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendContext): Promise<RunState> => {
+export const runTurn = async (
+  claim: Claim,
+  options: TurnOptions,
+  ctx: BackendContext,
+  beginning: Beginning = FIRST,
+): Promise<Turned> => {
   const { store, model } = options;
   const { state, lease } = claim;
   const declared = state.config.tools.map((tool) => tool.function.name);
   const plan = (calls: SpokenTurn['calls']): PlannedCall[] =>
-    declared.length === 0
-      ? refusedAll(calls)
-      : ctx.plan(calls, declared, { granted: state.config.granted_tools });
-  const outOf = (reason: Extract<TurnOutcome, { kind: 'incomplete' }>['reason']): Promise<RunState> =>
-    store.settleTurn(
-      lease,
-      { outcome: { kind: 'incomplete', reason }, message: null, usage: null },
-      ctx.now(),
+    planFitting(calls, (fitting) =>
+      declared.length === 0
+        ? refusedAll(fitting)
+        : ctx.plan(fitting, declared, { granted: state.config.granted_tools }),
     );
+  const settle = async (turn: Parameters<TurnStore['settleTurn']>[1]): Promise<Turned> => {
+    ctx.fence();
+    return { kind: 'settled', state: await store.settleTurn(lease, turn, ctx.now()) };
+  };
+  const outOf = (reason: Reason): Promise<Turned> =>
+    settle({ outcome: { kind: 'incomplete', reason }, message: null, usage: null });
 
   if ((completionTokensLeft(state) ?? 1) <= 0) return outOf('max_completion_tokens');
   const items = await store.readContext(state.threadId, options.contextItems);
-  let budget = budgetOf(state, options);
+  let budget = beginning.budget ?? budgetOf(state, options);
   let cut = cutToSize(items, state.config.truncation_strategy, budget);
   if ((promptTokensLeft(state) ?? 1) <= 0) return outOf('max_prompt_tokens');
 
@@ -93,7 +116,7 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
     onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
   });
   try {
-    for (let tries = 0; ; tries += 1) {
+    for (let cuts = beginning.cuts; ; cuts -= 1) {
       const reader = createTurnReader(() => mintId('call'));
       const started = ctx.now();
       let firstAt: number | null = null;
@@ -116,12 +139,11 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
         });
         await show.news(reader.end());
       } catch (error) {
-        if (isFiltered(error)) return await outOf('content_filter');
-        const smaller = tries < CUTS && isTooLong(error) ? shrunk(cut, budget) : null;
-        if (smaller === null) {
-          if (isTooLong(error)) return await outOf('max_prompt_tokens');
-          throw error;
-        }
+        if (isFiltered(error)) return await brokenOff(show, reader.turn(), 'content_filter', settle);
+        if (!isTooLong(error)) throw error;
+        const smaller = cuts > 0 ? shrunk(cut, budget) : null;
+        if (smaller === null) return await brokenOff(show, reader.turn(), 'max_prompt_tokens', settle);
+        if (show.begun()) return { kind: 'again', beginning: { budget: smaller, cuts: cuts - 1 } };
         budget = smaller;
         cut = cutToSize(items, state.config.truncation_strategy, budget);
         ctx.observe?.({ kind: 'fallback', reason: 'prompt cut to size' });
@@ -141,16 +163,11 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
       await show.finish();
       const id = show.openMessage();
       const spoke = id !== null || spoken.text !== '' || spoken.refusal !== '';
-      ctx.fence();
-      return await store.settleTurn(
-        lease,
-        {
-          outcome,
-          message: spoke ? { id, content: contentOf(spoken) } : null,
-          usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
-        },
-        ctx.now(),
-      );
+      return await settle({
+        outcome,
+        message: spoke ? { id, content: contentOf(spoken) } : null,
+        usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
+      });
     }
   } catch (error) {
     throw error instanceof HttpFailure
@@ -159,6 +176,22 @@ export const runTurn = async (claim: Claim, options: TurnOptions, ctx: BackendCo
   } finally {
     show.stop();
   }
+};
+
+/** An answer that will not go on: what was said of it so far stays, as incomplete. */
+const brokenOff = async (
+  show: Show,
+  spoken: SpokenTurn,
+  reason: Reason,
+  settle: (turn: Parameters<TurnStore['settleTurn']>[1]) => Promise<Turned>,
+): Promise<Turned> => {
+  await show.finish();
+  const id = show.openMessage();
+  return await settle({
+    outcome: { kind: 'incomplete', reason },
+    message: id === null ? null : { id, content: contentOf(spoken) },
+    usage: spoken.usage,
+  });
 };
 
 /** The next smaller budget, or null when there is nothing left to leave out. */

@@ -415,6 +415,136 @@ describe('create on a thread that is held', () => {
   });
 });
 
+describe('create, killed after a refusal', () => {
+  test('a run that was made after the refusal is found, though the last heartbeat that arrived is older', async () => {
+    const h = await setUp();
+    await h.foreignRun(h.threadId, 'slow:30000');
+    let posts = 0;
+    const first = h.context({
+      onSleep: async () => {
+        const [foreign] = h.runs();
+        if (foreign?.status === 'requires_action')
+          await h.call('POST', `/threads/${h.threadId}/runs/${foreign.id}/cancel`);
+      },
+      onHeartbeat: () => {
+        posts = h.count('POST run');
+      },
+    });
+    const request = h.request(h.threadId, 'chat', { busy: 'wait' });
+    h.fault('POST run', {
+      kind: 'status',
+      status: 400,
+      body: { error: { message: `Thread ${h.threadId} already has an active run ${h.runs()[0]?.id}.` } },
+    });
+    h.fault('POST run', { kind: 'hang', when: 'after' });
+    const dying = h.backend.create(request, first);
+    while (withToken(h.runs()).length === 0) await setImmediate();
+    first.abort(KILLED);
+    await expect(dying).rejects.toBe(KILLED);
+    expect(posts).toBe(1);
+    // Whatever was told before the second POST may be the last that the server heard: heartbeats are held back.
+    const heard = first.heartbeats.slice(0, -1).filter(({ sent }) => sent !== undefined);
+    for (const previous of heard) {
+      h.forget();
+      const settled = await h.backend.create(request, first.next({ previous }));
+      expect(settled.status).toBe('completed');
+      expect(h.count('POST run')).toBe(0);
+    }
+    expect(withToken(h.runs())).toHaveLength(1);
+  });
+
+  test.each([0, 1])(
+    'metadata forgotten: the run that held the thread is not suspected by the next attempt (%i)',
+    async (ended) => {
+      const h = await setUp({
+        sandbox: { quirks: { noMetadata: true } },
+        backend: { stream: 'never' },
+      });
+      const foreign = await h.foreignRun(h.threadId, 'slow:30000');
+      const request = h.request(h.threadId, 'slow:30000', { busy: 'wait' });
+      const first = h.context({ onSleep: () => first.abort(KILLED) });
+      await expect(h.backend.create(request, first)).rejects.toBe(KILLED);
+      if (ended === 1) await h.call('POST', `/threads/${h.threadId}/runs/${foreign.id}/cancel`);
+      const second = first.next({
+        onSleep: async () => {
+          if (h.runs()[0]?.status === 'requires_action')
+            await h.call('POST', `/threads/${h.threadId}/runs/${foreign.id}/cancel`);
+        },
+      });
+      const settled = await h.backend.create(request, second);
+      expect(settled.status).toBe('requires_action');
+      expect(h.runs()).toHaveLength(2);
+    },
+  );
+
+  test('after a doubt, a refusal and a holder that could not be read: looked for again', async () => {
+    const h = await setUp();
+    const request = h.request(h.threadId, 'weather');
+    await twin(h, h.threadId, 'weather');
+    h.fault('GET runs', { kind: 'body', text: '{"object":"list","data":[],"has_more":false}' });
+    h.fault('GET run', { kind: 'status', status: 503 });
+    const second = h.context({ attempt: 2 });
+    expect(await errorOf(h.backend.create(request, second))).toMatchObject({ retryable: true });
+    await h.call('POST', `/threads/${h.threadId}/runs/${h.runs()[0]?.id}/cancel`);
+    expect(await h.backend.create(request, second.next())).toMatchObject({ status: 'cancelled' });
+    expect(h.runs()).toHaveLength(1);
+  });
+
+  test('metadata forgotten, a doubt, and what held the thread has ended: said, not posted again', async () => {
+    const h = await setUp({ sandbox: { quirks: { noMetadata: true } } });
+    const first = await h.foreignRun(h.threadId, 'chat');
+    h.fault('GET runs', { kind: 'body', text: '{"object":"list","data":[],"has_more":false}' });
+    h.fault('POST run', {
+      kind: 'status',
+      status: 400,
+      body: { error: { message: `Thread ${h.threadId} already has an active run ${first.id}.` } },
+    });
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'chat'), h.context({ attempt: 2 })));
+    expect(error).toMatchObject({ type: 'BackendAmbiguous', details: [{ candidates: [first.id] }] });
+    expect(h.runs()).toHaveLength(1);
+  });
+});
+
+describe('create on a server of two minds', () => {
+  test.each(['gone', 'ended'])('"held", but the holder is %s: asked at growing pauses', async (what) => {
+    const h = await setUp();
+    const { id } = await h.foreignRun(h.threadId, 'chat');
+    const holder = what === 'gone' ? 'run_gone' : id;
+    h.fault(
+      'POST run',
+      {
+        kind: 'status',
+        status: 400,
+        body: { error: { message: `Thread ${h.threadId} already has an active run ${holder}.` } },
+      },
+      8,
+    );
+    const ctx = h.context();
+    await h.backend.create(h.request(h.threadId, 'weather', { busy: 'wait' }), ctx);
+    expect(h.count('POST run')).toBe(9);
+    expect(ctx.sleeps.filter((ms) => ms > 300)).toHaveLength(7);
+  });
+
+  test('streams refused to two creates at once: both are started without', async () => {
+    const h = await setUp();
+    const other = await h.thread();
+    h.fault(
+      'POST run',
+      {
+        kind: 'status',
+        status: 400,
+        body: { error: { message: 'streaming is not supported', param: 'stream' } },
+      },
+      2,
+    );
+    const settled = await Promise.all([
+      h.backend.create(h.request(h.threadId, 'weather'), h.context()),
+      h.backend.create(h.request(other, 'weather', { runId: 'run_other' }), h.context()),
+    ]);
+    expect(settled.map(({ status }) => status)).toEqual(['requires_action', 'requires_action']);
+  });
+});
+
 describe('two workers on one attempt', () => {
   test('with a thread lock they make one run, and both follow it', async () => {
     const h = await setUp();
@@ -501,9 +631,7 @@ describe('create where nobody can tell', () => {
     const h = await setUp({ sandbox: { quirks: { noMetadata: true } } });
     h.fault('GET runs', { kind: 'body', text: '{"object":"list","data":[],"has_more":false}' });
     const other = await h.foreignRun(h.threadId, 'hang');
-    const error = await errorOf(
-      h.backend.create(h.request(h.threadId, 'weather'), h.context({ attempt: 2 })),
-    );
+    const error = await errorOf(h.backend.create(h.request(h.threadId, 'hang'), h.context({ attempt: 2 })));
     expect(error).toMatchObject({ type: 'BackendAmbiguous', details: [{ candidates: [other.id] }] });
   });
 

@@ -4,7 +4,6 @@ import {
   busyFrom,
   clockOffset,
   earliest,
-  MAX_ARGUMENT_BYTES,
   meaningOf,
   pollDelay,
   relateIds,
@@ -12,6 +11,7 @@ import {
   settledFrom,
   type PollBounds,
 } from '../../backends/assistants/decide.ts';
+import { MAX_CALLS_BYTES } from '../../backends/fit-calls.ts';
 import { readPage, readRun, readStepOutputs, timeOf, type SeenRun } from '../../backends/assistants/read.ts';
 import type { ToolCall } from '../../protocol/calls.ts';
 import { ACTIVE_STATUSES, TERMINAL_STATUSES } from '../../protocol/wire.ts';
@@ -222,7 +222,7 @@ const reading = (calls: ToolCall[]): Parameters<typeof settledFrom>[0] => ({
 
 describe('settling', () => {
   test('arguments that do not fit are refused, longest first, and the others are left alone', () => {
-    const big = 'x'.repeat(MAX_ARGUMENT_BYTES);
+    const big = 'x'.repeat(MAX_CALLS_BYTES);
     const settled = settledFrom(
       reading([call('a'), call('b', big), call('c', 'y'.repeat(10))]),
       't',
@@ -234,11 +234,15 @@ describe('settling', () => {
       'external',
     ]);
     expect(JSON.stringify(settled).length).toBeLessThan(10_000);
-    expect(JSON.stringify(settled)).toContain(`${MAX_ARGUMENT_BYTES} characters long`);
+    expect(JSON.stringify(settled)).toContain(`${MAX_CALLS_BYTES} characters long`);
   });
 
   test('just at the limit nothing is refused', () => {
-    const settled = settledFrom(reading([call('a', 'x'.repeat(MAX_ARGUMENT_BYTES - 2))]), 't', external);
+    const settled = settledFrom(
+      reading([call('a', 'x'.repeat(MAX_CALLS_BYTES - JSON.stringify(call('a', '')).length))]),
+      't',
+      external,
+    );
     expect(settled).toMatchObject({ calls: [{ plan: { kind: 'external' } }] });
   });
 
@@ -247,6 +251,24 @@ describe('settling', () => {
       expect(settledFrom(reading([call('a', text)]), 't', external)).toMatchObject({
         calls: [{ plan: { kind: 'refused' } }],
       });
+  });
+
+  test('a name that no tool can have is refused and shortened, whatever the plan says', () => {
+    const settled = settledFrom(
+      reading([{ callId: 'a', name: 'n'.repeat(3_000_000), arguments: '{}' }, call('b')]),
+      't',
+      external,
+    );
+    expect(settled).toMatchObject({
+      calls: [{ plan: { kind: 'refused' } }, { plan: { kind: 'external' } }],
+    });
+    expect(JSON.stringify(settled).length).toBeLessThan(2000);
+  });
+
+  test('what is kept of the refused ones counts too', () => {
+    const calls = Array.from({ length: 512 }, (_, index) => call(`c${index}`, 'x'.repeat(100_000)));
+    const settled = settledFrom(reading(calls), 't', external);
+    expect(JSON.stringify(settled).length).toBeLessThan(2_000_000);
   });
 
   test('times are turned to our clock', () => {

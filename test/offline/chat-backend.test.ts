@@ -7,7 +7,7 @@ import { FAILURES } from '../../protocol/names.ts';
 import type { Store } from '../../protocol/store.ts';
 import { fakeContext, type FakeContextOptions } from '../support/backend-context.ts';
 import { calls, chunk, completion, DONE, refuses, says, usageChunk } from '../support/chat-server.ts';
-import { reset, scriptedHttp, sse, type ScriptedHttp } from '../support/scripted-http.ts';
+import { reset, scriptedHttp, sse, type ScriptedHttp, type Step } from '../support/scripted-http.ts';
 import { eventNames, memoryStore, POLICY, startedRun } from '../support/store.ts';
 
 const T = 'tenant';
@@ -466,6 +466,140 @@ describe('servers that differ', () => {
       incompleteDetails: { reason: 'max_prompt_tokens' },
     });
   });
+});
+
+describe('an answer that breaks off after it was shown', () => {
+  const tooLong = 'data: {"error":{"message":"the context size is exceeded","code":400}}\n\n';
+  const filtered =
+    'data: {"error":{"message":"no","code":"content_filter","type":"invalid_request_error"}}\n\n';
+  const history = {
+    messages: [
+      { role: 'user' as const, content: 'old '.repeat(400) },
+      { role: 'assistant' as const, content: 'answer' },
+      { role: 'user' as const, content: 'new' },
+    ],
+    assistant: { tools: [tool('a')] },
+  };
+
+  test('because the context is full: what was shown is ended, and the answer is begun anew on a shorter prompt', async () => {
+    const run = await start(history);
+    server.script.push(sse([word('half an '), callOfA, tooLong]), says(['All of it.']));
+    expect(await backend.create(run.request, context())).toMatchObject({ status: 'completed' });
+    expect(sent(1)['messages']).toEqual([{ role: 'user', content: 'new' }]);
+    const page = await store.listMessages(T, run.threadId, { limit: 10, order: 'asc' });
+    expect(page.data.slice(3).map(({ status, content }) => [status, content])).toEqual([
+      ['incomplete', [{ type: 'text', text: { value: 'half an ', annotations: [] } }]],
+      ['completed', [{ type: 'text', text: { value: 'All of it.', annotations: [] } }]],
+    ]);
+    const { events } = await store.readEvents(run.runId, { after: 0, limit: 100, gaps: 'refuse' });
+    const said = events.flatMap(({ event, data }) =>
+      event === 'thread.message.delta' ? [[data.id, data.delta.content[0]]] : [],
+    );
+    expect(new Set(said.map(([id]) => id)).size).toBe(2);
+    const steps = await store.listSteps(T, run.threadId, run.runId, { limit: 10, order: 'asc' });
+    expect(steps.data.map(({ type, status }) => [type, status])).toEqual([
+      ['message_creation', 'completed'],
+      ['tool_calls', 'failed'],
+      ['message_creation', 'completed'],
+    ]);
+  });
+
+  test.each([
+    ['and nothing can be left out', tooLong, 'max_prompt_tokens'],
+    ['since a filter stepped in', filtered, 'content_filter'],
+  ])('%s: the run is incomplete, and no message of it stays open', async (_name, error, reason) => {
+    const run = await start();
+    server.script.push(sse([word('half an '), error]));
+    expect(await backend.create(run.request, context())).toMatchObject({
+      status: 'incomplete',
+      incompleteDetails: { reason },
+    });
+    expect(await lastMessage(run.threadId)).toMatchObject({
+      status: 'incomplete',
+      content: [{ type: 'text', text: { value: 'half an ' } }],
+    });
+  });
+
+  test('again and again: it is given up after a few cuts', async () => {
+    const run = await start({
+      messages: Array.from({ length: 40 }, (_, index) => ({
+        role: index % 2 === 0 ? ('user' as const) : ('assistant' as const),
+        content: 'word '.repeat(100),
+      })),
+    });
+    server.script.push(...Array.from({ length: 5 }, () => sse([word('half'), tooLong])));
+    expect(await backend.create(run.request, context())).toMatchObject({ status: 'incomplete' });
+    expect(server.requests).toHaveLength(5);
+  });
+});
+
+describe('a model that asks for too much', () => {
+  test('arguments that history could not hold: refused to the model, the others are carried out', async () => {
+    const run = await start({ assistant: { tools: [tool('a')] } });
+    server.script.push(
+      calls([
+        { name: 'a', arguments: JSON.stringify({ text: 'x'.repeat(3_000_000) }) },
+        { name: 'a', arguments: '{"n":1}' },
+      ]),
+      says(['ok']),
+    );
+    const settled = await backend.create(run.request, context());
+    expect(JSON.stringify(settled).length).toBeLessThan(10_000);
+    const [long, short] = waitingCalls(settled);
+    expect([long?.plan.kind, short?.plan.kind]).toEqual(['refused', 'external']);
+    const output = long?.plan.kind === 'refused' ? long.plan.output : '';
+    expect(output).toContain('3000011 characters long');
+    const outputs = [
+      { tool_call_id: long?.callId ?? '', output },
+      { tool_call_id: short?.callId ?? '', output: 'done' },
+    ];
+    expect(await backend.submit(run.ref, 1, outputs, context())).toMatchObject({ status: 'completed' });
+    // The model is not made to read it again.
+    expect(server.requests[1]?.body.length).toBeLessThan(10_000);
+  });
+
+  test('the name of a tool that is a book: refused, shortened', async () => {
+    const run = await start();
+    server.script.push(calls([{ name: 'n'.repeat(2_500_000), arguments: '{}' }]));
+    const settled = await backend.create(run.request, context());
+    expect(JSON.stringify(settled).length).toBeLessThan(2_000);
+    expect(waitingCalls(settled).map(({ plan }) => plan.kind)).toEqual(['refused']);
+  });
+
+  test('an answer without an end is cut off, for good', async () => {
+    const run = await start();
+    const piece = word('x'.repeat(1_000_000));
+    server.script.push(sse(Array.from({ length: 40 }, () => piece)));
+    await expect(backend.create(run.request, context())).rejects.toMatchObject({
+      type: FAILURES.backendUnsupported,
+      retryable: false,
+      message: expect.stringContaining('longer than 33554432 characters'),
+    });
+  });
+
+  test('a piece that is larger than a line may be is cut off, for good', async () => {
+    const run = await start();
+    server.script.push(sse([word('x'.repeat(4_300_000))]));
+    await expect(backend.create(run.request, context())).rejects.toMatchObject({
+      type: FAILURES.backendUnsupported,
+      retryable: false,
+    });
+  });
+});
+
+test('stream usage refused to two turns at once: both are asked without', async () => {
+  const one = await start();
+  const two = await start();
+  const refusing: Step = async (asked, socket) => {
+    await server.arrived(2);
+    await refuses(400, 'Unknown parameter: stream_options')(asked, socket);
+  };
+  server.script.push(refusing, refusing, says(['a']), says(['b']));
+  const settled = await Promise.all([
+    backend.create(one.request, context()),
+    backend.create(two.request, context()),
+  ]);
+  expect(settled.map(({ status }) => status)).toEqual(['completed', 'completed']);
 });
 
 describe('failures', () => {

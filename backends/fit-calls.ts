@@ -1,0 +1,80 @@
+/**
+ * Keeps what a model asked for within what history holds.
+ *
+ * Rule: a round's settlement is one payload of at most 2 MB. Calls that do not fit are refused before they are planned,
+ * longest first, until the rest fits, and only the beginning of them is kept: the model is told, and the round can
+ * still be answered completely. Pure. Both backends import it.
+ */
+import { errorOutput, type PlannedCall, type ToolCall } from '../protocol/calls.ts';
+
+/**
+ * Most that the calls of one round may take, in bytes as they are stored: escaping and other alphabets make a text
+ * longer than its characters. What stands around them has the rest.
+ */
+export const MAX_CALLS_BYTES = 1_500_000;
+/** Names of tools have 64 characters at most; what is longer names none. */
+const MAX_NAME_CHARS = 256;
+const SHOWN_CHARS = 1000;
+
+const storedBytes = (call: ToolCall): number => Buffer.byteLength(JSON.stringify(call));
+
+const beginning = (text: string, chars: number): string =>
+  text.length <= chars
+    ? text
+    : `${text.slice(0, chars).replace(/[\uD800-\uDBFF]$/, '')}… [${text.length} characters]`;
+
+interface Fit {
+  /** All calls in order, the refused ones shortened. */
+  calls: ToolCall[];
+  /** Call id → what the model reads. */
+  refused: ReadonlyMap<string, string>;
+}
+
+const fitCalls = (given: readonly ToolCall[]): Fit => {
+  const refused = new Map<string, string>();
+  const kept = new Map(given.map((call) => [call.callId, call]));
+  const refuse = (call: ToolCall, output: string): void => {
+    refused.set(call.callId, output);
+    kept.set(call.callId, {
+      callId: call.callId,
+      name: beginning(call.name, MAX_NAME_CHARS),
+      arguments: beginning(call.arguments, SHOWN_CHARS),
+    });
+  };
+  for (const call of given)
+    if (call.name.length > MAX_NAME_CHARS)
+      refuse(
+        call,
+        errorOutput(
+          'unknown_tool',
+          `there is no tool whose name is ${call.name.length} characters long: it may have 64.`,
+        ),
+      );
+  let total = [...kept.values()].reduce((sum, call) => sum + storedBytes(call), 0);
+  for (const call of [...kept.values()].toSorted((a, b) => storedBytes(b) - storedBytes(a))) {
+    if (total <= MAX_CALLS_BYTES) break;
+    if (refused.has(call.callId)) continue;
+    total -= storedBytes(call);
+    refuse(
+      call,
+      errorOutput(
+        'invalid_arguments',
+        `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,
+      ),
+    );
+    total += storedBytes(kept.get(call.callId) ?? call);
+  }
+  return { calls: given.map((call) => kept.get(call.callId) ?? call), refused };
+};
+
+/** Plans the calls of a round; the ones that do not fit are `refused`, whatever the plan says. Ids must be unique. */
+export const planFitting = (
+  given: readonly ToolCall[],
+  plan: (calls: ToolCall[]) => PlannedCall[],
+): PlannedCall[] => {
+  const { calls, refused } = fitCalls(given);
+  return plan(calls).map((call) => {
+    const output = refused.get(call.callId);
+    return output === undefined ? call : { ...call, plan: { kind: 'refused', output } };
+  });
+};
