@@ -61,6 +61,7 @@ export const harness = async (
   const backend = createAssistantsBackend({
     baseUrl: sandbox.url,
     random: () => 0.5,
+    now: () => sandbox.clock.now(),
     heartbeatEveryMs: 20,
     ...options.backend,
   });
