@@ -49,6 +49,8 @@ export interface SandboxOptions {
   defaultScript?: string;
   /** Seconds from a run's creation to its expiry. Default 600. */
   expiresInSeconds?: number;
+  /** Answers say the sandbox's own time in `date`, as a server whose clock is wrong does. Default false: this machine's. */
+  ownDate?: boolean;
   /** Milliseconds a run stays `queued`. Default 0. */
   pickupMs?: number;
   /** Milliseconds a run stays `cancelling`. Default 0. */
@@ -188,6 +190,7 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
             staleRun: staleRun(given.method, path),
           });
     entry.status = response.headers.has('x-hono-already-sent') ? null : response.status;
+    if (options.ownDate === true) response.headers.set('date', new Date(clock.now()).toUTCString());
     return response;
   };
 

@@ -6,12 +6,16 @@
  *   npm run drill -- --seed 7 --drills 300 --minutes 20 --lanes 6   none begins after twenty minutes
  *   npm run drill -- --kind kill --drill 700021         one drill again
  *
+ *   npm run drill -- --seed 7 --drills 40 --record drills.jsonl   a line of JSON for each verdict, as it comes
+ *   npm run drill -- --report a.jsonl,b.jsonl           the tables of recorded campaigns, nothing is run
+ *
  * Servers listen on loopback, processes are ended by their pid, and everything lives in a temporary directory.
  */
+import { appendFileSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { openWorld, runCampaign, runDrill, type DrillVerdict } from '../test/drills/campaign.ts';
 import { KINDS } from '../test/drills/kinds/index.ts';
-import { faultCounts, recoveryLine, verdictTable, violationText } from '../test/drills/report.ts';
+import { faultCounts, recoveryTable, verdictTable, violationText } from '../test/drills/report.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +25,8 @@ const { values } = parseArgs({
     drill: { type: 'string' },
     lanes: { type: 'string', default: '4' },
     minutes: { type: 'string' },
+    record: { type: 'string' },
+    report: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -44,38 +50,57 @@ const began = Date.now();
 const line = (verdict: DrillVerdict): string =>
   `${verdict.violations.length === 0 ? 'held    ' : 'VIOLATED'}  ${verdict.kind} ${verdict.seed}  ${(verdict.ms / 1000).toFixed(1)} s  ${verdict.faults.join(', ') || 'no fault fell'}`;
 
-const world = await openWorld();
-let verdicts: DrillVerdict[];
-try {
-  if (values.drill === undefined) {
-    console.log(`seed ${seed}, ${values.drills} drills of ${named.join(', ')}, ${values.lanes} at a time`);
-    verdicts = await runCampaign(world, {
-      seed,
-      drills: whole('drills', values.drills),
-      kinds,
-      lanes: whole('lanes', values.lanes),
-      keep: values.keep,
-      ...(values.minutes === undefined
-        ? {}
-        : { beginBefore: began + whole('minutes', values.minutes) * 60_000 }),
-      onVerdict: (verdict, done) => {
-        console.log(`${String(done).padStart(4)}  ${line(verdict)}`);
-        if (verdict.violations.length > 0) console.log(violationText(verdict));
-      },
-    });
-  } else {
+const shown = ({ recoveries }: DrillVerdict): string =>
+  recoveries.length === 0
+    ? ''
+    : `  stood still ${recoveries.map(({ ms }) => (ms / 1000).toFixed(1)).join(', ')} s`;
+
+const recordOf = (verdict: DrillVerdict): string => {
+  const { notes: _notes, dir: _dir, ...kept } = verdict;
+  return `${JSON.stringify({ at: new Date().toISOString(), ...kept })}\n`;
+};
+const recorded = (files: string): DrillVerdict[] =>
+  files
+    .split(',')
+    .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
+    .filter((text) => text !== '')
+    .map((text) => ({ ...(JSON.parse(text) as Omit<DrillVerdict, 'notes' | 'dir'>), notes: [], dir: '' }));
+
+const run = async (): Promise<DrillVerdict[]> => {
+  const world = await openWorld();
+  try {
+    if (values.drill === undefined) {
+      console.log(`seed ${seed}, ${values.drills} drills of ${named.join(', ')}, ${values.lanes} at a time`);
+      return await runCampaign(world, {
+        seed,
+        drills: whole('drills', values.drills),
+        kinds,
+        lanes: whole('lanes', values.lanes),
+        keep: values.keep,
+        ...(values.minutes === undefined
+          ? {}
+          : { beginBefore: began + whole('minutes', values.minutes) * 60_000 }),
+        onVerdict: (verdict, done) => {
+          console.log(`${String(done).padStart(4)}  ${line(verdict)}${shown(verdict)}`);
+          if (verdict.violations.length > 0) console.log(violationText(verdict));
+          if (values.record !== undefined) appendFileSync(values.record, recordOf(verdict));
+        },
+      });
+    }
     const [kind] = kinds;
     if (kind === undefined || values.kind === undefined) throw new RangeError('--drill needs --kind.');
-    verdicts = [await runDrill(world, kind, whole('drill', values.drill), true)];
-    for (const verdict of verdicts) console.log(line(verdict), `\n${verdict.notes.join('\n')}`);
+    const verdict = await runDrill(world, kind, whole('drill', values.drill), true);
+    console.log(`${line(verdict)}${shown(verdict)}`, `\n${verdict.notes.join('\n')}\n${verdict.dir}`);
+    return [verdict];
+  } finally {
+    await world.close();
   }
-} finally {
-  await world.close();
-}
+};
 
+const verdicts = values.report === undefined ? await run() : recorded(values.report);
 const violated = verdicts.filter(({ violations }) => violations.length > 0);
-console.log(`\n${verdictTable(verdicts)}\n\n${faultCounts(verdicts)}\n\n${recoveryLine(verdicts)}`);
-console.log(`${Math.round((Date.now() - began) / 1000)} s`);
+console.log(`\n${verdictTable(verdicts)}\n\n${faultCounts(verdicts)}\n\n${recoveryTable(verdicts)}`);
+if (values.report === undefined) console.log(`${Math.round((Date.now() - began) / 1000)} s`);
 for (const verdict of violated) console.log(`\n${violationText(verdict)}`);
 if (violated.length > 0) {
   console.log(`\nseed ${seed}: ${violated.length} of ${verdicts.length} drills violated what must hold`);

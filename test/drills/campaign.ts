@@ -15,13 +15,14 @@ import { installRuntime } from '../../worker/worker.ts';
 import { createRandom } from './random.ts';
 import type { Violation } from './audit.ts';
 import type { DrillKind } from './kinds/kind.ts';
+import type { Recovery } from './recovery.ts';
 import { openDrill, type World } from './world.ts';
 
 export interface DrillVerdict {
   kind: string;
   seed: number;
   faults: string[];
-  recoveries: number[];
+  recoveries: Recovery[];
   violations: Violation[];
   ms: number;
   notes: string[];

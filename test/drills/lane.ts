@@ -17,7 +17,9 @@ import type { PlannedFault } from './faults.ts';
 import { openLedger, type Ledger } from './ledger.ts';
 import { startPeople, type People } from './person.ts';
 import { startCommand, startDrillWorker, TOOLS_FILE, type DrillProcess } from './processes.ts';
-import { checkHistories, checkSecrets } from './records.ts';
+import { checkEvents } from './history.ts';
+import { checkHistories, checkRecoveries, checkSecrets, livesOf, readHistories } from './records.ts';
+import type { Recovery } from './recovery.ts';
 import { drillScript, storyText, type Story } from './script.ts';
 import type { Drill } from './world.ts';
 
@@ -32,6 +34,8 @@ export interface LaneOptions {
   temporalAddress?: string;
   /** How far the sandbox's clock is ahead of ours. */
   skewMs?: number;
+  /** Only workers die here, by kill -9, and none is left alone with the runs: how long runs stand still is judged. */
+  recovers?: boolean;
 }
 
 export interface RunOptions {
@@ -60,6 +64,8 @@ export interface Lane {
   processes: readonly DrillProcess[];
   /** Resolves when all runs have ended; to false when some have not in time. */
   endWithin(ms: number): Promise<boolean>;
+  /** After `finish`, of a lane that `recovers`. */
+  recoveries: Recovery[];
   /** Waits for all runs, ends the processes in good order, and audits. */
   finish(): Promise<Violation[]>;
 }
@@ -112,6 +118,7 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
     faults: 0,
     baseUrl: sandbox.url,
     processes,
+    recoveries: [],
     get runIds() {
       return [...runs.keys()];
     },
@@ -168,7 +175,20 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
       );
       violations.push(...(await Promise.all(audited)).flat());
       const ended = [...runs.keys()].filter((_, at) => results[at] !== null);
-      violations.push(...(await checkHistories(client, world, ended, canary)));
+      const histories = await readHistories(client, ended);
+      for (const result of results) {
+        const history = result === null ? undefined : histories.get(result.runId);
+        if (result !== null && history !== undefined)
+          violations.push(
+            ...checkEvents(history, { result, ownThread: true, answersShown: false, faults: lane.faults }),
+          );
+      }
+      if (options.recovers === true) {
+        const seen = checkRecoveries(histories, livesOf(processes, entries), HEARTBEAT_MS);
+        lane.recoveries = seen.recoveries;
+        violations.push(...seen.violations);
+      }
+      violations.push(...(await checkHistories(world, histories, canary)));
       violations.push(...checkSecrets(processes, canary));
       return violations;
     },

@@ -29,6 +29,8 @@ export interface DrillProcess {
   readonly readyAt: number | null;
   /** Unix ms of its end; null while it runs. */
   readonly endedAt: number | null;
+  /** Unix ms at which `kill` was called on it while it lived; null = never. */
+  readonly killedAt: number | null;
   ready: Promise<void>;
   exited: Promise<Exit>;
   /** Lets a process that was started on hold begin. */
@@ -63,6 +65,7 @@ const start = async (args: string[], { label, dir, env }: ProcessOptions): Promi
   });
   let readyAt: number | null = null;
   let endedAt: number | null = null;
+  let killedAt: number | null = null;
   const noteEnd = async (): Promise<void> => {
     await server.exited;
     endedAt = Date.now();
@@ -104,10 +107,14 @@ const start = async (args: string[], { label, dir, env }: ProcessOptions): Promi
     get endedAt() {
       return endedAt;
     },
+    get killedAt() {
+      return killedAt;
+    },
     ready,
     exited: server.exited,
     release: () => writeFileSync(holdFile(dir, label), ''),
     async kill() {
+      if (server.exit() === undefined) killedAt ??= Date.now();
       server.kill();
       await server.exited;
     },

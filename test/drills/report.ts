@@ -1,5 +1,6 @@
 /** A campaign in words: the table of verdicts, and how to see a violation again. Pure. */
 import type { DrillVerdict } from './campaign.ts';
+import type { Recovery } from './recovery.ts';
 
 const quantile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
@@ -52,11 +53,30 @@ export const faultCounts = (verdicts: readonly DrillVerdict[]): string => {
   return table([...counts].toSorted((a, b) => b[1] - a[1]).map(([fault, count]) => [fault, String(count)]));
 };
 
-export const recoveryLine = (verdicts: readonly DrillVerdict[]): string => {
-  const all = verdicts.flatMap(({ recoveries }) => recoveries).toSorted((a, b) => a - b);
+const recoveryRow = (name: string, some: readonly Recovery[]): string[] => {
+  const sorted = some.map(({ ms }) => ms).toSorted((a, b) => a - b);
+  return [
+    name,
+    String(some.length),
+    ...[0.5, 0.9, 1].map((share) => `${Math.round(quantile(sorted, share))} ms`),
+  ];
+};
+
+/** How long runs stood still after deaths, by what had been under way. */
+export const recoveryTable = (verdicts: readonly Pick<DrillVerdict, 'recoveries'>[]): string => {
+  const all = verdicts.flatMap(({ recoveries }) => recoveries);
   if (all.length === 0) return 'recovery: not measured';
-  const ms = (share: number): string => `${Math.round(quantile(all, share))} ms`;
-  return `recovery after kill -9 of the only worker (${all.length} measured): median ${ms(0.5)}, 90 % ${ms(0.9)}, worst ${Math.round(all.at(-1) ?? 0)} ms`;
+  const names = [...new Set(all.map(({ what }) => what))].toSorted();
+  return table([
+    ['stood still', 'times', 'median', '90 %', 'worst'],
+    ...names.map((name) =>
+      recoveryRow(
+        name,
+        all.filter(({ what }) => what === name),
+      ),
+    ),
+    recoveryRow('all', all),
+  ]);
 };
 
 export const violationText = ({ kind, seed, violations, notes, dir }: DrillVerdict): string =>

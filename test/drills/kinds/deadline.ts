@@ -40,20 +40,27 @@ export const down: DrillKind = {
 export const skew: DrillKind = {
   name: 'skew',
   rows: [37],
-  about: "the server's clock is an hour ahead or behind, and a worker dies",
+  about:
+    "the server's clock is an hour ahead or behind, and a worker dies; half of the runs expire by that clock",
   run: async (drill) => {
     const { random } = drill;
     const skewMs = random.pick([-HOUR_MS, HOUR_MS]);
+    const expires = random.chance(0.5);
     const clock = createClock({ start: Date.now() + skewMs });
     drill.defer(async () => clock.stop());
     const lane = await openLane(drill, {
-      // An expiry would be judged by the Date header, which the sandbox's socket takes from this machine's clock.
-      sandbox: { clock },
+      sandbox: { clock, ownDate: true, ...(expires ? { expiresInSeconds: EXPIRES_SECONDS } : {}) },
       skewMs,
     });
     const worker = await lane.command();
     await worker.ready;
-    await lane.start(storyOf(random, { rounds: [2, 3] }));
+    // Nobody answers the last round of the one that is to expire: it must not end before its time, nor hang after it.
+    if (expires)
+      await lane.start(
+        { delayMs: random.ms(0, 200), rounds: [['keyed'], ['ask', 'slow']] },
+        { mayEnd: ['expired'], unattended: true },
+      );
+    else await lane.start(storyOf(random, { rounds: [2, 3] }));
     await pause(random.ms(50, 2_000));
     await worker.kill();
     lane.faults += 2;
@@ -61,6 +68,10 @@ export const skew: DrillKind = {
       await lane.command()
     ).ready;
     const violations = await lane.finish();
-    return { faults: [`clock ${skewMs > 0 ? '+' : '-'}1 h`, 'kill worker'], recoveries: [], violations };
+    return {
+      faults: [`clock ${skewMs > 0 ? '+' : '-'}1 h${expires ? ', run expires' : ''}`, 'kill worker'],
+      recoveries: [],
+      violations,
+    };
   },
 };

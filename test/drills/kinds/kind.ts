@@ -6,16 +6,15 @@
  */
 import type { Random } from '../random.ts';
 import type { Violation } from '../audit.ts';
-import type { DrillProcess } from '../processes.ts';
-import type { Lane } from '../lane.ts';
+import type { Recovery } from '../recovery.ts';
 import type { Story, ToolName } from '../script.ts';
 import type { Drill } from '../world.ts';
 
 export interface DrillReport {
   /** What was done to whom, one word each: `kill worker`, `reset`. */
   faults: string[];
-  /** From the death of the only worker (or the readiness of its successor) to the successor's first deed. Milliseconds. */
-  recoveries: number[];
+  /** How long runs stood still after deaths of workers, where that was measured. */
+  recoveries: Recovery[];
   violations: Violation[];
 }
 
@@ -42,21 +41,3 @@ export const storyOf = (
     ),
   ),
 });
-
-/** How long `successor` took to its first deed after `dead` had gone; null when nothing was left to do. */
-export const recoveryOf = (lane: Lane, dead: DrillProcess, successor: DrillProcess): number | null => {
-  const { endedAt } = dead;
-  const { readyAt } = successor;
-  if (endedAt === null || readyAt === null) return null;
-  const from = Math.max(endedAt, readyAt);
-  const deeds = [
-    ...lane.sandbox.requests.flatMap(({ at, headers }) =>
-      headers['x-drill-worker'] === successor.label ? [at] : [],
-    ),
-    ...lane.ledger.read().flatMap(({ at, pid }) => (pid === successor.pid ? [at] : [])),
-  ];
-  return deeds.length === 0 ? null : Math.max(0, Math.min(...deeds) - from);
-};
-
-export const compact = (values: readonly (number | null)[]): number[] =>
-  values.filter((value) => value !== null);

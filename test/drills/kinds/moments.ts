@@ -19,8 +19,8 @@ export const kill: DrillKind = {
   about: 'real workers killed -9 at random moments, one or two at a time',
   run: async (drill) => {
     const { random } = drill;
-    const lane = await openLane(drill);
-    const several = random.chance(0.4);
+    const lane = await openLane(drill, { recovers: true });
+    const several = random.chance(0.7);
     const kills = random.int(2, 4);
     await startRuns(lane, random, random.int(2, 3));
     const crew: DrillProcess[] = [await lane.command()];
@@ -40,7 +40,8 @@ export const kill: DrillKind = {
       crew[place] = next;
       await next.ready;
     }
-    return { faults, recoveries: [], violations: await lane.finish() };
+    const violations = await lane.finish();
+    return { faults, recoveries: lane.recoveries, violations };
   },
 };
 

@@ -6,7 +6,7 @@ import type { Random } from '../random.ts';
 import { ASSISTANTS_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';
 import { openLane, type Lane, type LaneOptions } from '../lane.ts';
 import type { Drill } from '../world.ts';
-import { compact, recoveryOf, storyOf, type DrillKind, type DrillReport } from './kind.ts';
+import { storyOf, type DrillKind, type DrillReport } from './kind.ts';
 
 /** How long a point may take to be passed, once the runs that lead there have begun. */
 const PASSED_WITHIN_MS = 25_000;
@@ -51,11 +51,11 @@ export const pointDrill = async (
   const [first, ...rest] = faults;
   if (first === undefined) throw new RangeError('A point drill needs a fault.');
   const lane = await openLane(drill, {
+    recovers: true,
     ...(isFollow(first.point) ? { sandbox: { expiresInSeconds: EXPIRES_SECONDS } } : {}),
     ...options,
   });
   const struck: string[] = [];
-  const recoveries: (number | null)[] = [];
   let worker = await lane.worker([first]);
   const provoked = worker.ready.then(() => provoke(lane, first.point, random));
   for (const next of [...rest, null]) {
@@ -75,14 +75,10 @@ export const pointDrill = async (
     const { point } = faults[struck.length] ?? first;
     struck.push(`kill at ${point}`);
     drill.note(`${dying.label} died at ${point}`);
-    if (next === null) {
-      await lane.endWithin(60_000);
-      // With a second run its deeds could pass for the first one's.
-      if (lane.runIds.length === 1) recoveries.push(recoveryOf(lane, dying, successor));
-    }
   }
   await provoked;
-  return { faults: struck, violations: await lane.finish(), recoveries: compact(recoveries) };
+  const violations = await lane.finish();
+  return { faults: struck, violations, recoveries: lane.recoveries };
 };
 
 /** The second fault: somewhere a successor is likely to come by. */
