@@ -25,6 +25,9 @@ import { fail, fromBackendError } from './failure.ts';
 import { systemClock } from './lease.ts';
 import { noMetrics } from './metrics.ts';
 
+/** Temporal refuses a payload over 2 MB, as often as it is tried; a codec may add a little. */
+const SETTLEMENT_MOST_BYTES = 1_900_000;
+
 export type BackendActivities = Pick<
   RunActivities,
   'createThread' | 'createRun' | 'submitToolOutputs' | 'followRun' | 'closeRun' | 'recordAnswers'
@@ -119,7 +122,15 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
         },
         'run settled',
       );
-      return packSettlement(settled);
+      const packed = packSettlement(settled);
+      const bytes = Buffer.byteLength(JSON.stringify(packed));
+      if (bytes > SETTLEMENT_MOST_BYTES)
+        throw fail(
+          FAILURES.backendUnsupported,
+          `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; history holds ${SETTLEMENT_MOST_BYTES}.`,
+          { retryable: false },
+        );
+      return packed;
     });
 
   return {

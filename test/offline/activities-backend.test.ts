@@ -290,6 +290,23 @@ const thrown = async (reason: Error): Promise<ApplicationFailure> => {
   return await failureOf(begin({ follow }).follow());
 };
 
+test('a state that history could not hold is told as such, for good', async () => {
+  const plan = { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: null } } as const;
+  const calls = Array.from({ length: 20_000 }, (_, index) => ({
+    callId: `call_${index}_${'x'.repeat(100)}`,
+    name: 'a',
+    arguments: '{}',
+    plan,
+  }));
+  const settled: Settled = { status: 'requires_action', run: ref, calls, expiresAt: null, createdAt: 1 };
+  const { follow } = begin({ follow: () => Promise.resolve(settled) });
+  expect(await failureOf(follow())).toMatchObject({
+    type: FAILURES.backendUnsupported,
+    nonRetryable: true,
+    message: expect.stringMatching(/20000 calls\) takes \d+ bytes; history holds 1900000/) as string,
+  });
+});
+
 describe('what a backend throws', () => {
   test('keeps type, retry decision, pause and details', async () => {
     expect(

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { FAILURES } from '../../protocol/names.ts';
 import { answerPayloadProblem, submitPayloadProblem } from '../../protocol/problems.ts';
+import type { RunInput } from '../../protocol/workflow.ts';
+import { step } from '../../workflows/run/machine.ts';
 import type { RunState } from '../../workflows/run/state.ts';
 import { judge } from '../../workflows/run/answers.ts';
 import { judgeSubmit } from '../../workflows/run/submits.ts';
@@ -86,6 +88,70 @@ describe('what a person means is understood', () => {
     expect(verdict({ call_id: 'p', decision: 'approve', arguments: '{ "q": 2 }' })).toBe('repeat');
     expect(verdict({ call_id: 'p', decision: 'approve' })).toBe('refuse');
     expect(verdict({ call_id: 'p', decision: 'deny' })).toBe('refuse');
+  });
+});
+
+describe('answers one by one, larger together than one payload', () => {
+  const text = (letter: string): string => letter.repeat(500_000);
+  const ids = ['a', 'b', 'c', 'd', 'e'];
+  const answers = ids.map((id) => says({ call_id: id, output: text(id) }));
+  const begun = (more: Partial<RunInput>, calls = ids.map((id) => external(id))): RunState =>
+    after(more, start, settles('create', asks(calls)));
+
+  test('natively: refused at the door with the limit; what stands is submitted as it was recorded', () => {
+    let state = begun(CHAT);
+    const refusals: string[] = [];
+    for (const input of answers) {
+      if (input.type !== 'answer') throw new Error('no answer');
+      const judgement = judge(state, input.payload, T0);
+      if (judgement.verdict === 'refuse') refusals.push(judgement.message);
+      state = step(state, input).state;
+    }
+    expect(refusals).toHaveLength(3);
+    expect(refusals[0]).toMatch(/together they may take 1500000\. What was answered before stands/);
+    const rest = ids.slice(2).map((id) => says({ call_id: id, output: 'short' }));
+    const done = rest.reduce((before, input) => step(before, input).state, state);
+    expect(done.op).toEqual({ kind: 'submit' });
+    expect(done.calls.map(({ outcome }) => outcome?.output.length)).toEqual([500_000, 500_000, 5, 5, 5]);
+  });
+
+  test('a repeat of what stands is no more', () => {
+    const state = [...answers.slice(0, 2), answers[1]].reduce(
+      (before, input) => (input === undefined ? before : step(before, input).state),
+      begun(CHAT),
+    );
+    expect(state.unusable.count).toBe(0);
+  });
+
+  test('elsewhere nothing is recorded before the submit: they are cut to fit, which is said', () => {
+    const done = answers.reduce((before, input) => step(before, input).state, begun({}));
+    expect(done.unusable.count).toBe(0);
+    expect(done.calls.every(({ outcome }) => outcome?.notes?.includes('truncated'))).toBe(true);
+  });
+
+  test('late answers are handed over in one payload', () => {
+    const late = { onDeadline: 'follow-up' as const, answerWithinMs: 1000 };
+    const waiting = begun(
+      CHAT,
+      ids.map((id) => external(id, late)),
+    );
+    const placed = step(waiting, { type: 'deadline', at: T0 + 1000 }).state;
+    expect(placed.late).toHaveLength(5);
+    const given = answers.reduce((before, input) => step(before, input).state, placed);
+    expect(given.late.filter((call) => call.given !== undefined)).toHaveLength(2);
+    expect(given.unusable.latest.map(({ reason }) => reason)).toEqual(Array(3).fill('malformed'));
+    expect(JSON.stringify(given.late).length).toBeLessThan(1_500_000);
+  });
+
+  test('calls whose arguments alone would fill it get a plain placeholder', () => {
+    const late = { onDeadline: 'follow-up' as const, answerWithinMs: 1000 };
+    const waiting = begun(
+      CHAT,
+      ids.map((id) => ({ ...external(id, late), arguments: JSON.stringify(text(id)) })),
+    );
+    const placed = step(waiting, { type: 'deadline', at: T0 + 1000 }).state;
+    expect(placed.late).toHaveLength(1);
+    expect(placed.calls.every(({ status }) => status === 'done')).toBe(true);
   });
 });
 
@@ -197,6 +263,18 @@ describe('a submit by the caller', () => {
       FAILURES.refusedNotWaiting,
       { status: 'expired' },
     ]);
+  });
+
+  test('that would be more than one payload holds beside what stands is refused, and what stands stays', () => {
+    const wide = '\u0001'.repeat(100_000);
+    const calls = [external('e'), external('f'), external('g')];
+    const begun = after(CHAT, start, settles('create', asks(calls)), says({ call_id: 'e', output: wide }));
+    expect(refusalOf(begun, { run_id: 'run_1', tool_outputs: [output('f', wide), output('g', wide)] })).toBe(
+      FAILURES.refusedMalformed,
+    );
+    expect(refusalOf(begun, { run_id: 'run_1', tool_outputs: [output('f', wide), output('g', 'x')] })).toBe(
+      'accept',
+    );
   });
 
   test('with an output twice, for another run, or too large together is refused', () => {

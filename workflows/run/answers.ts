@@ -12,8 +12,9 @@ import { LIMITS, answerPayloadProblem, jsonObject, shown } from '../../protocol/
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/workflow.ts';
 import { expired } from './deadline.ts';
 import { digest } from './digest.ts';
-import { utf8Bytes } from './outputs.ts';
-import { apiStatus, takesAnswers, waitingCalls } from './state.ts';
+import { PAYLOAD_MOST_BYTES, storedBytes, utf8Bytes } from './outputs.ts';
+import type { Output } from './outputs.ts';
+import { apiStatus, recordedCalls, takesAnswers, waitingCalls } from './state.ts';
 import type { AcceptedAnswer, CallState, RunState } from './state.ts';
 
 export interface Refusal {
@@ -127,7 +128,7 @@ export const judge = (state: RunState, value: unknown, at: number): Judgement =>
       const fault = unfit(call, payload, about);
       if (fault !== null) return fault;
       if (!takesAnswers(state) || expired(state, at)) return tooLate(state, payload, about, at);
-      return accept(false);
+      return tooMuch(state, call, payload, about) ?? accept(false);
     }
     if (late === undefined)
       return call.plan.kind === 'automatic' || call.plan.kind === 'refused'
@@ -141,10 +142,9 @@ export const judge = (state: RunState, value: unknown, at: number): Judgement =>
   }
   if (late !== undefined) {
     if (late.given !== undefined) return against(late.given.answer.digest);
-    return (
-      unfit(late, payload, about) ??
-      (state.ending === null && state.closing === null ? accept(true) : tooLate(state, payload, about, at))
-    );
+    if (state.ending !== null || state.closing !== null)
+      return unfit(late, payload, about) ?? tooLate(state, payload, about, at);
+    return unfit(late, payload, about) ?? tooMuch(state, late, payload, about) ?? accept(true);
   }
   const past = state.past.findLast((item) => item.callId === payload.call_id);
   if (past?.digest !== undefined) return against(past.digest);
@@ -216,6 +216,38 @@ const unfit = (
       about,
     );
   return null;
+};
+
+/** How much is kept of a round with these outputs among what stands, when that is more than may be; else null. */
+export const excess = (state: RunState, added: readonly Output[]): number | null => {
+  const ids = new Set(added.map(({ callId }) => callId));
+  const standing = recordedCalls(state)
+    .filter(({ callId }) => !ids.has(callId))
+    .map(({ callId, outcome }) => ({ callId, output: outcome?.output ?? '' }));
+  const bytes = storedBytes([...standing, ...added]);
+  return state.about.backend === 'chat' && bytes > PAYLOAD_MOST_BYTES ? bytes : null;
+};
+
+/** Would there be more answers than one payload holds? What was answered before stays. */
+const tooMuch = (
+  state: RunState,
+  call: Pick<CallState, 'callId' | 'name' | 'plan'>,
+  payload: AnswerPayload,
+  about: { callId: string; by?: string },
+): Refusal | null => {
+  const late = state.late.some(({ callId }) => callId === call.callId);
+  if (!late && (call.plan.kind !== 'external' || payload.decision !== undefined)) return null;
+  const bytes = late
+    ? storedBytes([...state.late, payload])
+    : excess(state, [{ callId: call.callId, output: outputText(payload.output).text }]);
+  return bytes === null || bytes <= PAYLOAD_MOST_BYTES
+    ? null
+    : refusal(
+        FAILURES.refusedMalformed,
+        'malformed',
+        `Call ${shown(call.callId)} (${call.name}): with this answer, ${late ? 'the late answers' : 'the answers of the round'} take ${bytes} bytes as they are stored; together they may take ${PAYLOAD_MOST_BYTES}. What was answered before stands. Send less, or a link to it.`,
+        about,
+      );
 };
 
 /** The outcome of an accepted output for an external call. */

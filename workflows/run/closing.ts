@@ -6,7 +6,7 @@
  */
 import type { CloseHow, CloseTarget, LastError, Settled } from '../../protocol/backend.ts';
 import { FAILURES } from '../../protocol/names.ts';
-import { expired } from './deadline.ts';
+import { endless, expired, withNextLook } from './deadline.ts';
 import { never } from './effects.ts';
 import { ended, errorOf, lateUnused } from './ending.ts';
 import type { Failure, RunState } from './state.ts';
@@ -80,6 +80,9 @@ const DEFINITIVE: readonly string[] = [
   FAILURES.backendBusy,
 ];
 
+/** Says nothing about the run: the server was away or the key refused. '' is a timeout's. */
+const PASSING: readonly string[] = [FAILURES.backendUnavailable, FAILURES.backendUnauthorized, ''];
+
 /** The operation in flight failed for good. */
 export const opFailed = (state: RunState, failure: Failure, at: number): RunState => {
   const op = state.op;
@@ -99,8 +102,12 @@ export const opFailed = (state: RunState, failure: Failure, at: number): RunStat
       if (state.about.backend === 'assistants' && DEFINITIVE.includes(failure.type))
         return ended(state, { status: 'failed', submitted: false, lastError: error });
       return expired(state, at) ? closing(state, { kind: 'expire' }) : failing(state, error);
-    case 'submit':
     case 'follow':
+      // Nothing was due: the run waits as before, and the submit will meet whatever is wrong.
+      if (endless(state) && PASSING.includes(failure.type))
+        return withNextLook({ ...state, op: null }, state.rechecks + 1, at);
+      return expired(state, at) ? closing(state, { kind: 'expire' }) : failing(state, error);
+    case 'submit':
       return expired(state, at) ? closing(state, { kind: 'expire' }) : failing(state, error);
     case 'close':
       return ended(state, {

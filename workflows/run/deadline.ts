@@ -4,11 +4,14 @@
  * Rule: one moment for the whole round, recomputed from the state and never stored apart from the armed timer.
  * - `fail` beats the others: while one such call is open, no placeholder is given.
  * - Natively the expiry is ours: it ends the run whatever was planned. On somebody else's server the verdict is
- *   theirs: we ask at the expiry, and again at growing intervals while they keep the run waiting.
+ *   theirs: we ask at the expiry, and again at growing intervals while they keep the run waiting. Where they name
+ *   none, we look now and then whether the run still waits: it may have been ended there, and nobody would tell us.
  * - Placeholders leave in time: a margin before the expiry, or when the answerer's own time is over.
  * Pure; imports the state only.
  */
 import {
+  LOOK_FIRST_MS,
+  LOOK_MOST_MS,
   MARGIN_MS,
   MARGIN_SHARE,
   MARGIN_SHARE_MOST,
@@ -80,8 +83,8 @@ export type Due =
 /** When the server's verdict is to be asked for. */
 const verdictAt = (state: RunState): number | null => {
   if (state.about.backend !== 'assistants') return null;
-  if (state.lax) return state.recheckAt;
-  return state.expiresAt === null ? null : state.expiresAt + VERDICT_SLACK_MS;
+  if (state.lax || state.expiresAt === null) return state.recheckAt;
+  return state.expiresAt + VERDICT_SLACK_MS;
 };
 
 export const dueAt = (state: RunState, at: number): Due => {
@@ -119,6 +122,14 @@ export const nextMoment = (state: RunState): number | null => {
     : verdictAt(state);
 };
 
-/** How long after its `count`th look a server that outlives its own expiry is asked again. */
-export const recheckDelay = (count: number): number =>
-  Math.min(RECHECK_MOST_MS, RECHECK_FIRST_MS * 2 ** Math.min(count, 16));
+/** Is nothing known but that the run waits? Then it is looked at without being due. */
+export const endless = (state: RunState): boolean =>
+  state.about.backend === 'assistants' && state.expiresAt === null;
+
+/** The state with its next look: at growing intervals, while the server outlives its own expiry or names none. */
+export const withNextLook = (state: RunState, looks: number, at: number): RunState => {
+  const [first, most] = state.lax ? [RECHECK_FIRST_MS, RECHECK_MOST_MS] : [LOOK_FIRST_MS, LOOK_MOST_MS];
+  return state.lax || endless(state)
+    ? { ...state, rechecks: looks, recheckAt: at + Math.min(most, first * 2 ** Math.min(looks, 16)) }
+    : { ...state, rechecks: 0, recheckAt: null };
+};

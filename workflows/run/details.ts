@@ -139,7 +139,7 @@ const heading = (state: RunState): string => {
     case 'submitting':
       return `All outputs of round ${state.round} are submitted; the model is working.`;
     case 'following':
-      return `The expiry has come${round}; asking the server how the run stands.`;
+      return `${state.expiresAt === null ? 'No expiry is known' : 'The expiry has come'}${round}; asking the server how the run stands.`;
     case 'closing':
       return state.ending === null ? 'The run is being ended.' : `The run has ended: ${apiStatus(state)}.`;
     case 'ended':

@@ -94,7 +94,9 @@ const transition = (state: RunState, input: Exclude<Input, { type: 'resume' }>):
     case 'settled':
       return state.op?.kind === input.via ? settled(state, input.via, input.settlement, input.at) : state;
     case 'activityFailed':
-      return state.op?.kind === input.via ? opFailed(state, input.failure, input.at) : state;
+      return state.op?.kind === input.via
+        ? advance(opFailed(state, input.failure, input.at), input.at)
+        : state;
     case 'followUpStarted':
       return state.op?.kind === 'startFollowUp' && state.ending !== null
         ? {

@@ -18,7 +18,9 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export const utf8Bytes = (text: string): number => encoder.encode(text).length;
 
 /** Temporal refuses a payload over 2 MB, and JSON writes a control character as six bytes. */
-const PAYLOAD_MOST_BYTES = 1_500_000;
+export const PAYLOAD_MOST_BYTES = 1_500_000;
+/** What a value takes in a payload. */
+export const storedBytes = (value: unknown): number => utf8Bytes(JSON.stringify(value));
 
 const marker = (kept: number, whole: number): string => `\n[truncated: the first ${kept} of ${whole} bytes]`;
 /** More than any marker needs. */
@@ -62,7 +64,7 @@ export const fitOutputs = (
   whole: ReadonlySet<string> = new Set(),
 ): Output[] => {
   const kept = outputs.filter(({ callId }) => whole.has(callId));
-  if (utf8Bytes(JSON.stringify(kept)) > PAYLOAD_MOST_BYTES) return fitOutputs(outputs, limit);
+  if (storedBytes(kept) > PAYLOAD_MOST_BYTES) return fitOutputs(outputs, limit);
   const others = outputs.filter(({ callId }) => !whole.has(callId));
   const fit = (bound: number): Output[] => {
     const shrunk = new Map(shrink(others, bound).map((item) => [item.callId, item]));
@@ -71,7 +73,7 @@ export const fitOutputs = (
   let fitted = fit(limit);
   for (
     let bound = limit;
-    bound > MARKER_BYTES && utf8Bytes(JSON.stringify(fitted)) > PAYLOAD_MOST_BYTES;
+    bound > MARKER_BYTES && storedBytes(fitted) > PAYLOAD_MOST_BYTES;
     bound = Math.floor(bound / 2)
   )
     fitted = fit(bound);

@@ -8,12 +8,12 @@
 import type { Settled } from '../../protocol/backend.ts';
 import { begunCall, pastCall, placeholderOutcome } from './calls.ts';
 import { closed, closing, failing } from './closing.ts';
-import { dueAt, recheckDelay } from './deadline.ts';
+import { dueAt, withNextLook } from './deadline.ts';
 import { never } from './effects.ts';
 import { ended, unusedOf } from './ending.ts';
 import type { Terminal } from './ending.ts';
-import { fitOutputs } from './outputs.ts';
-import { takesAnswers, waitingCalls } from './state.ts';
+import { PAYLOAD_MOST_BYTES, fitOutputs, storedBytes } from './outputs.ts';
+import { recordedCalls, takesAnswers, waitingCalls } from './state.ts';
 import type { CallState, LateCall, RunState, SettledVia } from './state.ts';
 
 export const settled = (before: RunState, via: SettledVia, settlement: Settled, at: number): RunState => {
@@ -38,9 +38,7 @@ export const settled = (before: RunState, via: SettledVia, settlement: Settled, 
     const past = [...state.past, ...state.calls.map((call) => pastCall(call, state.round))];
     return { ...known, past, calls: [], op: { kind: 'follow' } };
   }
-  const lax = late;
-  const rechecks = same && lax ? state.rechecks + 1 : 0;
-  const looked: RunState = { ...known, lax, rechecks, recheckAt: lax ? at + recheckDelay(rechecks) : null };
+  const looked = withNextLook({ ...known, lax: late }, same ? state.rechecks + 1 : 0, at);
   return same ? advance(looked, at) : nextRound(looked, via, settlement.calls, at);
 };
 
@@ -111,21 +109,11 @@ export const advance = (state: RunState, at: number): RunState => {
   return state.op === null && state.calls.every((call) => call.status === 'done') ? submitting(state) : state;
 };
 
-/** Natively, what somebody answered may be in the run's row already; another text for it would be a conflict there. */
-const recordedIds = (state: RunState): Set<string> =>
-  new Set(
-    state.about.backend === 'chat'
-      ? state.calls
-          .filter(({ plan, answer }) => plan.kind === 'external' && answer !== undefined)
-          .map(({ callId }) => callId)
-      : [],
-  );
-
 const submitting = (state: RunState): RunState => {
   const fitted = fitOutputs(
     state.calls.map((call) => ({ callId: call.callId, output: call.outcome?.output ?? '' })),
     undefined,
-    recordedIds(state),
+    new Set(recordedCalls(state).map(({ callId }) => callId)),
   );
   const calls = state.calls.map((call, index) => {
     const output = fitted[index]?.output;
@@ -141,14 +129,17 @@ const submitting = (state: RunState): RunState => {
   return { ...state, calls, tasks, op: { kind: 'submit' } };
 };
 
+/** They are handed over in one payload, with room for what is answered until then. */
+const lateFit = (late: readonly LateCall[]): boolean => storedBytes(late) <= PAYLOAD_MOST_BYTES / 2;
+
 const withPlaceholders = (state: RunState, callIds: readonly string[]): RunState => {
   const late: LateCall[] = [];
   const calls = state.calls.map((call): CallState => {
     if (!callIds.includes(call.callId) || call.plan.kind === 'automatic' || call.plan.kind === 'refused')
       return call;
-    const followsUp = call.plan.wait.onDeadline === 'follow-up';
-    if (followsUp)
-      late.push({ callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan });
+    const kept = { callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan };
+    const followsUp = call.plan.wait.onDeadline === 'follow-up' && lateFit([...state.late, ...late, kept]);
+    if (followsUp) late.push(kept);
     return { ...call, status: 'done', outcome: placeholderOutcome(followsUp) };
   });
   return { ...state, calls, late: [...state.late, ...late] };

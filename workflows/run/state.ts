@@ -89,7 +89,7 @@ export interface RunState {
   expiresAt: number | null;
   /** The server keeps the run alive past the expiry it named: the expiry no longer bounds anything. */
   lax: boolean;
-  /** How often a lax server was asked again, and when it will be next. */
+  /** How often a server that is lax, or names no expiry, was asked again, and when it will be next. */
   rechecks: number;
   recheckAt: number | null;
   /** Rounds begun. */
@@ -213,6 +213,15 @@ export const takesAnswers = (state: RunState): boolean =>
 
 export const waitingCalls = (state: RunState): CallState[] =>
   takesAnswers(state) ? state.calls.filter((call) => call.status === 'waiting') : [];
+
+/**
+ * Natively, what the caller or a person answered may be in the run's row already: another text for it would be a conflict
+ * there, so it is never cut.
+ */
+export const recordedCalls = (state: RunState): CallState[] =>
+  state.about.backend === 'chat'
+    ? state.calls.filter(({ plan, answer }) => plan.kind === 'external' && answer !== undefined)
+    : [];
 
 /** The run's status as the API names it, as far as the workflow knows. */
 export const apiStatus = (state: RunState): string => {

@@ -8,10 +8,10 @@
 import { FAILURES } from '../../protocol/names.ts';
 import { LIMITS, shown, submitPayloadProblem } from '../../protocol/problems.ts';
 import type { SubmitPayload } from '../../protocol/workflow.ts';
-import { digestOfOutput, refusal } from './answers.ts';
+import { digestOfOutput, excess, refusal } from './answers.ts';
 import type { Refusal } from './answers.ts';
 import { expired } from './deadline.ts';
-import { utf8Bytes } from './outputs.ts';
+import { PAYLOAD_MOST_BYTES, utf8Bytes } from './outputs.ts';
 import { apiStatus, takesAnswers } from './state.ts';
 import type { RunState } from './state.ts';
 
@@ -64,6 +64,16 @@ export const judgeSubmit = (state: RunState, value: unknown, at: number): Submit
         FAILURES.refusedMalformed,
         'malformed',
         `tool_outputs have ${size} bytes together; they must be less than ${LIMITS.combinedOutputBytes}. Send less.`,
+      );
+    const stored = excess(
+      state,
+      payload.tool_outputs.map(({ tool_call_id: callId, output }) => ({ callId, output })),
+    );
+    if (stored !== null)
+      return refusal(
+        FAILURES.refusedMalformed,
+        'malformed',
+        `With these tool_outputs, the answers of the round take ${stored} bytes as they are stored; together they may take ${PAYLOAD_MOST_BYTES}. What was answered before stands. Send less.`,
       );
     return { verdict: 'accept', round: state.round, callIds: expected };
   }

@@ -71,6 +71,12 @@ export const VERDICT_SLACK_MS = SECOND;
 /** When a server keeps a run waiting past its own expiry: look again after 2 s, 4 s, … 5 min. */
 export const RECHECK_FIRST_MS = 2 * SECOND;
 export const RECHECK_MOST_MS = 5 * MINUTE;
+/**
+ * When a server names no expiry: look after 1 min, 2 min, … 1 h whether the run still waits. A look is about ten events,
+ * so a day costs a few hundred.
+ */
+export const LOOK_FIRST_MS = MINUTE;
+export const LOOK_MOST_MS = HOUR;
 
 /** Signals that could not be used: how many are kept for people to read. */
 export const UNUSABLE_KEPT = 10;
