@@ -1,11 +1,12 @@
 /**
- * The HTTP face: a Hono app over a `RunsEngine`. In: authenticate, limit, check. Then one engine call. Out: JSON or events.
+ * The HTTP face over a `RunsEngine`. In: authenticate, limit, check. Then one engine call. Out: JSON or events.
  *
  * Rule: it knows no engine and holds no state of runs. Every answer carries its request id; what is not an `ApiError`
- * leaves as a 500 that tells nothing of the inside. Imports protocol, Hono, and the rest of `api/`.
+ * leaves as a 500 that tells nothing of the inside. Answers are made with plain header records: the adapter sends those
+ * as they are, while one look through a `Headers` object costs more than everything else here.
+ * Imports protocol and the rest of `api/`.
  */
 import { setMaxListeners } from 'node:events';
-import { Hono } from 'hono';
 import type { Caller, RunsEngine } from '../protocol/engine.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
@@ -17,6 +18,7 @@ import { errorResponse, toApiError } from './errors.ts';
 import type { RateLimiter, RequestKind } from './limits.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Reply, Route } from './route.ts';
+import { createRouter, pathOf } from './router.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
@@ -74,7 +76,25 @@ export interface Api {
 export const ROUTES: readonly Route[] = [...assistantRoutes, ...runRoutes, ...threadRoutes];
 
 const API_VERSION = '2020-10-01';
-const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
+
+/** Unique among processes and cheap: random once, counted from there. */
+const requestIds = (): (() => string) => {
+  const own = mintId('req').slice(0, -8);
+  let count = 0;
+  return () => `${own}${(count++).toString(36).padStart(8, '0')}`;
+};
+
+/** The text of an object that an engine may hand out many times is made once. Engines never change what they gave. */
+const jsonOnce = (): ((value: object) => string) => {
+  const known = new WeakMap<object, string>();
+  return (value) => {
+    const before = known.get(value);
+    if (before !== undefined) return before;
+    const text = JSON.stringify(value);
+    known.set(value, text);
+    return text;
+  };
+};
 
 const callerOf = (headers: Headers, principal: Principal, requestId: string): Caller => ({
   ...principal,
@@ -89,10 +109,9 @@ const plain = (status: number, value: unknown): Response =>
     headers: { 'content-type': 'application/json', 'x-request-id': mintId('req') },
   });
 
-const matches = (pattern: string, path: string): boolean =>
-  new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path);
-
-const isKnownPath = (path: string): boolean => ROUTES.some((route) => matches(route.path, path));
+const routeFor = createRouter(ROUTES);
+const METHODS = ['GET', 'POST', 'DELETE'];
+const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
 
 /** A path that would be right under `/v1` says so: a base URL without it is the commonest slip. */
 const unknownPath = (method: string, path: string): ApiError =>
@@ -134,7 +153,8 @@ export const createApi = (options: ApiOptions): Api => {
   const going = new AbortController();
   // Every open stream listens; that is no leak.
   setMaxListeners(0, going.signal);
-  const app = new Hono<{ Bindings: ApiEnv }>();
+  const nextRequestId = requestIds();
+  const textOf = jsonOnce();
 
   const headersOf = (caller: Caller, reply: Reply): Record<string, string> => ({
     'x-request-id': caller.requestId,
@@ -145,10 +165,13 @@ export const createApi = (options: ApiOptions): Api => {
   const respond = (caller: Caller, reply: Reply, env: ApiEnv | undefined): Response => {
     const headers = headersOf(caller, reply);
     if ('json' in reply)
-      return new Response(JSON.stringify(reply.json), {
-        status: 200,
-        headers: { 'content-type': 'application/json', ...headers },
-      });
+      return new Response(
+        reply.run === reply.json && reply.run !== undefined ? textOf(reply.run) : JSON.stringify(reply.json),
+        {
+          status: 200,
+          headers: { 'content-type': 'application/json', ...headers },
+        },
+      );
     const { thread, ...stream } = reply.stream;
     return eventStream(stream.subscribe, {
       until: stream.until,
@@ -170,23 +193,24 @@ export const createApi = (options: ApiOptions): Api => {
     env: ApiEnv | undefined,
   ): Promise<Response> => {
     const startedAt = performance.now();
-    const requestId = mintId('req');
+    const requestId = nextRequestId();
     let tenant: string | null = null;
     let failure: unknown = null;
+    let stream = false;
     let response: Response;
     try {
       const { headers } = request;
       const principal = auth.authenticate(headers);
       ({ tenant } = principal);
       limiter?.take(tenant, route.kind);
-      const ids: Record<string, string> = {};
-      for (const [name, value] of Object.entries(params)) ids[name] = checkedId(name, value);
+      for (const name in params) checkedId(name, params[name]);
       const mark = request.url.indexOf('?');
       const query = mark < 0 ? {} : checkedQuery(new URL(request.url), route.query);
       const caller = callerOf(headers, principal, requestId);
       const body =
         request.method === 'POST' ? refuseUnsupported(await readJson(request, bodyLimits)) : undefined;
-      const reply = await route.run({ engine, caller, ids, query, headers, body });
+      const reply = await route.run({ engine, caller, ids: params, query, headers, body });
+      stream = 'stream' in reply;
       response = respond(caller, reply, env);
     } catch (error) {
       const answer = toApiError(error, requestId);
@@ -201,34 +225,38 @@ export const createApi = (options: ApiOptions): Api => {
       ms: performance.now() - startedAt,
       requestId,
       tenant,
-      stream: response.headers.get('content-type')?.startsWith('text/event-stream') === true,
+      stream,
       error: failure,
     });
     return response;
   };
 
-  for (const route of ROUTES)
-    app.on(route.method, honoPath(route.path), (c) => serve(route, c.req.raw, c.req.param(), c.env));
-
-  app.get('/healthz', () => plain(200, { status: 'ok' }));
-  app.get('/readyz', async () => {
+  const ready = async (): Promise<Response> => {
     const problems = going.signal.aborted ? ['the server is shutting down'] : await readiness(engine);
     return problems.length === 0
       ? plain(200, { status: 'ready' })
       : plain(503, { status: 'not ready', problems });
-  });
-  app.get('/openapi.json', () => plain(200, openApiDocument(ROUTES, version)));
-  if (metrics !== undefined)
-    app.get('/metrics', async () => {
-      const page = await metrics();
-      return new Response(page.body, { headers: { 'content-type': page.contentType } });
-    });
+  };
 
-  app.notFound((c) => {
-    const requestId = mintId('req');
-    const error = unknownPath(c.req.method, new URL(c.req.url).pathname);
+  const pages: Record<string, () => Response | Promise<Response>> = {
+    '/healthz': () => plain(200, { status: 'ok' }),
+    '/readyz': ready,
+    '/openapi.json': () => plain(200, openApiDocument(ROUTES, version)),
+    ...(metrics === undefined
+      ? {}
+      : {
+          '/metrics': async () => {
+            const page = await metrics();
+            return new Response(page.body, { headers: { 'content-type': page.contentType } });
+          },
+        }),
+  };
+
+  const notFound = (method: string, path: string): Response => {
+    const requestId = nextRequestId();
+    const error = unknownPath(method, path);
     onRequest?.({
-      method: c.req.method,
+      method,
       route: null,
       kind: null,
       status: error.status,
@@ -239,14 +267,32 @@ export const createApi = (options: ApiOptions): Api => {
       error: null,
     });
     return errorResponse(error, requestId);
-  });
-  app.onError((error) => {
-    const requestId = mintId('req');
-    return errorResponse(toApiError(error, requestId), requestId);
-  });
+  };
+
+  const answer = async (request: Request, method: string, env: ApiEnv | undefined): Promise<Response> => {
+    const path = pathOf(request.url);
+    const found = routeFor(method, path);
+    if (found !== null) return serve(found.row, request, found.params, env);
+    const page = method === 'GET' && Object.hasOwn(pages, path) ? pages[path] : undefined;
+    if (page === undefined) return notFound(method, path);
+    try {
+      return await page();
+    } catch (error) {
+      const requestId = nextRequestId();
+      return errorResponse(toApiError(error, requestId), requestId);
+    }
+  };
+
+  /** What a GET would answer, without its body. */
+  const head = async (request: Request, env: ApiEnv | undefined): Promise<Response> => {
+    const response = await answer(request, 'GET', env);
+    await response.body?.cancel();
+    return new Response(null, { status: response.status, headers: response.headers });
+  };
 
   return {
-    fetch: (request, env) => app.fetch(request, env ?? {}),
+    fetch: (request, env) =>
+      request.method === 'HEAD' ? head(request, env) : answer(request, request.method, env),
     open: auth.open,
     shutdown: () => going.abort(),
   };

@@ -4,7 +4,7 @@
  * Rule: keys are kept as SHA-256 digests and compared in constant time against all of them; a key is never echoed, not
  * even in part. Without keys the server is `open` and `serve.ts` binds it to loopback. Imports protocol and Node only.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 
 export interface ApiKey {
@@ -30,7 +30,7 @@ export interface Authenticator {
 
 export const DEFAULT_TENANT = 'default';
 
-export const hashKey = (key: string): string => createHash('sha256').update(key, 'utf8').digest('hex');
+export const hashKey = (key: string): string => hash('sha256', key, 'hex');
 
 const TENANT = /^[A-Za-z0-9_-]{1,64}$/;
 const DIGEST = /^sha256\.([0-9a-f]{64})$/;
@@ -86,7 +86,7 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
         throw apiErrors.unauthorized(
           "You didn't provide an API key. Send it in the Authorization header: 'Authorization: Bearer YOUR_KEY'.",
         );
-      const digest = createHash('sha256').update(sent, 'utf8').digest();
+      const digest = hash('sha256', sent, 'buffer');
       let principal: Principal | null = null;
       // All keys are compared, whichever fits: time tells nothing.
       for (const key of known) if (timingSafeEqual(key.digest, digest)) principal = key.principal;

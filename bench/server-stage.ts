@@ -1,18 +1,29 @@
 /**
  * The processes of the server benchmark: PostgreSQL that syncs to disk, Temporal in memory, a model server that takes no
- * time, `runs serve` and `runs worker` as the command starts them, and the worker of the bare workflow.
+ * time, `runs serve` and `runs worker` from a build of this moment's sources, and the worker of the bare workflow.
  *
  * Rule: everything measured is a process of its own, found by its pid; the settings are those of a deployment (API keys
  * on, default cache), and what differs is said here.
  */
-import type { ChildProcess } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { startTemporal, type TemporalServer } from '../cli/local/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/names.ts';
 import { startPostgres, type PostgresServer } from '../test/support/postgres-server.ts';
+import { ROOT } from '../test/support/sources.ts';
 import { spawnWorker, type WorkerProcess } from '../test/support/worker-process.ts';
 import { BARE_QUEUE, forked, gone } from './processes.ts';
 
 const QUEUE = 'bench-server';
+/** Below the checkout, so that the dependencies are found in its node_modules. */
+const BUILD = join(ROOT, '.cache', 'bench-build');
+
+/** What a package holds: sources run through a loader are slower and larger. */
+const build = async (): Promise<void> => {
+  await promisify(execFile)(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), BUILD]);
+};
 const KEY = 'bench-key-0123456789abcdef';
 
 export interface Serving {
@@ -40,7 +51,7 @@ export interface ServerStage {
 
 /** One that can't outlive us, however we end. */
 const spawned = async (env: Record<string, string>, role: 'serve' | 'worker'): Promise<WorkerProcess> => {
-  const child = spawnWorker(env, [role]);
+  const child = spawnWorker(env, [role], join(BUILD, 'cli', 'main.js'));
   const kill = (): void => child.signal('SIGKILL');
   process.once('exit', kill);
   void child.exited.then(() => process.off('exit', kill));
@@ -59,6 +70,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
     for (let end = ends.pop(); end !== undefined; end = ends.pop()) await end();
   };
   try {
+    await build();
     const [temporal, postgres, model] = await Promise.all([
       startTemporal({ searchAttributes: SEARCH_ATTRIBUTES }),
       startPostgres(),
@@ -118,7 +130,10 @@ export const setServerStage = async (): Promise<ServerStage> => {
         return { stop: () => ended(child) };
       },
       constant: async (body) => {
-        const { child, ready } = await forked('./server-constant.ts', { BENCH_BODY: body });
+        const { child, ready } = await forked('./server-constant.ts', {
+          BENCH_BODY: body,
+          BENCH_API: pathToFileURL(join(BUILD, 'api', 'index.js')).href,
+        });
         return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
       },
       close,

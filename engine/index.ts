@@ -54,6 +54,10 @@ const POLL_SHARE = 0.1;
 const POLL_LEAST_MS = 100;
 const POLL_MOST_MS = 2_000;
 
+const rethrown = (error: unknown): never => {
+  throw toApiError(error);
+};
+
 const engineError = async <T>(work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
@@ -294,7 +298,8 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     createThreadAndRun: (caller, thread: ThreadParams, params) =>
       engineError(() => beginRun(caller, { create: thread }, params)),
     listRuns: (caller, threadId, query) => engineError(() => store.listRuns(caller.tenant, threadId, query)),
-    getRun: (caller, threadId, runId) => engineError(() => store.getRun(caller.tenant, threadId, runId)),
+    // The hottest of all: one promise less.
+    getRun: (caller, threadId, runId) => store.getRun(caller.tenant, threadId, runId).catch(rethrown),
     updateRun: (caller, threadId, runId, params) =>
       engineError(() => store.updateRun(caller.tenant, threadId, runId, params)),
     cancelRun: (caller, threadId, runId) => engineError(() => cancel(caller, threadId, runId)),

@@ -12,8 +12,8 @@ import type { CreatedRun, LiveRun, NewRun, RunConfig, RunForSubmit, RunStore } f
 import { isTerminal, type Run, type RunStep } from '../protocol/wire.ts';
 import type { Database, Sql } from './database.ts';
 import { violatedIndex } from './errors.ts';
-import { gatherer } from './gather.ts';
 import { readPage } from './paging.ts';
+import { runReader } from './reader.ts';
 import type { AssistantRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 import {
   insertMessages,
@@ -63,20 +63,6 @@ const readRun = async (sql: Sql, tenant: string, threadId: string, runId: string
   );
   if (row === undefined) throw apiErrors.notFound('run', runId);
   return row;
-};
-
-/** What pollers ask for all day: reads that meet share a statement. */
-const runReader = (db: Database): RunStore['getRun'] => {
-  const find = gatherer<RunRow>(
-    (ids) => db.query<RunRow>('select * from runs where id = any ($1::text[])', [ids], 'read-runs'),
-    ({ id }) => id,
-  );
-  return async (tenant, threadId, runId) => {
-    const row = await find(runId);
-    if (row === undefined || row.tenant !== tenant || row.thread_id !== threadId)
-      throw apiErrors.notFound('run', runId);
-    return runView(row);
-  };
 };
 
 /** The run that an earlier request with this key created; 400 when that request asked for something else. */

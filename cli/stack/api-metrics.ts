@@ -36,12 +36,26 @@ export const apiMetrics = (): ApiMetrics => {
     buckets: SECONDS,
     registers: [registry],
   });
+  // Finding a series by its labels costs more than counting in it.
+  const counters = new Map<string, Counter.Internal>();
+  const counterOf = (method: string, route: string, status: number, stream: boolean): Counter.Internal => {
+    const key = `${method} ${route} ${status} ${String(stream)}`;
+    const known = counters.get(key) ?? requests.labels(method, route, String(status), String(stream));
+    counters.set(key, known);
+    return known;
+  };
+  const times = new Map<string, Histogram.Internal<'route'>>();
+  const timeOf = (route: string): Histogram.Internal<'route'> => {
+    const known = times.get(route) ?? time.labels(route);
+    times.set(route, known);
+    return known;
+  };
   return {
     delivered: (ms) => delivery.observe(ms / 1_000),
     request({ method, route, status, ms, stream }) {
       const known = route ?? 'none';
-      requests.inc({ method: route === null ? 'any' : method, route: known, status, stream: String(stream) });
-      time.observe({ route: known }, ms / 1_000);
+      counterOf(route === null ? 'any' : method, known, status, stream).inc();
+      timeOf(known).observe(ms / 1_000);
     },
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };

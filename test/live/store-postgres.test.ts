@@ -153,6 +153,21 @@ describe('many at once', () => {
     }
   });
 
+  test('a run that one process keeps is read by it as another one has just left it, hundreds of times', async () => {
+    const { threadId, runId } = await startedRun(here, T, NOW);
+    const read = () => here.getRun(T, threadId, runId);
+    for (let round = 0; round < 200; round += 1) {
+      // Readers that keep it current in between, so that there is always something old to show.
+      const others = [read(), read()];
+      const metadata = { round: String(round) };
+      await there.updateRun(T, threadId, runId, { metadata });
+      expect((await read()).metadata).toEqual(metadata);
+      await Promise.all(others);
+    }
+    await there.closeRun(runId, { kind: 'cancel' }, NOW);
+    expect((await read()).status).toBe('cancelled');
+  });
+
   test('of those who claim, each gets a lease of its own and only the last one’s is good', async () => {
     const { runId } = await startedRun(here, T, NOW);
     const claims = await Promise.all(

@@ -19,8 +19,13 @@ export interface WorkerProcess {
   signal(name: NodeJS.Signals): void;
 }
 
-export const spawnWorker = (env: Record<string, string>, args: string[] = ['worker']): WorkerProcess => {
-  const child = spawn(process.execPath, [command, ...args], {
+/** `program`: what is run instead of the command of this checkout, such as that of a build. */
+export const spawnWorker = (
+  env: Record<string, string>,
+  args: string[] = ['worker'],
+  program: string = command,
+): WorkerProcess => {
+  const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
