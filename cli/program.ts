@@ -45,7 +45,7 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;
-      const message = error.message.replace(/^error: /, '');
+      const message = usageSentence(error.message);
       if (json) frame.print({ error: { code: 'usage', message, failure: null, details: null, exitCode: 2 } });
       return EXIT.usage;
     }
@@ -56,9 +56,23 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
   }
 };
 
+/** `error: unknown command 'strat'\n(Did you mean start?)` → one sentence in our words, with what to do. */
+const usageSentence = (text: string): string => {
+  const [what = '', guess] = text
+    .trim()
+    .replace(/^error: /, '')
+    .split('\n');
+  const meant = guess === undefined ? '' : ` ${guess.replace(/^\((.*)\)$/, '$1')}`;
+  return `${what.replace(/\.$/, '')}.${meant} Add --help to see what there is.`;
+};
+
 /** Exported for the documentation test, which parses every `runs …` line in the documents. */
 export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Command => {
-  const output = { writeOut: (text: string) => io.stdout(text), writeErr: (text: string) => io.stderr(text) };
+  const output = {
+    writeOut: (text: string) => io.stdout(text),
+    writeErr: (text: string) => io.stderr(text),
+    outputError: (text: string) => io.stderr(`runs: ${usageSentence(text)}\n`),
+  };
   const program = new Command('runs')
     .description('Runs that outlive crashes, deploys and days of waiting for a person.')
     .version(version(), '-V, --version', 'print the version')
@@ -74,7 +88,6 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
       .description(command.summary)
       .configureOutput(output)
       .helpOption('-h, --help', 'show help')
-      .showHelpAfterError('(add --help for the options)')
       .exitOverride();
     command.configure(sub);
     sub.option('--json', 'one JSON document on stdout, everything else on stderr');

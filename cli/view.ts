@@ -66,6 +66,9 @@ const headline = (run: RunSnapshot, now: number): string => {
 const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): string[] => {
   const work = options.pending?.find((item) => item.callId === call.callId);
   const name = `${oneLine(call.name, 64)}  ${call.callId}`;
+  // Nobody works on it or can answer it any more.
+  if (run.result !== null && call.state !== 'done')
+    return [`  ✗ ${name}  ${call.state === 'waiting' ? 'was not answered' : 'was given up'}`];
   if (call.state === 'running') {
     return [`  ↻ ${name}  running${work === undefined ? '' : attemptText(work, options.now)}`];
   }

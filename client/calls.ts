@@ -6,6 +6,7 @@
  * closed channel and throw where nobody can catch it, which ends the process.
  * Imported by the client only.
  */
+import { setMaxListeners } from 'node:events';
 import { defaultGrpcRetryOptions, makeGrpcRetryInterceptor, type Client } from '@temporalio/client';
 import { RunsError } from '../protocol/index.ts';
 
@@ -46,6 +47,8 @@ export class Calls {
     }
     // Temporal's client adds a listener per request and never removes it: a signal of its own per call, not a shared one.
     const abort = new AbortController();
+    // Waiting for a result is a request every twenty seconds, for hours: no leak that Node should warn of.
+    setMaxListeners(0, abort.signal);
     const onAbort = () => abort.abort();
     if (limits.signal?.aborted === true) abort.abort();
     limits.signal?.addEventListener('abort', onAbort, { once: true });

@@ -5,6 +5,7 @@
  * terminal the question is answered by the command it has just printed. Everything it started ends with it.
  */
 import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { RunsClient } from '../../client/index.ts';
 import type { RunSnapshot } from '../../protocol/workflow.ts';
@@ -192,21 +193,7 @@ const succeeds = (command: string, io: CliIo): Promise<{ ok: boolean; output: st
     child.once('close', (code) => resolve({ ok: code === 0, output }));
   });
 
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const interrupted = (): void =>
-      reject(new CliError(EXIT.interrupted, 'interrupted', 'the demo was interrupted'));
-    if (signal.aborted) interrupted();
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', interrupted);
-      resolve();
-    }, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        interrupted();
-      },
-      { once: true },
-    );
-  });
+const pause = async (ms: number, signal: AbortSignal): Promise<void> => {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+  if (signal.aborted) throw new CliError(EXIT.interrupted, 'interrupted', 'the demo was interrupted');
+};

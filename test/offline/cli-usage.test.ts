@@ -29,11 +29,14 @@ describe('a mistyped command', () => {
   ])('%j exits 2 with one sentence, and one document with --json', async (args) => {
     const people = await cli(args);
     expect(people.code).toBe(EXIT.usage);
-    expect(people.stderr).not.toBe('');
+    expect(people.stderr).toMatch(/^runs: .+\.\n$/);
     expect(people.stdout).toBe('');
-    const scripts = await cli([...args, '--json']);
+    const [name = '', ...rest] = args;
+    const scripts = await cli([name, '--json', ...rest]);
     expect(scripts.code).toBe(EXIT.usage);
-    expect(scripts.json()).toMatchObject({ error: { code: 'usage', exitCode: 2 } });
+    expect(scripts.json()).toMatchObject({
+      error: { code: 'usage', message: people.stderr.replace(/^runs: /, '').trim(), exitCode: 2 },
+    });
   });
 
   test('is met with a suggestion', async () => {

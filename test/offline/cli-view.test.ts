@@ -45,6 +45,24 @@ const result = (more: Partial<RunResult> = {}): RunResult => ({
   ...more,
 });
 
+describe('a call of a run that has ended', () => {
+  test.each([
+    ['waiting', 'external', 'was not answered'],
+    ['waiting', 'approval', 'was not answered'],
+    ['running', 'automatic', 'was given up'],
+  ] as const)('and was %s (%s) reads "%s", with nothing to paste', (state, kind, words) => {
+    const ended = run({
+      phase: 'ended',
+      status: 'expired',
+      calls: [call('call_1', { state, kind })],
+      result: result({ status: 'expired' }),
+    });
+    const lines = runLines(ended, { now: NOW });
+    expect(lines).toContain(`  ✗ get_weather  call_1  ${words}`);
+    expect(lines.join('\n')).not.toMatch(/waits|running|runs answer/);
+  });
+});
+
 describe('a duration', () => {
   test.each([
     [0, '0 ms'],
