@@ -15,7 +15,13 @@ export const forked = (
 ): Promise<{ child: ChildProcess; ready: unknown }> =>
   new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(new URL(file, import.meta.url)), {
-      execArgv: ['--expose-gc', '--import', 'tsx'],
+      // BENCH_EXEC_ARGV="--cpu-prof --cpu-prof-dir=/tmp/prof" shows where the time goes, thread by thread.
+      execArgv: [
+        '--expose-gc',
+        '--import',
+        'tsx',
+        ...(process.env['BENCH_EXEC_ARGV'] ?? '').split(' ').filter(Boolean),
+      ],
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

@@ -71,17 +71,17 @@ export const allowed = (fields: Record<string, unknown>): Record<string, string 
   return kept;
 };
 
+/** What is not written is not prepared: at the usual level most lines, several for each activity, are not. */
+const dropped = (): void => undefined;
+
 export const makeLog = (
   level: LogLevel,
   destination: { write(line: string): void } = pino.destination({ dest: 2, sync: true }),
 ): Logger => {
   const sink = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
-  return {
-    debug: (fields, message) => sink.debug(allowed(fields), message),
-    info: (fields, message) => sink.info(allowed(fields), message),
-    warn: (fields, message) => sink.warn(allowed(fields), message),
-    error: (fields, message) => sink.error(allowed(fields), message),
-  };
+  const at = (name: keyof Logger): Logger[keyof Logger] =>
+    sink.isLevelEnabled(name) ? (fields, message) => sink[name](allowed(fields), message) : dropped;
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 };
 
 /** The SDK's `runId` is of a workflow execution; a run of ours is named by its workflow id. */
@@ -94,6 +94,7 @@ const renamed = ({ runId, ...meta }: Record<string, unknown>): Record<string, un
 /** Temporal's SDK logs through ours. Its information is our debugging: our own lines say what happens to runs. */
 export const temporalLogger = (log: Logger): TemporalLogger => {
   const write = (level: TemporalLevel, message: string, meta: Record<string, unknown> = {}) => {
+    if (log.debug === dropped && level !== 'ERROR' && level !== 'WARN') return;
     const fields = renamed(meta);
     if (level === 'ERROR') log.error(fields, message);
     else if (level === 'WARN') log.warn(fields, message);

@@ -134,11 +134,12 @@ const carryOut = async (
   const stopper = makeStopper(context, input.deadline, clock);
   try {
     if (stopper.stopped() !== null) throw await stopFailure(stopper.stopped(), context, tool, input, false);
-    const work = (async () => await execute(args, toolContext(context, input, stopper.signal)))();
-    // Left behind when it ignores its signal: its late rejection is nobody's business.
-    work.catch(nothing);
     try {
-      return await Promise.race([work, stopper.givenUp]);
+      return await new Promise((resolve, reject) => {
+        stopper.whenGivenUp(reject);
+        // Left behind when it ignores its signal: both handlers are set, so that its late rejection is nobody's business.
+        Promise.resolve(execute(args, toolContext(context, input, stopper))).then(resolve, reject);
+      });
     } catch (error) {
       const stop = stopper.stopped();
       throw stop === null ? toolFailure(error) : await stopFailure(stop, context, tool, input, true);
@@ -185,9 +186,10 @@ const stopFailure = async (
 };
 
 interface Stopper {
-  signal: AbortSignal;
-  /** Rejects when the tool's time is over; after a cancellation only when the grace is over too. */
-  givenUp: Promise<never>;
+  /** Made when it is first asked for: most tools never do, and thousands of calls a second need none. */
+  signal(): AbortSignal;
+  /** Calls `giveUp` when the tool's time is over; after a cancellation only when the grace is over too. */
+  whenGivenUp(giveUp: (reason: Error) => void): void;
   stopped(): Stop | null;
   dispose(): void;
 }
@@ -195,14 +197,10 @@ interface Stopper {
 /** Joins everything that ends an attempt into one signal, and says which it was. */
 const makeStopper = (context: Context, deadline: number | null, clock: Clock): Stopper => {
   const { info, cancellationSignal } = context;
-  const abort = new AbortController();
-  const timers: NodeJS.Timeout[] = [];
-  let stopped: Stop | null = null;
+  let abort: AbortController | null = null;
+  let stopped: { why: Stop; reason: Error } | null = null;
   let giveUp: (reason: Error) => void = nothing;
-  const givenUp = new Promise<never>((_resolve, reject) => {
-    giveUp = reject;
-  });
-  givenUp.catch(nothing);
+  const timers: NodeJS.Timeout[] = [];
 
   const after = (ms: number, act: () => void) => {
     // setTimeout takes 31 bits; anything longer is beyond any attempt.
@@ -210,10 +208,10 @@ const makeStopper = (context: Context, deadline: number | null, clock: Clock): S
   };
   const stop = (why: Stop, graceMs: number) => {
     if (stopped !== null) return;
-    stopped = why;
     const reason = new Error(`the tool was stopped: ${why}`);
     reason.name = 'AbortError';
-    abort.abort(reason);
+    stopped = { why, reason };
+    abort?.abort(reason);
     if (graceMs === 0) giveUp(reason);
     else after(graceMs, () => giveUp(reason));
   };
@@ -221,9 +219,10 @@ const makeStopper = (context: Context, deadline: number | null, clock: Clock): S
     stop(context.cancellationDetails?.workerShutdown === true ? 'shutdown' : 'cancelled', STOP_GRACE_MS);
 
   if (cancellationSignal.aborted) onCancel();
-  cancellationSignal.addEventListener('abort', onCancel, { once: true });
-  if (info.startToCloseTimeoutMs > 0) after(info.startToCloseTimeoutMs, () => stop('too_long', 0));
-  if (deadline !== null) after(deadline - clock.wall(), () => stop('deadline', 0));
+  else cancellationSignal.addEventListener('abort', onCancel, { once: true });
+  const attemptMs = info.startToCloseTimeoutMs > 0 ? info.startToCloseTimeoutMs : Infinity;
+  const leftMs = deadline === null ? Infinity : deadline - clock.wall();
+  after(Math.min(attemptMs, leftMs), () => stop(attemptMs <= leftMs ? 'too_long' : 'deadline', 0));
   // Temporal tells of a cancellation in its reply to a heartbeat. Without a heartbeat timeout a beat commits to nothing.
   const asker =
     info.heartbeatTimeoutMs === undefined || info.heartbeatTimeoutMs === 0
@@ -231,9 +230,17 @@ const makeStopper = (context: Context, deadline: number | null, clock: Clock): S
       : undefined;
 
   return {
-    signal: abort.signal,
-    givenUp,
-    stopped: () => stopped,
+    signal: () => {
+      if (abort === null) {
+        abort = new AbortController();
+        if (stopped !== null) abort.abort(stopped.reason);
+      }
+      return abort.signal;
+    },
+    whenGivenUp: (act) => {
+      giveUp = act;
+    },
+    stopped: () => stopped?.why ?? null,
     dispose: () => {
       cancellationSignal.removeEventListener('abort', onCancel);
       for (const timer of timers) clearTimeout(timer);
@@ -242,9 +249,11 @@ const makeStopper = (context: Context, deadline: number | null, clock: Clock): S
   };
 };
 
-const toolContext = (context: Context, input: ToolActivityInput, signal: AbortSignal): ToolContext => ({
+const toolContext = (context: Context, input: ToolActivityInput, stopper: Stopper): ToolContext => ({
   idempotencyKey: input.idempotencyKey,
-  signal,
+  get signal() {
+    return stopper.signal();
+  },
   attempt: context.info.attempt,
   deadline: input.deadline,
   heartbeat: (details) => context.heartbeat(sendable(details)),

@@ -78,7 +78,13 @@ const worker = await Worker.create({
   taskQueue: setting('BENCH_QUEUE'),
   workflowsPath: fileURLToPath(new URL('./workflows.ts', import.meta.url)),
   activities,
+  // As the project's worker, so that the two differ in what they run alone.
   maxCachedWorkflows: 2000,
+  maxConcurrentActivityTaskExecutions: 500,
+  workflowTaskPollerBehavior: { type: 'autoscaling' },
+  activityTaskPollerBehavior: { type: 'autoscaling' },
+  maxHeartbeatThrottleInterval: '2 s',
+  defaultHeartbeatThrottleInterval: '2 s',
 });
 reportUsage();
 process.on('disconnect', () => {

@@ -55,20 +55,6 @@ const deferred = <T>() => {
 };
 const ignore = (): void => {};
 
-/** Failures of work become values; anything else goes on being thrown. */
-const settledOf = async <T>(
-  work: Promise<T>,
-  world: Pick<World, 'failureOf'>,
-): Promise<{ ok: true; value: T } | { ok: false; failure: Failure }> => {
-  try {
-    return { ok: true, value: await work };
-  } catch (error) {
-    const failure = world.failureOf(error);
-    if (failure === null) throw error;
-    return { ok: false, failure };
-  }
-};
-
 /** `machine`: the step function, for tests that watch it or break it. */
 export const createDriver = (initial: RunState, world: World, machine: typeof step = step): Driver => {
   let state = initial;
@@ -80,22 +66,35 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
   const tasks = new Set<string>();
   let timer: Pending<void> | null = null;
 
-  /** Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of work is a bug. */
-  const watch = async <T>(
-    work: Promise<T>,
-    current: () => boolean,
-    then: (value: T) => void,
-    otherwise: (failure: Failure) => void,
-  ): Promise<void> => {
+  /** What is thrown while an input is taken in is a bug, and ends the driving. */
+  const guarded = (act: () => void): void => {
     try {
-      const outcome = await settledOf(work, world);
-      if (!current()) return;
-      if (outcome.ok) then(outcome.value);
-      else otherwise(outcome.failure);
+      act();
     } catch (error) {
       over = true;
       fail(error);
     }
+  };
+
+  /**
+   * Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of work is a bug. One `then`
+   * and no await: the SDK keeps a stack for every promise of a workflow, which is most of what a step costs.
+   */
+  const watch = <T>(
+    work: Promise<T>,
+    current: () => boolean,
+    then: (value: T) => void,
+    otherwise: (failure: Failure) => void,
+  ): void => {
+    void work.then(
+      (value) => guarded(() => (current() ? then(value) : undefined)),
+      (error: unknown) =>
+        guarded(() => {
+          const failure = world.failureOf(error);
+          if (failure === null) throw error;
+          if (current()) otherwise(failure);
+        }),
+    );
   };
 
   const perform = (effect: OpEffect): void => {
@@ -103,7 +102,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
     const pending = world.perform(effect, state);
     ops.set(via, pending);
     const current = (): boolean => ops.get(via) === pending;
-    void watch(
+    watch(
       pending.promise,
       current,
       (input) => {
@@ -122,7 +121,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
     const pending = world.runTool(effect, state);
     tools.set(callId, pending);
     const current = (): boolean => tools.get(callId) === pending;
-    void watch(
+    watch(
       pending.promise,
       current,
       (outcome) => {
@@ -143,14 +142,14 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
       tasks.delete(key);
       dispatch({ type: 'taskDone', key, at: world.now() });
     };
-    void watch(world.runTask(effect, state).promise, () => true, finished, finished);
+    watch(world.runTask(effect, state).promise, () => true, finished, finished);
   };
 
   const arm = (at: number): void => {
     const pending = world.timer(at);
     timer = pending;
     const current = (): boolean => timer === pending;
-    void watch(
+    watch(
       pending.promise,
       current,
       () => {

@@ -17,7 +17,7 @@ import {
 import type { ActivityOptions } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { packCreate, packToolCall, unpackOutcome, unpackSettlement } from '../../protocol/compact.ts';
-import type { SentOutcome, SentToolCall } from '../../protocol/compact.ts';
+import type { PackedSettlement, SentOutcome, SentToolCall } from '../../protocol/compact.ts';
 import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/names.ts';
 import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/workflow.ts';
 import { failureOf } from '../failure.ts';
@@ -37,7 +37,10 @@ import { noticeOf } from './snapshot.ts';
 import type { Input, RunState } from './state.ts';
 import { CARRIED_STATE_MOST_CHARS } from './timeouts.ts';
 
-/** Work in a scope of its own, so that it can be told to stop alone. */
+/**
+ * Work in a scope of its own, so that it can be told to stop alone. Work is chained by `then` and never awaited: for each
+ * promise that a workflow makes, the SDK keeps a stack.
+ */
 const pending = <T>(work: () => Promise<T>): Pending<T> => {
   const scope = new CancellationScope();
   return { promise: scope.run(work), cancel: () => scope.cancel() };
@@ -45,61 +48,72 @@ const pending = <T>(work: () => Promise<T>): Pending<T> => {
 
 const activities = (options: ActivityOptions) => proxyActivities<RunActivities>(options);
 
+const heard =
+  (via: 'create' | 'submit' | 'follow' | 'close') =>
+  (settlement: PackedSettlement): Input => ({
+    type: 'settled',
+    via,
+    settlement: unpackSettlement(settlement),
+    at: Date.now(),
+  });
+
 export const worldOf = (input: RunInput): World => {
   const { backend, runId, settings } = input;
   const base = { backend, ...(runId === workflowInfo().workflowId ? {} : { runId }) };
 
-  const perform = async (effect: OpEffect, state: RunState): Promise<Input> => {
+  const perform = (effect: OpEffect, state: RunState): Promise<Input> => {
     switch (effect.type) {
       case 'createThread': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
-        const { threadId } = await act.createThread({ ...base, metadata: input.metadata });
-        return { type: 'threadCreated', threadId, at: Date.now() };
+        return act
+          .createThread({ ...base, metadata: input.metadata })
+          .then(({ threadId }) => ({ type: 'threadCreated', threadId, at: Date.now() }));
       }
       case 'create': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
-        const settlement = await act.createRun({
-          ...base,
-          request: packCreate({
-            runId,
-            threadId: effect.threadId,
-            assistantId: input.assistantId,
-            params: input.params,
-            busy: input.busy,
-            startedAt: state.startedAt,
-            expiresAt: input.expiresAt,
-          }),
-        });
-        return { type: 'settled', via: 'create', settlement: unpackSettlement(settlement), at: Date.now() };
+        return act
+          .createRun({
+            ...base,
+            request: packCreate({
+              runId,
+              threadId: effect.threadId,
+              assistantId: input.assistantId,
+              params: input.params,
+              busy: input.busy,
+              startedAt: state.startedAt,
+              expiresAt: input.expiresAt,
+            }),
+          })
+          .then(heard('create'));
       }
       case 'submit': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
         const { round, outputs } = effect;
         const waitedMs = longestWait(state);
-        const settlement = await act.submitToolOutputs({
-          ...base,
-          run: effect.run,
-          round,
-          outputs,
-          ...(waitedMs === null ? {} : { waitedMs }),
-        });
-        return { type: 'settled', via: 'submit', settlement: unpackSettlement(settlement), at: Date.now() };
+        return act
+          .submitToolOutputs({
+            ...base,
+            run: effect.run,
+            round,
+            outputs,
+            ...(waitedMs === null ? {} : { waitedMs }),
+          })
+          .then(heard('submit'));
       }
       case 'follow': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
-        const settlement = await act.followRun({ ...base, run: effect.run });
-        return { type: 'settled', via: 'follow', settlement: unpackSettlement(settlement), at: Date.now() };
+        return act.followRun({ ...base, run: effect.run }).then(heard('follow'));
       }
       case 'close': {
         const act = activities(backendOptions(effect.type, state, settings, Date.now()));
-        const settlement = await act.closeRun({ ...base, target: effect.target, how: effect.how });
-        return { type: 'settled', via: 'close', settlement: unpackSettlement(settlement), at: Date.now() };
+        return act.closeRun({ ...base, target: effect.target, how: effect.how }).then(heard('close'));
       }
       case 'startFollowUp':
-        return await startFollowUp(followUpInput(input, state, effect.calls, Date.now()));
+        return startFollowUp(followUpInput(input, state, effect.calls, Date.now()));
       case 'notifyEnd':
-        await activities({ ...hookOptions, summary: effect.result.status }).notifyEnd(effect.result);
-        return { type: 'endNotified', at: Date.now() };
+        return activities({ ...hookOptions, summary: effect.result.status })
+          .notifyEnd(effect.result)
+          .then(() => ({ type: 'endNotified', at: Date.now() }));
       default:
         return never(effect);
     }
@@ -109,7 +123,7 @@ export const worldOf = (input: RunInput): World => {
     now: () => Date.now(),
     perform: (effect, state) => pending(() => perform(effect, state)),
     runTool: (effect, state) =>
-      pending(async () => {
+      pending(() => {
         const type = `${TOOL_ACTIVITY_PREFIX}${effect.name}`;
         const tools = proxyActivities<Record<string, (call: SentToolCall) => Promise<SentOutcome>>>(
           toolOptions(effect, settings, Date.now()),
@@ -126,14 +140,14 @@ export const worldOf = (input: RunInput): World => {
           atMostOnce: effect.policy.atMostOnce,
           metadata: input.metadata,
         };
-        return unpackOutcome(await run(packToolCall(call, workflowInfo().workflowId)));
+        return run(packToolCall(call, workflowInfo().workflowId)).then(unpackOutcome);
       }),
     runTask: (effect, state) =>
-      pending(async () => {
+      pending(() => {
         const act = activities(taskOptions(effect.type, state));
-        if (effect.type === 'notifyWaiting') return await act.notifyWaiting(noticeOf(state));
+        if (effect.type === 'notifyWaiting') return act.notifyWaiting(noticeOf(state));
         const { round, outputs } = effect;
-        return await act.recordAnswers({ ...base, run: effect.run, round, outputs });
+        return act.recordAnswers({ ...base, run: effect.run, round, outputs });
       }),
     timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
     failureOf,
