@@ -79,7 +79,7 @@ const LATE_START_MS = 2_000;
 /** Attempts that a tool's policy allows. */
 const MOST_ATTEMPTS = 20;
 /** Requests that one fault may cost: the one it hit, and one that its successor sends. */
-const REQUESTS_PER_FAULT = 2;
+export const REQUESTS_PER_FAULT = 2;
 
 const shown = (value: unknown): string => JSON.stringify(value);
 const sameIds = (a: readonly string[], b: readonly string[]): boolean =>
@@ -109,14 +109,14 @@ export const audit = (facts: RunFacts): Violation[] => {
   }
   if (result.status !== main.status)
     violated('I5', `the result says ${shown(result.status)}, the server ${shown(main.status)}`);
-  rounds(facts, result, main, violated);
+  auditRounds(facts, result, main, violated);
   submits(facts, main, violated);
-  effects(facts, result, main, violated);
-  answers(facts, result, main, violated);
+  auditEffects(facts, result, main, violated);
+  auditAnswers(facts, result, main, violated);
   return found;
 };
 
-type Report = (invariant: string, text: string) => void;
+export type Report = (invariant: string, text: string) => void;
 
 /** I1: one run for one token; a second one only as a duplicate that was found, reported and cancelled. */
 const oneRun = (
@@ -135,7 +135,13 @@ const oneRun = (
   if (creates > 1 + REQUESTS_PER_FAULT * faults) violated('I9', `${creates} creates after ${faults} faults`);
 };
 
-const rounds = ({ story }: RunFacts, result: RunResult, main: ServerRun, violated: Report): void => {
+/** I2: the rounds that were told, and all of them when the run completed. */
+export const auditRounds = (
+  { story }: Pick<RunFacts, 'story'>,
+  result: RunResult,
+  main: ServerRun,
+  violated: Report,
+): void => {
   for (const [at, calls] of main.rounds.entries()) {
     const names = calls.map(({ name }) => name);
     const asked = story.rounds[at] ?? [];
@@ -189,7 +195,12 @@ const submits = ({ submits: sent, faults }: RunFacts, main: ServerRun, violated:
 };
 
 /** I3, I4: what tools did to the world. */
-const effects = ({ tools, runId }: RunFacts, result: RunResult, main: ServerRun, violated: Report): void => {
+export const auditEffects = (
+  { tools, runId }: Pick<RunFacts, 'tools' | 'runId'>,
+  result: RunResult,
+  main: ServerRun,
+  violated: Report,
+): void => {
   const calls = new Map(main.rounds.flat().map((call) => [`${runId}:${call.id}`, call]));
   for (const { key, at, tool, phase } of tools) {
     if (!calls.has(key)) violated('I4', `tool ${tool} ran under key ${key}, which is no call of the run`);
@@ -221,7 +232,12 @@ const effects = ({ tools, runId }: RunFacts, result: RunResult, main: ServerRun,
 };
 
 /** I6: who was told that an answer counts was told the truth. */
-const answers = ({ acks }: RunFacts, result: RunResult, main: ServerRun, violated: Report): void => {
+export const auditAnswers = (
+  { acks }: Pick<RunFacts, 'acks'>,
+  result: RunResult,
+  main: ServerRun,
+  violated: Report,
+): void => {
   const outputs = new Map(main.rounds.flat().map(({ id, output }) => [id, output]));
   const given = new Map<string, string>();
   for (const { callId, output, said } of acks) {

@@ -15,7 +15,7 @@ import { audit, type Violation } from './audit.ts';
 import { factsOf, openCalls } from './facts.ts';
 import type { PlannedFault } from './faults.ts';
 import { openLedger, type Ledger } from './ledger.ts';
-import { startPeople, type People } from './person.ts';
+import { startPeople, type Answering, type People } from './person.ts';
 import { startCommand, startDrillWorker, TOOLS_FILE, type DrillProcess } from './processes.ts';
 import { checkEvents } from './history.ts';
 import { checkHistories, checkRecoveries, checkSecrets, livesOf, readHistories } from './records.ts';
@@ -59,6 +59,8 @@ export interface Lane {
   start(story: Story, options?: RunOptions): Promise<string>;
   /** A worker with fault points; `hold`: it takes no work before its `release`. */
   worker(faults?: readonly PlannedFault[], hold?: boolean): Promise<DrillProcess>;
+  /** Somebody sends this run an update by themselves. */
+  asks(runId: string): void;
   /** The real `runs worker`. */
   command(): Promise<DrillProcess>;
   processes: readonly DrillProcess[];
@@ -86,7 +88,16 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
   const ledger = openLedger(join(dir, 'ledger.jsonl'));
   const runs = new Map<string, { story: Story; mayEnd: readonly string[] }>();
   const attended = new Set<string>();
-  const people = startPeople(client, random.fork('people'), () => openCalls(sandbox, attended));
+  const asked = new Map<string, number>();
+  const asks = (runId: string): void => void asked.set(runId, (asked.get(runId) ?? 0) + 1);
+  const telephone: Answering = {
+    answer: (runId, payload, more) => {
+      asks(runId);
+      return client.answer(runId, payload, more);
+    },
+    signalAnswer: (runId, payload) => client.signalAnswer(runId, payload),
+  };
+  const people = startPeople(telephone, random.fork('people'), () => openCalls(sandbox, attended));
   drill.defer(() => people.stop());
   const processes: DrillProcess[] = [];
   drill.defer(async () => {
@@ -119,6 +130,7 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
     baseUrl: sandbox.url,
     processes,
     recoveries: [],
+    asks,
     get runIds() {
       return [...runs.keys()];
     },
@@ -180,7 +192,13 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
         const history = result === null ? undefined : histories.get(result.runId);
         if (result !== null && history !== undefined)
           violations.push(
-            ...checkEvents(history, { result, ownThread: true, answersShown: false, faults: lane.faults }),
+            ...checkEvents(history, {
+              result,
+              ownThread: true,
+              answersShown: false,
+              asked: asked.get(result.runId) ?? 0,
+              faults: lane.faults,
+            }),
           );
       }
       if (options.recovers === true) {

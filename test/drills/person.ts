@@ -26,6 +26,11 @@ export interface OpenCall {
   name: 'ask' | 'approve';
 }
 
+/** What people need of a client; the runs server's own door is another one. */
+export type Answering = {
+  [Method in 'answer' | 'signalAnswer']: (...args: Parameters<RunsClient[Method]>) => Promise<unknown>;
+};
+
 export interface People {
   acks(runId: string): Ack[];
   /** Answers that were refused for good, with the reason; for reports. */
@@ -64,7 +69,7 @@ const isRefused = (error: unknown): error is RunsError =>
   error instanceof RunsError && (error.code === 'refused' || error.code === 'run_not_found');
 
 /** `open`: what waits for a person now, as they see it. */
-export const startPeople = (client: RunsClient, random: Random, open: () => OpenCall[]): People => {
+export const startPeople = (client: Answering, random: Random, open: () => OpenCall[]): People => {
   const acks = new Map<string, Ack[]>();
   const refused: string[] = [];
   const seen = new Map<string, Promise<void>>();

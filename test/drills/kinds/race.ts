@@ -19,6 +19,7 @@ const submit = async (
   };
   for (;;) {
     try {
+      lane.asks(runId);
       await lane.client.submitToolOutputs(runId, payload, { timeoutMs: 3_000 });
       return true;
     } catch (error) {
