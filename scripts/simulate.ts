@@ -3,7 +3,8 @@
  *
  *   npx tsx scripts/simulate.ts --seed 4711                    one schedule, event by event
  *   npx tsx scripts/simulate.ts --seed 1 --count 100000        a campaign
- *   options: --level fast|full (default fast), --jobs N processes (default 1), --json
+ *   options: --level fast|full (default fast), --jobs N processes (default 1), --json,
+ *            --seconds N (begin no further schedule after N seconds; the count says how many there were)
  *
  * Rule: exit 0 only when nothing was violated; a failing seed is printed with the command that shows it again. Coverage is
  * part of the verdict from 50,000 schedules at the fast level on, as in the tests.
@@ -26,11 +27,12 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1' },
     level: { type: 'string', default: 'fast' },
     jobs: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '86400' },
     json: { type: 'boolean', default: false },
   },
 });
 
-const whole = (name: 'seed' | 'count' | 'jobs'): number => {
+const whole = (name: 'seed' | 'count' | 'jobs' | 'seconds'): number => {
   const value = Number(values[name]);
   if (Number.isSafeInteger(value) && value >= (name === 'seed' ? 0 : 1)) return value;
   console.error(`--${name} needs a whole number; got ${JSON.stringify(values[name])}.`);
@@ -47,6 +49,7 @@ if (level === undefined) {
 const seed = whole('seed');
 const count = whole('count');
 const jobs = Math.min(whole('jobs'), count);
+const atMost = whole('seconds');
 
 /** One schedule, with everything that happened in it. */
 const showOne = async (): Promise<void> => {
@@ -65,7 +68,10 @@ const slice = (from: number, size: number): Promise<CampaignReport> =>
   new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), [], {
       execArgv: process.execArgv,
-      env: { ...process.env, SIMULATE_SLICE: JSON.stringify({ from, size, level: values.level }) },
+      env: {
+        ...process.env,
+        SIMULATE_SLICE: JSON.stringify({ from, size, level: values.level, seconds: atMost }),
+      },
       serialization: 'advanced',
     });
     child.once('message', (report) => resolve(report as CampaignReport));
@@ -88,6 +94,7 @@ const campaign = async (): Promise<void> => {
     jobs === 1
       ? [
           await runCampaign(level, seed, count, {
+            seconds: atMost,
             progress: (done) => process.stderr.write(`\r${done} of ${count} schedules`),
           }),
         ]
@@ -95,7 +102,7 @@ const campaign = async (): Promise<void> => {
   const report = mergeReports(reports);
   const seconds = (performance.now() - began) / 1000;
   const coverage = judgeCoverage(report.coverage);
-  const demanded = values.level === 'fast' && count >= COVERAGE_FROM;
+  const demanded = values.level === 'fast' && report.schedules >= COVERAGE_FROM;
   const missing = demanded ? [...coverage.missing, ...coverage.surprising, ...faultsMissing(report)] : [];
   const ok = report.failed === 0 && missing.length === 0;
   if (values.json)
@@ -109,7 +116,7 @@ const campaign = async (): Promise<void> => {
         virtualHours: report.hours,
         failed: report.failed,
         failures: report.failures,
-        coverage: { reached: coverage.reached, demanded: coverage.demanded, missing: coverage.missing },
+        coverage: { ...coverage, cells: Object.fromEntries(report.coverage) },
         endings: Object.fromEntries(report.endings),
         injected: Object.fromEntries(report.injected),
         felt: Object.fromEntries(report.felt),
@@ -132,8 +139,10 @@ const campaign = async (): Promise<void> => {
 
 const asked = process.env['SIMULATE_SLICE'];
 if (asked !== undefined) {
-  const part = JSON.parse(asked) as { from: number; size: number; level: string };
-  const report = await runCampaign(LEVELS[part.level] ?? level, part.from, part.size);
+  const part = JSON.parse(asked) as { from: number; size: number; level: string; seconds: number };
+  const report = await runCampaign(LEVELS[part.level] ?? level, part.from, part.size, {
+    seconds: part.seconds,
+  });
   process.send?.(report, () => process.exit(0));
 } else if (count === 1) await showOne();
 else await campaign();

@@ -46,7 +46,13 @@ export const runCampaign = async (
   level: Level,
   from: number,
   count: number,
-  options: { mutant?: () => Mutant; stopAfter?: number; progress?: (done: number) => void } = {},
+  options: {
+    mutant?: () => Mutant;
+    stopAfter?: number;
+    /** Real seconds after which no further schedule begins. */
+    seconds?: number;
+    progress?: (done: number) => void;
+  } = {},
 ): Promise<CampaignReport> => {
   const began = performance.now();
   // Refusals are errors, and nobody reads their stacks: taking them costs more than the schedule.
@@ -65,6 +71,7 @@ export const runCampaign = async (
   };
   try {
     for (let seed = from; seed < from + count; seed += 1) {
+      if ((performance.now() - began) / 1000 >= (options.seconds ?? Infinity)) break;
       const mutant = options.mutant?.();
       const one = await level(seed, {
         coverage: report.coverage,
@@ -82,6 +89,8 @@ export const runCampaign = async (
         if (report.failed >= (options.stopAfter ?? Infinity)) break;
       }
       if (report.schedules % 1000 === 0) options.progress?.(report.schedules);
+      // A schedule need not turn the event loop; whoever watches this process must be heard.
+      if (report.schedules % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   } finally {
     Error.stackTraceLimit = stackTraceLimit;

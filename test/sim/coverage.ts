@@ -121,9 +121,57 @@ export type Coverage = Map<string, number>;
 
 export const cellOf = (state: StateKind, input: string): string => `${state} | ${input}`;
 
-export const noteCell = (coverage: Coverage, state: RunState, input: Input): void => {
-  const cell = cellOf(stateKind(state), inputKind(state, input));
-  coverage.set(cell, (coverage.get(cell) ?? 0) + 1);
+/** What people and clocks do to a run, whose order is what a schedule is about. */
+export const ORDERED = [
+  'an answer for a call that is not known',
+  'an answer in time',
+  'an answer after its wait',
+  'the same answer again',
+  'a different answer',
+  'an answer too late',
+  'outputs through the API',
+  'the same outputs again',
+  'a cancel',
+  'an expiry',
+] as const;
+export type Ordered = (typeof ORDERED)[number];
+
+const ORDERED_INPUTS: Readonly<Record<string, Ordered>> = {
+  'answer: refused, unknown_call': 'an answer for a call that is not known',
+  'answer: accepted output': 'an answer in time',
+  'answer: accepted approve': 'an answer in time',
+  'answer: accepted deny': 'an answer in time',
+  'answer: accepted late': 'an answer after its wait',
+  'answer: repeated': 'the same answer again',
+  'answer: refused, conflict': 'a different answer',
+  'answer: refused, too_late': 'an answer too late',
+  'submit: accept': 'outputs through the API',
+  'submit: repeat': 'the same outputs again',
+  cancelRequested: 'a cancel',
+  'create: expired': 'an expiry',
+  'submit: expired': 'an expiry',
+  'follow: expired': 'an expiry',
+  'close: expired': 'an expiry',
+};
+
+/** The orders share the map of the cells. */
+export const ORDER = 'order: ';
+export const orderOf = (first: Ordered, then: Ordered): string => `${ORDER}${first}, then ${then}`;
+
+/** Notes the cells that one run takes, and which of what is `ORDERED` came in it after what. */
+export const createNoter = (coverage: Coverage): ((state: RunState, input: Input) => void) => {
+  const seen = new Set<Ordered>();
+  const bump = (key: string): void => void coverage.set(key, (coverage.get(key) ?? 0) + 1);
+  return (state, input) => {
+    // A replay, or a new execution: what came before is told again, or was counted.
+    if (input.type === 'start' || input.type === 'resume') seen.clear();
+    const kind = inputKind(state, input);
+    bump(cellOf(stateKind(state), kind));
+    const ordered = ORDERED_INPUTS[kind];
+    if (ordered === undefined) return;
+    for (const earlier of seen) bump(orderOf(earlier, ordered));
+    seen.add(ordered);
+  };
 };
 
 export const merge = (into: Map<string, number>, from: ReadonlyMap<string, number>): void => {

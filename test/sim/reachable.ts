@@ -4,8 +4,8 @@
  * Rule: a cell that is on no list must be covered; a cell on a list that is covered all the same makes the list wrong,
  * and the test says so. Reasons name the mechanism, not the observation. Only `test/sim` and tests import it.
  */
-import { STATE_KINDS, cellOf } from './coverage.ts';
-import type { StateKind } from './coverage.ts';
+import { ORDER, ORDERED, STATE_KINDS, cellOf, orderOf } from './coverage.ts';
+import type { Ordered, StateKind } from './coverage.ts';
 
 const ENDS = ['completed', 'failed', 'incomplete', 'cancelled', 'expired'] as const;
 const FAILS = [
@@ -199,6 +199,15 @@ export const SELDOM: readonly Rule[] = [
 export const reasonFor = (state: StateKind, input: string): string | null =>
   UNREACHABLE.find((rule) => rule.hits(state, input))?.because ?? null;
 
+/** Why one thing can't come after another in a run; null = it must be seen to. */
+export const orderReason = (first: Ordered, then: Ordered): string | null => {
+  if (first === 'an expiry' && then === 'an expiry') return 'an expiry is the end of the run';
+  const taken = ['an answer in time', 'an answer after its wait', 'outputs through the API'].includes(then);
+  return taken && ['a cancel', 'an expiry'].includes(first)
+    ? 'a run that is being closed, or has ended, takes no answer'
+    : null;
+};
+
 export interface CoverageVerdict {
   reached: number;
   demanded: number;
@@ -224,6 +233,17 @@ export const judgeCoverage = (covered: ReadonlyMap<string, number>): CoverageVer
         else verdict.surprising.push(`${cell} (said to be unreachable: ${reason})`);
       } else if (reason === null) verdict.missing.push(cell);
     }
-  for (const cell of covered.keys()) if (!all.has(cell)) verdict.unknown.push(cell);
+  for (const first of ORDERED)
+    for (const then of ORDERED) {
+      const order = orderOf(first, then);
+      const reason = orderReason(first, then);
+      if (reason === null) verdict.demanded += 1;
+      if (reason !== null && covered.has(order))
+        verdict.surprising.push(`${order} (said to be unreachable: ${reason})`);
+      else if (reason === null && covered.has(order)) verdict.reached += 1;
+      else if (reason === null) verdict.missing.push(order);
+    }
+  for (const cell of covered.keys())
+    if (!all.has(cell) && !cell.startsWith(ORDER)) verdict.unknown.push(cell);
   return verdict;
 };

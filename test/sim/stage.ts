@@ -13,7 +13,7 @@ import { audit } from './auditor.ts';
 import type { Truth } from './auditor.ts';
 import type { LevelReport } from './campaign.ts';
 import type { Coverage } from './coverage.ts';
-import { noteCell } from './coverage.ts';
+import { createNoter } from './coverage.ts';
 import { createFaults } from './faults.ts';
 import type { Faults, Profile } from './faults.ts';
 import { runWorkflow } from './glue.ts';
@@ -88,11 +88,8 @@ export interface StageReport extends LevelReport {
   profile: Profile;
 }
 
-/** Workflow code waits for microtasks only. */
-const settled = Promise.resolve();
-const ticks = async (): Promise<void> => {
-  for (let count = 0; count < 14; count += 1) await settled;
-};
+/** Workflow code waits for microtasks only, and a tick comes after all of them. */
+const ticks = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
 
 export const runStage = async (
   seed: number,
@@ -160,12 +157,13 @@ export const runStage = async (
     hooks: scenario.hooks,
     settings: scenario.budget ?? {},
   };
+  const note = options.coverage === undefined ? null : createNoter(options.coverage);
   const temporal: Server = createServer(
     runWorkflow({
       input,
       continueAfter: scenario.continueAfter,
       machine: (before, given) => {
-        if (options.coverage !== undefined) noteCell(options.coverage, before, given);
+        note?.(before, given);
         const next = (mutant?.machine ?? step)(before, given);
         ledger.last = next.state;
         return next;
@@ -198,7 +196,7 @@ export const runStage = async (
       recorded: createRecorder(ledger, () => (native ? level.rowExpiry() : null)),
       ended(result, cancelled) {
         ledger.result = { result: result as RunResult, cancelled, at: clock.now() };
-        ledger.note(`ended: ${JSON.stringify(result)}`);
+        if (ledger.trace !== null) ledger.note(`ended: ${JSON.stringify(result)}`);
       },
       violation: (invariant, message) => ledger.violate(invariant, message),
       note: (what) => bump(ledger.felt, what),

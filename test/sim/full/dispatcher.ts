@@ -5,6 +5,7 @@
  * pieces, silence is ended by the client's own time-outs, a reset says so. What has left arrives even if its sender dies.
  * Only `test/sim/full` imports it.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Dispatcher, errors } from 'undici';
 import type { NetworkFault, FinalFault, Faults, Route } from '../faults.ts';
 import type { Random } from '../random.ts';
@@ -118,7 +119,8 @@ export class SimDispatcher extends Dispatcher {
     const route = routeOf(method, path);
     const latency = (): number => random.int(0, 15);
     /** What was started by a process that is dead by now leads nowhere. */
-    const later = (ms: number, fn: () => void): (() => void) => worker.later(ms, fn, life);
+    const inContext = AsyncLocalStorage.snapshot();
+    const later = (ms: number, fn: () => void): (() => void) => worker.later(ms, () => inContext(fn), life);
     let over = false;
     let silence: () => void = nothing;
     let wake: () => void = nothing;

@@ -73,9 +73,11 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
   const later = (ms: number, fn: () => void): (() => void) => {
     stirred += 1;
     const owner = running.getStore();
+    // As Node's own timers do: what the callback does belongs to whoever set it.
+    const inContext = AsyncLocalStorage.snapshot();
     const fire = (): void => {
       stirred += 1;
-      fn();
+      inContext(fn);
     };
     return owner === undefined ? clock.setTimeout(fire, ms) : owner.worker.later(ms, fire, owner.life);
   };

@@ -45,11 +45,15 @@ export const createWorker = (
   let frozenUntil = 0;
   let cutUntil = 0;
 
-  const fire = (born: number, fn: () => void): void => {
-    if (!up || life !== born) return;
-    const left = frozenUntil - clock.now();
-    if (left > 0) clock.setTimeout(() => fire(born, fn), left);
-    else fn();
+  /** Returns what takes it back, also after a freeze has put it off. */
+  const arm = (born: number, fn: () => void, ms: number): (() => void) => {
+    let off = clock.setTimeout(() => {
+      if (!up || life !== born) return;
+      const left = frozenUntil - clock.now();
+      if (left > 0) off = arm(born, fn, left);
+      else fn();
+    }, ms);
+    return () => off();
   };
 
   const listeners = new Set<Listener>();
@@ -79,9 +83,7 @@ export const createWorker = (
     skewMs: 0,
     wall: () => clock.now() + worker.skewMs,
     later(ms, fn, of = life) {
-      const born = of;
-      if (of !== life) return () => undefined;
-      return clock.setTimeout(() => fire(born, fn), ms);
+      return of === life ? arm(of, fn, ms) : () => undefined;
     },
     whenHeard(fn) {
       const left = cutUntil - clock.now();
