@@ -91,8 +91,9 @@ describe('what a person means is understood', () => {
   });
 });
 
+const text = (letter: string): string => letter.repeat(500_000);
+
 describe('answers one by one, larger together than one payload', () => {
-  const text = (letter: string): string => letter.repeat(500_000);
   const ids = ['a', 'b', 'c', 'd', 'e'];
   const answers = ids.map((id) => says({ call_id: id, output: text(id) }));
   const begun = (more: Partial<RunInput>, calls = ids.map((id) => external(id))): RunState =>
