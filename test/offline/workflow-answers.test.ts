@@ -91,11 +91,11 @@ describe('what a person means is understood', () => {
   });
 });
 
-const text = (letter: string): string => letter.repeat(500_000);
+const longText = (letter: string): string => letter.repeat(500_000);
 
 describe('answers one by one, larger together than one payload', () => {
   const ids = ['a', 'b', 'c', 'd', 'e'];
-  const answers = ids.map((id) => says({ call_id: id, output: text(id) }));
+  const answers = ids.map((id) => says({ call_id: id, output: longText(id) }));
   const begun = (more: Partial<RunInput>, calls = ids.map((id) => external(id))): RunState =>
     after(more, start, settles('create', asks(calls)));
 
@@ -148,7 +148,7 @@ describe('answers one by one, larger together than one payload', () => {
     const late = { onDeadline: 'follow-up' as const, answerWithinMs: 1000 };
     const waiting = begun(
       CHAT,
-      ids.map((id) => ({ ...external(id, late), arguments: JSON.stringify(text(id)) })),
+      ids.map((id) => ({ ...external(id, late), arguments: JSON.stringify(longText(id)) })),
     );
     const placed = step(waiting, { type: 'deadline', at: T0 + 1000 }).state;
     expect(placed.late).toHaveLength(1);
