@@ -20,10 +20,11 @@ const DEADLINE = defineSearchAttributeKey(key('RunsDeadline'), SearchAttributeTy
 
 /** Leaving a wait clears all three, so an unknown deadline is simply left out. */
 export const waitingAttributes = (
+  status: string,
   tools: readonly string[],
   deadline: number | null,
 ): SearchAttributePair[] => [
-  { key: STATUS, value: 'requires_action' },
+  { key: STATUS, value: status },
   { key: WAITING_FOR, value: [...tools] },
   ...(deadline === null ? [] : [{ key: DEADLINE, value: new Date(deadline) }]),
 ];

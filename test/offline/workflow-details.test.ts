@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { RESULT_MEMO } from '../../protocol/names.ts';
 import type { RunResult } from '../../protocol/workflow.ts';
 import { memoOf } from '../../workflows/run/ending.ts';
+import { step } from '../../workflows/run/machine.ts';
 import { detailsOf } from '../../workflows/run/details.ts';
 import { utf8Bytes } from '../../workflows/run/outputs.ts';
 import { snapshotOf } from '../../workflows/run/snapshot.ts';
@@ -10,6 +11,22 @@ import { approval, automatic, external, planned } from '../support/run-stubs.ts'
 
 const start = { type: 'start', at: T0 } as const;
 const waitingFor = (...calls: Parameters<typeof asks>[0]) => after({}, start, settles('create', asks(calls)));
+
+describe('the status that a waiting run is found by', () => {
+  const statusOf = (backend: 'assistants' | 'chat', ...calls: Parameters<typeof asks>[0]): unknown => {
+    const begun = after({ backend }, start);
+    const { effects } = step(begun, settles('create', asks(calls)));
+    return effects.flatMap((effect) => (effect.type === 'enterWait' ? [effect.status] : []));
+  };
+  test.each([
+    ['natively, for approvals only, is in progress', 'chat', [approval('p')], 'in_progress'],
+    ['natively, for the caller, requires action', 'chat', [approval('p'), external('e')], 'requires_action'],
+    ['elsewhere requires action whoever is awaited', 'assistants', [approval('p')], 'requires_action'],
+  ] as const)('%s, as the run itself says', (_what, backend, calls, status) => {
+    expect(statusOf(backend, ...calls)).toEqual([status]);
+    expect(snapshotOf(after({ backend }, start, settles('create', asks([...calls])))).status).toBe(status);
+  });
+});
 
 describe('current details', () => {
   test('say what is asked, by when, and hold JSON that the run takes as it stands', () => {

@@ -37,7 +37,8 @@ export interface RunToolEffect {
 }
 
 export type ShowEffect =
-  | { type: 'enterWait'; tools: string[]; deadline: number | null }
+  /** `status`: as the API shows the run now; natively a run that waits for approvals only is in progress. */
+  | { type: 'enterWait'; status: string; tools: string[]; deadline: number | null }
   | { type: 'leaveWait'; status: string };
 
 export type Effect =
@@ -183,6 +184,7 @@ export const effectsBetween = (
   if (waits.length > 0 && (!waited || before.round !== after.round))
     effects.push({
       type: 'enterWait',
+      status: apiStatus(after),
       tools: [...new Set(waits.map((call) => call.name))],
       deadline: waitDeadline(after),
     });

@@ -157,7 +157,7 @@ export const worldOf = (input: RunInput): World => {
       const made = input.threadId === null && state.threadId !== null ? threadAttribute(state.threadId) : [];
       upsertSearchAttributes(
         effect.type === 'enterWait'
-          ? [...waitingAttributes(effect.tools, effect.deadline), ...made]
+          ? [...waitingAttributes(effect.status, effect.tools, effect.deadline), ...made]
           : workingAttributes(effect.status),
       );
     },
@@ -194,7 +194,11 @@ const startFollowUp = async (input: FollowUpInput): Promise<Input> => {
         ? {
             typedSearchAttributes: [
               ...identityAttributes(input.runId, input.threadId, input.assistantId),
-              ...waitingAttributes([...new Set(input.calls.map((call) => call.name))], input.answerBy),
+              ...waitingAttributes(
+                'requires_action',
+                [...new Set(input.calls.map((call) => call.name))],
+                input.answerBy,
+              ),
             ],
           }
         : {}),
