@@ -66,6 +66,9 @@ const recorded = (files: string): DrillVerdict[] =>
     .filter((text) => text !== '')
     .map((text) => ({ ...(JSON.parse(text) as Omit<DrillVerdict, 'notes' | 'dir'>), notes: [], dir: '' }));
 
+// Each of a drill's processes is ended with this one, however it ends.
+process.setMaxListeners(0);
+
 const run = async (): Promise<DrillVerdict[]> => {
   const world = await openWorld();
   try {

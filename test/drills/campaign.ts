@@ -12,6 +12,7 @@ import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { startTemporal } from '../../cli/local/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
 import { installRuntime } from '../../worker/worker.ts';
+import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import { createRandom } from './random.ts';
 import type { Violation } from './audit.ts';
 import type { DrillKind } from './kinds/kind.ts';
@@ -58,19 +59,22 @@ export const openWorld = async (): Promise<World & { close(): Promise<void> }> =
   const dataDir = join(dir, 'data');
   await mkdir(dataDir);
   const temporal = await startTemporal({ searchAttributes: SEARCH_ATTRIBUTES });
+  let postgres: Promise<PostgresServer> | null = null;
   let last: Promise<unknown> = Promise.resolve();
   return {
     dir,
     dataDir,
     bundle,
     temporalAddress: temporal.address,
+    // Safe against kill -9 without fsync; drills of PostgreSQL itself have one of their own, with it.
+    postgres: () => (postgres ??= startPostgres({ durable: false })),
     inTurn: <T>(work: () => Promise<T>): Promise<T> => {
       const mine = last.then(work, work);
       last = mine.catch(() => undefined);
       return mine;
     },
     async close() {
-      await temporal.stop();
+      await Promise.all([temporal.stop(), postgres?.then((server) => server.remove())]);
     },
   };
 };

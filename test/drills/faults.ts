@@ -4,6 +4,7 @@
  * Rule: the text is read once, where a drill's process is composed; production has no such places, since they sit in
  * wrappers around its ports. A count is per process: the successor of a killed worker starts at one again.
  */
+import type { TurnStore } from '../../protocol/store.ts';
 
 /** `kill` = SIGKILL, `stop` = SIGSTOP, both to the process itself: nothing after it runs, no handler, no flush. */
 export type FaultAction = 'kill' | 'stop';
@@ -42,7 +43,7 @@ export const STORE_METHODS = [
   'settleTurn',
   'acceptOutputs',
   'closeRun',
-] as const;
+] as const satisfies readonly (keyof TurnStore)[];
 export type StoreMethod = (typeof STORE_METHODS)[number];
 
 export type FaultPoint =

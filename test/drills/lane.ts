@@ -215,7 +215,7 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
 };
 
 /** null when the run is stuck. A server or worker that is away for a moment is waited for. */
-const resultOf = async (client: RunsClient, runId: string, ms: number): Promise<RunResult | null> => {
+export const resultOf = async (client: RunsClient, runId: string, ms: number): Promise<RunResult | null> => {
   const deadline = Date.now() + ms;
   for (;;) {
     const left = deadline - Date.now();

@@ -8,6 +8,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startTemporal, type TemporalServer } from '../../cli/local/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
+import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import type { Random } from './random.ts';
 
 export interface World {
@@ -17,6 +18,8 @@ export interface World {
   temporalAddress: string;
   /** File with the bundle of `workflows/index.ts`, for replays. */
   bundle: string;
+  /** The campaign's PostgreSQL; started when the first drill asks for it. */
+  postgres(): Promise<PostgresServer>;
   /** One piece of work after the other: two replays at once would end the SDK's runtime under each other. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -77,4 +80,11 @@ export const ownTemporal = async (
       server = await begin(ports);
     },
   };
+};
+
+/** A PostgreSQL for one drill, to be killed and restarted on the same files and port. */
+export const ownPostgres = async (drill: Drill): Promise<PostgresServer> => {
+  const server = await startPostgres();
+  drill.defer(() => server.remove());
+  return server;
 };

@@ -3,9 +3,11 @@ import { boundary } from './boundary.ts';
 import { down, skew } from './deadline.ts';
 import type { DrillKind } from './kind.ts';
 import { frozen, kill } from './moments.ts';
+import { native, zombie } from './native.ts';
 import { network } from './network.ts';
 import { point } from './point.ts';
 import { race } from './race.ts';
+import { api, embedded, postgres } from './servers.ts';
 import { temporal } from './temporal.ts';
 
 export const KINDS: readonly DrillKind[] = [
@@ -18,4 +20,9 @@ export const KINDS: readonly DrillKind[] = [
   skew,
   temporal,
   race,
+  native,
+  zombie,
+  postgres,
+  api,
+  embedded,
 ];

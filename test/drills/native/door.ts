@@ -78,9 +78,8 @@ export const answerByHttp = (
     const run = `/threads/${threadOf(runId)}/runs/${runId}`;
     let reply: Reply;
     try {
-      reply = await door.ask('POST', `${run}${path}`, body, {
-        ...(count === 0 ? {} : { 'x-stainless-retry-count': String(count) }),
-      });
+      const headers: Record<string, string> = count === 0 ? {} : { 'x-stainless-retry-count': String(count) };
+      reply = await door.ask('POST', `${run}${path}`, body, headers);
     } catch (error) {
       throw new RunsError('temporal_unavailable', 'The server gave no answer.', { cause: error });
     }

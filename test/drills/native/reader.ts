@@ -27,7 +27,7 @@ export interface RunReader {
 export const readRun = (url: () => string, path: string): RunReader => {
   const seen: SeenEvent[] = [];
   let broken = 0;
-  let stopped = false;
+  const hangUp = new AbortController();
   let current: EventReader | null = null;
   const once = async (): Promise<boolean> => {
     current = await openEvents(`${url()}${path}`, {
@@ -41,7 +41,7 @@ export const readRun = (url: () => string, path: string): RunReader => {
     return false;
   };
   const read = async (): Promise<void> => {
-    while (!stopped) {
+    while (!hangUp.signal.aborted) {
       if (await once().catch(() => false)) break;
       broken += 1;
       await pause(AGAIN_MS);
@@ -56,7 +56,7 @@ export const readRun = (url: () => string, path: string): RunReader => {
     },
     done,
     async stop() {
-      stopped = true;
+      hangUp.abort();
       current?.abort();
       await done;
     },

@@ -1,0 +1,138 @@
+/**
+ * The runs server: rows 1, 3 to 7, 11 and 12 with our own store in the place of somebody else's API. Workers die, or sleep
+ * and wake, at the boundaries of store transactions, and at moments that nobody chose.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { STORE_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';
+import { NATIVE_HEARTBEAT_MS, openNativeLane, type NativeLane } from '../native/lane.ts';
+import { freshDatabase, serve, servedPlaces } from '../native/places.ts';
+import type { DrillProcess } from '../processes.ts';
+import type { Random } from '../random.ts';
+import type { Drill } from '../world.ts';
+import { storyOf, type DrillKind, type DrillReport } from './kind.ts';
+
+const PASSED_WITHIN_MS = 25_000;
+
+const isClose = (point: FaultPoint): boolean => point.startsWith('store.closeRun');
+
+const openServed = async (drill: Drill, options: { recovers?: boolean } = {}): Promise<NativeLane> => {
+  const databaseUrl = await freshDatabase(drill);
+  const lane = await openNativeLane(drill, () => servedPlaces(drill, databaseUrl), options);
+  await serve(lane);
+  return lane;
+};
+
+/** A situation in which the point is passed. */
+const provoke = async (lane: NativeLane, point: FaultPoint, random: Random): Promise<void> => {
+  if (isClose(point)) {
+    const story = {
+      delayMs: random.ms(1, 300),
+      rounds: [['keyed' as const], ['ask' as const, 'slow' as const]],
+    };
+    const { runId, threadId } = await lane.start(story, { mayEnd: ['cancelled'], unattended: true });
+    const path = `/threads/${threadId}/runs/${runId}`;
+    while ((await lane.door.insist<{ status: string }>('GET', path)).status !== 'requires_action')
+      await pause(50);
+    await pause(random.ms(1, 1_000));
+    await lane.door.insist('POST', `${path}/cancel`, {});
+    return;
+  }
+  const rounds = [
+    ['keyed' as const, 'once' as const],
+    random.chance(0.5) ? ['ask' as const] : ['slow' as const],
+  ];
+  await lane.start({ delayMs: random.ms(1, 300), rounds });
+  if (random.chance(0.5)) await lane.start(storyOf(random, { human: 0.2 }));
+};
+
+/** The only worker dies at the point; its successor is loaded and begins at once. */
+export const nativePoint = async (drill: Drill, fault: PlannedFault): Promise<DrillReport> => {
+  const { random } = drill;
+  const lane = await openServed(drill, { recovers: true });
+  const dying = await lane.worker([fault]);
+  const successor = await lane.worker([], true);
+  await dying.ready;
+  const provoked = provoke(lane, fault.point, random);
+  const struck = await dying.endsWithin(PASSED_WITHIN_MS);
+  if (struck) {
+    lane.faults += 1;
+    drill.note(`${dying.label} died at ${fault.point}`);
+  }
+  successor.release();
+  await successor.ready;
+  await provoked;
+  const violations = await lane.finish();
+  return { faults: struck ? [`kill at ${fault.point}`] : [], recoveries: lane.recoveries, violations };
+};
+
+/** Two real workers; now one, now the other is killed at a random moment. */
+const nativeMoments = async (drill: Drill): Promise<DrillReport> => {
+  const { random } = drill;
+  const lane = await openServed(drill, { recovers: true });
+  const crew: DrillProcess[] = [await lane.runsWorker(), await lane.runsWorker()];
+  await Promise.all(crew.map(({ ready }) => ready));
+  for (let at = random.int(2, 3); at > 0; at -= 1) await lane.start(storyOf(random, { rounds: [2, 4] }));
+  const faults: string[] = [];
+  for (let at = random.int(2, 4); at > 0; at -= 1) {
+    await pause(random.ms(20, 2_500));
+    const place = random.int(0, crew.length - 1);
+    const victim = crew[place];
+    if (victim === undefined || (faults.length > 0 && (await lane.endWithin(1)))) break;
+    await victim.kill();
+    lane.faults += 1;
+    faults.push('kill worker');
+    drill.note(`killed ${victim.label}`);
+    const next = await lane.runsWorker();
+    crew[place] = next;
+    await next.ready;
+  }
+  const violations = await lane.finish();
+  return { faults, recoveries: lane.recoveries, violations };
+};
+
+export const native: DrillKind = {
+  name: 'native',
+  rows: [1, 3, 4, 5, 6, 7, 12],
+  about: 'runs server: a worker killed -9 before or after a named store transaction, or at random moments',
+  run: (drill) => {
+    const { random } = drill;
+    if (random.chance(0.4)) return nativeMoments(drill);
+    const point = random.pick(STORE_POINTS);
+    return nativePoint(drill, { point, occurrence: isClose(point) ? 1 : random.int(1, 2), action: 'kill' });
+  },
+};
+
+export const zombie: DrillKind = {
+  name: 'zombie',
+  rows: [11, 12],
+  about: 'runs server: a worker frozen before a store transaction wakes beside the one that took over',
+  run: async (drill) => {
+    const { random } = drill;
+    const lane = await openServed(drill);
+    const point = random.pick(STORE_POINTS.filter((each) => !isClose(each)));
+    const sleeper = await lane.worker(
+      random.chance(0.75) ? [{ point, occurrence: random.int(1, 2), action: 'stop' }] : [],
+    );
+    await sleeper.ready;
+    await provoke(lane, point, random);
+    await pause(random.ms(50, 2_000));
+    sleeper.freeze();
+    lane.faults += 1;
+    drill.note(`${sleeper.label} sleeps`);
+    const other = await lane.runsWorker();
+    await other.ready;
+    await pause(NATIVE_HEARTBEAT_MS + random.ms(500, 4_000));
+    sleeper.resume();
+    drill.note(`${sleeper.label} woke up`);
+    // Its own fault may put it to sleep only now.
+    const awake = setInterval(() => sleeper.resume(), 500);
+    try {
+      const violations = await lane.finish();
+      const [asleep] = lane.ledger.read().filter(({ kind }) => kind === 'struck');
+      const where = asleep?.kind === 'struck' ? `freeze at ${asleep.point}` : 'freeze worker';
+      return { faults: [where], recoveries: [], violations };
+    } finally {
+      clearInterval(awake);
+    }
+  },
+};
