@@ -43,15 +43,23 @@ const send = async <Reply, Payload>(
   session: Session,
   workflowId: string,
   message: Message<Payload>,
-  timeoutMs: number,
+  { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
 ): Promise<Reply> => {
   const { name, id, payload, what } = message;
   try {
-    return await session.call({ what, runId: workflowId, timeoutMs, awaitsWorker: true }, () =>
-      session.handle(workflowId).executeUpdate<Reply, [Payload]>(name, { args: [payload], updateId: id }),
+    return await session.call(
+      {
+        what,
+        runId: workflowId,
+        timeoutMs,
+        awaitsWorker: true,
+        ...(signal === undefined ? {} : { signal }),
+      },
+      () =>
+        session.handle(workflowId).executeUpdate<Reply, [Payload]>(name, { args: [payload], updateId: id }),
     );
   } catch (error) {
-    if (error instanceof RunsError && error.code === 'no_worker') await session.look(workflowId);
+    if (error instanceof RunsError && error.code === 'no_worker') await session.look(workflowId, signal);
     throw error;
   }
 };
@@ -86,14 +94,13 @@ export const answer = async (
   checkAnswer(runId, payload);
   const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
   const message = { name: ANSWER, id: `${payload.call_id}:${digest(payload)}`, payload, what };
-  const timeoutMs = options.timeoutMs ?? WORKER_TIMEOUT_MS;
   try {
-    return await send(session, runId, message, timeoutMs);
+    return await send(session, runId, message, options);
   } catch (error) {
     if (!isGone(error)) throw error;
   }
   try {
-    return await send(session, followUpWorkflowId(runId), message, timeoutMs);
+    return await send(session, followUpWorkflowId(runId), message, options);
   } catch (error) {
     throw isGone(error) ? await tooLate(session, runId, what) : error;
   }
@@ -138,7 +145,7 @@ export const submitToolOutputs = async (
     what,
   };
   try {
-    return await send(session, runId, message, options.timeoutMs ?? WORKER_TIMEOUT_MS);
+    return await send(session, runId, message, options);
   } catch (error) {
     throw isGone(error) ? await tooLate(session, runId, what) : error;
   }

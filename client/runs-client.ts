@@ -109,7 +109,7 @@ export class RunsClient {
    * Starts a run. The same `runId` never runs twice while its namespace remembers it: an existing run, live or ended,
    * is returned with `started: false`. On an error with a minted id, `error.details.runId` is the id to repeat with.
    */
-  async start(options: StartOptions): Promise<StartedRun> {
+  async start(options: StartOptions, call: Pick<CallOptions, 'signal'> = {}): Promise<StartedRun> {
     const runId = options.runId ?? mintId('run');
     const input = toRunInput(runId, options, false);
     const searchAttributes = await this.#searchAttributes();
@@ -121,7 +121,7 @@ export class RunsClient {
         : null;
     const what = `Starting run ${JSON.stringify(runId)}`;
     try {
-      await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
+      await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call }, () =>
         this.#session.client.workflow.start(WORKFLOWS.run, {
           workflowId: runId,
           taskQueue: this.#session.taskQueue,
@@ -209,14 +209,14 @@ export class RunsClient {
    * Asks a run to end as cancelled; `result` tells how it ended, which may be otherwise if it was faster.
    * An ended run: nothing happens when it was cancelled, else `refused`.
    */
-  async cancel(runId: string): Promise<void> {
+  async cancel(runId: string, call: Pick<CallOptions, 'signal'> = {}): Promise<void> {
     checkRunId(runId);
     // Looked at first: Temporal takes a cancel of an ended workflow for done, and the caller would wait for nothing.
-    const view = await this.#session.look(runId);
+    const view = await this.#session.look(runId, call.signal);
     if (view === null) throw notFound(runId, this.#session.client.options.namespace);
     if (isOpen(view)) {
       await this.#session.call(
-        { what: `Cancelling run ${JSON.stringify(runId)}`, runId, timeoutMs: SERVER_TIMEOUT_MS },
+        { what: `Cancelling run ${JSON.stringify(runId)}`, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call },
         () => this.#session.handle(runId).cancel(),
       );
       return;

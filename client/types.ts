@@ -58,6 +58,8 @@ export interface StartedRun {
 export interface CallOptions {
   /** How long to wait for a worker, in milliseconds. Default 10,000. */
   timeoutMs?: number;
+  /** Gives the call up; it may have been carried out all the same. */
+  signal?: AbortSignal;
 }
 
 export interface WaitOptions {

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import type { RunsClient } from '../client/index.ts';
 import type { Logger } from '../protocol/backend.ts';
 import type { Caller, RunParams, RunsEngine, Started, ThreadParams } from '../protocol/engine.ts';
-import { ApiError, apiErrors, RunsError } from '../protocol/errors.ts';
+import { apiErrors, RunsError } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
 import {
   StoreError,
@@ -23,6 +23,7 @@ import { isTerminal, type Run, type ToolOutput } from '../protocol/wire.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/workflow.ts';
 import { whenKnown } from './early.ts';
 import { answerRefusal, isUnavailable, submitRefusal, toApiError } from './errors.ts';
+import { whileReachable } from './reach.ts';
 import { isWhatWasAccepted, judgeSubmit } from './submit.ts';
 import { tailEvents, type TailOptions } from './tail.ts';
 import { workflowsOf, type Workflows } from './workflows.ts';
@@ -78,7 +79,7 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
   const startWorkflow = async (created: CreatedRun): Promise<void> => {
     const { run } = created;
-    await workflows.start({
+    const input = {
       runId: run.id,
       backend: 'chat',
       assistantId: run.assistant_id,
@@ -88,7 +89,8 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
       createdAt: created.createdAt,
       ...(options.hooks === undefined ? {} : { hooks: options.hooks }),
       ...(options.settings === undefined ? {} : { settings: options.settings }),
-    });
+    } as const;
+    await whileReachable(workflows, (signal) => workflows.start(input, { signal }));
   };
 
   /** The row, then its workflow. When the workflow can't be started the row is taken back, unless a worker has it already. */
@@ -123,21 +125,20 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     if (created.existing?.claimed === true) return created;
     try {
       await startWorkflow(created);
-      // The row of an earlier request under this key may have been taken back in the meantime, by that request.
-      if (created.existing !== null)
-        await store.getRun(caller.tenant, created.run.thread_id, created.run.id).catch((error: unknown) => {
-          throw error instanceof ApiError ? apiErrors.unavailable('The workflow service') : error;
-        });
+      // The earlier request under this key may believe that its start failed, and take the row back: not once we have said
+      // that we tell of it. If it was faster, there is nothing to tell of.
+      if (created.existing !== null && !(await store.vouchForRun(created.run.id)))
+        throw apiErrors.unavailable('The workflow service');
       return created;
     } catch (error) {
       // The row of an earlier request under this key is that request's to take back.
       if (created.existing !== null || (await takeBack(created.run.id))) throw error;
-      // A worker has the run: it was started, only the reply was lost.
+      // A worker has the run, or a later request under its key has told of it: it was started, only the reply was lost.
       return created;
     }
   };
 
-  /** True unless a worker has claimed the run. */
+  /** False when it is too late for that: a worker has claimed the run, or somebody was told of it. */
   const takeBack = async (runId: string): Promise<boolean> => {
     try {
       return await store.removeUnclaimed(runId);
@@ -168,7 +169,10 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
       };
       try {
         await whenKnown(
-          () => workflows.submitToolOutputs(runId, payload, { timeoutMs: workerTimeoutMs, ...round }),
+          () =>
+            whileReachable(workflows, (signal) =>
+              workflows.submitToolOutputs(runId, payload, { timeoutMs: workerTimeoutMs, signal, ...round }),
+            ),
           isAsked,
           workerTimeoutMs,
         );
@@ -206,7 +210,10 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     let reply: AnswerReply;
     try {
       reply = await whenKnown(
-        () => workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs }),
+        () =>
+          whileReachable(workflows, (signal) =>
+            workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs, signal }),
+          ),
         isAsked,
         workerTimeoutMs,
       );
@@ -231,7 +238,7 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
   const cancel = async (caller: Caller, threadId: string, runId: string): Promise<Run> => {
     const run = await store.markCancelling(caller.tenant, threadId, runId, now());
     try {
-      await workflows.cancel(runId);
+      await whileReachable(workflows, (signal) => workflows.cancel(runId, { signal }));
       return run;
     } catch (error) {
       if (!(error instanceof RunsError)) throw error;

@@ -21,8 +21,7 @@ export interface LinkedRun {
 
 const BUSY_AGAIN_MS = 2_000;
 
-/** Of a thread that exists and parameters that were checked before, only this can be wrong. */
-const isBusy = (error: unknown): boolean => error instanceof ApiError && error.status === 400;
+const isBusy = (error: unknown): boolean => error instanceof ApiError && error.reason === 'thread_busy';
 
 export interface LinkedRunDeps {
   store: Store;
@@ -47,7 +46,9 @@ export const startLinkedRun = async (
     const known = await store.findRun(newRunId);
     const { config, run } = original;
     const { granted_tools: grantedTools, ...params } = config;
-    const expiresAt = at + expiresInMs;
+    // Of an earlier try: the row says until when, whatever the time is now.
+    const createdAt = known?.createdAt ?? at;
+    const expiresAt = known === null ? at + expiresInMs : known.expiresAt;
     if (known === null)
       await store.createRun(original.tenant, {
         runId: newRunId,
@@ -60,7 +61,7 @@ export const startLinkedRun = async (
           metadata: { ...run.metadata, [METADATA.followUpOf]: of.runId },
           additional_messages: [{ role: 'user', content: message }],
         },
-        expiresAt,
+        expiresAt: at + expiresInMs,
         grantedTools,
         idempotency: null,
         now: at,
@@ -72,7 +73,7 @@ export const startLinkedRun = async (
       threadId: run.thread_id,
       metadata: of.metadata,
       expiresAt,
-      createdAt: at,
+      createdAt,
       hooks: of.hooks,
       settings: of.settings,
       followUpOf: { runId: of.runId, callIds: [callId] },

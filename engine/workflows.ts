@@ -16,20 +16,21 @@ export type WorkflowLook =
 
 export interface Workflows extends Pick<RunsClient, 'start' | 'cancel' | 'answer' | 'submitToolOutputs'> {
   look(runId: string): Promise<WorkflowLook>;
-  /** Throws when Temporal can't be reached. */
-  ping(): Promise<void>;
+  /** Throws when Temporal does not answer in time (default 2,000 ms). */
+  ping(timeoutMs?: number): Promise<void>;
   /** Tells two namespaces apart, also of the same name on different servers. */
   namespaceId(): Promise<{ id: string; name: string }>;
 }
 
 const TIMEOUT_MS = 5_000;
+const PING_MS = 2_000;
 
 export const workflowsOf = (client: RunsClient): Workflows => {
   const { temporal } = client;
   const { namespace } = temporal.options;
-  const bounded = async <T>(what: string, call: () => Promise<T>): Promise<T> => {
+  const bounded = async <T>(what: string, call: () => Promise<T>, timeoutMs = TIMEOUT_MS): Promise<T> => {
     try {
-      return await temporal.connection.withDeadline(Date.now() + TIMEOUT_MS, call);
+      return await temporal.connection.withDeadline(Date.now() + timeoutMs, call);
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw error;
       throw new RunsError('temporal_unavailable', `${what} failed: Temporal can't be reached.`, {
@@ -38,8 +39,8 @@ export const workflowsOf = (client: RunsClient): Workflows => {
     }
   };
   return {
-    start: (options) => client.start(options),
-    cancel: (runId) => client.cancel(runId),
+    start: (options, call) => client.start(options, call),
+    cancel: (runId, call) => client.cancel(runId, call),
     answer: (runId, payload, options) => client.answer(runId, payload, options),
     submitToolOutputs: (runId, payload, options) => client.submitToolOutputs(runId, payload, options),
     async look(runId) {
@@ -55,8 +56,8 @@ export const workflowsOf = (client: RunsClient): Workflows => {
         throw error;
       }
     },
-    async ping() {
-      await bounded('Asking Temporal', () => temporal.workflowService.getSystemInfo({}));
+    async ping(timeoutMs = PING_MS) {
+      await bounded('Asking Temporal', () => temporal.workflowService.getSystemInfo({}), timeoutMs);
     },
     async namespaceId() {
       const { namespaceInfo } = await bounded('Asking for the namespace', () =>

@@ -21,6 +21,8 @@ export class ApiError extends Error {
   readonly param: string | null;
   /** Extra response headers, such as `retry-after`. */
   readonly headers: Record<string, string>;
+  /** For programs on this side, where the wire has no code of its own. Never sent. */
+  readonly reason: 'thread_busy' | null;
 
   constructor(
     status: number,
@@ -30,11 +32,13 @@ export class ApiError extends Error {
       code?: string | null;
       param?: string | null;
       headers?: Record<string, string>;
+      reason?: 'thread_busy';
       cause?: unknown;
     } = {},
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.status = status;
+    this.reason = more.reason ?? null;
     this.type = more.type ?? (status >= 500 ? 'server_error' : 'invalid_request_error');
     this.code = more.code ?? null;
     this.param = more.param ?? null;
@@ -83,7 +87,7 @@ export const apiErrors = {
       param: 'tool_outputs',
     }),
   activeRun: (threadId: string, runId: string) =>
-    new ApiError(400, `Thread ${threadId} already has an active run ${runId}.`),
+    new ApiError(400, `Thread ${threadId} already has an active run ${runId}.`, { reason: 'thread_busy' }),
   messageWhileActive: (threadId: string, runId: string) =>
     new ApiError(400, `Can't add messages to ${threadId} while a run ${runId} is active.`),
   deleteWhileActive: (threadId: string, runId: string) =>

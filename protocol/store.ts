@@ -171,6 +171,15 @@ export interface Acceptance {
   taken: boolean;
 }
 
+export interface FoundRun {
+  tenant: string;
+  run: Run;
+  config: RunConfig;
+  /** Unix ms as stored. */
+  createdAt: number;
+  expiresAt: number | null;
+}
+
 export interface LiveRun {
   runId: string;
   tenant: string;
@@ -205,8 +214,10 @@ export interface RunStore {
    * Row, thread lock, messages and the first events in one transaction. Throws the wire's 400 when the thread is busy.
    */
   createRun(tenant: string, run: NewRun): Promise<CreatedRun>;
-  /** Undoes `createRun` unless a worker has claimed the run; true when nothing of it is left. */
+  /** Undoes `createRun` unless a worker has claimed the run or somebody vouched for it; true when nothing of it is left. */
   removeUnclaimed(runId: string): Promise<boolean>;
+  /** A request under the same `Idempotency-Key` is about to tell of the run: it stays. False: it has been taken back. */
+  vouchForRun(runId: string): Promise<boolean>;
   getRun(tenant: string, threadId: string, runId: string): Promise<Run>;
   listRuns(tenant: string, threadId: string, query: PageQuery): Promise<Page<Run>>;
   updateRun(
@@ -241,7 +252,9 @@ export interface RunStore {
   hearsOthers(): boolean;
 
   /** Any tenant's run, for work that belongs to no request. null: no such row. */
-  findRun(runId: string): Promise<{ tenant: string; run: Run; config: RunConfig } | null>;
+  findRun(runId: string): Promise<FoundRun | null>;
+  /** How many runs are in each status that is not an end. Statuses without any are left out. */
+  countLiveRuns(): Promise<Partial<Record<RunStatus, number>>>;
   /** Facts about the whole store, such as which Temporal namespace its runs live in. */
   getFact(name: string): Promise<string | null>;
   setFact(name: string, value: string): Promise<void>;

@@ -180,6 +180,10 @@ const removeUnclaimed = (db: Database, runId: string): Promise<boolean> =>
     const [row] = await sql.query<RunRow>('select * from runs where id = $1 for update', [runId]);
     if (row === undefined) return true;
     if (row.epoch > 0) return false;
+    const vouched = await sql.query('select 1 from idempotency_keys where run_id = $1 and vouched limit 1', [
+      runId,
+    ]);
+    if (vouched.length > 0) return false;
     await sql.query('delete from run_events where run_id = $1', [runId]);
     await sql.query('delete from idempotency_keys where run_id = $1', [runId]);
     await sql.query('delete from messages where brought_by = $1', [runId]);
@@ -187,6 +191,16 @@ const removeUnclaimed = (db: Database, runId: string): Promise<boolean> =>
     await sql.query('delete from threads where brought_by = $1', [runId]);
     return true;
   });
+
+/** Waits for whoever is taking the row back, and is waited for by him: both lock the row first. */
+const vouchForRun = async (db: Database, runId: string): Promise<boolean> => {
+  const vouched = await db.query(
+    `with row as (select id from runs where id = $1 for no key update)
+     update idempotency_keys set vouched = true from row where run_id = row.id returning 1`,
+    [runId],
+  );
+  return vouched.length > 0;
+};
 
 const markCancelling = async (
   db: Database,
@@ -287,6 +301,7 @@ export const runStore = (
 ): Omit<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> => ({
   createRun: (tenant, run) => createRun(db, tenant, run),
   removeUnclaimed: (runId) => removeUnclaimed(db, runId),
+  vouchForRun: (runId) => vouchForRun(db, runId),
   getRun: runReader(db),
   listRuns: (tenant, threadId, query) =>
     pageOfThread(
@@ -335,7 +350,21 @@ export const runStore = (
   },
   async findRun(runId) {
     const [row] = await db.query<RunRow>('select * from runs where id = $1', [runId]);
-    return row === undefined ? null : { tenant: row.tenant, run: runView(row), config: row.config };
+    return row === undefined
+      ? null
+      : {
+          tenant: row.tenant,
+          run: runView(row),
+          config: row.config,
+          createdAt: row.created_at,
+          expiresAt: row.expires_at,
+        };
+  },
+  async countLiveRuns() {
+    const rows = await db.query<{ status: RunRow['status']; count: number }>(
+      `select status, count(*) from runs where ${LIVE} group by status`,
+    );
+    return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
   },
   async getFact(name) {
     const [row] = await db.query<{ value: string }>('select value from facts where name = $1', [name]);

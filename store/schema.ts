@@ -227,6 +227,8 @@ export const idempotencyKeys = pgTable(
     request: text().notNull(),
     run_id: text().notNull(),
     created_at: time().notNull(),
+    /** A later request under this key told of the run: the one that created it may not take it back any more. */
+    vouched: boolean().notNull().default(false),
   },
   (table) => [
     primaryKey({ columns: [table.tenant, table.key] }),

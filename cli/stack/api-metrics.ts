@@ -1,10 +1,12 @@
 /**
- * Prometheus metrics of the API server: requests by route and status, events to readers, and Node's own.
+ * Prometheus metrics of the API server: requests by route and status, events to readers, live runs, and Node's own.
  *
  * Rule: label values come from bounded sets; an address that no route matched is not one. Imported by the API's start.
  */
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RequestSeen } from '../../api/index.ts';
+import type { RunStore } from '../../protocol/store.ts';
+import { ACTIVE_STATUSES } from '../../protocol/wire.ts';
 
 const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -14,7 +16,8 @@ export interface ApiMetrics {
   page: () => Promise<{ contentType: string; body: string }>;
 }
 
-export const apiMetrics = (): ApiMetrics => {
+/** Of the store, whose answer every server process repeats. */
+export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
@@ -36,6 +39,21 @@ export const apiMetrics = (): ApiMetrics => {
     buckets: SECONDS,
     registers: [registry],
   });
+  const live = new Gauge({
+    name: 'runs_live',
+    help: 'Runs that have not ended, by status. The same figure from every server process.',
+    labelNames: ['status'],
+    registers: [registry],
+  });
+  const countLive = async (): Promise<void> => {
+    try {
+      const counts = await store.countLiveRuns();
+      for (const status of ACTIVE_STATUSES) live.set({ status }, counts[status] ?? 0);
+    } catch {
+      // No figure is better than an old one; the page's other figures are still good.
+      live.reset();
+    }
+  };
   // Finding a series by its labels costs more than counting in it.
   const counters = new Map<string, Counter.Internal>();
   const counterOf = (method: string, route: string, status: number, stream: boolean): Counter.Internal => {
@@ -57,6 +75,9 @@ export const apiMetrics = (): ApiMetrics => {
       counterOf(route === null ? 'any' : method, known, status, stream).inc();
       timeOf(known).observe(ms / 1_000);
     },
-    page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    page: async () => {
+      await countLive();
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
   };
 };

@@ -54,7 +54,7 @@ export const startApi = async ({
   const endings = new Endings(log);
   const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
-  const seen = apiMetrics();
+  const seen = apiMetrics(store);
   // The worker calls them; the run has to know from its start that there are any.
   // Loaded only then: worker code in a server's process costs tens of megabytes.
   const hooks =

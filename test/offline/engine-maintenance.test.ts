@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLinkedRun, startMaintenance, type Workflows } from '../../engine/index.ts';
 import { checkNamespace, reconcile, repairOf } from '../../engine/reconciler.ts';
 import type { WorkflowLook } from '../../engine/workflows.ts';
-import { RunsError } from '../../protocol/errors.ts';
+import { ApiError, RunsError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/names.ts';
 import type { LiveRun, Store } from '../../protocol/store.ts';
 import type { FollowUpInput } from '../../protocol/workflow.ts';
@@ -181,9 +181,14 @@ describe('the run for a late answer', () => {
     await store.closeRun(run.runId, { kind: 'expire' }, NOW);
     const started: unknown[] = [];
     const request = { newRunId: 'run_linked1', of: followUp(run), callId: 'c', message: 'The answer is 42.' };
-    const deps = { store, workflows: starting(started), now: () => NOW };
+    let now = NOW;
+    const deps = { store, workflows: starting(started), now: () => now };
     await startLinkedRun(deps, request);
+    now += 300_000;
     await startLinkedRun(deps, request);
+    // Until when is the row's to say, not the second try's.
+    expect(started[1]).toEqual(started[0]);
+    expect(started[0]).toMatchObject({ createdAt: NOW, expiresAt: NOW + 600_000 });
     expect(await store.getRun(T, run.threadId, 'run_linked1')).toMatchObject({
       status: 'queued',
       instructions: 'Special.',
@@ -207,5 +212,14 @@ describe('the run for a late answer', () => {
     await expect(
       startLinkedRun(deps, { ...request, of: { ...followUp(run), runId: 'run_gone' } }),
     ).rejects.toMatchObject({ type: FAILURES.backendNotFound, retryable: false });
+    // What is refused for another reason would be refused for ever.
+    const refusing = {
+      ...store,
+      createRun: () => Promise.reject(new ApiError(400, 'Something else is wrong.')),
+    };
+    await expect(startLinkedRun({ ...deps, store: refusing }, request)).rejects.toMatchObject({
+      type: FAILURES.backendRejected,
+      retryable: false,
+    });
   });
 });

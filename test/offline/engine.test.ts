@@ -5,6 +5,7 @@ import { ApiError, RunsError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/names.ts';
 import { StoreError, type Store } from '../../protocol/store.ts';
 import type { ToolOutput } from '../../protocol/wire.ts';
+import { deferred } from '../support/deferred.ts';
 import { automatic, eventNames, external, memoryStore } from '../support/store.ts';
 
 const NOW = 1_800_000_000_000;
@@ -187,6 +188,70 @@ describe('starting', () => {
     await expect(
       engine.createRun(who(), threadId, { ...params, instructions: 'other' }),
     ).rejects.toMatchObject({ status: 400, code: 'idempotency_key_reused' });
+  });
+
+  test('that seems to fail does not take away what a later request under its key was told of', async () => {
+    const { threadId, assistantId } = await thread();
+    const who = () => caller({ idempotencyKey: `race-${threadId}` });
+    const params = { assistant_id: assistantId };
+    const lost = deferred<never>();
+    const asked = deferred<undefined>();
+    const slow = engineOn(
+      store,
+      taking({
+        start: () => {
+          asked.resolve(undefined);
+          return lost.promise;
+        },
+      }),
+    );
+    const first = slow.createRun(who(), threadId, params);
+    await asked.promise;
+    const second = await engine.createRun(who(), threadId, params);
+    lost.reject(away);
+    // It was started after all, by the other one.
+    expect((await first).run.id).toBe(second.run.id);
+    expect((await engine.getRun(who(), threadId, second.run.id)).status).toBe('queued');
+  });
+
+  test('and was taken back is not told of by a later request under its key, which may be repeated', async () => {
+    const { threadId, assistantId } = await thread();
+    const who = () => caller({ idempotencyKey: `race-${threadId}` });
+    const params = { assistant_id: assistantId };
+    const [failed, other] = [deferred<never>(), deferred<undefined>()];
+    const first = engineOn(store, taking({ start: () => failed.promise })).createRun(who(), threadId, params);
+    const seen = deferred<undefined>();
+    const second = engineOn(
+      store,
+      taking({
+        start: async ({ runId }) => {
+          seen.resolve(undefined);
+          await other.promise;
+          return { runId: runId ?? '', started: false };
+        },
+      }),
+    ).createRun(who(), threadId, params);
+    // Both have the row; the first takes it back while the second believes to have started it.
+    await seen.promise;
+    failed.reject(away);
+    await expect(first).rejects.toMatchObject(unreachable);
+    other.resolve(undefined);
+    await expect(second).rejects.toMatchObject(unreachable);
+    expect((await engine.createRun(who(), threadId, params)).run.status).toBe('queued');
+  });
+
+  test('on a Temporal that does not answer is given up as soon as a ping finds out', async () => {
+    const { threadId, assistantId } = await thread();
+    const hanging = engineOn(
+      store,
+      taking({ start: () => new Promise<never>(() => undefined), ping: () => Promise.reject(away) }),
+    );
+    await expect(hanging.createRun(caller(), threadId, { assistant_id: assistantId })).rejects.toMatchObject(
+      unreachable,
+    );
+    expect((await engine.createRun(caller(), threadId, { assistant_id: assistantId })).run.status).toBe(
+      'queued',
+    );
   });
 
   test('remembers which worker tools the caller may use', async () => {
