@@ -155,3 +155,15 @@ const lostTasks = (history: History): { count: number; events: number } => {
   }
   return { count, events };
 };
+
+/** One line an event: number, time, kind, and what tells it apart. */
+export const historyText = (history: History): string =>
+  eventsOf(history)
+    .map((event) => {
+      const kind = kindOf(event);
+      const activity = event.activityTaskScheduledEventAttributes?.activityType?.name;
+      const started = event.activityTaskStartedEventAttributes;
+      const more = activity ?? (started == null ? '' : `attempt ${started.attempt}`);
+      return `${String(event.eventId).padStart(4)} ${new Date(timeOf(event)).toISOString()} ${kind} ${more}`;
+    })
+    .join('\n');

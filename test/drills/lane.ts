@@ -187,7 +187,7 @@ export const openLane = async (drill: Drill, options: LaneOptions = {}): Promise
       );
       violations.push(...(await Promise.all(audited)).flat());
       const ended = [...runs.keys()].filter((_, at) => results[at] !== null);
-      const histories = await readHistories(client, ended);
+      const histories = await readHistories(client, ended, dir);
       for (const result of results) {
         const history = result === null ? undefined : histories.get(result.runId);
         if (result !== null && history !== undefined)

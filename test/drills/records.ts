@@ -3,23 +3,29 @@
  *
  * Rule: I7 and I10 of docs/FAULTS.md. A planted key is looked for byte by byte, in whatever encoding Temporal keeps.
  */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import type { RunsClient } from '../../client/index.ts';
 import type { Violation } from './audit.ts';
-import type { History } from './history.ts';
+import { historyText, type History } from './history.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { DrillProcess } from './processes.ts';
 import { recoveriesOf, recoveryBound, type Recovery, type WorkerLife } from './recovery.ts';
 import type { World } from './world.ts';
 
-/** Each run's history as Temporal has it. */
+/** Each run's history as Temporal has it; in words in `dir`, for whoever looks into a violation. */
 export const readHistories = async (
   client: RunsClient,
   runIds: readonly string[],
+  dir: string,
 ): Promise<Map<string, History>> => {
   const histories = new Map<string, History>();
-  for (const runId of runIds)
-    histories.set(runId, await client.temporal.workflow.getHandle(runId).fetchHistory());
+  for (const runId of runIds) {
+    const history = await client.temporal.workflow.getHandle(runId).fetchHistory();
+    histories.set(runId, history);
+    writeFileSync(join(dir, `${runId}.history.txt`), historyText(history));
+  }
   return histories;
 };
 

@@ -243,7 +243,7 @@ export const openNativeLane = async (
           });
       await goHome();
       const ended = [...runs.keys()].filter((runId) => results.get(runId) !== null);
-      const histories = await readHistories(asking, ended);
+      const histories = await readHistories(asking, ended, dir);
       const started = [];
       for await (const { workflowId } of asking.temporal.workflow.list({
         query: `TaskQueue = "${taskQueue}"`,
