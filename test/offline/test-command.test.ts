@@ -18,13 +18,19 @@ const IMPORT = `import { expect, test } from 'vitest';\n`;
 const GREEN = `${IMPORT}test('green', () => { expect(1).toBe(1); });`;
 
 /** The last line printed and the exit code of a run over these test files. */
-function outcome(files: Record<string, string>): Promise<{ last: string; code: number }> {
+async function outcome(files: Record<string, string>): Promise<{ last: string; code: number }> {
+  const { lines, code } = await run(files);
+  return { last: lines.at(-1) ?? '', code };
+}
+
+/** All lines printed, and the exit code. */
+function run(files: Record<string, string>, ...more: string[]): Promise<{ lines: string[]; code: number }> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, `${name}.test.mjs`), text);
   const args = [join(ROOT, 'scripts', 'test.mjs'), '--root', dir, '--config', join(dir, 'vitest.config.mjs')];
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { env: environment() }, (error, stdout) => {
+    execFile(process.execPath, [...args, ...more], { env: environment() }, (error, stdout) => {
       const code = error === null ? 0 : Number(error.code);
-      resolve({ last: stdout.trimEnd().split('\n').at(-1) ?? '', code });
+      resolve({ lines: stdout.trimEnd().split('\n'), code });
     });
   });
 }
@@ -32,6 +38,9 @@ function outcome(files: Record<string, string>): Promise<{ last: string; code: n
 /** Without what this very vitest tells its children. */
 const environment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/VITEST|^TEST$|NODE_ENV/.test(name)));
+
+const matrix = (name: string): string =>
+  `### 1. A fault\n\nA promise.\n\n- both · \`test/a.test.ts\` › ${name}\n`;
 
 describe('npm test', () => {
   test('ends with the totals and 0 when all is green', async () => {
@@ -59,4 +68,34 @@ describe('npm test', () => {
     const skipping = `${IMPORT}test.skip('later', () => {});`;
     expect(await outcome({ a: skipping })).toEqual({ last: '0 passed, 0 failed', code: 1 });
   });
+
+  test(
+    'fails when a proof that the fault matrix names was left out or is not there',
+    { timeout: 60_000 },
+    async () => {
+      const page = join(dir, 'FAULTS.md');
+      const proofs = async (name: string, text: string): Promise<{ lines: string[]; code: number }> => {
+        mkdirSync(join(dir, 'test'), { recursive: true });
+        writeFileSync(join(dir, 'test', 'a.test.ts'), `${GREEN}\n${text}`);
+        writeFileSync(page, matrix(name));
+        const { lines, code } = await run({}, `--proofs=${page}`);
+        return { lines: lines.filter((line) => /^not proved|passed, /.test(line)), code };
+      };
+      expect(await proofs('gree', '')).toEqual({ lines: ['1 passed, 0 failed'], code: 0 });
+      expect(await proofs('later', `test.skip('later on', () => {});`)).toEqual({
+        lines: ['not proved: row 1: "test/a.test.ts › later" did not run', '1 passed, 1 failed'],
+        code: 1,
+      });
+      // One of several of the name was left out.
+      const some = `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); }); test.skip('n 3', () => {});`;
+      expect((await proofs('n ', some)).lines).toEqual([
+        'not proved: row 1: "test/a.test.ts › n " did not run',
+        '3 passed, 1 failed',
+      ]);
+      expect((await proofs('unheard of', '')).code).toBe(1);
+      // A failed proof counts once.
+      const red = `test('red', () => { expect(1).toBe(2); });`;
+      expect(await proofs('red', red)).toEqual({ lines: ['1 passed, 1 failed'], code: 1 });
+    },
+  );
 });
