@@ -124,7 +124,12 @@ export class ApiClient {
     if (error === undefined && response.status !== 401 && response.status !== 503)
       return this.#notOurs(`${method} ${path} answered ${response.status} ${shown(text, 60)}`);
     const message = error?.message ?? `status ${response.status}`;
-    const hint = response.status === 401 ? ' Set RUNS_API_KEY to a key of this server.' : '';
+    const hint =
+      response.status === 401
+        ? ' Set RUNS_API_KEY to a key of this server.'
+        : response.status === 404
+          ? ` Asked was the API at ${JSON.stringify(this.#base)}: check the id, and RUNS_URL.`
+          : '';
     return new CliError(
       exitOf(response.status),
       error?.code ?? `http_${response.status}`,

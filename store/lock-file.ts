@@ -90,7 +90,7 @@ const refusal = (dir: string, owner: Owner | null): RunsError =>
     'config',
     `The data directory ${JSON.stringify(dir)} is in use by ${
       owner === null ? 'another process' : `process ${owner.pid} on ${owner.host}`
-    }. Stop that process, choose another directory (RUNS_DATA_DIR), or set DATABASE_URL to share one PostgreSQL.`,
+    }. Stop that process, or choose another directory (RUNS_DATA_DIR).`,
   );
 
 /** Takes the lock of `dir` or throws `RunsError` (code `config`) naming the owner. */

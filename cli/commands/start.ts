@@ -54,7 +54,8 @@ const flagsProblem = (flags: StartFlags): string | undefined =>
   idProblem('--assistant', flags.assistant) ??
   (flags.thread === undefined ? undefined : idProblem('--thread', flags.thread)) ??
   (flags.id === undefined ? undefined : idProblem('--id', flags.id)) ??
-  metadataProblem(flags.metadata);
+  metadataProblem(flags.metadata) ??
+  (flags.message === '' ? '--message is empty. Say something, or leave the option out' : undefined);
 
 const startByTemporal = (context: CommandContext, flags: StartFlags): Promise<Outcome> =>
   withClient(context.io, async (client) => {

@@ -1,5 +1,6 @@
 /** What `runs dev` says when it is ready. Pure. Imported by `runs dev`. */
-import type { DevState } from '../dev-state.ts';
+import { dataDir as usualDataDir, type DevState } from '../dev-state.ts';
+import { shellWord } from '../format.ts';
 
 export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
   dataDir: string;
@@ -33,16 +34,19 @@ export const welcome = (dev: Welcome): string[] => [
   ...examples(dev),
 ];
 
-const examples = ({ backend, assistantId }: Welcome): string[] =>
-  assistantId === null
+const examples = ({ backend, assistantId, dataDir }: Welcome): string[] => {
+  // Commands look for us in the usual place only, unless they are told.
+  const runs = `${dataDir === usualDataDir({}) ? '' : `RUNS_DATA_DIR=${shellWord(dataDir)} `}npx runs`;
+  return assistantId === null
     ? [
         backend === 'assistants'
-          ? '  npx runs start --assistant ID --message "Hello" --wait'
-          : '  npx runs start --assistant ID --message "Hello" --wait   (create the assistant with any OpenAI client)',
-        '  npx runs list',
+          ? `  ${runs} start --assistant ID --message "Hello" --wait`
+          : `  ${runs} start --assistant ID --message "Hello" --wait   (create the assistant with any OpenAI client)`,
+        `  ${runs} list`,
       ]
     : [
-        `  npx runs start --assistant ${assistantId} --message "Please deploy checkout 1.4.2."`,
-        '  npx runs list --waiting',
-        '  npx runs show RUN        (says what to paste to answer it)',
+        `  ${runs} start --assistant ${assistantId} --message "Please deploy checkout 1.4.2."`,
+        `  ${runs} list --waiting`,
+        `  ${runs} show RUN        (says what to paste to answer it)`,
       ];
+};

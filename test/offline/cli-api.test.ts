@@ -74,9 +74,16 @@ describe('a refusal', () => {
   });
 
   test('keeps the server’s words and code', async () => {
-    const failure = await refusal(json(body('No such thing.', 'gone'), 404));
-    expect(failure.text).toBe('runs: No such thing.');
-    expect(failure.document.error).toMatchObject({ code: 'gone', message: 'No such thing.', exitCode: 3 });
+    const failure = await refusal(json(body('Not now.', 'busy'), 400));
+    expect(failure.text).toBe('runs: Not now.');
+    expect(failure.document.error).toMatchObject({ code: 'busy', message: 'Not now.', exitCode: 4 });
+  });
+
+  test('for an unknown id names the server that was asked, and the variable that chose it', async () => {
+    const failure = await refusal(json(body("No run found with id 'run_1'."), 404));
+    expect(failure.text).toMatch(
+      /^runs: No run found with id 'run_1'\. Asked was the API at "http:.*RUNS_URL\.$/,
+    );
   });
 
   test('for a missing key names the variable to set', async () => {

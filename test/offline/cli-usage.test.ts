@@ -18,6 +18,7 @@ describe('a mistyped command', () => {
     [['start', '--assistant']],
     [['start', '--assistant', 'a b']],
     [['start', '--assistant', 'asst_1', '--metadata', 'novalue']],
+    [['start', '--assistant', 'asst_1', '--message', '']],
     [['list', '--limit', 'many']],
     [['list', '--what']],
     [['show']],

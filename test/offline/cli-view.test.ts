@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { commandName, duration, oneLine, shellWord, table } from '../../cli/format.ts';
 import { toPendingWork } from '../../cli/pending.ts';
 import { changeLines, createBoard, type Picture } from '../../cli/progress.ts';
+import { welcome } from '../../cli/stack/welcome.ts';
 import { answerCommands, resultLines, runLines } from '../../cli/view.ts';
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/workflow.ts';
 
@@ -322,5 +323,25 @@ describe('progress on a terminal', () => {
     } finally {
       board.end();
     }
+  });
+});
+
+const welcomeIn = (dataDir: string): string =>
+  welcome({
+    temporalAddress: '127.0.0.1:7233',
+    namespace: 'default',
+    uiUrl: null,
+    apiUrl: 'http://127.0.0.1:8787/v1',
+    backend: 'sandbox',
+    taskQueue: 'runs',
+    tools: [],
+    assistantId: 'asst_1',
+    dataDir,
+  }).join('\n');
+
+describe('the welcome of `runs dev`', () => {
+  test('offers commands that find it: in a directory of its own they name the directory', () => {
+    expect(welcomeIn('.runs')).toContain('\n  npx runs list --waiting');
+    expect(welcomeIn('/tmp/my runs')).toContain(`\n  RUNS_DATA_DIR='/tmp/my runs' npx runs list --waiting`);
   });
 });
