@@ -16,7 +16,6 @@ import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import type { RateLimiter, RequestKind } from './limits.ts';
-import { openApiDocument } from './openapi.ts';
 import type { Reply, Route } from './route.ts';
 import { createRouter, pathOf } from './router.ts';
 import { assistantRoutes } from './routes/assistants.ts';
@@ -241,7 +240,11 @@ export const createApi = (options: ApiOptions): Api => {
   const pages: Record<string, () => Response | Promise<Response>> = {
     '/healthz': () => plain(200, { status: 'ok' }),
     '/readyz': ready,
-    '/openapi.json': () => plain(200, openApiDocument(ROUTES, version)),
+    '/openapi.json': async () => {
+      // Seldom asked for, and large.
+      const { openApiDocument } = await import('./openapi.ts');
+      return plain(200, openApiDocument(ROUTES, version));
+    },
     ...(metrics === undefined
       ? {}
       : {

@@ -1,11 +1,12 @@
 /**
- * `GET /openapi.json`: the route table and the request schemas, as an OpenAPI 3.1 document.
+ * `GET /openapi.json`: the route table and the schemas, as an OpenAPI 3.1 document.
  *
- * Rule: nothing is written twice. Bodies come from the schemas that check them, paths from the table that serves them;
- * answers are described by name only, since their shapes are TypeScript types. Imports zod.
+ * Rule: nothing is written twice. Bodies come from the schemas that check them, paths from the table that serves them,
+ * answers from `responses.ts`, whose types equal the shapes that engines return. Imports zod.
  */
 import { z } from 'zod';
 import { LIMITS } from '../protocol/problems.ts';
+import { responseSchemas } from './responses.ts';
 import type { Route } from './route.ts';
 
 const schemaOf = (schema: z.ZodType): unknown => {
@@ -42,11 +43,41 @@ const parameters = (route: Route): unknown[] => [
   ...route.query.map((name) => ({ name, in: 'query', schema: QUERY_SCHEMAS[name] ?? { type: 'string' } })),
 ];
 
+const EVENTS = {
+  'text/event-stream': {
+    schema: {
+      type: 'string',
+      description:
+        'Server-sent events: `event` names what happened (thread.run.created, thread.message.delta, …), `data` is the object it happened to, `id` is the place in the log of the run. Ends with `event: done`, `data: [DONE]`.',
+    },
+  },
+};
+
+/** What each status says of a request that was not carried out. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  400: 'The request is wrong, or the state of the run or thread forbids it',
+  401: 'No API key, or an unknown one',
+  404: 'No such object, or not one of yours',
+  429: 'Too many requests; Retry-After says when to come again',
+  500: 'An error of the server, named by its request id',
+  503: 'Database, workflow service or workers are away; safe to repeat after Retry-After',
+};
+
+const refusals = (route: Route): Record<string, unknown> => {
+  const error = { 'application/json': { schema: reference('Error') } };
+  const gone = route.returns.object === 'Event' ? { 410: 'These events are not kept any more' } : {};
+  return Object.fromEntries(
+    Object.entries({ ...REFUSALS, ...gone }).map(([status, description]) => [
+      status,
+      { description, content: error },
+    ]),
+  );
+};
+
 const operation = (route: Route): unknown => {
   const { object, list, stream } = route.returns;
-  const json = { 'application/json': { schema: reference(list === true ? 'Page' : object) } };
-  const events = { 'text/event-stream': { schema: { type: 'string' } } };
-  const content = object === 'Event' ? events : stream === true ? { ...json, ...events } : json;
+  const json = { 'application/json': { schema: reference(list === true ? `${object}Page` : object) } };
+  const content = object === 'Event' ? EVENTS : stream === true ? { ...json, ...EVENTS } : json;
   return {
     summary: route.summary,
     parameters: parameters(route),
@@ -55,18 +86,10 @@ const operation = (route: Route): unknown => {
       : { requestBody: { content: { 'application/json': { schema: schemaOf(route.body) } } } }),
     responses: {
       200: { description: list === true ? `A page of ${object} objects` : object, content },
-      default: { description: 'Error', content: { 'application/json': { schema: reference('Error') } } },
+      ...refusals(route),
     },
   };
 };
-
-const named = (object: string): unknown => ({
-  type: 'object',
-  required: ['id', 'object'],
-  properties: { id: { type: 'string' }, object: { const: object } },
-});
-
-const nullableString = { type: ['string', 'null'] };
 
 export const openApiDocument = (routes: readonly Route[], version: string): unknown => {
   const paths: Record<string, Record<string, unknown>> = {};
@@ -81,42 +104,7 @@ export const openApiDocument = (routes: readonly Route[], version: string): unkn
     paths,
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
-      schemas: {
-        Assistant: named('assistant'),
-        Thread: named('thread'),
-        Message: named('thread.message'),
-        Run: named('thread.run'),
-        RunStep: named('thread.run.step'),
-        Deleted: { type: 'object', required: ['id', 'deleted'], properties: { deleted: { const: true } } },
-        Answer: { type: 'object', required: ['run_id', 'call_id', 'result', 'waiting'] },
-        Page: {
-          type: 'object',
-          required: ['object', 'data', 'first_id', 'last_id', 'has_more'],
-          properties: {
-            object: { const: 'list' },
-            data: { type: 'array', items: { type: 'object' } },
-            first_id: nullableString,
-            last_id: nullableString,
-            has_more: { type: 'boolean' },
-          },
-        },
-        Error: {
-          type: 'object',
-          required: ['error'],
-          properties: {
-            error: {
-              type: 'object',
-              required: ['message', 'type', 'param', 'code'],
-              properties: {
-                message: { type: 'string' },
-                type: { type: 'string' },
-                param: nullableString,
-                code: nullableString,
-              },
-            },
-          },
-        },
-      },
+      schemas: responseSchemas(),
     },
   };
 };

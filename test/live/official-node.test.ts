@@ -17,6 +17,7 @@ import {
   threadOf,
   type OpenAI,
 } from '../support/official/clients.ts';
+import { checkingFetch, responseCheck, type OpenApiDocument } from '../support/openapi.ts';
 import { SCRIPTS, TOOLS } from '../support/official/scripts.ts';
 import { openOfficial, type OfficialServer } from '../support/official/server.ts';
 
@@ -48,8 +49,20 @@ const loose = (value: object): never => value as never;
 
 describe.each(clients)('$name', ({ Api }) => {
   let openai: OpenAI;
-  beforeAll(() => {
-    openai = new Api({ baseURL: server.url, apiKey: 'not-needed', maxRetries: 0 });
+  /** What answers differed in from the document that the server publishes. */
+  const problems: string[] = [];
+  beforeAll(async () => {
+    const document = await fetch(new URL('/openapi.json', server.url));
+    const check = responseCheck((await document.json()) as OpenApiDocument);
+    openai = new Api({
+      baseURL: server.url,
+      apiKey: 'not-needed',
+      maxRetries: 0,
+      fetch: checkingFetch(check, problems),
+    });
+  });
+  afterAll(() => {
+    if (problems.length > 0) throw new Error(`Not as documented:\n${problems.join('\n')}`);
   });
 
   /** An assistant that plays the script. */

@@ -1,0 +1,81 @@
+/**
+ * Holds what a server answered against the OpenAPI document that it publishes. Tests only.
+ *
+ * Rule: the document comes from the server itself, so what is compared is what a stranger would compare; an answer that the
+ * document does not know of is a problem too.
+ */
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { createRouter, pathOf, type Pattern } from '../../api/router.ts';
+
+type Operation = { responses: Record<string, { content?: Record<string, unknown> }> };
+export interface OpenApiDocument {
+  paths: Record<string, Record<string, Operation>>;
+}
+
+interface Row extends Pattern {
+  operation: Operation;
+}
+
+export interface ResponseCheck {
+  /** What an answer differs in; empty = it is as the document says. Its body is read. */
+  (method: string, response: Response, url?: string): Promise<string[]>;
+  /** `GET /v1/… 200` of everything that was checked. */
+  seen: Set<string>;
+}
+
+const pointer = (...parts: string[]): string =>
+  parts.map((part) => `/${encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
+
+export const responseCheck = (document: OpenApiDocument): ResponseCheck => {
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
+  ajv.addSchema({ ...document, $id: 'document' });
+  const find = createRouter<Row>(
+    Object.entries(document.paths).flatMap(([path, operations]) =>
+      Object.entries(operations).map(([method, operation]) => ({
+        method: method.toUpperCase(),
+        path,
+        operation,
+      })),
+    ),
+  );
+  const seen = new Set<string>();
+  const check = async (method: string, response: Response, url = response.url): Promise<string[]> => {
+    const found = find(method, pathOf(url));
+    if (found === null) return [];
+    const { path, operation } = found.row;
+    const status = String(response.status);
+    const name = `${method} ${path} ${status}`;
+    seen.add(name);
+    const type = response.headers.get('content-type')?.split(';')[0] ?? '';
+    if (operation.responses[status]?.content?.[type] === undefined)
+      return [`${name}: ${type} is not documented`];
+    if (type !== 'application/json') return [];
+    const schema = pointer(
+      'paths',
+      path,
+      method.toLowerCase(),
+      'responses',
+      status,
+      'content',
+      type,
+      'schema',
+    );
+    const validate = ajv.getSchema(`document#${schema}`);
+    if (validate === undefined) return [`${name}: no schema`];
+    // None of the schemas is an asynchronous one.
+    void validate(await response.json());
+    return (validate.errors ?? []).map((error) => `${name}: ${error.instancePath} ${error.message ?? ''}`);
+  };
+  return Object.assign(check, { seen });
+};
+
+/** A `fetch` for clients that checks every answer on the way; streams pass. `problems` collects what was found. */
+export const checkingFetch =
+  (check: ResponseCheck, problems: string[]): typeof fetch =>
+  async (input, init) => {
+    const response = await fetch(input, init);
+    const method = init?.method?.toUpperCase() ?? 'GET';
+    if (response.headers.get('content-type')?.startsWith('application/json') === true)
+      problems.push(...(await check(method, response.clone(), response.url)));
+    return response;
+  };
