@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -36,11 +36,10 @@ function compile() {
 }
 
 async function bundle() {
+  const { bundleOptions } = await import(pathToFileURL(at('worker', 'bundle-options.js')).href);
   const { code } = await bundleWorkflowCode({
-    workflowsPath: at('workflows', 'index.js'),
+    ...bundleOptions(dist, 'js'),
     logger: new DefaultLogger('WARN'),
-    // Half of the bundle would be the sources' text, kept in every worker; traces need only files and lines.
-    webpackConfigHook: (config) => ({ ...config, devtool: 'inline-nosources-source-map' }),
   });
   writeFileSync(at('workflow-bundle.js'), code);
   return statSync(at('workflow-bundle.js')).size;

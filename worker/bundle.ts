@@ -13,6 +13,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleOptions } from './bundle-options.ts';
 
 export type WorkflowCode = { codePath: string } | { code: string };
 type ConverterPaths = Pick<DataConverter, 'payloadConverterPath' | 'failureConverterPath'>;
@@ -58,40 +59,25 @@ const converterPaths = (converter: DataConverter | undefined): ConverterPaths =>
     : { failureConverterPath: converter.failureConverterPath }),
 });
 
-const entryPoint = (): string => {
-  const source = join(root, 'workflows', 'index.ts');
-  return existsSync(source) ? source : join(root, 'workflows', 'index.js');
-};
+const extension = existsSync(join(root, 'workflows', 'index.ts')) ? 'ts' : 'js';
 
 const make = async (paths: ConverterPaths): Promise<string> => {
   const { code } = await bundleWorkflowCode({
-    workflowsPath: entryPoint(),
+    ...bundleOptions(root.replace(/[\\/]$/, ''), extension),
     logger: new DefaultLogger('WARN'),
-    // Half of the bundle would be the sources' text, kept in every worker; traces need only files and lines.
-    // Each workflow runs the bundle's modules anew: ours joined into one costs less of each start, and of each one's memory.
-    webpackConfigHook: (config) => ({
-      ...config,
-      devtool: 'inline-nosources-source-map',
-      optimization: {
-        ...config.optimization,
-        concatenateModules: true,
-        usedExports: true,
-        providedExports: true,
-        sideEffects: true,
-      },
-    }),
     ...paths,
   });
   return code;
 };
 
-/** Digest of all sources that may enter the bundle, of the SDK's version, and of the converters. */
+/** Digest of all sources that may enter the bundle, of how it is made, of the SDK's version, and of the converters. */
 const fingerprint = async (paths: ConverterPaths): Promise<string> => {
   const hash = createHash('sha256');
   const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string };
   hash.update(`${sdk.version}\n${process.versions.modules}\n`);
   const folders = await Promise.all(['workflows', 'protocol'].map((folder) => sources(join(root, folder))));
-  const files = [...folders.flat(), ...Object.values(paths)];
+  const how = join(root, 'worker', `bundle-options.${extension}`);
+  const files = [...folders.flat(), how, ...Object.values(paths)];
   for (const file of files) {
     hash.update(`${relative(root, file)}\n`);
     hash.update(await readFile(file));

@@ -6,11 +6,9 @@
  * them. Tests share the servers, so each takes its own task queue and database (`temporal.ts`,
  * `postgres.ts`).
  */
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { findTestServer } from '../../cli/local/find-temporal.ts';
 import { startTemporal } from '../../cli/local/temporal-server.ts';
@@ -35,8 +33,6 @@ declare module 'vitest' {
   }
 }
 
-const WORKFLOWS = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
-
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const dir = await mkdtemp(join(tmpdir(), 'durable-runs-live-'));
   const postgres = attempt(() => startPostgres({ durable: false }));
@@ -56,14 +52,12 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   };
 }
 
+/** Made as a worker from sources makes it, so that what is tested is what runs. */
 async function bundleWorkflows(file: string): Promise<string> {
-  if (!existsSync(WORKFLOWS)) throw new Error(`${JSON.stringify(WORKFLOWS)} does not exist.`);
-  const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: WORKFLOWS,
-    logger: new DefaultLogger('ERROR'),
-  });
-  await writeFile(file, code);
+  const { workflowCode } = await import('../../worker/bundle.ts');
+  const made = await workflowCode();
+  if (!('code' in made)) throw new Error(`The bundle of a build is in the sources: ${JSON.stringify(made)}.`);
+  await writeFile(file, made.code);
   return file;
 }
 
