@@ -6,6 +6,7 @@
  * Worker processes of drills write it, auditors read it.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultAction } from './faults.ts';
 
 export type LedgerEntry = { at: number; pid: number } & (
@@ -44,3 +45,15 @@ export const openLedger = (file: string): Ledger => ({
           .map((line) => JSON.parse(line) as LedgerEntry)
       : [],
 });
+
+/** Resolves when a process has struck itself down, or after `ms`. */
+export const untilStruck = async (ledger: Ledger, ms: number): Promise<void> => {
+  for (const deadline = Date.now() + ms; Date.now() < deadline; await pause(20))
+    if (ledger.read().some(({ kind }) => kind === 'struck')) return;
+};
+
+/** What a frozen worker is called in a report: where it stood still, if it was at a point of its own. */
+export const frozenAt = (ledger: Ledger): string => {
+  const [asleep] = ledger.read().filter(({ kind }) => kind === 'struck');
+  return asleep?.kind === 'struck' ? `freeze at ${asleep.point}` : 'freeze worker';
+};

@@ -4,9 +4,13 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../random.ts';
+import { frozenAt, untilStruck } from '../ledger.ts';
 import { HEARTBEAT_MS, openLane, type Lane } from '../lane.ts';
 import type { DrillProcess } from '../processes.ts';
 import { storyOf, type DrillKind } from './kind.ts';
+
+/** A point that is not passed by then is not passed in this drill. */
+const PASSED_WITHIN_MS = 25_000;
 
 const startRuns = async (lane: Lane, random: Random, count: number): Promise<void> => {
   for (let at = 0; at < count; at += 1) await lane.start(storyOf(random, { rounds: [2, 4] }));
@@ -53,10 +57,10 @@ export const frozen: DrillKind = {
   run: async (drill) => {
     const { random } = drill;
     const lane = await openLane(drill);
-    const faults: string[] = [];
     // Alone first, so that it is the one with the work in hand.
+    const named = random.chance(0.6);
     const sleeper = await lane.worker(
-      random.chance(0.6)
+      named
         ? [
             {
               point: random.pick([
@@ -77,10 +81,10 @@ export const frozen: DrillKind = {
     );
     await sleeper.ready;
     await startRuns(lane, random, 2);
-    await pause(random.ms(50, 1_500));
+    if (named) await untilStruck(lane.ledger, PASSED_WITHIN_MS);
+    else await pause(random.ms(50, 1_500));
     sleeper.freeze();
     lane.faults += 1;
-    faults.push('freeze worker');
     const other = await lane.command();
     await other.ready;
     await pause(HEARTBEAT_MS + random.ms(500, 4_000));
@@ -89,7 +93,8 @@ export const frozen: DrillKind = {
     // Its own fault may have put it to sleep only now.
     const awake = setInterval(() => sleeper.resume(), 500);
     try {
-      return { faults, recoveries: [], violations: await lane.finish() };
+      const violations = await lane.finish();
+      return { faults: [frozenAt(lane.ledger)], recoveries: [], violations };
     } finally {
       clearInterval(awake);
     }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { STORE_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';
+import { frozenAt, untilStruck } from '../ledger.ts';
 import { NATIVE_HEARTBEAT_MS, openNativeLane, type NativeLane } from '../native/lane.ts';
 import { freshDatabase, serve, servedPlaces } from '../native/places.ts';
 import type { DrillProcess } from '../processes.ts';
@@ -110,12 +111,13 @@ export const zombie: DrillKind = {
     const { random } = drill;
     const lane = await openServed(drill);
     const point = random.pick(STORE_POINTS.filter((each) => !isClose(each)));
-    const sleeper = await lane.worker(
-      random.chance(0.75) ? [{ point, occurrence: random.int(1, 2), action: 'stop' }] : [],
-    );
+    const named = random.chance(0.75);
+    const occurrence = random.int(1, 2);
+    const sleeper = await lane.worker(named ? [{ point, occurrence, action: 'stop' }] : []);
     await sleeper.ready;
     await provoke(lane, point, random);
-    await pause(random.ms(50, 2_000));
+    if (named) await untilStruck(lane.ledger, PASSED_WITHIN_MS);
+    else await pause(random.ms(50, 2_000));
     sleeper.freeze();
     lane.faults += 1;
     drill.note(`${sleeper.label} sleeps`);
@@ -128,9 +130,7 @@ export const zombie: DrillKind = {
     const awake = setInterval(() => sleeper.resume(), 500);
     try {
       const violations = await lane.finish();
-      const [asleep] = lane.ledger.read().filter(({ kind }) => kind === 'struck');
-      const where = asleep?.kind === 'struck' ? `freeze at ${asleep.point}` : 'freeze worker';
-      return { faults: [where], recoveries: [], violations };
+      return { faults: [frozenAt(lane.ledger)], recoveries: [], violations };
     } finally {
       clearInterval(awake);
     }
