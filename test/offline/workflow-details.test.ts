@@ -3,7 +3,7 @@ import { RESULT_MEMO } from '../../protocol/names.ts';
 import type { RunResult } from '../../protocol/workflow.ts';
 import { memoOf } from '../../workflows/run/ending.ts';
 import { step } from '../../workflows/run/machine.ts';
-import { detailsOf } from '../../workflows/run/details.ts';
+import { detailsOf, onlyUnusable } from '../../workflows/run/details.ts';
 import { utf8Bytes } from '../../workflows/run/outputs.ts';
 import { snapshotOf } from '../../workflows/run/snapshot.ts';
 import { EXPIRY, T0, after, asks, says, settles } from '../support/run-inputs.ts';
@@ -26,6 +26,15 @@ describe('the status that a waiting run is found by', () => {
     expect(statusOf(backend, ...calls)).toEqual([status]);
     expect(snapshotOf(after({ backend }, start, settles('create', asks([...calls])))).status).toBe(status);
   });
+});
+
+test('a signal that could not be used is told from everything else that happens', () => {
+  const state = waitingFor(external('call_a'), external('call_b'));
+  const next = (payload: unknown) => step(state, says(payload)).state;
+  expect(onlyUnusable(state, next('nonsense'))).toBe(true);
+  expect(onlyUnusable(state, next({ call_id: 'call_z', output: 'x' }))).toBe(true);
+  expect(onlyUnusable(state, next({ call_id: 'call_a', output: 'x' }))).toBe(false);
+  expect(onlyUnusable(state, step(state, { type: 'cancelRequested', at: T0 }).state)).toBe(false);
 });
 
 describe('current details', () => {

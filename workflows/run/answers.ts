@@ -98,20 +98,16 @@ export const judge = (state: RunState, value: unknown, at: number): Judgement =>
     );
 
   const serialised = payload.decision === undefined ? outputText(payload.output).notes : [];
-  const answer: AcceptedAnswer = {
-    digest: digestOf(payload),
-    at,
-    ...(payload.by == null ? {} : { by: payload.by }),
-  };
+  // A digest reads the whole text: only for what is compared or kept.
   const accept = (late: boolean): Judgement => ({
     verdict: 'accept',
     payload,
-    answer,
+    answer: { digest: digestOf(payload), at, ...(payload.by == null ? {} : { by: payload.by }) },
     notes: serialised,
     late,
   });
   const against = (first: string): Judgement =>
-    first === answer.digest
+    first === digestOf(payload)
       ? { verdict: 'repeat', payload, notes: serialised }
       : refusal(
           FAILURES.refusedConflict,

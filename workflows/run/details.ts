@@ -149,6 +149,10 @@ const heading = (state: RunState): string => {
   }
 };
 
+/** Has nothing changed but what could not be used? That comes in floods. */
+export const onlyUnusable = (before: RunState, after: RunState): boolean =>
+  (Object.keys(after) as (keyof RunState)[]).every((key) => key === 'unusable' || before[key] === after[key]);
+
 /** Markdown. */
 export const detailsOf = (state: RunState): string =>
   [

@@ -27,7 +27,7 @@ import {
   waitingAttributes,
   workingAttributes,
 } from '../search-attributes.ts';
-import { detailsOf } from './details.ts';
+import { detailsOf, onlyUnusable } from './details.ts';
 import type { Pending, World } from './driver.ts';
 import { never } from './effects.ts';
 import type { OpEffect } from './effects.ts';
@@ -161,7 +161,7 @@ export const worldOf = (input: RunInput): World => {
           : workingAttributes(effect.status),
       );
     },
-    changed: (state) => setCurrentDetails(detailsOf(state)),
+    changed: detailsWriter(),
     shouldContinueAsNew: (state) => {
       const { continueAsNewSuggested, historyLength } = workflowInfo();
       const most = settings.continueAsNewAfterEvents;
@@ -171,6 +171,28 @@ export const worldOf = (input: RunInput): World => {
         JSON.stringify(state).length <= CARRIED_STATE_MOST_CHARS
       );
     },
+  };
+};
+
+/**
+ * Writes what people read. After signals that could not be used it is written once a task, however many they are; a
+ * query comes after that.
+ */
+const detailsWriter = (): World['changed'] => {
+  let latest: RunState | null = null;
+  let owed = false;
+  const write = (): void => {
+    owed = false;
+    if (latest !== null) setCurrentDetails(detailsOf(latest));
+  };
+  return (state) => {
+    const flood = latest !== null && onlyUnusable(latest, state);
+    latest = state;
+    if (!flood) write();
+    else if (!owed) {
+      owed = true;
+      void Promise.resolve().then(write);
+    }
   };
 };
 
