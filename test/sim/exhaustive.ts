@@ -15,6 +15,7 @@ import type { Effect, OpEffect } from '../../workflows/run/effects.ts';
 import { step as realStep } from '../../workflows/run/machine.ts';
 import { initialState } from '../../workflows/run/state.ts';
 import type { Input, RunState } from '../../workflows/run/state.ts';
+import { stateKind } from './coverage.ts';
 
 const T0 = 1_767_225_600_000;
 const LIFE = 600_000;
@@ -116,6 +117,8 @@ export interface Search {
   transitions: number;
   ends: Map<string, number>;
   violations: string[];
+  /** Status of the server's run × what the machine does × the fault that there was or is: every meeting. */
+  met: Set<string>;
 }
 
 export const search = (setting: Setting, step: typeof realStep = realStep, most = 200_000): Search => {
@@ -416,8 +419,11 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
     const { result, server } = node;
     const problems: string[] = [];
     if (node.ops.length > 1) problems.push(`${node.ops.length} operations are in flight at once`);
-    const rounds = new Set(node.ops.map(({ effect }) => (effect.type === 'submit' ? effect.round : 0)));
-    rounds.delete(0);
+    const rounds = server.taken.map((outputs) => outputs.map((output) => output.split('=')[0]).join(' '));
+    for (const [index, ids] of rounds.entries()) {
+      const asked = planned(setting, index + 1).map(({ callId }) => callId);
+      if (ids !== asked.join(' ')) problems.push(`round ${index + 1} was taken as ${ids}`);
+    }
     if (result === null) return problems;
     const status = server.status ?? null;
     const failedOp = node.fault === FAULTS[1];
@@ -442,13 +448,16 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
   /** Two states that differ in the moments of the past only have the same future. */
   const key = (node: Node): string =>
     JSON.stringify(node, (name, value: unknown) => (PAST.includes(name) ? undefined : value));
-  const report: Search = { states: 0, transitions: 0, ends: new Map(), violations: [] };
+  const report: Search = { states: 0, transitions: 0, ends: new Map(), violations: [], met: new Set() };
   let level: { node: Node; path: string[] }[] = [{ node: first, path: [] }];
   seen.add(key(first));
   while (level.length > 0 && report.violations.length === 0) {
     const next: typeof level = [];
     for (const { node, path } of level) {
       report.states += 1;
+      report.met.add(
+        `${node.server.status ?? 'no run'} | ${stateKind(node.machine)} | ${node.fault ?? 'no fault'}`,
+      );
       const problems = problemsOf(node);
       const around = neighbours(node);
       if (around.length === 0 && node.result === null)

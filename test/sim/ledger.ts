@@ -41,6 +41,7 @@ export interface SubmitCommand {
 
 export interface Ledger {
   now(): number;
+  readonly startedAt: number;
   violations: Violation[];
   violate(invariant: string, message: string): void;
   acknowledged: Acknowledged[];
@@ -79,6 +80,7 @@ export const createLedger = (now: () => number, tracing: boolean): Ledger => {
   const started = now();
   const ledger: Ledger = {
     now,
+    startedAt: started,
     violations: [],
     violate(invariant, message) {
       ledger.violations.push({ invariant, message });

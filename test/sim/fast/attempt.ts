@@ -77,6 +77,8 @@ export const runAttempt = (
   /** A process that runs after this one's death knows nothing of the attempt. */
   const { life } = worker;
   const latency = (): number => random.int(0, 15);
+  /** What comes for an attempt of a dead process comes to nobody, also when the process runs again. */
+  const later = (ms: number, fn: () => void): (() => void) => worker.later(ms, fn, life);
   let aborted: Aborted | null = null;
   let over = false;
   const stops = new Set<() => void>();
@@ -119,7 +121,7 @@ export const runAttempt = (
       giveUp?.();
       giveUp = null;
       // The next beat tells whether the attempt still counts.
-      if (!stillCounts()) worker.later(random.int(0, 1000), () => abort('not known any more'));
+      if (!stillCounts()) later(random.int(0, 1000), () => abort('not known any more'));
     },
   };
   worker.listeners.add(listener);
@@ -128,14 +130,14 @@ export const runAttempt = (
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve, reject) => {
       if (aborted !== null) return reject(aborted);
-      const off = worker.later(ms, () => {
+      const off = later(ms, () => {
         stops.delete(stop);
         if (aborted === null) resolve();
         else reject(aborted);
       });
       const stop = (): void => {
         off();
-        worker.later(0, () => reject(aborted ?? new Aborted('stopped')));
+        later(0, () => reject(aborted ?? new Aborted('stopped')));
       };
       stops.add(stop);
     });
@@ -166,7 +168,7 @@ export const runAttempt = (
       if (waitingBeat || heartbeatMs === null) return;
       const wait = Math.max(0, lastBeat + throttleMs - clock.now());
       waitingBeat = true;
-      worker.later(wait, () => {
+      later(wait, () => {
         waitingBeat = false;
         if (over) return;
         lastBeat = clock.now();
@@ -199,10 +201,10 @@ export const runAttempt = (
         throw new RequestFailure(fault, { may: false });
       }
       const answered = new Promise<Awaited<ReturnType<typeof process>>>((resolve, reject) => {
-        const stop = (): void => void worker.later(0, () => reject(aborted ?? new Aborted('stopped')));
+        const stop = (): void => void later(0, () => reject(aborted ?? new Aborted('stopped')));
         stops.add(stop);
         const reply = (ms: number, settle: () => void): void => {
-          worker.later(ms, () => {
+          later(ms, () => {
             stops.delete(stop);
             settle();
           });
@@ -262,10 +264,9 @@ export const runAttempt = (
           stops.delete(stop);
           settle();
         };
-        const unsubscribe = subscribe(() => worker.later(latency(), () => finish(resolve)));
-        const off = worker.later(Math.min(ms, cut), () => finish(resolve));
-        const stop = (): void =>
-          void worker.later(0, () => finish(() => reject(aborted ?? new Aborted('stopped'))));
+        const unsubscribe = subscribe(() => later(latency(), () => finish(resolve)));
+        const off = later(Math.min(ms, cut), () => finish(resolve));
+        const stop = (): void => void later(0, () => finish(() => reject(aborted ?? new Aborted('stopped'))));
         stops.add(stop);
       });
     },
@@ -273,7 +274,7 @@ export const runAttempt = (
 
   activity.onCancel = () => {
     // Heard with the answer to the next heartbeat.
-    worker.later(random.int(0, Math.max(50, throttleMs)), () => {
+    later(random.int(0, Math.max(50, throttleMs)), () => {
       if (stillCounts() && activity.cancelRequested) abort('cancelled');
     });
   };
@@ -285,7 +286,7 @@ export const runAttempt = (
         activity.report(turn.attempt, result);
       });
     if (hit('before the report')) return;
-    worker.later(latency(), send);
+    later(latency(), send);
   };
   const failureOf = (error: unknown): SimFailure => {
     if (error instanceof SimFailure) return error;
@@ -306,9 +307,9 @@ export const runAttempt = (
     return applicationFailure('Bug', error instanceof Error ? (error.stack ?? error.message) : String(error));
   };
 
-  worker.later(0, () => {
+  later(0, () => {
     if (hit('attempt begins')) return;
-    worker.later(0, () => {
+    later(0, () => {
       implementation(attempt).then(
         (value) => report({ ok: true, value }),
         (error: unknown) => report({ ok: false, failure: failureOf(error) }),

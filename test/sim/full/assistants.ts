@@ -18,8 +18,10 @@ import { bump } from '../ledger.ts';
 import type { Scenario } from '../scenario.ts';
 import type { Level, Stage } from '../stage.ts';
 import { START } from '../stage.ts';
+import { applicationFailure } from '../temporal/types.ts';
 import type { Worker } from '../temporal/worker.ts';
-import { runFullAttempt } from './attempt.ts';
+import { HEARTBEAT_THROTTLE_MS, runFullAttempt } from './attempt.ts';
+import type { Broken } from './broken.ts';
 import { SimDispatcher } from './dispatcher.ts';
 import { createHooks, createProcesses, createWatch } from './process.ts';
 import { createFullTools } from './tools.ts';
@@ -72,10 +74,22 @@ const scriptOf =
     }
   };
 
-export const buildAssistants = async (stage: Stage, virtual: Virtual): Promise<Level> => {
+export const buildAssistants = async (stage: Stage, virtual: Virtual, broken: Broken): Promise<Level> => {
   const { scenario, clock, faults, ledger, chance, random, profile } = stage;
-  const tools = createFullTools(scenario, ledger);
-  const watch = createWatch(`sk-canary-${scenario.seed}`, ledger);
+  const tools = createFullTools(scenario, {
+    ledger,
+    key: (key, attempt) => broken.key?.(key, attempt) ?? key,
+    async at(place) {
+      const worker = virtual.current();
+      const fault = worker === null ? null : faults.worker(place);
+      if (fault === 'worker killed') worker?.kill(chance.ms(50, 60_000));
+      if (fault === 'worker frozen') worker?.freeze(chance.ms(500, 60_000));
+      if (fault === 'worker cut off') worker?.cut(chance.ms(500, 60_000));
+      // Code of a killed process stops here; that of a frozen one goes on when it wakes.
+      if (fault !== null && worker !== null) await new Promise<void>((go) => worker.later(0, go));
+    },
+  });
+  const watch = createWatch(`sk-canary-${scenario.seed}`, ledger, broken);
   const r = random.fork('sandbox');
 
   // The server's clock may be wrong by an hour; its `date` header says so.
@@ -155,6 +169,8 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual): Promise<L
       },
       serverNow: () => serverClock.now(),
       arrived: (route) => bump(ledger.requests, route),
+      felt: (fault) => bump(ledger.felt, fault),
+      body: (path, body) => broken.body?.(path, body) ?? body,
     });
     const backend = createAssistantsBackend({
       baseUrl: 'http://sandbox.test/v1',
@@ -172,6 +188,7 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual): Promise<L
         startLinkedRun: () => Promise.reject(new Error('no linked runs here')),
         log: watch.log,
         clock: { wall: () => worker.wall(), monotonic: () => clock.now() - START },
+        maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
       }),
     };
   });
@@ -223,6 +240,8 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual): Promise<L
       const { activities } = processes.of(worker);
       const table = activities as unknown as Record<string, (input: unknown) => Promise<unknown>>;
       const named = activity.type.startsWith(TOOL_ACTIVITY_PREFIX) ? table['default'] : table[activity.type];
+      const run = (input: unknown): Promise<unknown> =>
+        named?.(input) ?? Promise.reject(new Error(`no activity ${activity.type}`));
       watch.saw(activity.input);
       runFullAttempt(
         activity,
@@ -234,9 +253,18 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual): Promise<L
           faults,
           virtual,
           workflowId: scenario.runId,
-          told: (failure) => watch.saw(failure.failure),
+          broken,
+          told(failure) {
+            const text = broken.failed?.(failure.message, watch.key);
+            const told =
+              text === undefined || failure.failure.kind !== 'application'
+                ? failure
+                : applicationFailure(failure.failure.type, text, failure);
+            watch.saw(told.failure);
+            return told;
+          },
         },
-        (input) => named?.(input) ?? Promise.reject(new Error(`no activity ${activity.type}`)),
+        (input) => (broken.activity === undefined ? run(input) : broken.activity(activity.type, input, run)),
       );
     },
     people: {

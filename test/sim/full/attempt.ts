@@ -13,10 +13,12 @@ import type { Activity, ActivityResult } from '../temporal/activity.ts';
 import { applicationFailure, cancelledFailure } from '../temporal/types.ts';
 import type { SimClock, SimFailure } from '../temporal/types.ts';
 import type { Worker } from '../temporal/worker.ts';
+import type { Broken } from './broken.ts';
 import type { Virtual } from './virtual.ts';
 
+/** As the worker asks of the SDK. */
+export const HEARTBEAT_THROTTLE_MS = 2_000;
 const THROTTLE = 0.8;
-const NO_HEARTBEAT_THROTTLE_MS = 30_000;
 
 const quiet = (): void => undefined;
 const noLogger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet };
@@ -27,8 +29,9 @@ export interface FullAttemptDeps {
   faults: Faults;
   virtual: Virtual;
   workflowId: string;
+  broken: Broken;
   /** A failure leaves for history: for the auditor of secrets. */
-  told(failure: SimFailure): void;
+  told(failure: SimFailure): SimFailure;
 }
 
 const failureOf = (error: unknown): SimFailure => {
@@ -71,7 +74,7 @@ export const runFullAttempt = (
     virtual.stir();
   };
 
-  const throttleMs = heartbeatMs === null ? NO_HEARTBEAT_THROTTLE_MS : heartbeatMs * THROTTLE;
+  const throttleMs = Math.min(HEARTBEAT_THROTTLE_MS, THROTTLE * (heartbeatMs ?? Infinity));
   let lastBeat = -Infinity;
   let waiting = false;
   let kept: unknown = turn.details;
@@ -105,11 +108,17 @@ export const runFullAttempt = (
     over = true;
     virtual.stir();
     if (worker.life !== life || hit('before the report')) return;
-    if (!result.ok) deps.told(result.failure);
-    worker.later(random.int(0, 10), () => worker.whenHeard(() => activity.report(turn.attempt, result)));
+    const told: ActivityResult = result.ok ? result : { ok: false, failure: deps.told(result.failure) };
+    worker.later(random.int(0, 10), () =>
+      worker.whenHeard(() => {
+        // A beat that was held back leaves before a failure does: the next attempt is to know it.
+        if (waiting && !told.ok) activity.beat(turn.attempt, JSON.parse(JSON.stringify(kept ?? null)));
+        activity.report(turn.attempt, told);
+      }),
+    );
   };
 
-  const info = {
+  const plain = {
     attempt: turn.attempt,
     activityId: String(activity.seq),
     activityType: activity.type,
@@ -129,7 +138,8 @@ export const runFullAttempt = (
     startToCloseTimeoutMs: startToCloseMs,
     heartbeatTimeoutMs: heartbeatMs ?? undefined,
     heartbeatDetails: turn.details ?? undefined,
-  } as unknown as Info;
+  };
+  const info = { ...plain, ...deps.broken.info?.(plain) } as unknown as Info;
 
   worker.later(0, () => {
     if (hit('attempt begins')) return;

@@ -5,7 +5,7 @@
  * pieces, silence is ended by the client's own time-outs, a reset says so. What has left arrives even if its sender dies.
  * Only `test/sim/full` imports it.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncResource } from 'node:async_hooks';
 import { Dispatcher, errors } from 'undici';
 import type { NetworkFault, FinalFault, Faults, Route } from '../faults.ts';
 import type { Random } from '../random.ts';
@@ -29,6 +29,9 @@ export interface NetworkDeps {
   serverNow(): number;
   /** A request has reached the server. */
   arrived(route: Route): void;
+  /** A fault made a difference to the client. */
+  felt(fault: string): void;
+  body(path: string, body: string): string;
 }
 
 const routeOf = (method: string, path: string): Route => {
@@ -100,10 +103,18 @@ export class SimDispatcher extends Dispatcher {
   readonly #deps: NetworkDeps;
   /** Connections that are open now. */
   open = 0;
+  /** What the process's death does to each connection at the server's end. */
+  readonly #broken = new Set<() => void>();
 
   constructor(deps: NetworkDeps) {
     super();
     this.#deps = deps;
+  }
+
+  /** The process is dead: the server hears that its connections are gone. */
+  die(): void {
+    for (const stop of this.#broken) stop();
+    this.#broken.clear();
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -112,15 +123,16 @@ export class SimDispatcher extends Dispatcher {
   }
 
   async #carry(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
-    const { worker, clock, random, faults, virtual } = this.#deps;
+    const { worker, clock, random, faults, virtual, felt } = this.#deps;
     const { life } = worker;
     const method = options.method;
     const path = options.path;
     const route = routeOf(method, path);
     const latency = (): number => random.int(0, 15);
     /** What was started by a process that is dead by now leads nowhere. */
-    const inContext = AsyncLocalStorage.snapshot();
-    const later = (ms: number, fn: () => void): (() => void) => worker.later(ms, () => inContext(fn), life);
+    const setHere = new AsyncResource('SimDispatcher');
+    const later = (ms: number, fn: () => void): (() => void) =>
+      worker.later(ms, () => setHere.runInAsyncScope(fn), life);
     let over = false;
     let silence: () => void = nothing;
     let wake: () => void = nothing;
@@ -148,7 +160,9 @@ export class SimDispatcher extends Dispatcher {
       silence = ms == null || ms === 0 ? () => undefined : later(ms, () => fail(error()));
     };
     /** Does the worker survive this place? */
-    const survives = (place: 'request under way' | 'answer under way'): boolean => {
+    const survives = (
+      place: 'request under way' | 'answer under way' | 'waiting for the server',
+    ): boolean => {
       const fault = faults.worker(place);
       if (fault === 'worker killed') worker.kill(random.ms(50, 60_000));
       if (fault === 'worker frozen') worker.freeze(random.ms(500, 60_000));
@@ -165,6 +179,7 @@ export class SimDispatcher extends Dispatcher {
     }
     const fault = faults.request(route);
     if (fault === 'reset before sending') {
+      felt(fault);
       later(latency(), () =>
         fail(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })),
       );
@@ -176,7 +191,7 @@ export class SimDispatcher extends Dispatcher {
     const request = new Request(`http://sandbox.test${path}`, {
       method,
       headers: headersOf(options.headers),
-      ...(typeof options.body === 'string' ? { body: options.body } : {}),
+      ...(typeof options.body === 'string' ? { body: this.#deps.body(path, options.body) } : {}),
     });
     const slow = fault === 'slow' ? random.ms(100, method === 'POST' ? 2_000 : 20_000) : 0;
     const arrival = new Promise<void>((resolve) => {
@@ -188,11 +203,17 @@ export class SimDispatcher extends Dispatcher {
     });
     if (!survives('request under way')) finish();
     await arrival;
-    if (fault === 'no answer, not processed') return;
-    if (fault === 'stale read' && method === 'GET') this.#deps.stale(method, path.split('?')[0] ?? path);
+    if (fault === 'no answer, not processed') return felt(fault);
+    if (fault === 'stale read' && method === 'GET') {
+      felt(fault);
+      this.#deps.stale(method, path.split('?')[0] ?? path);
+    }
+    if (slow > 0) felt('slow');
     let response: Response;
+    const refusal = instead(fault, random);
+    if (refusal !== null) felt(String(fault));
     try {
-      response = instead(fault, random) ?? (await this.#deps.answer(request));
+      response = refusal ?? (await virtual.outside(async () => await this.#deps.answer(request)));
     } catch {
       later(latency(), () => fail(reset()));
       return;
@@ -203,6 +224,7 @@ export class SimDispatcher extends Dispatcher {
       fault === 'reset after processing' ||
       fault === 'no answer, processed'
     ) {
+      felt(fault);
       await response.body?.cancel().catch(() => undefined);
       if (fault === 'no answer, processed') return;
       if (fault === 'reset after processing') {
@@ -211,10 +233,17 @@ export class SimDispatcher extends Dispatcher {
       }
       response = new Response(body(502), { status: 502, headers: { 'content-type': 'application/json' } });
     }
+    const unread = (): void => void response.body?.cancel().catch(() => undefined);
+    if (worker.life !== life) {
+      unread();
+      return;
+    }
+    this.#broken.add(unread);
     later(latency(), () => {
+      this.#broken.delete(unread);
       if (over || !survives('answer under way')) {
         finish();
-        void response.body?.cancel().catch(() => undefined);
+        unread();
         return;
       }
       void this.#deliver(response, {
@@ -233,6 +262,7 @@ export class SimDispatcher extends Dispatcher {
         finish,
         later,
         cutAfter: fault === 'cut stream' ? random.int(0, 6) : null,
+        survives: () => survives('waiting for the server'),
       });
     });
   }
@@ -251,16 +281,23 @@ export class SimDispatcher extends Dispatcher {
       later(ms: number, fn: () => void): () => void;
       /** Breaks the connection after so many pieces. */
       cutAfter: number | null;
+      /** More is to come: does the worker live to see it? */
+      survives(): boolean;
     },
   ): Promise<void> {
-    const { random, virtual } = this.#deps;
+    const { random, virtual, felt } = this.#deps;
     const { controller, handler } = wire;
     const headers: Record<string, string> = { date: new Date(this.#deps.serverNow()).toUTCString() };
     for (const [name, value] of response.headers) headers[name] = value;
     wire.heard();
     handler.onResponseStart?.(controller, response.status, headers, '');
     const reader = response.body?.getReader();
-    wire.onStop(() => void reader?.cancel().catch(() => undefined));
+    const stop = (): void => {
+      this.#broken.delete(stop);
+      void reader?.cancel().catch(() => undefined);
+    };
+    this.#broken.add(stop);
+    wire.onStop(stop);
     /** What the server says travels like everything else. */
     const travelled = (): Promise<void> =>
       new Promise((resolve) => {
@@ -269,7 +306,12 @@ export class SimDispatcher extends Dispatcher {
     try {
       for (let pieces = 0; !wire.isOver(); pieces += 1) {
         if (wire.cutAfter !== null && pieces >= wire.cutAfter) {
+          felt('cut stream');
           wire.fail(reset());
+          return;
+        }
+        if (pieces > 0 && !wire.survives()) {
+          wire.finish();
           return;
         }
         const next = (await reader?.read()) ?? { done: true as const, value: undefined };

@@ -9,6 +9,7 @@ import type { Logger } from '../../../protocol/backend.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Scenario } from '../scenario.ts';
 import type { Worker } from '../temporal/worker.ts';
+import type { Broken } from './broken.ts';
 import type { SimDispatcher } from './dispatcher.ts';
 
 export interface Process {
@@ -33,7 +34,10 @@ export const createProcesses = (start: (worker: Worker) => Process): Processes =
       alive.set(worker.id, started);
       return started;
     },
-    died: (worker) => void alive.delete(worker.id),
+    died(worker) {
+      alive.get(worker.id)?.dispatcher.die();
+      alive.delete(worker.id);
+    },
     openConnections: () => [...alive.values()].reduce((sum, { dispatcher }) => sum + dispatcher.open, 0),
   };
 };
@@ -61,10 +65,11 @@ export interface Watch {
   inspect(): void;
 }
 
-export const createWatch = (key: string, ledger: Ledger): Watch => {
+export const createWatch = (key: string, ledger: Ledger, broken: Broken): Watch => {
   const logged: string[] = [];
   const kept: string[] = [];
-  const line = (fields: Record<string, unknown>, message: string): void => {
+  const line = (fields: Record<string, unknown>, given: string): void => {
+    const message = broken.logged?.(given, key) ?? given;
     logged.push(`${message} ${JSON.stringify(fields)}`);
     ledger.note(`log: ${message} ${JSON.stringify(fields)}`);
   };

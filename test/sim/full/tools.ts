@@ -32,7 +32,15 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
 
 const FOR_EVER_MS = 86_400_000;
 
-const optionsOf = (call: CallScript, ledger: Ledger): ToolOptions | null => {
+export interface ToolsDeps {
+  ledger: Ledger;
+  /** Does the worker survive this place? Resolves if so; waits for ever if not. */
+  at(place: 'tool begins' | 'tool took effect'): Promise<void>;
+  key(key: string, attempt: number): string;
+}
+
+const optionsOf = (call: CallScript, deps: ToolsDeps): ToolOptions | null => {
+  const { ledger } = deps;
   const { plan } = call;
   if (plan.kind === 'refused') return null;
   const waits =
@@ -57,8 +65,9 @@ const optionsOf = (call: CallScript, ledger: Ledger): ToolOptions | null => {
     ...(policy.atMostOnce ? { atMostOnce: true } : { retry: { maximumAttempts: policy.maximumAttempts } }),
     async execute(args, context) {
       const text = JSON.stringify(args);
-      const record = ledger.tools.get(context.idempotencyKey) ?? {
-        key: context.idempotencyKey,
+      const key = deps.key(context.idempotencyKey, context.attempt);
+      const record = ledger.tools.get(key) ?? {
+        key,
         callId: call.callId,
         arguments: text,
         atMostOnce: policy.atMostOnce,
@@ -66,11 +75,12 @@ const optionsOf = (call: CallScript, ledger: Ledger): ToolOptions | null => {
         effects: 0,
         returned: [],
       };
-      ledger.tools.set(context.idempotencyKey, record);
+      ledger.tools.set(key, record);
       record.starts += 1;
       if (record.callId !== call.callId || record.arguments !== text)
         ledger.violate('I4', `key ${record.key} was used for two different calls`);
       ledger.note(`tool ${call.callId} attempt ${context.attempt} starts`);
+      await deps.at('tool begins');
       const beats = setInterval(() => context.heartbeat(), 1_000);
       try {
         await pause(tool?.end === 'hang' ? FOR_EVER_MS : (tool?.ms ?? 0), context.signal);
@@ -79,6 +89,7 @@ const optionsOf = (call: CallScript, ledger: Ledger): ToolOptions | null => {
       }
       if (context.attempt <= (tool?.failures ?? 0)) throw new Error('not yet');
       record.effects = 1;
+      await deps.at('tool took effect');
       if (tool?.end === 'throw') throw new Error('broken');
       if (tool?.end === 'final') throw new ToolError('never');
       const output = `tool:${call.callId}:${text}`;
@@ -94,12 +105,12 @@ export interface FullTools {
   declared: ReturnType<ToolRegistry['definitions']>;
 }
 
-export const createFullTools = (scenario: Scenario, ledger: Ledger): FullTools => {
+export const createFullTools = (scenario: Scenario, deps: ToolsDeps): FullTools => {
   const options: Record<string, ToolOptions> = {};
   for (const turn of scenario.turns)
     if (turn.kind === 'calls')
       for (const call of turn.calls) {
-        const tool = optionsOf(call, ledger);
+        const tool = optionsOf(call, deps);
         if (tool !== null) options[call.name] = tool;
       }
   const registry = defineTools(options);

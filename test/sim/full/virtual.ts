@@ -1,12 +1,12 @@
 /**
  * The process's own time and randomness, made virtual while a schedule at the full level runs: timers, `timers/promises`,
- * and the bytes that ids are minted from.
+ * `performance.now`, and the bytes that ids are minted from.
  *
  * Rule: installed for one schedule at a time, and taken back whatever happens. A timer belongs to the worker life in whose
  * code it was set: it dies, freezes and wakes with it. `setImmediate` stays real: it is how the simulator waits until
  * everything that could run has run. Only `test/sim/full` imports it.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import type { Random } from '../random.ts';
 import type { SimClock } from '../temporal/types.ts';
@@ -18,6 +18,10 @@ type Callback = (...args: unknown[]) => void;
 export interface Virtual {
   /** Runs code as that of a worker in its present life. */
   as<T>(worker: Worker, fn: () => T): T;
+  /** The worker whose code is running, in the life in which it runs. */
+  current(): Worker | null;
+  /** Runs code as nobody's: the server's. */
+  outside<T>(fn: () => T): T;
   /** Something happened: the simulator is not at rest. */
   stir(): void;
   /** Resolves when nothing stirs any more without time going on. */
@@ -65,19 +69,21 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
     setInterval: globalThis.setInterval,
     clearInterval: globalThis.clearInterval,
     promised: promised.setTimeout,
+    elapsed: performance.now,
     bytes: globalThis.crypto.getRandomValues.bind(globalThis.crypto),
   };
   const realImmediate = globalThis.setImmediate;
+  const begun = clock.now();
   let stirred = 0;
 
   const later = (ms: number, fn: () => void): (() => void) => {
     stirred += 1;
     const owner = running.getStore();
     // As Node's own timers do: what the callback does belongs to whoever set it.
-    const inContext = AsyncLocalStorage.snapshot();
+    const setHere = new AsyncResource('VirtualTimer');
     const fire = (): void => {
       stirred += 1;
-      inContext(fn);
+      setHere.runInAsyncScope(fn);
     };
     return owner === undefined ? clock.setTimeout(fire, ms) : owner.worker.later(ms, fire, owner.life);
   };
@@ -110,6 +116,7 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
     setInterval: setRepeating,
     clearInterval: clear,
   });
+  performance.now = () => clock.now() - begun;
   promised.setTimeout = (ms, value, options = {}) =>
     new Promise((resolve, reject) => {
       const { signal } = options;
@@ -138,6 +145,8 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
 
   return {
     as: (worker, fn) => running.run({ worker, life: worker.life }, fn),
+    current: () => running.getStore()?.worker ?? null,
+    outside: (fn) => running.exit(fn),
     stir() {
       stirred += 1;
     },
@@ -149,12 +158,15 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
       }
     },
     restore() {
+      // Or every promise of the process would be asked about it for ever.
+      running.disable();
       Object.assign(globalThis, {
         setTimeout: before.setTimeout,
         clearTimeout: before.clearTimeout,
         setInterval: before.setInterval,
         clearInterval: before.clearInterval,
       });
+      performance.now = before.elapsed;
       promised.setTimeout = before.promised;
       syncBuiltinESMExports();
       // The own property hid the prototype's.
