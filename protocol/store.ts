@@ -301,6 +301,8 @@ export interface Claim {
    * `wait`: a round is open. `ended`: nothing left to do. `cancel`: somebody asked to cancel; close it.
    */
   next: 'turn' | 'wait' | 'ended' | 'cancel';
+  /** What the model may read, as `readContext` gives it, when it was asked for and came along. */
+  context?: ContextItem[];
 }
 
 /** What the model may read, oldest first. */
@@ -327,8 +329,11 @@ export interface SaidMessage {
 
 /** The worker's side: one turn of the model at a time. */
 export interface TurnStore {
-  /** Takes the run over from any earlier attempt. null: no such row. */
-  claim(runId: string, now: number): Promise<Claim | null>;
+  /**
+   * Takes the run over from any earlier attempt. null: no such row. `contextItems`: the thread's newest items are wanted
+   * too, and come along if that costs nothing.
+   */
+  claim(runId: string, now: number, contextItems?: number): Promise<Claim | null>;
   /** The run as it is; takes nothing over. null: no such row. */
   readState(runId: string): Promise<RunState | null>;
   /** Finished messages and rounds of the thread. At most the newest `limit` items. */

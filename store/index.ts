@@ -25,7 +25,8 @@ export type StoreOptions =
   /** PGlite in memory: gone with the process. `image` (see `emptyImage`) saves the 3.5 s of CPU of making a database. */
   | { memory: true; image?: Blob };
 
-const storeOn = (db: Database): Store => ({
+/** For tests that watch the database. */
+export const storeOn = (db: Database): Store => ({
   ...threadStore(db),
   ...runStore(db),
   ...eventStore(db),

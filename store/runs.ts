@@ -1,59 +1,20 @@
 /**
- * The engine's side of runs: starting, reading, asking to cancel.
+ * The engine's side of runs that are there: reading them, asking to cancel. How they come to be is in `starting.ts`.
  *
- * Rule: a run's row, its thread's lock, the messages it brings and its first events appear together or not at all. The
- * partial unique index `runs_live` is the lock; the locked thread row only makes the refusal polite.
+ * Rule: everything is seen through a tenant; what another one has is not found.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { StreamEvent } from '../protocol/events.ts';
-import type { RunParams } from '../protocol/engine.ts';
-import type { CreatedRun, LiveRun, NewRun, RunConfig, RunForSubmit, RunStore } from '../protocol/store.ts';
+import type { LiveRun, RunForSubmit, RunStore } from '../protocol/store.ts';
 import { isTerminal, type Run, type RunStep } from '../protocol/wire.ts';
 import type { Database, Sql } from './database.ts';
-import { violatedIndex } from './errors.ts';
 import { readPage } from './paging.ts';
 import { runReader } from './reader.ts';
-import type { AssistantRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
-import {
-  insertMessages,
-  insertThread,
-  LIVE,
-  lockThread,
-  pageOfThread,
-  requireAssistant,
-  requireThread,
-  updateMetadata,
-} from './threads.ts';
-import { changeRun, writeUnit } from './unit.ts';
-import { roundState, runView, stepView, threadView } from './views.ts';
-
-const json = (value: unknown): string => JSON.stringify(value);
-
-/** The run's own wishes first, then the assistant's, then the API's defaults. */
-export const runConfig = (
-  params: RunParams,
-  assistant: AssistantRow['body'],
-  grantedTools: readonly string[] | null,
-): RunConfig => {
-  const base = params.instructions ?? assistant.instructions;
-  const more = params.additional_instructions;
-  return {
-    model: params.model ?? assistant.model,
-    instructions: more == null || more === '' ? base : base === null ? more : `${base}\n\n${more}`,
-    tools: params.tools ?? assistant.tools,
-    temperature: params.temperature ?? assistant.temperature,
-    top_p: params.top_p ?? assistant.top_p,
-    max_prompt_tokens: params.max_prompt_tokens ?? null,
-    max_completion_tokens: params.max_completion_tokens ?? null,
-    truncation_strategy: params.truncation_strategy ?? { type: 'auto', last_messages: null },
-    tool_choice: params.tool_choice ?? 'auto',
-    parallel_tool_calls: params.parallel_tool_calls ?? true,
-    response_format: params.response_format ?? assistant.response_format,
-    reasoning_effort: params.reasoning_effort ?? assistant.reasoning_effort ?? null,
-    granted_tools: grantedTools,
-  };
-};
+import type { RoundRow, RunRow, StepRow } from './schema.ts';
+import { startStore } from './starting.ts';
+import { LIVE, pageOfThread, updateMetadata } from './threads.ts';
+import { changeRun } from './unit.ts';
+import { roundState, runView, stepView } from './views.ts';
 
 const readRun = async (sql: Sql, tenant: string, threadId: string, runId: string): Promise<RunRow> => {
   const [row] = await sql.query<RunRow>(
@@ -63,143 +24,6 @@ const readRun = async (sql: Sql, tenant: string, threadId: string, runId: string
   );
   if (row === undefined) throw apiErrors.notFound('run', runId);
   return row;
-};
-
-/** The run that an earlier request with this key created; 400 when that request asked for something else. */
-const byKey = async (
-  sql: Sql,
-  tenant: string,
-  { key, request }: { key: string; request: string },
-): Promise<CreatedRun | null> => {
-  const [known] = await sql.query<{ run_id: string; request: string }>(
-    'select run_id, request from idempotency_keys where tenant = $1 and key = $2',
-    [tenant, key],
-  );
-  if (known === undefined) return null;
-  if (known.request !== request)
-    throw apiErrors.invalid(
-      'Idempotency-Key',
-      'This Idempotency-Key was used with a different request. Use a new key for a new request.',
-      'idempotency_key_reused',
-    );
-  const [row] = await sql.query<RunRow>('select * from runs where id = $1 and tenant = $2', [
-    known.run_id,
-    tenant,
-  ]);
-  if (row === undefined) return null;
-  return {
-    run: runView(row),
-    thread: threadView(await requireThread(sql, tenant, row.thread_id)),
-    eventsAfter: 0,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    existing: { claimed: row.epoch > 0 },
-  };
-};
-
-const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<CreatedRun> => {
-  if (run.idempotency !== null) {
-    // Two requests under one key come one after the other, so the second one finds what the first one made.
-    await sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
-      `${tenant} ${run.idempotency.key}`,
-    ]);
-    const existing = await byKey(sql, tenant, run.idempotency);
-    if (existing !== null) return existing;
-  }
-  const { now, params } = run;
-  const asked = requireAssistant(sql, tenant, params.assistant_id);
-  let assistant: AssistantRow;
-  let thread: ThreadRow;
-  if ('create' in run.thread) {
-    assistant = await asked;
-    thread = await insertThread(sql, tenant, run.thread.create, now, run.runId);
-  } else {
-    const [found, locked] = await Promise.all([asked, lockThread(sql, tenant, run.thread.id)]);
-    assistant = found;
-    if (locked.liveRun !== null) throw apiErrors.activeRun(run.thread.id, locked.liveRun);
-    thread = locked.thread;
-  }
-  await insertMessages(sql, thread, params.additional_messages ?? [], now, run.runId);
-  const [row] = await sql.query<RunRow>(
-    `insert into runs (id, tenant, thread_id, assistant_id, created_at, status, expires_at, config, metadata)
-     values ($1, $2, $3, $4, $5, 'queued', $6, $7::json, $8::json) returning *`,
-    [
-      run.runId,
-      tenant,
-      thread.id,
-      assistant.id,
-      now,
-      run.expiresAt,
-      json(runConfig(params, assistant.body, run.grantedTools)),
-      json(params.metadata ?? {}),
-    ],
-  );
-  if (row === undefined) throw new Error('insert into runs returned no row');
-  if (run.idempotency !== null)
-    await sql.query(
-      `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
-       on conflict (tenant, key) do update set request = excluded.request, run_id = excluded.run_id, created_at = excluded.created_at`,
-      [tenant, run.idempotency.key, run.idempotency.request, run.runId, now],
-    );
-  const view = runView(row);
-  const events: StreamEvent[] = [
-    { event: 'thread.run.created', data: view },
-    { event: 'thread.run.queued', data: view },
-  ];
-  row.event_seq = events.length;
-  await writeUnit(sql, row, 0, events);
-  return {
-    run: view,
-    thread: threadView(thread),
-    eventsAfter: 0,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    existing: null,
-  };
-};
-
-const createRun = async (db: Database, tenant: string, run: NewRun): Promise<CreatedRun> => {
-  try {
-    const created = await db.transaction((sql) => insertRun(sql, tenant, run));
-    db.announcements.announce(run.runId, created.eventsAfter + 1);
-    return created;
-  } catch (error) {
-    const index = violatedIndex(error);
-    if (index === 'runs_live' && 'id' in run.thread) {
-      const [live] = await db.query<{ id: string }>(`select id from runs where thread_id = $1 and ${LIVE}`, [
-        run.thread.id,
-      ]);
-      throw apiErrors.activeRun(run.thread.id, live?.id ?? 'that has just ended');
-    }
-    throw error;
-  }
-};
-
-const removeUnclaimed = (db: Database, runId: string): Promise<boolean> =>
-  db.transaction(async (sql) => {
-    const [row] = await sql.query<RunRow>('select * from runs where id = $1 for update', [runId]);
-    if (row === undefined) return true;
-    if (row.epoch > 0) return false;
-    const vouched = await sql.query('select 1 from idempotency_keys where run_id = $1 and vouched limit 1', [
-      runId,
-    ]);
-    if (vouched.length > 0) return false;
-    await sql.query('delete from run_events where run_id = $1', [runId]);
-    await sql.query('delete from idempotency_keys where run_id = $1', [runId]);
-    await sql.query('delete from messages where brought_by = $1', [runId]);
-    await sql.query('delete from runs where id = $1', [runId]);
-    await sql.query('delete from threads where brought_by = $1', [runId]);
-    return true;
-  });
-
-/** Waits for whoever is taking the row back, and is waited for by him: both lock the row first. */
-const vouchForRun = async (db: Database, runId: string): Promise<boolean> => {
-  const vouched = await db.query(
-    `with row as (select id from runs where id = $1 for no key update)
-     update idempotency_keys set vouched = true from row where run_id = row.id returning 1`,
-    [runId],
-  );
-  return vouched.length > 0;
 };
 
 const markCancelling = async (
@@ -299,9 +123,7 @@ const liveRuns = async (
 export const runStore = (
   db: Database,
 ): Omit<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> => ({
-  createRun: (tenant, run) => createRun(db, tenant, run),
-  removeUnclaimed: (runId) => removeUnclaimed(db, runId),
-  vouchForRun: (runId) => vouchForRun(db, runId),
+  ...startStore(db),
   getRun: runReader(db),
   listRuns: (tenant, threadId, query) =>
     pageOfThread(

@@ -58,24 +58,42 @@ const WRITE = `
   )
   select pg_notify('${CHANNEL}', $1 || ' ' || $${n + 5}::text)`;
 
+/** The same, committed by itself, if the row is still in the version that was read. Returns no row when it is not. */
+const WRITE_IF = `
+  with changed as (update runs set ${ASSIGNMENTS} where id = $1 and xmin::text = $${n + 6} returning id),
+  logged as (
+    insert into run_events (run_id, seq, event, data)
+    select changed.id, $${n + 2}::bigint + e.ord, e.event, e.data::json
+    from changed, unnest($${n + 3}::text[], $${n + 4}::text[]) with ordinality as e (event, data, ord)
+  )
+  select pg_notify('${CHANNEL}', changed.id || ' ' || $${n + 5}::text) from changed`;
+
+const writeParams = (row: RunRow, seqBefore: number, events: readonly StreamEvent[]): Param[] => [
+  row.id,
+  ...MUTABLE.map((column) => param(row, column)),
+  seqBefore,
+  events.map(({ event }) => event),
+  events.map(({ data }) => JSON.stringify(data)),
+  String(row.event_seq),
+];
+
+/** For a change that needs no lock in between; false: somebody else has changed the row. */
+export const writeUnitIf = async (
+  sql: Sql,
+  version: string,
+  ...[row, seqBefore, events]: [row: RunRow, seqBefore: number, events: readonly StreamEvent[]]
+): Promise<boolean> => {
+  const params = [...writeParams(row, seqBefore, events), version];
+  return (await sql.query(WRITE_IF, params, 'write-unit-if')).length > 0;
+};
+
 export const writeUnit = async (
   sql: Sql,
   row: RunRow,
   seqBefore: number,
   events: readonly StreamEvent[],
 ): Promise<void> => {
-  await sql.query(
-    WRITE,
-    [
-      row.id,
-      ...MUTABLE.map((column) => param(row, column)),
-      seqBefore,
-      events.map(({ event }) => event),
-      events.map(({ data }) => JSON.stringify(data)),
-      String(row.event_seq),
-    ],
-    'write-unit',
-  );
+  await sql.query(WRITE, writeParams(row, seqBefore, events), 'write-unit');
 };
 
 /** `lease`: refuse with `lease_lost` when a newer attempt has the run or it has ended. */

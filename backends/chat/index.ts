@@ -85,7 +85,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
     for (let beginning = FIRST; ;) {
       ctx.fence();
-      const claim = await store.claim(runId, ctx.now());
+      const claim = await store.claim(runId, ctx.now(), turn.contextItems);
       if (claim === null) throw noRow(runId);
       if (claim.next === 'cancel') return settledOf(await closeCancelled(runId, ctx.now()));
       const turned: Turned =

@@ -104,7 +104,7 @@ export const runTurn = async (
     settle({ outcome: { kind: 'incomplete', reason }, message: null, usage: null });
 
   if ((completionTokensLeft(state) ?? 1) <= 0) return outOf('max_completion_tokens');
-  const items = await store.readContext(state.threadId, options.contextItems);
+  const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
   let budget = beginning.budget ?? budgetOf(state, options);
   let cut = cutToSize(items, state.config.truncation_strategy, budget);
   if ((promptTokensLeft(state) ?? 1) <= 0) return outOf('max_prompt_tokens');

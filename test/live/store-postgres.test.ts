@@ -144,9 +144,10 @@ describe('many at once', () => {
         ),
       ]);
       if (run.status === 'rejected') throw run.reason;
-      const claim = await here.claim(run.value.run.id, NOW);
+      const claim = await here.claim(run.value.run.id, NOW, 100);
       if (claim === null) throw new Error('no row');
       const seen = await here.readContext(thread.id, 100);
+      expect(claim.context).toEqual(seen);
       const written = messages.filter(({ status }) => status === 'fulfilled');
       expect(seen).toHaveLength(written.length);
       for (const one of messages) expect(one.status === 'fulfilled' || one.reason.status === 400).toBe(true);
@@ -171,7 +172,10 @@ describe('many at once', () => {
   test('of those who claim, each gets a lease of its own and only the last one’s is good', async () => {
     const { runId } = await startedRun(here, T, NOW);
     const claims = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? here : there).claim(runId, NOW)),
+      Array.from({ length: 8 }, (_, index) =>
+        // Some the short way, some the long one.
+        (index % 2 === 0 ? here : there).claim(runId, NOW, index % 3 === 0 ? undefined : 100),
+      ),
     );
     const epochs = claims.map((claim) => claim?.lease.epoch ?? 0).toSorted((a, b) => a - b);
     expect(epochs).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
