@@ -53,7 +53,8 @@ export const temporalTarget = (options: TargetOptions = {}): TemporalTarget => {
   return {
     address,
     namespace: options.namespace ?? loaded.namespace ?? 'default',
-    taskQueue: options.taskQueue ?? env['RUNS_TASK_QUEUE'] ?? DEFAULT_TASK_QUEUE,
+    // Set to nothing is not set, as everywhere.
+    taskQueue: options.taskQueue ?? (env['RUNS_TASK_QUEUE']?.trim() || DEFAULT_TASK_QUEUE),
     connectionOptions: {
       address,
       ...(tls == null ? {} : { tls }),

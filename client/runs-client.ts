@@ -5,15 +5,11 @@
  * code says who can do something about it.
  * Imported by whoever drives runs: users, the CLI, the engine, the worker (for linked runs).
  */
-import { Client, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
-import { CancelledFailure } from '@temporalio/common';
+import { Client } from '@temporalio/client';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
-  mintId,
-  packRunInput,
   RUN_QUERY,
   RunsError,
-  WORKFLOWS,
   type AnswerPayload,
   type AnswerReply,
   type RunResult,
@@ -25,21 +21,21 @@ import * as answers from './answers.ts';
 import { Calls, retryUntilClosing } from './calls.ts';
 import { openConnection, temporalTarget } from './connect.ts';
 import { checkRunId } from './payloads.ts';
-import { toRunInput } from './input.ts';
+import { cancel, result } from './outcome.ts';
 import { visibilityQuery } from './query.ts';
-import { checkSearchAttributes, searchAttributeKeys } from './search-attributes.ts';
+import { checkSearchAttributes } from './search-attributes.ts';
 import { makeSession, notFound, SERVER_TIMEOUT_MS, type Session } from './session.ts';
+import { start } from './start.ts';
 import type {
   CallOptions,
   ConnectOptions,
   ListOptions,
   RunListItem,
-  RunMemo,
   StartedRun,
   StartOptions,
   WaitOptions,
 } from './types.ts';
-import { isOpen, partialSnapshot, resultInMemo, RUN_MEMO, toListItem } from './view.ts';
+import { isOpen, partialSnapshot, toListItem } from './view.ts';
 import { watchRun } from './watch.ts';
 
 export interface RunsClientOptions {
@@ -110,46 +106,7 @@ export class RunsClient {
    * is returned with `started: false`. On an error with a minted id, `error.details.runId` is the id to repeat with.
    */
   async start(options: StartOptions, call: Pick<CallOptions, 'signal'> = {}): Promise<StartedRun> {
-    const runId = options.runId ?? mintId('run');
-    const input = toRunInput(runId, options, false);
-    const searchAttributes = await this.#searchAttributes();
-    // Search attributes tell the rest, and `assistants` is what a run is without a word about it.
-    const memo: RunMemo | null = !searchAttributes
-      ? { backend: input.backend, assistantId: input.assistantId, threadId: input.threadId }
-      : input.backend === 'chat'
-        ? { backend: 'chat' }
-        : null;
-    const what = `Starting run ${JSON.stringify(runId)}`;
-    try {
-      await this.#session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call }, () =>
-        this.#session.client.workflow.start(WORKFLOWS.run, {
-          workflowId: runId,
-          taskQueue: this.#session.taskQueue,
-          args: [packRunInput({ ...input, searchAttributes })],
-          // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
-          workflowIdConflictPolicy: 'FAIL',
-          workflowIdReusePolicy: 'REJECT_DUPLICATE',
-          staticSummary: `${input.assistantId} on ${input.threadId ?? 'a new thread'}`,
-          ...(memo === null ? {} : { memo: { [RUN_MEMO]: memo } }),
-          ...(searchAttributes
-            ? {
-                typedSearchAttributes: [
-                  { key: searchAttributeKeys.assistantId, value: input.assistantId },
-                  ...(input.threadId === null
-                    ? []
-                    : [{ key: searchAttributeKeys.threadId, value: input.threadId }]),
-                ],
-              }
-            : {}),
-        }),
-      );
-      return { runId, started: true };
-    } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) return { runId, started: false };
-      if (error instanceof RunsError)
-        throw new RunsError(error.code, error.message, { details: { runId }, cause: error });
-      throw error;
-    }
+    return await start(this.#session, options, () => this.#searchAttributes(), call);
   }
 
   /** The run as its workflow sees it. Without a worker: what Temporal itself knows, marked `partial`. */
@@ -181,28 +138,7 @@ export class RunsClient {
    * without one (terminated, timed out), and `cancelled` when `signal` aborts or `timeoutMs` passes.
    */
   async result(runId: string, options: WaitOptions = {}): Promise<RunResult> {
-    checkRunId(runId);
-    const what = `Waiting for run ${JSON.stringify(runId)}`;
-    const signal = limitSignal(options);
-    try {
-      return await this.#session.call({ what, runId, ...(signal === undefined ? {} : { signal }) }, () => {
-        const result: Promise<RunResult> = this.#session.handle(runId).result();
-        return result;
-      });
-    } catch (error) {
-      if (!(error instanceof WorkflowFailedError)) throw error;
-      const view = await this.#session.look(runId);
-      const kept = view === null ? null : resultInMemo(view);
-      if (kept !== null) return kept;
-      const cancelled = error.cause instanceof CancelledFailure;
-      throw new RunsError(
-        cancelled ? 'cancelled' : 'run_failed',
-        `Run ${JSON.stringify(runId)} left no result: its workflow ${
-          cancelled ? 'was cancelled before it could' : `ended as ${view?.status.name ?? 'unknown'}`
-        } (${error.cause?.message ?? error.message}). The thread shows how far it came.`,
-        { cause: error },
-      );
-    }
+    return await result(this.#session, runId, options);
   }
 
   /**
@@ -210,26 +146,7 @@ export class RunsClient {
    * An ended run: nothing happens when it was cancelled, else `refused`.
    */
   async cancel(runId: string, call: Pick<CallOptions, 'signal'> = {}): Promise<void> {
-    checkRunId(runId);
-    // Looked at first: Temporal takes a cancel of an ended workflow for done, and the caller would wait for nothing.
-    const view = await this.#session.look(runId, call.signal);
-    if (view === null) throw notFound(runId, this.#session.client.options.namespace);
-    if (isOpen(view)) {
-      await this.#session.call(
-        { what: `Cancelling run ${JSON.stringify(runId)}`, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call },
-        () => this.#session.handle(runId).cancel(),
-      );
-      return;
-    }
-    const { status } = toListItem(view, await this.#session.closedResult(view));
-    if (status === 'cancelled') return;
-    throw new RunsError(
-      'refused',
-      `Run ${JSON.stringify(runId)} can't be cancelled: it has ended, ${status}.`,
-      {
-        details: { status },
-      },
-    );
+    await cancel(this.#session, runId, call);
   }
 
   /** Answers or decides one call. Waits for the run's verdict; see `RunsError` codes `refused` and `no_worker`. */
@@ -301,12 +218,3 @@ export class RunsClient {
     return state.available;
   }
 }
-
-const limitSignal = ({ signal, timeoutMs }: WaitOptions): AbortSignal | undefined => {
-  const parts = [
-    ...(signal === undefined ? [] : [signal]),
-    ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
-  ];
-  // A composite of a timeout alone may be collected as garbage by Node 20 before it fires.
-  return parts.length < 2 ? parts[0] : AbortSignal.any(parts);
-};

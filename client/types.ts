@@ -80,6 +80,7 @@ export interface ListOptions {
 
 export interface RunListItem {
   runId: string;
+  /** As the API shows the run; while it waits, as it was when the wait began. */
   status: string;
   /** null when neither search attributes nor memo tell. */
   threadId: string | null;

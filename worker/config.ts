@@ -1,8 +1,8 @@
 /**
  * The environment of `runs worker`, `runs serve` and `runs dev` → one typed record, and what is wrong with it.
  *
- * Rule: four functions and no effects: `fromEnv` reads, `problems` refuses (value and fix), `notes` warns, `describe`
- * prints. Nothing is guessed from a bad value, and no secret is ever described.
+ * Rule: three functions and no effects: `fromEnv` reads, `problems` refuses (value and fix), `notes` warns. Nothing is
+ * guessed from a bad value. What is shown of it is in config-shown.ts.
  * Imported by the composition roots and the CLI.
  */
 import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, shown } from '../protocol/index.ts';
@@ -168,17 +168,6 @@ export const fromEnv = (env: Env): Config => {
   };
 };
 
-/** A URL that may be shown: without user, password, query and fragment. */
-export const shownUrl = (value: string): string => {
-  try {
-    const url = new URL(value);
-    const auth = url.username === '' && url.password === '' ? '' : '***@';
-    return `${url.protocol}//${auth}${url.host}${url.pathname === '/' ? '' : url.pathname}`;
-  } catch {
-    return '(not a URL)';
-  }
-};
-
 const urlProblem = (name: string, value: string | null, protocols: readonly string[]): string | null => {
   if (value === null) return null;
   if (!URL.canParse(value))
@@ -269,34 +258,4 @@ export const notes = (config: Config, role: Role): string[] => {
       'RUNS_TOOLS is not set: this worker has no tools of its own, every call is left to the caller of the API',
   ];
   return list.filter((item) => typeof item === 'string');
-};
-
-const secret = (value: string | null): string => (value === null ? 'not set' : 'set');
-
-/** For people and logs: what is set, without secrets. */
-export const describe = (config: Config): Record<string, string> => {
-  const url = (value: string | null): string => (value === null ? 'not set' : shownUrl(value));
-  return {
-    backend: config.backend,
-    baseUrl: url(config.baseUrl),
-    apiKey: secret(config.apiKey),
-    apiVersion: config.apiVersion ?? 'not set',
-    model: config.model ?? 'as the run says',
-    expiresIn: `${config.expiresInMs / 1_000} s`,
-    database: config.databaseUrl === null ? 'not set' : shownUrl(config.databaseUrl),
-    dataDir: config.dataDir,
-    apiKeys: secret(config.apiKeys),
-    rateLimits: config.rateLimits ?? 'none',
-    listen: `${config.host}:${config.port}`,
-    metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),
-    taskQueue: config.taskQueue,
-    tools: config.toolsFile ?? 'none',
-    dataConverter: config.dataConverter ?? 'none',
-    maxCachedRuns: String(config.maxCachedRuns),
-    maxActivities: String(config.maxActivities),
-    shutdownGrace: `${config.shutdownGraceMs / 1_000} s`,
-    deployment:
-      config.deployment === null ? 'not versioned' : `${config.deployment.name} ${config.deployment.buildId}`,
-    logLevel: config.logLevel,
-  };
 };

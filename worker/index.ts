@@ -27,12 +27,11 @@ export {
 export { productionBackends, type ProductionBackends } from './backends.ts';
 export { workflowCode, type BundleOptions, type WorkflowCode } from './bundle.ts';
 export { startWorker, type RunningWorker, type WorkerParts } from './compose.ts';
+export { describe, shownUrl } from './config-shown.ts';
 export {
-  describe,
   fromEnv,
   notes,
   problems,
-  shownUrl,
   storeFor,
   type BackendName,
   type Config,

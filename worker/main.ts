@@ -6,7 +6,8 @@
  * Imported by the CLI and by drills.
  */
 import { startWorker, type RunningWorker, type WorkerParts } from './compose.ts';
-import { describe, fromEnv, notes, type Config } from './config.ts';
+import { describe } from './config-shown.ts';
+import { fromEnv, notes, type Config } from './config.ts';
 import { makeLog } from './log.ts';
 import { refuseProblems } from './refuse.ts';
 import { productionBackends } from './backends.ts';

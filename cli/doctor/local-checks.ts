@@ -4,7 +4,8 @@
  * Rule: nothing is started and nothing is written; the backend is asked the cheapest question that proves address and key.
  * Imported by `runs doctor`.
  */
-import { describe, notes, problems, storeFor, type Config, type Role } from '../../worker/config.ts';
+import { describe } from '../../worker/config-shown.ts';
+import { notes, problems, storeFor, type Config, type Role } from '../../worker/config.ts';
 import type { MadeBackend } from '../../worker/backends.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 

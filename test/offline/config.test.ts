@@ -1,14 +1,7 @@
 /** Configuration: what is refused, what is noted, what is shown. Tables. */
 import { describe, expect, test } from 'vitest';
-import {
-  describe as describeConfig,
-  fromEnv,
-  notes,
-  problems,
-  shownUrl,
-  storeFor,
-  type Role,
-} from '../../worker/config.ts';
+import { describe as describeConfig, shownUrl } from '../../worker/config-shown.ts';
+import { fromEnv, notes, problems, storeFor, type Role } from '../../worker/config.ts';
 
 const CHAT = {
   RUNS_BACKEND: 'chat',
