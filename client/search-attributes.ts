@@ -6,7 +6,7 @@
  * Imported by the client and the worker.
  */
 import type { Connection } from '@temporalio/client';
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, type SearchAttributeType } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SearchAttributeName } from '../protocol/index.ts';
 import { grpcCode } from './errors.ts';
 
@@ -24,14 +24,19 @@ const TYPE_NAME: Record<number, string> = {
 
 const NAMES = Object.keys(SEARCH_ATTRIBUTES) as SearchAttributeName[];
 
-export const searchAttributeKeys = {
+/** The SDK exports the function and not the type that it returns; left to inference, our declarations would name its insides. */
+type Key<T extends SearchAttributeType> = ReturnType<typeof defineSearchAttributeKey<T>>;
+
+export const searchAttributeKeys: {
+  readonly [name in 'runId' | 'threadId' | 'assistantId' | 'status']: Key<'KEYWORD'>;
+} & { readonly waitingFor: Key<'KEYWORD_LIST'>; readonly deadline: Key<'DATETIME'> } = {
   runId: defineSearchAttributeKey('RunsRunId' satisfies SearchAttributeName, 'KEYWORD'),
   threadId: defineSearchAttributeKey('RunsThreadId' satisfies SearchAttributeName, 'KEYWORD'),
   assistantId: defineSearchAttributeKey('RunsAssistantId' satisfies SearchAttributeName, 'KEYWORD'),
   status: defineSearchAttributeKey('RunsStatus' satisfies SearchAttributeName, 'KEYWORD'),
   waitingFor: defineSearchAttributeKey('RunsWaitingFor' satisfies SearchAttributeName, 'KEYWORD_LIST'),
   deadline: defineSearchAttributeKey('RunsDeadline' satisfies SearchAttributeName, 'DATETIME'),
-} as const;
+};
 
 export interface SearchAttributeState {
   /** All of them are there, with the right types. */

@@ -44,6 +44,13 @@ export const hooksOf = async (path: string | null): Promise<{ onWaiting: boolean
 export const loadTools = async (path: string, cwd?: string): Promise<ToolRegistry> =>
   (await loadToolsFile(path, cwd)).tools;
 
+/** What the loader said, without its list of loaders. The place of a syntax error is something that Node tells nobody but itself. */
+const loadFailure = (error: unknown, file: string): string => {
+  if (!(error instanceof Error)) return String(error);
+  const [what = ''] = error.message.split('\nRequire stack:');
+  return error instanceof SyntaxError ? `${what} (node --check ${shown(file)} shows where)` : what;
+};
+
 /** Loads tools and hooks. Throws `RunsError('config')`. `path` is relative to `cwd`. */
 export const loadToolsFile = async (path: string, cwd: string = process.cwd()): Promise<ToolsFile> => {
   const file = resolve(cwd, path);
@@ -61,7 +68,7 @@ export const loadToolsFile = async (path: string, cwd: string = process.cwd()): 
     module = await loadModule(pathToFileURL(file).href);
   } catch (error) {
     // defineTools lists its own problems; its message is the whole story.
-    throw refuse(`loading it failed: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw refuse(`loading it failed: ${loadFailure(error, file)}`, error);
   }
   const exported = module['default'];
   const wrongHooks = hooksProblem(module['hooks']);

@@ -23,7 +23,12 @@ export const welcome = (dev: Welcome): string[] => [
   `ready: runs dev. Ctrl-C stops it; its state stays in ${dev.dataDir}`,
   '',
   `  Web UI    ${dev.uiUrl ?? `of your Temporal server at ${dev.temporalAddress}`}`,
-  ...(dev.uiUrl === null ? [] : [`  Waiting   ${waitingUrl(dev.uiUrl, dev.namespace)}`]),
+  ...(dev.uiUrl === null
+    ? []
+    : [
+        `  Waiting   ${waitingUrl(dev.uiUrl, dev.namespace)}`,
+        '            (a run’s tab "User Metadata" says what is asked and what to paste)',
+      ]),
   ...(dev.apiUrl === null ? [] : [`  API       ${dev.apiUrl}`]),
   `  Temporal  ${dev.temporalAddress}, namespace ${dev.namespace}, task queue ${dev.taskQueue}`,
   `  Backend   ${BACKEND[dev.backend] ?? dev.backend}`,

@@ -91,8 +91,19 @@ describe('a tools file', () => {
       /"weather" that defineTools did not return/,
     ],
     ['that throws', 'throws.mjs', 'throw new Error("no licence");', /loading it failed: no licence/],
-    ['that does not parse', 'broken.mjs', 'export default {', /loading it failed/],
-    ['that does not parse as TypeScript', 'broken.ts', 'const a: = 1;', /loading it failed/],
+    [
+      'that does not parse',
+      'broken.mjs',
+      'export default {',
+      /loading it failed.*node --check ".*broken\.mjs"/,
+    ],
+    ['that does not parse as TypeScript', 'broken.ts', 'const a: = 1;', /loading it failed.*broken\.ts:1:9/s],
+    [
+      'that imports an unknown package',
+      'unknown.ts',
+      'import "no-such-package"',
+      /find module 'no-such-package'\.$/,
+    ],
     ['that imports what is not there', 'lost.mjs', 'import "./nowhere.mjs";', /loading it failed.*nowhere/],
   ])('%s is refused', async (_what, name, text, expected) => {
     await put(name, text);
