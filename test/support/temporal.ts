@@ -62,7 +62,8 @@ export const privateTemporal = (options: StartTemporalOptions = {}): Promise<Tem
 
 /**
  * A server of its own whose time jumps while a result is awaited, or by `env.sleep('1h')`. It has no
- * visibility (no workflow lists) and accepts any search attribute. Tear it down in `afterAll`.
+ * visibility (no workflow lists) and refuses a start with search attributes, unless they were registered with it.
+ * Tear it down in `afterAll`.
  */
 export async function timeSkipping(): Promise<TestWorkflowEnvironment> {
   quietWorkers();
