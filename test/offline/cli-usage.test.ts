@@ -1,5 +1,8 @@
 /** What the command line refuses and how; and that asking for help costs nothing. */
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { answerPayload } from '../../cli/commands/answer.ts';
 import { diagnose, ok, problem, type Check } from '../../cli/doctor/check.ts';
 import { nodeCheck } from '../../cli/doctor/local-checks.ts';
@@ -8,7 +11,7 @@ import { answerCommand, answerCurl, type Question } from '../../cli/demo/texts.t
 import { COMMANDS } from '../../cli/program.ts';
 import { RunsError } from '../../protocol/errors.ts';
 import { StoreError } from '../../protocol/store.ts';
-import { cli } from '../support/cli.ts';
+import { cli, spawnCli } from '../support/cli.ts';
 import { importsOf, textOf } from '../support/sources.ts';
 
 describe('a mistyped command', () => {
@@ -42,6 +45,22 @@ describe('a mistyped command', () => {
 
   test('is met with a suggestion', async () => {
     expect((await cli(['strat'])).stderr).toContain('Did you mean start?');
+  });
+});
+
+describe('a tools file with a syntax error', () => {
+  test('is refused with a command that shows where it is', { timeout: 60_000 }, async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'durable-runs-broken-'));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    const file = join(dir, 'broken.mjs');
+    await writeFile(file, 'export default {');
+    // By Node's own loader: the one of the tests has errors of its own.
+    const { ended } = spawnCli(['doctor', '--only', 'tools'], {
+      env: { RUNS_TOOLS: file, RUNS_DATA_DIR: dir },
+    });
+    const { code, stdout } = await ended;
+    expect(code).toBe(EXIT.checkFailed);
+    expect(stdout).toContain(`(node --check ${JSON.stringify(file)} shows where)`);
   });
 });
 
