@@ -7,6 +7,7 @@
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Sandbox } from '../../sandbox/index.ts';
 import type { FaultAction } from './faults.ts';
 
 export type LedgerEntry = { at: number; pid: number } & (
@@ -50,6 +51,22 @@ export const openLedger = (file: string): Ledger => ({
 export const untilStruck = async (ledger: Ledger, ms: number): Promise<void> => {
   for (const deadline = Date.now() + ms; Date.now() < deadline; await pause(20))
     if (ledger.read().some(({ kind }) => kind === 'struck')) return;
+};
+
+/** Resolves when this worker (one with fault points, which names itself) has asked a server or begun a tool, or after `ms`. */
+export const untilDeed = async (
+  sandbox: Sandbox,
+  ledger: Ledger,
+  { label, pid }: { label: string; pid: number },
+  ms: number,
+): Promise<boolean> => {
+  for (const deadline = Date.now() + ms; Date.now() < deadline; await pause(50))
+    if (
+      sandbox.requests.some(({ headers }) => headers['x-drill-worker'] === label) ||
+      ledger.read().some((entry) => entry.kind === 'tool' && entry.pid === pid)
+    )
+      return true;
+  return false;
 };
 
 /** What a frozen worker is called in a report: where it stood still, if it was at a point of its own. */

@@ -4,13 +4,14 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../random.ts';
-import { frozenAt, untilStruck } from '../ledger.ts';
-import { HEARTBEAT_MS, openLane, type Lane } from '../lane.ts';
+import { frozenAt, untilDeed, untilStruck } from '../ledger.ts';
+import { openLane, type Lane } from '../lane.ts';
 import type { DrillProcess } from '../processes.ts';
 import { storyOf, type DrillKind } from './kind.ts';
 
 /** A point that is not passed by then is not passed in this drill. */
 const PASSED_WITHIN_MS = 25_000;
+const TAKEN_OVER_MS = 30_000;
 
 const startRuns = async (lane: Lane, random: Random, count: number): Promise<void> => {
   for (let at = 0; at < count; at += 1) await lane.start(storyOf(random, { rounds: [2, 4] }));
@@ -85,11 +86,14 @@ export const frozen: DrillKind = {
     else await pause(random.ms(50, 1_500));
     sleeper.freeze();
     lane.faults += 1;
-    const other = await lane.command();
+    const other = await lane.worker();
     await other.ready;
-    await pause(HEARTBEAT_MS + random.ms(500, 4_000));
+    // Attempts that the server hands to the sleeper's open polls are lost too, each for a heartbeat timeout.
+    const takenOver = await untilDeed(lane.sandbox, lane.ledger, other, TAKEN_OVER_MS);
+    if (random.chance(0.5)) await lane.endWithin(random.ms(1, 10_000));
+    else await pause(random.ms(1, 1_500));
     sleeper.resume();
-    drill.note(`${sleeper.label} woke up`);
+    drill.note(`${sleeper.label} woke up, ${takenOver ? 'replaced' : 'still alone'}`);
     // Its own fault may have put it to sleep only now.
     const awake = setInterval(() => sleeper.resume(), 500);
     try {

@@ -4,8 +4,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { STORE_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';
-import { frozenAt, untilStruck } from '../ledger.ts';
-import { NATIVE_HEARTBEAT_MS, openNativeLane, type NativeLane } from '../native/lane.ts';
+import { frozenAt, untilDeed, untilStruck } from '../ledger.ts';
+import { openNativeLane, type NativeLane } from '../native/lane.ts';
 import { freshDatabase, serve, servedPlaces } from '../native/places.ts';
 import type { DrillProcess } from '../processes.ts';
 import type { Random } from '../random.ts';
@@ -13,6 +13,7 @@ import type { Drill } from '../world.ts';
 import { storyOf, type DrillKind, type DrillReport } from './kind.ts';
 
 const PASSED_WITHIN_MS = 25_000;
+const TAKEN_OVER_MS = 60_000;
 
 const isClose = (point: FaultPoint): boolean => point.startsWith('store.closeRun');
 
@@ -121,11 +122,14 @@ export const zombie: DrillKind = {
     sleeper.freeze();
     lane.faults += 1;
     drill.note(`${sleeper.label} sleeps`);
-    const other = await lane.runsWorker();
+    const other = await lane.worker();
     await other.ready;
-    await pause(NATIVE_HEARTBEAT_MS + random.ms(500, 4_000));
+    // Attempts that the server hands to the sleeper's open polls are lost too, each for a heartbeat timeout.
+    const takenOver = await untilDeed(lane.sandbox, lane.ledger, other, TAKEN_OVER_MS);
+    if (random.chance(0.5)) await lane.endWithin(random.ms(1, 10_000));
+    else await pause(random.ms(1, 1_500));
     sleeper.resume();
-    drill.note(`${sleeper.label} woke up`);
+    drill.note(`${sleeper.label} woke up, ${takenOver ? 'replaced' : 'still alone'}`);
     // Its own fault may put it to sleep only now.
     const awake = setInterval(() => sleeper.resume(), 500);
     try {
