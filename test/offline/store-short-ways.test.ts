@@ -122,16 +122,17 @@ describe('a start', () => {
   });
 });
 
-describe('a claim', () => {
-  const started = async () => {
-    const { assistant_id, thread } = await fresh();
-    return (await store.createRun(T, wish(thread, { assistant_id }))).run;
-  };
-  const claim = (runId: string, items?: number) => claimStore(db).claim(runId, NOW + 5, items);
-  const readContext = (threadId: string) => claimStore(db).readContext(threadId, 100);
-  const newest = async (runId: string) =>
-    (await store.readEvents(runId, { after: 0, limit: 100, gaps: 'refuse' })).events.at(-1);
+const claim = (runId: string, items?: number) => claimStore(db).claim(runId, NOW + 5, items);
+const readContext = (threadId: string) => claimStore(db).readContext(threadId, 100);
+const newest = async (runId: string) =>
+  (await store.readEvents(runId, { after: 0, limit: 100, gaps: 'refuse' })).events.at(-1);
 
+const started = async () => {
+  const { assistant_id, thread } = await fresh();
+  return (await store.createRun(T, wish(thread, { assistant_id }))).run;
+};
+
+describe('a claim', () => {
   test('of a queued run gives the same by either way, and the thread with it by the short one', async () => {
     const [one, two] = [await started(), await started()];
     const [long, begun] = await counted(() => claim(one.id));
