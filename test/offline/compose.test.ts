@@ -3,6 +3,7 @@
  *
  * What this does not prove: that the images exist and start. `test/live/compose.test.ts` runs our two services' commands.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -24,6 +25,13 @@ const validate = new Ajv2020({ allErrors: true, strict: false }).compile(COMPOSE
 const problems = (value: unknown): string[] =>
   validate(value) ? [] : (validate.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
 
+/** The Compose Specification's own schema; its formats (durations, ports) are checked by ours. */
+const SPEC = 'test/support/vendor/compose-spec';
+const specText = readFileSync(join(ROOT, SPEC, 'compose-spec.json'), 'utf8');
+const bySpec = new Ajv2020({ allErrors: true, strict: false, validateFormats: false }).compile(
+  JSON.parse(specText) as object,
+);
+
 /** What Compose validates: the text with every variable filled in. */
 const filled = (text: string): string =>
   interpolate(
@@ -39,6 +47,24 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 describe('docker-compose.yml', () => {
   test('has the shape of a compose file', () => {
     expect(problems(parseCompose(filled(COMPOSE_TEXT)))).toEqual([]);
+  });
+
+  test('is a compose file by the schema of the Compose Specification', () => {
+    const digest = createHash('sha256').update(specText).digest('hex');
+    expect(readFileSync(join(ROOT, SPEC, 'NOTICE.md'), 'utf8')).toContain(digest);
+    bySpec(parseCompose(filled(COMPOSE_TEXT)));
+    expect(bySpec.errors ?? []).toEqual([]);
+  });
+
+  test.each([
+    ['an unknown key', (text: string) => text.replace('stop_grace_period:', 'stop_grace:')],
+    ['an unknown section', (text: string) => `${text}\ncontainers: {}\n`],
+    ['a condition that does not exist', (text: string) => text.replace('service_healthy', 'service_well')],
+    ['a list in the place of a map', (text: string) => text.replace(/^volumes:$/m, 'volumes: []\nx-rest:')],
+  ])('would be refused by that schema with %s', (_what, change) => {
+    const changed = change(COMPOSE_TEXT);
+    expect(changed).not.toBe(COMPOSE_TEXT);
+    expect(bySpec(parseCompose(filled(changed)))).toBe(false);
   });
 
   test.each([
