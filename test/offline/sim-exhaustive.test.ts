@@ -1,7 +1,7 @@
 /** Every order of events of small runs, with at most one fault: not sampled, but all of them. */
 import { describe, expect, test } from 'vitest';
 import type { OnDeadline } from '../../protocol/calls.ts';
-import { search } from '../sim/exhaustive.ts';
+import { FAULTS, search } from '../sim/exhaustive.ts';
 import type { Setting } from '../sim/exhaustive.ts';
 import { MUTANTS } from '../sim/mutants.ts';
 
@@ -15,6 +15,8 @@ const SETTINGS: Setting[] = (['assistants', 'chat'] as const).flatMap((backend) 
 );
 
 describe('every order of events of a run with', () => {
+  /** Server's status × what the machine does × fault, of all settings. */
+  const met = new Set<string>();
   test.each(
     SETTINGS.map(
       (setting) =>
@@ -24,6 +26,7 @@ describe('every order of events of a run with', () => {
     '%s keeps the promises',
     (_name, setting) => {
       const found = search(setting);
+      for (const meeting of found.met) met.add(meeting);
       expect(found.violations).toEqual([]);
       expect(found.states).toBeGreaterThan(1_000);
       // It went everywhere: each ending that this run can have was found.
@@ -39,7 +42,17 @@ describe('every order of events of a run with', () => {
       { backend: 'assistants', plans: ['refused'], onDeadline: 'fail', rounds: 1, ending: 'completed' },
     ],
   ] as const)('only %s calls keeps the promises', (_name, setting) => {
-    expect(search(setting).violations).toEqual([]);
+    const found = search(setting);
+    for (const meeting of found.met) met.add(meeting);
+    expect(found.violations).toEqual([]);
+  });
+
+  test('all settings together meets every fault, and each status of the server in most phases of the machine', () => {
+    const parts = [...met].map((meeting) => meeting.split(' | '));
+    expect(FAULTS.filter((fault) => !parts.some((part) => part[2] === fault))).toEqual([]);
+    const pairs = new Set(parts.map(([status, phase]) => `${status} | ${phase}`));
+    expect(pairs.size).toBeGreaterThanOrEqual(90);
+    expect(met.size).toBeGreaterThanOrEqual(240);
   });
 
   test.each([

@@ -6,7 +6,7 @@
  */
 import { merge } from './coverage.ts';
 import type { Coverage } from './coverage.ts';
-import { NETWORK_FAULTS, PLACES, WORKER_FAULTS } from './faults.ts';
+import { FINAL_FAULTS, NETWORK_FAULTS, PLACES, WORKER_FAULTS } from './faults.ts';
 import type { Violation } from './ledger.ts';
 import type { Mutant } from './mutant.ts';
 
@@ -121,6 +121,31 @@ export const faultsMissing = (report: CampaignReport): string[] => {
     ...PLACES.filter((place) => !places.has(place)),
   ];
 };
+
+/** What the simulated Temporal does about faults; each must have happened to somebody. */
+const CONSEQUENCES = [
+  'heartbeat timeout',
+  'start-to-close timeout',
+  'schedule-to-close timeout',
+  'late report refused',
+  'workflow task lost',
+  'workflow evicted',
+  'update deduplicated',
+] as const;
+
+/**
+ * For a level that notes where a fault made a difference: kinds that were never felt, and places where no worker was hit
+ * in one of the ways.
+ */
+export const neverFelt = (report: CampaignReport): string[] => [
+  ...[...NETWORK_FAULTS, ...FINAL_FAULTS, ...CONSEQUENCES].filter((kind) => !report.felt.has(kind)),
+  ...PLACES.flatMap((place) =>
+    // Between the fence and the socket a standstill can't be told from a slow network: only death is drawn there.
+    (place === 'before a request' ? (['worker killed'] as const) : WORKER_FAULTS).map(
+      (kind) => `${kind} @ ${place}`,
+    ),
+  ).filter((key) => !report.injected.has(key)),
+];
 
 /** One report of several slices of a campaign. */
 export const mergeReports = (reports: readonly CampaignReport[]): CampaignReport => {

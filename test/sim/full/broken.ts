@@ -34,6 +34,8 @@ export interface KnownBreak {
   name: string;
   /** Any of these may be first to notice. */
   caughtBy: readonly string[];
+  /** Narrow breaks: the seed to begin with, so that the test need not come to it by way of all others. */
+  from?: number;
   make(): Broken;
 }
 
@@ -58,6 +60,7 @@ export const BREAKS: readonly KnownBreak[] = [
   {
     name: 'a refusal is taken for the last word, though another request followed it',
     caughtBy: ['I1'],
+    from: 400,
     make: () => ({
       info({ activityType, attempt, heartbeatDetails: kept }) {
         const refused = typeof kept === 'object' && kept !== null && 'foreign' in kept;
@@ -65,14 +68,6 @@ export const BREAKS: readonly KnownBreak[] = [
           ? { heartbeatDetails: { ...kept, sent: false, attempt: attempt - 1 } }
           : {};
       },
-    }),
-  },
-  {
-    name: 'a worker that stood still does not notice',
-    caughtBy: ['I1', 'I2', 'I4'],
-    make: () => ({
-      info: ({ activityType }) =>
-        activityType.startsWith(TOOL_ACTIVITY_PREFIX) ? {} : { heartbeatTimeoutMs: undefined },
     }),
   },
   {

@@ -30,7 +30,7 @@ export interface NetworkDeps {
   /** A request has reached the server. */
   arrived(route: Route): void;
   /** A fault made a difference to the client. */
-  felt(fault: string): void;
+  felt: (fault: string) => void;
   body(path: string, body: string): string;
 }
 

@@ -69,7 +69,6 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
     setInterval: globalThis.setInterval,
     clearInterval: globalThis.clearInterval,
     promised: promised.setTimeout,
-    elapsed: performance.now,
     bytes: globalThis.crypto.getRandomValues.bind(globalThis.crypto),
   };
   const realImmediate = globalThis.setImmediate;
@@ -166,10 +165,10 @@ export const installVirtual = (clock: SimClock, random: Random): Virtual => {
         setInterval: before.setInterval,
         clearInterval: before.clearInterval,
       });
-      performance.now = before.elapsed;
+      Reflect.deleteProperty(performance, 'now');
       promised.setTimeout = before.promised;
       syncBuiltinESMExports();
-      // The own property hid the prototype's.
+      // The own properties hid the prototypes'.
       Reflect.deleteProperty(globalThis.crypto, 'getRandomValues');
     },
   };
