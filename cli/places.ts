@@ -6,11 +6,13 @@
  */
 import type { ConnectOptions, RunsClient } from '../client/index.ts';
 import type { CliIo } from './command.ts';
+import { usageError } from './exit.ts';
 import { dataDir, liveDevState, nonEmpty, type DevState } from './dev-state.ts';
 
 /** A config file that does not exist: the user's profile (TLS, keys, another server) is not for a server of ours. */
 export const NO_FILE = '/nonexistent/durable-runs.toml';
 
+const BACKENDS: readonly string[] = ['sandbox', 'chat', 'assistants'];
 const DEFAULT_API_URL = 'http://127.0.0.1:8787';
 /** Any of these means: the user has said where Temporal is. */
 export const TEMPORAL_CHOICE = ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'] as const;
@@ -27,9 +29,18 @@ export interface Places {
 export const places = async (io: CliIo): Promise<Places> => {
   const dev = await liveDevState(dataDir(io.env));
   const apiUrl = nonEmpty(io.env['RUNS_URL']) ?? dev?.apiUrl ?? DEFAULT_API_URL;
+  if (!/^https?:\/\//.test(apiUrl) || !URL.canParse(apiUrl))
+    throw usageError(
+      `RUNS_URL must be the URL of the API, such as ${JSON.stringify(DEFAULT_API_URL)}; got ${JSON.stringify(apiUrl)}.`,
+    );
+  const backend = nonEmpty(io.env['RUNS_BACKEND']) ?? dev?.backend ?? 'sandbox';
+  if (!BACKENDS.includes(backend))
+    throw usageError(
+      `RUNS_BACKEND must be ${BACKENDS.map((name) => JSON.stringify(name)).join(', ')}; got ${JSON.stringify(backend)}.`,
+    );
   return {
     dev,
-    backend: nonEmpty(io.env['RUNS_BACKEND']) ?? dev?.backend ?? 'sandbox',
+    backend,
     // `OPENAI_BASE_URL` habits: with or without the version, it means the same server.
     apiUrl: apiUrl.replace(/\/+$/, '').replace(/\/v1$/, ''),
     apiKey: nonEmpty(io.env['RUNS_API_KEY']),

@@ -64,13 +64,13 @@ export const temporalTarget = (options: TargetOptions = {}): TemporalTarget => {
   };
 };
 
-/** Connects and checks that the server answers. Throws `RunsError('temporal_unavailable')`. */
+/** Connects and checks that the server answers. Throws `temporal_unavailable`, or `config` for an address that is none. */
 export const openConnection = async (
   target: TemporalTarget,
   more: Pick<ConnectionOptions, 'interceptors'> & { timeoutMs?: number } = {},
 ): Promise<Connection> => {
   const { timeoutMs = 5_000, ...rest } = more;
-  const connection = Connection.lazy({ ...target.connectionOptions, ...rest, connectTimeout: timeoutMs });
+  const connection = prepared({ ...target.connectionOptions, ...rest, connectTimeout: timeoutMs });
   try {
     await connection.ensureConnected();
     return connection;
@@ -78,6 +78,19 @@ export const openConnection = async (
     // Otherwise its channel would go on trying for as long as the process lives.
     await connection.close();
     throw unreachable(error, target);
+  }
+};
+
+/** Nothing is sent yet: what fails here is an address, a certificate or a key that can't be right. */
+const prepared = (options: ConnectionOptions): Connection => {
+  try {
+    return Connection.lazy(options);
+  } catch (error) {
+    throw new RunsError(
+      'config',
+      `Temporal can't be connected to as configured: ${error instanceof Error ? error.message : String(error)}. Check TEMPORAL_ADDRESS (such as "localhost:7233") and the TLS settings.`,
+      { cause: error },
+    );
   }
 };
 

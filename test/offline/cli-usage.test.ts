@@ -48,6 +48,23 @@ describe('a mistyped command', () => {
   });
 });
 
+describe('a place that can be none', () => {
+  test.each([
+    [
+      ['start', '--assistant', 'asst_1'],
+      { RUNS_URL: 'localhost:8787' },
+      'RUNS_URL must be the URL of the API',
+    ],
+    [['watch', 'run_1', '--thread', 'thread_1'], { RUNS_URL: 'nowhere' }, 'got "nowhere"'],
+    [['start', '--assistant', 'asst_1'], { RUNS_BACKEND: 'chatt' }, 'RUNS_BACKEND must be "sandbox", "chat"'],
+    [['list'], { TEMPORAL_ADDRESS: 'http://127.0.0.1:7233' }, 'Check TEMPORAL_ADDRESS'],
+  ])('%j with %j exits 2 and says what it must be', async (args, env: Record<string, string>, words) => {
+    const { code, stderr } = await cli(args, env);
+    expect(stderr).toContain(words);
+    expect(code).toBe(EXIT.usage);
+  });
+});
+
 describe('a tools file with a syntax error', () => {
   test('is refused with a command that shows where it is', { timeout: 60_000 }, async () => {
     const dir = await mkdtemp(join(tmpdir(), 'durable-runs-broken-'));
