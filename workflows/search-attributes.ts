@@ -8,6 +8,7 @@
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import type { SearchAttributePair, SearchAttributeUpdatePair } from '@temporalio/common';
 import type { SearchAttributeName } from '../protocol/names.ts';
+import { utf8Bytes } from './run/outputs.ts';
 
 const key = <Name extends SearchAttributeName>(name: Name): Name => name;
 
@@ -18,6 +19,14 @@ const STATUS = defineSearchAttributeKey(key('RunsStatus'), SearchAttributeType.K
 const WAITING_FOR = defineSearchAttributeKey(key('RunsWaitingFor'), SearchAttributeType.KEYWORD_LIST);
 const DEADLINE = defineSearchAttributeKey(key('RunsDeadline'), SearchAttributeType.DATETIME);
 
+/** Temporal ends a run whose attribute has more than 2,048 bytes; names beyond are found on the run, not by a query. */
+const NAMES_BYTES = 1_900;
+
+const listed = (names: readonly string[]): string[] => {
+  let left = NAMES_BYTES;
+  return names.filter((name) => (left -= utf8Bytes(JSON.stringify(name)) + 1) >= 0);
+};
+
 /** Leaving a wait clears all three, so an unknown deadline is simply left out. */
 export const waitingAttributes = (
   status: string,
@@ -25,7 +34,7 @@ export const waitingAttributes = (
   deadline: number | null,
 ): SearchAttributePair[] => [
   { key: STATUS, value: status },
-  { key: WAITING_FOR, value: [...tools] },
+  { key: WAITING_FOR, value: listed(tools) },
   ...(deadline === null ? [] : [{ key: DEADLINE, value: new Date(deadline) }]),
 ];
 

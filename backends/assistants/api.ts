@@ -9,6 +9,7 @@
 import type { BackendObservation, RunRef } from '../../protocol/backend.ts';
 import type { ToolOutput } from '../../protocol/wire.ts';
 import {
+  asRecord,
   parseJson,
   retryAfterFrom,
   sseEvents,
@@ -18,7 +19,7 @@ import {
   type JsonAnswer,
 } from '../http/index.ts';
 import { clockOffset, type Reading } from './decide.ts';
-import { readPage, readRun, readStepOutputs, type PageOf, type SeenRun } from './read.ts';
+import { idOf, readPage, readRun, readStepOutputs, type PageOf, type SeenRun } from './read.ts';
 
 /** What one call of the backend lends to its requests. */
 export interface Caller {
@@ -155,12 +156,8 @@ export const createAssistantsApi = (client: HttpClient): AssistantsApi => {
         ...asked(caller),
       };
       const answer = await client.json(request);
-      const id =
-        typeof answer.body === 'object' && answer.body !== null && 'id' in answer.body
-          ? answer.body.id
-          : null;
-      if (typeof id !== 'string' || id === '')
-        throw client.unusable(request, answer.status, 'the answer is no thread object.');
+      const id = idOf(asRecord(answer.body)?.['id']);
+      if (id === null) throw client.unusable(request, answer.status, 'the answer is no thread object.');
       return id;
     },
 

@@ -8,6 +8,7 @@
  */
 import type { Settled } from '../../protocol/backend.ts';
 import type { PlannedCall, ToolCall } from '../../protocol/calls.ts';
+import { shown as quoted } from '../../protocol/problems.ts';
 import { isTerminal } from '../../protocol/wire.ts';
 import type { ToolOutput } from '../../protocol/wire.ts';
 import { planFitting } from '../fit-calls.ts';
@@ -28,14 +29,13 @@ const WAITING = new Set(['queued', 'in_progress', 'cancelling']);
 export const meaningOf = (run: SeenRun): Meaning => {
   if (isTerminal(run.status)) return { kind: 'settled' };
   if (WAITING.has(run.status)) return { kind: 'wait' };
-  if (run.status !== 'requires_action')
-    return { kind: 'puzzling', what: `the status ${JSON.stringify(run.status)}` };
+  if (run.status !== 'requires_action') return { kind: 'puzzling', what: `the status ${quoted(run.status)}` };
   if (run.actionType !== null && run.actionType !== 'submit_tool_outputs')
-    return { kind: 'unsupported', what: `the required action ${JSON.stringify(run.actionType)}` };
+    return { kind: 'unsupported', what: `the required action ${quoted(run.actionType)}` };
   if (run.malformedCalls > 0)
     return {
       kind: 'unsupported',
-      what: `${run.malformedCalls} tool call(s) without an id or a function name`,
+      what: `${run.malformedCalls} tool call(s) without a usable id or a function name`,
     };
   // A status that is ahead of its action: a replica, or a server that fills it in later.
   if (run.calls.length === 0)

@@ -2,7 +2,7 @@
  * Runs and steps as servers really send them, brought into one shape.
  *
  * Rule: tolerant. Absent fields, nulls, extra fields, `{}` for "no action", unknown statuses and milliseconds where
- * seconds belong are all read; only an object without an id or a status is no run. Nothing here decides anything.
+ * seconds belong are all read; only an object without a usable id or a status is no run. Nothing here decides anything.
  * Imports calls and the JSON reader. The rest of this folder imports it.
  */
 import type { LastError, Usage } from '../../protocol/backend.ts';
@@ -32,13 +32,25 @@ export interface SeenRun {
 }
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
+
+/**
+ * An id that can be used; null for any other value. Ids go into URLs, keys of tools, summaries and attributes, whose sizes
+ * Temporal bounds by ending the run.
+ */
+export const idOf = (value: unknown): string | null =>
+  typeof value === 'string' && /^[\x21-\x7e]{1,256}$/.test(value) && !/^\.\.?$/.test(value) ? value : null;
 const numberOf = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null;
+
+/** What is later says "never", or counts in units of its own: timers and dates of that size can't be set. */
+const LAST_TIME = Date.UTC(2200, 0);
 
 /** Seconds become milliseconds. Above 1e11 it was milliseconds already: in seconds that is the year 5138. */
 export const timeOf = (value: unknown): number | null => {
   const number = numberOf(value);
-  return number === null || number <= 0 ? null : number > 1e11 ? number : number * 1000;
+  if (number === null || number <= 0) return null;
+  const time = number > 1e11 ? number : number * 1000;
+  return time > LAST_TIME ? null : time;
 };
 
 /** What a server says about its own failures goes into history: bounded. */
@@ -51,7 +63,7 @@ const callsOf = (action: Record<string, unknown> | undefined): { calls: ToolCall
   let malformed = 0;
   for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
     const call = asRecord(item);
-    const id = textOf(call?.['id']);
+    const id = idOf(call?.['id']);
     const fn = asRecord(call?.['function']);
     const name = textOf(fn?.['name']);
     if (id === null || name === null) malformed++;
@@ -93,7 +105,7 @@ const usageOf = (value: unknown): Usage | undefined => {
 /** undefined when the value is no run. */
 export const readRun = (value: unknown): SeenRun | undefined => {
   const run = asRecord(value);
-  const id = textOf(run?.['id']);
+  const id = idOf(run?.['id']);
   const status = textOf(run?.['status']);
   if (run === undefined || id === null || status === null) return undefined;
   const action = asRecord(run['required_action']);
@@ -118,7 +130,7 @@ export const readRun = (value: unknown): SeenRun | undefined => {
       ? {}
       : {
           lastError: {
-            code: textOf(error['code']) ?? 'unknown',
+            code: cut(textOf(error['code']) ?? 'unknown'),
             message: cut(textOf(error['message']) ?? ''),
           },
         }),

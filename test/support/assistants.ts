@@ -57,7 +57,7 @@ export const TOKEN = 'run_ours';
 export const harness = async (
   options: { sandbox?: SandboxOptions; backend?: Partial<AssistantsOptions> } = {},
 ): Promise<Harness> => {
-  const sandbox = await createSandbox(options.sandbox);
+  const sandbox = await createSandbox({ ownDate: true, ...options.sandbox });
   const backend = createAssistantsBackend({
     baseUrl: sandbox.url,
     random: () => 0.5,

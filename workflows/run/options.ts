@@ -58,20 +58,24 @@ export const backendOptions = (
   };
 };
 
+/** An id of a stranger's server on a page that reads markdown, where space is bounded, too. */
+const plain = (id: string): string => id.replaceAll(/[^\w.:-]/g, '?').slice(0, 128);
+
 const summaryOf = (op: BackendOp, state: RunState): string => {
-  const where = state.run?.backendRunId ?? state.about.runId;
+  const where = plain(state.run?.backendRunId ?? state.about.runId);
+  const thread = plain(state.threadId ?? '');
   switch (op) {
     case 'createThread':
       return `new thread for ${where}`;
     // The page they stand on names the run; every byte of a summary is kept in history.
     case 'create':
-      return `on ${state.threadId ?? 'a new thread'}`;
+      return `on ${thread === '' ? 'a new thread' : thread}`;
     case 'submit':
-      return `round ${state.round} on ${state.threadId ?? ''}`;
+      return `round ${state.round} on ${thread}`;
     case 'follow':
-      return `${where} on ${state.threadId ?? ''}`;
+      return `${where} on ${thread}`;
     case 'close':
-      return `${state.closing?.kind ?? 'close'} ${where} on ${state.threadId ?? 'no thread'}`;
+      return `${state.closing?.kind ?? 'close'} ${where} on ${thread === '' ? 'no thread' : thread}`;
     default:
       return never(op);
   }
@@ -99,7 +103,7 @@ export const toolOptions = (effect: RunToolEffect, settings: RunSettings, now: n
     },
     // A run that is ended does not wait for its tools: they are told, and hear it with their next heartbeat.
     cancellationType: ActivityCancellationType.TRY_CANCEL,
-    summary: `${effect.name} ${effect.callId}`,
+    summary: `${effect.name} ${plain(effect.callId)}`,
   };
 };
 
