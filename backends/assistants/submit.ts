@@ -25,12 +25,14 @@ const MAX_STEP_PAGES = 5;
 const asksForOurs = ({ run }: RunReading, outputs: readonly ToolOutput[]): boolean =>
   run.status === 'requires_action' && relateIds(run.calls, outputs) !== 'none';
 
-/** What the steps show of our calls; `unknown` on servers without steps. */
+type Shown = ReadonlyMap<string, string | null>;
+
+/** Call id → output, as the steps show them, at least for our calls; null on servers without steps. */
 const readOutputs = async (
   s: Session,
   ref: RunRef,
   outputs: readonly ToolOutput[],
-): Promise<OutputRelation> => {
+): Promise<Shown | null> => {
   const shown = new Map<string, string | null>();
   let after: string | null = null;
   try {
@@ -45,19 +47,31 @@ const readOutputs = async (
   } catch (error) {
     // A server whose steps can't be read at all leaves the run's own status to decide; an outage does not.
     if (!(error instanceof HttpFailure) || !error.verdict.nonRetryable) throw error;
-    return { kind: 'unknown' };
+    return null;
   }
-  return relateOutputs(shown, outputs);
+  return shown;
 };
+
+/** Does it ask for what it has? Then the steps are newer than the reading, which is of an earlier round. */
+const asksForThePast = ({ run }: RunReading, shown: Shown | null): boolean =>
+  run.status === 'requires_action' &&
+  run.calls.length > 0 &&
+  run.calls.every(({ callId }) => shown?.get(callId) != null);
 
 /** The run has moved on: by our outputs, or by somebody else's? Throws the conflict. */
 const whoMovedIt = async (
   s: Session,
   ref: RunRef,
-  status: string,
+  reading: RunReading,
   outputs: readonly ToolOutput[],
 ): Promise<{ taken: boolean }> => {
-  const relation = await readOutputs(s, ref, outputs);
+  const shown = await readOutputs(s, ref, outputs);
+  const relation: OutputRelation = shown === null ? { kind: 'unknown' } : relateOutputs(shown, outputs);
+  if (asksForThePast(reading, shown) && s.ctx.attempt < PATIENCE)
+    throw notYet(
+      `Run ${JSON.stringify(ref.backendRunId)} is shown as it was in an earlier round: the reading is old.`,
+      s,
+    );
   if (relation.kind === 'different')
     throw new BackendError(
       FAILURES.backendConflict,
@@ -67,7 +81,7 @@ const whoMovedIt = async (
     );
   if (relation.kind === 'equal') return { taken: true };
   if (relation.kind === 'absent') return { taken: false };
-  return { taken: status !== 'expired' && status !== 'cancelled' };
+  return { taken: reading.run.status !== 'expired' && reading.run.status !== 'cancelled' };
 };
 
 const refusedStreaming = (failure: HttpFailure): boolean =>
@@ -88,7 +102,7 @@ const onFailure = async (
   if (failure.status !== 400 && !failure.mayHaveHappened) throw failure;
   const reading = await s.env.api.getRun(ref, s.caller);
   if (!asksForOurs(reading, outputs)) {
-    const { taken } = await whoMovedIt(s, ref, reading.run.status, outputs);
+    const { taken } = await whoMovedIt(s, ref, reading, outputs);
     return { kind: 'moved', reading, taken };
   }
   if (relateIds(reading.run.calls, outputs) === 'some')
@@ -140,7 +154,7 @@ export const submit = async (s: Session, ref: RunRef, outputs: readonly ToolOutp
     await settle(s, previous?.at ?? null);
     reading = await s.env.api.getRun(ref, s.caller);
     open = asksForOurs(reading, outputs);
-    if (!open) ({ taken } = await whoMovedIt(s, ref, reading.run.status, outputs));
+    if (!open) ({ taken } = await whoMovedIt(s, ref, reading, outputs));
   }
   for (let posts = 0; ;) {
     if (open) {

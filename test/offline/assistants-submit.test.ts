@@ -413,6 +413,38 @@ describe('submit to servers that differ', () => {
   });
 });
 
+test('a reading of an earlier round is waited out by the next attempt, not taken for the next round', async () => {
+  const h = await waiting('work:1x3');
+  const earlier = await h.call('GET', `/threads/${h.run.threadId}/runs/${h.run.backendRunId}`);
+  const second = await h.backend.submit(h.run, 1, h.outputs, h.context());
+  const outputs = outputsFor(second);
+  h.fault('POST submit', { kind: 'reset', when: 'after' });
+  h.fault('GET run', { kind: 'status', status: 200, body: earlier }, 2);
+  const first = h.context();
+  expect(await errorOf(h.backend.submit(h.run, 2, outputs, first))).toMatchObject({ retryable: true });
+  const again = first.next();
+  expect(await errorOf(h.backend.submit(h.run, 2, outputs, again))).toMatchObject({ retryable: true });
+  const third = await h.backend.submit(h.run, 2, outputs, again.next());
+  expect(callIds(third)).toHaveLength(1);
+  expect([...callIds(h.settled), ...callIds(second)]).not.toContain(callIds(third)[0]);
+  expect(h.count('POST submit')).toBe(2);
+});
+
+test('streams refused to two submits at once: both are sent without', async () => {
+  const h = await waiting('weather');
+  const other = await h.backend.create(
+    h.request(await h.thread(), 'weather', { runId: 'run_other' }),
+    h.context(),
+  );
+  const body = { error: { message: 'no event streams here', param: 'stream' } };
+  h.fault('POST submit', { kind: 'status', status: 400, body }, 2);
+  const settled = await Promise.all([
+    h.backend.submit(h.run, 1, h.outputs, h.context()),
+    h.backend.submit(refOf(other), 1, outputsFor(other), h.context()),
+  ]);
+  expect(settled.map(({ status }) => status)).toEqual(['completed', 'completed']);
+});
+
 test('what the model reads is what was submitted', async () => {
   const h = await waiting('parallel');
   await h.backend.submit(h.run, 1, h.outputs, h.context());

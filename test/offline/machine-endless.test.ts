@@ -78,6 +78,26 @@ describe('while a person is awaited', () => {
   });
 });
 
+test('a reading of an earlier round starts nothing again and gives up nothing', () => {
+  const second = after(
+    {},
+    start,
+    settles('create', asks([automatic('a'), automatic('b')], null)),
+    does('a'),
+    does('b'),
+    settles('submit', asks([external('e'), external('f')], null)),
+    says({ call_id: 'e', output: 'x' }),
+    deadline(T0 + MINUTE),
+  );
+  const old = settles('follow', asks([automatic('a'), automatic('b')], null), T0 + MINUTE);
+  const { state, effects } = step(second, old);
+  expect(effects.map(shortEffect)).toEqual(['timer 180s']);
+  expect(state).toMatchObject({ round: 2, unused: [] });
+  expect(effectsOf(state, says({ call_id: 'f', output: 'y' }, T0 + 2 * MINUTE))).toContain(
+    'submit 2 [e=x f=y]',
+  );
+});
+
 describe('a look that fails', () => {
   const looking = step(waiting, deadline(T0 + MINUTE)).state;
   const outage: Input = { type: 'activityFailed', via: 'follow', failure: timedOut, at: T0 + 2 * HOUR };

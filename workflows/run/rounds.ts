@@ -30,7 +30,8 @@ export const settled = (before: RunState, via: SettledVia, settlement: Settled, 
     createdAt: settlement.createdAt,
     expiresAt: settlement.expiresAt ?? (state.about.backend === 'chat' ? state.expiresAt : null),
   };
-  const same = via === 'follow' && sameCalls(state.calls, settlement.calls);
+  const same =
+    via === 'follow' && (sameCalls(state.calls, settlement.calls) || wasAnswered(state, settlement.calls));
   const late = known.about.backend === 'assistants' && known.expiresAt !== null && at >= known.expiresAt;
   // Read before the expiry and heard of after it, with no worker up in between: the run has most likely ended, so
   // nothing is started on an old word. What was submitted is settled; the server is asked once more.
@@ -51,6 +52,18 @@ const sameCalls = (calls: readonly CallState[], settledCalls: readonly { callId:
   const ids = new Set(settledCalls.map((call) => call.callId));
   return ids.size === calls.length && calls.every((call) => ids.has(call.callId));
 };
+
+/**
+ * While calls of this round are open: is this an earlier round? A reading that old says nothing new, and its calls must not
+ * be carried out again.
+ */
+const wasAnswered = (state: RunState, settledCalls: readonly { callId: string }[]): boolean =>
+  state.calls.some((call) => call.status !== 'done') &&
+  state.past.some(({ round }) => {
+    const earlier = state.past.filter((call) => call.round === round);
+    const ids = new Set(earlier.map(({ callId }) => callId));
+    return ids.size === settledCalls.length && settledCalls.every(({ callId }) => ids.has(callId));
+  });
 
 const nextRound = (
   state: RunState,
