@@ -63,11 +63,19 @@ const callChange = (runId: string, call: CallSnapshot, command?: string | null):
   if (call.state === 'done')
     return [`  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}`];
   return [
-    `  ? ${name}  waits for ${call.kind === 'approval' ? 'an approval' : 'an answer'}`,
+    `  ? ${name}  waits for ${call.kind === 'approval' ? 'an approval' : 'an answer'}${until(call)}`,
     `      arguments ${oneLine(call.arguments, 200)}`,
     ...answerCommands(runId, call, command).map((line) => `      ${line}`),
   ];
 };
+
+/** The moment, not the time left: a line that stays must stay right. */
+const until = ({ answerBy, onDeadline }: CallSnapshot): string =>
+  answerBy === null || answerBy === undefined
+    ? ''
+    : ` until ${new Date(answerBy).toISOString().slice(0, 19).replace('T', ' ')} UTC${
+        onDeadline === undefined ? '' : `, then: ${onDeadline}`
+      }`;
 
 export interface Board {
   update(picture: Picture): void;

@@ -4,7 +4,7 @@
  * Rule: nothing is started and nothing is written; the backend is asked the cheapest question that proves address and key.
  * Imported by `runs doctor`.
  */
-import { describe } from '../../worker/config-shown.ts';
+import { describe, shownUrl } from '../../worker/config-shown.ts';
 import { notes, problems, storeFor, type Config, type Role } from '../../worker/config.ts';
 import type { MadeBackend } from '../../worker/backends.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
@@ -66,6 +66,11 @@ const backendCheck = async (ground: LocalGround): Promise<Finding> => {
   try {
     const { detail } = await made.backend.probe(AbortSignal.timeout(PROBE_MS));
     return ok(`${ground.config.backend}: ${detail}`);
+  } catch (error) {
+    return problem(
+      messageOf(error),
+      `start that server, or correct OPENAI_BASE_URL (${shownBase(ground.config)}) and OPENAI_API_KEY`,
+    );
   } finally {
     await made.dispose();
   }
@@ -81,11 +86,22 @@ const storeCheck = async ({ config, role }: LocalGround): Promise<Finding> => {
 
 const postgresCheck = async (databaseUrl: string): Promise<Finding> => {
   const { openStore } = await import('../../store/index.ts');
-  const store = await openStore({ databaseUrl });
   try {
-    await store.ping();
-    return ok('PostgreSQL answers, its schema is this version’s');
-  } finally {
-    await store.close();
+    const store = await openStore({ databaseUrl });
+    try {
+      await store.ping();
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    return problem(
+      messageOf(error),
+      `start that PostgreSQL, or correct DATABASE_URL (${shownUrl(databaseUrl)})`,
+    );
   }
+  return ok('PostgreSQL answers, its schema is this version’s');
 };
+
+const shownBase = ({ baseUrl }: Config): string => (baseUrl === null ? 'not set' : shownUrl(baseUrl));
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

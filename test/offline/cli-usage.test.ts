@@ -65,6 +65,31 @@ describe('a place that can be none', () => {
   });
 });
 
+describe('a server that the doctor does not reach', () => {
+  const shown = {
+    RUNS_BACKEND: 'assistants',
+    OPENAI_BASE_URL: 'http://127.0.0.1:9/v1',
+    OPENAI_API_KEY: 'sk-canary',
+  };
+  test.each([
+    ['backend', 'dev', shown, 'correct OPENAI_BASE_URL (http://127.0.0.1:9/v1)'],
+    [
+      'store',
+      'serve',
+      { ...shown, RUNS_BACKEND: 'chat', DATABASE_URL: 'postgres://u:canary@127.0.0.1:9/x' },
+      'correct DATABASE_URL (postgres://***@127.0.0.1:9/x)',
+    ],
+  ])(
+    '%s: the fix names what is set, without its secrets',
+    async (check, role, env: Record<string, string>, fix) => {
+      const { code, stdout, stderr } = await cli(['doctor', '--role', role, '--only', check], env);
+      expect(stdout).toContain(fix);
+      expect(code).toBe(EXIT.checkFailed);
+      expect(stdout + stderr).not.toContain('canary');
+    },
+  );
+});
+
 describe('a tools file with a syntax error', () => {
   test('is refused with a command that shows where it is', { timeout: 60_000 }, async () => {
     const dir = await mkdtemp(join(tmpdir(), 'durable-runs-broken-'));

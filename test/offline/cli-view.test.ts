@@ -339,6 +339,20 @@ const welcomeIn = (dataDir: string): string =>
     dataDir,
   }).join('\n');
 
+test('a log of a wait tells the moment of its deadline once, and never a time left', () => {
+  const waiting = call('call_1', {
+    state: 'waiting',
+    kind: 'approval',
+    answerBy: Date.UTC(2027, 0, 15, 8, 10),
+    onDeadline: 'fail',
+  });
+  const picture: Picture = { run: run({ calls: [waiting] }), pending: [] };
+  expect(changeLines(undefined, picture, null)).toContain(
+    '  ? get_weather  call_1  waits for an approval until 2027-01-15 08:10:00 UTC, then: fail',
+  );
+  expect(changeLines(picture, picture, null)).toEqual([]);
+});
+
 describe('the welcome of `runs dev`', () => {
   test('offers commands that find it: in a directory of its own they name the directory', () => {
     expect(welcomeIn('.runs')).toContain('\n  npx runs list --waiting');
