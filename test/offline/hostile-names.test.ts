@@ -78,9 +78,10 @@ test('no id leaves its segment', () => {
   );
 });
 
+const call = (id: unknown) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } });
+
 describe('an id that no request and no summary can carry', () => {
   const bad = ['', '.', '..', 'a b', 'a\nb', 'a\0', 'é', '\ud800', 'x'.repeat(257), 7, null, ['a']];
-  const call = (id: unknown) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } });
 
   test.each(bad)('%j is that of no run and no call, and no thread has it', async (id) => {
     expect(readRun({ id, status: 'queued' })).toBeUndefined();
