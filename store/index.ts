@@ -9,14 +9,11 @@ import { closeRun } from './closing.ts';
 import type { Database } from './database.ts';
 import { eventStore } from './events.ts';
 import { migrate, readMigrations } from './migrate.ts';
-import { openPglite } from './pglite.ts';
-import { openPostgres, type PostgresOptions } from './postgres.ts';
+import type { PostgresOptions } from './postgres.ts';
 import { acceptOutputs } from './rounds.ts';
 import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
 import { turnStore } from './turns.ts';
-
-export { emptyImage } from './pglite.ts';
 
 export type StoreOptions =
   | PostgresOptions
@@ -39,13 +36,23 @@ export const storeOn = (db: Database): Store => ({
   close: () => db.close(),
 });
 
+/** A process has one kind of database; the other's code stays on disk. */
+const openDatabase = async (options: StoreOptions): Promise<Database> => {
+  if ('databaseUrl' in options) {
+    const { openPostgres } = await import('./postgres.ts');
+    return openPostgres(options);
+  }
+  const { openPglite } = await import('./pglite.ts');
+  return openPglite(options);
+};
+
 /**
  * Opens the database and applies missing migrations (once, whoever comes first).
  * Throws `StoreError` (`unavailable`) when it can't be reached, `RunsError` (`config`) when it is locked by another
  * process or newer than this program.
  */
 export const openStore = async (options: StoreOptions): Promise<Store> => {
-  const db = 'databaseUrl' in options ? await openPostgres(options) : await openPglite(options);
+  const db = await openDatabase(options);
   try {
     await migrate(db, await readMigrations());
   } catch (error) {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { PlannedCall, ToolPolicy } from '../../protocol/calls.ts';
 import { mintId } from '../../protocol/ids.ts';
 import type { NewRun, Store } from '../../protocol/store.ts';
-import { emptyImage, openStore } from '../../store/index.ts';
+import { openStore } from '../../store/index.ts';
+import { emptyImage } from '../../store/pglite.ts';
 import type { AssistantParams, MessageParams, RunParams } from '../../protocol/engine.ts';
 
 export const POLICY: ToolPolicy = {
