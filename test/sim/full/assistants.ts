@@ -8,7 +8,7 @@ import { createActivities } from '../../../activities/index.ts';
 import { DEFAULT_TENANT } from '../../../api/auth.ts';
 import { createAssistantsBackend } from '../../../backends/assistants/index.ts';
 import type { Caller } from '../../../protocol/engine.ts';
-import { METADATA, TOOL_ACTIVITY_PREFIX } from '../../../protocol/names.ts';
+import { ACTIVITIES, METADATA, TOOL_ACTIVITY_PREFIX } from '../../../protocol/names.ts';
 import { isTerminal } from '../../../protocol/wire.ts';
 import type { ToolOutput } from '../../../protocol/wire.ts';
 import { createSandbox, seededIds } from '../../../sandbox/index.ts';
@@ -155,6 +155,8 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual, broken: Br
       engine.cancelRun(CALLER, run.thread_id, run.id).catch(() => undefined);
     }, scenario.strangerCancels);
 
+  /** The latest create on each worker: replaced while Temporal could not hear it, it can't know. */
+  const creates = new Map<number, { unfenced(): boolean }>();
   const hooks = createHooks(scenario);
   const processes = createProcesses((worker: Worker) => {
     const dispatcher = new SimDispatcher({
@@ -168,7 +170,10 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual, broken: Br
         sandbox.faults.add({ match: { method, path }, action: { kind: 'stale', back: 1 } });
       },
       serverNow: () => serverClock.now(),
-      arrived: (route) => bump(ledger.requests, route),
+      arrived(route) {
+        bump(ledger.requests, route);
+        if (route === 'create' && creates.get(worker.id)?.unfenced() === true) ledger.unfencedCreates += 1;
+      },
       felt: (fault) => bump(ledger.felt, fault),
       body: (path, body) => broken.body?.(path, body) ?? body,
     });
@@ -238,6 +243,16 @@ export const buildAssistants = async (stage: Stage, virtual: Virtual, broken: Br
     attempt(activity, worker, turn) {
       attempts += 1;
       const { activities } = processes.of(worker);
+      if (activity.type === ACTIVITIES.createRun) {
+        let wasCut = worker.cutOff;
+        worker.listeners.add({
+          silent: () => void (wasCut ||= worker.cutOff),
+          heard: () => undefined,
+        });
+        creates.set(worker.id, {
+          unfenced: () => wasCut && !(activity.running && activity.attempt === turn.attempt),
+        });
+      }
       const table = activities as unknown as Record<string, (input: unknown) => Promise<unknown>>;
       const named = activity.type.startsWith(TOOL_ACTIVITY_PREFIX) ? table['default'] : table[activity.type];
       const run = (input: unknown): Promise<unknown> =>
