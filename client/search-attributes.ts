@@ -99,14 +99,14 @@ export const ensureSearchAttributes = async (
     if (code === undefined) throw error;
     return {
       ...before,
-      problem: `Temporal does not let this client register search attributes (gRPC status ${code}); an operator can: ${registerCommand(before.missing)}`,
+      problem: `Temporal does not let this client register search attributes (gRPC status ${code}); an operator can: ${registerCommand(before.missing, namespace)}`,
     };
   }
   return await checkSearchAttributes(connection, namespace);
 };
 
-/** The command an operator types for the missing ones. */
-export const registerCommand = (missing: readonly SearchAttributeName[]): string =>
-  `temporal operator search-attribute create ${missing
+/** The command an operator types for the missing ones; the server's address is the operator's to add. */
+export const registerCommand = (missing: readonly SearchAttributeName[], namespace: string): string =>
+  `temporal operator search-attribute create --namespace ${namespace} ${missing
     .map((name) => `--name ${name} --type ${SEARCH_ATTRIBUTES[name]}`)
     .join(' ')}`;

@@ -241,7 +241,9 @@ const reportSearchAttributes = async (
   log.warn(
     { reason, namespace },
     `runs can't be found by status or wait in Temporal: search attributes are not available${
-      state.missing.length === 0 ? '' : `; an operator can add them: ${registerCommand(state.missing)}`
+      state.missing.length === 0
+        ? ''
+        : `; an operator can add them: ${registerCommand(state.missing, namespace)}`
     }`,
   );
 };

@@ -50,21 +50,22 @@ const namespaceCheck = async ({ client, address, namespace }: TemporalGround): P
   }
 };
 
-const attributesCheck = async ({ client, namespace, fix }: TemporalGround): Promise<Finding> => {
+const attributesCheck = async (ground: TemporalGround): Promise<Finding> => {
+  const { client, namespace, fix } = ground;
   const { connection } = await client();
   const before = await checkSearchAttributes(connection, namespace);
   if (before.available) return ok('all there');
-  if (!fix) return attributesProblem(before);
+  if (!fix) return attributesProblem(before, ground);
   const after = await ensureSearchAttributes(connection, namespace);
-  return after.available ? ok(`created ${before.missing.join(', ')}`) : attributesProblem(after);
+  return after.available ? ok(`created ${before.missing.join(', ')}`) : attributesProblem(after, ground);
 };
 
-const attributesProblem = (state: SearchAttributeState): Finding => {
+const attributesProblem = (state: SearchAttributeState, { namespace, address }: TemporalGround): Finding => {
   const [wrong] = state.mistyped;
   if (wrong !== undefined)
     return problem(
       `${wrong.name} is registered as ${wrong.type}, it must be ${wrong.wanted}`,
-      `remove it if nobody else uses it: temporal operator search-attribute remove --name ${wrong.name}; then runs doctor --fix`,
+      `remove it if nobody else uses it: temporal operator search-attribute remove --namespace ${namespace} --name ${wrong.name} --address ${address}; then runs doctor --fix`,
     );
   if (state.missing.length === 0)
     return problem(
@@ -75,7 +76,7 @@ const attributesProblem = (state: SearchAttributeState): Finding => {
     `missing: ${state.missing.join(', ')}. Runs work without them, but can't be found by who they wait for${
       state.problem === null ? '' : ` (${state.problem})`
     }`,
-    `runs doctor --fix, or: ${registerCommand(state.missing)}`,
+    `runs doctor --fix, or: ${registerCommand(state.missing, namespace)} --address ${address}`,
   );
 };
 

@@ -397,8 +397,8 @@ describe("errors of Temporal's client", () => {
   });
 });
 
-test('the command that registers search attributes names each with its type', () => {
-  expect(registerCommand(['RunsStatus', 'RunsDeadline'])).toBe(
-    'temporal operator search-attribute create --name RunsStatus --type Keyword --name RunsDeadline --type Datetime',
+test('the command that registers search attributes names the namespace, and each with its type', () => {
+  expect(registerCommand(['RunsStatus', 'RunsDeadline'], 'mine')).toBe(
+    'temporal operator search-attribute create --namespace mine --name RunsStatus --type Keyword --name RunsDeadline --type Datetime',
   );
 });
