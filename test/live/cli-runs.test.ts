@@ -241,7 +241,7 @@ describe('doctor', () => {
       expect(sick.code).toBe(7);
       expect(sick.stdout).toMatch(/PROBLEM\s+search-attributes\s+missing: RunsRunId/);
       expect(sick.stdout).toContain(
-        `temporal operator search-attribute create --name RunsRunId --type Keyword`,
+        `temporal operator search-attribute create --namespace default --name RunsRunId --type Keyword`,
       );
       expect(sick.stdout).toMatch(/PROBLEM\s+worker\s+no worker polls task queue/);
       expect(sick.stdout).toMatch(/PROBLEM\s+backend/);
