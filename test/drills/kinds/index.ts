@@ -3,7 +3,7 @@ import { boundary } from './boundary.ts';
 import { down, skew } from './deadline.ts';
 import type { DrillKind } from './kind.ts';
 import { frozen, kill } from './moments.ts';
-import { native, zombie } from './native.ts';
+import { late, native, zombie } from './native.ts';
 import { network } from './network.ts';
 import { point } from './point.ts';
 import { race } from './race.ts';
@@ -22,6 +22,7 @@ export const KINDS: readonly DrillKind[] = [
   race,
   native,
   zombie,
+  late,
   postgres,
   api,
   embedded,

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { STORE_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';
+import type { Run } from '../../../protocol/wire.ts';
 import { frozenAt, untilDeed, untilStruck } from '../ledger.ts';
 import { openNativeLane, type NativeLane } from '../native/lane.ts';
 import { freshDatabase, serve, servedPlaces } from '../native/places.ts';
@@ -103,6 +104,45 @@ export const native: DrillKind = {
     if (random.chance(0.4)) return nativeMoments(drill);
     const point = random.pick(STORE_POINTS);
     return nativePoint(drill, { point, occurrence: isClose(point) ? 1 : random.int(1, 2), action: 'kill' });
+  },
+};
+
+const EXPIRES_SECONDS = 8;
+
+export const late: DrillKind = {
+  name: 'late',
+  rows: [8],
+  about:
+    'runs server: all workers are down while a run expires; an answer that is tried meanwhile is not taken',
+  run: async (drill) => {
+    const { random } = drill;
+    const lane = await openServed(drill);
+    const worker = await lane.runsWorker();
+    await worker.ready;
+    const { runId, threadId } = await lane.start(
+      { delayMs: random.ms(0, 200), rounds: [random.chance(0.5) ? ['ask'] : ['ask', 'keyed']] },
+      { mayEnd: ['expired'], unattended: true, expiresIn: EXPIRES_SECONDS },
+    );
+    const began = Date.now();
+    await pause(random.ms(100, 4_000));
+    await worker.kill();
+    lane.faults += 1;
+    await pause(Math.max(0, began + EXPIRES_SECONDS * 1_000 - Date.now()) + random.ms(1, 3_000));
+    const path = `/threads/${threadId}/runs/${runId}`;
+    const run = await lane.door.insist<Run>('GET', path);
+    const [call] = run.required_action?.submit_tool_outputs.tool_calls ?? [];
+    if (random.chance(0.5) && call !== undefined) {
+      const outputs = [{ tool_call_id: call.id, output: 'too late' }];
+      const { status } = await lane.door.ask('POST', `${path}/submit_tool_outputs`, {
+        tool_outputs: outputs,
+      });
+      if (status < 300) throw new Error(`An answer after the expiry was acknowledged with ${status}.`);
+    }
+    await (
+      await lane.runsWorker()
+    ).ready;
+    const violations = await lane.finish();
+    return { faults: ['kill all workers past the deadline'], recoveries: [], violations };
   },
 };
 

@@ -52,6 +52,8 @@ export interface NativeRunOptions {
   mayEnd?: readonly string[];
   /** Nobody answers it. */
   unattended?: boolean;
+  /** Seconds from its creation. Default: the server's. */
+  expiresIn?: number;
 }
 
 export interface StartedNative {
@@ -184,7 +186,7 @@ export const openNativeLane = async (
     processes,
     recoveries: [],
     client,
-    async start(story, { mayEnd = ['completed'], unattended = false } = {}) {
+    async start(story, { mayEnd = ['completed'], unattended = false, expiresIn } = {}) {
       assistant ??= door.insist<Assistant>('POST', '/assistants', {
         model: 'drill',
         tools: drillScript.tools,
@@ -197,6 +199,7 @@ export const openNativeLane = async (
           assistant_id: (await assistant).id,
           model: `scripted:drill:${storyText(story)}`,
           thread: { messages: [{ role: 'user', content: tag }] },
+          ...(expiresIn === undefined ? {} : { expires_in: expiresIn }),
         },
         tag,
       );
