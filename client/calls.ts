@@ -33,12 +33,15 @@ export const retryUntilClosing = (closing: AbortSignal): Interceptor => {
 export class Calls {
   readonly #client: Client;
   readonly #closing: AbortController;
+  readonly #onIdle: () => void;
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #aborts = new Set<AbortController>();
 
-  constructor(client: Client, closing: AbortController) {
+  /** `onIdle`: called when the last call in flight has settled. */
+  constructor(client: Client, closing: AbortController, onIdle: () => void = () => undefined) {
     this.#client = client;
     this.#closing = closing;
+    this.#onIdle = onIdle;
   }
 
   async run<T>(call: () => Promise<T>, limits: CallLimits = {}): Promise<T> {
@@ -65,6 +68,7 @@ export class Calls {
       this.#inFlight.delete(work);
       this.#aborts.delete(abort);
       limits.signal?.removeEventListener('abort', onAbort);
+      if (this.#inFlight.size === 0) this.#onIdle();
     }
   }
 

@@ -30,7 +30,7 @@ export const workflowsOf = (client: RunsClient): Workflows => {
   const { namespace } = temporal.options;
   const bounded = async <T>(what: string, call: () => Promise<T>, timeoutMs = TIMEOUT_MS): Promise<T> => {
     try {
-      return await temporal.connection.withDeadline(Date.now() + timeoutMs, call);
+      return await client.call(call, { timeoutMs });
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) throw error;
       throw new RunsError('temporal_unavailable', `${what} failed: Temporal can't be reached.`, {
