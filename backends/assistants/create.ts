@@ -12,7 +12,7 @@ import { FAILURES, METADATA } from '../../protocol/names.ts';
 import { isTerminal } from '../../protocol/wire.ts';
 import { asRecord, backoffMs, HttpFailure } from '../http/index.ts';
 import type { RunReading, Started } from './api.ts';
-import { conclude, follow, followStarted } from './conclude.ts';
+import { conclude, follow, followStarted, type Followed } from './conclude.ts';
 import { busyFrom } from './decide.ts';
 import { cancelDuplicates, couldBeOf, lookForRun } from './look.ts';
 import { tokenOf } from './read.ts';
@@ -188,9 +188,37 @@ const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise
   }
 };
 
+/**
+ * Follows the run that a stream named first, here or in an earlier attempt. A stream may name anything: a run that is not
+ * there, or carries another token, is not ours, and ours is looked for.
+ */
+const followNamed = async (s: Session, request: CreateRequest, named: Followed): Promise<Settled> => {
+  let reading: RunReading | null = null;
+  let gone: HttpFailure | null = null;
+  try {
+    reading = named.first ?? (await s.env.api.getRun(named.ref, s.caller));
+  } catch (error) {
+    if (!(error instanceof HttpFailure) || error.status !== 404) throw error;
+    gone = error;
+  }
+  const token = reading === null ? null : tokenOf(reading.run);
+  if (reading !== null && (token === null || token === request.runId)) {
+    const settled = await pollRun(s, named.ref, () => true, reading);
+    return conclude(s, named.ref, settled, named.swept);
+  }
+  s.ctx.log.warn({ backendRunId: named.ref.backendRunId }, 'the stream named a run that is not ours');
+  s.progress({ sent: true, attempt: s.ctx.attempt });
+  const ref = await lookAfterDoubt(s, request, s.ctx.now());
+  if (ref !== null) return follow(s, ref);
+  throw gone ?? notYet(`Run ${JSON.stringify(named.ref.backendRunId)} is not the one that was created.`, s);
+};
+
 export const create = async (s: Session, request: CreateRequest): Promise<Settled> => {
   const { previous } = s.ctx;
-  if (previous?.run !== undefined) return follow(s, previous.run);
+  if (previous?.run !== undefined) {
+    s.progress({ run: previous.run });
+    return followNamed(s, request, { ref: previous.run, first: null, swept: null });
+  }
   const doubt = mayHaveSent(s);
   if (doubt) {
     const ref = await lookAfterDoubt(s, request, previous?.at ?? null);
@@ -210,6 +238,5 @@ export const create = async (s: Session, request: CreateRequest): Promise<Settle
       s,
     );
   }
-  const reading = await pollRun(s, followed.ref, () => true, followed.first);
-  return conclude(s, followed.ref, reading, followed.swept);
+  return followNamed(s, request, followed);
 };

@@ -505,6 +505,47 @@ describe('create, killed after a refusal', () => {
   });
 });
 
+describe('a stream that names another run', () => {
+  const streamOf = (run: unknown): Parameters<Harness['fault']>[1] => ({
+    kind: 'status',
+    status: 200,
+    processed: true,
+    headers: { 'content-type': 'text/event-stream' },
+    body: `event: thread.run.created\ndata: ${JSON.stringify(run)}\n\n`,
+  });
+
+  test.each(['of somebody else', 'that is nowhere'])('%s: ours is found and followed', async (what) => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    await h.call('POST', `/threads/${h.threadId}/runs`, {
+      assistant_id: 'asst_hang',
+      metadata: { [METADATA.token]: 'run_other' },
+    });
+    const [foreign] = h.runs();
+    h.fault('POST run', streamOf(what === 'that is nowhere' ? { ...foreign, id: 'run_none' } : foreign));
+    const settled = await h.backend.create(h.request(h.threadId, 'weather'), h.context());
+    expect(withToken(h.runs()).map(({ id }) => id)).toEqual([refOf(settled).backendRunId]);
+    expect(h.count('POST run')).toBe(1);
+    expect(h.count('POST cancel')).toBe(0);
+  });
+
+  test('is recognised by the attempt after it, too', async () => {
+    const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
+    await h.call('POST', `/threads/${h.threadId}/runs`, {
+      assistant_id: 'asst_weather',
+      metadata: { [METADATA.token]: 'run_other' },
+    });
+    await twin(h, h.threadId, 'weather');
+    const [foreign, ours] = h.runs();
+    const previous = { run: { backendRunId: foreign?.id ?? '', threadId: h.threadId } };
+    const settled = await h.backend.create(
+      h.request(h.threadId, 'weather'),
+      h.context({ attempt: 2, previous }),
+    );
+    expect(refOf(settled).backendRunId).toBe(ours?.id);
+    expect(h.runs()).toHaveLength(2);
+  });
+});
+
 describe('create on a server of two minds', () => {
   test.each(['gone', 'ended'])('"held", but the holder is %s: asked at growing pauses', async (what) => {
     const h = await setUp();
