@@ -505,15 +505,15 @@ describe('create, killed after a refusal', () => {
   });
 });
 
-describe('a stream that names another run', () => {
-  const streamOf = (run: unknown): Parameters<Harness['fault']>[1] => ({
-    kind: 'status',
-    status: 200,
-    processed: true,
-    headers: { 'content-type': 'text/event-stream' },
-    body: `event: thread.run.created\ndata: ${JSON.stringify(run)}\n\n`,
-  });
+const streamOf = (run: unknown): Parameters<Harness['fault']>[1] => ({
+  kind: 'status',
+  status: 200,
+  processed: true,
+  headers: { 'content-type': 'text/event-stream' },
+  body: `event: thread.run.created\ndata: ${JSON.stringify(run)}\n\n`,
+});
 
+describe('a stream that names another run', () => {
   test.each(['of somebody else', 'that is nowhere'])('%s: ours is found and followed', async (what) => {
     const h = await setUp({ sandbox: { quirks: { noThreadLock: true } } });
     await h.call('POST', `/threads/${h.threadId}/runs`, {
