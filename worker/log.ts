@@ -84,10 +84,10 @@ export const makeLog = (
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 };
 
-/** The SDK's `runId` is of a workflow execution; a run of ours is named by its workflow id. */
-const renamed = ({ runId, ...meta }: Record<string, unknown>): Record<string, unknown> => ({
+/** The SDK's `runId` (its core's `run_id`) is of a workflow execution; a run of ours is named by its workflow id. */
+const renamed = ({ runId, run_id = runId, ...meta }: Record<string, unknown>): Record<string, unknown> => ({
   ...meta,
-  ...(runId === undefined ? {} : { workflowRunId: runId }),
+  ...(run_id === undefined ? {} : { workflowRunId: run_id }),
   ...(meta['workflowId'] === undefined ? {} : { runId: meta['workflowId'] }),
 });
 

@@ -100,7 +100,8 @@ export const installRuntime = (log: Logger): void => {
       logger: temporalLogger(log),
       // Whoever composed the process knows what else has to end, and in which order.
       shutdownSignals: [],
-      telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' } } },
+      // Forwarded, or the SDK's core would write to stdout, where a command's one JSON document belongs.
+      telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
     });
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'IllegalStateError') throw error;

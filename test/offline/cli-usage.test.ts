@@ -1,5 +1,5 @@
 /** What the command line refuses and how; and that asking for help costs nothing. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -12,7 +12,7 @@ import { COMMANDS } from '../../cli/program.ts';
 import { RunsError } from '../../protocol/errors.ts';
 import { StoreError } from '../../protocol/store.ts';
 import { cli, spawnCli } from '../support/cli.ts';
-import { importsOf, textOf } from '../support/sources.ts';
+import { importsOf, ROOT, textOf } from '../support/sources.ts';
 
 describe('a mistyped command', () => {
   test.each([
@@ -86,6 +86,25 @@ describe('a server that the doctor does not reach', () => {
       expect(stdout).toContain(fix);
       expect(code).toBe(EXIT.checkFailed);
       expect(stdout + stderr).not.toContain('canary');
+    },
+  );
+});
+
+describe('a history that does not replay', () => {
+  test(
+    'is one document with --json: what the SDK has to say of it is not on stdout',
+    { timeout: 120_000 },
+    async () => {
+      const dir = await mkdtemp(join(tmpdir(), 'durable-runs-diverged-'));
+      onTestFinished(() => rm(dir, { recursive: true, force: true }));
+      const kept = (await readdir(join(ROOT, 'test/histories'))).find((name) => name.startsWith('one-call'));
+      const text = await readFile(join(ROOT, 'test/histories', kept ?? 'none'), 'utf8');
+      const file = join(dir, 'diverged.json');
+      await writeFile(file, text.replaceAll(/"name":\s*"tool\.\w+"/g, '"name": "tool.another"'));
+      const ended = await spawnCli(['replay', '--json', file]).ended;
+      expect(ended.json()).toMatchObject({ ok: false, files: [{ file, verdict: 'diverged' }] });
+      expect(ended.stderr).toBe(`replaying ${file}\n`);
+      expect(ended.code).toBe(EXIT.checkFailed);
     },
   );
 });
