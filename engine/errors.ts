@@ -47,6 +47,15 @@ const ANSWER_CODES: Readonly<Record<string, string>> = {
 export const answerRefusal = (error: RunsError): ApiError =>
   apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
 
+/**
+ * Of messages to a run that is there: what was given up may have arrived all the same, so nobody is told that nothing
+ * happened. Sent again, it is taken once.
+ */
+export const messageLost = (error: unknown): unknown =>
+  error instanceof RunsError && (error.code === 'temporal_unavailable' || error.code === 'cancelled')
+    ? apiErrors.mayStillArrive()
+    : error;
+
 const UNAVAILABLE: ReadonlySet<string> = new Set(['temporal_unavailable', 'no_worker', 'cancelled']);
 
 export const isUnavailable = (error: unknown): boolean =>

@@ -22,7 +22,7 @@ import {
 import { isTerminal, type Run, type ToolOutput } from '../protocol/wire.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/workflow.ts';
 import { whenKnown } from './early.ts';
-import { answerRefusal, isUnavailable, submitRefusal, toApiError } from './errors.ts';
+import { answerRefusal, isUnavailable, messageLost, submitRefusal, toApiError } from './errors.ts';
 import { whileReachable } from './reach.ts';
 import { isWhatWasAccepted, judgeSubmit } from './submit.ts';
 import { tailEvents, type TailOptions } from './tail.ts';
@@ -177,7 +177,7 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
           workerTimeoutMs,
         );
       } catch (error) {
-        if (!(error instanceof RunsError) || error.code !== 'refused') throw error;
+        if (!(error instanceof RunsError) || error.code !== 'refused') throw messageLost(error);
         // Somebody was faster; when that was an earlier try of this very request, it has what it wanted.
         const current = await store.runForSubmit(caller.tenant, threadId, runId, about);
         if ((isRetry || current.keyUsed) && isWhatWasAccepted(current.asked, outputs))
@@ -218,7 +218,9 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
         workerTimeoutMs,
       );
     } catch (error) {
-      throw error instanceof RunsError && error.code === 'refused' ? answerRefusal(error) : error;
+      throw error instanceof RunsError && error.code === 'refused'
+        ? answerRefusal(error)
+        : messageLost(error);
     }
     // Shown at once; a text that was altered on its way is left to the worker, which knows what became of it. A late one
     // is no output of its call: written before the placeholder is, it would contradict what the worker submits.

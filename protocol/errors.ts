@@ -117,6 +117,12 @@ export const apiErrors = {
         headers: { 'retry-after': String(retryAfterSeconds) },
       },
     ),
+  mayStillArrive: () =>
+    new ApiError(
+      503,
+      "The workflow service can't be reached right now. What you sent may still arrive; it is safe to send the same request again.",
+      { type: 'server_error', code: 'unavailable', headers: { 'retry-after': '2' } },
+    ),
   noWorker: () =>
     new ApiError(
       503,
