@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { startServer, type Exit, type ServerProcess } from '../../cli/local/child.ts';
 import { faultsText, type PlannedFault } from './faults.ts';
 
-/** Also for one on hold, which lives as long as its predecessor first. */
-const READY_MS = 120_000;
+/** Also for one on hold, which lives as long as its predecessor first, and on a machine that has no time. */
+const READY_MS = 240_000;
 const LOOK_EVERY_MS = 20;
 /** The longest that a process which was asked to end may take. */
 const STOP_MS = 20_000;
