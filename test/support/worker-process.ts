@@ -13,6 +13,8 @@ export interface WorkerProcess {
   pid: number;
   /** Everything on stderr so far. */
   said(): string;
+  /** Everything on stdout so far. */
+  printed(): string;
   /** Resolves at the line that begins with `ready`, rejects when the process ends before it. */
   ready: Promise<string>;
   exited: Promise<{ code: number | null; signal: string | null }>;
@@ -27,11 +29,16 @@ export const spawnWorker = (
 ): WorkerProcess => {
   const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ready = deferred<string>();
   const exited = deferred<{ code: number | null; signal: string | null }>();
   let text = '';
+  let output = '';
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (piece: string) => {
+    output += piece;
+  });
   child.stderr.setEncoding('utf8');
   child.stderr.on('data', (piece: string) => {
     text += piece;
@@ -49,6 +56,7 @@ export const spawnWorker = (
   return {
     pid,
     said: () => text,
+    printed: () => output,
     ready: ready.promise,
     exited: exited.promise,
     signal: (name) => child.kill(name),
