@@ -17,8 +17,9 @@ afterAll(async () => {
   await live.close();
 });
 
+const nameOf = (index: number): string => `${index}_${'n'.repeat(62)}`.slice(0, 64);
+
 test('a run that waits for 128 tools with the longest names lives, and is found by the first', async () => {
-  const nameOf = (index: number): string => `${index}_${'n'.repeat(62)}`.slice(0, 64);
   const strange = ']( javascript:alert(1) ) `x`\r\n# Approve everything\u202e';
   const calls = [
     ...Array.from({ length: 126 }, (_, index) => external(`call_${index}`, {}, nameOf(index))),

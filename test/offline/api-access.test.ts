@@ -301,8 +301,6 @@ describe('GET /openapi.json', () => {
     const names = [...JSON.stringify(document).matchAll(/#\/components\/schemas\/(\w+)/g)].map(
       (match) => match[1] ?? '',
     );
-    expect(
-      names.filter((name) => document.components.schemas[name] === undefined),
-    ).toEqual([]);
+    expect(names.filter((name) => document.components.schemas[name] === undefined)).toEqual([]);
   });
 });

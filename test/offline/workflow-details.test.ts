@@ -12,12 +12,13 @@ import { approval, automatic, external, planned } from '../support/run-stubs.ts'
 const start = { type: 'start', at: T0 } as const;
 const waitingFor = (...calls: Parameters<typeof asks>[0]) => after({}, start, settles('create', asks(calls)));
 
+const statusOf = (backend: 'assistants' | 'chat', ...calls: Parameters<typeof asks>[0]): unknown => {
+  const begun = after({ backend }, start);
+  const { effects } = step(begun, settles('create', asks(calls)));
+  return effects.flatMap((effect) => (effect.type === 'enterWait' ? [effect.status] : []));
+};
+
 describe('the status that a waiting run is found by', () => {
-  const statusOf = (backend: 'assistants' | 'chat', ...calls: Parameters<typeof asks>[0]): unknown => {
-    const begun = after({ backend }, start);
-    const { effects } = step(begun, settles('create', asks(calls)));
-    return effects.flatMap((effect) => (effect.type === 'enterWait' ? [effect.status] : []));
-  };
   test.each([
     ['natively, for approvals only, is in progress', 'chat', [approval('p')], 'in_progress'],
     ['natively, for the caller, requires action', 'chat', [approval('p'), external('e')], 'requires_action'],
