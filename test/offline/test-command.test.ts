@@ -93,6 +93,13 @@ describe('npm test', () => {
         '3 passed, 1 failed',
       ]);
       expect((await proofs('unheard of', '')).code).toBe(1);
+      // Named as it stands in the sources, with its placeholder.
+      expect((await proofs('n %i', `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); });`)).code).toBe(
+        0,
+      );
+      expect(
+        (await proofs('n %i of %s', `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); });`)).code,
+      ).toBe(1);
       // A failed proof counts once.
       const red = `test('red', () => { expect(1).toBe(2); });`;
       expect(await proofs('red', red)).toEqual({ lines: ['1 passed, 1 failed'], code: 1 });
