@@ -159,8 +159,18 @@ const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise
     if (!doubt) s.progress({ sent: false, at: s.ctx.now(), attempt: s.ctx.attempt });
     throw error;
   };
+  const began = s.ctx.now();
   // Somebody who always takes the thread first must not keep us here for ever; waiting for them is the caller's choice.
   for (let refusals = 0; ; refusals++) {
+    // An attempt that Temporal can't hear any more is given up without noticing. A fresh one is known to be wanted.
+    if (refusals > 0 && s.ctx.now() - began > s.env.settings.repostWithinMs)
+      return last(
+        new BackendError(
+          FAILURES.backendUnavailable,
+          `Thread ${JSON.stringify(request.threadId)} was held by another run for a while; a fresh attempt asks again.`,
+          { retryable: true, retryAfterMs: backoffMs(s.ctx.attempt, s.env.settings.random()) },
+        ),
+      );
     // A server that says "held" and shows a run that holds nothing must not be asked in a hot loop.
     if (refusals > 1)
       await s.ctx.sleep(Math.min(s.env.settings.poll.maxMs, backoffMs(refusals, s.env.settings.random())));

@@ -68,6 +68,8 @@ const settingsFrom = (options: AssistantsOptions): Settings => ({
   settleMs: options.settleMs ?? 3000,
   staleMs: options.staleMs ?? 2000,
   lookBackMs: 300_000,
+  // Below the usual heartbeat timeout of 10 s, less the 2 s that a heartbeat may be held back.
+  repostWithinMs: 7_000,
   closeWithinMs: options.closeWithinMs ?? 60_000,
   cancelEveryMs: 5000,
   streamMaxMs: 900_000,

@@ -21,6 +21,8 @@ export interface Settings {
   staleMs: number;
   /** How far before the workflow's start a look for our token reaches. */
   lookBackMs: number;
+  /** How old an attempt may be that posts again after it was refused a busy thread; older ones leave that to the next. */
+  repostWithinMs: number;
   /** How long `close` waits for an end before it gives the attempt up. */
   closeWithinMs: number;
   /** How often `close` repeats a cancel that seems to have been ignored. */

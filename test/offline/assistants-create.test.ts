@@ -347,7 +347,7 @@ describe('create on a thread that is held', () => {
 
   test('by somebody else, policy wait: waits until it ends, then starts', async () => {
     const h = await setUp();
-    await h.foreignRun(h.threadId, 'slow:30000');
+    await h.foreignRun(h.threadId, 'slow:3000');
     const ctx = h.context({
       onSleep: async () => {
         const [foreign] = h.runs();
@@ -368,6 +368,28 @@ describe('create on a thread that is held', () => {
     expect(Math.min(...ctx.sleeps)).toBeGreaterThanOrEqual(20);
     const told = new Set(ctx.heartbeats.flatMap(({ run }) => (run === undefined ? [] : [run.backendRunId])));
     expect([...told]).toEqual([refOf(settled).backendRunId]);
+  });
+
+  test('by somebody else for long, policy wait: the create is left to a fresh attempt', async () => {
+    const h = await setUp();
+    const foreign = await h.foreignRun(h.threadId, 'slow:30000');
+    const request = h.request(h.threadId, 'weather', { busy: 'wait' });
+    const first = h.context({
+      onSleep: async () => {
+        if (h.runs()[0]?.status === 'requires_action')
+          await h.call('POST', `/threads/${h.threadId}/runs/${foreign.id}/cancel`);
+      },
+    });
+    const error = await errorOf(h.backend.create(request, first));
+    expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
+    expect(error.message).toContain('fresh attempt');
+    expect(h.count('POST run')).toBe(1);
+    expect(first.heartbeats.at(-1)).toMatchObject({ sent: false });
+    // Nothing is looked for: what was sent was refused.
+    h.forget();
+    expect((await h.backend.create(request, first.next())).status).toBe('requires_action');
+    expect(h.asked()[0]).toBe('POST run');
+    expect(withToken(h.runs())).toHaveLength(1);
   });
 
   test('by somebody else, policy cancel: cancelled, then starts', async () => {
@@ -418,7 +440,7 @@ describe('create on a thread that is held', () => {
 describe('create, killed after a refusal', () => {
   test('a run that was made after the refusal is found, though the last heartbeat that arrived is older', async () => {
     const h = await setUp();
-    await h.foreignRun(h.threadId, 'slow:30000');
+    await h.foreignRun(h.threadId, 'slow:3000');
     let posts = 0;
     const first = h.context({
       onSleep: async () => {
@@ -460,7 +482,7 @@ describe('create, killed after a refusal', () => {
         sandbox: { quirks: { noMetadata: true } },
         backend: { stream: 'never' },
       });
-      const foreign = await h.foreignRun(h.threadId, 'slow:30000');
+      const foreign = await h.foreignRun(h.threadId, 'slow:3000');
       const request = h.request(h.threadId, 'slow:30000', { busy: 'wait' });
       const first = h.context({ onSleep: () => first.abort(KILLED) });
       await expect(h.backend.create(request, first)).rejects.toBe(KILLED);
@@ -560,10 +582,17 @@ describe('create on a server of two minds', () => {
       },
       8,
     );
-    const ctx = h.context();
-    await h.backend.create(h.request(h.threadId, 'weather', { busy: 'wait' }), ctx);
+    const request = h.request(h.threadId, 'weather', { busy: 'wait' });
+    const first = h.context();
+    const error = await errorOf(h.backend.create(request, first));
+    // Then the pauses are Temporal's, which grow with the attempts.
+    expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
+    expect(Number(Reflect.get(error, 'retryAfterMs'))).toBeGreaterThan(300);
+    const pauses = first.sleeps.filter((ms) => ms > 300);
+    expect(pauses).toHaveLength(h.count('POST run') - 2);
+    expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
+    await h.backend.create(request, first.next());
     expect(h.count('POST run')).toBe(9);
-    expect(ctx.sleeps.filter((ms) => ms > 300)).toHaveLength(7);
   });
 
   test('streams refused to two creates at once: both are started without', async () => {

@@ -10,7 +10,6 @@ import type { RunStatus } from '../../protocol/wire.ts';
 import { ACTIVITIES } from '../../protocol/names.ts';
 import type { Profile } from './faults.ts';
 import { FINAL_FAULTS } from './faults.ts';
-import { bump } from './ledger.ts';
 import type { Acknowledged, Ledger } from './ledger.ts';
 import type { CallScript, Scenario } from './scenario.ts';
 import type { Server } from './temporal/server.ts';
@@ -116,11 +115,6 @@ const truthTold = ({ ledger, truth, scenario, injected }: Evidence): void => {
   if (result === null) return;
   const { status, backendRunId } = result.result;
   const run = truth.runs[0];
-  // Posted by a worker that Temporal had given up, and that could not hear it, after the run was closed: nobody knows it.
-  if (run !== undefined && backendRunId === null && ledger.unfencedCreates > 0) {
-    bump(ledger.felt, 'a run that nobody follows, posted by a worker that Temporal could not hear');
-    return;
-  }
   const finals = FINAL_FAULTS.some((kind) => [...injected.keys()].some((key) => key.startsWith(kind)));
   if (run === undefined) {
     if (backendRunId !== null && scenario.backend === 'assistants')

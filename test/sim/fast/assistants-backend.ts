@@ -15,6 +15,8 @@ import { Refused } from './assistants-server.ts';
 import type { AssistantsServer, Seen } from './assistants-server.ts';
 
 const SETTLE_MS = 3_000;
+/** Older attempts leave a create that was refused to a fresh one, which Temporal is known to hear. */
+const REPOST_WITHIN_MS = 7_000;
 const LOOK_MS = 20_000;
 
 const settledOf = (seen: Seen, threadId: string): Settled => {
@@ -95,7 +97,12 @@ export const createFastAssistants = (server: AssistantsServer) => {
       const ref = await look(a, request);
       if (ref !== null) return ref;
     }
-    for (;;) {
+    const began = a.now();
+    for (let refused = false; ; refused = true) {
+      if (refused && a.now() - began > REPOST_WITHIN_MS) {
+        a.heartbeat({ sent: false });
+        throw again('held for a while');
+      }
       a.heartbeat({ sent: true });
       a.fence();
       try {
