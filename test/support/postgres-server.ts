@@ -40,7 +40,7 @@ export interface PostgresServer {
   pid(): number;
   /** Ends it in good order, aborting open transactions. */
   stop(): Promise<void>;
-  /** SIGKILL, as a crash; resolves when the process is gone. */
+  /** SIGKILL for it and its sessions, as a crash; resolves when the process is gone. */
   kill(): Promise<void>;
   /** Starts it again on the same directory and port, after `stop()` or `kill()`. */
   restart(): Promise<void>;
@@ -73,7 +73,10 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     pid: () => server.pid,
     stop,
     async kill() {
+      // A session's process outlives the postmaster for a moment, and may still answer: a crash takes all of them.
+      const sessions = childrenOf(server.pid);
       server.kill();
+      for (const pid of sessions) killHard(pid);
       await server.exited;
     },
     async restart() {
@@ -85,6 +88,21 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Process ids of a process's children; none where the system has no `/proc`. */
+function childrenOf(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`;
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8').split(' ').map(Number).filter(Boolean);
+}
+
+function killHard(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It noticed by itself.
+  }
 }
 
 type Command = Parameters<typeof startServer>[0];
