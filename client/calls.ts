@@ -44,6 +44,10 @@ export class Calls {
     this.#onIdle = onIdle;
   }
 
+  get closing(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   async run<T>(call: () => Promise<T>, limits: CallLimits = {}): Promise<T> {
     if (this.#closing.signal.aborted) {
       throw new RunsError('cancelled', 'This client is closed. Connect a new one.');

@@ -47,7 +47,8 @@ export const updateFailure = (error: unknown): ApplicationFailure | undefined =>
 export const isNoWorker = (error: unknown): boolean => {
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true;
   const code = grpcCode(error);
-  return code === GRPC.deadlineExceeded || code === GRPC.failedPrecondition;
+  // At a call's deadline the server may cut the stream a moment before the client's own clock rings: that comes as cancelled.
+  return code === GRPC.deadlineExceeded || code === GRPC.failedPrecondition || code === GRPC.cancelled;
 };
 
 export interface ErrorContext {
@@ -59,6 +60,8 @@ export interface ErrorContext {
   taskQueue: string;
   /** A worker had to take part: no reply in time means that there is none. */
   awaitsWorker?: boolean;
+  /** Whoever asked does not want it any longer: then, and only then, it was cancelled. */
+  givenUp?: boolean;
 }
 
 const authHint = (code: number | undefined): string | undefined =>
@@ -69,7 +72,7 @@ const authHint = (code: number | undefined): string | undefined =>
 /** Any error of Temporal's client as a `RunsError`; anything else unchanged. */
 export const toRunsError = (error: unknown, context: ErrorContext): unknown => {
   if (error instanceof RunsError) return error;
-  const { what, runId, address, namespace, taskQueue, awaitsWorker = false } = context;
+  const { what, runId, address, namespace, taskQueue, awaitsWorker = false, givenUp = false } = context;
   const failure = updateFailure(error);
   if (failure !== undefined) {
     return new RunsError('refused', failure.message, {
@@ -92,18 +95,18 @@ export const toRunsError = (error: unknown, context: ErrorContext): unknown => {
       { cause: error },
     );
   }
+  const code = grpcCode(error);
+  if (givenUp && (code === GRPC.cancelled || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) {
+    return new RunsError('cancelled', `${what} was given up by its caller. It is safe to send it again.`, {
+      cause: error,
+    });
+  }
   if (awaitsWorker && isNoWorker(error)) {
     return new RunsError(
       'no_worker',
       `${what} failed: no worker on task queue ${JSON.stringify(taskQueue)} took it in time. Nothing was lost; start a worker ("runs worker") and send it again.`,
       { cause: error },
     );
-  }
-  const code = grpcCode(error);
-  if (code === GRPC.cancelled) {
-    return new RunsError('cancelled', `${what} was given up by its caller. It is safe to send it again.`, {
-      cause: error,
-    });
   }
   if (code === GRPC.invalidArgument) {
     return new RunsError('invalid_input', `${what} failed: Temporal refused the request: ${text(error)}`, {

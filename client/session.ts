@@ -50,6 +50,7 @@ export const makeSession = (client: Client, calls: Calls, taskQueue: string, add
           namespace,
           taskQueue,
           awaitsWorker,
+          givenUp: calls.closing || limits.signal?.aborted === true,
           ...(runId === undefined ? {} : { runId }),
         });
       }

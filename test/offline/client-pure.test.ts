@@ -366,7 +366,7 @@ describe("errors of Temporal's client", () => {
     ['no such namespace', new NamespaceNotFoundError('ns'), { code: 'temporal_unavailable' }],
     ['no server', grpc(14), { code: 'temporal_unavailable' }],
     ['bad credentials', grpc(16), { code: 'temporal_unavailable' }],
-    ['given up', grpc(1), { code: 'cancelled' }],
+    ['a deadline that rang at the server first', grpc(1), { code: 'no_worker' }],
     ['a bad request', grpc(3), { code: 'invalid_input' }],
   ])('%s', (_what, error, expected) => {
     const mapped = toRunsError(error, context);
@@ -374,11 +374,22 @@ describe("errors of Temporal's client", () => {
     expect(mapped).toMatchObject(expected);
   });
 
-  test('a deadline where no worker was needed is a server that can not be reached', () => {
-    expect(toRunsError(grpc(4), { ...context, awaitsWorker: false })).toMatchObject({
-      code: 'temporal_unavailable',
-    });
+  test.each([
+    ['a request', grpc(1)],
+    ['an update', new WorkflowUpdateRPCTimeoutOrCancelledError('cancelled')],
+  ])('%s was cancelled when whoever asked gave it up, and only then', (_what, error) => {
+    expect(toRunsError(error, { ...context, givenUp: true })).toMatchObject({ code: 'cancelled' });
+    expect(toRunsError(error, { ...context, givenUp: false })).toMatchObject({ code: 'no_worker' });
   });
+
+  test.each([1, 4])(
+    'a deadline where no worker was needed is a server that can not be reached (status %i)',
+    (status) => {
+      expect(toRunsError(grpc(status), { ...context, awaitsWorker: false })).toMatchObject({
+        code: 'temporal_unavailable',
+      });
+    },
+  );
 
   test('say where, and what to do', () => {
     expect(message(new NamespaceNotFoundError('ns'))).toMatch(
