@@ -1,8 +1,12 @@
 /**
- * Tests by what they need: `offline` needs nothing but this checkout, `live` real servers on this machine
- * (Temporal, PostgreSQL, a browser), which its global set-up finds and starts once.
+ * Tests by what they need: `offline` needs nothing but this checkout, `campaign` the same and a minute or two of both
+ * cores, `live` real servers on this machine (Temporal, PostgreSQL, a browser), which its global set-up finds and starts
+ * once.
  */
 import { defineConfig } from 'vitest/config';
+
+/** Simulated by the ten thousand: too long for the check before every commit. */
+const CAMPAIGNS = ['test/offline/sim-{schedules-*,full,exhaustive}.test.ts'];
 
 export default defineConfig({
   test: {
@@ -14,8 +18,14 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'offline', include: ['test/offline/**/*.test.ts'], testTimeout: 30_000 },
+        test: {
+          name: 'offline',
+          include: ['test/offline/**/*.test.ts'],
+          exclude: CAMPAIGNS,
+          testTimeout: 30_000,
+        },
       },
+      { extends: true, test: { name: 'campaign', include: CAMPAIGNS, testTimeout: 30_000 } },
       {
         extends: true,
         test: {

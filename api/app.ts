@@ -10,6 +10,7 @@ import { setMaxListeners } from 'node:events';
 import type { Caller, RunsEngine } from '../protocol/engine.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
+import { shortened } from '../protocol/problems.ts';
 import { openAuth } from './auth.ts';
 import type { Authenticator, Principal } from './auth.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
@@ -117,7 +118,7 @@ const unknownPath = (method: string, path: string): ApiError =>
   !path.startsWith('/v1/') && isKnownPath(`/v1${path}`)
     ? new ApiError(
         404,
-        `Unknown request URL: ${method} ${path}. Paths begin with /v1 here: set the base URL to end in /v1.`,
+        `Unknown request URL: ${method} ${shortened(path, 1_024)}. Paths begin with /v1 here: set the base URL to end in /v1.`,
         { code: 'unknown_url' },
       )
     : apiErrors.noRoute(method, path);

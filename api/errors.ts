@@ -7,14 +7,15 @@
 import type { z } from 'zod';
 import { ApiError, apiErrors, RunsError } from '../protocol/errors.ts';
 import type { RunsErrorCode } from '../protocol/errors.ts';
-import { shown } from '../protocol/problems.ts';
+import { shortened, shown } from '../protocol/problems.ts';
 
 type Issue = z.core.$ZodIssue;
 
 const pathText = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => {
     if (typeof part === 'number') return `${text}[${part}]`;
-    return text === '' ? String(part) : `${text}.${String(part)}`;
+    const name = shortened(String(part));
+    return text === '' ? name : `${text}.${name}`;
   }, '');
 
 const at = (value: unknown, path: readonly PropertyKey[]): unknown =>

@@ -8,7 +8,7 @@
 import type { z } from 'zod';
 import type { MessageParams, PageQuery, ThreadParams } from '../protocol/engine.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import { idProblem, LIMITS, shown } from '../protocol/problems.ts';
+import { idProblem, LIMITS, shortened, shown } from '../protocol/problems.ts';
 import type { MessageContent, ToolOutput } from '../protocol/wire.ts';
 import { invalidBody } from './errors.ts';
 
@@ -98,7 +98,11 @@ export const checkedQuery = (url: URL, known: readonly string[]): Record<string,
     // Azure's clients add it to every request; it chooses nothing here.
     if (key === 'api-version') continue;
     if (!known.includes(key))
-      throw apiErrors.invalid(key, `Unknown query parameter: '${key}'.`, 'unknown_parameter');
+      throw apiErrors.invalid(
+        shortened(key),
+        `Unknown query parameter: '${shortened(key)}'.`,
+        'unknown_parameter',
+      );
     query[key] = value;
   }
   return query;

@@ -4,9 +4,10 @@
  * it never leaves the worker unmapped.
  *
  * Rule: branch on `status`/`code`/`type`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
- * Imports names only. Anybody may import it (not needed in the workflow sandbox).
+ * Imports names and problems only. Anybody may import it (not needed in the workflow sandbox).
  */
 import type { FailureType } from './names.ts';
+import { shortened } from './problems.ts';
 
 export interface ApiErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null };
@@ -50,21 +51,25 @@ export class ApiError extends Error {
   }
 }
 
-const list = (ids: readonly string[]): string => `[${ids.map((id) => `'${id}'`).join(', ')}]`;
+const list = (ids: readonly string[]): string => `[${ids.map((id) => `'${shortened(id)}'`).join(', ')}]`;
 
 /** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
 export const apiErrors = {
   notFound: (kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step', id: string) =>
     new ApiError(404, `No ${kind} found with id '${id}'.`),
   noRoute: (method: string, path: string) =>
-    new ApiError(404, `Unknown request URL: ${method} ${path}. Please check the URL for typos.`, {
-      code: 'unknown_url',
-    }),
+    new ApiError(
+      404,
+      `Unknown request URL: ${method} ${shortened(path, 1_024)}. Please check the URL for typos.`,
+      {
+        code: 'unknown_url',
+      },
+    ),
   notWaiting: (status: string) => new ApiError(400, `Runs in status "${status}" do not accept tool outputs.`),
   expectedOutputs: (expected: readonly string[], got: readonly string[]) =>
     new ApiError(400, `Expected tool outputs for call_ids ${list(expected)}, got ${list(got)}`),
   duplicateOutput: (id: string) =>
-    new ApiError(400, `Duplicate tool_call_id '${id}' in tool_outputs: send each output once.`, {
+    new ApiError(400, `Duplicate tool_call_id '${shortened(id)}' in tool_outputs: send each output once.`, {
       param: 'tool_outputs',
     }),
   outputsDiffer: (ids: readonly string[]) =>

@@ -35,6 +35,10 @@ export const shown = (value: unknown, max = 80): string => {
   return text.length > max ? `${text.slice(0, max)}…` : text;
 };
 
+/** A name that somebody else chose, short enough to be said back to him. */
+export const shortened = (name: string, max = 128): string =>
+  name.length > max ? `${name.slice(0, max)}…` : name;
+
 /** Ids go into paths, workflow ids and logs: no slashes, spaces or control characters. */
 export const idProblem = (subject: string, value: unknown): string | undefined =>
   typeof value === 'string' && ID.test(value)

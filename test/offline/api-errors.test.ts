@@ -166,6 +166,14 @@ const ROWS: Row[] = [
     code: 'unknown_parameter',
   },
   {
+    situation: 'an unknown parameter with a name without end',
+    request: ({ idle }) => ['POST', runsOf(idle), { assistant_id: 'asst_chat', ['x'.repeat(50_000)]: 5 }],
+    status: 400,
+    message: `Unknown parameter: '${'x'.repeat(128)}…'.`,
+    param: `${'x'.repeat(128)}…`,
+    code: 'unknown_parameter',
+  },
+  {
     situation: 'wrong type',
     request: ({ idle }) => ['POST', runsOf(idle), { assistant_id: 7 }],
     status: 400,
