@@ -96,12 +96,20 @@ const jsonOnce = (): ((value: object) => string) => {
   };
 };
 
-const callerOf = (headers: Headers, principal: Principal, requestId: string): Caller => ({
-  ...principal,
-  requestId,
-  isRetry: Number(headers.get('x-stainless-retry-count') ?? 0) > 0,
-  idempotencyKey: headers.get('idempotency-key'),
-});
+/** What only a request that changes something is asked for; a look at a header costs as much as finding the route. */
+const repetition = (method: string, headers: Headers): Pick<Caller, 'isRetry' | 'idempotencyKey'> =>
+  method === 'GET'
+    ? { isRetry: false, idempotencyKey: null }
+    : {
+        isRetry: Number(headers.get('x-stainless-retry-count') ?? 0) > 0,
+        idempotencyKey: headers.get('idempotency-key'),
+      };
+
+const callerOf = (request: Request, principal: Principal, requestId: string): Caller => {
+  const { isRetry, idempotencyKey } = repetition(request.method, request.headers);
+  const { tenant, grantedTools } = principal;
+  return { tenant, grantedTools, requestId, isRetry, idempotencyKey };
+};
 
 const plain = (status: number, value: unknown): Response =>
   new Response(JSON.stringify(value), {
@@ -206,7 +214,7 @@ export const createApi = (options: ApiOptions): Api => {
       for (const name in params) checkedId(name, params[name]);
       const mark = request.url.indexOf('?');
       const query = mark < 0 ? {} : checkedQuery(new URL(request.url), route.query);
-      const caller = callerOf(headers, principal, requestId);
+      const caller = callerOf(request, principal, requestId);
       const body =
         request.method === 'POST' ? refuseUnsupported(await readJson(request, bodyLimits)) : undefined;
       const reply = await route.run({ engine, caller, ids: params, query, headers, body });

@@ -1,22 +1,45 @@
 /**
- * The same HTTP stack as the runs server's, which answers every GET with one constant body: what the stack alone can do.
- * `serveApi` binds it, so adapter and settings are the server's own. Runs as a process of its own.
+ * The same HTTP stack as the runs server's, with one constant body: what the stack alone can do. Runs as a process of its
+ * own, in one of two kinds. `adapter`: the socket's end only, answering at once whatever is asked. `face`: all that stands
+ * before an engine (routes, keys, checks, headers, metrics), over an engine that answers every GET with the one run.
  */
-import type { serveApi as ServeApi } from '../api/index.ts';
+import type * as Api from '../api/index.ts';
+import type { apiMetrics as ApiMetrics } from '../cli/stack/api-metrics.ts';
+import type { RunsEngine } from '../protocol/engine.ts';
+import type { Run } from '../protocol/wire.ts';
 import { reportUsage } from './usage.ts';
 
 // Of the build that the server under test runs from.
-const { serveApi } = (await import(process.env['BENCH_API'] ?? '')) as { serveApi: typeof ServeApi };
+const build = process.env['BENCH_BUILD'] ?? '';
+const { createApi, keyAuth, parseApiKeys, serveApi } = (await import(`${build}/api/index.js`)) as typeof Api;
+const { apiMetrics } = (await import(`${build}/cli/stack/api-metrics.js`)) as {
+  apiMetrics: typeof ApiMetrics;
+};
 
 const body = process.env['BENCH_BODY'] ?? '{}';
-const served = await serveApi(
-  {
-    fetch: () => new Response(body, { headers: { 'content-type': 'application/json' } }),
-    open: false,
-    shutdown: () => undefined,
-  },
-  { fastGlobals: true },
-);
+
+const face = (): ReturnType<typeof createApi> => {
+  const run = JSON.parse(body) as Run;
+  const seen = apiMetrics({ countLiveRuns: async () => ({}) });
+  // The rest of an engine is never asked for.
+  const engine = { getRun: async () => run, pollAfterMs: () => 2_000 } as unknown as RunsEngine;
+  return createApi({
+    engine,
+    auth: keyAuth(parseApiKeys(process.env['BENCH_KEYS'] ?? '')),
+    metrics: seen.page,
+    onRequest: (request) => seen.request(request),
+  });
+};
+
+const adapter = {
+  fetch: () => new Response(body, { headers: { 'content-type': 'application/json' } }),
+  open: false,
+  shutdown: () => undefined,
+};
+
+const served = await serveApi(process.env['BENCH_KIND'] === 'face' ? face() : adapter, {
+  fastGlobals: true,
+});
 reportUsage();
 process.on('disconnect', () => void served.close());
 process.send?.({ ready: served.url });

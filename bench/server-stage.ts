@@ -45,7 +45,10 @@ export interface ServerStage {
   headers: Record<string, string>;
   anotherApi(): Promise<Serving>;
   anotherWorker(): Promise<{ stop(): Promise<void> }>;
-  constant(body: string): Promise<{ url: string; pid: number; stop(): Promise<void> }>;
+  constant(
+    kind: 'adapter' | 'face',
+    body: string,
+  ): Promise<{ url: string; pid: number; stop(): Promise<void> }>;
   close(): Promise<void>;
 }
 
@@ -81,6 +84,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
       () => postgres.remove(),
       () => gone(model.child),
     );
+    const keys = `bench:${KEY}:*`;
     const env = {
       TEMPORAL_ADDRESS: temporal.address,
       TEMPORAL_NAMESPACE: 'default',
@@ -89,7 +93,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
       OPENAI_BASE_URL: String(model.ready),
       DATABASE_URL: postgres.url,
       RUNS_LOG_LEVEL: 'warn',
-      RUNS_API_KEYS: `bench:${KEY}:*`,
+      RUNS_API_KEYS: keys,
       PORT: '0',
       ...(process.env['NODE_OPTIONS'] === undefined ? {} : { NODE_OPTIONS: process.env['NODE_OPTIONS'] }),
     };
@@ -129,10 +133,12 @@ export const setServerStage = async (): Promise<ServerStage> => {
         const child = await anotherWorker();
         return { stop: () => ended(child) };
       },
-      constant: async (body) => {
+      constant: async (kind, body) => {
         const { child, ready } = await forked('./server-constant.ts', {
           BENCH_BODY: body,
-          BENCH_API: pathToFileURL(join(BUILD, 'api', 'index.js')).href,
+          BENCH_KIND: kind,
+          BENCH_KEYS: keys,
+          BENCH_BUILD: pathToFileURL(BUILD).href,
         });
         return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
       },

@@ -30,15 +30,22 @@ interface Kept {
   run: Run;
 }
 
-type Found = Partial<RunRow> & { asked: string; version: string | null };
+/** `row`: null when nothing but the version was asked for, since it has not changed, or there is none. */
+interface Found {
+  asked: string;
+  version: string | null;
+  row: RunRow | null;
+}
 
+// One column of JSON instead of all columns: a description of two dozen columns costs the reader more than its row does.
 // `limit` keeps the planner from turning this into a scan of the table while there are few rows.
 const READ = `
-  select k.asked, r.* from unnest($1::text[], $2::text[]) as k (asked, known)
-  left join lateral (select *, xmin::text as version from runs where id = k.asked limit 1) r on true
+  select k.asked, r.version, r.row from unnest($1::text[], $2::text[]) as k (asked, known)
+  left join lateral (
+    select xmin::text as version, case when xmin::text is distinct from k.known then to_json(runs) end as row
+    from runs where id = k.asked limit 1
+  ) r on true
   where r.version is distinct from k.known`;
-
-const isRow = (found: Found): found is RunRow & { asked: string; version: string } => found.version !== null;
 
 const sizeOf = ({ instructions, tools, metadata }: Run): number =>
   (instructions?.length ?? 0) + JSON.stringify([tools, metadata]).length;
@@ -62,16 +69,17 @@ export const runReader = (db: Database): RunStore['getRun'] => {
     const versions = ids.map((id) => current.get(id)?.version ?? UNKNOWN);
     for (const found of await db.query<Found>(READ, [ids, versions], 'read-runs')) {
       current.delete(found.asked);
-      if (!isRow(found)) {
+      const { row, version } = found;
+      if (row === null || version === null) {
         kept.delete(found.asked);
         continue;
       }
       const one: Kept = {
-        id: found.id,
-        tenant: found.tenant,
-        threadId: found.thread_id,
-        version: found.version,
-        run: Object.freeze(runView(found)),
+        id: row.id,
+        tenant: row.tenant,
+        threadId: row.thread_id,
+        version,
+        run: Object.freeze(runView(row)),
       };
       current.set(one.id, one);
       keep(one);

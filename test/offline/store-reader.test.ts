@@ -60,14 +60,15 @@ test('nothing is shown without a statement that was sent for it', async () => {
   let up = true;
   let asked = 0;
   // The row as the real store shows it, in a version that never changes.
-  const row = { asked: runId, version: '7', id: runId, tenant: T, thread_id: threadId };
+  const row = { id: runId, tenant: T, thread_id: threadId };
   const { metadata, ...config } = await store.getRun(T, threadId, runId);
   const db = {
     query: async (_text: string, [, known]: [string[], string[]]) => {
       asked += 1;
       if (!up) throw new Error('away');
       const whole = { ...row, metadata, config, status: 'queued', created_at: NOW, started_at: null };
-      return known[0] === '7' ? [] : [{ ...whole, expires_at: null }];
+      const found = { asked: runId, version: '7', row: { ...whole, expires_at: null } };
+      return known[0] === '7' ? [] : [found];
     },
   } as unknown as Database;
   const read = runReader(db);
