@@ -6,7 +6,6 @@
  * as they are, while one look through a `Headers` object costs more than everything else here.
  * Imports protocol and the rest of `api/`.
  */
-import { setMaxListeners } from 'node:events';
 import type { Caller, RunsEngine } from '../protocol/engine.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
@@ -22,7 +21,7 @@ import { createRouter, pathOf } from './router.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
-import { eventStream } from './sse.ts';
+import { Closing, eventStream } from './sse.ts';
 import { checkedId, checkedQuery, refuseUnsupported } from './validate.ts';
 
 /** One finished request, for metrics and logs. Holds no body, no key. */
@@ -158,9 +157,7 @@ export const createApi = (options: ApiOptions): Api => {
   const keepAliveMs = options.keepAliveMs ?? 15_000;
   const stallMs = options.stallMs ?? 60_000;
   const version = options.version ?? '0';
-  const going = new AbortController();
-  // Every open stream listens; that is no leak.
-  setMaxListeners(0, going.signal);
+  const closing = new Closing();
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
@@ -189,7 +186,7 @@ export const createApi = (options: ApiOptions): Api => {
       headers,
       keepAliveMs,
       stallMs,
-      shutdown: going.signal,
+      closing,
       drop: () => env?.outgoing?.destroy(),
     });
   };
@@ -240,7 +237,7 @@ export const createApi = (options: ApiOptions): Api => {
   };
 
   const ready = async (): Promise<Response> => {
-    const problems = going.signal.aborted ? ['the server is shutting down'] : await readiness(engine);
+    const problems = closing.begun ? ['the server is shutting down'] : await readiness(engine);
     return problems.length === 0
       ? plain(200, { status: 'ready' })
       : plain(503, { status: 'not ready', problems });
@@ -306,6 +303,6 @@ export const createApi = (options: ApiOptions): Api => {
     fetch: (request, env) =>
       request.method === 'HEAD' ? head(request, env) : answer(request, request.method, env),
     open: auth.open,
-    shutdown: () => going.abort(),
+    shutdown: () => closing.begin(),
   };
 };

@@ -24,6 +24,32 @@ const KEEP_ALIVE_FRAME = ': keep-alive\n\n';
 
 export const errorFrame = (error: ApiError): string => encodeEvent('error', error.toBody());
 
+/**
+ * Who must hear that the server goes down. Not an `AbortSignal`: that one compares each new listener with all others, which
+ * makes opening the two thousandth stream take longer than all the rest of it.
+ */
+export class Closing {
+  readonly #told = new Set<() => void>();
+  #begun = false;
+
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  begin(): void {
+    this.#begun = true;
+    for (const tell of this.#told) tell();
+  }
+
+  add(tell: () => void): void {
+    this.#told.add(tell);
+  }
+
+  delete(tell: () => void): void {
+    this.#told.delete(tell);
+  }
+}
+
 export interface StreamOptions {
   /** `turn`: until the run waits or has ended (create, submit). `run`: until it has ended (the events endpoint). */
   until: 'turn' | 'run';
@@ -35,14 +61,16 @@ export interface StreamOptions {
   headers: Record<string, string>;
   keepAliveMs: number;
   stallMs: number;
-  /** Aborts when the server is going down. */
-  shutdown: AbortSignal;
+  /** Whether the server is going down, and word of it. */
+  closing: Closing;
   /** Cuts the connection of a reader that takes nothing. */
   drop: () => void;
 }
 
 /** How long a stalled reader may still take its error before the connection is cut. */
 const DROP_GRACE_MS = 1000;
+/** Turns of the microtask queue that an event which is here takes to get here. */
+const READY_TURNS = 4;
 /** Frames sent together when they are ready together. */
 const BATCH = 64;
 
@@ -62,6 +90,8 @@ const CUT_OFF = new ApiError(
   { type: 'server_error', code: 'stream_ended' },
 );
 
+type Arrived = IteratorResult<SequencedEvent> | { error: unknown };
+
 const frameOf = ({ seq, event, data }: SequencedEvent): string => encodeEvent(event, data, seq);
 
 /**
@@ -74,16 +104,20 @@ export const eventStream = (
   const subscription = new AbortController();
   const events = subscribe(subscription.signal)[Symbol.asyncIterator]();
   const isLast = options.until === 'turn' ? endsStream : endsRun;
-  let pending: Promise<IteratorResult<SequencedEvent>> | null = null;
+  let pending: Promise<void> | null = null;
   let first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
-  const state: { over: boolean; waitingSince: number | null } = { over: false, waitingSince: null };
+  const state: { over: boolean; waitingSince: number | null; arrived: Arrived | null } = {
+    over: false,
+    waitingSince: null,
+    arrived: null,
+  };
   let tick: ReturnType<typeof setInterval> | undefined;
 
   const finish = (): void => {
     state.over = true;
     clearInterval(tick);
+    options.closing.delete(onShutdown);
     subscription.abort();
-    pending?.catch(() => undefined);
     // An engine that waits hears the signal; one that was not asked for more hears this.
     events.return?.().catch(() => undefined);
   };
@@ -95,20 +129,34 @@ export const eventStream = (
     controller.close();
   };
 
-  /** The next event if it is here already; undefined when it has to be waited for. */
-  const ready = async (): Promise<IteratorResult<SequencedEvent> | undefined> => {
-    pending ??= events.next();
-    return Promise.race([pending, Promise.resolve().then(() => Promise.resolve(undefined))]);
+  /** Asks for the next event, once. Never rejects: what went wrong has arrived, too. */
+  const ask = (): Promise<void> => (pending ??= next());
+  const next = async (): Promise<void> => {
+    try {
+      state.arrived = await events.next();
+    } catch (error) {
+      state.arrived = { error };
+    }
   };
+
+  /** What is here already; null when it has to be waited for. A race would leave its traces with the one who waits. */
+  const ready = async (): Promise<Arrived | null> => {
+    void ask();
+    for (let turn = 0; turn < READY_TURNS && state.arrived === null; turn += 1) await Promise.resolve();
+    return state.arrived;
+  };
+
+  let whenDown: (() => void) | null = null;
+  const onShutdown = (): void => whenDown?.();
 
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      const onShutdown = (): void => close(controller, errorFrame(SHUTTING_DOWN));
-      if (options.shutdown.aborted) {
+      whenDown = () => close(controller, errorFrame(SHUTTING_DOWN));
+      if (options.closing.begun) {
         onShutdown();
         return;
       }
-      options.shutdown.addEventListener('abort', onShutdown, { signal: subscription.signal });
+      options.closing.add(onShutdown);
       tick = setInterval(
         () => {
           const free = (controller.desiredSize ?? 1) > 0;
@@ -132,11 +180,13 @@ export const eventStream = (
       first = '';
       try {
         for (let count = 0; count < BATCH && !state.over; count += 1) {
-          pending ??= events.next();
-          const result = frames === '' ? await pending : await ready();
+          if (frames === '') await ask();
+          const result = await ready();
           if (state.over) return;
-          if (result === undefined) break;
+          if (result === null) break;
           pending = null;
+          state.arrived = null;
+          if ('error' in result) throw result.error;
           if (result.done === true) {
             close(controller, frames + (options.ended ? DONE_FRAME : errorFrame(CUT_OFF)));
             return;

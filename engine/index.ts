@@ -12,13 +12,7 @@ import type { Logger } from '../protocol/backend.ts';
 import type { Caller, RunParams, RunsEngine, Started, ThreadParams } from '../protocol/engine.ts';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
-import {
-  StoreError,
-  type CreatedRun,
-  type NewRun,
-  type RunForSubmit,
-  type Store,
-} from '../protocol/store.ts';
+import { type CreatedRun, type NewRun, type RunForSubmit, type Store } from '../protocol/store.ts';
 import { isTerminal, type Run, type ToolOutput } from '../protocol/wire.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/workflow.ts';
 import { whenKnown } from './early.ts';
@@ -264,20 +258,13 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     }
   };
 
-  async function* events(
-    caller: Caller,
-    threadId: string,
-    runId: string,
-    from: { after: number; signal: AbortSignal },
-  ): ReturnType<typeof tailEvents> {
-    try {
-      await store.getRun(caller.tenant, threadId, runId);
-      yield* tailEvents(store, runId, from, options.tail);
-    } catch (error) {
-      if (error instanceof StoreError && error.code === 'no_such_run') throw apiErrors.notFound('run', runId);
-      throw toApiError(error);
-    }
-  }
+  const events: RunsEngine['events'] = (caller, threadId, runId, from) =>
+    tailEvents(
+      store,
+      runId,
+      { ...from, check: () => store.getRun(caller.tenant, threadId, runId) },
+      options.tail,
+    );
 
   return {
     createAssistant: (caller, params) =>

@@ -8,7 +8,9 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { SequencedEvent } from '../protocol/events.ts';
+import { apiErrors } from '../protocol/errors.ts';
 import { StoreError, type EventBatch, type RunStore } from '../protocol/store.ts';
+import { toApiError } from './errors.ts';
 
 export interface TailOptions {
   /** Events held for a reader at most. Default 64. */
@@ -26,13 +28,19 @@ export interface TailOptions {
 export async function* tailEvents(
   store: Pick<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers'>,
   runId: string,
-  from: { after: number; signal: AbortSignal },
+  from: {
+    after: number;
+    signal: AbortSignal;
+    /** Throws when the reader may not. Asked once, before the first look. */
+    check?: () => Promise<unknown>;
+  },
   options: TailOptions = {},
 ): AsyncGenerator<SequencedEvent, void, undefined> {
   const { batch = 64, idleMs = 15_000, pollMs = 500, patienceMs = 60_000 } = options;
   const { signal } = from;
   // From the very start a log without its deltas is still whole: completed messages carry what they said.
   const gaps = from.after === 0 ? 'allow' : 'refuse';
+  const check = from.check;
   const watch = store.watchEvents(runId);
   let after = from.after;
   let wokenAt: number | null = null;
@@ -51,6 +59,7 @@ export async function* tailEvents(
   };
 
   try {
+    await check?.();
     while (!signal.aborted) {
       const { events, ended } = await read();
       for (const event of events) {
@@ -65,6 +74,9 @@ export async function* tailEvents(
         wokenAt = performance.now();
       }
     }
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'no_such_run') throw apiErrors.notFound('run', runId);
+    throw toApiError(error);
   } finally {
     watch.close();
   }

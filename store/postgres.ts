@@ -56,6 +56,9 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
     application_name: 'durable-runs',
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
+    // Our statements name rows by their keys: a plan made for the values at hand is never better, and planning a start
+    // anew takes as long as carrying it out. (Options of the URL's own stand instead of these.)
+    options: '-c plan_cache_mode=force_generic_plan',
     types,
   } satisfies ClientConfig;
   const pool = new Pool({
