@@ -31,6 +31,8 @@ export interface ServerScale {
 }
 
 const FEW = 10;
+/** Runs that the streams are of. */
+const STREAMED = 200;
 
 /** `only`: parts whose name has this text; empty = all. */
 export const benchServer = async (
@@ -54,10 +56,14 @@ export const benchServer = async (
     const beside = async (): Promise<Figure[]> => {
       const waiting = await openWaiting(bench, FEW);
       const before = await latencyBeside(bench, scale.runs);
-      waiting.push(...(await openWaiting(bench, scale.waiting - FEW)));
-      const many = await latencyBeside(bench, scale.runs);
-      told(`${scale.streams} streams on them`);
+      const upTo = async (count: number): Promise<void> => {
+        waiting.push(...(await openWaiting(bench, Math.max(0, count - waiting.length))));
+      };
+      await upTo(Math.min(STREAMED, scale.waiting));
+      told(`${scale.streams} streams on ${waiting.length} runs`);
       const held = await streams(stage, waiting, scale.streams);
+      await upTo(scale.waiting);
+      const many = await latencyBeside(bench, scale.runs);
       told('fewer waiting runs again');
       await cancelAll(bench, waiting.splice(FEW));
       const after = await latencyBeside(bench, scale.runs);

@@ -17,6 +17,11 @@ export interface PostgresOptions {
   maxConnections?: number;
   /** One statement may take this long. Default 15 s. */
   statementTimeoutMs?: number;
+  /**
+   * Hear at once of other processes' events. Default true; a process whose own readers are none saves a connection, and being
+   * woken by every event of every run.
+   */
+  listens?: boolean;
 }
 
 const INT8 = 20;
@@ -77,7 +82,7 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
   });
 
   const announcements = new Announcements(false);
-  const listener = listen(connection, announcements);
+  const listener = options.listens === false ? null : listen(connection, announcements);
 
   const connect = async (): Promise<PoolClient> => {
     try {
@@ -117,7 +122,7 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
     },
     tidy: async () => undefined,
     async close() {
-      await listener.close();
+      await listener?.close();
       await pool.end();
     },
   };

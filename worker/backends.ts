@@ -63,7 +63,7 @@ export const productionBackends = async (config: Config): Promise<ProductionBack
     throw new RunsError('config', choice.kind === 'refused' ? choice.problem : 'DATABASE_URL is needed');
   }
   const { openStore } = await import('../store/index.ts');
-  const store = await openStore({ databaseUrl: choice.databaseUrl });
+  const store = await openStore({ databaseUrl: choice.databaseUrl, listens: false });
   try {
     const made = await makeChat(config, store);
     return {

@@ -87,7 +87,7 @@ const storeCheck = async ({ config, role }: LocalGround): Promise<Finding> => {
 const postgresCheck = async (databaseUrl: string): Promise<Finding> => {
   const { openStore } = await import('../../store/index.ts');
   try {
-    const store = await openStore({ databaseUrl });
+    const store = await openStore({ databaseUrl, listens: false });
     try {
       await store.ping();
     } finally {

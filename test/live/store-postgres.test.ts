@@ -229,6 +229,26 @@ describe('word of events', () => {
     expect(after).toBe(3 + 20 + 2);
   });
 
+  test('a process without readers does not listen, and others hear of what it writes', async () => {
+    const own = await freshDatabase();
+    const writer = await openStore({ databaseUrl: own.url, listens: false });
+    const reader = await openStore({ databaseUrl: own.url });
+    try {
+      await untilHeard(reader);
+      expect(writer.hearsOthers()).toBe(false);
+      const { runId } = await startedRun(writer, T, NOW);
+      const watch = reader.watchEvents(runId);
+      const { signal } = new AbortController();
+      const heard = watch.wait(2, { timeoutMs: 2 ** 30, signal });
+      await writer.claim(runId, NOW);
+      await heard;
+      watch.close();
+    } finally {
+      await Promise.all([writer.close(), reader.close()]);
+      await own.drop();
+    }
+  });
+
   test('a process that is killed in the middle of a change leaves nothing of it', async () => {
     const { runId, threadId } = await startedRun(here, T, NOW);
     const script = `
