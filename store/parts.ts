@@ -121,8 +121,10 @@ type StepEnd = Partial<
 
 /** Ends a step and tells of it. */
 export const endStep = async (unit: RunUnit, step: StepRow, end: StepEnd): Promise<void> => {
-  await writeStepEnd(unit, step, end);
+  const written = writeStepEnd(unit, step, end);
+  // Told before anything that whoever calls does next: he need not wait for the write.
   unit.emit({ event: `thread.run.step.${end.status}`, data: stepView(step) });
+  await written;
 };
 
 /** Ends a step without telling of it. */

@@ -9,7 +9,7 @@
 import type { RoundState, Acceptance, TurnStore } from '../protocol/store.ts';
 import { StoreError } from '../protocol/store.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire.ts';
-import type { Database } from './database.ts';
+import type { Database, Sql } from './database.ts';
 import { callDetails, endStep, isExternal } from './parts.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUnit } from './unit.ts';
@@ -42,64 +42,75 @@ const externalCalls = (round: Pick<RoundState, 'calls'>): RoundState['calls'] =>
 const openOf = (calls: RoundState['calls'], outputs: Outputs): RoundState['calls'] =>
   calls.filter(({ callId }) => !Object.hasOwn(outputs, callId));
 
-const roundWith = async ({ sql, row }: RunUnit, callId: string): Promise<RoundRow | null> => {
-  const rounds = await sql.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [
-    row.id,
+/** What a change of a round may need of the run: its rounds, newest first, and the steps that are open. */
+interface Open {
+  rounds: RoundRow[];
+  steps: StepRow[];
+}
+
+const readOpen = async (sql: Sql, runId: string): Promise<Open> => {
+  const [rounds, steps] = await Promise.all([
+    sql.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [runId], 'read-rounds'),
+    sql.query<StepRow>(
+      "select * from steps where run_id = $1 and kind <> 'message' and status = 'in_progress' order by position",
+      [runId],
+      'open-steps',
+    ),
   ]);
-  return rounds.find(({ calls }) => calls.some((call) => call.callId === callId)) ?? null;
+  return { rounds, steps };
 };
 
-const saveRound = async ({ sql }: RunUnit, round: RoundRow): Promise<void> => {
-  await sql.query(
-    'update rounds set outputs = $3::json, done = $4, accepted_after = $5, accepted_by = $6 where run_id = $1 and round = $2',
-    [
-      round.run_id,
-      round.round,
-      JSON.stringify(round.outputs),
-      round.done,
-      round.accepted_after,
-      round.accepted_by,
-    ],
+const saveRound = ({ sql, later }: RunUnit, round: RoundRow): void =>
+  later(
+    sql.query(
+      'update rounds set outputs = $3::json, done = $4, accepted_after = $5, accepted_by = $6 where run_id = $1 and round = $2',
+      [
+        round.run_id,
+        round.round,
+        JSON.stringify(round.outputs),
+        round.done,
+        round.accepted_after,
+        round.accepted_by,
+      ],
+      'save-round',
+    ),
   );
-};
 
 /** Shows new outputs in the step of the round, and completes it when all calls have one. */
-const fillStep = async (unit: RunUnit, round: RoundRow, now: number): Promise<void> => {
-  const [step] = await unit.sql.query<StepRow>(
-    "select * from steps where run_id = $1 and round = $2 and kind <> 'message' and status = 'in_progress' order by position",
-    [round.run_id, round.round],
-  );
-  if (step === undefined) return;
+const fillStep = (unit: RunUnit, round: RoundRow, step: StepRow, now: number): void => {
   const details = callDetails(round.calls, round.outputs);
-  if (round.done) await endStep(unit, step, { status: 'completed', completed_at: now, details });
+  if (round.done) unit.later(endStep(unit, step, { status: 'completed', completed_at: now, details }));
   else
-    await unit.sql.query('update steps set details = $2::json where id = $1', [
-      step.id,
-      JSON.stringify(details),
-    ]);
+    unit.later(
+      unit.sql.query('update steps set details = $2::json where id = $1', [step.id, JSON.stringify(details)]),
+    );
 };
 
 /** So that the same request under the same key is known again. */
-const keepKey = async (
-  { sql, row }: RunUnit,
+const keepKey = (
+  { sql, row, later }: RunUnit,
   { idempotency, now }: Parameters<TurnStore['acceptOutputs']>[2],
-): Promise<void> => {
+): void => {
   if (idempotency == null) return;
-  await sql.query(
-    `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
+  later(
+    sql.query(
+      `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
      on conflict (tenant, key) do nothing`,
-    [row.tenant, idempotency.key, idempotency.request, row.id, now],
+      [row.tenant, idempotency.key, idempotency.request, row.id, now],
+    ),
   );
 };
 
-const accept = async (
+const accept = (
   unit: RunUnit,
+  open: Open,
   outputs: readonly ToolOutput[],
   options: Parameters<TurnStore['acceptOutputs']>[2],
-): Promise<Acceptance> => {
+): Acceptance => {
   const { row, emit } = unit;
   const first = outputs[0];
-  const round = first === undefined ? null : await roundWith(unit, first.tool_call_id);
+  const round =
+    open.rounds.find(({ calls }) => calls.some((call) => call.callId === first?.tool_call_id)) ?? null;
   const repeated: Acceptance = {
     run: runView(row),
     eventsAfter: row.event_seq,
@@ -132,15 +143,16 @@ const accept = async (
     if (options.by === null || wasOpen || external.length === 0 || round.accepted_by !== null)
       return repeated;
     round.accepted_by = options.by;
-    await saveRound(unit, round);
-    await keepKey(unit, options);
+    saveRound(unit, round);
+    keepKey(unit, options);
     return { ...repeated, eventsAfter: round.accepted_after ?? row.event_seq, result: 'accepted' };
   }
 
   const seqBefore = row.event_seq;
   round.outputs = change.outputs;
   round.done = openOf(round.calls, round.outputs).length === 0;
-  await fillStep(unit, round, options.now);
+  const step = open.steps.find((one) => one.round === round.round);
+  if (step !== undefined) fillStep(unit, round, step, options.now);
   const stillOpen = openOf(external, round.outputs);
   const closes = wasOpen && stillOpen.length === 0;
   if (closes) {
@@ -154,8 +166,8 @@ const accept = async (
       emit({ event: 'thread.run.queued', data: runView(row) });
     }
   }
-  await saveRound(unit, round);
-  if (closes) await keepKey(unit, options);
+  saveRound(unit, round);
+  if (closes) keepKey(unit, options);
   return {
     run: runView(row),
     eventsAfter: seqBefore,
@@ -169,4 +181,11 @@ export const acceptOutputs = (
   runId: string,
   outputs: readonly ToolOutput[],
   options: Parameters<TurnStore['acceptOutputs']>[2],
-): Promise<Acceptance> => changeExistingRun(db, runId, null, (unit) => accept(unit, outputs, options));
+): Promise<Acceptance> =>
+  changeExistingRun<Acceptance, Open>(
+    db,
+    runId,
+    null,
+    async (unit, open) => accept(unit, open, outputs, options),
+    (sql) => readOpen(sql, runId),
+  );

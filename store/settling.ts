@@ -8,17 +8,15 @@ import type { Usage } from '../protocol/backend.ts';
 import { mintId } from '../protocol/ids.ts';
 import type { Lease, RunState, SaidMessage, TurnOutcome, TurnStore } from '../protocol/store.ts';
 import type { MessageContent, WireUsage } from '../protocol/wire.ts';
-import type { Database } from './database.ts';
+import type { Database, Sql } from './database.ts';
 import {
   callDetails,
-  currentRound,
   endMessage,
   endStep,
   insertMessage,
   insertStep,
   isExternal,
   messageDetails,
-  openSteps,
   writeStep,
   writeStepEnd,
 } from './parts.ts';
@@ -127,54 +125,92 @@ const settleCalls = async (
   return round;
 };
 
+/** What the turn's end finds: the newest round, and the steps that are open. */
+interface Begun {
+  round: RoundRow | null;
+  steps: StepRow[];
+}
+
+const readBegun = async (sql: Sql, runId: string): Promise<Begun> => {
+  const [rounds, steps] = await Promise.all([
+    sql.query<RoundRow>(
+      'select * from rounds where run_id = $1 order by round desc limit 1',
+      [runId],
+      'newest-round',
+    ),
+    sql.query<StepRow>(
+      "select * from steps where run_id = $1 and status = 'in_progress' order by position",
+      [runId],
+      'begun-steps',
+    ),
+  ]);
+  return { round: rounds[0] ?? null, steps };
+};
+
+const settle = async (
+  unit: RunUnit,
+  begun: Begun,
+  turn: Parameters<TurnStore['settleTurn']>[1],
+  now: number,
+): Promise<RunState> => {
+  const { row, emit, later } = unit;
+  const { outcome, message } = turn;
+  const usage = addUsage(null, turn.usage);
+  row.usage = addUsage(row.usage, turn.usage);
+  const open = begun.steps.filter(({ round }) => round === row.round + 1);
+  if (message !== null)
+    await settleMessage(
+      unit,
+      message,
+      outcome.kind === 'incomplete'
+        ? { status: 'incomplete', reason: INCOMPLETE_MESSAGE[outcome.reason] }
+        : { status: 'completed' },
+      now,
+    );
+  for (const step of open.filter(({ kind }) => kind === 'message'))
+    later(
+      endStep(unit, step, {
+        status: 'completed',
+        completed_at: now,
+        usage: outcome.kind === 'calls' ? null : usage,
+      }),
+    );
+  const callStep = open.find(({ kind }) => kind !== 'message');
+  if (outcome.kind === 'calls') return runState(row, await settleCalls(unit, outcome, callStep, usage, now));
+
+  // Calls that the model began and did not finish can't be carried out.
+  if (callStep !== undefined)
+    later(
+      endStep(unit, callStep, {
+        status: 'failed',
+        failed_at: now,
+        last_error: { code: 'server_error', message: 'The model stopped in the middle of its calls.' },
+      }),
+    );
+  row.required = null;
+  row.completed_at = now;
+  row.ended_at = now;
+  if (outcome.kind === 'completed') {
+    row.status = 'completed';
+    emit({ event: 'thread.run.completed', data: runView(row) });
+  } else {
+    row.status = 'incomplete';
+    row.incomplete_reason = outcome.reason;
+    emit({ event: 'thread.run.incomplete', data: runView(row) });
+  }
+  return runState(row, begun.round);
+};
+
 export const settleTurn = (
   db: Database,
   lease: Lease,
   turn: Parameters<TurnStore['settleTurn']>[1],
   now: number,
 ): Promise<RunState> =>
-  changeExistingRun(db, lease.runId, lease, async (unit) => {
-    const { row, sql, emit } = unit;
-    const { outcome, message } = turn;
-    const usage = addUsage(null, turn.usage);
-    row.usage = addUsage(row.usage, turn.usage);
-    const open = await openSteps(unit);
-    if (message !== null)
-      await settleMessage(
-        unit,
-        message,
-        outcome.kind === 'incomplete'
-          ? { status: 'incomplete', reason: INCOMPLETE_MESSAGE[outcome.reason] }
-          : { status: 'completed' },
-        now,
-      );
-    for (const step of open.filter(({ kind }) => kind === 'message'))
-      await endStep(unit, step, {
-        status: 'completed',
-        completed_at: now,
-        usage: outcome.kind === 'calls' ? null : usage,
-      });
-    const callStep = open.find(({ kind }) => kind !== 'message');
-    if (outcome.kind === 'calls')
-      return runState(row, await settleCalls(unit, outcome, callStep, usage, now));
-
-    // Calls that the model began and did not finish can't be carried out.
-    if (callStep !== undefined)
-      await endStep(unit, callStep, {
-        status: 'failed',
-        failed_at: now,
-        last_error: { code: 'server_error', message: 'The model stopped in the middle of its calls.' },
-      });
-    row.required = null;
-    row.completed_at = now;
-    row.ended_at = now;
-    if (outcome.kind === 'completed') {
-      row.status = 'completed';
-      emit({ event: 'thread.run.completed', data: runView(row) });
-    } else {
-      row.status = 'incomplete';
-      row.incomplete_reason = outcome.reason;
-      emit({ event: 'thread.run.incomplete', data: runView(row) });
-    }
-    return runState(row, await currentRound(sql, row));
-  });
+  changeExistingRun<RunState, Begun>(
+    db,
+    lease.runId,
+    lease,
+    (unit, begun) => settle(unit, begun, turn, now),
+    (sql) => readBegun(sql, lease.runId),
+  );

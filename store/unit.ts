@@ -17,6 +17,8 @@ export interface RunUnit {
   /** The locked row: change it in place, it is written when the body is done. */
   row: RunRow;
   emit: (event: StreamEvent) => void;
+  /** A write that nothing waits for but the commit: it shares its round trip with the row's. */
+  later: (write: Promise<unknown>) => void;
 }
 
 /** Columns that change during a run's life. */
@@ -96,24 +98,42 @@ export const writeUnit = async (
   await sql.query(WRITE, writeParams(row, seqBefore, events), 'write-unit');
 };
 
-/** `lease`: refuse with `lease_lost` when a newer attempt has the run or it has ended. */
-export const changeRun = async <T>(
+/** Whoever is first to fail is told; the others have nobody to tell. */
+const ignore = (): void => {};
+
+/**
+ * `lease`: refuse with `lease_lost` when a newer attempt has the run or it has ended. `along`: reads that travel with the
+ * lock and are carried out when it is held.
+ */
+export const changeRun = async <T, Read = undefined>(
   db: Database,
   runId: string,
   lease: Lease | null,
-  body: (unit: RunUnit) => Promise<T>,
+  body: (unit: RunUnit, read: Read) => Promise<T>,
+  along?: (sql: Sql) => Promise<Read>,
 ): Promise<T | null> => {
   let announced = 0;
   const result = await db.transaction(async (sql) => {
-    const [row] = await sql.query<RunRow>('select * from runs where id = $1 for update', [runId], 'lock-run');
+    const locking = sql.query<RunRow>('select * from runs where id = $1 for update', [runId], 'lock-run');
+    const reading = along?.(sql);
+    reading?.catch(ignore);
+    const [row] = await locking;
+    // Nothing may be under way on the connection when the transaction ends.
+    const read = (await reading) as Read;
     if (row === undefined) return null;
     if (lease !== null) checkLease(row, lease);
     const before = JSON.stringify(row);
     const seqBefore = row.event_seq;
     const events: StreamEvent[] = [];
-    const value = await body({ sql, row, emit: (event) => void events.push(event) });
+    const writes: Promise<unknown>[] = [];
+    const later = (write: Promise<unknown>): void => {
+      write.catch(ignore);
+      writes.push(write);
+    };
+    const value = await body({ sql, row, emit: (event) => void events.push(event), later }, read);
     row.event_seq = seqBefore + events.length;
-    if (events.length > 0 || JSON.stringify(row) !== before) await writeUnit(sql, row, seqBefore, events);
+    if (events.length > 0 || JSON.stringify(row) !== before) later(writeUnit(sql, row, seqBefore, events));
+    await Promise.all(writes);
     if (events.length > 0) announced = row.event_seq;
     return value;
   });
@@ -132,17 +152,24 @@ const checkLease = (row: RunRow, lease: Lease): void => {
 };
 
 /** For writers that can't do without the row. */
-export const changeExistingRun = async <T>(
+export const changeExistingRun = async <T, Read = undefined>(
   db: Database,
   runId: string,
   lease: Lease | null,
-  body: (unit: RunUnit) => Promise<T>,
+  body: (unit: RunUnit, read: Read) => Promise<T>,
+  along?: (sql: Sql) => Promise<Read>,
 ): Promise<T> => {
   let found = false;
-  const result = await changeRun(db, runId, lease, async (unit) => {
-    found = true;
-    return body(unit);
-  });
+  const result = await changeRun<T, Read>(
+    db,
+    runId,
+    lease,
+    async (unit, read) => {
+      found = true;
+      return body(unit, read);
+    },
+    along,
+  );
   if (!found) throw noSuchRun(runId);
   return result as T;
 };
