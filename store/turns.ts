@@ -33,11 +33,8 @@ const openMessage = (
   changeExistingRun(db, lease.runId, lease, async (unit) => {
     const messageId = mintId('msg');
     const round = unit.row.round + 1;
-    // In one round trip; they come back, and are told, in this order.
-    const [step] = await Promise.all([
-      insertStep(unit, 'message', messageDetails(messageId), round, now),
-      insertMessage(unit, messageId, round, now),
-    ]);
+    const step = await insertStep(unit, 'message', messageDetails(messageId), round, now);
+    await insertMessage(unit, messageId, round, now);
     return { messageId, stepId: step.id };
   });
 
