@@ -6,9 +6,11 @@ import { fromEnv, notes, type Config, type Role } from '../worker/config.ts';
 import { refuseProblems } from '../worker/refuse.ts';
 import type { CommandContext } from './command.ts';
 
-export const readConfig = async (context: CommandContext, role: Role): Promise<Config> => {
+/** For a process that does the work of all these roles. */
+export const readConfig = async (context: CommandContext, ...roles: Role[]): Promise<Config> => {
   const config = fromEnv(context.io.env);
-  refuseProblems(config, role);
-  for (const note of notes(config, role)) context.say(`note: ${note}.`);
+  for (const role of roles) refuseProblems(config, role);
+  const odd = new Set(roles.flatMap((role) => notes(config, role)));
+  for (const note of odd) context.say(`note: ${note}.`);
   return config;
 };

@@ -25,6 +25,8 @@ export interface CallContext extends CallLimits {
 export interface Session {
   readonly client: Client;
   readonly taskQueue: string;
+  /** Hand what is started to the worker that shares this connection. */
+  readonly eagerStart: boolean;
   handle(workflowId: string): WorkflowHandle;
   /** Runs `fn` within the limits; Temporal's errors come back as `RunsError`. */
   call<T>(context: CallContext, fn: () => Promise<T>): Promise<T>;
@@ -34,11 +36,23 @@ export interface Session {
   closedResult(view: WorkflowView): Promise<RunResult | null>;
 }
 
-export const makeSession = (client: Client, calls: Calls, taskQueue: string, address: string): Session => {
+export interface SessionPlace {
+  taskQueue: string;
+  /** For error messages. */
+  address: string;
+  eagerStart: boolean;
+}
+
+export const makeSession = (
+  client: Client,
+  calls: Calls,
+  { taskQueue, address, eagerStart }: SessionPlace,
+): Session => {
   const namespace = client.options.namespace;
   const session: Session = {
     client,
     taskQueue,
+    eagerStart,
     handle: (workflowId) => client.workflow.getHandle(workflowId),
     async call({ what, runId, awaitsWorker = false, ...limits }, fn) {
       try {

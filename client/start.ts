@@ -39,6 +39,7 @@ export const start = async (
         // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
         workflowIdConflictPolicy: 'FAIL',
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        ...(session.eagerStart ? { requestEagerStart: true } : {}),
         staticSummary: `${input.assistantId} on ${input.threadId ?? 'a new thread'}`,
         ...(memo === null ? {} : { memo: { [RUN_MEMO]: memo } }),
         ...(searchAttributes

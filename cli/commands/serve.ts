@@ -1,13 +1,27 @@
-/** `runs serve`: the HTTP API on its own. Workers are other processes; both share one PostgreSQL. Says `ready …` on stderr. */
+/**
+ * `runs serve`: the HTTP API on its own. Workers are other processes; both share one PostgreSQL. Says `ready …` on stderr.
+ *
+ * With `--worker` a worker is in the same process: for one process that does it all, and for runs that begin sooner.
+ */
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../config.ts';
 
-export const serve = defineCommand<object>({
+export interface ServeFlags {
+  worker?: boolean;
+}
+
+export const serve = defineCommand<ServeFlags>({
   name: 'serve',
   summary: 'serve the HTTP API; stays until stopped',
   stays: true,
-  configure: () => undefined,
-  run: async (context) => {
+  configure: (command) =>
+    command.option('--worker', 'run a worker in this process, too: it takes the runs created here at once'),
+  run: async (context, _args, flags) => {
+    if (flags.worker === true) {
+      const config = await readConfig(context, 'serve', 'worker');
+      const { serveWithWorker } = await import('../stack/api-worker.ts');
+      return serveWithWorker(context, config);
+    }
     const config = await readConfig(context, 'serve');
     const { serveDurable } = await import('../stack/api-server.ts');
     return serveDurable(context, config);

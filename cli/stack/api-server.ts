@@ -1,4 +1,8 @@
-/** `runs serve` as a process of its own: database and Temporal by the environment, up until a signal. */
+/**
+ * `runs serve` as a process of its own: database and Temporal by the environment, up until a signal.
+ *
+ * Rule: nothing of a worker is loaded here.
+ */
 import { RunsClient } from '../../client/index.ts';
 import { RunsError } from '../../protocol/errors.ts';
 import { openStore } from '../../store/index.ts';
@@ -8,6 +12,17 @@ import type { CommandContext } from '../command.ts';
 import { temporalChoice } from '../places.ts';
 import { startApi } from './api.ts';
 import { Endings } from './endings.ts';
+
+/** What scripts wait for on stderr. */
+export const readyLine = ({ url, open }: { url: string; open: boolean }): string =>
+  `ready api at ${url}, ${open ? 'without keys: for this machine only' : 'keys needed'}`;
+
+/** Resolves when the process is asked to stop. */
+export const asked = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 export const serveDurable = async (context: CommandContext, config: Config): Promise<undefined> => {
   const { io, say, announce } = context;
@@ -27,11 +42,8 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
     const api = await startApi({ config, store, client, log, alone: true });
     endings.add('API', () => api.close());
     announce({ ready: true, url: api.url, open: api.open });
-    say(`ready api at ${api.url}, ${api.open ? 'without keys: for this machine only' : 'keys needed'}`);
-    await new Promise<void>((resolve) => {
-      if (io.signal.aborted) resolve();
-      io.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    say(readyLine(api));
+    await asked(io.signal);
     say('stopping: finishing what is under way');
   } finally {
     await endings.run();

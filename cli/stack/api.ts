@@ -25,6 +25,8 @@ export interface ApiParts {
   config: Config;
   store: Store;
   client: RunsClient;
+  /** Starts the runs, where a worker of this process can take them at once. Default: `client`. */
+  starter?: RunsClient;
   log: Logger;
   /** Default: the configuration's. */
   port?: number;
@@ -46,6 +48,7 @@ export const startApi = async ({
   config,
   store,
   client,
+  starter = client,
   log,
   port,
   alone,
@@ -71,7 +74,7 @@ export const startApi = async ({
   endings.add('maintenance', () => maintenance.stop());
   const durable = createDurableEngine({
     store,
-    client,
+    client: { workflows: { ...workflowsOf(client), start: workflowsOf(starter).start } },
     log,
     hooks,
     expiresInMs: config.expiresInMs,

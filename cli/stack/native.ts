@@ -46,20 +46,22 @@ export const openNative = async (wish: BackendWish): Promise<StackBackend> => {
           { store, workflows: workflowsOf(workerClient), expiresInMs: config.expiresInMs },
           request,
         ),
-      serve: async () => {
+      serve: async (starter) => {
         const api = await startApi({
           config,
           store,
           client,
+          starter,
           log,
           port: await apiPort(wish),
           adoptNamespace: wish.embedded,
         });
-        endings.add('API', () => api.close());
         const sample = wish.sample && model !== null && api.open;
         return {
           url: api.url,
+          open: api.open,
           assistantId: sample ? await sampleAssistant(store, DEFAULT_TENANT, wish.tools, Date.now()) : null,
+          close: () => api.close(),
         };
       },
       close: () => endings.run(),

