@@ -28,6 +28,7 @@ export const bundleOptions = (from: string, extension: 'ts' | 'js') => ({
   workflowsPath: `${from}/workflows/index.${extension}`,
   preloadModules: [
     ...PURE.map((name) => `${from}/workflows/${name}.${extension}`),
+    `${from}/workflows/traces.${extension}`,
     `${from}/protocol/compact.${extension}`,
     `${from}/protocol/run-input.${extension}`,
   ],

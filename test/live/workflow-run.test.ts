@@ -77,4 +77,15 @@ describe('a run that waits for somebody', () => {
       expect(events.filter((name) => name.startsWith('timer'))).toEqual(['timerStarted', 'timerCanceled']);
     });
   });
+
+  test('says in its stack trace where it waits, in few frames', async () => {
+    await withRun(live, { rounds: [[external('call_person')]] }, {}, async (run) => {
+      await run.until(({ status }) => status === 'requires_action');
+      const trace = await run.handle.query<string>('__stack_trace');
+      expect(trace).toMatch(/workflows\/run\/workflow\.ts:\d+/);
+      for (const stack of trace.split('\n\n')) expect(stack.split('\n').length).toBeLessThanOrEqual(3);
+      await run.answer({ call_id: 'call_person', output: 'blue' });
+      await run.result();
+    });
+  });
 });
