@@ -19,6 +19,8 @@ export interface TailOptions {
   idleMs?: number;
   /** Looks while no word arrives. Default 500 ms. */
   pollMs?: number;
+  /** First look of a reader that has brought the first events. Default 30 ms. */
+  newsMs?: number;
   /** How long a database that is away is waited for. Default 60,000 ms. */
   patienceMs?: number;
   /** From word of new events until the reader has taken them, in milliseconds: for metrics. */
@@ -33,10 +35,12 @@ export async function* tailEvents(
     signal: AbortSignal;
     /** Throws when the reader may not. Asked once, before the first look. */
     check?: () => Promise<unknown>;
+    /** The first events after `after`, from whoever has let the reader in. */
+    news?: readonly SequencedEvent[];
   },
   options: TailOptions = {},
 ): AsyncGenerator<SequencedEvent, void, undefined> {
-  const { batch = 64, idleMs = 15_000, pollMs = 500, patienceMs = 60_000 } = options;
+  const { batch = 64, idleMs = 15_000, pollMs = 500, newsMs = 30, patienceMs = 60_000 } = options;
   const { signal } = from;
   // From the very start a log without its deltas is still whole: completed messages carry what they said.
   const gaps = from.after === 0 ? 'allow' : 'refuse';
@@ -59,7 +63,16 @@ export async function* tailEvents(
   };
 
   try {
-    await check?.();
+    const { news } = from;
+    if (news === undefined) await check?.();
+    else {
+      for (const event of news) {
+        yield event;
+        after = event.seq;
+      }
+      // What came before we listened is found by looking, a moment later: usually word of the next event comes first.
+      await watch.wait(after, { timeoutMs: newsMs, signal });
+    }
     while (!signal.aborted) {
       const { events, ended } = await read();
       for (const event of events) {

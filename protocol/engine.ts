@@ -92,6 +92,8 @@ export interface Started {
   run: Run;
   /** Events with a higher `seq` are news to the caller. */
   eventsAfter: number;
+  /** The first of these, where they are at hand: handed to `events`, they need not be read again. */
+  news?: readonly SequencedEvent[];
 }
 
 export interface RunsEngine {
@@ -155,7 +157,7 @@ export interface RunsEngine {
     caller: Caller,
     threadId: string,
     runId: string,
-    options: { after: number; signal: AbortSignal },
+    options: { after: number; signal: AbortSignal; news?: readonly SequencedEvent[] },
   ): AsyncIterable<SequencedEvent>;
 
   /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): about a tenth of the run's age. */

@@ -8,7 +8,7 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { StreamEvent } from '../protocol/events.ts';
+import type { SequencedEvent } from '../protocol/events.ts';
 import { mintId } from '../protocol/ids.ts';
 import type { RunParams } from '../protocol/engine.ts';
 import type { CreatedRun, NewRun, RunConfig, RunStore } from '../protocol/store.ts';
@@ -79,9 +79,9 @@ const byKey = async (
   };
 };
 
-const eventsOf = (view: Run): StreamEvent[] => [
-  { event: 'thread.run.created', data: view },
-  { event: 'thread.run.queued', data: view },
+const eventsOf = (view: Run): SequencedEvent[] => [
+  { seq: 1, event: 'thread.run.created', data: view },
+  { seq: 2, event: 'thread.run.queued', data: view },
 ];
 
 /** The transaction: whatever the case is. */
@@ -143,6 +143,7 @@ const insertRun = async (
     run: view,
     thread: threadView(thread),
     eventsAfter: 0,
+    news: events,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     existing: null,
@@ -265,6 +266,7 @@ const startAtOnce = async (
         run: view,
         thread: threadView(found),
         eventsAfter: 0,
+        news: events,
         createdAt: now,
         expiresAt: run.expiresAt,
         existing: null,

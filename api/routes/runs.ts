@@ -18,7 +18,7 @@ import { checkedPage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams }
 /** A started or resumed run: the object, or its events until it waits or ends. */
 const started = (
   { engine, caller }: RouteInput<unknown>,
-  { run, eventsAfter }: Started,
+  { run, eventsAfter: after, news }: Started,
   stream: boolean | null | undefined,
   thread?: Thread,
 ): Reply =>
@@ -28,7 +28,12 @@ const started = (
         stream: {
           until: 'turn',
           ...(thread === undefined ? {} : { thread }),
-          subscribe: (signal) => engine.events(caller, run.thread_id, run.id, { after: eventsAfter, signal }),
+          subscribe: (signal) =>
+            engine.events(caller, run.thread_id, run.id, {
+              after,
+              signal,
+              ...(news === undefined ? {} : { news }),
+            }),
         },
       }
     : { run, json: run };

@@ -609,6 +609,40 @@ const names = async (from: AsyncIterable<{ event: string; seq: number }>): Promi
   return all;
 };
 
+/** A run that was started just now, by an engine whose looks are counted. */
+const begun = async () => {
+  const { threadId, assistantId } = await thread();
+  const looks: number[] = [];
+  let asked = 0;
+  const watched = createDurableEngine({
+    store: {
+      ...store,
+      getRun: (...args) => {
+        asked += 1;
+        return store.getRun(...args);
+      },
+      readEvents: (runId, options) => {
+        looks.push(options.after);
+        return store.readEvents(runId, options);
+      },
+    },
+    client: { workflows },
+    now: () => NOW,
+    tail: { newsMs: 1 },
+  });
+  const {
+    run,
+    eventsAfter: after,
+    news,
+  } = await watched.createRun(caller(), threadId, {
+    assistant_id: assistantId,
+  });
+  if (news === undefined) throw new Error('no news');
+  const { signal } = new AbortController();
+  const read = () => names(watched.events(caller(), run.thread_id, run.id, { after, signal, news }));
+  return { run, read, looks, asked: () => asked };
+};
+
 describe('events', () => {
   test('are the log and then its tail, to the end, from any place, for many readers', async () => {
     const run = await waitingRun();
@@ -623,6 +657,24 @@ describe('events', () => {
     expect(first?.map((line) => Number(line.split(' ')[0]))).toEqual(first?.map((_, index) => index + 1));
     expect(second).toEqual(first?.slice(3));
     expect(third).toEqual(first);
+  });
+
+  describe('of a run that its reader has just started', () => {
+    test('begin with those that came with the start, which are not read again', async () => {
+      const { run, read, looks, asked } = await begun();
+      const reading = read();
+      await store.closeRun(run.id, { kind: 'expire' }, NOW);
+      expect(await reading).toEqual(['1 thread.run.created', '2 thread.run.queued', '3 thread.run.expired']);
+      expect(looks[0]).toBe(2);
+      expect(asked()).toBe(0);
+    });
+
+    test('are found by looking when they came before anybody listened', async () => {
+      const { run, read, looks } = await begun();
+      await store.closeRun(run.id, { kind: 'expire' }, NOW);
+      expect((await read()).at(-1)).toBe('3 thread.run.expired');
+      expect(looks).toEqual([2]);
+    });
   });
 
   test('end with their reader’s signal and never touch the run', async () => {
