@@ -50,6 +50,8 @@ export interface ServerStage {
   load: ChildProcess;
   headers: Record<string, string>;
   anotherApi(): Promise<Serving>;
+  /** `runs serve --worker`: API and worker in one process, on a task queue of its own. */
+  together(): Promise<Serving>;
   anotherWorker(): Promise<{ stop(): Promise<void> }>;
   constant(
     kind: 'adapter' | 'face',
@@ -59,8 +61,8 @@ export interface ServerStage {
 }
 
 /** One that can't outlive us, however we end. */
-const spawned = async (env: Record<string, string>, role: 'serve' | 'worker'): Promise<WorkerProcess> => {
-  const child = spawnWorker(env, [role], join(BUILD, 'cli', 'main.js'));
+const spawned = async (env: Record<string, string>, ...command: string[]): Promise<WorkerProcess> => {
+  const child = spawnWorker(env, command, join(BUILD, 'cli', 'main.js'));
   const kill = (): void => child.signal('SIGKILL');
   process.once('exit', kill);
   void child.exited.then(() => process.off('exit', kill));
@@ -102,11 +104,14 @@ export const setServerStage = async (): Promise<ServerStage> => {
       RUNS_API_KEYS: keys,
       PORT: '0',
     };
-    const anotherApi = async (): Promise<Serving> => {
-      const child = await spawned({ ...env, ...nodeOptions(SERVE_OPTIONS) }, 'serve');
+    const serving = async (more: Record<string, string>, ...command: string[]): Promise<Serving> => {
+      const child = await spawned({ ...env, ...more }, ...command);
       const url = /ready api at (\S+),/.exec(await child.ready)?.[1] ?? '';
       return { process: child, url, stop: () => ended(child) };
     };
+    const anotherApi = (): Promise<Serving> => serving(nodeOptions(SERVE_OPTIONS), 'serve');
+    const together = (): Promise<Serving> =>
+      serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker');
     const anotherWorker = (): Promise<WorkerProcess> => spawned({ ...env, ...nodeOptions() }, 'worker');
     // The server first: it applies the migrations.
     const api = await anotherApi();
@@ -134,6 +139,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
       load: load.child,
       headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
       anotherApi,
+      together,
       anotherWorker: async () => {
         const child = await anotherWorker();
         return { stop: () => ended(child) };

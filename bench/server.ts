@@ -70,8 +70,19 @@ export const benchServer = async (
       return [...waitingFigures(scale.waiting, { before, many, after }), ...(held ?? [])];
     };
 
+    const starts = async (): Promise<Figure[]> => {
+      const one = await stage.together();
+      const its = openHttp(one.url, stage.headers);
+      try {
+        return await startToModel(bench, { ...bench, api: its }, scale.runs);
+      } finally {
+        await its.close();
+        await one.stop();
+      }
+    };
+
     const parts: [string, () => Promise<Figure[]>][] = [
-      ['start to model request', () => startToModel(bench, scale.runs)],
+      ['start to model request', starts],
       ['submit to model request', () => submitToModel(bench, Math.ceil(scale.runs / 2))],
       ['speech, one word', () => speech(bench, [1, 0], scale.runs)],
       ['speech, half a second', () => speech(bench, [50, 10], Math.ceil(scale.runs / 4))],
