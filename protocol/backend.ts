@@ -148,6 +148,8 @@ export interface Backend {
     request: { runId: string; metadata: Record<string, string> },
     ctx: BackendContext,
   ): Promise<{ threadId: string }>;
+  /** `create` will be asked for this run in a moment, here probably: what it reads may be read now. Nothing waits for it. */
+  expect?(runId: string): void;
   /** Starts the run (or adopts the one an earlier attempt started) and follows it. */
   create(request: CreateRequest, ctx: BackendContext): Promise<Settled>;
   /** Sends all outputs of round `round` at once (or finds that they are there already) and follows the run. */

@@ -123,6 +123,8 @@ export interface CreatedRun {
   run: Run;
   thread: Thread;
   eventsAfter: number;
+  /** The run's first events, when this call created it. */
+  news?: readonly SequencedEvent[];
   /** Unix ms as stored; the workflow's input repeats them. */
   createdAt: number;
   expiresAt: number | null;
@@ -303,6 +305,11 @@ export interface Claim {
   next: 'turn' | 'wait' | 'ended' | 'cancel';
   /** What the model may read, as `readContext` gives it, when it was asked for and came along. */
   context?: ContextItem[];
+  /**
+   * The run is being taken over: the model may be asked meanwhile, but nothing may be written or shown before this is true.
+   * false: the run has changed since it was read and was not taken; claim again, without `contextItems`. Absent: it is taken.
+   */
+  taken?: Promise<boolean>;
 }
 
 /** What the model may read, oldest first. */
@@ -331,9 +338,11 @@ export interface SaidMessage {
 export interface TurnStore {
   /**
    * Takes the run over from any earlier attempt. null: no such row. `contextItems`: the thread's newest items are wanted
-   * too, and come along if that costs nothing.
+   * too, and come along if that costs nothing; then the taking may still be under way (`Claim.taken`).
    */
   claim(runId: string, now: number, contextItems?: number): Promise<Claim | null>;
+  /** Reads now what a `claim` of this process will want in a moment. Takes nothing over; what it read is soon forgotten. */
+  lookAhead(runId: string, contextItems: number): void;
   /** The run as it is; takes nothing over. null: no such row. */
   readState(runId: string): Promise<RunState | null>;
   /** Finished messages and rounds of the thread. At most the newest `limit` items. */

@@ -259,3 +259,11 @@ export interface RunActivities {
     message: string;
   }): Promise<{ runId: string }>;
 }
+
+/** What a workflow tells its worker in passing: history knows nothing of it, and nothing depends on it. */
+export interface RunSinks extends Record<string, Record<string, (...args: string[]) => void>> {
+  durableRuns: {
+    /** A native run's first activity is about to be asked for. Not told in a replay. */
+    begins(runId: string): void;
+  };
+}

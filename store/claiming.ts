@@ -3,10 +3,12 @@
  *
  * Rule: what an earlier attempt left behind is closed before anything else happens. The usual case leaves nothing behind:
  * then one statement reads run, round and thread in one snapshot, and a second one takes the run over if its row is still
- * the one that was read. Whoever changes anything of a run changes its row, so nothing can have come between; if its row has
- * changed, or there is something to close, the transaction that knows all cases does it.
+ * the one that was read. Whoever changes anything of a run changes its row, so nothing can have come between. If its row has
+ * changed the second one does nothing and says so; whoever claims again, or finds something to close, gets the transaction
+ * that knows all cases.
  * Imported within `store/` only.
  */
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { StreamEvent } from '../protocol/events.ts';
 import type { Claim, ContextItem, TurnStore } from '../protocol/store.ts';
 import { isTerminal, type WireLastError } from '../protocol/wire.ts';
@@ -132,15 +134,44 @@ const LOOK = `
     (select json_agg(c) from (${contextRounds('r.thread_id', '$2')}) c) as done
   from runs r where r.id = $1`;
 
-/** null: not the usual case, or no longer as it was read; nothing was done. */
+/** How long what was read ahead is of use, in milliseconds: a run's first activity follows its start within some ten. */
+const AHEAD_MS = 1_000;
+
+/**
+ * Looks taken ahead of their claims. They may be stale, by milliseconds: a run that has changed since refuses the claim, and
+ * its thread changes only with it, but for messages that somebody deletes at that very moment.
+ */
+const looksAhead = (db: Database) => {
+  const looks = new Map<string, Promise<Look | undefined>>();
+  const look = async (runId: string, limit: number): Promise<Look | undefined> =>
+    (await db.query<Look>(LOOK, [runId, limit], 'look-run'))[0];
+  return {
+    ahead: (runId: string, limit: number): void => {
+      if (looks.has(runId)) return;
+      // The claim looks for itself when this look failed, and says what is wrong.
+      looks.set(
+        runId,
+        look(runId, limit).catch(() => undefined),
+      );
+      setTimeout(() => looks.delete(runId), AHEAD_MS).unref();
+    },
+    now: async (runId: string, limit: number): Promise<Look | undefined> => {
+      const taken = looks.get(runId);
+      looks.delete(runId);
+      return (await taken) ?? look(runId, limit);
+    },
+  };
+};
+
+/** null: not the usual case; nothing was done. The write is under way when this resolves: the model need not wait for it. */
 const claimAtOnce = async (
   db: Database,
-  runId: string,
+  look: Look | undefined,
   now: number,
   limit: number,
 ): Promise<Claim | null> => {
-  const [look] = await db.query<Look>(LOOK, [runId, limit], 'look-run');
   if (look === undefined) return null;
+  const runId = look.id;
   const { version, current, leftovers, said, done, ...row } = look;
   if (leftovers || nextOf(row, current) !== 'turn') return null;
   const seqBefore = row.event_seq;
@@ -152,19 +183,35 @@ const claimAtOnce = async (
     row.event_seq += 1;
     events.push({ event: 'thread.run.in_progress', data: runView(row) });
   }
-  if (!(await writeUnitIf(db, version, row, seqBefore, events))) return null;
-  if (events.length > 0) db.announcements.announce(runId, row.event_seq);
+  const taking = async (): Promise<boolean> => {
+    const taken = await writeUnitIf(db, version, row, seqBefore, events);
+    if (taken && events.length > 0) db.announcements.announce(runId, row.event_seq);
+    return taken;
+  };
+  // After the caller's turn: what it sends first, it sends first.
+  const taken = immediate().then(taking);
+  // Whoever waits for it is told; a turn that needs no model may be over before.
+  taken.catch(ignore);
   return {
     state: runState(row, current),
     lease: { runId, epoch: row.epoch },
     next: 'turn',
     context: contextOf(said ?? [], done ?? [], limit),
+    taken,
   };
 };
 
-export const claimStore = (db: Database): Pick<TurnStore, 'claim' | 'readContext'> => ({
-  claim: async (runId, now, contextItems) =>
-    (contextItems === undefined ? null : await claimAtOnce(db, runId, now, contextItems)) ??
-    claimWhatever(db, runId, now),
-  readContext: (threadId, limit) => readContext(db, threadId, limit),
-});
+const ignore = (): void => {};
+
+export const claimStore = (db: Database): Pick<TurnStore, 'claim' | 'lookAhead' | 'readContext'> => {
+  const looks = looksAhead(db);
+  return {
+    claim: async (runId, now, contextItems) =>
+      (contextItems === undefined
+        ? null
+        : await claimAtOnce(db, await looks.now(runId, contextItems), now, contextItems)) ??
+      claimWhatever(db, runId, now),
+    lookAhead: looks.ahead,
+    readContext: (threadId, limit) => readContext(db, threadId, limit),
+  };
+};

@@ -68,6 +68,8 @@ export interface RunningWorker {
   readonly address: string;
   readonly tools: readonly string[];
   readonly metricsUrl: string | null;
+  /** The worker's own; a run that is started through it begins here at once. Ends with the worker. */
+  readonly client: RunsClient;
   /** Drains: nothing new is taken, work in flight gets the grace time, then is given up for others. Idempotent. */
   stop(): Promise<void>;
 }
@@ -154,6 +156,7 @@ const start = async (
     client: new Client({ connection, namespace, ...converter }),
     taskQueue,
     address,
+    eagerStart: true,
   });
   cleanup.add('client', () => client.close());
 
@@ -177,6 +180,7 @@ const start = async (
         ...(hooks === undefined ? {} : { hooks }),
         ...(prometheus === null ? {} : { metrics: prometheus.metrics }),
       }),
+      onRunBegins: (runId) => parts.backends.chat?.expect?.(runId),
       maxCachedRuns: config.maxCachedRuns,
       maxActivities: config.maxActivities,
       shutdownGraceMs: config.shutdownGraceMs,
@@ -192,6 +196,7 @@ const start = async (
     address,
     tools: tools.names,
     metricsUrl: endpoint?.url ?? null,
+    client,
     stop: async () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await done;

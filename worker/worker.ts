@@ -6,9 +6,15 @@
  * Imported by the composition root, tests and benchmarks.
  */
 import type { DataConverter } from '@temporalio/common';
-import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
+import {
+  Runtime,
+  Worker,
+  type InjectedSinks,
+  type NativeConnection,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import type { WorkerActivities } from '../activities/index.ts';
-import { DEFAULT_TASK_QUEUE, type Logger } from '../protocol/index.ts';
+import { DEFAULT_TASK_QUEUE, type Logger, type RunSinks } from '../protocol/index.ts';
 import type { WorkflowCode } from './bundle.ts';
 import { temporalLogger } from './log.ts';
 
@@ -32,6 +38,8 @@ export interface MakeWorkerOptions {
   /** Default `runs`. */
   taskQueue?: string;
   activities: WorkerActivities;
+  /** A native run's first activity is about to come, here probably. Must not throw; nothing waits for it. */
+  onRunBegins?: (runId: string) => void;
   workflows: WorkflowCode;
   dataConverter?: DataConverter;
   /** Runs kept in memory while they wait; others cost a replay when they wake. Default 1,000; 0 replays at every step. */
@@ -53,6 +61,12 @@ export interface ActivationLimit {
   isolateExecutionTimeout: number;
 }
 
+const nothing = (): void => undefined;
+
+const sinksOf = (onRunBegins: (runId: string) => void): InjectedSinks<RunSinks> => ({
+  durableRuns: { begins: { fn: (_info, runId) => onRunBegins(runId), callDuringReplay: false } },
+});
+
 export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & ActivationLimit => {
   const { maxCachedRuns = 1_000, maxActivities = 500, shutdownGraceMs = 10_000, deployment = null } = options;
   return {
@@ -61,6 +75,7 @@ export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & Activ
     taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
     workflowBundle: options.workflows,
     activities: options.activities,
+    sinks: sinksOf(options.onRunBegins ?? nothing),
     maxCachedWorkflows: maxCachedRuns,
     maxConcurrentActivityTaskExecutions: maxActivities,
     // Follows the load in both directions; with fixed pollers the slowest percent waits twice as long.

@@ -83,9 +83,10 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
 
   /** Takes the run over and goes on from where it is. */
   const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
+    let contextItems: number | undefined = turn.contextItems;
     for (let beginning = FIRST; ;) {
       ctx.fence();
-      const claim = await store.claim(runId, ctx.now(), turn.contextItems);
+      const claim = await store.claim(runId, ctx.now(), contextItems);
       if (claim === null) throw noRow(runId);
       if (claim.next === 'cancel') return settledOf(await closeCancelled(runId, ctx.now()));
       const turned: Turned =
@@ -97,7 +98,9 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         // Asked to cancel while the model was speaking: its calls are not carried out.
         return settledOf(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
       }
-      beginning = turned.beginning;
+      // Somebody was faster: this time the row is held until it is ours.
+      if (turned.kind === 'not-taken') contextItems = undefined;
+      else beginning = turned.beginning;
     }
   };
 
@@ -109,6 +112,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         'Threads of native runs are made in the store before a run starts; this one was started without.',
       );
     },
+    expect: (runId) => store.lookAhead(runId, turn.contextItems),
     create: (request, ctx) => translated(() => resume(request.runId, ctx)),
     follow: (run, ctx) => translated(() => resume(run.backendRunId, ctx)),
     submit: (run, _round, outputs, ctx) =>

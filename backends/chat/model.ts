@@ -27,7 +27,9 @@ export interface Capabilities {
 export interface Asking {
   /** The request's body for what the server is believed to be capable of. */
   body(capabilities: Capabilities): Record<string, unknown>;
-  ctx: BackendContext;
+  /** Gives the answer up. */
+  signal: AbortSignal;
+  observe: NonNullable<BackendContext['observe']>;
   reader: TurnReader;
   onNews(news: News[]): Promise<void>;
 }
@@ -87,14 +89,14 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
     path: ['chat', 'completions'],
     route: ROUTE,
     body: asking.body(can),
-    signal: asking.ctx.signal,
+    signal: asking.signal,
     timeouts: {
       headersMs: timeouts.firstByteMs,
       streamGapMs: timeouts.gapMs,
       bodyGapMs: timeouts.gapMs,
       totalMs: timeouts.firstByteMs + timeouts.gapMs,
     },
-    observe: (what) => asking.ctx.observe?.({ kind: 'request', ...what }),
+    observe: (what) => asking.observe({ kind: 'request', ...what }),
   });
 
   /** An answer that began well and went wrong; what the server says decides as it would have at the beginning. */
@@ -193,7 +195,7 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
             stream: capabilities.stream && without.stream,
             streamUsage: capabilities.streamUsage && without.streamUsage,
           };
-          asking.ctx.observe?.({
+          asking.observe({
             kind: 'fallback',
             reason: without.stream ? 'no stream usage' : 'no stream',
           });

@@ -18,6 +18,7 @@ import { cutToSize, estimateTokens, type Cut } from './prompt.ts';
 import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
 import { extendedExpiry } from './settled.ts';
 import { contentOf, createShow, type Show } from './show.ts';
+import { NotTakenError, takingOf } from './taking.ts';
 import type { SpokenTurn } from './types.ts';
 
 export interface TurnOptions {
@@ -45,8 +46,11 @@ export interface Beginning {
 }
 export const FIRST: Beginning = { budget: null, cuts: CUTS };
 
-/** The turn's end, or how it must be begun again: under a new claim, since its readers have seen a part of it. */
-export type Turned = { kind: 'settled'; state: RunState } | { kind: 'again'; beginning: Beginning };
+/** The turn's end, or why there must be a new claim: its readers have seen a part of it, or the run was not taken. */
+export type Turned =
+  | { kind: 'settled'; state: RunState }
+  | { kind: 'again'; beginning: Beginning }
+  | { kind: 'not-taken' };
 
 /** Tokens the messages may take by the run's own limit and the model's window. null = nobody limits them. */
 const budgetOf = (state: RunState, options: TurnOptions): number | null => {
@@ -96,18 +100,14 @@ export const runTurn = async (
         ? refusedAll(fitting)
         : ctx.plan(fitting, declared, { granted: state.config.granted_tools }),
     );
+  const taking = takingOf(claim.taken, ctx.signal);
   const settle = async (turn: Parameters<TurnStore['settleTurn']>[1]): Promise<Turned> => {
+    await taking.done;
     ctx.fence();
     return { kind: 'settled', state: await store.settleTurn(lease, turn, ctx.now()) };
   };
   const outOf = (reason: Reason): Promise<Turned> =>
     settle({ outcome: { kind: 'incomplete', reason }, message: null, usage: null });
-
-  if ((completionTokensLeft(state) ?? 1) <= 0) return outOf('max_completion_tokens');
-  const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
-  let budget = beginning.budget ?? budgetOf(state, options);
-  let cut = cutToSize(items, state.config.truncation_strategy, budget);
-  if ((promptTokensLeft(state) ?? 1) <= 0) return outOf('max_prompt_tokens');
 
   const show = createShow(store, lease, {
     now: () => ctx.now(),
@@ -116,6 +116,12 @@ export const runTurn = async (
     onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
   });
   try {
+    if ((completionTokensLeft(state) ?? 1) <= 0) return await outOf('max_completion_tokens');
+    const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
+    let budget = beginning.budget ?? budgetOf(state, options);
+    let cut = cutToSize(items, state.config.truncation_strategy, budget);
+    if ((promptTokensLeft(state) ?? 1) <= 0) return await outOf('max_prompt_tokens');
+
     for (let cuts = beginning.cuts; ; cuts -= 1) {
       const reader = createTurnReader(() => mintId('call'));
       const started = ctx.now();
@@ -124,7 +130,8 @@ export const runTurn = async (
       ctx.heartbeat({ run: { backendRunId: state.runId, threadId: state.threadId }, sent: true });
       try {
         await model.ask({
-          ctx,
+          signal: taking.signal,
+          observe: (what) => ctx.observe?.(what),
           reader,
           body: (can) =>
             buildRequest(state, cut.messages, {
@@ -134,9 +141,11 @@ export const runTurn = async (
             }),
           onNews: async (news: News[]) => {
             firstAt ??= news.length > 0 ? ctx.now() : null;
+            await taking.done;
             await show.news(news);
           },
         });
+        await taking.done;
         await show.news(reader.end());
       } catch (error) {
         if (isFiltered(error)) return await brokenOff(show, reader.turn(), 'content_filter', settle);
@@ -170,11 +179,15 @@ export const runTurn = async (
       });
     }
   } catch (error) {
-    throw error instanceof HttpFailure
-      ? toBackendError(error, { now: ctx.now(), attempt: ctx.attempt, deadline: state.expiresAt })
-      : error;
+    // What the server has against the request is no news of a run that is not ours.
+    const reason = error instanceof HttpFailure ? ((await taking.failure()) ?? error) : error;
+    if (reason instanceof NotTakenError) return { kind: 'not-taken' };
+    throw reason instanceof HttpFailure
+      ? toBackendError(reason, { now: ctx.now(), attempt: ctx.attempt, deadline: state.expiresAt })
+      : reason;
   } finally {
     show.stop();
+    taking.dispose();
   }
 };
 

@@ -2,13 +2,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StoreError, type Store } from '../../protocol/store.ts';
+import { StoreError, type Claim, type Store } from '../../protocol/store.ts';
 import { openStore } from '../../store/index.ts';
 import { freshDatabase, startPostgres, type FreshDatabase } from '../support/postgres.ts';
 import { external, newRun, startedRun } from '../support/store.ts';
 
 const T = 'tenant';
 const NOW = 1_800_000_000_000;
+
+/** As a worker does it: when somebody was faster, it claims again, the long way. */
+const claimed = async (store: Store, runId: string, contextItems?: number): Promise<Claim | null> => {
+  const claim = await store.claim(runId, NOW, contextItems);
+  return (await claim?.taken) === false ? store.claim(runId, NOW) : claim;
+};
 
 let database: FreshDatabase;
 let here: Store;
@@ -174,7 +180,7 @@ describe('many at once', () => {
     const claims = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
         // Some the short way, some the long one.
-        (index % 2 === 0 ? here : there).claim(runId, NOW, index % 3 === 0 ? undefined : 100),
+        claimed(index % 2 === 0 ? here : there, runId, index % 3 === 0 ? undefined : 100),
       ),
     );
     const epochs = claims.map((claim) => claim?.lease.epoch ?? 0).toSorted((a, b) => a - b);

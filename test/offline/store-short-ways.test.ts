@@ -122,7 +122,11 @@ describe('a start', () => {
   });
 });
 
-const claim = (runId: string, items?: number) => claimStore(db).claim(runId, NOW + 5, items);
+const claim = async (runId: string, items?: number) => {
+  const claimed = await claimStore(db).claim(runId, NOW + 5, items);
+  expect(await claimed?.taken).not.toBe(false);
+  return claimed;
+};
 const readContext = (threadId: string) => claimStore(db).readContext(threadId, 100);
 const newest = async (runId: string) =>
   (await store.readEvents(runId, { after: 0, limit: 100, gaps: 'refuse' })).events.at(-1);
@@ -193,7 +197,7 @@ describe('a claim', () => {
     expect(await claim('run_none', 100)).toBeNull();
   });
 
-  test('does nothing to a run that changed after it was looked at, and then goes the long way', async () => {
+  test('does nothing to a run that changed after it was looked at, says so, and the next one goes the long way', async () => {
     const run = await started();
     let looked = false;
     const slow = claimStore({
@@ -207,10 +211,74 @@ describe('a claim', () => {
         return rows;
       },
     });
-    const taken = await slow.claim(run.id, NOW, 100);
+    const claimed = await slow.claim(run.id, NOW, 100);
     expect(looked).toBe(true);
-    expect(taken).toMatchObject({ next: 'cancel', lease: { epoch: 1 } });
+    expect(await claimed?.taken).toBe(false);
+    expect(await slow.claim(run.id, NOW)).toMatchObject({ next: 'cancel', lease: { epoch: 1 } });
     const { events } = await store.readEvents(run.id, { after: 0, limit: 10, gaps: 'refuse' });
     expect(events.map(({ event }) => event)).not.toContain('thread.run.in_progress');
+  });
+});
+
+/** Names of the statements of a claim, by a store that has looked ahead or not. */
+const statements = async (runId: string, before: (claims: ReturnType<typeof claimStore>) => unknown) => {
+  const names: (string | undefined)[] = [];
+  const claims = claimStore({
+    ...db,
+    query: (text, params, name) => {
+      names.push(name);
+      return db.query(text, params, name);
+    },
+  });
+  await before(claims);
+  // One after the other: what was asked before is answered before.
+  await store.ping();
+  names.length = 0;
+  const claimed = await claims.claim(runId, NOW + 5, 100);
+  return { claimed, taken: await claimed?.taken, names };
+};
+
+describe('a look ahead', () => {
+  test('spares the claim its own, and gives it the same', async () => {
+    const [one, two] = [await started(), await started()];
+    const plain = await statements(one.id, () => undefined);
+    const ahead = await statements(two.id, (claims) => claims.lookAhead(two.id, 100));
+    expect(plain.names).toEqual(['look-run', 'write-unit-if']);
+    expect(ahead.names).toEqual(['write-unit-if']);
+    expect([plain.taken, ahead.taken]).toEqual([true, true]);
+    expect(ahead.claimed?.context).toEqual(await readContext(two.thread_id));
+    expect(ahead.claimed).toMatchObject({ next: 'turn', lease: { runId: two.id, epoch: 1 } });
+  });
+
+  test('at a run that has changed since takes nothing', async () => {
+    const run = await started();
+    const { taken } = await statements(run.id, async (claims) => {
+      claims.lookAhead(run.id, 100);
+      await store.updateRun(T, run.thread_id, run.id, { metadata: { changed: 'yes' } });
+    });
+    expect(taken).toBe(false);
+  });
+
+  test('at a run that is not there yet is forgotten: the claim looks for itself', async () => {
+    const { assistant_id, thread } = await fresh();
+    const run = wish(thread, { assistant_id });
+    const { claimed, names } = await statements(run.runId, async (claims) => {
+      claims.lookAhead(run.runId, 100);
+      await store.createRun(T, run);
+    });
+    expect(names).toEqual(['look-run', 'write-unit-if']);
+    expect(claimed).toMatchObject({ next: 'turn', lease: { epoch: 1 } });
+  });
+
+  test('serves one claim: a second one sees the run as it is', async () => {
+    const run = await started();
+    let claims: ReturnType<typeof claimStore> | undefined;
+    await statements(run.id, (made) => {
+      claims = made;
+      made.lookAhead(run.id, 100);
+    });
+    const second = await claims?.claim(run.id, NOW + 6, 100);
+    expect(await second?.taken).toBe(true);
+    expect(second?.lease.epoch).toBe(2);
   });
 });

@@ -73,6 +73,7 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
         maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
         startLinkedRun: (request) => startLinkedRun({ store, workflows: workflowsOf(client) }, request),
       }),
+      onRunBegins: (runId) => backend.expect?.(runId),
       shutdownGraceMs: 500,
     });
     const done = worker.run();

@@ -11,13 +11,15 @@ import {
   allHandlersFinished,
   condition,
   makeContinueAsNewFunc,
+  proxySinks,
   setHandler,
   upsertMemo,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { WORKFLOWS } from '../../protocol/names.ts';
 import { packRunInput, unpackRunInput } from '../../protocol/run-input.ts';
 import type { SentRunInput } from '../../protocol/run-input.ts';
-import type { AnswerReply, RunInput, RunResult, SubmitReply } from '../../protocol/workflow.ts';
+import type { AnswerReply, RunInput, RunResult, RunSinks, SubmitReply } from '../../protocol/workflow.ts';
 import {
   ANSWER_DESCRIPTION,
   SIGNAL_DESCRIPTION,
@@ -37,15 +39,20 @@ import { carriedState, initialState, waitingCalls } from './state.ts';
 import { judgeSubmit } from './submits.ts';
 import { worldOf } from './world.ts';
 
-export async function run(sent: SentRunInput): Promise<RunResult> {
+const { durableRuns: worker } = proxySinks<RunSinks>();
+
+/** Not `async`, like much of what follows: for each promise that a workflow makes, the SDK keeps a stack. */
+export function run(sent: SentRunInput): Promise<RunResult> {
   const input = unpackRunInput(sent);
   const cancelRequested = CancellationScope.current().cancelRequested;
-  return await CancellationScope.nonCancellable(() => drive(input, cancelRequested));
+  return CancellationScope.nonCancellable(() => drive(input, cancelRequested));
 }
 
 const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<RunResult> => {
   const resumed = input.carried !== undefined;
   const driver = createDriver(resumed ? carriedState(input.carried) : initialState(input), worldOf(input));
+  // Its activity takes ten milliseconds to come: long enough to read what it will need.
+  if (!resumed && input.backend === 'chat' && !workflowInfo().unsafe.isReplaying) worker.begins(input.runId);
   driver.dispatch({ type: resumed ? 'resume' : 'start', at: Date.now() });
   cancelRequested.catch(() => driver.dispatch({ type: 'cancelRequested', at: Date.now() }));
 

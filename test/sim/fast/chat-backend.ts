@@ -45,14 +45,20 @@ const sql = async <T>(a: Attempt, work: () => T): Promise<T> => {
 };
 
 export const createFastChat = (store: NativeStore, scenario: Scenario) => {
-  const takeTurn = async (a: Attempt, epoch: number, row: Row): Promise<void> => {
+  /** `take`: the taking-over that is still under way when the model is asked; false = somebody else was faster. */
+  const takeTurn = async (
+    a: Attempt,
+    { epoch, row, take }: { epoch: number; row: Row; take: () => boolean },
+  ): Promise<boolean> => {
     const turn = scenario.turns[row.round];
     if (turn === undefined || turn.kind === 'hang') {
+      if (!(await sql(a, take))) return false;
       await a.sleep(HANG_MS);
       throw applicationFailure(FAILURES.backendUnavailable, 'the model says nothing', { retryable: true });
     }
     a.fence();
     await a.request('model', () => undefined);
+    if (!(await sql(a, take))) return false;
     await a.sleep(turn.thinkMs);
     a.fence();
     await sql(a, () => {
@@ -62,14 +68,25 @@ export const createFastChat = (store: NativeStore, scenario: Scenario) => {
       const promised = turn.calls.map(({ plan }) => ('wait' in plan ? (plan.wait.answerWithinMs ?? 0) : 0));
       return store.settleCalls(epoch, turn.calls, a.now() + Math.max(0, ...promised));
     });
+    return true;
+  };
+
+  /** The usual way. False: not the usual case, or somebody was faster. */
+  const atOnce = async (a: Attempt): Promise<boolean> => {
+    const look = await sql(a, () => store.look());
+    const { row } = store;
+    if (look === null || row === null) return false;
+    return takeTurn(a, { epoch: look.epoch, row, take: () => store.takeIf(look.version) });
   };
 
   const resume = async (a: Attempt): Promise<Settled> => {
     a.fence();
-    const claim = await sql(a, () => store.claim());
+    const done = await atOnce(a);
+    if (!done) a.fence();
+    const claim = done ? null : await sql(a, () => store.claim());
     const { row } = store;
-    if (claim === null || row === null) throw noRow();
-    if (claim.next === 'turn') await takeTurn(a, claim.epoch, row);
+    if (row === null) throw noRow();
+    if (claim?.next === 'turn') await takeTurn(a, { epoch: claim.epoch, row, take: () => true });
     if (row.status === 'cancelling') await sql(a, () => store.close({ kind: 'cancel' }));
     return settledOf(row);
   };

@@ -37,6 +37,10 @@ export type Next = 'turn' | 'wait' | 'ended' | 'cancel';
 export interface NativeStore {
   readonly row: Row | null;
   claim(): { next: Next; epoch: number } | null;
+  /** The usual way: read, and taken over later by what was read. null: there is no turn to take. */
+  look(): { version: string; epoch: number } | null;
+  /** False when the run has changed since. */
+  takeIf(version: string): boolean;
   settleCalls(epoch: number, calls: readonly CallScript[], expiresAt: number): void;
   settleEnd(epoch: number, status: TerminalStatus): void;
   accept(outputs: readonly ToolOutput[], by: string): { taken: boolean };
@@ -86,21 +90,32 @@ export const createNativeStore = (
           .filter((call) => call.plan.kind === 'external' && !row.outputs.has(call.callId))
           .map((call) => call.callId);
 
+  const nextOf = ({ status, roundDone }: Row): Next =>
+    isTerminal(status) ? 'ended' : status === 'cancelling' ? 'cancel' : roundDone ? 'turn' : 'wait';
+  /** Changes whenever the row does. */
+  const versionOf = ({ status, epoch, round, roundDone, outputs, expiresAt }: Row): string =>
+    JSON.stringify([status, epoch, round, roundDone, outputs.size, expiresAt]);
+
   return {
     row,
     required,
     claim() {
       if (row === null) return null;
       row.epoch += 1;
-      const next: Next = isTerminal(row.status)
-        ? 'ended'
-        : row.status === 'cancelling'
-          ? 'cancel'
-          : row.roundDone
-            ? 'turn'
-            : 'wait';
+      const next = nextOf(row);
       if (next === 'turn') row.status = 'in_progress';
       return { next, epoch: row.epoch };
+    },
+    look() {
+      return row === null || nextOf(row) !== 'turn'
+        ? null
+        : { version: versionOf(row), epoch: row.epoch + 1 };
+    },
+    takeIf(version) {
+      if (row === null || versionOf(row) !== version) return false;
+      row.epoch += 1;
+      row.status = 'in_progress';
+      return true;
     },
     settleCalls(epoch, calls, expiresAt) {
       const held = leased(epoch);
