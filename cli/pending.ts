@@ -22,6 +22,8 @@ export interface RawPending {
   maximumAttempts?: number | null;
   lastFailure?: { message?: string | null; cause?: { message?: string | null } | null } | null;
   lastWorkerIdentity?: string | null;
+  state?: number | null;
+  lastStartedTime?: { seconds?: WireNumber | null; nanos?: number | null } | null;
   nextAttemptScheduleTime?: { seconds?: WireNumber | null; nanos?: number | null } | null;
 }
 
@@ -54,9 +56,13 @@ export const toPendingWork = (raw: readonly RawPending[], run: Pick<RunSnapshot,
       nextAttemptAt: milliseconds(item.nextAttemptScheduleTime),
       lastFailure: item.lastFailure?.message ?? item.lastFailure?.cause?.message ?? null,
       worker: item.lastWorkerIdentity === '' ? null : (item.lastWorkerIdentity ?? null),
+      startedAt: item.state === STARTED ? milliseconds(item.lastStartedTime) : null,
     };
   });
 };
+
+/** `PENDING_ACTIVITY_STATE_STARTED` */
+const STARTED = 2;
 
 const milliseconds = (time: RawPending['nextAttemptScheduleTime']): number | null => {
   if (time === null || time === undefined) return null;

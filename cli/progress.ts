@@ -7,12 +7,32 @@
 import { TOOL_ACTIVITY_PREFIX } from '../protocol/names.ts';
 import type { CallSnapshot, RunSnapshot } from '../protocol/workflow.ts';
 import { oneLine } from './format.ts';
-import { answerCommands, resultLines, runLines, type PendingWork, type ViewOptions } from './view.ts';
+import {
+  answerCommands,
+  resultLines,
+  runLines,
+  shownStatus,
+  workText,
+  type PendingWork,
+  type ViewOptions,
+} from './view.ts';
 
 export interface Picture {
   run: RunSnapshot;
   pending: readonly PendingWork[];
+  /** Unix ms of the look. Default: the board's clock. */
+  at?: number;
 }
+
+/** What takes longer than this is worth a line of a log. */
+const LONG_MS = 2_000;
+
+/** Work for a turn that has been under way for a while. */
+const longWork = (picture: Picture | undefined): PendingWork[] =>
+  (picture?.pending ?? []).filter(
+    ({ callId, startedAt }) =>
+      callId === null && startedAt !== null && (picture?.at ?? 0) - startedAt >= LONG_MS,
+  );
 
 /** What is new in `after`, in words that need no terminal. */
 export const changeLines = (
@@ -23,8 +43,9 @@ export const changeLines = (
   const lines: string[] = [];
   const was = before?.run;
   const { run } = after;
-  if (was?.status !== run.status || was.round !== run.round)
-    lines.push(`${run.runId}  ${run.status}${run.round > 0 ? ` · round ${run.round}` : ''}`);
+  const status = shownStatus(run, after.pending);
+  if (was === undefined || shownStatus(was, before?.pending) !== status || was.round !== run.round)
+    lines.push(`${run.runId}  ${status}${run.round > 0 ? ` · round ${run.round}` : ''}`);
   // A round ends when all its calls are answered; the next one may be seen before the last answer was.
   if (was !== undefined && run.round > was.round)
     for (const call of was.calls)
@@ -33,6 +54,10 @@ export const changeLines = (
     const old = was?.round === run.round ? was.calls.find((item) => item.callId === call.callId) : undefined;
     if (old?.state !== call.state) lines.push(...callChange(run.runId, call, command));
   }
+  const long = longWork(before);
+  for (const work of longWork(after))
+    if (!long.some((item) => same(item, work) && item.startedAt === work.startedAt))
+      lines.push(`  … ${workText(run, work)}`);
   for (const work of after.pending) {
     const old = before?.pending.find((item) => same(item, work));
     if (work.lastFailure !== null && (old?.attempt !== work.attempt || old.lastFailure !== work.lastFailure))
@@ -98,10 +123,11 @@ export interface BoardOptions {
 export const createBoard = (options: BoardOptions): Board =>
   options.tty ? terminalBoard(options) : lineBoard(options);
 
-const lineBoard = ({ write, command }: BoardOptions): Board => {
+const lineBoard = ({ write, command, now = Date.now }: BoardOptions): Board => {
   let last: Picture | undefined;
   return {
-    update(picture) {
+    update(next) {
+      const picture = { at: now(), ...next };
       for (const line of changeLines(last, picture, command)) write(`${line}\n`);
       last = picture;
     },

@@ -19,7 +19,10 @@ export interface PendingWork {
   /** Unix ms of the next attempt, while waiting for it. */
   nextAttemptAt: number | null;
   lastFailure: string | null;
+  /** Who has it, or had it last; null = no worker has taken it yet. */
   worker: string | null;
+  /** Unix ms since when an attempt is under way; null = none is. */
+  startedAt: number | null;
 }
 
 export interface ViewOptions {
@@ -31,7 +34,7 @@ export interface ViewOptions {
 }
 
 export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
-  const lines = [headline(run, options.now)];
+  const lines = [headline(run, options)];
   const where = [
     run.threadId === null ? null : `thread ${run.threadId}`,
     `assistant ${run.assistantId}`,
@@ -40,7 +43,8 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   lines.push(`  ${where.filter((part) => part !== null).join(' · ')}`);
   for (const call of run.calls) lines.push(...callLines(run, call, options));
   for (const work of options.pending ?? []) {
-    if (work.callId === null) lines.push(`  … ${work.type}${attemptText(work, options.now)}`);
+    if (work.callId === null)
+      lines.push(`  … ${workText(run, work)}${timeText(work, options.now)}${attemptText(work, options.now)}`);
   }
   if (run.unusable.count > 0) {
     const last = run.unusable.latest.at(-1);
@@ -54,8 +58,30 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   return lines;
 };
 
-const headline = (run: RunSnapshot, now: number): string => {
-  const parts = [run.status];
+/** Backend work in which the run goes on. */
+const TURNS: ReadonlySet<string> = new Set(['createRun', 'submitToolOutputs', 'followRun']);
+
+/** The workflow hears of a turn when it is over; that one is under way is known from its being worked on. */
+export const shownStatus = (run: RunSnapshot, pending: readonly PendingWork[] = []): string =>
+  run.status === 'queued' && pending.some(({ type, worker }) => TURNS.has(type) && worker !== null)
+    ? 'in_progress'
+    : run.status;
+
+/** What is done by an activity that is no tool, in words. */
+export const workText = (
+  { backend }: Pick<RunSnapshot, 'backend'>,
+  { type, worker }: PendingWork,
+): string => {
+  if (!TURNS.has(type)) return type;
+  if (worker === null) return 'waits for a worker';
+  return backend === 'chat' ? 'the model is working' : 'the server is working';
+};
+
+const timeText = ({ startedAt }: PendingWork, now: number): string =>
+  startedAt === null || now - startedAt < 1_000 ? '' : ` for ${duration(now - startedAt)}`;
+
+const headline = (run: RunSnapshot, { now, pending }: ViewOptions): string => {
+  const parts = [shownStatus(run, pending)];
   if (run.round > 0) parts.push(`round ${run.round}`);
   if (run.result === null && run.expiresAt !== null) {
     parts.push(run.expiresAt > now ? `${duration(run.expiresAt - now)} left` : 'past its deadline');

@@ -31,6 +31,8 @@ const ASK = 'Please deploy checkout 1.4.2.';
 const INSTRUCTIONS =
   'You release software. First call run_checks for the service and version. When they pass, call deploy. Then say in one sentence what happened. Never skip a step.';
 
+const MOST_TOKENS = 2_000;
+
 export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode> => {
   const say = (line: string): void => io.stderr(`${line}\n`);
   const config = configOf(io, options);
@@ -84,7 +86,11 @@ const play = async (
     tools: demoTools().definitions(),
   });
   const thread = await threads.create({ messages: [{ role: 'user', content: ASK }] });
-  const run = await threads.runs.create(thread.id, { assistant_id: assistant.id });
+  const run = await threads.runs.create(thread.id, {
+    assistant_id: assistant.id,
+    // A small model may not find the end of its answer.
+    ...(options.modelUrl === null ? {} : { max_completion_tokens: MOST_TOKENS }),
+  });
   say(`API ${apiUrl}, Web UI ${stack.uiUrl ?? 'off'}`);
   say(`The official openai client has started ${run.id}: "${ASK}"`);
   say('');

@@ -4,7 +4,7 @@ import { commandName, duration, oneLine, shellWord, table } from '../../cli/form
 import { toPendingWork } from '../../cli/pending.ts';
 import { changeLines, createBoard, type Picture } from '../../cli/progress.ts';
 import { welcome } from '../../cli/stack/welcome.ts';
-import { answerCommands, resultLines, runLines } from '../../cli/view.ts';
+import { answerCommands, resultLines, runLines, type PendingWork } from '../../cli/view.ts';
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/workflow.ts';
 
 const NOW = 1_800_000_000_000;
@@ -122,6 +122,7 @@ describe('a run', () => {
           nextAttemptAt: NOW + 2_000,
           lastFailure: 'timed\nout',
           worker: 'w',
+          startedAt: null,
         },
       ],
     });
@@ -130,6 +131,37 @@ describe('a run', () => {
       '  thread thread_1 · assistant asst_1 · backend chat',
       '  ↻ get_weather  call_1  running, attempt 2 of 3, next in 2 s, last failure: timed out',
     ]);
+  });
+
+  const turn = (more: Partial<PendingWork> = {}): PendingWork => ({
+    type: 'createRun',
+    callId: null,
+    attempt: 1,
+    maximumAttempts: 0,
+    nextAttemptAt: null,
+    lastFailure: null,
+    worker: 'w',
+    startedAt: NOW - 34_000,
+    ...more,
+  });
+
+  test.each([
+    ['chat', turn(), 'in_progress', '  … the model is working for 34 s'],
+    ['assistants', turn(), 'in_progress', '  … the server is working for 34 s'],
+    ['chat', turn({ worker: null, startedAt: null }), 'queued', '  … waits for a worker'],
+    [
+      'chat',
+      turn({ attempt: 2, startedAt: null, lastFailure: 'no route', nextAttemptAt: NOW + 4_000 }),
+      'in_progress',
+      '  … the model is working, attempt 2, next in 4 s, last failure: no route',
+    ],
+  ] as const)('on %s says what goes on in a turn', (backend, work, status, line) => {
+    const [head, , last] = runLines(run({ backend, status: 'queued', round: 0, calls: [] }), {
+      now: NOW,
+      pending: [work],
+    });
+    expect(head).toMatch(new RegExp(`^run_1  ${status} `));
+    expect(last).toBe(line);
   });
 
   test('tells a person what is asked, until when, what then, and what to paste', () => {
@@ -231,7 +263,16 @@ describe('Temporal’s view of the work', () => {
       nextAttemptAt: 1_800_000_001_500,
       lastFailure: 'connect refused',
       worker: null,
+      startedAt: null,
     });
+  });
+
+  test.each([
+    ['an attempt is under way', 2, 1_800_000_001_000],
+    ['the next attempt is waited for', 1, null],
+  ])('says since when one works on it: %s', (_, state, startedAt) => {
+    const started = activity('1', 'createRun', { state, lastStartedTime: { seconds: 1_800_000_001 } });
+    expect(toPendingWork([started], { calls: [] })[0]?.startedAt).toBe(startedAt);
   });
 });
 
@@ -259,12 +300,37 @@ describe('progress without a terminal', () => {
       nextAttemptAt: null,
       lastFailure: 'boom',
       worker: null,
+      startedAt: null,
     };
     const second: Picture = { run: first.run, pending: [failing] };
     expect(changeLines(first, second)).toEqual([
       '  ↻ get_weather  call_1  attempt 2 of 3, last failure: boom',
     ]);
     expect(changeLines(second, second)).toEqual([]);
+  });
+
+  test('says once that the model takes its time, and again in its next turn', () => {
+    const at = (ms: number, startedAt: number): Picture => ({
+      run: run({ calls: [], status: 'queued', round: 0 }),
+      pending: [
+        {
+          type: 'createRun',
+          callId: null,
+          attempt: 1,
+          maximumAttempts: 0,
+          nextAttemptAt: null,
+          lastFailure: null,
+          worker: 'w',
+          startedAt,
+        },
+      ],
+      at: NOW + ms,
+    });
+    expect(changeLines(undefined, at(500, NOW))).toEqual(['run_1  in_progress']);
+    expect(changeLines(at(500, NOW), at(1_900, NOW))).toEqual([]);
+    expect(changeLines(at(1_900, NOW), at(2_100, NOW))).toEqual(['  … the model is working']);
+    expect(changeLines(at(2_100, NOW), at(60_000, NOW))).toEqual([]);
+    expect(changeLines(at(60_000, NOW), at(70_000, NOW + 61_000))).toEqual(['  … the model is working']);
   });
 
   test('a call of the next round is news even under the same id', () => {
