@@ -26,6 +26,7 @@ const build = async (): Promise<void> => {
 };
 /** As the compose file starts `serve`. */
 const SERVE_OPTIONS = '--max-semi-space-size=4';
+const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 /** What the benchmark was started with (a profiler, say) stands behind them. */
 const nodeOptions = (own = ''): { NODE_OPTIONS: string } => ({
   NODE_OPTIONS: `${own} ${process.env['NODE_OPTIONS'] ?? ''}`.trim(),
@@ -109,7 +110,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
       const url = /ready api at (\S+),/.exec(await child.ready)?.[1] ?? '';
       return { process: child, url, stop: () => ended(child) };
     };
-    const anotherApi = (): Promise<Serving> => serving(nodeOptions(SERVE_OPTIONS), 'serve');
+    const anotherApi = (): Promise<Serving> => serving({ ...nodeOptions(SERVE_OPTIONS), ...MALLOC }, 'serve');
     const together = (): Promise<Serving> =>
       serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker');
     const anotherWorker = (): Promise<WorkerProcess> => spawned({ ...env, ...nodeOptions() }, 'worker');
@@ -151,6 +152,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
           BENCH_KEYS: keys,
           BENCH_BUILD: pathToFileURL(BUILD).href,
           ...nodeOptions(SERVE_OPTIONS),
+          ...MALLOC,
         });
         return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
       },
