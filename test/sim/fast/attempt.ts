@@ -59,7 +59,8 @@ export interface Attempt {
 
 const TOTAL_TIMEOUT_MS = 120_000;
 const THROTTLE = 0.8;
-const NEVER = new Promise<never>(() => undefined);
+/** A promise of its own each time: one for all would hold whoever waits for it for as long as the process lives. */
+const never = (): Promise<never> => new Promise<never>(() => undefined);
 
 const progressOf = (details: unknown): Progress | null =>
   typeof details === 'object' && details !== null ? details : null;
@@ -184,7 +185,7 @@ export const runAttempt = (
         throw applicationFailure(FAILURES.backendUnavailable, 'the attempt stood still', { retryable: true });
     },
     async at(place) {
-      if (hit(place)) await NEVER;
+      if (hit(place)) await never();
       if (worker.frozen) await pause(0);
       if (aborted !== null) throw aborted;
     },
@@ -192,7 +193,7 @@ export const runAttempt = (
       // A freeze between the fence and the socket can't be told apart from a slow network: it is not drawn here.
       if (faults.worker('before a request', ['worker killed']) !== null) {
         worker.kill(random.ms(50, 90_000));
-        await NEVER;
+        await never();
       }
       if (aborted !== null) throw aborted;
       const fault = faults.request(route);
@@ -245,7 +246,7 @@ export const runAttempt = (
           }
         }, latency() + slow);
       });
-      if (hit('request under way')) await NEVER;
+      if (hit('request under way')) await never();
       const value = await answered;
       await attempt.at('answer under way');
       return value;
