@@ -32,18 +32,17 @@ export const takingOf = (taken: Promise<boolean> | undefined, signal: AbortSigna
   if (taken === undefined)
     return { signal, done: Promise.resolve(), failure: async () => undefined, dispose: nothing };
   const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal.reason);
+  let onAbort = nothing;
+  const done = new Promise<void>((resolve, reject) => {
+    const fail = (reason: unknown): void => {
+      controller.abort(reason);
+      reject(reason);
+    };
+    onAbort = () => fail(signal.reason);
+    taken.then((held) => (held ? resolve() : fail(new NotTakenError())), fail);
+  });
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
-  const settled = async (): Promise<void> => {
-    try {
-      if (!(await taken)) throw new NotTakenError();
-    } catch (error) {
-      controller.abort(error);
-      throw error;
-    }
-  };
-  const done = settled();
   // It may fail while nobody waits for it: then the request hears of it by its signal.
   done.catch(nothing);
   return {

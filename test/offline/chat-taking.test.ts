@@ -164,7 +164,10 @@ test('a database that goes away meanwhile ends the attempt, to be tried again; t
   expect(await said(run.threadId)).toEqual(['Hello']);
 });
 
-test('an attempt that is cancelled meanwhile ends as such', async () => {
+test.each([
+  ['before the model has answered', false],
+  ['after it has', true],
+])('an attempt that is cancelled meanwhile ends as such, %s', async (_, answered) => {
   const never = deferred<boolean>();
   const ctx = context();
   const run = await opened({
@@ -174,7 +177,12 @@ test('an attempt that is cancelled meanwhile ends as such', async () => {
     },
   });
   const reason = new Error('cancelled by Temporal');
-  server.script.push(() => ctx.abort(reason));
+  server.script.push(async (asked, socket) => {
+    if (answered) await says(['too soon'])(asked, socket);
+    // By way of the same server, so that the answer is here before.
+    await (await fetch(server.url)).text();
+    ctx.abort(reason);
+  }, json({}));
   await expect(backend.create(run.request, ctx)).rejects.toBe(reason);
   expect(await said(run.threadId)).toEqual(['Hello']);
 });
