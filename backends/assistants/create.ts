@@ -90,6 +90,9 @@ const mayBeOurs = (s: Session, { run, offsetMs }: RunReading, request: CreateReq
     { assistantId: request.assistantId, since: request.startedAt },
   );
 
+/** Attempts that leave the create to the next one when their look took long. A server that is always slow is believed then. */
+const SLOW_LOOKS = 5;
+
 /** Deals with a thread that another run holds. The ref of our own run when it was ours all along, else null: post again. */
 const onBusy = async (
   s: Session,
@@ -231,8 +234,15 @@ export const create = async (s: Session, request: CreateRequest): Promise<Settle
   }
   const doubt = mayHaveSent(s);
   if (doubt) {
+    const began = s.ctx.now();
     const ref = await lookAfterDoubt(s, request, previous?.at ?? null);
     if (ref !== null) return follow(s, ref);
+    // As in `post`: whoever has looked for so long may have been replaced meanwhile, and what replaced it may have ended.
+    if (s.ctx.attempt <= SLOW_LOOKS && s.ctx.now() - began > s.env.settings.repostWithinMs)
+      throw notYet(
+        `Looking for an earlier run on thread ${JSON.stringify(request.threadId)} took long; a fresh attempt looks again.`,
+        s,
+      );
   }
   const sentAt = s.ctx.now();
   const started = await post(s, request, doubt);

@@ -148,6 +148,27 @@ describe('create, killed', () => {
     expect(h.asked()).toEqual(['GET run']);
   });
 
+  test('and looked for slowly: the create is left to a fresh attempt, until the server is known to be slow', async () => {
+    const h = await setUp();
+    const request = h.request(h.threadId, 'weather');
+    /** Between the settling and the look the server takes its time. */
+    const slow = (attempt: number) =>
+      h.context({
+        attempt,
+        previous: { sent: true, at: h.sandbox.clock.now() },
+        onSleep: () => void h.sandbox.clock.advance(8_000),
+      });
+    for (const attempt of [2, 3, 4, 5]) {
+      const error = await errorOf(h.backend.create(request, slow(attempt)));
+      expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
+      expect(error.message).toContain('fresh attempt');
+      expect(h.count('POST run')).toBe(0);
+    }
+    const settled = await h.backend.create(request, slow(6));
+    expect(settled.status).toBe('requires_action');
+    expect(h.runs()).toHaveLength(1);
+  });
+
   test('while following: the next attempt re-reads', async () => {
     const h = await setUp();
     const first = h.context({

@@ -17,6 +17,8 @@ import type { AssistantsServer, Seen } from './assistants-server.ts';
 const SETTLE_MS = 3_000;
 /** Older attempts leave a create that was refused to a fresh one, which Temporal is known to hear. */
 const REPOST_WITHIN_MS = 7_000;
+/** Attempts that do so when their look took long, too. */
+const SLOW_LOOKS = 5;
 const LOOK_MS = 20_000;
 
 const settledOf = (seen: Seen, threadId: string): Settled => {
@@ -93,9 +95,11 @@ export const createFastAssistants = (server: AssistantsServer) => {
   const create = async (a: Attempt, request: CreateRequest): Promise<RunRef> => {
     if (a.previous?.run !== undefined) return a.previous.run;
     if (a.number > 1 || a.previous?.sent === true) {
+      const asked = a.now();
       await a.sleep(SETTLE_MS);
       const ref = await look(a, request);
       if (ref !== null) return ref;
+      if (a.number <= SLOW_LOOKS && a.now() - asked > REPOST_WITHIN_MS) throw again('looked for long');
     }
     const began = a.now();
     for (let refused = false; ; refused = true) {

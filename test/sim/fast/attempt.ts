@@ -187,6 +187,8 @@ export const runAttempt = (
     async at(place) {
       if (hit(place)) await never();
       if (worker.frozen) await pause(0);
+      // Its own beats tell it when its time is over, whatever Temporal knows of it.
+      if (clock.now() - begunAt >= startToCloseMs) abort('it has outlived its lease');
       if (aborted !== null) throw aborted;
     },
     async request(route, process, stale) {
