@@ -31,6 +31,7 @@ const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 const nodeOptions = (own = ''): { NODE_OPTIONS: string } => ({
   NODE_OPTIONS: `${own} ${process.env['NODE_OPTIONS'] ?? ''}`.trim(),
 });
+const serveOptions = () => ({ ...nodeOptions(SERVE_OPTIONS), ...MALLOC });
 const KEY = 'bench-key-0123456789abcdef';
 
 export interface Serving {
@@ -110,7 +111,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
       const url = /ready api at (\S+),/.exec(await child.ready)?.[1] ?? '';
       return { process: child, url, stop: () => ended(child) };
     };
-    const anotherApi = (): Promise<Serving> => serving({ ...nodeOptions(SERVE_OPTIONS), ...MALLOC }, 'serve');
+    const anotherApi = (): Promise<Serving> => serving(serveOptions(), 'serve');
     const together = (): Promise<Serving> =>
       serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker');
     const anotherWorker = (): Promise<WorkerProcess> => spawned({ ...env, ...nodeOptions() }, 'worker');
@@ -151,8 +152,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
           BENCH_KIND: kind,
           BENCH_KEYS: keys,
           BENCH_BUILD: pathToFileURL(BUILD).href,
-          ...nodeOptions(SERVE_OPTIONS),
-          ...MALLOC,
+          ...serveOptions(),
         });
         return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
       },

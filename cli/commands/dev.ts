@@ -7,8 +7,10 @@ import { join, resolve } from 'node:path';
 import { defineCommand, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
 import { lastDevState, nonEmpty, removeDevState, writeDevState, type DevState } from '../dev-state.ts';
-import { CliError, EXIT } from '../exit.ts';
+import { stay } from '../stack/stay.ts';
 import type { StackOptions } from '../stack/types.ts';
+
+const BROKEN = 'What was done is kept; start "runs dev" again. Its log is in the data directory.';
 
 const USUAL = { grpc: 7233, ui: 8233, api: 8787 } as const;
 
@@ -58,7 +60,7 @@ export const dev = defineCommand<object>({
         const { welcome } = await import('../stack/welcome.ts');
         for (const line of welcome({ ...state, dataDir: config.dataDir, tools, assistantId }))
           context.say(line);
-        await stay(context, stack.broken);
+        await stay(context.io.signal, stack.broken, BROKEN);
       } finally {
         context.say('stopping');
         await stack.close();
@@ -104,18 +106,4 @@ const apiPort = async (
   const { portOf } = await import('../stack/ports.ts');
   const before = last?.apiUrl == null ? undefined : portOf(new URL(last.apiUrl).origin);
   return { preferred: [...new Set([...(before === undefined ? [] : [before]), USUAL.api])] };
-};
-
-const stay = async ({ io }: CommandContext, broken: Promise<string>): Promise<void> => {
-  const stopped = new Promise<null>((done) => {
-    if (io.signal.aborted) done(null);
-    io.signal.addEventListener('abort', () => done(null), { once: true });
-  });
-  const reason = await Promise.race([stopped, broken]);
-  if (reason !== null)
-    throw new CliError(
-      EXIT.unavailable,
-      'part_ended',
-      `${reason}. What was done is kept; start "runs dev" again. Its log is in the data directory.`,
-    );
 };

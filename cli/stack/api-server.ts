@@ -12,17 +12,11 @@ import type { CommandContext } from '../command.ts';
 import { temporalChoice } from '../places.ts';
 import { startApi } from './api.ts';
 import { Endings } from './endings.ts';
+import { asked } from './stay.ts';
 
 /** What scripts wait for on stderr. */
 export const readyLine = ({ url, open }: { url: string; open: boolean }): string =>
   `ready api at ${url}, ${open ? 'without keys: for this machine only' : 'keys needed'}`;
-
-/** Resolves when the process is asked to stop. */
-export const asked = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 export const serveDurable = async (context: CommandContext, config: Config): Promise<undefined> => {
   const { io, say, announce } = context;

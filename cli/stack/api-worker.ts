@@ -6,24 +6,22 @@
 import { RunsError } from '../../protocol/errors.ts';
 import type { Config } from '../../worker/config.ts';
 import { makeLog } from '../../worker/log.ts';
-import { loadTools } from '../../worker/tools-file.ts';
 import type { CommandContext } from '../command.ts';
-import { CliError, EXIT } from '../exit.ts';
-import { asked, readyLine } from './api-server.ts';
+import { readyLine } from './api-server.ts';
 import { startOn } from './stack.ts';
+import { stay } from './stay.ts';
 import { temporalElsewhere } from './temporal.ts';
 
 export const serveWithWorker = async (
   { io, say, announce }: CommandContext,
   config: Config,
 ): Promise<undefined> => {
-  const tools = config.toolsFile === null ? undefined : await loadTools(config.toolsFile);
-  const stack = await startOn(temporalElsewhere({ env: io.env, taskQueue: config.taskQueue }), {
+  const elsewhere = temporalElsewhere({ env: io.env, taskQueue: config.taskQueue });
+  const stack = await startOn(async () => elsewhere, {
     config,
     env: io.env,
     storeDir: null,
     sample: false,
-    ...(tools === undefined ? {} : { tools }),
     apiPort: { named: config.port },
     log: makeLog(config.logLevel),
     say,
@@ -36,8 +34,7 @@ export const serveWithWorker = async (
     say(
       `${readyLine({ url, open })}; worker on task queue ${JSON.stringify(taskQueue)}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
     );
-    const broken = await Promise.race([asked(io.signal).then(() => null), stack.broken]);
-    if (broken !== null) throw new CliError(EXIT.unavailable, 'part_ended', `${broken}. Start it again.`);
+    await stay(io.signal, stack.broken, 'Start it again.');
     say('stopping: finishing what is under way');
   } finally {
     await stack.close();

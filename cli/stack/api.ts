@@ -64,9 +64,10 @@ export const startApi = async ({
     config.toolsFile === null
       ? {}
       : await (await import('../../worker/tools-file.ts')).hooksOf(config.toolsFile);
+  const workflows = workflowsOf(client);
   const maintenance = startMaintenance({
     store,
-    workflows: workflowsOf(client),
+    workflows,
     adoptNamespace,
     hooks,
     log,
@@ -74,7 +75,7 @@ export const startApi = async ({
   endings.add('maintenance', () => maintenance.stop());
   const durable = createDurableEngine({
     store,
-    client: { workflows: { ...workflowsOf(client), start: workflowsOf(starter).start } },
+    client: { workflows: { ...workflows, start: workflowsOf(starter).start } },
     log,
     hooks,
     expiresInMs: config.expiresInMs,

@@ -32,23 +32,29 @@ export interface Stack {
   close(): Promise<void>;
 }
 
-export const startStack = async (options: StackOptions): Promise<Stack> => {
+export const startStack = (options: StackOptions): Promise<Stack> => {
   const { config, env, say } = options;
-  // The user's own file first: what is wrong with it should not need a server to be found out.
-  const tools = options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
-  const temporal = await openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say });
-  return await startOn(temporal, tools === undefined ? options : { ...options, tools });
+  return startOn(() => openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say }), options);
 };
 
-/** The same on a Temporal that is there; ended with the rest. */
-export const startOn = async (temporal: StackTemporal, options: PartsOptions): Promise<Stack> => {
-  const { config, env, log, tools } = options;
+/** The same on the Temporal that `open` gives; it is ended with the rest. */
+export const startOn = async (open: () => Promise<StackTemporal>, options: PartsOptions): Promise<Stack> => {
+  const { config, env, log } = options;
   const endings = new Endings(log);
   try {
+    // The user's own file first: what is wrong with it should not need a server to be found out.
+    const tools =
+      options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
+    const temporal = await open();
     endings.add('Temporal', () => temporal.stop());
     // The same as the worker's: a client without it could not read what the worker wrote.
     const connect = { ...temporal.connect, ...(await dataConverterOf(env)) };
-    const backend = await openBackend({ ...options, connect, embedded: temporal.pid !== null });
+    const backend = await openBackend({
+      ...options,
+      connect,
+      embedded: temporal.pid !== null,
+      ...(tools === undefined ? {} : { tools }),
+    });
     endings.add('backend', () => backend.close());
     const worker = await startWorker(config, {
       env,

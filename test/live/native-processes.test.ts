@@ -11,7 +11,7 @@ import { guardAgainstLeaks } from '../support/leak-guard.ts';
 import { freshDatabase, type FreshDatabase } from '../support/postgres.ts';
 import { scriptedHttp, sse, type ScriptedHttp } from '../support/scripted-http.ts';
 import { uniqueName } from '../support/temporal.ts';
-import { spawnWorker, type WorkerProcess } from '../support/worker-process.ts';
+import { nativeEnv, spawnWorker, type WorkerProcess } from '../support/worker-process.ts';
 
 guardAgainstLeaks();
 
@@ -38,16 +38,7 @@ afterAll(async () => {
 
 const start = (...command: string[]): WorkerProcess => {
   const made = spawnWorker(
-    {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      RUNS_TASK_QUEUE: taskQueue,
-      RUNS_BACKEND: 'chat',
-      RUNS_DATA_DIR: dir,
-      DATABASE_URL: database.url,
-      OPENAI_BASE_URL: `${model.url}/v1`,
-      OPENAI_API_KEY: 'key-of-the-model',
-      PORT: '0',
-    },
+    nativeEnv({ temporal: inject('temporalAddress'), taskQueue, dataDir: dir, database, model }),
     command,
   );
   processes.push(made);

@@ -10,7 +10,7 @@ import { guardAgainstLeaks } from '../support/leak-guard.ts';
 import { freshDatabase, type FreshDatabase } from '../support/postgres.ts';
 import { scriptedHttp, type ScriptedHttp } from '../support/scripted-http.ts';
 import { privateTemporal } from '../support/temporal.ts';
-import { spawnWorker, type WorkerProcess } from '../support/worker-process.ts';
+import { nativeEnv, spawnWorker, type WorkerProcess } from '../support/worker-process.ts';
 
 guardAgainstLeaks();
 
@@ -29,16 +29,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'durable-runs-together-'));
   [temporal, database, model] = await Promise.all([privateServer(), freshDatabase(), scriptedHttp()]);
   server = spawnWorker(
-    {
-      TEMPORAL_ADDRESS: temporal.address,
-      RUNS_TASK_QUEUE: 'together',
-      RUNS_BACKEND: 'chat',
-      RUNS_DATA_DIR: dir,
-      DATABASE_URL: database.url,
-      OPENAI_BASE_URL: `${model.url}/v1`,
-      OPENAI_API_KEY: 'key-of-the-model',
-      PORT: '0',
-    },
+    nativeEnv({ temporal: temporal.address, taskQueue: 'together', dataDir: dir, database, model }),
     ['serve', '--worker'],
   );
   const url = /http:\S+\/v1/.exec(await server.ready)?.[0] ?? '';

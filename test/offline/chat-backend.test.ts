@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createChatBackend } from '../../backends/chat/index.ts';
-import type { Backend, CreateRequest, Settled } from '../../protocol/backend.ts';
+import type { Backend, Settled } from '../../protocol/backend.ts';
 import type { FunctionTool } from '../../protocol/wire.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/names.ts';
@@ -8,7 +8,7 @@ import type { Store } from '../../protocol/store.ts';
 import { fakeContext, type FakeContextOptions } from '../support/backend-context.ts';
 import { calls, chunk, completion, DONE, refuses, says, usageChunk } from '../support/chat-server.ts';
 import { reset, scriptedHttp, sse, type ScriptedHttp, type Step } from '../support/scripted-http.ts';
-import { eventNames, memoryStore, POLICY, startedRun } from '../support/store.ts';
+import { createRequest, eventNames, memoryStore, POLICY, startedRun } from '../support/store.ts';
 
 const T = 'tenant';
 const NOW = 1_800_000_000_000;
@@ -34,13 +34,7 @@ afterEach(async () => {
 const tool = (name: string): FunctionTool => ({ type: 'function', function: { name } });
 const context = (options: FakeContextOptions = {}) => fakeContext({ now: () => NOW + 1000, ...options });
 
-const request = (run: { runId: string; threadId: string; assistantId: string }): CreateRequest => ({
-  ...run,
-  params: {},
-  busy: 'fail',
-  startedAt: NOW,
-  expiresAt: NOW + 600_000,
-});
+const request = (run: Parameters<typeof createRequest>[0]) => createRequest(run, NOW);
 
 const start = async (more: Parameters<typeof startedRun>[3] = {}) => {
   const run = await startedRun(store, T, NOW, more);

@@ -8,7 +8,7 @@ import { fakeContext } from '../support/backend-context.ts';
 import { refuses, says } from '../support/chat-server.ts';
 import { deferred } from '../support/deferred.ts';
 import { hang, json, scriptedHttp, type ScriptedHttp } from '../support/scripted-http.ts';
-import { eventNames, memoryStore, startedRun } from '../support/store.ts';
+import { createRequest, eventNames, memoryStore, startedRun } from '../support/store.ts';
 
 const T = 'tenant';
 const NOW = 1_800_000_000_000;
@@ -38,14 +38,7 @@ const opened = async (exchanged: Partial<Store> = {}) => {
     flushMs: 1,
   });
   const run = await startedRun(store, T, NOW);
-  const request = {
-    ...run,
-    params: {},
-    busy: 'fail' as const,
-    startedAt: NOW,
-    expiresAt: NOW + 600_000,
-  };
-  return { ...run, request };
+  return { ...run, request: createRequest(run, NOW) };
 };
 const context = () => fakeContext({ now: () => NOW + 1000 });
 

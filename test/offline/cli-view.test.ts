@@ -109,6 +109,19 @@ test('a table has straight columns', () => {
   ).toEqual(['A     B', 'long  x', 'y']);
 });
 
+/** An activity in which the run goes on. */
+const turn = (more: Partial<PendingWork> = {}): PendingWork => ({
+  type: 'createRun',
+  callId: null,
+  attempt: 1,
+  maximumAttempts: 0,
+  nextAttemptAt: null,
+  lastFailure: null,
+  worker: 'w',
+  startedAt: NOW - 34_000,
+  ...more,
+});
+
 describe('a run', () => {
   test('shows who works on what, with attempts and the last failure', () => {
     const lines = runLines(run({ calls: [call('call_1')] }), {
@@ -131,18 +144,6 @@ describe('a run', () => {
       '  thread thread_1 · assistant asst_1 · backend chat',
       '  ↻ get_weather  call_1  running, attempt 2 of 3, next in 2 s, last failure: timed out',
     ]);
-  });
-
-  const turn = (more: Partial<PendingWork> = {}): PendingWork => ({
-    type: 'createRun',
-    callId: null,
-    attempt: 1,
-    maximumAttempts: 0,
-    nextAttemptAt: null,
-    lastFailure: null,
-    worker: 'w',
-    startedAt: NOW - 34_000,
-    ...more,
   });
 
   test.each([
@@ -312,18 +313,7 @@ describe('progress without a terminal', () => {
   test('says once that the model takes its time, and again in its next turn', () => {
     const at = (ms: number, startedAt: number): Picture => ({
       run: run({ calls: [], status: 'queued', round: 0 }),
-      pending: [
-        {
-          type: 'createRun',
-          callId: null,
-          attempt: 1,
-          maximumAttempts: 0,
-          nextAttemptAt: null,
-          lastFailure: null,
-          worker: 'w',
-          startedAt,
-        },
-      ],
+      pending: [turn({ startedAt })],
       at: NOW + ms,
     });
     expect(changeLines(undefined, at(500, NOW))).toEqual(['run_1  in_progress']);

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { CreateRequest } from '../../protocol/backend.ts';
 import type { PlannedCall, ToolPolicy } from '../../protocol/calls.ts';
 import { mintId } from '../../protocol/ids.ts';
 import type { NewRun, Store } from '../../protocol/store.ts';
@@ -65,6 +66,12 @@ export const startedRun = async (
   );
   return { runId: created.run.id, threadId: thread.id, assistantId: assistant.id };
 };
+
+/** What a workflow asks the `chat` backend for when the run begins. */
+export const createRequest = (
+  run: { runId: string; threadId: string; assistantId: string },
+  now: number,
+): CreateRequest => ({ ...run, params: {}, busy: 'fail', startedAt: now, expiresAt: now + 600_000 });
 
 export const eventNames = async (store: Store, runId: string): Promise<string[]> => {
   const { events } = await store.readEvents(runId, { after: 0, limit: 10_000, gaps: 'refuse' });

@@ -62,3 +62,21 @@ export const spawnWorker = (
     signal: (name) => child.kill(name),
   };
 };
+
+/** The environment of a process that serves or carries out native runs on a PostgreSQL, with a model server of the test. */
+export const nativeEnv = (places: {
+  temporal: string;
+  taskQueue: string;
+  dataDir: string;
+  database: { url: string };
+  model: { url: string };
+}): Record<string, string> => ({
+  TEMPORAL_ADDRESS: places.temporal,
+  RUNS_TASK_QUEUE: places.taskQueue,
+  RUNS_BACKEND: 'chat',
+  RUNS_DATA_DIR: places.dataDir,
+  DATABASE_URL: places.database.url,
+  OPENAI_BASE_URL: `${places.model.url}/v1`,
+  OPENAI_API_KEY: 'key-of-the-model',
+  PORT: '0',
+});
