@@ -15,12 +15,16 @@ import { toApiError } from './errors.ts';
 const encoder = new TextEncoder();
 const oneLine = (text: string): string => text.replace(/[\r\n]+/g, ' ');
 
-/** One frame. `data` is sent as JSON, which holds no raw line break; names and ids can't smuggle one in either. */
+/**
+ * One frame. `data` is sent as JSON, which holds no raw line break; names and ids can't smuggle one in either.
+ * `id` stands last: Azure's Java client takes the first line of a frame for the name of the event.
+ */
 export const encodeEvent = (event: string, data: unknown, id?: number | string): string =>
-  `${id === undefined ? '' : `id: ${oneLine(String(id))}\n`}event: ${oneLine(event)}\ndata: ${JSON.stringify(data)}\n\n`;
+  `event: ${oneLine(event)}\ndata: ${JSON.stringify(data)}\n${id === undefined ? '' : `id: ${oneLine(String(id))}\n`}\n`;
 
 export const DONE_FRAME = 'event: done\ndata: [DONE]\n\n';
-const KEEP_ALIVE_FRAME = ': keep-alive\n\n';
+/** One line end only: once an `id` was sent, several official clients parse a blank line as an event without data, and fail. */
+const KEEP_ALIVE_COMMENT = ': keep-alive\n';
 
 export const errorFrame = (error: ApiError): string => encodeEvent('error', error.toBody());
 
@@ -162,7 +166,7 @@ export const eventStream = (
           const free = (controller.desiredSize ?? 1) > 0;
           if (free) {
             state.waitingSince = null;
-            controller.enqueue(encoder.encode(KEEP_ALIVE_FRAME));
+            controller.enqueue(encoder.encode(KEEP_ALIVE_COMMENT));
             return;
           }
           state.waitingSince ??= performance.now();
@@ -199,7 +203,9 @@ export const eventStream = (
             return;
           }
         }
-        if (!state.over) controller.enqueue(encoder.encode(frames));
+        if (state.over) return;
+        controller.enqueue(encoder.encode(frames));
+        tick?.refresh();
       } catch (error) {
         close(controller, frames + errorFrame(toApiError(error, options.requestId)));
       }

@@ -3,7 +3,7 @@
  * memory, gone ones leave no subscription, and none of them touches the run.
  */
 import { connect } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createApi, serveApi } from '../../api/index.ts';
 import type { Api, ApiOptions } from '../../api/index.ts';
 import { encodeEvent } from '../../api/sse.ts';
@@ -19,7 +19,10 @@ let sandbox: Sandbox;
 beforeEach(async () => {
   sandbox = await createSandbox({ listen: false });
 });
-afterEach(() => sandbox.close());
+afterEach(async () => {
+  vi.useRealTimers();
+  await sandbox.close();
+});
 
 const names = (frames: Frame[]): (string | null)[] => frames.map(({ event }) => event);
 const startRun = async (script: string): Promise<string> => {
@@ -42,7 +45,7 @@ const get = (path: string, headers: Record<string, string> = {}): Request =>
 describe('one frame', () => {
   test('line breaks in data, names or ids never make a second line', () => {
     const frame = encodeEvent('thread.x\r\nevent: y', { text: 'a\nb\r\n\n' }, '1\ndata: z');
-    expect(frame).toBe('id: 1 data: z\nevent: thread.x event: y\ndata: {"text":"a\\nb\\r\\n\\n"}\n\n');
+    expect(frame).toBe('event: thread.x event: y\ndata: {"text":"a\\nb\\r\\n\\n"}\nid: 1 data: z\n\n');
   });
 });
 
@@ -259,13 +262,42 @@ describe('readers', () => {
     const response = await api.fetch(get(`${path}/events`));
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
-    while (text.split(': keep-alive\n\n').length < 3) text += (await reader?.read())?.value ?? '';
+    while (text.split(': keep-alive\n').length < 3) text += (await reader?.read())?.value ?? '';
     expect(framesOfText(text).map(({ event }) => event)).toEqual([
       'thread.run.created',
       'thread.run.queued',
       'thread.run.in_progress',
     ]);
+    // A blank line after a comment is an event without data for the official Python, Go and Java clients.
+    expect(text).not.toContain('keep-alive\n\n');
     await reader?.cancel();
+  });
+
+  test('a stream that sends events more often than the comment is due sends no comment', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    const path = await startRun('hang');
+    let next = deferred();
+    const { api } = watched({ keepAliveMs: 100 }, async function* () {
+      for (let seq = 1; seq <= 10; seq += 1) {
+        await next.promise;
+        next = deferred();
+        yield textDelta(seq);
+      }
+      await new Promise(() => undefined);
+    });
+    const response = await api.fetch(get(`${path}/events`));
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    for (let count = 0; count < 10; count += 1) {
+      vi.advanceTimersByTime(60);
+      next.resolve();
+      text += (await reader?.read())?.value ?? '';
+    }
+    expect(framesOfText(text)).toHaveLength(10);
+    expect(text).not.toContain('keep-alive');
+    vi.advanceTimersByTime(100);
+    expect((await reader?.read())?.value).toBe(': keep-alive\n');
+    void reader?.cancel();
   });
 });
 

@@ -158,7 +158,7 @@ describe.each(WAYS)('%s', (_, send) => {
     fault({ kind: 'cut', events: 2, inside: 'event' });
     const { text } = await streamRun(send);
     expect(text.split('\n\n')).toHaveLength(3);
-    expect(text.split('\n\n')[2]).toMatch(/^id: 2\nevent: thread.run.queued\ndata: \{/);
+    expect(text.split('\n\n')[2]).toMatch(/^event: thread.run.queued\ndata: \{/);
     fault({ kind: 'cut', events: 2, inside: 'character', how: 'end' });
     const broken = await streamRun(send);
     expect(broken.text.endsWith('caf\uFFFD')).toBe(true);
