@@ -9,7 +9,7 @@ import { shown } from '../protocol/problems.ts';
 import type { SequencedEvent } from '../protocol/events.ts';
 import type { Message, Page, Run } from '../protocol/wire.ts';
 import { CliError, EXIT, type ExitCode } from './exit.ts';
-import type { Places } from './places.ts';
+import type { ApiPlace } from './places.ts';
 
 export interface StartBody {
   assistant_id: string;
@@ -24,9 +24,9 @@ export class ApiClient {
   readonly #key: string | undefined;
   readonly #signal: AbortSignal;
 
-  constructor(places: Pick<Places, 'apiUrl' | 'apiKey'>, signal: AbortSignal) {
-    this.#base = places.apiUrl;
-    this.#key = places.apiKey;
+  constructor(place: ApiPlace, signal: AbortSignal) {
+    this.#base = place.apiUrl;
+    this.#key = place.apiKey;
     this.#signal = signal;
   }
 

@@ -1,12 +1,13 @@
 /**
- * What `runs dev` leaves in its data directory, so that the other commands in the next terminal find it without a word:
+ * The file that `runs dev` writes to its data directory, so that the other commands in the next terminal find its servers:
  * addresses, backend and the pid they belong to.
  *
- * Rule: a note, not a lock. It counts only while its process lives; explicit environment variables always win.
- * Imported by `cli/` only.
+ * Rule: it names servers only while the process that wrote it holds the directory's lock. Without that process the commands
+ * stop instead of using another server; explicit environment variables always win. Imported by `cli/` only.
  */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CliError, EXIT } from './exit.ts';
 
 export interface DevState {
   pid: number;
@@ -20,7 +21,17 @@ export interface DevState {
   apiUrl: string | null;
   backend: string;
   taskQueue: string;
+  /** The process has ended in good order: its ports are not asked for again. */
+  stopped?: true;
 }
+
+/** What the data directory tells of its `runs dev`. */
+export type FolderDev =
+  /** No `runs dev` runs here, and none was ever ready. */
+  | { kind: 'none' }
+  | { kind: 'running'; state: DevState }
+  /** It has ended, or (`starting`) holds the directory and is not ready yet. */
+  | { kind: 'not-running'; state: DevState | undefined; file: string; starting: boolean };
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -36,9 +47,7 @@ export const writeDevState = async (dir: string, state: DevState): Promise<void>
   await rename(`${path}.${process.pid}`, path);
 };
 
-export const removeDevState = (dir: string): Promise<void> => rm(join(dir, FILE), { force: true });
-
-/** The note as it was left, whether or not its process lives; undefined when there is none to read. */
+/** The file as it was left, whether or not its process lives; undefined when there is none to read. */
 export const lastDevState = async (dir: string): Promise<DevState | undefined> => {
   try {
     const read: unknown = JSON.parse(await readFile(join(dir, FILE), 'utf8'));
@@ -48,10 +57,31 @@ export const lastDevState = async (dir: string): Promise<DevState | undefined> =
   }
 };
 
-/** The note of a `runs dev` that runs now. */
-export const liveDevState = async (dir: string): Promise<DevState | undefined> => {
+export const folderDev = async (dir: string): Promise<FolderDev> => {
+  const { lockHolder } = await import('../store/lock-file.ts');
+  const holder = await lockHolder(dir);
   const state = await lastDevState(dir);
-  return state !== undefined && isAlive(state.pid) ? state : undefined;
+  if (state === undefined && holder === null) return { kind: 'none' };
+  return state !== undefined && state.pid === holder && state.stopped !== true
+    ? { kind: 'running', state }
+    : { kind: 'not-running', state, file: join(dir, FILE), starting: holder !== null };
+};
+
+/** Why a command that finds its servers by the folder can't go on. `setting`: the variable that names another server. */
+export const devNotRunning = (
+  { state, file, starting }: Extract<FolderDev, { kind: 'not-running' }>,
+  setting: 'TEMPORAL_ADDRESS' | 'RUNS_URL',
+): CliError => {
+  const ended =
+    state === undefined ? '' : `: ${JSON.stringify(file)} names process ${state.pid}, which has ended`;
+  return new CliError(
+    EXIT.unavailable,
+    'dev_not_running',
+    starting
+      ? `the "runs dev" of this folder is not ready. Try again when it says "ready", or set ${setting} to use another server.`
+      : `the "runs dev" of this folder is not running${ended}. Start it again ("runs dev" or npm start), set ${setting} to use another server, or delete that file to forget it.`,
+    { details: { file, pid: state?.pid ?? null } },
+  );
 };
 
 export const isAlive = (pid: number): boolean => {
@@ -59,7 +89,7 @@ export const isAlive = (pid: number): boolean => {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Somebody else's process lives too.
+    // A process of another user lives, too.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 };

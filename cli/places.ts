@@ -1,13 +1,14 @@
 /**
  * Where a command finds Temporal and our API.
  *
- * Rule: what the environment names wins; then a `runs dev` that runs in this directory; then the usual local addresses.
+ * Rule: what the environment names wins; then the `runs dev` of this directory; then the usual local addresses, but only
+ * where no `runs dev` was ever started: one that has ended is an error, since another server's runs are not the ones meant.
  * Imported by the commands; loads Temporal only when a client is asked for.
  */
 import type { ConnectOptions, RunsClient } from '../client/index.ts';
 import type { CliIo } from './command.ts';
 import { usageError } from './exit.ts';
-import { dataDir, liveDevState, nonEmpty, type DevState } from './dev-state.ts';
+import { dataDir, devNotRunning, folderDev, nonEmpty } from './dev-state.ts';
 
 /** A config file that does not exist: the user's profile (TLS, keys, another server) is not for a server of ours. */
 export const NO_FILE = '/nonexistent/durable-runs.toml';
@@ -17,49 +18,59 @@ const DEFAULT_API_URL = 'http://127.0.0.1:8787';
 /** Any of these means: the user has said where Temporal is. */
 export const TEMPORAL_CHOICE = ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'] as const;
 
-export interface Places {
-  dev: DevState | undefined;
-  /** `assistants`, `chat` or `sandbox`: who executes runs started from here. */
-  backend: string;
+export interface ApiPlace {
   /** Base URL of the API, without `/v1` and without a slash at the end. */
   apiUrl: string;
   apiKey: string | undefined;
 }
 
+export interface Places {
+  /** `assistants`, `chat` or `sandbox`: who executes runs started from here. */
+  backend: string;
+  /** Where the API is. Throws exit 5 when that is known only by a `runs dev` that is not running. */
+  api(): ApiPlace;
+}
+
 export const places = async (io: CliIo): Promise<Places> => {
-  const dev = await liveDevState(dataDir(io.env));
-  const apiUrl = nonEmpty(io.env['RUNS_URL']) ?? dev?.apiUrl ?? DEFAULT_API_URL;
-  if (!/^https?:\/\//.test(apiUrl) || !URL.canParse(apiUrl))
+  const dev = await folderDev(dataDir(io.env));
+  const state = dev.kind === 'none' ? undefined : dev.state;
+  const named = nonEmpty(io.env['RUNS_URL']);
+  if (named !== undefined && (!/^https?:\/\//.test(named) || !URL.canParse(named)))
     throw usageError(
-      `RUNS_URL must be the URL of the API, such as ${JSON.stringify(DEFAULT_API_URL)}; got ${JSON.stringify(apiUrl)}.`,
+      `RUNS_URL must be the URL of the API, such as ${JSON.stringify(DEFAULT_API_URL)}; got ${JSON.stringify(named)}.`,
     );
-  const backend = nonEmpty(io.env['RUNS_BACKEND']) ?? dev?.backend ?? 'sandbox';
+  const backend = nonEmpty(io.env['RUNS_BACKEND']) ?? state?.backend ?? 'sandbox';
   if (!BACKENDS.includes(backend))
     throw usageError(
       `RUNS_BACKEND must be ${BACKENDS.map((name) => JSON.stringify(name)).join(', ')}; got ${JSON.stringify(backend)}.`,
     );
   return {
-    dev,
     backend,
-    // `OPENAI_BASE_URL` habits: with or without the version, it means the same server.
-    apiUrl: apiUrl.replace(/\/+$/, '').replace(/\/v1$/, ''),
-    apiKey: nonEmpty(io.env['RUNS_API_KEY']),
+    api: () => {
+      if (named === undefined && dev.kind === 'not-running') throw devNotRunning(dev, 'RUNS_URL');
+      return {
+        // `OPENAI_BASE_URL` habits: with or without the version, it means the same server.
+        apiUrl: (named ?? state?.apiUrl ?? DEFAULT_API_URL).replace(/\/+$/, '').replace(/\/v1$/, ''),
+        apiKey: nonEmpty(io.env['RUNS_API_KEY']),
+      };
+    },
   };
 };
 
-/** How `RunsClient.connect` finds Temporal from here. */
+/** How Temporal is found from here. Throws exit 5 when only a `runs dev` that is not running tells. */
 export const temporalChoice = async (io: CliIo): Promise<ConnectOptions> => {
   const chosen = TEMPORAL_CHOICE.some((name) => nonEmpty(io.env[name]) !== undefined);
-  const dev = chosen ? undefined : await liveDevState(dataDir(io.env));
+  const dev = chosen ? { kind: 'none' as const } : await folderDev(dataDir(io.env));
+  if (dev.kind === 'not-running') throw devNotRunning(dev, 'TEMPORAL_ADDRESS');
   const { dataConverterOf } = await import('../worker/data-converter.ts');
   const converter = await dataConverterOf(io.env);
-  if (dev === undefined) return { env: { ...io.env }, ...converter };
+  if (dev.kind === 'none') return { env: { ...io.env }, ...converter };
   return {
     ...converter,
     env: { TEMPORAL_CONFIG_FILE: NO_FILE },
-    address: dev.temporalAddress,
-    namespace: dev.namespace,
-    taskQueue: nonEmpty(io.env['RUNS_TASK_QUEUE']) ?? dev.taskQueue,
+    address: dev.state.temporalAddress,
+    namespace: dev.state.namespace,
+    taskQueue: nonEmpty(io.env['RUNS_TASK_QUEUE']) ?? dev.state.taskQueue,
   };
 };
 

@@ -67,7 +67,7 @@ const send = async <Reply, Payload>(
 /** Why a message for a run that is over can't be used, with the end told. */
 const tooLate = async (session: Session, runId: string, what: string): Promise<RunsError> => {
   const view = await session.look(runId);
-  if (view === null) return notFound(runId, session.client.options.namespace);
+  if (view === null) return notFound(runId, session);
   if (isOpen(view)) {
     return new RunsError(
       'temporal_unavailable',

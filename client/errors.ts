@@ -91,7 +91,7 @@ export const toRunsError = (error: unknown, context: ErrorContext): unknown => {
   if (error instanceof WorkflowNotFoundError) {
     return new RunsError(
       'run_not_found',
-      `${what} failed: there is no live run ${JSON.stringify(runId ?? error.workflowId)} in namespace ${JSON.stringify(namespace)} at ${JSON.stringify(address)}. Check the id ("runs list" shows what is there).`,
+      `${what} failed: there is no live run ${JSON.stringify(runId ?? error.workflowId)} in namespace ${JSON.stringify(namespace)} of Temporal at ${JSON.stringify(address)}. Check the id ("runs list" shows what is there).`,
       { cause: error },
     );
   }

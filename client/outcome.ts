@@ -44,7 +44,7 @@ export const cancel = async (
   checkRunId(runId);
   // Looked at first: Temporal takes a cancel of an ended workflow for done, and the caller would wait for nothing.
   const view = await session.look(runId, call.signal);
-  if (view === null) throw notFound(runId, session.client.options.namespace);
+  if (view === null) throw notFound(runId, session);
   if (isOpen(view)) {
     await session.call(
       { what: `Cancelling run ${JSON.stringify(runId)}`, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call },

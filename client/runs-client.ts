@@ -126,6 +126,12 @@ export class RunsClient {
     return this.#session.client;
   }
 
+  /** Where this client looks for runs. `address` is what it was told, for people to read. */
+  get place(): { address: string; namespace: string; taskQueue: string } {
+    const { address, client, taskQueue } = this.#session;
+    return { address, namespace: client.options.namespace, taskQueue };
+  }
+
   /**
    * Starts a run. The same `runId` never runs twice while its namespace remembers it: an existing run, live or ended,
    * is returned with `started: false`. On an error with a minted id, `error.details.runId` is the id to repeat with.
@@ -154,7 +160,7 @@ export class RunsClient {
         throw error;
     }
     const view = await this.#session.look(runId, signal);
-    if (view === null) throw notFound(runId, this.#session.client.options.namespace);
+    if (view === null) throw notFound(runId, this.#session);
     return partialSnapshot(view, isOpen(view) ? null : await this.#session.closedResult(view));
   }
 

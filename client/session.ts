@@ -25,6 +25,8 @@ export interface CallContext extends CallLimits {
 export interface Session {
   readonly client: Client;
   readonly taskQueue: string;
+  /** Of Temporal's frontend, for error messages. */
+  readonly address: string;
   /** Hand what is started to the worker that shares this connection. */
   readonly eagerStart: boolean;
   handle(workflowId: string): WorkflowHandle;
@@ -52,6 +54,7 @@ export const makeSession = (
   const session: Session = {
     client,
     taskQueue,
+    address,
     eagerStart,
     handle: (workflowId) => client.workflow.getHandle(workflowId),
     async call({ what, runId, awaitsWorker = false, ...limits }, fn) {
@@ -111,8 +114,8 @@ export const makeSession = (
   return session;
 };
 
-export const notFound = (runId: string, namespace: string): RunsError =>
+export const notFound = (runId: string, { client, address }: Session): RunsError =>
   new RunsError(
     'run_not_found',
-    `There is no run ${JSON.stringify(runId)} in namespace ${JSON.stringify(namespace)}. Check the id ("runs list" shows what is there) and TEMPORAL_NAMESPACE; ended runs are kept for the namespace's retention time only.`,
+    `There is no run ${JSON.stringify(runId)} in namespace ${JSON.stringify(client.options.namespace)} of Temporal at ${JSON.stringify(address)}. Check the id ("runs list" shows what is there), TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; ended runs are kept for the namespace's retention time only.`,
   );

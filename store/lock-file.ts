@@ -4,7 +4,7 @@
  * Rule: refuse when in doubt. A process of this machine is asked for by pid and start time (a container's process is
  * always pid 1, so the pid alone proves nothing); a process of another machine counts as alive while it keeps touching
  * its file. After kill -9 the next process takes over without help.
- * Imported by the PGlite driver.
+ * Imported by the PGlite driver and by the commands that look for a `runs dev`.
  */
 import { link, mkdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -66,6 +66,18 @@ const isAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
   if (!exists(owner.pid)) return false;
   const started = await startOf(owner.pid);
   return started === null || started === owner.started;
+};
+
+/** Pid of the living process that holds the lock of `dir`; null = no process holds it. */
+export const lockHolder = async (dir: string): Promise<number | null> => {
+  const path = join(dir, LOCK_FILE);
+  try {
+    const owner = parse(await readFile(path, 'utf8'));
+    return owner !== null && (await isAlive(path, owner)) ? owner.pid : null;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return null;
+    throw error;
+  }
 };
 
 const isCode = (error: unknown, code: string): boolean => (error as NodeJS.ErrnoException).code === code;

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { defineCommand, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
-import { lastDevState, nonEmpty, removeDevState, writeDevState, type DevState } from '../dev-state.ts';
+import { lastDevState, nonEmpty, writeDevState, type DevState } from '../dev-state.ts';
 import { stay } from '../stack/stay.ts';
 import type { StackOptions } from '../stack/types.ts';
 
@@ -31,27 +31,28 @@ export const dev = defineCommand<object>({
       const dbFilename = join(dir, 'temporal.db');
       const last = await lastDevState(dir);
       await endStale(context, last, dbFilename);
+      const crashed = last?.stopped === true ? undefined : last;
       const stack = await startStack({
         config,
         env: context.io.env,
-        temporal: { ports: await ports(last), dbFilename, logFile: join(dir, 'temporal.log') },
+        temporal: { ports: await ports(crashed), dbFilename, logFile: join(dir, 'temporal.log') },
         storeDir: join(dir, 'store'),
         sample: true,
-        apiPort: await apiPort(context, config.port, last),
+        apiPort: await apiPort(context, config.port, crashed),
         log: makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
         say: context.say,
       });
+      const state: DevState = {
+        pid: process.pid,
+        temporalPid: stack.temporalPid,
+        temporalAddress: stack.temporal.address,
+        namespace: stack.temporal.namespace,
+        uiUrl: stack.uiUrl,
+        apiUrl: stack.apiUrl,
+        backend: config.backend,
+        taskQueue: stack.temporal.taskQueue,
+      };
       try {
-        const state: DevState = {
-          pid: process.pid,
-          temporalPid: stack.temporalPid,
-          temporalAddress: stack.temporal.address,
-          namespace: stack.temporal.namespace,
-          uiUrl: stack.uiUrl,
-          apiUrl: stack.apiUrl,
-          backend: config.backend,
-          taskQueue: stack.temporal.taskQueue,
-        };
         await writeDevState(dir, state);
         const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;
         const { assistantId } = stack;
@@ -65,7 +66,7 @@ export const dev = defineCommand<object>({
         context.say('stopping');
         await stack.close();
       }
-      await removeDevState(dir);
+      await writeDevState(dir, { ...state, stopped: true });
       return undefined;
     } finally {
       await lock.release();
@@ -84,7 +85,7 @@ const endStale = async (
     context.say(`ended the Temporal server ${last.temporalPid} that an earlier "runs dev" left behind`);
 };
 
-/** Those of the last time come first, so that addresses in notes and scripts stay right. */
+/** Those of a process that was killed come first, so that addresses in notes and scripts stay right. */
 const ports = async (last: DevState | undefined): Promise<{ grpc: number[]; ui: number[] }> => {
   const { portOf } = await import('../stack/ports.ts');
   const before = (url: string | null | undefined): number[] => {

@@ -5,7 +5,7 @@
  */
 import { defineCommand, type CommandContext } from '../command.ts';
 import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
-import { EXIT, usageError } from '../exit.ts';
+import { CliError, EXIT, usageError } from '../exit.ts';
 import { temporalChoice } from '../places.ts';
 import type { Store } from '../../protocol/store.ts';
 import type { Role } from '../../worker/config.ts';
@@ -73,8 +73,12 @@ const allChecks = async (
   const { temporalChecks } = await import('../doctor/temporal-checks.ts');
   const { RunsClient, temporalTarget } = await import('../../client/index.ts');
   const { fromEnv } = await import('../../worker/config.ts');
-  const chosen = await temporalChoice(io);
-  const target = temporalTarget(chosen);
+  // A folder whose "runs dev" is not running is a finding, not the end of the doctor.
+  const chosen = await temporalChoice(io).catch((error: unknown) => {
+    if (error instanceof CliError) return error;
+    throw error;
+  });
+  const target = temporalTarget(chosen instanceof CliError ? { env: { ...io.env } } : chosen);
   const config = fromEnv(io.env);
   const local = {
     config,
@@ -92,7 +96,10 @@ const allChecks = async (
   const temporal = {
     ...target,
     fix,
-    client: async () => (await (connecting ??= RunsClient.connect(chosen))).temporal,
+    client: async () => {
+      if (chosen instanceof CliError) throw chosen;
+      return (await (connecting ??= RunsClient.connect(chosen))).temporal;
+    },
   };
   return {
     checks: [...localChecks(local), ...temporalChecks(temporal), ...worldChecks(local)],

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { usageError } from '../exit.ts';
 import { duration, oneLine, table } from '../format.ts';
 import { withClient } from '../places.ts';
-import type { RunListItem } from '../../client/index.ts';
+import type { RunListItem, RunsClient } from '../../client/index.ts';
 
 interface Options {
   waiting?: boolean;
@@ -27,7 +27,7 @@ export const list = defineCommand<Options>({
       throw usageError(
         `--limit must be a whole number above 0, got ${JSON.stringify(options.limit)}. Give one, such as --limit 20.`,
       );
-    const items = await withClient(io, async (client) => {
+    const { items, place } = await withClient(io, async (client) => {
       const found: RunListItem[] = [];
       const wanted = {
         limit,
@@ -36,14 +36,23 @@ export const list = defineCommand<Options>({
         ...(options.thread === undefined ? {} : { threadId: options.thread }),
       };
       for await (const item of client.list(wanted)) found.push(item);
-      return found;
+      return { items: found, place: client.place };
     });
-    return { json: { runs: items }, lines: listLines(items, options.waiting === true, Date.now()) };
+    return {
+      json: { runs: items },
+      lines: items.length === 0 ? [noRuns(place, options)] : listLines(items, Date.now()),
+    };
   },
 });
 
-export const listLines = (items: readonly RunListItem[], waiting: boolean, now: number): string[] => {
-  if (items.length === 0) return [waiting ? 'No run waits for anybody.' : 'No runs.'];
+/** Where was looked belongs to the answer: another server has other runs. */
+const noRuns = ({ address, namespace }: RunsClient['place'], options: Options): string => {
+  const filtered = options.status !== undefined || options.thread !== undefined;
+  const what = options.waiting === true ? 'No run waits for an answer' : filtered ? 'No such run' : 'No runs';
+  return `${what} in namespace ${JSON.stringify(namespace)} of Temporal at ${JSON.stringify(address)}.`;
+};
+
+export const listLines = (items: readonly RunListItem[], now: number): string[] => {
   const rows = items.map((item) => [
     item.runId,
     item.followUp ? 'awaits late answers' : item.status,

@@ -83,7 +83,7 @@ const startByTemporal = (context: CommandContext, flags: StartFlags): Promise<Ou
 
 const startByApi = async (context: CommandContext, flags: StartFlags, where: Places): Promise<Outcome> => {
   const { ApiClient } = await import('../api-client.ts');
-  const api = new ApiClient(where, context.io.signal);
+  const api = new ApiClient(where.api(), context.io.signal);
   const said = flags.message === undefined ? [] : [{ role: 'user' as const, content: flags.message }];
   const run = await api.startRun(
     flags.thread ?? null,

@@ -44,7 +44,7 @@ const byApi = async (
 ): Promise<Outcome> => {
   const { ApiClient } = await import('../api-client.ts');
   const { followRun } = await import('../follow.ts');
-  const api = new ApiClient(where, context.io.signal);
+  const api = new ApiClient(where.api(), context.io.signal);
   const run = await followRun(api, { id: runId, thread_id: threadId }, context);
   const messages = await api.messages(threadId, runId);
   return outcome({ run, messages }, run.status, messages);
@@ -105,7 +105,7 @@ const messagesOf = async (context: CommandContext, run: RunSnapshot, where: Plac
   if (run.backend !== 'chat' || run.threadId === null) return [];
   const { ApiClient } = await import('../api-client.ts');
   try {
-    return await new ApiClient(where, context.io.signal).messages(run.threadId, run.runId);
+    return await new ApiClient(where.api(), context.io.signal).messages(run.threadId, run.runId);
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     context.say(`what the assistant said can't be shown: ${oneLine(error.message, 300)}`);

@@ -28,10 +28,12 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
       'config',
       where.kind === 'refused' ? where.problem : 'runs serve needs DATABASE_URL.',
     );
+  // Before the database, whose schema an opened store may change.
+  const temporal = await temporalChoice(io);
   try {
     const store = await openStore({ databaseUrl: where.databaseUrl });
     endings.add('store', () => store.close());
-    const client = await RunsClient.connect(await temporalChoice(io));
+    const client = await RunsClient.connect(temporal);
     endings.add('client', () => client.close());
     const api = await startApi({ config, store, client, log, alone: true });
     endings.add('API', () => api.close());

@@ -7,6 +7,7 @@ import { RunsError } from '../../protocol/errors.ts';
 import type { Config } from '../../worker/config.ts';
 import { makeLog } from '../../worker/log.ts';
 import type { CommandContext } from '../command.ts';
+import { temporalChoice } from '../places.ts';
 import { readyLine } from './api-server.ts';
 import { startOn } from './stack.ts';
 import { stay } from './stay.ts';
@@ -16,7 +17,7 @@ export const serveWithWorker = async (
   { io, say, announce }: CommandContext,
   config: Config,
 ): Promise<undefined> => {
-  const elsewhere = temporalElsewhere({ env: io.env, taskQueue: config.taskQueue });
+  const elsewhere = temporalElsewhere(await temporalChoice(io), config.taskQueue);
   const stack = await startOn(async () => elsewhere, {
     config,
     env: io.env,

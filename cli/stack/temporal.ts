@@ -46,12 +46,9 @@ const SOURCE: Record<BinarySource, string> = {
 };
 
 /** A server that is somebody else's, as the environment says; without a word there, at its usual place. */
-export const temporalElsewhere = ({
-  env,
-  taskQueue,
-}: Pick<TemporalWish, 'env' | 'taskQueue'>): StackTemporal => ({
-  target: temporalTarget({ env, taskQueue }),
-  connect: { env: { ...env }, taskQueue },
+export const temporalElsewhere = (choice: ConnectOptions, taskQueue: string): StackTemporal => ({
+  target: temporalTarget({ ...choice, taskQueue }),
+  connect: { ...choice, taskQueue },
   uiUrl: null,
   httpUrl: null,
   pid: null,
@@ -62,7 +59,7 @@ export const temporalElsewhere = ({
 export const openTemporal = async (wish: TemporalWish): Promise<StackTemporal> => {
   const { env, taskQueue, say } = wish;
   if (TEMPORAL_CHOICE.some((name) => nonEmpty(env[name]) !== undefined)) {
-    const temporal = temporalElsewhere(wish);
+    const temporal = temporalElsewhere({ env: { ...env } }, taskQueue);
     const { address, namespace } = temporal.target;
     say(`Temporal at ${address}, namespace ${namespace}, as the environment says`);
     return temporal;

@@ -219,6 +219,12 @@ describe('runs dev', { timeout: 180_000 }, () => {
       expect((await again.ended).code).toBe(0);
       expect(isAlive(told.temporalPid)).toBe(false);
       expect((await cli(['list'], { ...env, TEMPORAL_ADDRESS: after.temporalAddress })).code).toBe(5);
+      // The default address may have another server's runs.
+      const stopped = await cli(['list', '--json'], env);
+      expect([stopped.code, stopped.json()]).toEqual([
+        5,
+        { error: expect.objectContaining({ code: 'dev_not_running' }) },
+      ]);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }

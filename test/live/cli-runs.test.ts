@@ -154,10 +154,21 @@ describe('a waiting run', () => {
 });
 
 describe('an id that nobody knows', () => {
-  test.each([['show'], ['cancel'], ['watch']])('%s says so and exits 3', async (command) => {
-    const nobody = await runs(command, 'run_nobody', '--json');
-    expect(nobody.code).toBe(3);
-    expect((nobody.json() as ErrorDocument).error.message).toContain('"run_nobody"');
+  test.each([[['show']], [['cancel']], [['watch']], [['answer', 'call_1', '--approve']]])(
+    '%j says so, names address and namespace, and exits 3',
+    async ([command = '', ...rest]) => {
+      const nobody = await runs(command, 'run_nobody', ...rest, '--json');
+      expect(nobody.code).toBe(3);
+      const { message } = (nobody.json() as ErrorDocument).error;
+      const { address, namespace } = running.client.place;
+      for (const part of ['run_nobody', address, namespace]) expect(message).toContain(JSON.stringify(part));
+    },
+  );
+
+  test('a list without runs says where it looked', async () => {
+    const none = await runs('list', '--thread', 'thread_nobody');
+    const { address, namespace } = running.client.place;
+    expect(none.stdout).toBe(`No such run in namespace "${namespace}" of Temporal at "${address}".\n`);
   });
 });
 
