@@ -10,10 +10,11 @@ import type { Caller, RunsEngine } from '../protocol/engine.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/ids.ts';
 import { shortened } from '../protocol/problems.ts';
-import { openAuth } from './auth.ts';
-import type { Authenticator, Principal } from './auth.ts';
+import { openAuth, requireRole } from './auth.ts';
+import type { Authenticator } from './auth.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
+import { callerOf, tenantFor } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import type { RateLimiter, RequestKind } from './limits.ts';
 import type { Reply, Route } from './route.ts';
@@ -93,21 +94,6 @@ const jsonOnce = (): ((value: object) => string) => {
     known.set(value, text);
     return text;
   };
-};
-
-/** What only a request that changes something is asked for; a look at a header costs as much as finding the route. */
-const repetition = (method: string, headers: Headers): Pick<Caller, 'isRetry' | 'idempotencyKey'> =>
-  method === 'GET'
-    ? { isRetry: false, idempotencyKey: null }
-    : {
-        isRetry: Number(headers.get('x-stainless-retry-count') ?? 0) > 0,
-        idempotencyKey: headers.get('idempotency-key'),
-      };
-
-const callerOf = (request: Request, principal: Principal, requestId: string): Caller => {
-  const { isRetry, idempotencyKey } = repetition(request.method, request.headers);
-  const { tenant, grantedTools } = principal;
-  return { tenant, grantedTools, requestId, isRetry, idempotencyKey };
 };
 
 const plain = (status: number, value: unknown): Response =>
@@ -208,10 +194,12 @@ export const createApi = (options: ApiOptions): Api => {
       const principal = auth.authenticate(headers);
       ({ tenant } = principal);
       limiter?.take(tenant, route.kind);
+      requireRole(principal, route.roles, `${route.method} ${route.path}`);
       for (const name in params) checkedId(name, params[name]);
       const mark = request.url.indexOf('?');
       const query = mark < 0 ? {} : checkedQuery(new URL(request.url), route.query);
-      const caller = callerOf(request, principal, requestId);
+      const owner = auth.open ? tenant : await tenantFor(principal, route, params, engine);
+      const caller = callerOf(request, principal, owner, requestId);
       const body =
         request.method === 'POST' ? refuseUnsupported(await readJson(request, bodyLimits)) : undefined;
       const reply = await route.run({ engine, caller, ids: params, query, headers, body });
@@ -243,7 +231,7 @@ export const createApi = (options: ApiOptions): Api => {
       : plain(503, { status: 'not ready', problems });
   };
 
-  const pages: Record<string, () => Response | Promise<Response>> = {
+  const pages: Record<string, (request: Request) => Response | Promise<Response>> = {
     '/healthz': () => plain(200, { status: 'ok' }),
     '/readyz': ready,
     '/openapi.json': async () => {
@@ -254,7 +242,8 @@ export const createApi = (options: ApiOptions): Api => {
     ...(metrics === undefined
       ? {}
       : {
-          '/metrics': async () => {
+          '/metrics': async ({ headers }) => {
+            requireRole(auth.authenticate(headers), ['operator'], 'GET /metrics');
             const page = await metrics();
             return new Response(page.body, { headers: { 'content-type': page.contentType } });
           },
@@ -285,7 +274,7 @@ export const createApi = (options: ApiOptions): Api => {
     const page = method === 'GET' && Object.hasOwn(pages, path) ? pages[path] : undefined;
     if (page === undefined) return notFound(method, path);
     try {
-      return await page();
+      return await page(request);
     } catch (error) {
       const requestId = nextRequestId();
       return errorResponse(toApiError(error, requestId), requestId);

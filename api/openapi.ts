@@ -57,6 +57,7 @@ const EVENTS = {
 const REFUSALS: Readonly<Record<string, string>> = {
   400: 'The request is wrong, or the state of the run or thread forbids it',
   401: 'No API key, or an unknown one',
+  403: 'The key has not the role that this needs',
   404: 'No such object, or not one of yours',
   429: 'Too many requests; Retry-After says when to come again',
   500: 'An error of the server, named by its request id',

@@ -5,7 +5,7 @@
  * Imports protocol and the edges of `api/`.
  */
 import type { z } from 'zod';
-import type { Caller, RunsEngine } from '../protocol/engine.ts';
+import type { Caller, KeyRole, RunsEngine } from '../protocol/engine.ts';
 import type { SequencedEvent } from '../protocol/events.ts';
 import type { Run, Thread } from '../protocol/wire.ts';
 import type { RequestKind } from './limits.ts';
@@ -38,6 +38,8 @@ export interface Route {
   /** With `{name}` for ids. */
   path: string;
   kind: RequestKind;
+  /** Keys with one of these roles may call it. */
+  roles: readonly KeyRole[];
   summary: string;
   body: z.ZodType | null;
   /** Query parameters that are known here. */
@@ -49,6 +51,8 @@ export interface Route {
 
 interface RouteOptions<Schema extends z.ZodType> {
   kind?: RequestKind;
+  /** Default: callers, and operators where it only reads. */
+  roles?: readonly KeyRole[];
   summary: string;
   body?: Schema;
   query?: readonly string[];
@@ -56,6 +60,8 @@ interface RouteOptions<Schema extends z.ZodType> {
   handle: (input: RouteInput<Exact<z.infer<Schema>>>) => Promise<Reply>;
 }
 
+const READERS: readonly KeyRole[] = ['caller', 'operator'];
+const WRITERS: readonly KeyRole[] = ['caller'];
 const KIND = { GET: 'read', POST: 'write', DELETE: 'delete' } as const;
 
 /** One row. The body is checked against its schema before `handle` sees it. */
@@ -67,6 +73,7 @@ export const route = <Schema extends z.ZodType>(
   method,
   path,
   kind: options.kind ?? KIND[method],
+  roles: options.roles ?? (method === 'GET' ? READERS : WRITERS),
   summary: options.summary,
   body: options.body ?? null,
   query: options.query ?? [],

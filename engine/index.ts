@@ -301,6 +301,7 @@ export const createDurableEngine = (options: DurableEngineOptions): RunsEngine =
     cancelRun: (caller, threadId, runId) => engineError(() => cancel(caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       engineError(() => submit(caller, [threadId, runId], outputs)),
+    ownerOf: (kind, id) => engineError(() => store.ownerOf(kind, id)),
     answer: (caller, threadId, runId, payload) =>
       engineError(() => answer(caller, [threadId, runId], payload)),
     listSteps: (caller, threadId, runId, query) =>

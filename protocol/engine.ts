@@ -25,6 +25,13 @@ import type {
   TruncationStrategy,
 } from './wire.ts';
 
+/**
+ * What a key may do. `caller`: assistants, threads, runs and the outputs of its own tools. `approver`: lists and decides the
+ * calls that wait for an approval. `operator`: reads every tenant's runs, cancels them, reads metrics.
+ */
+export const KEY_ROLES = ['caller', 'approver', 'operator'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
+
 export interface Caller {
   tenant: string;
   requestId: string;
@@ -34,6 +41,10 @@ export interface Caller {
   idempotencyKey: string | null;
   /** Worker tools that runs of this caller may use; null or absent = all. Others they declare are theirs to answer. */
   grantedTools?: readonly string[] | null;
+  /** Name of the API key, which answers and decisions are signed with; null or absent = no key says who it is. */
+  keyName?: string | null;
+  /** Absent = all. */
+  roles?: readonly KeyRole[];
 }
 
 export interface PageQuery {
@@ -143,6 +154,8 @@ export interface RunsEngine {
   ): Promise<Run>;
   cancelRun(caller: Caller, threadId: string, runId: string): Promise<Run>;
   submitToolOutputs(caller: Caller, threadId: string, runId: string, outputs: ToolOutput[]): Promise<Started>;
+  /** Tenant that owns a thread or an assistant, for principals that see every tenant; null = there is no such object. */
+  ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
   /** Our extension: one call answered or decided by a person. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
 

@@ -83,6 +83,9 @@ export interface ThreadStore {
   updateAssistant(tenant: string, id: string, params: Partial<AssistantParams>): Promise<Assistant>;
   deleteAssistant(tenant: string, id: string): Promise<Deleted<'assistant.deleted'>>;
 
+  /** Whose it is, whoever asks; null = no such object. */
+  ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
+
   createThread(tenant: string, params: ThreadParams, now: number): Promise<Thread>;
   getThread(tenant: string, id: string): Promise<Thread>;
   updateThread(tenant: string, id: string, params: { metadata?: Metadata | null }): Promise<Thread>;

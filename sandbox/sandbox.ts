@@ -6,7 +6,8 @@
  */
 import { setMaxListeners } from 'node:events';
 import { createApi } from '../api/app.ts';
-import { DEFAULT_TENANT, hashKey, keyAuth, openAuth } from '../api/auth.ts';
+import { DEFAULT_TENANT, keyAuth, openAuth } from '../api/auth.ts';
+import { hashKey } from '../api/keys.ts';
 import { serveApi } from '../api/serve.ts';
 import type { ServedApi } from '../api/serve.ts';
 import { createClock } from './clock.ts';

@@ -9,6 +9,7 @@ import { closeRun } from './closing.ts';
 import type { Database } from './database.ts';
 import { eventStore } from './events.ts';
 import { migrate, readMigrations } from './migrate.ts';
+import { ownerOf } from './owners.ts';
 import type { PostgresOptions } from './postgres.ts';
 import { acceptOutputs } from './rounds.ts';
 import { runStore } from './runs.ts';
@@ -25,6 +26,7 @@ export type StoreOptions =
 /** For tests that watch the database. */
 export const storeOn = (db: Database): Store => ({
   ...threadStore(db),
+  ownerOf: ownerOf(db),
   ...runStore(db),
   ...eventStore(db),
   ...turnStore(db),

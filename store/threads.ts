@@ -268,7 +268,7 @@ const messagesOf = (
   },
 });
 
-export const threadStore = (db: Database): ThreadStore => ({
+export const threadStore = (db: Database): Omit<ThreadStore, 'ownerOf'> => ({
   ...assistantsOf(db),
   ...messagesOf(db),
   createThread: (tenant, params, now) =>

@@ -11,6 +11,7 @@ import { shown } from '../../protocol/problems.ts';
 import type { Started } from '../../protocol/engine.ts';
 import { isTerminal } from '../../protocol/wire.ts';
 import type { Thread } from '../../protocol/wire.ts';
+import { requireRole } from '../auth.ts';
 import { id, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
 import { checkedPage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
@@ -119,6 +120,7 @@ export const runRoutes: readonly Route[] = [
   }),
   route('POST', `${THREAD_RUN}/cancel`, {
     summary: 'Cancel a run',
+    roles: ['caller', 'operator'],
     returns: { object: 'Run' },
     handle: async (input) => {
       const run = await input.engine.cancelRun(input.caller, id(input, 'thread_id'), id(input, 'run_id'));
@@ -143,6 +145,7 @@ export const runRoutes: readonly Route[] = [
   }),
   route('POST', `${THREAD_RUN}/answers`, {
     summary: 'Answer, approve or deny one call (an extension of this server)',
+    roles: ['caller', 'approver'],
     body: answerPayloadSchema,
     returns: { object: 'Answer' },
     handle: async (input) => {
@@ -153,6 +156,10 @@ export const runRoutes: readonly Route[] = [
           "Send exactly one of 'output' (for a call that awaits an output) and 'decision' (for a call that awaits approval).",
           'invalid_value',
         );
+      // An output is the caller's part of the work, a decision is a check on it: two roles, whoever holds them.
+      if (body.decision === undefined)
+        requireRole(input.caller, ['caller'], 'Answering a call with an output');
+      else requireRole(input.caller, ['approver'], 'Approving or denying a call');
       return {
         json: await input.engine.answer(input.caller, id(input, 'thread_id'), id(input, 'run_id'), body),
       };

@@ -14,6 +14,8 @@ export interface Assistants {
   create(tenant: string, id: string, params: AssistantParams): AssistantRecord;
   /** The caller's own, oldest first. */
   all(tenant: string): AssistantRecord[];
+  /** null = none was made with this id. */
+  ownerOf(id: string): string | null;
   /** The caller's own or a scripted one. */
   find(caller: Caller, id: string): AssistantRecord;
   update(caller: Caller, id: string, params: Partial<AssistantParams>): AssistantRecord;
@@ -80,6 +82,7 @@ export const createAssistants = (scripts: ScriptCatalogue, seconds: () => number
       owned(made.get(id), caller, 'assistant', id);
       made.delete(id);
     },
+    ownerOf: (id) => made.get(id)?.tenant ?? null,
     clear: () => made.clear(),
   };
 };

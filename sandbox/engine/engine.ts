@@ -291,6 +291,9 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       return reply;
     },
 
+    ownerOf: async (kind, id) =>
+      kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
+
     async listSteps(caller, threadId, id, query) {
       const run = runOf(caller, threadId, id);
       if (quirks.noSteps) throw new ApiError(404, 'Run steps are not implemented by this server.');

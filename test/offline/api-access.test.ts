@@ -94,22 +94,22 @@ describe('keys', () => {
     expect(
       parseApiKeys(`a:${KEY_A}:deploy|weather, b:sha256.${hashKey(KEY_B)}:*\n c:${KEY_A}${KEY_B}`),
     ).toEqual([
-      { tenant: 'a', sha256: hashKey(KEY_A), tools: ['deploy', 'weather'] },
-      { tenant: 'b', sha256: hashKey(KEY_B), tools: '*' },
-      { tenant: 'c', sha256: hashKey(KEY_A + KEY_B), tools: [] },
+      { tenant: 'a', sha256: hashKey(KEY_A), tools: ['deploy', 'weather'], roles: ['caller'] },
+      { tenant: 'b', sha256: hashKey(KEY_B), tools: '*', roles: ['caller'] },
+      { tenant: 'c', sha256: hashKey(KEY_A + KEY_B), tools: [], roles: ['caller'] },
     ]);
   });
 
   test.each([
     [KEY_A, 'API key 1 has no tenant.'],
     [`b:${KEY_B} a:short`, 'API key 2 is too short: use at least 16 characters after the first colon.'],
-    [`a:${KEY_A}:x:y`, 'API key 1 has too many colons.'],
+    [`a:${KEY_A}:x:role=caller:z`, 'API key 1 has too many colons.'],
     [
       `a/b:${KEY_A}`,
       'API key 1 needs a tenant of 1 to 64 letters, digits, "_" or "-" before the first colon.',
     ],
   ])('a bad entry is refused by its place, never by its key: %#', (text, message) => {
-    expect(problemOf(text)).toBe(`${message} The form is tenant:key[:tool|tool].`);
+    expect(problemOf(text)).toBe(`${message} The form is tenant:key[:tool|tool[:role=approver;name=alice]].`);
   });
 
   test('one key for two tenants is refused', () => {
