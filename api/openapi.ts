@@ -9,11 +9,26 @@ import { LIMITS } from '../protocol/problems.ts';
 import { responseSchemas } from './responses.ts';
 import type { Route } from './route.ts';
 
+const isNull = (branch: unknown): boolean =>
+  typeof branch === 'object' && branch !== null && 'type' in branch && branch.type === 'null';
+
+/** Null is absent, for every optional field (`normalize.ts`). */
+const nullForAbsent = ({ properties = {}, required = [] }: z.core.JSONSchema.BaseSchema): void => {
+  for (const [key, field] of Object.entries(properties)) {
+    if (typeof field === 'boolean' || required.includes(key)) continue;
+    const branches = field.anyOf ?? [];
+    const takesNull = Object.keys(field).length === 0 || isNull(field) || branches.some(isNull);
+    if (!takesNull)
+      properties[key] = { anyOf: [...(branches.length > 0 ? branches : [field]), { type: 'null' }] };
+  }
+};
+
 const schemaOf = (schema: z.ZodType): unknown => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema instanceof z.ZodObject) nullForAbsent(jsonSchema);
       // The only custom schema is metadata, whose rule is a function.
       if (zodSchema instanceof z.ZodCustom)
         Object.assign(jsonSchema, {

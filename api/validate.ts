@@ -11,6 +11,7 @@ import { apiErrors } from '../protocol/errors.ts';
 import { idProblem, LIMITS, shortened, shown } from '../protocol/problems.ts';
 import type { MessageContent, ToolOutput } from '../protocol/wire.ts';
 import { invalidBody } from './errors.ts';
+import { normalizeBody } from './normalize.ts';
 
 /** The JSON of a body never holds undefined, so optional keys of the schema and of our shapes mean the same. */
 export type Exact<T> = T extends (infer Item)[]
@@ -21,8 +22,9 @@ export type Exact<T> = T extends (infer Item)[]
 
 export const parseBody = <Schema extends z.ZodType>(
   schema: Schema,
-  body: unknown,
+  sent: unknown,
 ): Exact<z.infer<Schema>> => {
+  const body = normalizeBody(schema, sent);
   const result = schema.safeParse(body);
   if (!result.success) throw invalidBody(result.error.issues, body);
   return result.data as Exact<z.infer<Schema>>;

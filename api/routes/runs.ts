@@ -149,7 +149,9 @@ export const runRoutes: readonly Route[] = [
     body: answerPayloadSchema,
     returns: { object: 'Answer' },
     handle: async (input) => {
-      const { body } = input;
+      const { output, ...decided } = input.body;
+      // Alone, null is an output like any other; beside a decision a client sends it for "none".
+      const body = output === null && decided.decision !== undefined ? decided : input.body;
       if ('output' in body === (body.decision !== undefined))
         throw apiErrors.invalid(
           'output',

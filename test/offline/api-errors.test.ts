@@ -137,7 +137,7 @@ const ROWS: Row[] = [
   },
   {
     situation: 'a body that is no object',
-    request: () => ['POST', '/v1/threads', '[]'],
+    request: () => ['POST', '/v1/threads', '[1]'],
     status: 400,
     message: 'Invalid type for the request body: expected an object, but got an array instead.',
     code: 'invalid_type',
