@@ -6,7 +6,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Simulated by the ten thousand: too long for the check before every commit. */
-const CAMPAIGNS = ['test/offline/sim-{schedules-*,full,exhaustive}.test.ts'];
+const CAMPAIGNS = ['test/offline/simulation/sim-{schedules-*,full,exhaustive}.test.ts'];
 
 export default defineConfig({
   test: {

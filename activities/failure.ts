@@ -10,17 +10,17 @@ import { FAILURES, type BackendError, type FailureType } from '../protocol/index
 
 const MAX_MESSAGE = 1_500;
 
-export const capped = (message: string): string =>
+export const truncateMessage = (message: string): string =>
   message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}… [${message.length} characters]` : message;
 
-export const fail = (
+export const throwFailure = (
   type: FailureType,
   message: string,
   more: { retryable: boolean; retryAfterMs?: number | null; details?: unknown[]; expected?: boolean },
 ): ApplicationFailure => {
   const failure = ApplicationFailure.create({
     type,
-    message: capped(message),
+    message: truncateMessage(message),
     nonRetryable: !more.retryable,
     ...(more.retryAfterMs == null ? {} : { nextRetryDelay: more.retryAfterMs }),
     ...(more.details === undefined || more.details.length === 0 ? {} : { details: more.details }),
@@ -34,7 +34,7 @@ export const fail = (
 
 /** A backend's error. Being told to come back later is no news: benign. */
 export const fromBackendError = (error: BackendError): ApplicationFailure =>
-  fail(error.type, error.message, {
+  throwFailure(error.type, error.message, {
     retryable: error.retryable,
     retryAfterMs: error.retryAfterMs,
     details: error.details,

@@ -13,19 +13,19 @@ import {
   packOutcome,
   unpackToolCall,
   type RunActivities,
-  type SentOutcome,
-  type SentToolCall,
+  type OutcomePayload,
+  type ToolCallPayload,
 } from '../protocol/index.ts';
-import { backendActivities } from './backend.ts';
-import type { ActivityDeps, HookContext } from './deps.ts';
-import { fail, fromBackendError } from './failure.ts';
+import { backendActivities } from './backend-activities.ts';
+import type { ActivityDeps, HookContext } from './dependencies.ts';
+import { throwFailure, fromBackendError } from './failure.ts';
 import { systemClock } from './lease.ts';
 import { noMetrics } from './metrics.ts';
-import { runTool } from './tools/run.ts';
+import { runTool } from './tools/execute-tool.ts';
 
 export type WorkerActivities = RunActivities & {
   /** Serves every activity type that has no function of its own: the tools. */
-  default: (input: SentToolCall) => Promise<SentOutcome>;
+  default: (input: ToolCallPayload) => Promise<OutcomePayload>;
 };
 
 const hookContext = (): HookContext => {
@@ -50,7 +50,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
     },
     startFollowUpRun: async ({ backend, newRunId, of, callId, message }) => {
       try {
-        return await deps.startLinkedRun({ backend, newRunId, of, callId, message }, hookContext());
+        return await deps.startFollowUpRun({ backend, newRunId, of, callId, message }, hookContext());
       } catch (error) {
         throw error instanceof BackendError ? fromBackendError(error) : error;
       }
@@ -59,7 +59,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
       const { info } = Context.current();
       const { activityType, workflowExecution } = info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX)) {
-        throw fail(
+        throw throwFailure(
           FAILURES.toolNotRegistered,
           `This worker has no activity ${JSON.stringify(activityType)}: it is older than the workflow that asks for it. Deploy the same version everywhere.`,
           { retryable: true },
@@ -76,11 +76,11 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
   };
 };
 
-export type { ActivityDeps, HookContext, Hooks, LinkedRunRequest } from './deps.ts';
-export type { Clock } from './lease.ts';
+export type { ActivityDeps, HookContext, Hooks, FollowUpRunRequest } from './dependencies.ts';
+export type { LeaseClock } from './lease.ts';
 export type { Metrics, ToolAttemptOutcome } from './metrics.ts';
 export { defineTools, isToolRegistry, noTools, toJSONSchema, TOOL_DEFAULTS } from './tools/define.ts';
-export { planCalls } from './tools/plan.ts';
+export { planCalls } from './tools/plan-calls.ts';
 export { ToolError } from './tools/tool-error.ts';
 export type {
   DurationText,

@@ -8,14 +8,14 @@
  * What it cannot see: a network that loses the heartbeats of a process that runs on. Imported by the activities.
  */
 
-export interface Clock {
+export interface LeaseClock {
   /** Unix milliseconds. */
   wall(): number;
   /** Milliseconds that never go backwards. */
   monotonic(): number;
 }
 
-export const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
+export const systemClock: LeaseClock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
 export interface LeaseTerms {
   /** Silence after which the server gives the attempt to another worker; null = it waits for `startToCloseMs` alone. */
@@ -25,7 +25,7 @@ export interface LeaseTerms {
   startToCloseMs: number;
 }
 
-export interface Lease {
+export interface AttemptLease {
   /** A sign of life was handed to Temporal now. */
   beat(): void;
   /** Why the attempt may have been replaced, or undefined while it surely was not. */
@@ -33,7 +33,7 @@ export interface Lease {
 }
 
 /** The lease begins now: call at the attempt's first moment. */
-export const makeLease = (terms: LeaseTerms, clock: Clock): Lease => {
+export const makeLease = (terms: LeaseTerms, clock: LeaseClock): AttemptLease => {
   const begun = { wall: clock.wall(), monotonic: clock.monotonic() };
   let latest = begun;
   let verdict: string | undefined;

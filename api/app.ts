@@ -1,32 +1,32 @@
 /**
- * The HTTP face over a `RunsEngine`. In: authenticate, limit, check. Then one engine call. Out: JSON or events.
+ * The HTTP face over a `RunsService`. In: authenticate, limit, check. Then one engine call. Out: JSON or events.
  *
  * Rule: it knows no engine and holds no state of runs. Every answer carries its request id; what is not an `ApiError`
  * leaves as a 500 that tells nothing of the inside. Answers are made with plain header records: the adapter sends those
  * as they are, while one look through a `Headers` object costs more than everything else here.
  * Imports protocol and the rest of `api/`.
  */
-import type { Caller, RunsEngine } from '../protocol/engine.ts';
+import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
-import { mintId } from '../protocol/ids.ts';
-import { shortened } from '../protocol/problems.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import { shortenText } from '../protocol/rules/validation.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { callerOf, tenantFor } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
-import type { RateLimiter, RequestKind } from './limits.ts';
+import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import type { Reply, Route } from './route.ts';
 import { createRouter, pathOf } from './router.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
-import { Closing, eventStream } from './sse.ts';
-import { checkedId, checkedQuery, refuseUnsupported } from './validate.ts';
+import { ShutdownNotifier, eventStream } from './sse.ts';
+import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 
 /** One finished request, for metrics and logs. Holds no body, no key. */
-export interface RequestSeen {
+export interface RequestLogEntry {
   method: string;
   /** The route's pattern, never the ids in it; null = none matched. */
   route: string | null;
@@ -42,7 +42,7 @@ export interface RequestSeen {
 }
 
 export interface ApiOptions {
-  engine: RunsEngine;
+  engine: RunsService;
   /** Default: open to all, tenant `default`; `serveApi` then binds loopback only. */
   auth?: Authenticator;
   /** Default: none. */
@@ -50,7 +50,7 @@ export interface ApiOptions {
   body?: Partial<BodyLimits>;
   /** Text of `GET /metrics` (Prometheus). Default: no such page. */
   metrics?: () => Promise<{ contentType: string; body: string }>;
-  onRequest?: (seen: RequestSeen) => void;
+  onRequest?: (seen: RequestLogEntry) => void;
   /** Milliseconds between comments on a silent stream. Default 15 000. */
   keepAliveMs?: number;
   /** Milliseconds after which a reader that takes nothing is dropped. Default 60 000. */
@@ -111,7 +111,7 @@ const unknownPath = (method: string, path: string): ApiError =>
   !path.startsWith('/v1/') && isKnownPath(`/v1${path}`)
     ? new ApiError(
         404,
-        `Unknown request URL: ${method} ${shortened(path, 1_024)}. Paths begin with /v1 here: set the base URL to end in /v1.`,
+        `Unknown request URL: ${method} ${shortenText(path, 1_024)}. Paths begin with /v1 here: set the base URL to end in /v1.`,
         { code: 'unknown_url' },
       )
     : apiErrors.noRoute(method, path);
@@ -119,7 +119,7 @@ const unknownPath = (method: string, path: string): ApiError =>
 const READINESS_MS = 3000;
 
 /** A probe has to be answered, whatever it is that does not answer behind it. */
-const readiness = async (engine: RunsEngine): Promise<string[]> => {
+const readiness = async (engine: RunsService): Promise<string[]> => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<string[]>((resolve) => {
     timer = setTimeout(() => resolve([`readiness is not known after ${READINESS_MS} ms`]), READINESS_MS);
@@ -143,7 +143,7 @@ export const createApi = (options: ApiOptions): Api => {
   const keepAliveMs = options.keepAliveMs ?? 15_000;
   const stallMs = options.stallMs ?? 60_000;
   const version = options.version ?? '0';
-  const closing = new Closing();
+  const closing = new ShutdownNotifier();
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
@@ -195,13 +195,13 @@ export const createApi = (options: ApiOptions): Api => {
       ({ tenant } = principal);
       limiter?.take(tenant, route.kind);
       requireRole(principal, route.roles, `${route.method} ${route.path}`);
-      for (const name in params) checkedId(name, params[name]);
+      for (const name in params) parseId(name, params[name]);
       const mark = request.url.indexOf('?');
-      const query = mark < 0 ? {} : checkedQuery(new URL(request.url), route.query);
+      const query = mark < 0 ? {} : parseQuery(new URL(request.url), route.query);
       const owner = auth.open ? tenant : await tenantFor(principal, route, params, engine);
       const caller = callerOf(request, principal, owner, requestId);
       const body =
-        request.method === 'POST' ? refuseUnsupported(await readJson(request, bodyLimits)) : undefined;
+        request.method === 'POST' ? rejectUnsupported(await readJson(request, bodyLimits)) : undefined;
       const reply = await route.run({ engine, caller, ids: params, query, headers, body });
       stream = 'stream' in reply;
       response = respond(caller, reply, env);

@@ -6,7 +6,7 @@
  * even in part. Without keys the server is `open` and `serve.ts` binds it to loopback. Imports protocol and Node only.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
-import { KEY_ROLES, type KeyRole } from '../protocol/engine.ts';
+import { KEY_ROLES, type KeyRole } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import type { ApiKey } from './keys.ts';
 

@@ -5,7 +5,7 @@
  * later spread or assignment can be steered by them. Imports protocol only.
  */
 import { ApiError } from '../protocol/errors.ts';
-import { shown } from '../protocol/problems.ts';
+import { quote } from '../protocol/rules/validation.ts';
 
 export interface BodyLimits {
   /** Bytes of one body. Default 8 MiB. */
@@ -72,7 +72,7 @@ export const readJson = async (request: Request, limits: BodyLimits): Promise<un
   if (type === null || !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type))
     throw new ApiError(
       400,
-      `Unsupported Content-Type ${shown(type)}: send the body as JSON with the header 'Content-Type: application/json'.`,
+      `Unsupported Content-Type ${quote(type)}: send the body as JSON with the header 'Content-Type: application/json'.`,
       { code: 'invalid_content_type' },
     );
   if (jsonDepth(text, limits.maxDepth) > limits.maxDepth)

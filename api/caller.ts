@@ -4,7 +4,7 @@
  * Rule: the tenant is the key's own, except for an operator on a route that operators have: there it is the tenant that
  * owns what the path names. Imports protocol and the edges of `api/`.
  */
-import type { Caller, RunsEngine } from '../protocol/engine.ts';
+import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
 import type { Principal } from './auth.ts';
 import type { Route } from './route.ts';
 
@@ -33,7 +33,7 @@ export const tenantFor = async (
   { roles, tenant }: Principal,
   route: Route,
   { thread_id: threadId, assistant_id: assistantId }: Record<string, string>,
-  engine: RunsEngine,
+  engine: RunsService,
 ): Promise<string> => {
   if (!roles.includes('operator') || !route.roles.includes('operator')) return tenant;
   const owner =

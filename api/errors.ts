@@ -7,14 +7,14 @@
 import type { z } from 'zod';
 import { ApiError, apiErrors, RunsError } from '../protocol/errors.ts';
 import type { RunsErrorCode } from '../protocol/errors.ts';
-import { shortened, shown } from '../protocol/problems.ts';
+import { shortenText, quote } from '../protocol/rules/validation.ts';
 
 type Issue = z.core.$ZodIssue;
 
 const pathText = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => {
     if (typeof part === 'number') return `${text}[${part}]`;
-    const name = shortened(String(part));
+    const name = shortenText(String(part));
     return text === '' ? name : `${text}.${name}`;
   }, '');
 
@@ -56,7 +56,7 @@ const bounds = (issue: Issue, param: string, value: unknown): ApiError | undefin
     );
   return new ApiError(
     400,
-    `Invalid '${param}': ${big ? 'integer above maximum' : 'integer below minimum'} value. Expected a value ${big ? '<=' : '>='} ${limit}, but got ${shown(value)} instead.`,
+    `Invalid '${param}': ${big ? 'integer above maximum' : 'integer below minimum'} value. Expected a value ${big ? '<=' : '>='} ${limit}, but got ${quote(value)} instead.`,
     { param, code: `integer_${over}_value` },
   );
 };
@@ -105,12 +105,12 @@ export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError =
   if (issue.code === 'invalid_value')
     return new ApiError(
       400,
-      `Invalid value: ${shown(value)} for '${param}'. Supported values are: ${issue.values.map((item) => `'${String(item)}'`).join(', ')}.`,
+      `Invalid value: ${quote(value)} for '${param}'. Supported values are: ${issue.values.map((item) => `'${String(item)}'`).join(', ')}.`,
       { param, code: 'invalid_value' },
     );
   if (issue.code === 'custom')
     return new ApiError(400, `Invalid '${param}': ${issue.message}.`, { param, code: 'invalid_value' });
-  return new ApiError(400, `Invalid '${param}': ${shown(value)} is not accepted here (${issue.message}).`, {
+  return new ApiError(400, `Invalid '${param}': ${quote(value)} is not accepted here (${issue.message}).`, {
     param,
     code: 'invalid_value',
   });

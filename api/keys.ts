@@ -5,7 +5,7 @@
  * place may be a key. Everything is checked at start. Imports protocol and Node only; `auth.ts` compares the keys.
  */
 import { hash } from 'node:crypto';
-import { KEY_ROLES, type KeyRole } from '../protocol/engine.ts';
+import { KEY_ROLES, type KeyRole } from '../protocol/ports/runs-service.ts';
 import { RunsError } from '../protocol/errors.ts';
 
 export interface ApiKey {

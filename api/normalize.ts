@@ -6,7 +6,7 @@
  * tool's `parameters`, the `output` of an answer) a null is a value and stays. Imports zod and the schema of metadata.
  */
 import { z } from 'zod';
-import { metadataSchema } from '../protocol/schemas.ts';
+import { metadataSchema } from '../protocol/wire/schemas.ts';
 
 /** Returns the value itself when there is nothing to change. */
 type Normalizer = (value: unknown) => unknown;

@@ -5,10 +5,10 @@
  * Imports protocol and the edges of `api/`.
  */
 import type { z } from 'zod';
-import type { Caller, KeyRole, RunsEngine } from '../protocol/engine.ts';
-import type { SequencedEvent } from '../protocol/events.ts';
-import type { Run, Thread } from '../protocol/wire.ts';
-import type { RequestKind } from './limits.ts';
+import type { Caller, KeyRole, RunsService } from '../protocol/ports/runs-service.ts';
+import type { SequencedEvent } from '../protocol/wire/events.ts';
+import type { Run, Thread } from '../protocol/wire/objects.ts';
+import type { RequestKind } from './rate-limiter.ts';
 import { parseBody } from './validate.ts';
 import type { Exact } from './validate.ts';
 
@@ -24,7 +24,7 @@ export interface StreamRequest {
 export type Reply = { json: unknown; run?: Run } | { stream: StreamRequest; run?: Run };
 
 export interface RouteInput<Body> {
-  engine: RunsEngine;
+  engine: RunsService;
   caller: Caller;
   /** Checked ids of the path, by name. */
   ids: Record<string, string>;
@@ -88,4 +88,5 @@ export const route = <Schema extends z.ZodType>(
 });
 
 /** An id of the path; the router only gets here when it is there. */
-export const id = (input: { ids: Record<string, string> }, name: string): string => input.ids[name] ?? '';
+export const idParam = (input: { ids: Record<string, string> }, name: string): string =>
+  input.ids[name] ?? '';

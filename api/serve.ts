@@ -9,8 +9,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
-import { mintId } from '../protocol/ids.ts';
-import { shown } from '../protocol/problems.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import { quote } from '../protocol/rules/validation.ts';
 import type { Api, ApiEnv } from './app.ts';
 import { errorResponse } from './errors.ts';
 
@@ -67,7 +67,7 @@ export const serveApi = async (
   if (api.open && !isLoopback(host))
     throw new RunsError(
       'config',
-      `Without API keys the server listens on this machine only; got host ${shown(host)}. Set RUNS_API_KEYS, or use host 127.0.0.1.`,
+      `Without API keys the server listens on this machine only; got host ${quote(host)}. Set RUNS_API_KEYS, or use host 127.0.0.1.`,
     );
   const server = createAdaptorServer({
     fetch: (request: Request, env: unknown) => {

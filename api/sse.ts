@@ -7,9 +7,9 @@
  * Imports protocol only. `api/` uses it; the sandbox's model too.
  */
 import { ApiError } from '../protocol/errors.ts';
-import { endsRun, endsStream } from '../protocol/events.ts';
-import type { SequencedEvent } from '../protocol/events.ts';
-import type { Thread } from '../protocol/wire.ts';
+import { endsRun, endsStream } from '../protocol/wire/events.ts';
+import type { SequencedEvent } from '../protocol/wire/events.ts';
+import type { Thread } from '../protocol/wire/objects.ts';
 import { toApiError } from './errors.ts';
 
 const encoder = new TextEncoder();
@@ -32,7 +32,7 @@ export const errorFrame = (error: ApiError): string => encodeEvent('error', erro
  * Who must hear that the server goes down. Not an `AbortSignal`: that one compares each new listener with all others, which
  * makes opening the two thousandth stream take longer than all the rest of it.
  */
-export class Closing {
+export class ShutdownNotifier {
   readonly #told = new Set<() => void>();
   #begun = false;
 
@@ -42,7 +42,7 @@ export class Closing {
 
   begin(): void {
     this.#begun = true;
-    for (const tell of this.#told) tell();
+    for (const notify of this.#told) notify();
   }
 
   add(tell: () => void): void {
@@ -66,7 +66,7 @@ export interface StreamOptions {
   keepAliveMs: number;
   stallMs: number;
   /** Whether the server is going down, and word of it. */
-  closing: Closing;
+  closing: ShutdownNotifier;
   /** Cuts the connection of a reader that takes nothing. */
   drop: () => void;
 }

@@ -6,10 +6,10 @@
  * send, are dropped. Imports protocol and zod's types only.
  */
 import type { z } from 'zod';
-import type { MessageParams, PageQuery, ThreadParams } from '../protocol/engine.ts';
+import type { MessageParams, PageQuery, ThreadParams } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import { idProblem, LIMITS, shortened, shown } from '../protocol/problems.ts';
-import type { MessageContent, ToolOutput } from '../protocol/wire.ts';
+import { idProblem, LIMITS, shortenText, quote } from '../protocol/rules/validation.ts';
+import type { MessageContent, ToolOutput } from '../protocol/wire/objects.ts';
 import { invalidBody } from './errors.ts';
 import { normalizeBody } from './normalize.ts';
 
@@ -46,7 +46,7 @@ const BUILT_IN_TOOLS: Record<string, string> = {
 };
 
 /** Refuses, by name, features of the original API that no engine here has; returns the body without their empty forms. */
-export const refuseUnsupported = (body: unknown, path = ''): unknown => {
+export const rejectUnsupported = (body: unknown, path = ''): unknown => {
   if (!isObject(body)) return body;
   const rest: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(body)) {
@@ -78,13 +78,13 @@ export const refuseUnsupported = (body: unknown, path = ''): unknown => {
       }
     }
     if ((key === 'messages' || key === 'additional_messages') && Array.isArray(value))
-      rest[key] = value.map((item, index) => refuseUnsupported(item, `${name}[${index}]`));
-    else rest[key] = key === 'thread' ? refuseUnsupported(value, name) : value;
+      rest[key] = value.map((item, index) => rejectUnsupported(item, `${name}[${index}]`));
+    else rest[key] = key === 'thread' ? rejectUnsupported(value, name) : value;
   }
   return rest;
 };
 
-export const checkedId = (param: string, value: string | undefined): string => {
+export const parseId = (param: string, value: string | undefined): string => {
   const problem = idProblem(param, value);
   if (problem !== undefined || value === undefined)
     throw apiErrors.invalid(param, `Invalid '${param}': ${problem}.`);
@@ -92,7 +92,7 @@ export const checkedId = (param: string, value: string | undefined): string => {
 };
 
 /** A query parameter that this route knows; all others are refused, as unknown body keys are. */
-export const checkedQuery = (url: URL, known: readonly string[]): Record<string, string> => {
+export const parseQuery = (url: URL, known: readonly string[]): Record<string, string> => {
   const query: Record<string, string> = {};
   for (const [key, value] of url.searchParams) {
     if (key === 'include' || key === 'include[]')
@@ -101,8 +101,8 @@ export const checkedQuery = (url: URL, known: readonly string[]): Record<string,
     if (key === 'api-version') continue;
     if (!known.includes(key))
       throw apiErrors.invalid(
-        shortened(key),
-        `Unknown query parameter: '${shortened(key)}'.`,
+        shortenText(key),
+        `Unknown query parameter: '${shortenText(key)}'.`,
         'unknown_parameter',
       );
     query[key] = value;
@@ -112,26 +112,26 @@ export const checkedQuery = (url: URL, known: readonly string[]): Record<string,
 
 export const PAGE_KEYS = ['limit', 'order', 'after', 'before'] as const;
 
-export const checkedPage = (query: Record<string, string>): PageQuery => {
+export const parsePage = (query: Record<string, string>): PageQuery => {
   const { limit = '20', order = 'desc', after, before } = query;
   const count = Number(limit);
   if (!/^\d{1,6}$/.test(limit) || count < 1 || count > 100)
     throw apiErrors.invalid(
       'limit',
-      `Invalid 'limit': expected a whole number from 1 to 100, but got ${shown(limit)} instead.`,
+      `Invalid 'limit': expected a whole number from 1 to 100, but got ${quote(limit)} instead.`,
       'invalid_value',
     );
   if (order !== 'asc' && order !== 'desc')
     throw apiErrors.invalid(
       'order',
-      `Invalid value: ${shown(order)} for 'order'. Supported values are: 'asc', 'desc'.`,
+      `Invalid value: ${quote(order)} for 'order'. Supported values are: 'asc', 'desc'.`,
       'invalid_value',
     );
   return {
     limit: count,
     order,
-    ...(after === undefined || after === '' ? {} : { after: checkedId('after', after) }),
-    ...(before === undefined || before === '' ? {} : { before: checkedId('before', before) }),
+    ...(after === undefined || after === '' ? {} : { after: parseId('after', after) }),
+    ...(before === undefined || before === '' ? {} : { before: parseId('before', before) }),
   };
 };
 

@@ -5,7 +5,7 @@
  * longest first, until the rest fits, and only the beginning of them is kept: the model is told, and the round can
  * still be answered completely. Pure. Both backends import it.
  */
-import { errorOutput, type PlannedCall, type ToolCall } from '../protocol/calls.ts';
+import { errorOutput, type PlannedCall, type ToolCall } from '../protocol/tool-calls.ts';
 
 /**
  * Most that the calls of one round may take, in bytes as they are stored: escaping and other alphabets make a text

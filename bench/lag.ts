@@ -1,7 +1,7 @@
 /** How late a backend adapter notices that the server changed a run's status: wall clocks of one machine compared. */
 import type { Pool } from 'undici';
-import type { Backend, BackendContext } from '../protocol/backend.ts';
-import { mintId } from '../protocol/ids.ts';
+import type { Backend, BackendContext } from '../protocol/ports/backend.ts';
+import { mintId } from '../protocol/wire/ids.ts';
 
 export interface Lag {
   how: 'auto' | 'never';

@@ -3,8 +3,8 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { startTemporal, type TemporalServer } from '../cli/local/temporal-server.ts';
-import { SEARCH_ATTRIBUTES } from '../protocol/names.ts';
+import { startTemporal, type TemporalServer } from '../dev-server/temporal-server.ts';
+import { SEARCH_ATTRIBUTES } from '../protocol/temporal/names.ts';
 
 const READY_MS = 120_000;
 

@@ -4,15 +4,15 @@
  * before an engine (routes, keys, checks, headers, metrics), over an engine that answers every GET with the one run.
  */
 import type * as Api from '../api/index.ts';
-import type { apiMetrics as ApiMetrics } from '../cli/stack/api-metrics.ts';
-import type { RunsEngine } from '../protocol/engine.ts';
-import type { Run } from '../protocol/wire.ts';
+import type { apiMetrics as ApiMetrics } from '../app/api-metrics.ts';
+import type { RunsService } from '../protocol/ports/runs-service.ts';
+import type { Run } from '../protocol/wire/objects.ts';
 import { reportUsage } from './usage.ts';
 
 // Of the build that the server under test runs from.
 const build = process.env['BENCH_BUILD'] ?? '';
 const { createApi, keyAuth, parseApiKeys, serveApi } = (await import(`${build}/api/index.js`)) as typeof Api;
-const { apiMetrics } = (await import(`${build}/cli/stack/api-metrics.js`)) as {
+const { apiMetrics } = (await import(`${build}/app/api-metrics.js`)) as {
   apiMetrics: typeof ApiMetrics;
 };
 
@@ -22,7 +22,7 @@ const face = (): ReturnType<typeof createApi> => {
   const run = JSON.parse(body) as Run;
   const seen = apiMetrics({ countLiveRuns: async () => ({}) });
   // The rest of an engine is never asked for.
-  const engine = { getRun: async () => run, pollAfterMs: () => 2_000 } as unknown as RunsEngine;
+  const engine = { getRun: async () => run, pollAfterMs: () => 2_000 } as unknown as RunsService;
   return createApi({
     engine,
     auth: keyAuth(parseApiKeys(process.env['BENCH_KEYS'] ?? '')),

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { createAssistantsBackend } from '../backends/assistants/index.ts';
-import { fromEnv } from '../worker/config.ts';
-import { startWorker } from '../worker/compose.ts';
+import { configFromEnv } from '../worker/config.ts';
+import { startWorker } from '../worker/start-worker.ts';
 import { makeLog } from '../worker/log.ts';
 import { defineTools } from '../activities/index.ts';
 import { reportUsage } from './usage.ts';
@@ -19,7 +19,7 @@ const tools = defineTools({
   ask: { description: 'Somebody answers.', parameters: z.object({ text: z.string() }), external: true },
 });
 
-const config = fromEnv(process.env);
+const config = configFromEnv(process.env);
 const backend = createAssistantsBackend({ baseUrl: process.env['OPENAI_BASE_URL'] ?? '' });
 const worker = await startWorker(config, { backends: { assistants: backend }, tools, log: makeLog('error') });
 reportUsage();

@@ -3,7 +3,7 @@
  * with one `requires_action` of `k` calls for each of `r` rounds, and then `completed`. The scenario is read from the
  * assistant id (`asst_k3_r1`, with `_d500` = the state changes that many ms after create or submit).
  *
- * Rule: no validation, no lock, no expiry: this is a measuring weight, not a test double (that is `sandbox/`).
+ * Rule: no validation, no lock, no expiry: this is a measuring weight, not a test double (that is `testing/`).
  * Runs as a process of its own (`node --import tsx bench/zero-backend.ts`), so that its CPU is not counted for anybody.
  */
 import { createServer, type ServerResponse } from 'node:http';

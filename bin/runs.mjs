@@ -17,13 +17,15 @@ const source = join(root, 'cli', 'main.ts');
 const ROOMS = [
   'activities',
   'api',
+  'app',
   'backends',
   'cli',
   'client',
-  'engine',
+  'dev-server',
   'protocol',
-  'sandbox',
+  'service',
   'store',
+  'testing',
   'worker',
   'workflows',
 ];

@@ -5,11 +5,11 @@
  * travels in the header only and is in no message. Imported by `start`, `watch` and the demo.
  */
 import { createSseParser } from '../backends/http/sse.ts';
-import { shown } from '../protocol/problems.ts';
-import type { SequencedEvent } from '../protocol/events.ts';
-import type { Message, Page, Run } from '../protocol/wire.ts';
-import { CliError, EXIT, type ExitCode } from './exit.ts';
-import type { ApiPlace } from './places.ts';
+import { quote } from '../protocol/rules/validation.ts';
+import type { SequencedEvent } from '../protocol/wire/events.ts';
+import type { Message, Page, Run } from '../protocol/wire/objects.ts';
+import { CliError, EXIT, type ExitCode } from '../app/exit.ts';
+import type { ApiPlace } from './connections.ts';
 
 export interface StartBody {
   assistant_id: string;
@@ -79,7 +79,7 @@ export class ApiClient {
     try {
       return JSON.parse(text) as T;
     } catch {
-      throw this.#notOurs(`it answered ${shown(text, 60)}`);
+      throw this.#notOurs(`it answered ${quote(text, 60)}`);
     }
   }
 
@@ -122,7 +122,7 @@ export class ApiClient {
     const text = await response.text();
     const error = errorOf(text);
     if (error === undefined && response.status !== 401 && response.status !== 503)
-      return this.#notOurs(`${method} ${path} answered ${response.status} ${shown(text, 60)}`);
+      return this.#notOurs(`${method} ${path} answered ${response.status} ${quote(text, 60)}`);
     const message = error?.message ?? `status ${response.status}`;
     const hint =
       response.status === 401

@@ -6,7 +6,7 @@
  * printing is done in one place (`program.ts`), which keeps `--json` at exactly one document.
  */
 import type { Command } from 'commander';
-import type { ExitCode } from './exit.ts';
+import type { ExitCode } from '../app/exit.ts';
 
 /** The world as a command sees it. Tests lend another one. */
 export interface CliIo {

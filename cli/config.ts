@@ -2,15 +2,15 @@
  * The configuration of the commands that run something, from the environment: refused as a whole, with every reason.
  * Imported by `serve` and `dev`; the worker reads its own.
  */
-import { fromEnv, notes, type Config, type Role } from '../worker/config.ts';
-import { refuseProblems } from '../worker/refuse.ts';
+import { configFromEnv, configWarnings, type Config, type Role } from '../worker/config.ts';
+import { throwConfigErrors } from '../worker/config-errors.ts';
 import type { CommandContext } from './command.ts';
 
 /** For a process that does the work of all these roles. */
 export const readConfig = async (context: CommandContext, ...roles: Role[]): Promise<Config> => {
-  const config = fromEnv(context.io.env);
-  for (const role of roles) refuseProblems(config, role);
-  const odd = new Set(roles.flatMap((role) => notes(config, role)));
+  const config = configFromEnv(context.io.env);
+  for (const role of roles) throwConfigErrors(config, role);
+  const odd = new Set(roles.flatMap((role) => configWarnings(config, role)));
   for (const note of odd) context.say(`note: ${note}.`);
   return config;
 };

@@ -6,30 +6,30 @@
  */
 import { Command, CommanderError } from 'commander';
 import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './command.ts';
-import { answer } from './commands/answer.ts';
-import { cancel } from './commands/cancel.ts';
+import { answerCommand } from './commands/answer.ts';
+import { cancelCommand } from './commands/cancel.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { list } from './commands/list.ts';
 import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
-import { start } from './commands/start.ts';
+import { startCommand } from './commands/start.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
-import { CliError, EXIT, failureOf, type ExitCode } from './exit.ts';
-import { version } from './version.ts';
+import { CliError, EXIT, toCliFailure, type ExitCode } from '../app/exit.ts';
+import { version } from '../app/version.ts';
 
 /** In the order of `--help`. */
 export const COMMANDS: readonly RegisteredCommand[] = [
   dev,
   worker,
   serve,
-  start,
+  startCommand,
   list,
   show,
-  answer,
-  cancel,
+  answerCommand,
+  cancelCommand,
   watch,
   replay,
   doctor,
@@ -49,7 +49,7 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
       if (json) frame.print({ error: { code: 'usage', message, failure: null, details: null, exitCode: 2 } });
       return EXIT.usage;
     }
-    const failure = failureOf(error);
+    const failure = toCliFailure(error);
     io.stderr(`${failure.text}\n`);
     if (json) frame.print(failure.document);
     return failure.exitCode;

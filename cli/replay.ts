@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { Worker } from '@temporalio/worker';
-import { shown } from '../protocol/problems.ts';
+import { quote } from '../protocol/rules/validation.ts';
 import { workflowCode, type WorkflowCode } from '../worker/bundle.ts';
 import { makeLog } from '../worker/log.ts';
 import { installRuntime } from '../worker/worker.ts';
@@ -90,7 +90,7 @@ const readHistory = async (file: string): Promise<ReadHistory> => {
   try {
     read = JSON.parse(text);
   } catch {
-    return { reason: `the file is not JSON: it starts with ${shown(text.slice(0, 40))}` };
+    return { reason: `the file is not JSON: it starts with ${quote(text.slice(0, 40))}` };
   }
   const events = eventsOf(read);
   if (events === undefined || events.length === 0)
@@ -123,9 +123,9 @@ const eventsProblem = (events: readonly unknown[]): string | undefined => {
     const { eventType } = event;
     const attributes = typeof eventType === 'string' ? attributesOf(eventType) : undefined;
     if (attributes === undefined || !(attributes in event))
-      return `${at} of type ${shown(eventType)} has no attributes of that type: the file is damaged, or not an export of Temporal's`;
+      return `${at} of type ${quote(eventType)} has no attributes of that type: the file is damaged, or not an export of Temporal's`;
     if (!('eventId' in event) || Number(event.eventId) !== index + 1)
-      return `${at} has the id ${shown('eventId' in event ? event.eventId : null)}: events are missing. Export all of them`;
+      return `${at} has the id ${quote('eventId' in event ? event.eventId : null)}: events are missing. Export all of them`;
   }
   return undefined;
 };

@@ -17,9 +17,9 @@ import {
   type SubmitPayload,
   type SubmitReply,
 } from '../protocol/index.ts';
-import { digest } from './digest.ts';
+import { updateIdDigest } from './update-id.ts';
 import { checkAnswer, checkSubmit } from './payloads.ts';
-import { notFound, SERVER_TIMEOUT_MS, type Session } from './session.ts';
+import { notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import type { CallOptions } from './types.ts';
 import { isOpen, toListItem } from './view.ts';
 
@@ -40,7 +40,7 @@ const isGone = (error: unknown): boolean => error instanceof RunsError && error.
  * missing worker and a missing server all look alike from here.
  */
 const send = async <Reply, Payload>(
-  session: Session,
+  session: ClientSession,
   workflowId: string,
   message: Message<Payload>,
   { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
@@ -65,7 +65,7 @@ const send = async <Reply, Payload>(
 };
 
 /** Why a message for a run that is over can't be used, with the end told. */
-const tooLate = async (session: Session, runId: string, what: string): Promise<RunsError> => {
+const tooLate = async (session: ClientSession, runId: string, what: string): Promise<RunsError> => {
   const view = await session.look(runId);
   if (view === null) return notFound(runId, session);
   if (isOpen(view)) {
@@ -85,15 +85,15 @@ const tooLate = async (session: Session, runId: string, what: string): Promise<R
   );
 };
 
-export const answer = async (
-  session: Session,
+export const sendAnswer = async (
+  session: ClientSession,
   runId: string,
   payload: AnswerPayload,
   options: CallOptions = {},
 ): Promise<AnswerReply> => {
   checkAnswer(runId, payload);
   const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
-  const message = { name: ANSWER, id: `${payload.call_id}:${digest(payload)}`, payload, what };
+  const message = { name: ANSWER, id: `${payload.call_id}:${updateIdDigest(payload)}`, payload, what };
   try {
     return await send(session, runId, message, options);
   } catch (error) {
@@ -107,7 +107,7 @@ export const answer = async (
 };
 
 export const signalAnswer = async (
-  session: Session,
+  session: ClientSession,
   runId: string,
   payload: AnswerPayload,
 ): Promise<void> => {
@@ -131,7 +131,7 @@ export const signalAnswer = async (
 };
 
 export const submitToolOutputs = async (
-  session: Session,
+  session: ClientSession,
   runId: string,
   payload: SubmitPayload,
   options: CallOptions & { round?: number } = {},
@@ -140,7 +140,7 @@ export const submitToolOutputs = async (
   const what = `Submitting tool outputs to run ${JSON.stringify(runId)}`;
   const message = {
     name: SUBMIT_TOOL_OUTPUTS,
-    id: `submit:${options.round ?? 'any'}:${digest(payload)}`,
+    id: `submit:${options.round ?? 'any'}:${updateIdDigest(payload)}`,
     payload,
     what,
   };

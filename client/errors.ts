@@ -51,7 +51,7 @@ export const isNoWorker = (error: unknown): boolean => {
   return code === GRPC.deadlineExceeded || code === GRPC.failedPrecondition || code === GRPC.cancelled;
 };
 
-export interface ErrorContext {
+export interface ClientErrorContext {
   /** What was tried, as the start of a sentence: "Answering call_1 of run run_1". */
   what: string;
   runId?: string;
@@ -70,7 +70,7 @@ const authHint = (code: number | undefined): string | undefined =>
     : undefined;
 
 /** Any error of Temporal's client as a `RunsError`; anything else unchanged. */
-export const toRunsError = (error: unknown, context: ErrorContext): unknown => {
+export const toRunsError = (error: unknown, context: ClientErrorContext): unknown => {
   if (error instanceof RunsError) return error;
   const { what, runId, address, namespace, taskQueue, awaitsWorker = false, givenUp = false } = context;
   const failure = updateFailure(error);

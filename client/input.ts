@@ -4,7 +4,7 @@
  * Rule: what is wrong is said at this door, all of it at once, before anything exists; the workflow never meets it.
  * Imported by the client only.
  */
-import { idProblem, METADATA, metadataProblem, RunsError, shown, type RunInput } from '../protocol/index.ts';
+import { idProblem, METADATA, metadataProblem, RunsError, quote, type RunInput } from '../protocol/index.ts';
 import type { StartOptions } from './types.ts';
 
 /** Pairs left to the caller: the create token and the link of a follow-up run need theirs. */
@@ -17,7 +17,7 @@ const RESERVED_PARAMS = ['assistant_id', 'stream', 'metadata'] as const;
 const timeProblem = (subject: string, value: number | null | undefined): string | undefined =>
   value == null || (Number.isSafeInteger(value) && value > 0)
     ? undefined
-    : `${subject} must be unix milliseconds or null; got ${shown(value)}`;
+    : `${subject} must be unix milliseconds or null; got ${quote(value)}`;
 
 const paramsProblem = (
   params: Record<string, unknown> | undefined,
@@ -25,14 +25,14 @@ const paramsProblem = (
 ): string | undefined => {
   if (params === undefined) return undefined;
   if (typeof params !== 'object' || params === null || Array.isArray(params))
-    return `params must be an object; got ${shown(params)}`;
+    return `params must be an object; got ${quote(params)}`;
   const reserved = RESERVED_PARAMS.find((key) => key in params);
   if (reserved !== undefined)
-    return `params may not hold ${shown(reserved)}: ${
+    return `params may not hold ${quote(reserved)}: ${
       reserved === 'stream' ? 'the worker decides how it follows the run' : 'use the option of that name'
     }`;
   if (backend === 'chat' && Object.keys(params).length > 0)
-    return `params must be empty on the chat backend, whose run's row holds them; got ${shown(Object.keys(params))}`;
+    return `params must be empty on the chat backend, whose run's row holds them; got ${quote(Object.keys(params))}`;
   const bytes = Buffer.byteLength(JSON.stringify(params));
   return bytes > MAX_PARAMS_BYTES
     ? `params may be ${MAX_PARAMS_BYTES} bytes of JSON; got ${bytes}. Put long texts into the thread's messages`
@@ -46,7 +46,7 @@ const callerMetadataProblem = (metadata: Record<string, string> | undefined): st
   const own = keys.filter((key) => key !== METADATA.followUpOf);
   if (own.length > CALLER_METADATA_PAIRS)
     return `metadata may hold ${CALLER_METADATA_PAIRS} pairs of yours (two are reserved); got ${own.length}`;
-  return keys.includes(METADATA.token) ? `metadata key ${shown(METADATA.token)} is reserved` : undefined;
+  return keys.includes(METADATA.token) ? `metadata key ${quote(METADATA.token)} is reserved` : undefined;
 };
 
 /** Every problem of the options, in the order of the options; empty = they are fine. */
@@ -55,18 +55,18 @@ export const startProblems = (runId: string, options: StartOptions): string[] =>
     idProblem('runId', runId),
     options.backend === 'assistants' || options.backend === 'chat'
       ? undefined
-      : `backend must be "assistants" or "chat"; got ${shown(options.backend)}`,
+      : `backend must be "assistants" or "chat"; got ${quote(options.backend)}`,
     idProblem('assistantId', options.assistantId),
     options.threadId == null ? undefined : idProblem('threadId', options.threadId),
     options.threadId == null && options.backend === 'chat'
-      ? `threadId is needed on the chat backend, whose threads exist before their runs; got ${shown(options.threadId)}`
+      ? `threadId is needed on the chat backend, whose threads exist before their runs; got ${quote(options.threadId)}`
       : undefined,
     paramsProblem(options.params, options.backend),
     // On the chat backend the row holds the metadata; nothing of ours has to fit beside it.
     options.backend === 'chat' ? metadataProblem(options.metadata) : callerMetadataProblem(options.metadata),
     options.busy === undefined || ['fail', 'wait', 'cancel'].includes(options.busy)
       ? undefined
-      : `busy must be "fail", "wait" or "cancel"; got ${shown(options.busy)}`,
+      : `busy must be "fail", "wait" or "cancel"; got ${quote(options.busy)}`,
     timeProblem('expiresAt', options.expiresAt),
     timeProblem('createdAt', options.createdAt),
   ].filter((problem) => problem !== undefined);

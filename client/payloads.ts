@@ -8,7 +8,7 @@ import {
   answerPayloadProblem,
   idProblem,
   RunsError,
-  shown,
+  quote,
   submitPayloadProblem,
   type AnswerPayload,
   type SubmitPayload,
@@ -21,7 +21,7 @@ const refuse = (what: string, problem: string | undefined): void => {
 const otherRun = (runId: string, named: string | undefined): string | undefined =>
   named === undefined || named === runId
     ? undefined
-    : `it is for run ${shown(named)}, not for ${shown(runId)}`;
+    : `it is for run ${quote(named)}, not for ${quote(runId)}`;
 
 /** Run ids become workflow ids: checked on every call. */
 export const checkRunId = (runId: string): void => {

@@ -4,7 +4,7 @@
  * Rule: the query is built from checked parts only; nothing a caller typed gets in unchecked.
  * Imported by the client only.
  */
-import { idProblem, RunsError, shown, WORKFLOWS } from '../protocol/index.ts';
+import { idProblem, RunsError, quote, WORKFLOWS } from '../protocol/index.ts';
 import type { ListOptions } from './types.ts';
 
 const STATUSES = [
@@ -39,9 +39,9 @@ export interface VisibilityQuery {
 export const visibilityQuery = (options: ListOptions, searchAttributes: boolean): VisibilityQuery => {
   const { waiting, status, threadId, limit } = options;
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
-    refuse(`limit must be a whole number from 1 on; got ${shown(limit)}`);
+    refuse(`limit must be a whole number from 1 on; got ${quote(limit)}`);
   if (status !== undefined && !(STATUSES as readonly string[]).includes(status))
-    refuse(`status must be one of ${STATUSES.join(', ')}; got ${shown(status)}`);
+    refuse(`status must be one of ${STATUSES.join(', ')}; got ${quote(status)}`);
   const badThread = threadId === undefined ? undefined : idProblem('threadId', threadId);
   if (badThread !== undefined) refuse(badThread);
 

@@ -18,14 +18,14 @@ import {
   type SubmitReply,
 } from '../protocol/index.ts';
 import * as answers from './answers.ts';
-import { Calls, retryUntilClosing } from './calls.ts';
+import { Calls, retryUntilClosing } from './temporal-calls.ts';
 import { openConnection, temporalTarget } from './connect.ts';
 import { checkRunId } from './payloads.ts';
-import { cancel, result } from './outcome.ts';
+import { cancelRun, awaitResult } from './result.ts';
 import { visibilityQuery } from './query.ts';
 import { checkSearchAttributes } from './search-attributes.ts';
-import { makeSession, notFound, SERVER_TIMEOUT_MS, type Session } from './session.ts';
-import { start } from './start.ts';
+import { createSession, notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
+import { startRunWorkflow } from './start.ts';
 import type {
   CallOptions,
   ConnectOptions,
@@ -68,7 +68,7 @@ const QUERY_TIMEOUT_MS = 5_000;
 const DEFAULT_LIST_LIMIT = 100;
 
 export class RunsClient {
-  readonly #session: Session;
+  readonly #session: ClientSession;
   readonly #calls: Calls;
   readonly #owned: Owned | null;
   #attributes: { available: boolean; checkedAt: number } | null;
@@ -79,7 +79,7 @@ export class RunsClient {
     const { address = 'the given connection', eagerStart = false } = options;
     this.#owned = owned;
     this.#calls = new Calls(client, owned?.closing ?? new AbortController(), () => owned?.idle());
-    this.#session = makeSession(client, this.#calls, { taskQueue, address, eagerStart });
+    this.#session = createSession(client, this.#calls, { taskQueue, address, eagerStart });
     this.#attributes =
       searchAttributes === undefined ? null : { available: searchAttributes, checkedAt: Infinity };
   }
@@ -137,7 +137,7 @@ export class RunsClient {
    * is returned with `started: false`. On an error with a minted id, `error.details.runId` is the id to repeat with.
    */
   async start(options: StartOptions, call: Pick<CallOptions, 'signal'> = {}): Promise<StartedRun> {
-    return await start(this.#session, options, () => this.#searchAttributes(), call);
+    return await startRunWorkflow(this.#session, options, () => this.#searchAttributes(), call);
   }
 
   /** The run as its workflow sees it. Without a worker: what Temporal itself knows, marked `partial`. */
@@ -169,7 +169,7 @@ export class RunsClient {
    * without one (terminated, timed out), and `cancelled` when `signal` aborts or `timeoutMs` passes.
    */
   async result(runId: string, options: WaitOptions = {}): Promise<RunResult> {
-    return await result(this.#session, runId, options);
+    return await awaitResult(this.#session, runId, options);
   }
 
   /**
@@ -177,12 +177,12 @@ export class RunsClient {
    * An ended run: nothing happens when it was cancelled, else `refused`.
    */
   async cancel(runId: string, call: Pick<CallOptions, 'signal'> = {}): Promise<void> {
-    await cancel(this.#session, runId, call);
+    await cancelRun(this.#session, runId, call);
   }
 
   /** Answers or decides one call. Waits for the run's verdict; see `RunsError` codes `refused` and `no_worker`. */
   async answer(runId: string, payload: AnswerPayload, options: CallOptions = {}): Promise<AnswerReply> {
-    return await answers.answer(this.#session, runId, payload, options);
+    return await answers.sendAnswer(this.#session, runId, payload, options);
   }
 
   /** Leaves an answer for the run, worker or not; whether it could be used is shown by the run only. */

@@ -7,7 +7,7 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { RunsError, type RunResult } from '../protocol/index.ts';
-import type { Calls, CallLimits } from './calls.ts';
+import type { Calls, CallLimits } from './temporal-calls.ts';
 import { toRunsError } from './errors.ts';
 import { resultInMemo, type WorkflowView } from './view.ts';
 
@@ -22,7 +22,7 @@ export interface CallContext extends CallLimits {
   awaitsWorker?: boolean;
 }
 
-export interface Session {
+export interface ClientSession {
   readonly client: Client;
   readonly taskQueue: string;
   /** Of Temporal's frontend, for error messages. */
@@ -45,13 +45,13 @@ export interface SessionPlace {
   eagerStart: boolean;
 }
 
-export const makeSession = (
+export const createSession = (
   client: Client,
   calls: Calls,
   { taskQueue, address, eagerStart }: SessionPlace,
-): Session => {
+): ClientSession => {
   const namespace = client.options.namespace;
-  const session: Session = {
+  const session: ClientSession = {
     client,
     taskQueue,
     address,
@@ -114,7 +114,7 @@ export const makeSession = (
   return session;
 };
 
-export const notFound = (runId: string, { client, address }: Session): RunsError =>
+export const notFound = (runId: string, { client, address }: ClientSession): RunsError =>
   new RunsError(
     'run_not_found',
     `There is no run ${JSON.stringify(runId)} in namespace ${JSON.stringify(client.options.namespace)} of Temporal at ${JSON.stringify(address)}. Check the id ("runs list" shows what is there), TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE; ended runs are kept for the namespace's retention time only.`,

@@ -9,13 +9,13 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { mintId, packRunInput, RunsError, WORKFLOWS } from '../protocol/index.ts';
 import { toRunInput } from './input.ts';
 import { searchAttributeKeys } from './search-attributes.ts';
-import { SERVER_TIMEOUT_MS, type Session } from './session.ts';
+import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import type { CallOptions, RunMemo, StartedRun, StartOptions } from './types.ts';
 import { RUN_MEMO } from './view.ts';
 
 /** `attributes`: are our search attributes registered? */
-export const start = async (
-  session: Session,
+export const startRunWorkflow = async (
+  session: ClientSession,
   options: StartOptions,
   attributes: () => Promise<boolean>,
   call: Pick<CallOptions, 'signal'>,

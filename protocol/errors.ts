@@ -6,8 +6,8 @@
  * Rule: branch on `status`/`code`/`type`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
  * Imports names and problems only. Anybody may import it (not needed in the workflow sandbox).
  */
-import type { FailureType } from './names.ts';
-import { shortened } from './problems.ts';
+import type { FailureType } from './temporal/names.ts';
+import { shortenText } from './rules/validation.ts';
 
 export interface ApiErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null };
@@ -51,7 +51,7 @@ export class ApiError extends Error {
   }
 }
 
-const list = (ids: readonly string[]): string => `[${ids.map((id) => `'${shortened(id)}'`).join(', ')}]`;
+const list = (ids: readonly string[]): string => `[${ids.map((id) => `'${shortenText(id)}'`).join(', ')}]`;
 
 /** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
 export const apiErrors = {
@@ -60,7 +60,7 @@ export const apiErrors = {
   noRoute: (method: string, path: string) =>
     new ApiError(
       404,
-      `Unknown request URL: ${method} ${shortened(path, 1_024)}. Please check the URL for typos.`,
+      `Unknown request URL: ${method} ${shortenText(path, 1_024)}. Please check the URL for typos.`,
       {
         code: 'unknown_url',
       },
@@ -69,7 +69,7 @@ export const apiErrors = {
   expectedOutputs: (expected: readonly string[], got: readonly string[]) =>
     new ApiError(400, `Expected tool outputs for call_ids ${list(expected)}, got ${list(got)}`),
   duplicateOutput: (id: string) =>
-    new ApiError(400, `Duplicate tool_call_id '${shortened(id)}' in tool_outputs: send each output once.`, {
+    new ApiError(400, `Duplicate tool_call_id '${shortenText(id)}' in tool_outputs: send each output once.`, {
       param: 'tool_outputs',
     }),
   outputsDiffer: (ids: readonly string[]) =>

@@ -13,9 +13,9 @@
  */
 import { appendFileSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { openWorld, runCampaign, runDrill, type DrillVerdict } from '../test/drills/campaign.ts';
-import { KINDS } from '../test/drills/kinds/index.ts';
-import { faultCounts, recoveryTable, verdictTable, violationText } from '../test/drills/report.ts';
+import { openWorld, runCampaign, runDrill, type DrillVerdict } from '../test/chaos/campaign.ts';
+import { KINDS } from '../test/chaos/kinds/index.ts';
+import { faultCounts, recoveryTable, verdictTable, violationText } from '../test/chaos/report.ts';
 
 const { values } = parseArgs({
   options: {

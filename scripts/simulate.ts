@@ -12,11 +12,11 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { failureText, faultsMissing, mergeReports, runCampaign } from '../test/sim/campaign.ts';
-import type { CampaignReport, Level } from '../test/sim/campaign.ts';
-import { runFast } from '../test/sim/fast/schedule.ts';
-import { runFull } from '../test/sim/full/schedule.ts';
-import { judgeCoverage } from '../test/sim/reachable.ts';
+import { failureText, faultsMissing, mergeReports, runCampaign } from '../test/simulation/campaign.ts';
+import type { CampaignReport, Level } from '../test/simulation/campaign.ts';
+import { runFast } from '../test/simulation/fast/schedule.ts';
+import { runFull } from '../test/simulation/full/schedule.ts';
+import { judgeCoverage } from '../test/simulation/reachable.ts';
 
 const LEVELS: Record<string, Level> = { fast: runFast, full: runFull };
 const COVERAGE_FROM = 50_000;

@@ -6,7 +6,7 @@
  * Imported within `store/` only.
  */
 
-import type { EventWatch } from '../protocol/store.ts';
+import type { EventWatch } from '../protocol/ports/run-store.ts';
 
 export type Param = string | number | boolean | null | readonly string[];
 

@@ -6,7 +6,7 @@
  * goes into the message: they hold what people said.
  * Imported within `store/` only.
  */
-import { StoreError } from '../protocol/store.ts';
+import { StoreError } from '../protocol/ports/run-store.ts';
 
 /** SQLSTATE classes and codes after which the same transaction may succeed later. */
 const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);
@@ -60,19 +60,19 @@ export const violatedIndex = (error: unknown): string | null => {
   return typeof constraint === 'string' ? constraint : '';
 };
 
-export const isUnavailable = (error: unknown): boolean => {
+export const isDatabaseUnavailable = (error: unknown): boolean => {
   const code = codeOf(error);
   if (code !== null) {
     if (UNAVAILABLE_CODES.has(code) || SYSTEM_CODES.has(code)) return true;
     if (/^[0-9A-Z]{5}$/.test(code)) return UNAVAILABLE_CLASSES.has(code.slice(0, 2));
   }
   // Several addresses were tried and none took us.
-  if (error instanceof AggregateError) return error.errors.every((one) => isUnavailable(one));
+  if (error instanceof AggregateError) return error.errors.every((one) => isDatabaseUnavailable(one));
   return error instanceof Error && DRIVER_TEXTS.some((text) => text.test(error.message));
 };
 
-export const translated = (error: unknown): unknown =>
-  isUnavailable(error)
+export const toStoreError = (error: unknown): unknown =>
+  isDatabaseUnavailable(error)
     ? new StoreError(
         'unavailable',
         `The database can't be reached or gave up (${codeOf(error) ?? 'no code'}). Check that it runs and accepts connections.`,

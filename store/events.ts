@@ -7,12 +7,18 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import { endsRun, type SequencedEvent, type StreamEvent } from '../protocol/events.ts';
-import { StoreError, type EventBatch, type Lease, type RunStore, type TurnStore } from '../protocol/store.ts';
-import { isTerminal } from '../protocol/wire.ts';
+import { endsRun, type SequencedEvent, type StreamEvent } from '../protocol/wire/events.ts';
+import {
+  StoreError,
+  type EventBatch,
+  type RunLease,
+  type RunStore,
+  type TurnStore,
+} from '../protocol/ports/run-store.ts';
+import { isTerminal } from '../protocol/wire/objects.ts';
 import { CHANNEL, type Database } from './database.ts';
 import type { RunRow } from './schema.ts';
-import { noSuchRun } from './unit.ts';
+import { noSuchRun } from './update-run.ts';
 
 const APPEND = `
   with head as (
@@ -26,7 +32,7 @@ const APPEND = `
   )
   select event_seq, pg_notify('${CHANNEL}', $1 || ' ' || event_seq) from head`;
 
-const appendDeltas = async (db: Database, lease: Lease, events: readonly StreamEvent[]): Promise<void> => {
+const appendDeltas = async (db: Database, lease: RunLease, events: readonly StreamEvent[]): Promise<void> => {
   if (events.length === 0) return;
   const [head] = await db.query<{ event_seq: number }>(
     APPEND,
@@ -90,12 +96,12 @@ const pruneRuns = (db: Database, level: 1 | 2, endedBefore: number, limit: numbe
 
 export const eventStore = (
   db: Database,
-): Pick<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> &
+): Pick<RunStore, 'readEvents' | 'watchEvents' | 'receivesNotifications' | 'prune'> &
   Pick<TurnStore, 'appendDeltas'> => ({
   appendDeltas: (lease, events) => appendDeltas(db, lease, events),
   readEvents: (runId, options) => readEvents(db, runId, options),
   watchEvents: (runId) => db.announcements.watch(runId),
-  hearsOthers: () => db.announcements.healthy,
+  receivesNotifications: () => db.announcements.healthy,
   async prune(options) {
     const deltas = await pruneRuns(db, 1, options.deltasOfRunsEndedBefore, options.limit);
     const all = await pruneRuns(db, 2, options.eventsOfRunsEndedBefore, options.limit);

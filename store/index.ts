@@ -2,16 +2,16 @@
  * `openStore`: threads, messages, assistants, runs, steps and run events, in PostgreSQL or in the embedded PGlite.
  *
  * Rule: same SQL, same migrations, same promises on both. PGlite is for a single process and says so by a lock.
- * Imported by the composition roots (worker, server, CLI) and tests; everybody else knows `protocol/store.ts` only.
+ * Imported by the composition roots (worker, server, CLI) and tests; everybody else knows `protocol/ports/run-store.ts` only.
  */
-import type { Store } from '../protocol/store.ts';
-import { closeRun } from './closing.ts';
+import type { Store } from '../protocol/ports/run-store.ts';
+import { closeRun } from './close-run.ts';
 import type { Database } from './database.ts';
 import { eventStore } from './events.ts';
 import { migrate, readMigrations } from './migrate.ts';
 import { ownerOf } from './owners.ts';
 import type { PostgresOptions } from './postgres.ts';
-import { acceptOutputs } from './rounds.ts';
+import { acceptOutputs } from './accept-outputs.ts';
 import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
 import { turnStore } from './turns.ts';

@@ -11,7 +11,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { RunsError } from '../protocol/errors.ts';
-import { mintId } from '../protocol/ids.ts';
+import { mintId } from '../protocol/wire/ids.ts';
 
 export const LOCK_FILE = 'store.lock';
 const TOUCH_EVERY_MS = 5_000;

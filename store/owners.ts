@@ -4,7 +4,7 @@
  * Rule: the only reads that name no tenant on behalf of a request; they return the owner's name and nothing of the object.
  * Imported within `store/` only.
  */
-import type { ThreadStore } from '../protocol/store.ts';
+import type { ThreadStore } from '../protocol/ports/run-store.ts';
 import type { Database } from './database.ts';
 
 const TABLES = { thread: 'threads', assistant: 'assistants' } as const;

@@ -4,9 +4,9 @@
  * Rule: an unknown cursor is a 404, not an empty page: an empty page would look like the end.
  * Imported within `store/` only.
  */
-import type { PageQuery } from '../protocol/engine.ts';
+import type { PageQuery } from '../protocol/ports/runs-service.ts';
 import type { ApiError } from '../protocol/errors.ts';
-import type { Page } from '../protocol/wire.ts';
+import type { Page } from '../protocol/wire/objects.ts';
 import type { Param, Sql } from './database.ts';
 
 export interface PageSource<Row, T> {

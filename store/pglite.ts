@@ -7,7 +7,7 @@
  */
 import { PGlite } from '@electric-sql/pglite';
 import { Announcements, type Database, type Param, type Sql } from './database.ts';
-import { translated } from './errors.ts';
+import { toStoreError } from './errors.ts';
 import { lockDirectory } from './lock-file.ts';
 
 type Queryable = Pick<PGlite, 'query'>;
@@ -17,7 +17,7 @@ const sqlOf = (queryable: Queryable): Sql => ({
     try {
       return (await queryable.query<Row>(text, [...params])).rows;
     } catch (error) {
-      throw translated(error);
+      throw toStoreError(error);
     }
   },
 });
@@ -59,7 +59,7 @@ export const openPglite = async (options: PgliteOptions): Promise<Database> => {
       db
         .transaction((tx) => body(sqlOf(tx as Queryable)))
         .catch((error: unknown) => {
-          throw translated(error);
+          throw toStoreError(error);
         }),
     // PostgreSQL has a process for this; here there is one process.
     tidy: async () => {

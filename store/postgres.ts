@@ -6,9 +6,9 @@
  * Imported by `store/index.ts`.
  */
 import { Pool, types as pgTypes, type ClientConfig, type CustomTypesConfig, type PoolClient } from 'pg';
-import { StoreError } from '../protocol/store.ts';
+import { StoreError } from '../protocol/ports/run-store.ts';
 import { Announcements, type Database, type Param, type Sql } from './database.ts';
-import { translated } from './errors.ts';
+import { toStoreError } from './errors.ts';
 import { listen } from './listener.ts';
 
 export interface PostgresOptions {
@@ -49,7 +49,7 @@ const sqlOf = (client: PoolClient | Pool): Sql => ({
       });
       return result.rows as Row[];
     } catch (error) {
-      throw translated(error);
+      throw toStoreError(error);
     }
   },
 });
@@ -88,7 +88,7 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
     try {
       return await pool.connect();
     } catch (error) {
-      throw translated(error);
+      throw toStoreError(error);
     }
   };
 

@@ -5,15 +5,15 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { LiveRun, RunForSubmit, RunStore } from '../protocol/store.ts';
-import { isTerminal, type Run, type RunStep } from '../protocol/wire.ts';
+import type { LiveRun, RunForSubmit, RunStore } from '../protocol/ports/run-store.ts';
+import { isTerminal, type Run, type RunStep } from '../protocol/wire/objects.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
-import { runReader } from './reader.ts';
+import { runReader } from './read-run.ts';
 import type { RoundRow, RunRow, StepRow } from './schema.ts';
-import { startStore } from './starting.ts';
+import { startStore } from './create-run.ts';
 import { LIVE, pageOfThread, updateMetadata } from './threads.ts';
-import { changeRun } from './unit.ts';
+import { changeRun } from './update-run.ts';
 import { roundState, runView, stepView } from './views.ts';
 
 const readRun = async (sql: Sql, tenant: string, threadId: string, runId: string): Promise<RunRow> => {
@@ -122,7 +122,7 @@ const liveRuns = async (
 
 export const runStore = (
   db: Database,
-): Omit<RunStore, 'readEvents' | 'watchEvents' | 'hearsOthers' | 'prune'> => ({
+): Omit<RunStore, 'readEvents' | 'watchEvents' | 'receivesNotifications' | 'prune'> => ({
   ...startStore(db),
   getRun: runReader(db),
   listRuns: (tenant, threadId, query) =>

@@ -21,8 +21,8 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
-import type { PlannedCall } from '../protocol/calls.ts';
-import type { RunConfig } from '../protocol/store.ts';
+import type { PlannedCall } from '../protocol/tool-calls.ts';
+import type { RunConfig } from '../protocol/ports/run-store.ts';
 import type {
   Assistant,
   MessageContent,
@@ -33,7 +33,7 @@ import type {
   WireLastError,
   WireToolCall,
   WireUsage,
-} from '../protocol/wire.ts';
+} from '../protocol/wire/objects.ts';
 
 export const positions = pgSequence('positions');
 const position = () =>

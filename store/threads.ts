@@ -5,11 +5,16 @@
  * deletes the thread; so between the question and the write nobody else answers it differently.
  * Imported within `store/` only.
  */
-import type { AssistantParams, MessageParams, PageQuery, ThreadParams } from '../protocol/engine.ts';
+import type {
+  AssistantParams,
+  MessageParams,
+  PageQuery,
+  ThreadParams,
+} from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import { mintId } from '../protocol/ids.ts';
-import type { ThreadStore } from '../protocol/store.ts';
-import { ACTIVE_STATUSES, type MessageContent, type Metadata, type Page } from '../protocol/wire.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import type { ThreadStore } from '../protocol/ports/run-store.ts';
+import { ACTIVE_STATUSES, type MessageContent, type Metadata, type Page } from '../protocol/wire/objects.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
 import type { AssistantRow, MessageRow, ThreadRow } from './schema.ts';

@@ -6,10 +6,10 @@
  * only by settling.
  * Imported within `store/` only.
  */
-import { mintId } from '../protocol/ids.ts';
-import type { Lease, SaidMessage, TurnStore } from '../protocol/store.ts';
-import type { StepDetails } from '../protocol/wire.ts';
-import { claimStore } from './claiming.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import type { RunLease, StreamedMessage, TurnStore } from '../protocol/ports/run-store.ts';
+import type { StepDetails } from '../protocol/wire/objects.ts';
+import { claimStore } from './claim-run.ts';
 import type { Database } from './database.ts';
 import {
   currentRound,
@@ -19,15 +19,15 @@ import {
   insertStep,
   messageDetails,
   openSteps,
-} from './parts.ts';
+} from './steps.ts';
 import type { RunRow } from './schema.ts';
-import { settleTurn } from './settling.ts';
-import { changeExistingRun } from './unit.ts';
+import { settleTurn } from './settle-turn.ts';
+import { changeExistingRun } from './update-run.ts';
 import { runState } from './views.ts';
 
 const openMessage = (
   db: Database,
-  lease: Lease,
+  lease: RunLease,
   now: number,
 ): Promise<{ messageId: string; stepId: string }> =>
   changeExistingRun(db, lease.runId, lease, async (unit) => {
@@ -40,8 +40,8 @@ const openMessage = (
 
 const openCalls = (
   db: Database,
-  lease: Lease,
-  said: SaidMessage | null,
+  lease: RunLease,
+  said: StreamedMessage | null,
   now: number,
 ): Promise<{ stepId: string }> =>
   changeExistingRun(db, lease.runId, lease, async (unit) => {
@@ -58,7 +58,7 @@ export const turnStore = (
   db: Database,
 ): Pick<
   TurnStore,
-  'claim' | 'lookAhead' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'
+  'claim' | 'prefetch' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'
 > => ({
   ...claimStore(db),
   async readState(runId) {

@@ -5,7 +5,7 @@
  * here. A run's fields follow from its status, so the switch below is the one place that knows which are set when.
  * Imported within `store/` only.
  */
-import type { RunConfig, RunState, RoundState } from '../protocol/store.ts';
+import type { RunConfig, StoredRunState, RoundState } from '../protocol/ports/run-store.ts';
 import type {
   Assistant,
   Message,
@@ -14,7 +14,7 @@ import type {
   Thread,
   WireLastError,
   WireToolCall,
-} from '../protocol/wire.ts';
+} from '../protocol/wire/objects.ts';
 import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -194,7 +194,7 @@ export const roundState = (row: RoundRow): RoundState => ({
   done: row.done,
 });
 
-export const runState = (row: RunRow, round: RoundRow | null): RunState => ({
+export const runState = (row: RunRow, round: RoundRow | null): StoredRunState => ({
   runId: row.id,
   threadId: row.thread_id,
   assistantId: row.assistant_id,

@@ -7,8 +7,8 @@
  */
 import type { ActivityDeps } from '../activities/index.ts';
 import { RunsError, type Backend } from '../protocol/index.ts';
-import type { Store } from '../protocol/store.ts';
-import type { WorkerParts } from './compose.ts';
+import type { Store } from '../protocol/ports/run-store.ts';
+import type { WorkerDependencies } from './start-worker.ts';
 import { storeFor, type Config } from './config.ts';
 
 export interface MadeBackend {
@@ -48,7 +48,7 @@ export const makeChat = async (config: Config, store: Store): Promise<MadeBacken
 
 export interface ProductionBackends {
   backends: ActivityDeps['backends'];
-  startLinkedRun?: NonNullable<WorkerParts['startLinkedRun']>;
+  startFollowUpRun?: NonNullable<WorkerDependencies['startFollowUpRun']>;
   dispose(): Promise<void>;
 }
 
@@ -68,9 +68,9 @@ export const productionBackends = async (config: Config): Promise<ProductionBack
     const made = await makeChat(config, store);
     return {
       backends: { chat: made.backend },
-      startLinkedRun: async (request, _context, client) => {
-        const { startLinkedRun, workflowsOf } = await import('../engine/index.ts');
-        return await startLinkedRun(
+      startFollowUpRun: async (request, _context, client) => {
+        const { createFollowUpRun, workflowsOf } = await import('../service/index.ts');
+        return await createFollowUpRun(
           { store, workflows: workflowsOf(client), expiresInMs: config.expiresInMs },
           request,
         );

@@ -9,14 +9,14 @@
 /** The decisions: everything of the workflow that knows no SDK. Their own imports come with them. */
 const PURE = [
   'follow-up/late-answers',
-  'run/answers',
-  'run/details',
+  'run/evaluate-answer',
+  'run/current-details',
   'run/driver',
-  'run/ending',
-  'run/late',
+  'run/transitions/end',
+  'run/follow-up-input',
   'run/machine',
   'run/snapshot',
-  'run/submits',
+  'run/evaluate-submit',
 ];
 
 interface Optimizing {
@@ -29,8 +29,8 @@ export const bundleOptions = (from: string, extension: 'ts' | 'js') => ({
   preloadModules: [
     ...PURE.map((name) => `${from}/workflows/${name}.${extension}`),
     `${from}/workflows/traces.${extension}`,
-    `${from}/protocol/compact.${extension}`,
-    `${from}/protocol/run-input.${extension}`,
+    `${from}/protocol/temporal/compact.${extension}`,
+    `${from}/protocol/temporal/run-input.${extension}`,
   ],
   webpackConfigHook: <Config extends Optimizing>(config: Config) => ({
     ...config,

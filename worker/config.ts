@@ -1,14 +1,14 @@
 /**
  * The environment of `runs worker`, `runs serve` and `runs dev` → one typed record, and what is wrong with it.
  *
- * Rule: three functions and no effects: `fromEnv` reads, `problems` refuses (value and fix), `notes` warns. Nothing is
+ * Rule: three functions and no effects: `configFromEnv` reads, `problems` refuses (value and fix), `notes` warns. Nothing is
  * guessed from a bad value. What is shown of it is in config-shown.ts.
  * Imported by the composition roots and the CLI.
  */
-import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, shown } from '../protocol/index.ts';
-import { nearest } from './nearest.ts';
+import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote } from '../protocol/index.ts';
+import { nearest } from './nearest-name.ts';
 
-export type Env = Readonly<Record<string, string | undefined>>;
+export type ConfigEnv = Readonly<Record<string, string | undefined>>;
 
 /** What a process is to do. `dev` is everything in one process. */
 export type Role = 'worker' | 'serve' | 'dev';
@@ -89,7 +89,7 @@ const DEFAULTS = {
 const YEAR_MS = 31_536_000_000;
 
 /** Reads everything. Never throws: what can't be read is in `invalid`, and its default stands in its place. */
-export const fromEnv = (env: Env): Config => {
+export const configFromEnv = (env: ConfigEnv): Config => {
   const invalid: string[] = [];
   const text = (name: string): string | null => {
     const value = env[name]?.trim();
@@ -99,7 +99,7 @@ export const fromEnv = (env: Env): Config => {
     const value = text(name);
     const found = allowed.find((item) => item === value);
     if (value !== null && found === undefined)
-      invalid.push(`${name} must be ${allowed.map((item) => `"${item}"`).join(', ')}; got ${shown(value)}`);
+      invalid.push(`${name} must be ${allowed.map((item) => `"${item}"`).join(', ')}; got ${quote(value)}`);
     return found ?? fallback;
   };
   const whole = <T extends number | null>(
@@ -112,7 +112,7 @@ export const fromEnv = (env: Env): Config => {
     if (value === null) return fallback;
     const number = /^\d+$/.test(value) ? Number(value) : NaN;
     if (number >= from && number <= to) return number;
-    invalid.push(`${name} must be a whole number from ${from} to ${to}; got ${shown(value)}`);
+    invalid.push(`${name} must be a whole number from ${from} to ${to}; got ${quote(value)}`);
     return fallback;
   };
   const duration = (name: string, from: number, to: number, fallback: number): number => {
@@ -122,7 +122,7 @@ export const fromEnv = (env: Env): Config => {
     const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : parseDuration(value);
     if (ms !== undefined && ms >= from && ms <= to) return ms;
     invalid.push(
-      `${name} must be seconds, or a number with a unit such as "90s", "15m" or "2h", from ${from / 1_000} s to ${to / 1_000} s; got ${shown(value)}`,
+      `${name} must be seconds, or a number with a unit such as "90s", "15m" or "2h", from ${from / 1_000} s to ${to / 1_000} s; got ${quote(value)}`,
     );
     return fallback;
   };
@@ -175,7 +175,7 @@ const urlProblem = (name: string, value: string | null, protocols: readonly stri
   const { protocol } = new URL(value);
   return protocols.includes(protocol)
     ? null
-    : `${name} must begin with ${protocols.map((item) => `"${item}//"`).join(' or ')}; got ${shown(protocol)}`;
+    : `${name} must begin with ${protocols.map((item) => `"${item}//"`).join(' or ')}; got ${quote(protocol)}`;
 };
 
 const baseUrlProblem = ({ backend, baseUrl, apiKey }: Config, role: Role): string | null => {
@@ -213,7 +213,7 @@ export const storeFor = (
 };
 
 /** Why this role can't run with this configuration; empty = it can. Each says the value and the fix. */
-export const problems = (config: Config, role: Role): string[] => {
+export const configErrors = (config: Config, role: Role): string[] => {
   const { backend } = config;
   // What follows from the backend can't be told while it is unknown.
   if (!config.backendKnown) return [...config.invalid];
@@ -234,7 +234,7 @@ export const problems = (config: Config, role: Role): string[] => {
 };
 
 /** What is odd but works. */
-export const notes = (config: Config, role: Role): string[] => {
+export const configWarnings = (config: Config, role: Role): string[] => {
   const list: (string | false)[] = [
     ...config.unknown.map((name) => {
       const meant = nearest(name, VARIABLES);

@@ -7,7 +7,7 @@
 import type { DataConverter } from '@temporalio/common';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { RunsError, shown } from '../protocol/index.ts';
+import { RunsError, quote } from '../protocol/index.ts';
 import { loadModule } from './load-module.ts';
 
 const KEYS = ['payloadConverterPath', 'failureConverterPath', 'payloadCodecs', 'externalStorage'];
@@ -18,7 +18,7 @@ export const loadDataConverter = async (
   cwd: string = process.cwd(),
 ): Promise<DataConverter> => {
   const refuse = (what: string, cause?: unknown): RunsError =>
-    new RunsError('config', `RUNS_DATA_CONVERTER=${shown(path)} can't be used: ${what}.`, { cause });
+    new RunsError('config', `RUNS_DATA_CONVERTER=${quote(path)} can't be used: ${what}.`, { cause });
   let module: Record<string, unknown>;
   try {
     module = await loadModule(pathToFileURL(resolve(cwd, path)).href);
@@ -27,10 +27,10 @@ export const loadDataConverter = async (
   }
   const converter = module['dataConverter'] ?? module['default'];
   if (typeof converter !== 'object' || converter === null || Array.isArray(converter))
-    throw refuse(`it must export "dataConverter", an object; it exports ${shown(Object.keys(module))}`);
+    throw refuse(`it must export "dataConverter", an object; it exports ${quote(Object.keys(module))}`);
   const unknown = Object.keys(converter).filter((key) => !KEYS.includes(key));
   if (unknown.length > 0)
-    throw refuse(`a data converter has ${KEYS.join(', ')}; this one has ${shown(unknown)}`);
+    throw refuse(`a data converter has ${KEYS.join(', ')}; this one has ${quote(unknown)}`);
   return converter;
 };
 

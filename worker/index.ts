@@ -15,7 +15,7 @@ export {
   type DurationText,
   type HookContext,
   type Hooks,
-  type LinkedRunRequest,
+  type FollowUpRunRequest,
   type Metrics,
   type RetryOptions,
   type ToolContext,
@@ -26,23 +26,23 @@ export {
 } from '../activities/index.ts';
 export { productionBackends, type ProductionBackends } from './backends.ts';
 export { workflowCode, type BundleOptions, type WorkflowCode } from './bundle.ts';
-export { startWorker, type RunningWorker, type WorkerParts } from './compose.ts';
-export { describe, shownUrl } from './config-shown.ts';
+export { startWorker, type RunningWorker, type WorkerDependencies } from './start-worker.ts';
+export { describeConfig, redactUrl } from './describe-config.ts';
 export {
-  fromEnv,
-  notes,
-  problems,
+  configFromEnv,
+  configWarnings,
+  configErrors,
   storeFor,
   type BackendName,
   type Config,
-  type Env,
+  type ConfigEnv,
   type LogLevel,
   type Role,
 } from './config.ts';
 export { dataConverterOf, loadDataConverter } from './data-converter.ts';
-export { allowed as allowedLogFields, makeLog } from './log.ts';
-export { runWorker, type RunWorkerOptions } from './main.ts';
-export { refuseProblems } from './refuse.ts';
+export { isAllowedLogField as allowedLogFields, makeLog } from './log.ts';
+export { runWorker, type RunWorkerOptions } from './run-worker.ts';
+export { throwConfigErrors } from './config-errors.ts';
 export { prometheusMetrics, serveMetrics, type MetricsEndpoint, type PrometheusMetrics } from './metrics.ts';
 export { hooksOf, loadTools, loadToolsFile, type ToolsFile } from './tools-file.ts';
 export { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker, type MakeWorkerOptions } from './worker.ts';

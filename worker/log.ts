@@ -57,7 +57,9 @@ const isPlain = (value: unknown): value is string | number | boolean =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 
 /** What of `fields` may be written. Of an error its name and type, never its text. */
-export const allowed = (fields: Record<string, unknown>): Record<string, string | number | boolean> => {
+export const isAllowedLogField = (
+  fields: Record<string, unknown>,
+): Record<string, string | number | boolean> => {
   const kept: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value instanceof Error) {
@@ -80,7 +82,7 @@ export const makeLog = (
 ): Logger => {
   const sink = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   const at = (name: keyof Logger): Logger[keyof Logger] =>
-    sink.isLevelEnabled(name) ? (fields, message) => sink[name](allowed(fields), message) : dropped;
+    sink.isLevelEnabled(name) ? (fields, message) => sink[name](isAllowedLogField(fields), message) : dropped;
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 };
 

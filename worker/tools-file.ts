@@ -10,7 +10,7 @@ import { access } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isToolRegistry, type Hooks, type ToolRegistry } from '../activities/index.ts';
-import { RunsError, shown } from '../protocol/index.ts';
+import { RunsError, quote } from '../protocol/index.ts';
 import { loadModule } from './load-module.ts';
 
 const KINDS = ['.ts', '.mts', '.js', '.mjs'];
@@ -27,11 +27,11 @@ const HOOKS = ['onWaiting', 'onEnd'] as const;
 const hooksProblem = (value: unknown): string | undefined => {
   if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return `its export hooks must be an object of functions (${HOOKS.join(', ')}), got ${shown(value)}`;
+    return `its export hooks must be an object of functions (${HOOKS.join(', ')}), got ${quote(value)}`;
   const strange = Object.keys(value).find((key) => !HOOKS.some((name) => name === key));
-  if (strange !== undefined) return `hooks has no ${shown(strange)}: it may have ${HOOKS.join(' and ')}`;
+  if (strange !== undefined) return `hooks has no ${quote(strange)}: it may have ${HOOKS.join(' and ')}`;
   const wrong = Object.entries(value).find(([, hook]) => hook !== undefined && typeof hook !== 'function');
-  return wrong === undefined ? undefined : `hooks.${wrong[0]} must be a function, got ${shown(wrong[1])}`;
+  return wrong === undefined ? undefined : `hooks.${wrong[0]} must be a function, got ${quote(wrong[1])}`;
 };
 
 /** Which hooks a run must be asked for at its start, so that the worker's are called. None without a file. */
@@ -48,20 +48,20 @@ export const loadTools = async (path: string, cwd?: string): Promise<ToolRegistr
 const loadFailure = (error: unknown, file: string): string => {
   if (!(error instanceof Error)) return String(error);
   const [what = ''] = error.message.split('\nRequire stack:');
-  return error instanceof SyntaxError ? `${what} (node --check ${shown(file)} shows where)` : what;
+  return error instanceof SyntaxError ? `${what} (node --check ${quote(file)} shows where)` : what;
 };
 
 /** Loads tools and hooks. Throws `RunsError('config')`. `path` is relative to `cwd`. */
 export const loadToolsFile = async (path: string, cwd: string = process.cwd()): Promise<ToolsFile> => {
   const file = resolve(cwd, path);
   const refuse = (what: string, cause?: unknown): RunsError =>
-    new RunsError('config', `RUNS_TOOLS=${shown(path)} can't be used: ${what}.`, { cause });
+    new RunsError('config', `RUNS_TOOLS=${quote(path)} can't be used: ${what}.`, { cause });
   if (!KINDS.includes(extname(file)))
-    throw refuse(`it must be a ${KINDS.join(', ')} file, and ${shown(file)} is not`);
+    throw refuse(`it must be a ${KINDS.join(', ')} file, and ${quote(file)} is not`);
   try {
     await access(file);
   } catch (error) {
-    throw refuse(`there is no readable file ${shown(file)}`, error);
+    throw refuse(`there is no readable file ${quote(file)}`, error);
   }
   let module: Record<string, unknown>;
   try {
@@ -76,7 +76,7 @@ export const loadToolsFile = async (path: string, cwd: string = process.cwd()): 
   if (isToolRegistry(exported)) return { tools: exported, hooks: module['hooks'] ?? {} };
   throw refuse(
     exported === undefined
-      ? `it has no default export (it exports ${shown(Object.keys(module))}). Write ${EXAMPLE}`
-      : `its default export is ${typeof exported === 'object' ? 'an object' : shown(exported)} that defineTools did not return. Write ${EXAMPLE}`,
+      ? `it has no default export (it exports ${quote(Object.keys(module))}). Write ${EXAMPLE}`
+      : `its default export is ${typeof exported === 'object' ? 'an object' : quote(exported)} that defineTools did not return. Write ${EXAMPLE}`,
   );
 };

@@ -64,7 +64,7 @@ export interface ActivationLimit {
 const nothing = (): void => undefined;
 
 const sinksOf = (onRunBegins: (runId: string) => void): InjectedSinks<RunSinks> => ({
-  durableRuns: { begins: { fn: (_info, runId) => onRunBegins(runId), callDuringReplay: false } },
+  durableRuns: { runStarted: { fn: (_info, runId) => onRunBegins(runId), callDuringReplay: false } },
 });
 
 export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & ActivationLimit => {

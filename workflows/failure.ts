@@ -13,16 +13,16 @@ import {
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import type { Failure } from './run/state.ts';
+import type { ActivityFailureInfo } from './run/state.ts';
 
-const TIMEOUTS: Partial<Record<string, NonNullable<Failure['timeout']>>> = {
+const TIMEOUTS: Partial<Record<string, NonNullable<ActivityFailureInfo['timeout']>>> = {
   START_TO_CLOSE: 'start_to_close',
   SCHEDULE_TO_CLOSE: 'schedule_to_close',
   SCHEDULE_TO_START: 'schedule_to_start',
   HEARTBEAT: 'heartbeat',
 };
 
-export const failureOf = (error: unknown): Failure | null => {
+export const toActivityFailureInfo = (error: unknown): ActivityFailureInfo | null => {
   if (!(error instanceof TemporalFailure)) return null;
   const cause =
     error instanceof ActivityFailure || error instanceof ChildWorkflowFailure

@@ -13,10 +13,10 @@ import {
   defineUpdate,
 } from '@temporalio/workflow';
 import { RawValue, rawValueTypeInfo } from '@temporalio/common';
-import { ANSWER, RUN_QUERY, SUBMIT_TOOL_OUTPUTS } from '../protocol/names.ts';
-import type { AnswerReply, RunSnapshot, SubmitPayload, SubmitReply } from '../protocol/workflow.ts';
+import { ANSWER, RUN_QUERY, SUBMIT_TOOL_OUTPUTS } from '../protocol/temporal/names.ts';
+import type { AnswerReply, RunSnapshot, SubmitPayload, SubmitReply } from '../protocol/temporal/messages.ts';
 
-import type { Refusal } from './run/answers.ts';
+import type { AnswerRejection } from './run/evaluate-answer.ts';
 
 export const answerUpdate = defineUpdate<AnswerReply, [unknown]>(ANSWER);
 export const answerSignal = defineSignal<[RawValue]>(ANSWER, {
@@ -26,7 +26,7 @@ export const submitUpdate = defineUpdate<SubmitReply, [SubmitPayload]>(SUBMIT_TO
 export const runQuery = defineQuery<RunSnapshot>(RUN_QUERY);
 
 /** A refusal as the sender of an update gets it. */
-export const refused = ({ failure, message, details }: Refusal): ApplicationFailure => {
+export const toUpdateRejection = ({ failure, message, details }: AnswerRejection): ApplicationFailure => {
   const error = ApplicationFailure.create({
     type: failure,
     message,
@@ -45,7 +45,7 @@ export const SUBMIT_DESCRIPTION =
   'Used by the HTTP API: {"run_id": "…", "tool_outputs": [{"tool_call_id": "…", "output": "…"}]} with an output for every open external call of the round.';
 
 /** What a signal carried, or a value that no answer looks like. Only the default converter's encodings are understood. */
-export const decoded = (raw: unknown): unknown => {
+export const decodeSignalPayload = (raw: unknown): unknown => {
   if (!(raw instanceof RawValue)) return raw ?? null;
   try {
     return defaultPayloadConverter.fromPayload<unknown>(raw.payload) ?? null;

@@ -7,8 +7,8 @@
  */
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import type { SearchAttributePair, SearchAttributeUpdatePair } from '@temporalio/common';
-import type { SearchAttributeName } from '../protocol/names.ts';
-import { utf8Bytes } from './run/outputs.ts';
+import type { SearchAttributeName } from '../protocol/temporal/names.ts';
+import { utf8Length } from './run/fit-outputs.ts';
 
 const key = <Name extends SearchAttributeName>(name: Name): Name => name;
 
@@ -24,7 +24,7 @@ const NAMES_BYTES = 1_900;
 
 const listed = (names: readonly string[]): string[] => {
   let left = NAMES_BYTES;
-  return names.filter((name) => (left -= utf8Bytes(JSON.stringify(name)) + 1) >= 0);
+  return names.filter((name) => (left -= utf8Length(JSON.stringify(name)) + 1) >= 0);
 };
 
 /** Leaving a wait clears all three, so an unknown deadline is simply left out. */

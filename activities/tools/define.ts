@@ -8,7 +8,7 @@
 import type { z } from 'zod';
 import { parseDuration, RunsError, type ToolPolicy, type WaitPolicy } from '../../protocol/index.ts';
 import { toFunctionTool } from './json-schema.ts';
-import { toolProblems } from './problems.ts';
+import { toolProblems } from './validate-options.ts';
 import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
 
 /** Defaults of every tool; documented at the options they stand for. */

@@ -1,8 +1,8 @@
 /** Routes of assistants. Rule: see `route.ts`. */
-import { assistantParamsSchema, assistantUpdateSchema } from '../../protocol/schemas.ts';
-import { id, route } from '../route.ts';
+import { assistantParamsSchema, assistantUpdateSchema } from '../../protocol/wire/schemas.ts';
+import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
-import { checkedPage, PAGE_KEYS } from '../validate.ts';
+import { parsePage, PAGE_KEYS } from '../validate.ts';
 
 export const assistantRoutes: readonly Route[] = [
   route('POST', '/v1/assistants', {
@@ -16,14 +16,14 @@ export const assistantRoutes: readonly Route[] = [
     query: PAGE_KEYS,
     returns: { object: 'Assistant', list: true },
     handle: async ({ engine, caller, query }) => ({
-      json: await engine.listAssistants(caller, checkedPage(query)),
+      json: await engine.listAssistants(caller, parsePage(query)),
     }),
   }),
   route('GET', '/v1/assistants/{assistant_id}', {
     summary: 'Retrieve an assistant',
     returns: { object: 'Assistant' },
     handle: async (input) => ({
-      json: await input.engine.getAssistant(input.caller, id(input, 'assistant_id')),
+      json: await input.engine.getAssistant(input.caller, idParam(input, 'assistant_id')),
     }),
   }),
   route('POST', '/v1/assistants/{assistant_id}', {
@@ -31,14 +31,14 @@ export const assistantRoutes: readonly Route[] = [
     body: assistantUpdateSchema,
     returns: { object: 'Assistant' },
     handle: async (input) => ({
-      json: await input.engine.updateAssistant(input.caller, id(input, 'assistant_id'), input.body),
+      json: await input.engine.updateAssistant(input.caller, idParam(input, 'assistant_id'), input.body),
     }),
   }),
   route('DELETE', '/v1/assistants/{assistant_id}', {
     summary: 'Delete an assistant',
     returns: { object: 'Deleted' },
     handle: async (input) => ({
-      json: await input.engine.deleteAssistant(input.caller, id(input, 'assistant_id')),
+      json: await input.engine.deleteAssistant(input.caller, idParam(input, 'assistant_id')),
     }),
   }),
 ];

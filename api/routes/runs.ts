@@ -6,20 +6,20 @@ import {
   runParamsSchema,
   submitParamsSchema,
   threadAndRunParamsSchema,
-} from '../../protocol/schemas.ts';
-import { shown } from '../../protocol/problems.ts';
-import type { Started } from '../../protocol/engine.ts';
-import { isTerminal } from '../../protocol/wire.ts';
-import type { Thread } from '../../protocol/wire.ts';
+} from '../../protocol/wire/schemas.ts';
+import { quote } from '../../protocol/rules/validation.ts';
+import type { StartedRunEvents } from '../../protocol/ports/runs-service.ts';
+import { isTerminal } from '../../protocol/wire/objects.ts';
+import type { Thread } from '../../protocol/wire/objects.ts';
 import { requireRole } from '../auth.ts';
-import { id, route } from '../route.ts';
+import { idParam, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
-import { checkedPage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
+import { parsePage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
 
 /** A started or resumed run: the object, or its events until it waits or ends. */
-const started = (
+const runReply = (
   { engine, caller }: RouteInput<unknown>,
-  { run, eventsAfter: after, news }: Started,
+  { run, eventsAfter: after, initialEvents }: StartedRunEvents,
   stream: boolean | null | undefined,
   thread?: Thread,
 ): Reply =>
@@ -33,14 +33,14 @@ const started = (
             engine.events(caller, run.thread_id, run.id, {
               after,
               signal,
-              ...(news === undefined ? {} : { news }),
+              ...(initialEvents === undefined ? {} : { initialEvents }),
             }),
         },
       }
     : { run, json: run };
 
 /** Where to read on: the header that a reconnecting EventSource adds to the same URL, else `?after=`. */
-const eventPlace = (input: RouteInput<unknown>): number => {
+const lastEventId = (input: RouteInput<unknown>): number => {
   const header = input.headers.get('last-event-id');
   const [name, text] =
     header === null || header === ''
@@ -50,7 +50,7 @@ const eventPlace = (input: RouteInput<unknown>): number => {
   if (!/^\d{1,15}$/.test(text))
     throw apiErrors.invalid(
       name,
-      `Invalid '${name}': expected the number of an event, but got ${shown(text)} instead.`,
+      `Invalid '${name}': expected the number of an event, but got ${quote(text)} instead.`,
       'invalid_value',
     );
   return Number(text);
@@ -71,7 +71,7 @@ export const runRoutes: readonly Route[] = [
         threadParams(sent ?? {}),
         params,
       );
-      return started(input, rest, stream, thread);
+      return runReply(input, rest, stream, thread);
     },
   }),
   route('POST', '/v1/threads/{thread_id}/runs', {
@@ -81,11 +81,11 @@ export const runRoutes: readonly Route[] = [
     returns: { object: 'Run', stream: true },
     handle: async (input) => {
       const { stream, additional_messages: extra, ...params } = input.body;
-      const run = await input.engine.createRun(input.caller, id(input, 'thread_id'), {
+      const run = await input.engine.createRun(input.caller, idParam(input, 'thread_id'), {
         ...params,
         ...(extra == null ? {} : { additional_messages: extra.map(messageParams) }),
       });
-      return started(input, run, stream);
+      return runReply(input, run, stream);
     },
   }),
   route('GET', '/v1/threads/{thread_id}/runs', {
@@ -93,14 +93,18 @@ export const runRoutes: readonly Route[] = [
     query: PAGE_KEYS,
     returns: { object: 'Run', list: true },
     handle: async (input) => ({
-      json: await input.engine.listRuns(input.caller, id(input, 'thread_id'), checkedPage(input.query)),
+      json: await input.engine.listRuns(input.caller, idParam(input, 'thread_id'), parsePage(input.query)),
     }),
   }),
   route('GET', THREAD_RUN, {
     summary: 'Retrieve a run',
     returns: { object: 'Run' },
     handle: async (input) => {
-      const run = await input.engine.getRun(input.caller, id(input, 'thread_id'), id(input, 'run_id'));
+      const run = await input.engine.getRun(
+        input.caller,
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
+      );
       return { json: run, run };
     },
   }),
@@ -111,8 +115,8 @@ export const runRoutes: readonly Route[] = [
     handle: async (input) => {
       const run = await input.engine.updateRun(
         input.caller,
-        id(input, 'thread_id'),
-        id(input, 'run_id'),
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
         input.body,
       );
       return { json: run, run };
@@ -123,7 +127,11 @@ export const runRoutes: readonly Route[] = [
     roles: ['caller', 'operator'],
     returns: { object: 'Run' },
     handle: async (input) => {
-      const run = await input.engine.cancelRun(input.caller, id(input, 'thread_id'), id(input, 'run_id'));
+      const run = await input.engine.cancelRun(
+        input.caller,
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
+      );
       return { json: run, run };
     },
   }),
@@ -136,11 +144,11 @@ export const runRoutes: readonly Route[] = [
       checkOutputSizes(outputs);
       const run = await input.engine.submitToolOutputs(
         input.caller,
-        id(input, 'thread_id'),
-        id(input, 'run_id'),
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
         outputs,
       );
-      return started(input, run, stream);
+      return runReply(input, run, stream);
     },
   }),
   route('POST', `${THREAD_RUN}/answers`, {
@@ -163,7 +171,12 @@ export const runRoutes: readonly Route[] = [
         requireRole(input.caller, ['caller'], 'Answering a call with an output');
       else requireRole(input.caller, ['approver'], 'Approving or denying a call');
       return {
-        json: await input.engine.answer(input.caller, id(input, 'thread_id'), id(input, 'run_id'), body),
+        json: await input.engine.answer(
+          input.caller,
+          idParam(input, 'thread_id'),
+          idParam(input, 'run_id'),
+          body,
+        ),
       };
     },
   }),
@@ -173,9 +186,9 @@ export const runRoutes: readonly Route[] = [
     returns: { object: 'Event', stream: true },
     handle: async (input) => {
       const { engine, caller } = input;
-      const after = eventPlace(input);
+      const after = lastEventId(input);
       // An unknown run is a 404, not a stream that begins with an error.
-      const run = await engine.getRun(caller, id(input, 'thread_id'), id(input, 'run_id'));
+      const run = await engine.getRun(caller, idParam(input, 'thread_id'), idParam(input, 'run_id'));
       return {
         run,
         stream: {
@@ -193,9 +206,9 @@ export const runRoutes: readonly Route[] = [
     handle: async (input) => ({
       json: await input.engine.listSteps(
         input.caller,
-        id(input, 'thread_id'),
-        id(input, 'run_id'),
-        checkedPage(input.query),
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
+        parsePage(input.query),
       ),
     }),
   }),
@@ -205,9 +218,9 @@ export const runRoutes: readonly Route[] = [
     handle: async (input) => ({
       json: await input.engine.getStep(
         input.caller,
-        id(input, 'thread_id'),
-        id(input, 'run_id'),
-        id(input, 'step_id'),
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
+        idParam(input, 'step_id'),
       ),
     }),
   }),

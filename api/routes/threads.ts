@@ -1,8 +1,12 @@
 /** Routes of threads and their messages. Rule: see `route.ts`. */
-import { messageParamsSchema, metadataUpdateSchema, threadParamsSchema } from '../../protocol/schemas.ts';
-import { id, route } from '../route.ts';
+import {
+  messageParamsSchema,
+  metadataUpdateSchema,
+  threadParamsSchema,
+} from '../../protocol/wire/schemas.ts';
+import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
-import { checkedId, checkedPage, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
+import { parseId, parsePage, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
 
 export const threadRoutes: readonly Route[] = [
   route('POST', '/v1/threads', {
@@ -16,21 +20,23 @@ export const threadRoutes: readonly Route[] = [
   route('GET', '/v1/threads/{thread_id}', {
     summary: 'Retrieve a thread',
     returns: { object: 'Thread' },
-    handle: async (input) => ({ json: await input.engine.getThread(input.caller, id(input, 'thread_id')) }),
+    handle: async (input) => ({
+      json: await input.engine.getThread(input.caller, idParam(input, 'thread_id')),
+    }),
   }),
   route('POST', '/v1/threads/{thread_id}', {
     summary: 'Modify a thread',
     body: metadataUpdateSchema,
     returns: { object: 'Thread' },
     handle: async (input) => ({
-      json: await input.engine.updateThread(input.caller, id(input, 'thread_id'), input.body),
+      json: await input.engine.updateThread(input.caller, idParam(input, 'thread_id'), input.body),
     }),
   }),
   route('DELETE', '/v1/threads/{thread_id}', {
     summary: 'Delete a thread that has no active run',
     returns: { object: 'Deleted' },
     handle: async (input) => ({
-      json: await input.engine.deleteThread(input.caller, id(input, 'thread_id')),
+      json: await input.engine.deleteThread(input.caller, idParam(input, 'thread_id')),
     }),
   }),
   route('POST', '/v1/threads/{thread_id}/messages', {
@@ -38,7 +44,11 @@ export const threadRoutes: readonly Route[] = [
     body: messageParamsSchema,
     returns: { object: 'Message' },
     handle: async (input) => ({
-      json: await input.engine.createMessage(input.caller, id(input, 'thread_id'), messageParams(input.body)),
+      json: await input.engine.createMessage(
+        input.caller,
+        idParam(input, 'thread_id'),
+        messageParams(input.body),
+      ),
     }),
   }),
   route('GET', '/v1/threads/{thread_id}/messages', {
@@ -48,9 +58,9 @@ export const threadRoutes: readonly Route[] = [
     handle: async (input) => {
       const runId = input.query['run_id'];
       return {
-        json: await input.engine.listMessages(input.caller, id(input, 'thread_id'), {
-          ...checkedPage(input.query),
-          ...(runId === undefined ? {} : { runId: checkedId('run_id', runId) }),
+        json: await input.engine.listMessages(input.caller, idParam(input, 'thread_id'), {
+          ...parsePage(input.query),
+          ...(runId === undefined ? {} : { runId: parseId('run_id', runId) }),
         }),
       };
     },
@@ -59,7 +69,11 @@ export const threadRoutes: readonly Route[] = [
     summary: 'Retrieve a message',
     returns: { object: 'Message' },
     handle: async (input) => ({
-      json: await input.engine.getMessage(input.caller, id(input, 'thread_id'), id(input, 'message_id')),
+      json: await input.engine.getMessage(
+        input.caller,
+        idParam(input, 'thread_id'),
+        idParam(input, 'message_id'),
+      ),
     }),
   }),
   route('POST', '/v1/threads/{thread_id}/messages/{message_id}', {
@@ -69,8 +83,8 @@ export const threadRoutes: readonly Route[] = [
     handle: async (input) => ({
       json: await input.engine.updateMessage(
         input.caller,
-        id(input, 'thread_id'),
-        id(input, 'message_id'),
+        idParam(input, 'thread_id'),
+        idParam(input, 'message_id'),
         input.body,
       ),
     }),
@@ -79,7 +93,11 @@ export const threadRoutes: readonly Route[] = [
     summary: 'Delete a message',
     returns: { object: 'Deleted' },
     handle: async (input) => ({
-      json: await input.engine.deleteMessage(input.caller, id(input, 'thread_id'), id(input, 'message_id')),
+      json: await input.engine.deleteMessage(
+        input.caller,
+        idParam(input, 'thread_id'),
+        idParam(input, 'message_id'),
+      ),
     }),
   }),
 ];

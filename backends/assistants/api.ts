@@ -6,8 +6,8 @@
  * repeated one makes a second thread.
  * Imports the HTTP client. The rest of this folder imports it.
  */
-import type { BackendObservation, RunRef } from '../../protocol/backend.ts';
-import type { ToolOutput } from '../../protocol/wire.ts';
+import type { BackendObservation, RunRef } from '../../protocol/ports/backend.ts';
+import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import {
   asRecord,
   parseJson,
@@ -18,52 +18,61 @@ import {
   type HttpRequest,
   type JsonAnswer,
 } from '../http/index.ts';
-import { clockOffset, type Reading } from './decide.ts';
-import { idOf, readPage, readRun, readStepOutputs, type PageOf, type SeenRun } from './read.ts';
+import { clockOffset, type AssessedReading } from './assess.ts';
+import { idOf, parseRunsPage, readRun, readStepOutputs, type PageOf, type UpstreamRun } from './parse.ts';
 
 /** What one call of the backend lends to its requests. */
-export interface Caller {
+export interface AssistantsCaller {
   signal: AbortSignal;
   observe: (what: BackendObservation) => void;
 }
 
-export type RunReading = Reading & {
+export type RunReading = AssessedReading & {
   /** Pause that the server suggests before the next look. */
   hintMs: number | null;
 };
 
 export type RunEvent =
-  | { kind: 'run'; name: string; run: SeenRun }
+  | { kind: 'run'; name: string; run: UpstreamRun }
   | { kind: 'error' }
   | { kind: 'done' }
   /** Anything else: deltas, steps, messages, unknown and unreadable events. They carry no state that we need. */
   | { kind: 'other'; unreadable: boolean };
 
 /** What a create or a submit was answered with. */
-export type Started =
+export type StartedStream =
   | { kind: 'run'; reading: RunReading }
   | { kind: 'events'; events: AsyncGenerator<RunEvent, void, undefined>; close(): void };
 
-export interface RunsPage extends PageOf<SeenRun> {
+export interface RunsPage extends PageOf<UpstreamRun> {
   offsetMs: number;
 }
 
 export interface AssistantsApi {
   readonly origin: string;
-  createThread(metadata: Record<string, string>, caller: Caller): Promise<string>;
+  createThread(metadata: Record<string, string>, caller: AssistantsCaller): Promise<string>;
   createRun(
     threadId: string,
     body: Record<string, unknown>,
     stream: boolean,
-    caller: Caller,
-  ): Promise<Started>;
-  submit(run: RunRef, outputs: readonly ToolOutput[], stream: boolean, caller: Caller): Promise<Started>;
-  getRun(run: RunRef, caller: Caller): Promise<RunReading>;
+    caller: AssistantsCaller,
+  ): Promise<StartedStream>;
+  submit(
+    run: RunRef,
+    outputs: readonly ToolOutput[],
+    stream: boolean,
+    caller: AssistantsCaller,
+  ): Promise<StartedStream>;
+  getRun(run: RunRef, caller: AssistantsCaller): Promise<RunReading>;
   /** Newest first, as far as the server heeds it. */
-  listRuns(threadId: string, after: string | null, caller: Caller): Promise<RunsPage>;
+  listRuns(threadId: string, after: string | null, caller: AssistantsCaller): Promise<RunsPage>;
   /** Outputs that the steps of a run show, newest steps first. */
-  stepOutputs(run: RunRef, after: string | null, caller: Caller): Promise<PageOf<Map<string, string | null>>>;
-  cancel(run: RunRef, caller: Caller): Promise<RunReading | null>;
+  stepOutputs(
+    run: RunRef,
+    after: string | null,
+    caller: AssistantsCaller,
+  ): Promise<PageOf<Map<string, string | null>>>;
+  cancel(run: RunRef, caller: AssistantsCaller): Promise<RunReading | null>;
   listAssistants(signal: AbortSignal): Promise<JsonAnswer>;
   dispose(): Promise<void>;
 }
@@ -80,7 +89,7 @@ async function* runEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Run
     else if (event === 'error') yield { kind: 'error' };
     else if (!isRunEvent(event)) yield { kind: 'other', unreadable: false };
     else {
-      let run: SeenRun | undefined;
+      let run: UpstreamRun | undefined;
       try {
         run = readRun(parseJson(data));
       } catch {
@@ -97,7 +106,7 @@ const hintFrom = (answer: HttpAnswer): number | null => {
   return retryAfterFrom(answer.headers, answer.receivedAt, answer.serverTime);
 };
 
-const asked = (caller: Caller): Pick<HttpRequest, 'signal' | 'observe'> => ({
+const asked = (caller: AssistantsCaller): Pick<HttpRequest, 'signal' | 'observe'> => ({
   signal: caller.signal,
   observe: (what) => caller.observe({ kind: 'request', ...what }),
 });
@@ -124,7 +133,7 @@ export const createAssistantsApi = (client: HttpClient): AssistantsApi => {
     request: HttpRequest,
     body: Record<string, unknown>,
     stream: boolean,
-  ): Promise<Started> => {
+  ): Promise<StartedStream> => {
     if (!stream) {
       const whole: HttpRequest = { ...request, body };
       return { kind: 'run', reading: reading(whole, await client.json(whole)) };
@@ -139,7 +148,7 @@ export const createAssistantsApi = (client: HttpClient): AssistantsApi => {
     answer: JsonAnswer,
     read: (item: unknown) => T | undefined,
   ): PageOf<T> => {
-    const list = readPage(answer.body, read);
+    const list = parseRunsPage(answer.body, read);
     if (list === undefined) throw client.unusable(request, answer.status, 'the answer is no list.');
     return list;
   };

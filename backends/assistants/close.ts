@@ -5,23 +5,23 @@
  * known it is looked for by its token, once more after the settle time, since its create may still be on its way.
  * Imports looking and watching. index.ts imports it.
  */
-import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/backend.ts';
+import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES } from '../../protocol/names.ts';
-import { isTerminal } from '../../protocol/wire.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import { isTerminal } from '../../protocol/wire/objects.ts';
 import { HttpFailure } from '../http/index.ts';
 import type { RunReading } from './api.ts';
-import { conclude } from './conclude.ts';
-import { meaningOf, pollDelay } from './decide.ts';
-import { cancelDuplicates, lookForRun } from './look.ts';
-import type { Session } from './session.ts';
-import { notYet } from './watch.ts';
+import { conclude } from './follow.ts';
+import { assessRun, pollDelay } from './assess.ts';
+import { cancelDuplicates, findRunByToken } from './find-run.ts';
+import type { BackendSession } from './session.ts';
+import { retryLater } from './poll.ts';
 
 /** How long after its expiry a run may take to be called expired before it is cancelled instead. */
 const EXPIRY_GRACE_MS = 30_000;
 
 /** Sends one cancel. null = the server refused it in this state (or did not show the run): look. */
-const cancelOnce = async (s: Session, ref: RunRef): Promise<RunReading | null> => {
+const cancelOnce = async (s: BackendSession, ref: RunRef): Promise<RunReading | null> => {
   s.ctx.fence();
   try {
     return await s.env.api.cancel(ref, s.caller);
@@ -34,10 +34,10 @@ const cancelOnce = async (s: Session, ref: RunRef): Promise<RunReading | null> =
 };
 
 /** Milliseconds until the server may be expected to expire the run by itself; 0 = not to be waited for. */
-const expiryLeft = (s: Session, { run, offsetMs }: RunReading): number =>
+const expiryLeft = (s: BackendSession, { run, offsetMs }: RunReading): number =>
   run.expiresAt === null ? 0 : Math.max(0, run.expiresAt - offsetMs + EXPIRY_GRACE_MS - s.ctx.now());
 
-const closeRun = async (s: Session, ref: RunRef, how: CloseHow): Promise<Settled> => {
+const closeRun = async (s: BackendSession, ref: RunRef, how: CloseHow): Promise<Settled> => {
   const { api, settings } = s.env;
   const began = s.ctx.now();
   let cancelledAt: number | null = null;
@@ -56,20 +56,24 @@ const closeRun = async (s: Session, ref: RunRef, how: CloseHow): Promise<Settled
       return closeRun(s, ref, { kind: 'cancel' });
     }
     if (how.kind !== 'expire' && s.ctx.now() - began >= settings.closeWithinMs)
-      throw notYet(
+      throw retryLater(
         `Run ${JSON.stringify(ref.backendRunId)} is still ${JSON.stringify(reading.run.status)} after it was cancelled.`,
         s,
       );
-    const puzzling = meaningOf(reading.run).kind === 'puzzling';
+    const puzzling = assessRun(reading.run).kind === 'puzzling';
     await s.ctx.sleep(
-      pollDelay(settings.poll, { hintMs: reading.hintMs, ageMs: s.ctx.now() - began, puzzling }),
+      pollDelay(settings.poll, {
+        hintMs: reading.hintMs,
+        ageMs: s.ctx.now() - began,
+        unrecognised: puzzling,
+      }),
     );
     // What is being cancelled is left alone; only a cancel without effect is repeated.
     if (reading.run.status === 'cancelling') cancelledAt = s.ctx.now();
   }
 };
 
-const orGone = async (s: Session, ref: RunRef, closing: Promise<Settled>): Promise<Settled> => {
+const orGone = async (s: BackendSession, ref: RunRef, closing: Promise<Settled>): Promise<Settled> => {
   try {
     return await closing;
   } catch (error) {
@@ -80,12 +84,12 @@ const orGone = async (s: Session, ref: RunRef, closing: Promise<Settled>): Promi
 };
 
 const findByToken = async (
-  s: Session,
+  s: BackendSession,
   target: Extract<CloseTarget, { kind: 'token' }> & { threadId: string },
 ): Promise<RunRef | null> => {
   const { threadId, runId, startedAt } = target;
   for (let again = false; ; again = true) {
-    const look = await lookForRun(s, { threadId, token: runId, assistantId: null, since: startedAt });
+    const look = await findRunByToken(s, { threadId, token: runId, assistantId: null, since: startedAt });
     if (look.kind === 'found') {
       await cancelDuplicates(s, threadId, look.duplicates);
       return { backendRunId: look.run.id, threadId };
@@ -102,7 +106,7 @@ const findByToken = async (
   }
 };
 
-export const close = async (s: Session, target: CloseTarget, how: CloseHow): Promise<Settled> => {
+export const close = async (s: BackendSession, target: CloseTarget, how: CloseHow): Promise<Settled> => {
   if (target.kind === 'run') {
     s.progress({ run: target.run });
     return orGone(s, target.run, closeRun(s, target.run, how));

@@ -6,25 +6,30 @@
  * witness. What can't be known is said (`BackendAmbiguous`), not guessed.
  * Imports looking and watching. index.ts imports it.
  */
-import type { CreateRequest, RunRef, Settled } from '../../protocol/backend.ts';
+import type { CreateRequest, RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES, METADATA } from '../../protocol/names.ts';
-import { isTerminal } from '../../protocol/wire.ts';
+import { FAILURES, METADATA } from '../../protocol/temporal/names.ts';
+import { isTerminal } from '../../protocol/wire/objects.ts';
 import { asRecord, backoffMs, HttpFailure } from '../http/index.ts';
-import type { RunReading, Started } from './api.ts';
-import { conclude, follow, followStarted, type Followed } from './conclude.ts';
-import { busyFrom } from './decide.ts';
-import { cancelDuplicates, couldBeOf, lookForRun } from './look.ts';
-import { tokenOf } from './read.ts';
-import { settle, type Session } from './session.ts';
-import { awaitEnd, notYet, pollRun } from './watch.ts';
+import type { RunReading, StartedStream } from './api.ts';
+import { conclude, follow, followStarted, type Followed } from './follow.ts';
+import { busyFrom } from './assess.ts';
+import { cancelDuplicates, couldBeFrom, findRunByToken } from './find-run.ts';
+import { tokenOf } from './parse.ts';
+import { settle, type BackendSession } from './session.ts';
+import { awaitEnd, retryLater, pollRun } from './poll.ts';
 
 const refusedStreaming = (failure: HttpFailure): boolean =>
   failure.status !== null &&
   [400, 406, 422, 501].includes(failure.status) &&
   (failure.error?.param === 'stream' || /\bstream/i.test(failure.error?.message ?? ''));
 
-const ambiguous = (s: Session, request: CreateRequest, why: string, candidates: string[]): BackendError =>
+const ambiguous = (
+  s: BackendSession,
+  request: CreateRequest,
+  why: string,
+  candidates: string[],
+): BackendError =>
   new BackendError(
     FAILURES.backendAmbiguous,
     `It is unknown whether a run was created on thread ${JSON.stringify(request.threadId)} at ${s.env.api.origin}: ${why}. ` +
@@ -37,13 +42,13 @@ const ambiguous = (s: Session, request: CreateRequest, why: string, candidates: 
  * risk). Throws `BackendAmbiguous` when nobody can tell.
  */
 const lookAfterDoubt = async (
-  s: Session,
+  s: BackendSession,
   request: CreateRequest,
   sentAt: number | null,
 ): Promise<RunRef | null> => {
   const { threadId } = request;
   await settle(s, sentAt);
-  const look = await lookForRun(s, {
+  const look = await findRunByToken(s, {
     threadId,
     token: request.runId,
     assistantId: request.assistantId,
@@ -68,24 +73,24 @@ const lookAfterDoubt = async (
 };
 
 /** May an earlier attempt have sent its POST? Only the word of the attempt right before says no. */
-const mayHaveSent = (s: Session): boolean => {
+const mayHaveSent = (s: BackendSession): boolean => {
   const { previous, attempt } = s.ctx;
   if (previous?.sent === true) return true;
   return attempt > 1 && !(previous?.sent === false && previous.attempt === attempt - 1);
 };
 
 /** The run that holds the thread, when the refusal did not name it: the first live one in the list. */
-const findHolder = async (s: Session, threadId: string): Promise<string | null> => {
+const findHolder = async (s: BackendSession, threadId: string): Promise<string | null> => {
   const { items } = await s.env.api.listRuns(threadId, null, s.caller);
   return items.find(({ status }) => !isTerminal(status))?.id ?? null;
 };
 
 /** A run without our token, on a server that may forget tokens: could an earlier request of ours have made it? */
-const mayBeOurs = (s: Session, { run, offsetMs }: RunReading, request: CreateRequest): boolean =>
+const mayBeOurs = (s: BackendSession, { run, offsetMs }: RunReading, request: CreateRequest): boolean =>
   s.env.learned.echoesMetadata !== true &&
   tokenOf(run) === null &&
   run.id !== s.ctx.previous?.foreign &&
-  couldBeOf(
+  couldBeFrom(
     { assistantId: run.assistantId, createdAt: run.createdAt === null ? null : run.createdAt - offsetMs },
     { assistantId: request.assistantId, since: request.startedAt },
   );
@@ -95,16 +100,16 @@ const SLOW_LOOKS = 5;
 
 /** Deals with a thread that another run holds. The ref of our own run when it was ours all along, else null: post again. */
 const onBusy = async (
-  s: Session,
+  s: BackendSession,
   request: CreateRequest,
   named: string | null,
-  doubt: boolean,
+  recoverAfterUnknownOutcome: boolean,
   sentAt: number,
 ): Promise<RunRef | null> => {
   const { threadId, busy } = request;
   const holderId = named ?? (await findHolder(s, threadId));
   if (holderId === null)
-    throw notYet(`Thread ${JSON.stringify(threadId)} is held by a run that can't be found.`, s);
+    throw retryLater(`Thread ${JSON.stringify(threadId)} is held by a run that can't be found.`, s);
   const holder: RunRef = { backendRunId: holderId, threadId };
   let reading: RunReading;
   try {
@@ -118,7 +123,7 @@ const onBusy = async (
     return holder;
   }
   // Ended or not: what held the thread a moment ago may be what the earlier request made.
-  if (doubt && mayBeOurs(s, reading, request))
+  if (recoverAfterUnknownOutcome && mayBeOurs(s, reading, request))
     throw ambiguous(s, request, `run ${JSON.stringify(holderId)} held the thread and shows no metadata`, [
       holderId,
     ]);
@@ -149,7 +154,11 @@ const onBusy = async (
 };
 
 /** Posts until the server has taken the run, said no, or left us in doubt. Repeats only after certain refusals. */
-const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise<Started | RunRef> => {
+const post = async (
+  s: BackendSession,
+  request: CreateRequest,
+  doubt: boolean,
+): Promise<StartedStream | RunRef> => {
   const { learned } = s.env;
   const { stream: _, ...params } = request.params;
   const body = {
@@ -205,7 +214,7 @@ const post = async (s: Session, request: CreateRequest, doubt: boolean): Promise
  * Follows the run that a stream named first, here or in an earlier attempt. A stream may name anything: a run that is not
  * there, or carries another token, is not ours, and ours is looked for.
  */
-const followNamed = async (s: Session, request: CreateRequest, named: Followed): Promise<Settled> => {
+const followNamed = async (s: BackendSession, request: CreateRequest, named: Followed): Promise<Settled> => {
   let reading: RunReading | null = null;
   let gone: HttpFailure | null = null;
   try {
@@ -223,10 +232,12 @@ const followNamed = async (s: Session, request: CreateRequest, named: Followed):
   s.progress({ sent: true, attempt: s.ctx.attempt });
   const ref = await lookAfterDoubt(s, request, s.ctx.now());
   if (ref !== null) return follow(s, ref);
-  throw gone ?? notYet(`Run ${JSON.stringify(named.ref.backendRunId)} is not the one that was created.`, s);
+  throw (
+    gone ?? retryLater(`Run ${JSON.stringify(named.ref.backendRunId)} is not the one that was created.`, s)
+  );
 };
 
-export const create = async (s: Session, request: CreateRequest): Promise<Settled> => {
+export const create = async (s: BackendSession, request: CreateRequest): Promise<Settled> => {
   const { previous } = s.ctx;
   if (previous?.run !== undefined) {
     s.progress({ run: previous.run });
@@ -239,7 +250,7 @@ export const create = async (s: Session, request: CreateRequest): Promise<Settle
     if (ref !== null) return follow(s, ref);
     // As in `post`: whoever has looked for so long may have been replaced meanwhile, and what replaced it may have ended.
     if (s.ctx.attempt <= SLOW_LOOKS && s.ctx.now() - began > s.env.settings.repostWithinMs)
-      throw notYet(
+      throw retryLater(
         `Looking for an earlier run on thread ${JSON.stringify(request.threadId)} took long; a fresh attempt looks again.`,
         s,
       );
@@ -253,7 +264,7 @@ export const create = async (s: Session, request: CreateRequest): Promise<Settle
     // The server took the request and broke off before it named the run.
     const ref = await lookAfterDoubt(s, request, sentAt);
     if (ref !== null) return follow(s, ref);
-    throw notYet(
+    throw retryLater(
       `The answer to a create on thread ${JSON.stringify(request.threadId)} broke off before it named the run.`,
       s,
     );

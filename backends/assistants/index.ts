@@ -5,16 +5,16 @@
  * of its own but what it learned about the server (does it stream, does it return metadata).
  * Imports the HTTP client and protocol. The worker's composition root and tests import it.
  */
-import type { Backend } from '../../protocol/backend.ts';
-import { METADATA } from '../../protocol/names.ts';
+import type { Backend } from '../../protocol/ports/backend.ts';
+import { METADATA } from '../../protocol/temporal/names.ts';
 import { createHttpClient, type HttpClientOptions, type HttpTimeouts } from '../http/index.ts';
 import { createAssistantsApi } from './api.ts';
 import { close } from './close.ts';
-import { follow } from './conclude.ts';
+import { follow } from './follow.ts';
 import { create } from './create.ts';
-import type { PollBounds } from './decide.ts';
+import type { PollBounds } from './assess.ts';
 import { probe } from './probe.ts';
-import { withSession, type Env, type Settings } from './session.ts';
+import { withSession, type BackendEnv, type Settings } from './session.ts';
 import { submit } from './submit.ts';
 
 export interface AssistantsOptions {
@@ -81,7 +81,7 @@ const settingsFrom = (options: AssistantsOptions): Settings => ({
 /** Throws `TypeError` when the base URL is unusable. Sends nothing until it is used. */
 export const createAssistantsBackend = (options: AssistantsOptions): AssistantsBackend => {
   const azure = options.apiVersion !== undefined && options.apiVersion !== '';
-  const env: Env = {
+  const env: BackendEnv = {
     api: createAssistantsApi(
       createHttpClient({
         baseUrl: options.baseUrl,

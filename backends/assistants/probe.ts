@@ -5,7 +5,7 @@
  * Imports the API. index.ts imports it.
  */
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES } from '../../protocol/names.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
 import { asRecord, HttpFailure, toBackendError } from '../http/index.ts';
 import type { AssistantsApi } from './api.ts';
 

@@ -6,12 +6,12 @@
  * not taken for a dead worker. What an earlier attempt knew is kept until something newer is known.
  * Imports the API and HTTP failures. The rest of this folder imports it.
  */
-import type { BackendContext, Progress } from '../../protocol/backend.ts';
+import type { BackendContext, Progress } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES } from '../../protocol/names.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
 import { HttpFailure, toBackendError } from '../http/index.ts';
-import type { AssistantsApi, Caller } from './api.ts';
-import type { PollBounds } from './decide.ts';
+import type { AssistantsApi, AssistantsCaller } from './api.ts';
+import type { PollBounds } from './assess.ts';
 
 export interface Settings {
   poll: PollBounds;
@@ -35,30 +35,30 @@ export interface Settings {
 }
 
 /** What the server was seen to do; learned while the backend lives, never required. */
-export interface Learned {
+export interface ServerCapabilities {
   /** It answers `stream: true` with events. */
   streams: boolean;
   /** It returns run metadata: true once seen, null before. */
   echoesMetadata: boolean | null;
 }
 
-export interface Env {
+export interface BackendEnv {
   api: AssistantsApi;
   settings: Settings;
-  learned: Learned;
+  learned: ServerCapabilities;
 }
 
-export interface Session {
-  env: Env;
+export interface BackendSession {
+  env: BackendEnv;
   ctx: BackendContext;
-  caller: Caller;
+  caller: AssistantsCaller;
   /** Replaces what the next attempt will know. */
   progress(progress: Progress): void;
   /** Unix ms, our clock: waiting longer than this is of no use. */
   deadline: number | null;
 }
 
-export const fallback = (s: Session, reason: string): void => {
+export const fallback = (s: BackendSession, reason: string): void => {
   s.ctx.log.info({ reason }, 'reading the run instead of its stream');
   s.ctx.observe?.({ kind: 'fallback', reason });
 };
@@ -74,7 +74,7 @@ export const unsupported = (
     { details: [{ what, ...details }] },
   );
 
-export const toError = (s: Session, error: unknown): unknown =>
+export const toError = (s: BackendSession, error: unknown): unknown =>
   error instanceof HttpFailure
     ? toBackendError(error, {
         now: s.ctx.now(),
@@ -86,13 +86,13 @@ export const toError = (s: Session, error: unknown): unknown =>
 
 /** Runs one call of the backend. Nothing but `BackendError`, the fence's error and the abort reason comes out. */
 export const withSession = async <T>(
-  env: Env,
+  env: BackendEnv,
   ctx: BackendContext,
-  body: (session: Session) => Promise<T>,
+  body: (session: BackendSession) => Promise<T>,
 ): Promise<T> => {
   ctx.signal.throwIfAborted();
   let current: Progress = ctx.previous ?? {};
-  const session: Session = {
+  const session: BackendSession = {
     env,
     ctx,
     caller: { signal: ctx.signal, observe: (what) => ctx.observe?.(what) },
@@ -116,7 +116,7 @@ export const withSession = async <T>(
  * Sleeps for what is left of the settle time since a request was sent. Unknown (null) means that its attempt was lost
  * without a word, so at least a heartbeat timeout has passed, which is longer.
  */
-export const settle = async (s: Session, sentAt: number | null): Promise<void> => {
+export const settle = async (s: BackendSession, sentAt: number | null): Promise<void> => {
   if (sentAt === null) return;
   const left = s.env.settings.settleMs - Math.max(0, s.ctx.now() - sentAt);
   if (left > 0) await s.ctx.sleep(left);

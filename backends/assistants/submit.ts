@@ -6,16 +6,16 @@
  * applied, other outputs there mean another writer. Never a part of the outputs, never a blind second POST.
  * Imports watching and decisions. index.ts imports it.
  */
-import type { RunRef, Settled } from '../../protocol/backend.ts';
+import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES } from '../../protocol/names.ts';
-import type { ToolOutput } from '../../protocol/wire.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { HttpFailure } from '../http/index.ts';
-import type { RunReading, Started } from './api.ts';
-import { conclude, followStarted, type Followed } from './conclude.ts';
-import { relateIds, relateOutputs, type OutputRelation } from './decide.ts';
-import { settle, toError, unsupported, type Session } from './session.ts';
-import { notYet, pollRun } from './watch.ts';
+import type { RunReading, StartedStream } from './api.ts';
+import { conclude, followStarted, type Followed } from './follow.ts';
+import { relateIds, relateOutputs, type OutputRelation } from './assess.ts';
+import { settle, toError, unsupported, type BackendSession } from './session.ts';
+import { retryLater, pollRun } from './poll.ts';
 
 /** Attempts after which a server that contradicts itself is believed to mean its refusal. */
 const PATIENCE = 4;
@@ -29,7 +29,7 @@ type Shown = ReadonlyMap<string, string | null>;
 
 /** Call id → output, as the steps show them, at least for our calls; null on servers without steps. */
 const readOutputs = async (
-  s: Session,
+  s: BackendSession,
   ref: RunRef,
   outputs: readonly ToolOutput[],
 ): Promise<Shown | null> => {
@@ -53,22 +53,22 @@ const readOutputs = async (
 };
 
 /** Does it ask for what it has? Then the steps are newer than the reading, which is of an earlier round. */
-const asksForThePast = ({ run }: RunReading, shown: Shown | null): boolean =>
+const isStaleReading = ({ run }: RunReading, shown: Shown | null): boolean =>
   run.status === 'requires_action' &&
   run.calls.length > 0 &&
   run.calls.every(({ callId }) => shown?.get(callId) != null);
 
 /** The run has moved on: by our outputs, or by somebody else's? Throws the conflict. */
-const whoMovedIt = async (
-  s: Session,
+const findWriter = async (
+  s: BackendSession,
   ref: RunRef,
   reading: RunReading,
   outputs: readonly ToolOutput[],
 ): Promise<{ taken: boolean }> => {
   const shown = await readOutputs(s, ref, outputs);
   const relation: OutputRelation = shown === null ? { kind: 'unknown' } : relateOutputs(shown, outputs);
-  if (asksForThePast(reading, shown) && s.ctx.attempt < PATIENCE)
-    throw notYet(
+  if (isStaleReading(reading, shown) && s.ctx.attempt < PATIENCE)
+    throw retryLater(
       `Run ${JSON.stringify(ref.backendRunId)} is shown as it was in an earlier round: the reading is old.`,
       s,
     );
@@ -93,7 +93,7 @@ type Posted =
   | { kind: 'moved'; reading: RunReading; taken: boolean };
 
 const onFailure = async (
-  s: Session,
+  s: BackendSession,
   ref: RunRef,
   outputs: readonly ToolOutput[],
   failure: HttpFailure,
@@ -102,7 +102,7 @@ const onFailure = async (
   if (failure.status !== 400 && !failure.mayHaveHappened) throw failure;
   const reading = await s.env.api.getRun(ref, s.caller);
   if (!asksForOurs(reading, outputs)) {
-    const { taken } = await whoMovedIt(s, ref, reading, outputs);
+    const { taken } = await findWriter(s, ref, reading, outputs);
     return { kind: 'moved', reading, taken };
   }
   if (relateIds(reading.run.calls, outputs) === 'some')
@@ -114,18 +114,18 @@ const onFailure = async (
   const aboutTheRound = /do not accept tool outputs|expected tool outputs/i.test(
     failure.error?.message ?? '',
   );
-  if (aboutTheRound && s.ctx.attempt < PATIENCE) throw notYet(failure.message, s);
+  if (aboutTheRound && s.ctx.attempt < PATIENCE) throw retryLater(failure.message, s);
   throw toError(s, failure);
 };
 
-const post = async (s: Session, ref: RunRef, outputs: readonly ToolOutput[]): Promise<Posted> => {
+const post = async (s: BackendSession, ref: RunRef, outputs: readonly ToolOutput[]): Promise<Posted> => {
   const { learned } = s.env;
   for (;;) {
     s.progress({ run: ref, sent: true, at: s.ctx.now(), attempt: s.ctx.attempt });
     s.ctx.fence();
     // Of this request: another one may learn otherwise meanwhile.
     const stream = learned.streams;
-    let started: Started;
+    let started: StartedStream;
     try {
       started = await s.env.api.submit(ref, outputs, stream, s.caller);
     } catch (error) {
@@ -143,7 +143,11 @@ const post = async (s: Session, ref: RunRef, outputs: readonly ToolOutput[]): Pr
   }
 };
 
-export const submit = async (s: Session, ref: RunRef, outputs: readonly ToolOutput[]): Promise<Settled> => {
+export const submit = async (
+  s: BackendSession,
+  ref: RunRef,
+  outputs: readonly ToolOutput[],
+): Promise<Settled> => {
   const { previous, attempt } = s.ctx;
   s.progress({ ...previous, run: ref });
   let reading: RunReading | null = null;
@@ -154,7 +158,7 @@ export const submit = async (s: Session, ref: RunRef, outputs: readonly ToolOutp
     await settle(s, previous?.at ?? null);
     reading = await s.env.api.getRun(ref, s.caller);
     open = asksForOurs(reading, outputs);
-    if (!open) ({ taken } = await whoMovedIt(s, ref, reading, outputs));
+    if (!open) ({ taken } = await findWriter(s, ref, reading, outputs));
   }
   for (let posts = 0; ;) {
     if (open) {

@@ -6,15 +6,15 @@
  * and follow are one thing after their first step: look, and go on from where the run is.
  * Imported by the worker's composition root and tests.
  */
-import type { Backend, BackendContext, Settled } from '../../protocol/backend.ts';
+import type { Backend, BackendContext, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES } from '../../protocol/names.ts';
-import type { RunState, TurnStore } from '../../protocol/store.ts';
-import { isTerminal } from '../../protocol/wire.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import type { StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
+import { isTerminal } from '../../protocol/wire/objects.ts';
 import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
-import { createModel } from './model.ts';
-import { fromStoreError, settledOf } from './settled.ts';
-import { FIRST, runTurn, type Turned, type TurnOptions } from './turn.ts';
+import { createChatModel } from './model.ts';
+import { fromStoreError, toSettled } from './settlement.ts';
+import { FIRST_TURN, runTurn, type TurnResult, type TurnOptions } from './turn.ts';
 
 export interface ChatBackendOptions {
   store: TurnStore;
@@ -64,7 +64,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   });
   const turn: TurnOptions = {
     store,
-    model: createModel(http, {
+    model: createChatModel(http, {
       firstByteMs: options.firstByteMs ?? 600_000,
       gapMs: options.gapMs ?? 300_000,
     }),
@@ -75,7 +75,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     flushMs: options.flushMs ?? 30,
   };
 
-  const closeCancelled = async (runId: string, now: number): Promise<RunState> => {
+  const closeCancelled = async (runId: string, now: number): Promise<StoredRunState> => {
     const state = await store.closeRun(runId, { kind: 'cancel' }, now);
     if (state === null) throw noRow(runId);
     return state;
@@ -84,19 +84,19 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   /** Takes the run over and goes on from where it is. */
   const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
     let contextItems: number | undefined = turn.contextItems;
-    for (let beginning = FIRST; ;) {
+    for (let beginning = FIRST_TURN; ;) {
       ctx.fence();
       const claim = await store.claim(runId, ctx.now(), contextItems);
       if (claim === null) throw noRow(runId);
-      if (claim.next === 'cancel') return settledOf(await closeCancelled(runId, ctx.now()));
-      const turned: Turned =
+      if (claim.next === 'cancel') return toSettled(await closeCancelled(runId, ctx.now()));
+      const turned: TurnResult =
         claim.next === 'turn'
           ? await runTurn(claim, turn, ctx, beginning)
           : { kind: 'settled', state: claim.state };
       if (turned.kind === 'settled') {
         const { state } = turned;
         // Asked to cancel while the model was speaking: its calls are not carried out.
-        return settledOf(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
+        return toSettled(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
       }
       // Somebody was faster: this time the row is held until it is ours.
       if (turned.kind === 'not-taken') contextItems = undefined;
@@ -112,7 +112,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         'Threads of native runs are made in the store before a run starts; this one was started without.',
       );
     },
-    expect: (runId) => store.lookAhead(runId, turn.contextItems),
+    prefetch: (runId) => store.prefetch(runId, turn.contextItems),
     create: (request, ctx) => translated(() => resume(request.runId, ctx)),
     follow: (run, ctx) => translated(() => resume(run.backendRunId, ctx)),
     submit: (run, _round, outputs, ctx) =>
@@ -132,7 +132,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         ctx.fence();
         const runId = target.kind === 'run' ? target.run.backendRunId : target.runId;
         const state = await store.closeRun(runId, how, ctx.now());
-        if (state !== null && isTerminal(state.status)) return settledOf(state);
+        if (state !== null && isTerminal(state.status)) return toSettled(state);
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
         return { status, run: null, ...(how.kind === 'fail' ? { lastError: how.error } : {}) };
       }),

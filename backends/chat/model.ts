@@ -6,7 +6,7 @@
  * ends without having said that it is done was cut: that is a failure, since half an answer looks like a whole one.
  * Imported within `backends/chat/`.
  */
-import type { BackendContext } from '../../protocol/backend.ts';
+import type { BackendContext } from '../../protocol/ports/backend.ts';
 import {
   asRecord,
   HttpFailure,
@@ -17,21 +17,21 @@ import {
   type HttpRequest,
 } from '../http/index.ts';
 import { serverErrorFrom } from '../http/server-error.ts';
-import type { News, TurnReader } from './chunks.ts';
+import type { ModelDelta, TurnReader } from './completion-reader.ts';
 
 export interface Capabilities {
   stream: boolean;
   streamUsage: boolean;
 }
 
-export interface Asking {
+export interface CompletionRequest {
   /** The request's body for what the server is believed to be capable of. */
   body(capabilities: Capabilities): Record<string, unknown>;
   /** Gives the answer up. */
   signal: AbortSignal;
   observe: NonNullable<BackendContext['observe']>;
   reader: TurnReader;
-  onNews(news: News[]): Promise<void>;
+  onNews(news: ModelDelta[]): Promise<void>;
 }
 
 export interface ModelTimeouts {
@@ -76,15 +76,15 @@ const isRequestError = (type: string | null): boolean =>
 
 export interface Model {
   /** Feeds `reader` and tells the news as they come. Throws `HttpFailure`, or the reason of an abort. */
-  ask(asking: Asking): Promise<void>;
+  ask(asking: CompletionRequest): Promise<void>;
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }
 
-export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model => {
+export const createChatModel = (http: HttpClient, timeouts: ModelTimeouts): Model => {
   // What this server was found not to know; the next requests ask in the way that it understood.
   let capabilities: Capabilities = { stream: true, streamUsage: true };
 
-  const requestFor = (asking: Asking, can: Capabilities): HttpRequest => ({
+  const requestFor = (asking: CompletionRequest, can: Capabilities): HttpRequest => ({
     method: 'POST',
     path: ['chat', 'completions'],
     route: ROUTE,
@@ -119,7 +119,7 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
     });
   };
 
-  const readJson = async (asking: Asking, request: HttpRequest, body: unknown): Promise<void> => {
+  const readJson = async (asking: CompletionRequest, request: HttpRequest, body: unknown): Promise<void> => {
     const completion = asRecord(body);
     if (completion === undefined || !Array.isArray(completion['choices']))
       throw http.unusable(request, 200, 'the answer is no chat completion (it has no choices).');
@@ -127,7 +127,7 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
   };
 
   const readEvents = async (
-    asking: Asking,
+    asking: CompletionRequest,
     request: HttpRequest,
     chunks: AsyncIterable<Uint8Array>,
     onBegun: () => void,
@@ -160,7 +160,11 @@ export const createModel = (http: HttpClient, timeouts: ModelTimeouts): Model =>
       throw brokeOff('the stream ended before the answer was complete.', null);
   };
 
-  const askOnce = async (asking: Asking, can: Capabilities, onBegun: () => void): Promise<void> => {
+  const askOnce = async (
+    asking: CompletionRequest,
+    can: Capabilities,
+    onBegun: () => void,
+  ): Promise<void> => {
     const request = requestFor(asking, can);
     if (!can.stream) {
       await readJson(asking, request, (await http.json(request)).body);

@@ -5,19 +5,19 @@
  * Whole turns go before parts of a turn, old ones before new ones, and the newest user message always stays.
  * Imported within `backends/chat/` and by tests.
  */
-import type { ContextItem } from '../../protocol/store.ts';
-import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire.ts';
+import type { ContextItem } from '../../protocol/ports/run-store.ts';
+import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire/objects.ts';
 import type { ChatContent, ChatMessage } from './types.ts';
 
 /** Messages that stand or fall together. */
-export interface Unit {
+export interface PromptUnit {
   messages: ChatMessage[];
   /** Thread messages in it: what `last_messages` counts. */
   counted: number;
   calls: boolean;
 }
 /** From one user's word to the next. */
-export type Turn = Unit[];
+export type PromptTurn = PromptUnit[];
 
 const textOf = (content: readonly MessageContent[]): string =>
   content
@@ -61,7 +61,7 @@ export const repeatable = (call: WireToolCall): WireToolCall => {
   };
 };
 
-const roundUnit = (round: Extract<ContextItem, { kind: 'round' }>, said: string | null): Unit => ({
+const roundUnit = (round: Extract<ContextItem, { kind: 'round' }>, said: string | null): PromptUnit => ({
   messages: [
     { role: 'assistant', content: said, tool_calls: round.calls.map(repeatable) },
     ...round.calls.map((call): ChatMessage => ({
@@ -83,8 +83,8 @@ const introduces = (item: ContextItem, next: ContextItem | undefined): boolean =
   next.round === item.round;
 
 /** Thread order in, thread order out. A message that introduces calls becomes one unit with them. */
-export const toUnits = (items: readonly ContextItem[]): Unit[] => {
-  const units: Unit[] = [];
+export const toUnits = (items: readonly ContextItem[]): PromptUnit[] => {
+  const units: PromptUnit[] = [];
   for (let index = 0; index < items.length; index += 1) {
     const item = items[index];
     const next = items[index + 1];
@@ -110,11 +110,11 @@ export const toUnits = (items: readonly ContextItem[]): Unit[] => {
   return units;
 };
 
-const isUser = (unit: Unit | undefined): boolean => unit?.messages[0]?.role === 'user';
+const isUser = (unit: PromptUnit | undefined): boolean => unit?.messages[0]?.role === 'user';
 
 /** A turn begins where a user speaks after somebody else did. */
-export const toTurns = (units: readonly Unit[]): Turn[] => {
-  const turns: Turn[] = [];
+export const toTurns = (units: readonly PromptUnit[]): PromptTurn[] => {
+  const turns: PromptTurn[] = [];
   for (const [index, unit] of units.entries()) {
     const last = turns.at(-1);
     if (last === undefined || (isUser(unit) && !isUser(units[index - 1]))) turns.push([unit]);
@@ -129,7 +129,7 @@ export type Estimate = (messages: readonly ChatMessage[]) => number;
 export const estimateTokens: Estimate = (messages) =>
   messages.reduce((sum, message) => sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(message)) / 4), 0);
 
-const lastMessages = (units: readonly Unit[], count: number): Unit[] => {
+const lastMessages = (units: readonly PromptUnit[], count: number): PromptUnit[] => {
   let left = count;
   let from = units.length;
   while (from > 0 && left > 0) {
@@ -140,10 +140,10 @@ const lastMessages = (units: readonly Unit[], count: number): Unit[] => {
   return units.slice(from);
 };
 
-const flat = (turns: readonly Turn[]): ChatMessage[] =>
+const flat = (turns: readonly PromptTurn[]): ChatMessage[] =>
   turns.flatMap((turn) => turn.flatMap(({ messages }) => messages));
 
-export interface Cut {
+export interface PromptCut {
   messages: ChatMessage[];
   /** Something was left out. */
   dropped: boolean;
@@ -161,7 +161,7 @@ export const cutToSize = (
   strategy: TruncationStrategy,
   budget: number | null,
   estimate: Estimate = estimateTokens,
-): Cut => {
+): PromptCut => {
   const all = toUnits(items);
   const units =
     strategy.type === 'last_messages' && strategy.last_messages != null

@@ -5,8 +5,8 @@
  * servers refuse what they do not know. Forcing a tool applies to the first turn: forced again, the run would never end.
  * Imported within `backends/chat/` and by tests.
  */
-import type { RunConfig, RunState } from '../../protocol/store.ts';
-import type { FunctionTool, ResponseFormat, ToolChoice } from '../../protocol/wire.ts';
+import type { RunConfig, StoredRunState } from '../../protocol/ports/run-store.ts';
+import type { FunctionTool, ResponseFormat, ToolChoice } from '../../protocol/wire/objects.ts';
 import type { ChatMessage } from './types.ts';
 
 export interface RequestOptions {
@@ -35,12 +35,12 @@ const toolOf = ({ type, function: { strict, ...rest } }: FunctionTool): Function
 });
 
 /** Tokens that answers of this run may still have; null = no limit. 0 or less: none. */
-export const completionTokensLeft = (state: Pick<RunState, 'config' | 'usage'>): number | null =>
+export const completionTokensLeft = (state: Pick<StoredRunState, 'config' | 'usage'>): number | null =>
   state.config.max_completion_tokens === null
     ? null
     : state.config.max_completion_tokens - (state.usage?.completionTokens ?? 0);
 
-export const promptTokensLeft = (state: Pick<RunState, 'config' | 'usage'>): number | null =>
+export const promptTokensLeft = (state: Pick<StoredRunState, 'config' | 'usage'>): number | null =>
   state.config.max_prompt_tokens === null
     ? null
     : state.config.max_prompt_tokens - (state.usage?.promptTokens ?? 0);
@@ -54,7 +54,7 @@ export const systemMessages = (config: Pick<RunConfig, 'instructions'>): ChatMes
 const NOTHING_SAID: ChatMessage = { role: 'user', content: '' };
 
 export const buildRequest = (
-  state: Pick<RunState, 'config' | 'usage' | 'round'>,
+  state: Pick<StoredRunState, 'config' | 'usage' | 'round'>,
   messages: readonly ChatMessage[],
   options: RequestOptions,
 ): Record<string, unknown> => {

@@ -5,21 +5,21 @@
  * is written under the claim's lease; an attempt that was replaced finds out at its next write at the latest.
  * Imported by `backends/chat/index.ts`.
  */
-import type { BackendContext } from '../../protocol/backend.ts';
-import type { PlannedCall } from '../../protocol/calls.ts';
-import { mintId } from '../../protocol/ids.ts';
-import { shown } from '../../protocol/problems.ts';
-import type { Claim, RunState, TurnOutcome, TurnStore } from '../../protocol/store.ts';
+import type { BackendContext } from '../../protocol/ports/backend.ts';
+import type { PlannedCall } from '../../protocol/tool-calls.ts';
+import { mintId } from '../../protocol/wire/ids.ts';
+import { quote } from '../../protocol/rules/validation.ts';
+import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/run-store.ts';
 import { planFitting } from '../fit-calls.ts';
 import { HttpFailure, toBackendError } from '../http/index.ts';
-import { createTurnReader, type News } from './chunks.ts';
+import { createTurnReader, type ModelDelta } from './completion-reader.ts';
 import { isFiltered, isTooLong, type Model } from './model.ts';
-import { cutToSize, estimateTokens, type Cut } from './prompt.ts';
+import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
 import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
-import { extendedExpiry } from './settled.ts';
-import { contentOf, createShow, type Show } from './show.ts';
-import { NotTakenError, takingOf } from './taking.ts';
-import type { SpokenTurn } from './types.ts';
+import { extendedExpiry } from './settlement.ts';
+import { publishedContent, createTurnPublisher, type TurnPublisher } from './turn-publisher.ts';
+import { ClaimLostError, pendingClaim } from './pending-claim.ts';
+import type { ModelTurn } from './types.ts';
 
 export interface TurnOptions {
   store: TurnStore;
@@ -38,22 +38,22 @@ export interface TurnOptions {
 const CUTS = 4;
 
 /** How the turn is to be begun: what earlier beginnings of it have learned. */
-export interface Beginning {
+export interface TurnRetry {
   /** Estimated tokens that the messages may take; null = as the run and the model's window say. */
   budget: number | null;
   /** How often the prompt may still be cut. */
   cuts: number;
 }
-export const FIRST: Beginning = { budget: null, cuts: CUTS };
+export const FIRST_TURN: TurnRetry = { budget: null, cuts: CUTS };
 
 /** The turn's end, or why there must be a new claim: its readers have seen a part of it, or the run was not taken. */
-export type Turned =
-  | { kind: 'settled'; state: RunState }
-  | { kind: 'again'; beginning: Beginning }
+export type TurnResult =
+  | { kind: 'settled'; state: StoredRunState }
+  | { kind: 'again'; beginning: TurnRetry }
   | { kind: 'not-taken' };
 
 /** Tokens the messages may take by the run's own limit and the model's window. null = nobody limits them. */
-const budgetOf = (state: RunState, options: TurnOptions): number | null => {
+const budgetOf = (state: StoredRunState, options: TurnOptions): number | null => {
   const frame =
     estimateTokens(systemMessages(state.config)) + Math.ceil(JSON.stringify(state.config.tools).length / 4);
   const limits = [promptTokensLeft(state), options.contextTokens].filter((limit) => limit !== null);
@@ -62,19 +62,19 @@ const budgetOf = (state: RunState, options: TurnOptions): number | null => {
 
 type Reason = Extract<TurnOutcome, { kind: 'incomplete' }>['reason'];
 
-const refusedAll = (calls: SpokenTurn['calls']): PlannedCall[] =>
+const refusedAll = (calls: ModelTurn['calls']): PlannedCall[] =>
   calls.map((call) => ({
     ...call,
     plan: {
       kind: 'refused',
-      output: `Error: there is no tool ${shown(call.name)}. This run has no tools.`,
+      output: `Error: there is no tool ${quote(call.name)}. This run has no tools.`,
     },
   }));
 
 /** By what came rather than by what the server calls it: reasons differ between servers. */
 export const outcomeOf = (
-  spoken: SpokenTurn,
-  plan: (calls: SpokenTurn['calls']) => PlannedCall[],
+  spoken: ModelTurn,
+  plan: (calls: ModelTurn['calls']) => PlannedCall[],
   expiry: (calls: readonly PlannedCall[]) => number | null,
 ): TurnOutcome => {
   // A call that was cut off by the limit can't be carried out.
@@ -89,38 +89,38 @@ export const runTurn = async (
   claim: Claim,
   options: TurnOptions,
   ctx: BackendContext,
-  beginning: Beginning = FIRST,
-): Promise<Turned> => {
+  beginning: TurnRetry = FIRST_TURN,
+): Promise<TurnResult> => {
   const { store, model } = options;
   const { state, lease } = claim;
   const declared = state.config.tools.map((tool) => tool.function.name);
-  const plan = (calls: SpokenTurn['calls']): PlannedCall[] =>
+  const plan = (calls: ModelTurn['calls']): PlannedCall[] =>
     planFitting(calls, (fitting) =>
       declared.length === 0
         ? refusedAll(fitting)
         : ctx.plan(fitting, declared, { granted: state.config.granted_tools }),
     );
-  const taking = takingOf(claim.taken, ctx.signal);
-  const settle = async (turn: Parameters<TurnStore['settleTurn']>[1]): Promise<Turned> => {
+  const taking = pendingClaim(claim.taken, ctx.signal);
+  const settle = async (turn: Parameters<TurnStore['settleTurn']>[1]): Promise<TurnResult> => {
     await taking.done;
     ctx.fence();
     return { kind: 'settled', state: await store.settleTurn(lease, turn, ctx.now()) };
   };
-  const outOf = (reason: Reason): Promise<Turned> =>
+  const endIncomplete = (reason: Reason): Promise<TurnResult> =>
     settle({ outcome: { kind: 'incomplete', reason }, message: null, usage: null });
 
-  const show = createShow(store, lease, {
+  const show = createTurnPublisher(store, lease, {
     now: () => ctx.now(),
     flushMs: options.flushMs,
     fence: () => ctx.fence(),
     onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
   });
   try {
-    if ((completionTokensLeft(state) ?? 1) <= 0) return await outOf('max_completion_tokens');
+    if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
     const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
     let budget = beginning.budget ?? budgetOf(state, options);
     let cut = cutToSize(items, state.config.truncation_strategy, budget);
-    if ((promptTokensLeft(state) ?? 1) <= 0) return await outOf('max_prompt_tokens');
+    if ((promptTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_prompt_tokens');
 
     for (let cuts = beginning.cuts; ; cuts -= 1) {
       const reader = createTurnReader(() => mintId('call'));
@@ -139,7 +139,7 @@ export const runTurn = async (
               ...(options.modelName === null ? {} : { model: options.modelName }),
               maxTokensField: options.maxTokensField,
             }),
-          onNews: async (news: News[]) => {
+          onNews: async (news: ModelDelta[]) => {
             firstAt ??= news.length > 0 ? ctx.now() : null;
             await taking.done;
             await show.news(news);
@@ -148,10 +148,10 @@ export const runTurn = async (
         await taking.done;
         await show.news(reader.end());
       } catch (error) {
-        if (isFiltered(error)) return await brokenOff(show, reader.turn(), 'content_filter', settle);
+        if (isFiltered(error)) return await settlePartial(show, reader.turn(), 'content_filter', settle);
         if (!isTooLong(error)) throw error;
-        const smaller = cuts > 0 ? shrunk(cut, budget) : null;
-        if (smaller === null) return await brokenOff(show, reader.turn(), 'max_prompt_tokens', settle);
+        const smaller = cuts > 0 ? smallerBudget(cut, budget) : null;
+        if (smaller === null) return await settlePartial(show, reader.turn(), 'max_prompt_tokens', settle);
         if (show.begun()) return { kind: 'again', beginning: { budget: smaller, cuts: cuts - 1 } };
         budget = smaller;
         cut = cutToSize(items, state.config.truncation_strategy, budget);
@@ -174,14 +174,14 @@ export const runTurn = async (
       const spoke = id !== null || spoken.text !== '' || spoken.refusal !== '';
       return await settle({
         outcome,
-        message: spoke ? { id, content: contentOf(spoken) } : null,
+        message: spoke ? { id, content: publishedContent(spoken) } : null,
         usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
       });
     }
   } catch (error) {
     // What the server has against the request is no news of a run that is not ours.
     const reason = error instanceof HttpFailure ? ((await taking.failure()) ?? error) : error;
-    if (reason instanceof NotTakenError) return { kind: 'not-taken' };
+    if (reason instanceof ClaimLostError) return { kind: 'not-taken' };
     throw reason instanceof HttpFailure
       ? toBackendError(reason, { now: ctx.now(), attempt: ctx.attempt, deadline: state.expiresAt })
       : reason;
@@ -192,27 +192,27 @@ export const runTurn = async (
 };
 
 /** An answer that will not go on: what was said of it so far stays, as incomplete. */
-const brokenOff = async (
-  show: Show,
-  spoken: SpokenTurn,
+const settlePartial = async (
+  show: TurnPublisher,
+  spoken: ModelTurn,
   reason: Reason,
-  settle: (turn: Parameters<TurnStore['settleTurn']>[1]) => Promise<Turned>,
-): Promise<Turned> => {
+  settle: (turn: Parameters<TurnStore['settleTurn']>[1]) => Promise<TurnResult>,
+): Promise<TurnResult> => {
   await show.finish();
   const id = show.openMessage();
   return await settle({
     outcome: { kind: 'incomplete', reason },
-    message: id === null ? null : { id, content: contentOf(spoken) },
+    message: id === null ? null : { id, content: publishedContent(spoken) },
     usage: spoken.usage,
   });
 };
 
 /** The next smaller budget, or null when there is nothing left to leave out. */
-const shrunk = (cut: Cut, budget: number | null): number | null =>
+const smallerBudget = (cut: PromptCut, budget: number | null): number | null =>
   cut.minimal ? null : Math.floor(Math.min(cut.tokens, budget ?? cut.tokens) / 2);
 
 /** A limit in tokens must end a run also on a server that never tells how many there were. */
-const estimatedUsage = (state: RunState, cut: Cut, spoken: SpokenTurn): SpokenTurn['usage'] => {
+const estimatedUsage = (state: StoredRunState, cut: PromptCut, spoken: ModelTurn): ModelTurn['usage'] => {
   if (state.config.max_completion_tokens === null && state.config.max_prompt_tokens === null) return null;
   const promptTokens = cut.tokens + estimateTokens(systemMessages(state.config));
   const said = spoken.text + spoken.calls.map((call) => call.name + call.arguments).join('');

@@ -3,7 +3,7 @@
  *
  * Rule: shapes only. Imported within `backends/chat/`.
  */
-import type { WireToolCall } from '../../protocol/wire.ts';
+import type { WireToolCall } from '../../protocol/wire/objects.ts';
 
 export type ChatContent =
   | string
@@ -19,7 +19,7 @@ export type ChatMessage =
   | { role: 'tool'; tool_call_id: string; content: string };
 
 /** What one turn of the model added up to. */
-export interface SpokenTurn {
+export interface ModelTurn {
   text: string;
   refusal: string;
   calls: { callId: string; name: string; arguments: string }[];

@@ -5,7 +5,7 @@
  * Rule: pure, total, conservative: when in doubt a request may have happened. Nobody else decides on a status code.
  * Imports names only. Backends import it; tests prove it cell by cell.
  */
-import { FAILURES, type FailureType } from '../../protocol/names.ts';
+import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';
 
 export type FailureKind =
   /** No usable API key: nothing was sent. */

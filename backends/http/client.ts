@@ -8,14 +8,14 @@
  * Throws `HttpFailure`, or `signal.reason` when the caller aborts. Backends import it; nobody else.
  */
 import { Pool, type Dispatcher } from 'undici';
-import { answerOf, isJsonType } from './answer.ts';
+import { answerOf, isJsonType } from './response.ts';
 import { BodyError, decode, isEncoded, readBytes, readStart } from './body.ts';
 import { retryAfterFrom, shouldRetryFrom } from './classify.ts';
 import { HttpFailure, type ServerError } from './failure.ts';
 import { JsonDepthError, parseJson } from './json.ts';
-import { createLife, type Life } from './life.ts';
-import { createReporter } from './report.ts';
-import { notingSent, type Sent } from './sent.ts';
+import { createRequestDeadline, type RequestDeadline } from './request-deadline.ts';
+import { createReporter } from './request-report.ts';
+import { trackSent, type SentTracker } from './track-sent.ts';
 import { serverErrorFrom, scrub } from './server-error.ts';
 import type { HttpClient, HttpClientOptions, HttpRequest, JsonAnswer, StreamAnswer } from './types.ts';
 import { parseBaseUrl } from './url.ts';
@@ -45,7 +45,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
         connect: { timeout: times.connectMs },
         connectTimeout: times.connectMs,
       })
-    ).compose(notingSent);
+    ).compose(trackSent);
   const calls = poolOf(options.connections ?? 64);
   const streams = poolOf(options.streamConnections ?? null);
 
@@ -73,18 +73,18 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
     request: HttpRequest,
     dispatcher: Dispatcher,
     limits: { gapMs: number; totalMs: number; accept: string },
-    read: (response: Dispatcher.ResponseData<Sent>, life: Life) => Promise<Result>,
+    read: (response: Dispatcher.ResponseData<SentTracker>, life: RequestDeadline) => Promise<Result>,
   ): Promise<Result> => {
     request.signal?.throwIfAborted();
     const key = await keyFor(request);
     const target = base.target(request.path, request.query);
     const started = now();
-    const note: Sent = { sent: false };
-    const life = createLife(request.signal, limits.totalMs);
+    const note: SentTracker = { sent: false };
+    const life = createRequestDeadline(request.signal, limits.totalMs);
     let status = 0;
     try {
       const response = await life.race(
-        dispatcher.request<Sent>({
+        dispatcher.request<SentTracker>({
           method: request.method,
           path: target,
           headers: {
@@ -120,7 +120,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
 
   const statusFailure = async (
     request: HttpRequest,
-    response: Dispatcher.ResponseData<Sent>,
+    response: Dispatcher.ResponseData<SentTracker>,
     key: string | undefined,
   ): Promise<HttpFailure> => {
     const answer = answerOf(response, now());
@@ -151,8 +151,8 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
 
   const readJson = async (
     request: HttpRequest,
-    response: Dispatcher.ResponseData<Sent>,
-    life: Life,
+    response: Dispatcher.ResponseData<SentTracker>,
+    life: RequestDeadline,
   ): Promise<JsonAnswer> => {
     const answer = answerOf(response, now());
     const { status, headers } = answer;
@@ -225,7 +225,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
             throw report.badBody(request, answer.status, 'encoding', 'the event stream is compressed.');
           }
           const { body } = response;
-          const streamLife = createLife(request.signal, null);
+          const streamLife = createRequestDeadline(request.signal, null);
           const chunks = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
             try {
               const bytes: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();

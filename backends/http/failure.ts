@@ -6,7 +6,7 @@
  * Imports the classifier and protocol errors. Backends import it.
  */
 import { BackendError } from '../../protocol/errors.ts';
-import { FAILURES, type FailureType } from '../../protocol/names.ts';
+import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';
 import { backoffMs, boundedRetryAfter, classify, type Evidence, type Verdict } from './classify.ts';
 
 /** The error body of the wire, as far as the server sent one. Texts are cut and scrubbed. */
@@ -63,7 +63,7 @@ const FIX: Partial<Record<FailureType, string>> = {
   [FAILURES.backendUnsupported]: 'Check that the base URL is that of an API and includes its version path.',
 };
 
-export interface ErrorContext {
+export interface HttpErrorContext {
   now: number;
   /** Attempt of the caller, from 1: spreads retries when the server names no time. */
   attempt: number;
@@ -77,7 +77,7 @@ export interface ErrorContext {
  * A `BackendError` for the caller's retry machinery. A wait is always named for retryable errors: the server's within
  * bounds, or exponential backoff with jitter, so that a herd of runs does not come back in step.
  */
-export const toBackendError = (failure: HttpFailure, context: ErrorContext): BackendError => {
+export const toBackendError = (failure: HttpFailure, context: HttpErrorContext): BackendError => {
   const { verdict, facts } = failure;
   const fix = FIX[verdict.type];
   const bounded = boundedRetryAfter(verdict.retryAfterMs, {

@@ -5,24 +5,24 @@
  * encoded as one path segment each, so that no id of a server or a person can point a request elsewhere.
  * Imports problem texts only. Backends, the worker's configuration and tests import it.
  */
-import { shown } from '../../protocol/problems.ts';
+import { quote } from '../../protocol/rules/validation.ts';
 
 /** What is wrong with a base URL, or undefined. Never shows credentials that it may contain. */
 export const baseUrlProblem = (subject: string, value: unknown): string | undefined => {
   const example = 'such as "https://api.example.com/v1"';
   if (typeof value !== 'string' || value.trim() === '')
-    return `${subject} must be a URL ${example}; got ${shown(value)}`;
+    return `${subject} must be a URL ${example}; got ${quote(value)}`;
   let url: URL;
   try {
     url = new URL(value.trim());
   } catch {
-    return `${subject} must be a whole URL ${example}; got ${shown(value.replace(/\/\/[^/@]*@/, '//…@'))}`;
+    return `${subject} must be a whole URL ${example}; got ${quote(value.replace(/\/\/[^/@]*@/, '//…@'))}`;
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    return `${subject} must start with "http://" or "https://"; got ${shown(`${url.protocol}//…`)}`;
+    return `${subject} must start with "http://" or "https://"; got ${quote(`${url.protocol}//…`)}`;
   if (url.username !== '' || url.password !== '')
     return `${subject} must not contain a user name or password; give the key in its own setting`;
-  if (url.hash !== '') return `${subject} must not have a fragment; remove ${shown(url.hash)}`;
+  if (url.hash !== '') return `${subject} must not have a fragment; remove ${quote(url.hash)}`;
   return undefined;
 };
 
@@ -35,7 +35,7 @@ export interface BaseUrl {
 const encodeSegment = (segment: string): string => {
   // Dot segments are the one thing that percent-encoding does not disarm.
   if (segment === '' || segment === '.' || segment === '..')
-    throw new TypeError(`A path segment must not be ${shown(segment)}`);
+    throw new TypeError(`A path segment must not be ${quote(segment)}`);
   return encodeURIComponent(segment);
 };
 

@@ -4,9 +4,9 @@
  * Repeating the same answer is harmless; a different one is refused.
  */
 import { defineCommand } from '../command.ts';
-import { usageError } from '../exit.ts';
-import { withClient } from '../places.ts';
-import type { AnswerPayload, AnswerReply } from '../../protocol/workflow.ts';
+import { usageError } from '../../app/exit.ts';
+import { withClient } from '../connections.ts';
+import type { AnswerPayload, AnswerReply } from '../../protocol/temporal/messages.ts';
 
 export interface AnswerOptions {
   output?: string;
@@ -17,7 +17,7 @@ export interface AnswerOptions {
   by?: string;
 }
 
-export const answer = defineCommand<AnswerOptions>({
+export const answerCommand = defineCommand<AnswerOptions>({
   name: 'answer',
   summary: 'answer, approve or deny a waiting call',
   configure: (command) =>

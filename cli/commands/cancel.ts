@@ -3,15 +3,15 @@
  * and the exit code says so.
  */
 import { defineCommand } from '../command.ts';
-import { CliError, EXIT } from '../exit.ts';
-import { withClient } from '../places.ts';
-import { resultLines } from '../view.ts';
+import { CliError, EXIT } from '../../app/exit.ts';
+import { withClient } from '../connections.ts';
+import { resultLines } from '../output/view.ts';
 
 interface Options {
   wait: boolean;
 }
 
-export const cancel = defineCommand<Options>({
+export const cancelCommand = defineCommand<Options>({
   name: 'cancel',
   summary: 'cancel a run and wait until it has ended',
   configure: (command) =>

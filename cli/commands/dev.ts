@@ -6,9 +6,9 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { defineCommand, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
-import { lastDevState, nonEmpty, writeDevState, type DevState } from '../dev-state.ts';
-import { stay } from '../stack/stay.ts';
-import type { StackOptions } from '../stack/types.ts';
+import { lastDevState, nonEmpty, writeDevState, type DevState } from '../../app/dev-state.ts';
+import { runUntilSignal } from '../../app/run-until-signal.ts';
+import type { StackOptions } from '../../app/types.ts';
 
 const BROKEN = 'What was done is kept; start "runs dev" again. Its log is in the data directory.';
 
@@ -26,7 +26,7 @@ export const dev = defineCommand<object>({
     const { lockDirectory } = await import('../../store/lock-file.ts');
     const lock = await lockDirectory(dir);
     try {
-      const { startStack } = await import('../stack/stack.ts');
+      const { startStack } = await import('../../app/stack.ts');
       const { makeLog } = await import('../../worker/log.ts');
       const dbFilename = join(dir, 'temporal.db');
       const last = await lastDevState(dir);
@@ -58,10 +58,10 @@ export const dev = defineCommand<object>({
         const { assistantId } = stack;
         const { tools } = stack.worker;
         context.announce({ ready: true, ...shown, tools, assistantId, dataDir: dir });
-        const { welcome } = await import('../stack/welcome.ts');
+        const { welcome } = await import('../output/welcome.ts');
         for (const line of welcome({ ...state, dataDir: config.dataDir, tools, assistantId }))
           context.say(line);
-        await stay(context.io.signal, stack.broken, BROKEN);
+        await runUntilSignal(context.io.signal, stack.broken, BROKEN);
       } finally {
         context.say('stopping');
         await stack.close();
@@ -80,14 +80,14 @@ const endStale = async (
   dbFilename: string,
 ): Promise<void> => {
   if (last === undefined || last.temporalPid === null) return;
-  const { endStaleServer } = await import('../stack/stale-server.ts');
+  const { endStaleServer } = await import('../../app/stale-server.ts');
   if (await endStaleServer(last.temporalPid, dbFilename))
     context.say(`ended the Temporal server ${last.temporalPid} that an earlier "runs dev" left behind`);
 };
 
 /** Those of a process that was killed come first, so that addresses in notes and scripts stay right. */
 const ports = async (last: DevState | undefined): Promise<{ grpc: number[]; ui: number[] }> => {
-  const { portOf } = await import('../stack/ports.ts');
+  const { portOf } = await import('../../app/ports.ts');
   const before = (url: string | null | undefined): number[] => {
     const port = url === null || url === undefined ? undefined : portOf(url);
     return port === undefined ? [] : [port];
@@ -104,7 +104,7 @@ const apiPort = async (
   last: DevState | undefined,
 ): Promise<StackOptions['apiPort']> => {
   if (nonEmpty(io.env['PORT']) !== undefined) return { named: configured };
-  const { portOf } = await import('../stack/ports.ts');
+  const { portOf } = await import('../../app/ports.ts');
   const before = last?.apiUrl == null ? undefined : portOf(new URL(last.apiUrl).origin);
   return { preferred: [...new Set([...(before === undefined ? [] : [before]), USUAL.api])] };
 };

@@ -5,9 +5,9 @@
  */
 import { defineCommand, type CommandContext } from '../command.ts';
 import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
-import { CliError, EXIT, usageError } from '../exit.ts';
-import { temporalChoice } from '../places.ts';
-import type { Store } from '../../protocol/store.ts';
+import { CliError, EXIT, usageError } from '../../app/exit.ts';
+import { temporalChoice } from '../connections.ts';
+import type { Store } from '../../protocol/ports/run-store.ts';
 import type { Role } from '../../worker/config.ts';
 
 interface Options {
@@ -72,14 +72,14 @@ const allChecks = async (
   const { localChecks, worldChecks } = await import('../doctor/local-checks.ts');
   const { temporalChecks } = await import('../doctor/temporal-checks.ts');
   const { RunsClient, temporalTarget } = await import('../../client/index.ts');
-  const { fromEnv } = await import('../../worker/config.ts');
+  const { configFromEnv } = await import('../../worker/config.ts');
   // A folder whose "runs dev" is not running is a finding, not the end of the doctor.
   const chosen = await temporalChoice(io).catch((error: unknown) => {
     if (error instanceof CliError) return error;
     throw error;
   });
   const target = temporalTarget(chosen instanceof CliError ? { env: { ...io.env } } : chosen);
-  const config = fromEnv(io.env);
+  const config = configFromEnv(io.env);
   const local = {
     config,
     role,

@@ -1,8 +1,8 @@
 /** `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for somebody. */
 import { defineCommand } from '../command.ts';
-import { usageError } from '../exit.ts';
-import { duration, oneLine, table } from '../format.ts';
-import { withClient } from '../places.ts';
+import { usageError } from '../../app/exit.ts';
+import { duration, oneLine, table } from '../output/format.ts';
+import { withClient } from '../connections.ts';
 import type { RunListItem, RunsClient } from '../../client/index.ts';
 
 interface Options {

@@ -6,9 +6,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineCommand } from '../command.ts';
-import { dataDir } from '../dev-state.ts';
-import { EXIT } from '../exit.ts';
-import { oneLine } from '../format.ts';
+import { dataDir } from '../../app/dev-state.ts';
+import { EXIT } from '../../app/exit.ts';
+import { oneLine } from '../output/format.ts';
 import type { ReplayVerdict } from '../replay.ts';
 
 export const replay = defineCommand<object>({

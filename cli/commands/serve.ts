@@ -19,11 +19,11 @@ export const serve = defineCommand<ServeFlags>({
   run: async (context, _args, flags) => {
     if (flags.worker === true) {
       const config = await readConfig(context, 'serve', 'worker');
-      const { serveWithWorker } = await import('../stack/api-worker.ts');
+      const { serveWithWorker } = await import('../serve-with-worker.ts');
       return serveWithWorker(context, config);
     }
     const config = await readConfig(context, 'serve');
-    const { serveDurable } = await import('../stack/api-server.ts');
+    const { serveDurable } = await import('../serve-api.ts');
     return serveDurable(context, config);
   },
 });

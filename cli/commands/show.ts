@@ -1,9 +1,9 @@
 /** `runs show RUN`: one run as it is now: calls, who is waited for and what to paste, or how it ended. */
 import { defineCommand } from '../command.ts';
-import { commandName } from '../format.ts';
-import { withClient } from '../places.ts';
-import { pendingWork } from '../pending.ts';
-import { runLines } from '../view.ts';
+import { commandName } from '../output/format.ts';
+import { withClient } from '../connections.ts';
+import { pendingWork } from '../output/pending-activities.ts';
+import { runLines } from '../output/view.ts';
 
 export const show = defineCommand<object>({
   name: 'show',

@@ -4,10 +4,10 @@
  * `--id` makes it repeatable: the same id never starts a second run.
  */
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
-import { EXIT, usageError } from '../exit.ts';
-import { places, withClient, type Places } from '../places.ts';
-import { resultLines } from '../view.ts';
-import { idProblem, metadataProblem } from '../../protocol/problems.ts';
+import { EXIT, usageError } from '../../app/exit.ts';
+import { connections, withClient, type Connections } from '../connections.ts';
+import { resultLines } from '../output/view.ts';
+import { idProblem, metadataProblem } from '../../protocol/rules/validation.ts';
 
 export interface StartFlags {
   assistant: string;
@@ -19,7 +19,7 @@ export interface StartFlags {
   wait?: boolean;
 }
 
-export const start = defineCommand<StartFlags>({
+export const startCommand = defineCommand<StartFlags>({
   name: 'start',
   summary: 'start a run',
   configure: (command) =>
@@ -34,7 +34,7 @@ export const start = defineCommand<StartFlags>({
   run: async (context, _args, flags) => {
     const problem = flagsProblem(flags);
     if (problem !== undefined) throw usageError(`${problem}.`);
-    const where = await places(context.io);
+    const where = await connections(context.io);
     return where.backend === 'assistants'
       ? startByTemporal(context, flags)
       : startByApi(context, flags, where);
@@ -81,7 +81,11 @@ const startByTemporal = (context: CommandContext, flags: StartFlags): Promise<Ou
     return waited({ runId, started, result }, result, [runId, ...resultLines(result)]);
   });
 
-const startByApi = async (context: CommandContext, flags: StartFlags, where: Places): Promise<Outcome> => {
+const startByApi = async (
+  context: CommandContext,
+  flags: StartFlags,
+  where: Connections,
+): Promise<Outcome> => {
   const { ApiClient } = await import('../api-client.ts');
   const api = new ApiClient(where.api(), context.io.signal);
   const said = flags.message === undefined ? [] : [{ role: 'user' as const, content: flags.message }];
@@ -98,7 +102,7 @@ const startByApi = async (context: CommandContext, flags: StartFlags, where: Pla
   const head = { runId: run.id, threadId: run.thread_id };
   if (flags.wait !== true) return { json: { ...head, run }, lines: [run.id] };
   context.say(`started ${run.id} on thread ${run.thread_id}; Ctrl-C stops waiting, not the run`);
-  const { followRun } = await import('../follow.ts');
+  const { followRun } = await import('../output/follow.ts');
   const ended = await followRun(api, run, context);
   const messages = await api.messages(run.thread_id, run.id);
   return waited({ ...head, run: ended, messages }, ended, [run.id, ended.status, ...messages]);

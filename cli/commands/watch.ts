@@ -5,13 +5,13 @@
  * `--thread` the API alone is enough. Watching never touches the run.
  */
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
-import { CliError, EXIT } from '../exit.ts';
-import { commandName, oneLine } from '../format.ts';
-import { pendingWork } from '../pending.ts';
-import { places, withClient, type Places } from '../places.ts';
-import { createBoard, type Board } from '../progress.ts';
+import { CliError, EXIT } from '../../app/exit.ts';
+import { commandName, oneLine } from '../output/format.ts';
+import { pendingWork } from '../output/pending-activities.ts';
+import { connections, withClient, type Connections } from '../connections.ts';
+import { createBoard, type Board } from '../output/progress.ts';
 import type { RunsClient } from '../../client/index.ts';
-import type { RunSnapshot } from '../../protocol/workflow.ts';
+import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
 
 interface Options {
   thread?: string;
@@ -29,7 +29,7 @@ export const watch = defineCommand<Options>({
       .argument('<run>', 'id of the run')
       .option('--thread <id>', 'follow by the API alone, without Temporal (not on assistants)'),
   run: async (context, [runId = ''], options) => {
-    const where = await places(context.io);
+    const where = await connections(context.io);
     return options.thread === undefined
       ? await withClient(context.io, (client) => byTemporal(context, client, where, runId))
       : await byApi(context, where, runId, options.thread);
@@ -38,12 +38,12 @@ export const watch = defineCommand<Options>({
 
 const byApi = async (
   context: CommandContext,
-  where: Places,
+  where: Connections,
   runId: string,
   threadId: string,
 ): Promise<Outcome> => {
   const { ApiClient } = await import('../api-client.ts');
-  const { followRun } = await import('../follow.ts');
+  const { followRun } = await import('../output/follow.ts');
   const api = new ApiClient(where.api(), context.io.signal);
   const run = await followRun(api, { id: runId, thread_id: threadId }, context);
   const messages = await api.messages(threadId, runId);
@@ -53,7 +53,7 @@ const byApi = async (
 const byTemporal = async (
   context: CommandContext,
   client: RunsClient,
-  where: Places,
+  where: Connections,
   runId: string,
 ): Promise<Outcome> => {
   const { io } = context;
@@ -101,7 +101,11 @@ const watchAttempts = async (
 };
 
 /** On native backends, when the API can be reached; a run is watched without it as well. */
-const messagesOf = async (context: CommandContext, run: RunSnapshot, where: Places): Promise<string[]> => {
+const messagesOf = async (
+  context: CommandContext,
+  run: RunSnapshot,
+  where: Connections,
+): Promise<string[]> => {
   if (run.backend !== 'chat' || run.threadId === null) return [];
   const { ApiClient } = await import('../api-client.ts');
   try {

@@ -1,6 +1,6 @@
 /** `runs worker`: runs workflows and activities until a signal ends it. Says `ready …` on stderr when it can take work. */
 import { defineCommand } from '../command.ts';
-import { temporalChoice } from '../places.ts';
+import { temporalChoice } from '../connections.ts';
 
 export const worker = defineCommand<object>({
   name: 'worker',
@@ -8,10 +8,10 @@ export const worker = defineCommand<object>({
   stays: true,
   configure: () => undefined,
   run: async ({ io, say, announce }) => {
-    const { runWorker } = await import('../../worker/main.ts');
-    const { fromEnv } = await import('../../worker/config.ts');
+    const { runWorker } = await import('../../worker/run-worker.ts');
+    const { configFromEnv } = await import('../../worker/config.ts');
     const { temporalTarget } = await import('../../client/index.ts');
-    await runWorker(fromEnv(io.env), {
+    await runWorker(configFromEnv(io.env), {
       env: io.env,
       temporal: temporalTarget(await temporalChoice(io)),
       write: say,

@@ -8,14 +8,14 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { RunsClient } from '../../client/index.ts';
-import type { RunSnapshot } from '../../protocol/workflow.ts';
-import { fromEnv, type Config } from '../../worker/config.ts';
+import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
+import { configFromEnv, type Config } from '../../worker/config.ts';
 import { makeLog } from '../../worker/log.ts';
 import type { CliIo } from '../command.ts';
-import { CliError, EXIT, type ExitCode } from '../exit.ts';
-import { pendingWork } from '../pending.ts';
-import { createBoard, type Board } from '../progress.ts';
-import { startStack, type Stack } from '../stack/stack.ts';
+import { CliError, EXIT, type ExitCode } from '../../app/exit.ts';
+import { pendingWork } from '../output/pending-activities.ts';
+import { createBoard, type Board } from '../output/progress.ts';
+import { startStack, type Stack } from '../../app/stack.ts';
 import { answerCommand, answerCurl, questionLines, type Question } from './texts.ts';
 import { demoTools } from './tools.ts';
 
@@ -57,7 +57,7 @@ export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode
 };
 
 const configOf = (io: CliIo, { modelUrl, model }: DemoOptions): Config => ({
-  ...fromEnv({
+  ...configFromEnv({
     RUNS_DATA_DIR: io.env['RUNS_DATA_DIR'],
     ...(modelUrl === null
       ? {}

@@ -1,6 +1,6 @@
 /** Entry of `npm run demo`. Touches the process; everything else is in `demo.ts`. */
 import { parseArgs } from 'node:util';
-import { failureOf, usageError } from '../exit.ts';
+import { toCliFailure, usageError } from '../../app/exit.ts';
 import type { CliIo } from '../command.ts';
 
 const USAGE = `npm run demo [-- --model-url URL [--model NAME]]
@@ -55,7 +55,7 @@ try {
     });
   }
 } catch (error) {
-  const failure = failureOf(error);
+  const failure = toCliFailure(error);
   io.stderr(`${failure.text}\n`);
   process.exitCode = failure.exitCode;
 }

@@ -1,5 +1,5 @@
 /** What the demo prints, and the commands it offers. Pure. Imported by the demo and its tests. */
-import { shellWord } from '../format.ts';
+import { shellWord } from '../output/format.ts';
 
 export interface Question {
   runId: string;

@@ -4,7 +4,7 @@
  * Rule: a check never throws out of the doctor; what it throws is its finding. A problem always comes with a fix, and a
  * check whose ground is missing is skipped, not failed: one cause, one problem. No imports of Temporal here.
  */
-import { CliError } from '../exit.ts';
+import { CliError } from '../../app/exit.ts';
 import { RunsError } from '../../protocol/errors.ts';
 
 export interface Finding {

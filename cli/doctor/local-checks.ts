@@ -4,8 +4,8 @@
  * Rule: nothing is started and nothing is written; the backend is asked the cheapest question that proves address and key.
  * Imported by `runs doctor`.
  */
-import { describe, shownUrl } from '../../worker/config-shown.ts';
-import { notes, problems, storeFor, type Config, type Role } from '../../worker/config.ts';
+import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
+import { configWarnings, configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
 import type { MadeBackend } from '../../worker/backends.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 
@@ -38,14 +38,14 @@ export const nodeCheck = (version: string): Finding => {
 };
 
 const configCheck = ({ config, role }: LocalGround): Finding => {
-  const found = problems(config, role);
+  const found = configErrors(config, role);
   if (found.length > 0)
     return problem(
       found.join('; '),
       `correct the environment; the variables are in docs/CLI.md. Checked as "runs ${role}": --role checks as another`,
     );
-  const { backend, taskQueue } = describe(config);
-  const odd = notes(config, role);
+  const { backend, taskQueue } = describeConfig(config);
+  const odd = configWarnings(config, role);
   return ok(
     `backend ${backend}, task queue ${taskQueue}${odd.length === 0 ? '' : ` (note: ${odd.join('; ')})`}`,
   );
@@ -96,12 +96,12 @@ const postgresCheck = async (databaseUrl: string): Promise<Finding> => {
   } catch (error) {
     return problem(
       messageOf(error),
-      `start that PostgreSQL, or correct DATABASE_URL (${shownUrl(databaseUrl)})`,
+      `start that PostgreSQL, or correct DATABASE_URL (${redactUrl(databaseUrl)})`,
     );
   }
   return ok('PostgreSQL answers, its schema is this version’s');
 };
 
-const shownBase = ({ baseUrl }: Config): string => (baseUrl === null ? 'not set' : shownUrl(baseUrl));
+const shownBase = ({ baseUrl }: Config): string => (baseUrl === null ? 'not set' : redactUrl(baseUrl));
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -10,7 +10,7 @@ import {
   registerCommand,
   type SearchAttributeState,
 } from '../../client/index.ts';
-import { toNumber } from '../pending.ts';
+import { toNumber } from '../output/pending-activities.ts';
 import { ok, problem, type Check, type Finding } from './check.ts';
 
 export interface TemporalGround {

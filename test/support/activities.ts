@@ -5,7 +5,7 @@
  */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { Clock, Metrics } from '../../activities/index.ts';
+import type { LeaseClock, Metrics } from '../../activities/index.ts';
 import type { Logger, ToolActivityInput } from '../../protocol/index.ts';
 
 export interface Recorder {
@@ -42,7 +42,7 @@ export const recorder = (): Recorder => {
 };
 
 /** Both clocks stand still until `advance`. */
-export const handClock = (start = 1_700_000_000_000): Clock & { advance(ms: number): void } => {
+export const handClock = (start = 1_700_000_000_000): LeaseClock & { advance(ms: number): void } => {
   let now = start;
   return {
     wall: () => now,

@@ -6,10 +6,10 @@ import type { DataConverter } from '@temporalio/common';
 import type { Hooks, ToolRegistry } from '../../activities/index.ts';
 import { RunsClient, temporalTarget, type StartOptions } from '../../client/index.ts';
 import type { RunSnapshot } from '../../protocol/index.ts';
-import { createSandbox, type Sandbox, type Script, type Turn } from '../../sandbox/index.ts';
-import { startWorker, type RunningWorker } from '../../worker/compose.ts';
+import { createSandbox, type Sandbox, type Script, type ScriptedTurn } from '../../testing/index.ts';
+import { startWorker, type RunningWorker } from '../../worker/start-worker.ts';
 import { makeAssistants } from '../../worker/backends.ts';
-import { fromEnv } from '../../worker/config.ts';
+import { configFromEnv } from '../../worker/config.ts';
 import { makeLog } from '../../worker/log.ts';
 import { uniqueName, workflowBundle } from './temporal.ts';
 
@@ -53,7 +53,7 @@ export const openAssistants = async (options: AssistantsStackOptions): Promise<A
     ...(options.expiresInSeconds === undefined ? {} : { expiresInSeconds: options.expiresInSeconds }),
   });
   const taskQueue = uniqueName('queue');
-  const config = fromEnv({
+  const config = configFromEnv({
     RUNS_BACKEND: 'assistants',
     OPENAI_BASE_URL: sandbox.url,
     RUNS_SHUTDOWN_GRACE: '1s',
@@ -120,7 +120,7 @@ export const openAssistants = async (options: AssistantsStackOptions): Promise<A
 /** One round of calls, then a last word that quotes the outputs. */
 export const oneRound =
   (...calls: { id: string; name: string; arguments?: Record<string, unknown> | string }[]): Script =>
-  ({ round, outputs }): Turn =>
+  ({ round, outputs }): ScriptedTurn =>
     round === 0
       ? { calls: calls.map((call) => ({ arguments: {}, ...call })) }
       : { text: outputs.map(({ output }) => output).join(' | ') };

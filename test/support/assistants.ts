@@ -10,11 +10,11 @@ import {
   type AssistantsBackend,
   type AssistantsOptions,
 } from '../../backends/assistants/index.ts';
-import type { BusyPolicy, CreateRequest, Settled } from '../../protocol/backend.ts';
+import type { BusyPolicy, CreateRequest, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { METADATA } from '../../protocol/names.ts';
-import type { Run, ToolOutput } from '../../protocol/wire.ts';
-import { createSandbox, type FaultAction, type Sandbox, type SandboxOptions } from '../../sandbox/index.ts';
+import { METADATA } from '../../protocol/temporal/names.ts';
+import type { Run, ToolOutput } from '../../protocol/wire/objects.ts';
+import { createSandbox, type FaultAction, type Sandbox, type SandboxOptions } from '../../testing/index.ts';
 import { fakeContext, type FakeContext, type FakeContextOptions } from './backend-context.ts';
 
 export interface Harness {

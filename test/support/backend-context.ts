@@ -6,8 +6,8 @@
  * Tests only.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { BackendContext, BackendObservation, Progress } from '../../protocol/backend.ts';
-import type { PlannedCall, ToolCall } from '../../protocol/calls.ts';
+import type { BackendContext, BackendObservation, Progress } from '../../protocol/ports/backend.ts';
+import type { PlannedCall, ToolCall } from '../../protocol/tool-calls.ts';
 
 export interface FakeContextOptions {
   attempt?: number;

@@ -10,9 +10,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { findTestServer } from '../../cli/local/find-temporal.ts';
-import { startTemporal } from '../../cli/local/temporal-server.ts';
-import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
+import { findTestServer } from '../../dev-server/find-temporal.ts';
+import { startTemporal } from '../../dev-server/temporal-server.ts';
+import { SEARCH_ATTRIBUTES } from '../../protocol/temporal/names.ts';
 import { startPostgres } from './postgres-server.ts';
 
 /** Something a test may need, or why it is not there. */

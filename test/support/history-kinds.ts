@@ -7,9 +7,9 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
-import { ANSWER, FAILURES, followUpWorkflowId } from '../../protocol/names.ts';
-import type { CallOutcome } from '../../protocol/calls.ts';
-import type { RunInput } from '../../protocol/workflow.ts';
+import { ANSWER, FAILURES, followUpWorkflowId } from '../../protocol/temporal/names.ts';
+import type { CallOutcome } from '../../protocol/tool-calls.ts';
+import type { RunInput } from '../../protocol/temporal/messages.ts';
 import { deferred } from './deferred.ts';
 import type { LiveRun } from './run-on-server.ts';
 import { approval, automatic, external } from './run-stubs.ts';

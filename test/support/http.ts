@@ -1,5 +1,5 @@
 /** Small helpers for tests that speak HTTP to a `fetch` function or a socket. */
-import type { Caller } from '../../protocol/engine.ts';
+import type { Caller } from '../../protocol/ports/runs-service.ts';
 
 export type Fetch = (request: Request) => Response | Promise<Response>;
 

@@ -1,7 +1,7 @@
 /**
  * Who may import what: the table, and nothing else but what is derived from it.
  *
- * Rule: what a row does not list is forbidden. The table is enforced by `test/offline/layering.test.ts`, which reads
+ * Rule: what a row does not list is forbidden. The table is enforced by `test/offline/repository/layering.test.ts`, which reads
  * the sources, and by lint, whose overrides are derived here and compared with `.oxlintrc.json` by the same test.
  */
 
@@ -12,10 +12,12 @@ export const ROOMS = [
   'backends',
   'store',
   'client',
-  'engine',
+  'service',
   'api',
-  'sandbox',
+  'testing',
   'worker',
+  'dev-server',
+  'app',
   'cli',
 ] as const;
 export type Room = (typeof ROOMS)[number];
@@ -37,10 +39,10 @@ export interface Layer {
 
 export const LAYERS: readonly Layer[] = [
   {
-    from: 'protocol/schemas.ts',
+    from: 'protocol/wire/schemas.ts',
     rooms: [],
     packages: ['zod'],
-    because: 'protocol/schemas.ts knows zod and protocol/.',
+    because: 'protocol/wire/schemas.ts knows zod and protocol/.',
   },
   {
     from: 'protocol/',
@@ -87,35 +89,59 @@ export const LAYERS: readonly Layer[] = [
     types: ['workflows'],
     packages: ['node', '@temporalio/client', '@temporalio/common', '@temporalio/envconfig', 'zod'],
     schemas: true,
-    because: 'client/ speaks to Temporal by the names in protocol/names.ts and never loads workflow code.',
+    because:
+      'client/ speaks to Temporal by the names in protocol/temporal/names.ts and never loads workflow code.',
   },
   {
-    from: 'engine/',
+    from: 'service/',
     rooms: ['protocol', 'client'],
     packages: ['node', '@temporalio/client'],
     because:
-      'engine/ joins the store, by its port, with the runs in Temporal; it knows neither SQL nor HTTP.',
+      'service/ joins the store, by its port, with the runs in Temporal; it knows neither SQL nor HTTP.',
   },
   {
     from: 'api/',
     rooms: ['protocol'],
     packages: ['node', 'hono', '@hono/node-server', 'zod'],
     schemas: true,
-    because: 'api/ stands on the RunsEngine port: it knows no engine, no Temporal, no SQL.',
+    because: 'api/ stands on the RunsService port: it knows no Temporal and no SQL.',
   },
   {
-    from: 'sandbox/',
+    from: 'testing/',
     rooms: ['protocol', 'api'],
     packages: ['node', 'hono', '@hono/node-server'],
     schemas: true,
-    because: 'sandbox/ is a stranger on a socket: it shares the wire with us and no machinery.',
+    because: 'testing/ is a stranger on a socket: it shares the wire with us and no machinery.',
   },
   {
     from: 'worker/',
-    rooms: ['protocol', 'workflows', 'activities', 'backends', 'store', 'client', 'engine', 'api', 'sandbox'],
+    rooms: [
+      'protocol',
+      'workflows',
+      'activities',
+      'backends',
+      'store',
+      'client',
+      'service',
+      'api',
+      'testing',
+    ],
     packages: ['*'],
     schemas: true,
     because: 'worker/ composes everything but the command line.',
+  },
+  {
+    from: 'dev-server/',
+    rooms: [],
+    packages: ['node', '@temporalio/client', '@temporalio/testing'],
+    because: 'dev-server/ finds and starts a Temporal dev server; it knows no run.',
+  },
+  {
+    from: 'app/',
+    rooms: ROOMS.filter((room) => room !== 'cli'),
+    packages: ['*'],
+    schemas: true,
+    because: 'app/ composes processes for every command; the command line stands on it.',
   },
   { from: 'cli/', rooms: ROOMS, packages: ['*'], schemas: true, because: 'cli/ may import every room.' },
 ];
@@ -152,7 +178,7 @@ export function importProblem(file: string, target: Target, typeOnly: boolean): 
   return allowed ? undefined : `${file} imports ${JSON.stringify(target.file)}: ${layer.because}`;
 }
 
-export const SCHEMAS = 'protocol/schemas.ts';
+export const SCHEMAS = 'protocol/wire/schemas.ts';
 
 interface RestrictedPattern {
   regex?: string;

@@ -1,7 +1,7 @@
 /** A run with scripted activities on the live tests' server, with a fresh id. */
 import type { Client } from '@temporalio/client';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
-import type { RunInput } from '../../protocol/workflow.ts';
+import type { RunInput } from '../../protocol/temporal/messages.ts';
 import { runOnServer } from './run-on-server.ts';
 import type { LiveRun } from './run-on-server.ts';
 import type { Script } from './run-stubs.ts';

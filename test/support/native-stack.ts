@@ -8,15 +8,15 @@ import { createApi, serveApi } from '../../api/index.ts';
 import { createChatBackend, type ChatBackendOptions } from '../../backends/chat/index.ts';
 import { RunsClient } from '../../client/index.ts';
 import {
-  createDurableEngine,
-  startLinkedRun,
+  createRunsService,
+  createFollowUpRun,
   workflowsOf,
-  type DurableEngineOptions,
-} from '../../engine/index.ts';
-import type { Logger } from '../../protocol/backend.ts';
-import type { RunsEngine } from '../../protocol/engine.ts';
-import type { Store } from '../../protocol/store.ts';
-import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/index.ts';
+  type RunsServiceOptions,
+} from '../../service/index.ts';
+import type { Logger } from '../../protocol/ports/backend.ts';
+import type { RunsService } from '../../protocol/ports/runs-service.ts';
+import type { Store } from '../../protocol/ports/run-store.ts';
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../testing/index.ts';
 import { HEARTBEAT_THROTTLE_MS, makeWorker } from '../../worker/worker.ts';
 import { uniqueName, workflowBundle, type LiveTemporal } from './temporal.ts';
 
@@ -29,7 +29,7 @@ export interface NativeOptions {
   tools?: ToolRegistry;
   sandbox?: SandboxOptions;
   backend?: Partial<ChatBackendOptions>;
-  engine?: Partial<DurableEngineOptions>;
+  engine?: Partial<RunsServiceOptions>;
   /** Default true. */
   worker?: boolean;
 }
@@ -37,7 +37,7 @@ export interface NativeOptions {
 export interface NativeStack {
   taskQueue: string;
   sandbox: Sandbox;
-  engine: RunsEngine;
+  engine: RunsService;
   client: RunsClient;
   /** The official client on our socket. Its own retries are off. */
   openai: OpenAI;
@@ -55,7 +55,7 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
   const taskQueue = options.taskQueue ?? uniqueName('native');
   const sandbox = await createSandbox(options.sandbox);
   const client = new RunsClient({ client: temporal.client, taskQueue, searchAttributes: true });
-  const engine = createDurableEngine({ store, client, log: silent, ...options.engine });
+  const engine = createRunsService({ store, client, log: silent, ...options.engine });
   const api = createApi({ engine });
   const server = await serveApi(api);
   const workers = new Set<RunningTestWorker>();
@@ -71,9 +71,9 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
         tools: options.tools ?? noTools(),
         log: silent,
         maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
-        startLinkedRun: (request) => startLinkedRun({ store, workflows: workflowsOf(client) }, request),
+        startFollowUpRun: (request) => createFollowUpRun({ store, workflows: workflowsOf(client) }, request),
       }),
-      onRunBegins: (runId) => backend.expect?.(runId),
+      onRunBegins: (runId) => backend.prefetch?.(runId),
       shutdownGraceMs: 500,
     });
     const done = worker.run();

@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { startServer, type ServerProcess } from '../../cli/local/child.ts';
-import { onPath } from '../../cli/local/find-temporal.ts';
-import { freePort } from '../../cli/local/ports.ts';
+import { startServer, type ServerProcess } from '../../dev-server/child.ts';
+import { onPath } from '../../dev-server/find-temporal.ts';
+import { freePort } from '../../dev-server/ports.ts';
 
 const run = promisify(execFile);
 

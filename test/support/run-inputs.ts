@@ -1,14 +1,20 @@
 /**
  * Short names for the machine's inputs, and short texts for its effects: what the transition table is written in.
  */
-import type { RunRef, Settled } from '../../protocol/backend.ts';
-import type { PlannedCall } from '../../protocol/calls.ts';
-import { FAILURES } from '../../protocol/names.ts';
-import type { RunInput } from '../../protocol/workflow.ts';
+import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
+import type { PlannedCall } from '../../protocol/tool-calls.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import type { RunInput } from '../../protocol/temporal/messages.ts';
 import type { Effect } from '../../workflows/run/effects.ts';
 import { step } from '../../workflows/run/machine.ts';
 import { initialState } from '../../workflows/run/state.ts';
-import type { Failure, Input, RunState, SettledVia, Via } from '../../workflows/run/state.ts';
+import type {
+  ActivityFailureInfo,
+  Input,
+  MachineState,
+  SettlingOperation,
+  OperationKind,
+} from '../../workflows/run/state.ts';
 import { runInput } from './run-stubs.ts';
 
 export const T0 = 1_700_000_000_000;
@@ -24,21 +30,21 @@ export const asks = (calls: PlannedCall[], expiresAt: number | null = EXPIRY): S
 });
 
 type Ends = Exclude<Settled['status'], 'requires_action'>;
-export const settles = (via: SettledVia, settlement: Settled | Ends, at = T0): Input => ({
+export const settles = (via: SettlingOperation, settlement: Settled | Ends, at = T0): Input => ({
   type: 'settled',
   via,
   settlement: typeof settlement === 'string' ? { status: settlement, run: RUN } : settlement,
   at,
 });
 
-export const fails = (via: Via, type: string = FAILURES.backendUnavailable, at = T0): Input => ({
+export const fails = (via: OperationKind, type: string = FAILURES.backendUnavailable, at = T0): Input => ({
   type: 'activityFailed',
   via,
   failure: { kind: 'application', type, message: 'no' },
   at,
 });
 
-export const timedOut: Failure = { kind: 'timeout', type: '', message: '', timeout: 'heartbeat' };
+export const timedOut: ActivityFailureInfo = { kind: 'timeout', type: '', message: '', timeout: 'heartbeat' };
 
 export const says = (payload: unknown, at = T0): Input => ({ type: 'answer', payload, at });
 export const submits = (outputs: Record<string, string>, at = T0, runId = 'run_1'): Input => ({
@@ -57,7 +63,7 @@ export const does = (callId: string, output = `did ${callId}`, at = T0): Input =
 });
 
 /** The state after these inputs, from the beginning. */
-export const after = (more: Partial<RunInput>, ...inputs: Input[]): RunState =>
+export const after = (more: Partial<RunInput>, ...inputs: Input[]): MachineState =>
   inputs.reduce((state, input) => step(state, input).state, initialState(runInput('run_1', more)));
 
 const seconds = (at: number): string => `${(at - T0) / 1000}s`;

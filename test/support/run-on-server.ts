@@ -6,7 +6,7 @@
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
-import { ANSWER, RUN_QUERY, SUBMIT_TOOL_OUTPUTS, WORKFLOWS } from '../../protocol/names.ts';
+import { ANSWER, RUN_QUERY, SUBMIT_TOOL_OUTPUTS, WORKFLOWS } from '../../protocol/temporal/names.ts';
 import type {
   AnswerReply,
   RunInput,
@@ -14,7 +14,7 @@ import type {
   RunSnapshot,
   SubmitPayload,
   SubmitReply,
-} from '../../protocol/workflow.ts';
+} from '../../protocol/temporal/messages.ts';
 import { runInput, scripted } from './run-stubs.ts';
 import type { Asked, Script } from './run-stubs.ts';
 

@@ -5,16 +5,16 @@
  * so a property only has to play a schedule. After the decisions are used up, faults stop and the run must end.
  */
 import { deepStrictEqual as same, ok as must } from 'node:assert';
-import type { RunRef, Settled } from '../../protocol/backend.ts';
-import type { PlannedCall } from '../../protocol/calls.ts';
-import { FAILURES } from '../../protocol/names.ts';
-import type { RunInput, RunResult } from '../../protocol/workflow.ts';
-import { digestOf, judge } from '../../workflows/run/answers.ts';
+import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
+import type { PlannedCall } from '../../protocol/tool-calls.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import type { RunInput, RunResult } from '../../protocol/temporal/messages.ts';
+import { answerDigest, evaluateAnswer } from '../../workflows/run/evaluate-answer.ts';
 import type { Effect } from '../../workflows/run/effects.ts';
 import { step } from '../../workflows/run/machine.ts';
 import { initialState } from '../../workflows/run/state.ts';
-import type { Input, RunState, Via } from '../../workflows/run/state.ts';
-import { judgeSubmit } from '../../workflows/run/submits.ts';
+import type { Input, MachineState, OperationKind } from '../../workflows/run/state.ts';
+import { evaluateSubmit } from '../../workflows/run/evaluate-submit.ts';
 import { runInput } from './run-stubs.ts';
 
 const START = 1_700_000_000_000;
@@ -34,7 +34,7 @@ export interface World {
 /** Reasons for answers that were acknowledged; the others are of answers that were refused. */
 const TAKEN_IN_VAIN = ['expired', 'cancelled', 'failed', 'superseded'];
 
-type Doing = { kind: Via; lands: (fault: number) => Input };
+type Doing = { kind: OperationKind; lands: (fault: number) => Input };
 
 export interface Played {
   result: RunResult;
@@ -93,7 +93,7 @@ export const simulate = (world: World): Played => {
         }
       : { status: status === 'requires_action' ? 'completed' : status, run: RUN };
   };
-  const failure = (via: Via, type: string): Input => ({
+  const failure = (via: OperationKind, type: string): Input => ({
     type: 'activityFailed',
     via,
     failure: { kind: 'application', type, message: 'no' },
@@ -185,7 +185,7 @@ export const simulate = (world: World): Played => {
     }
   };
 
-  const carryOut = (effect: Effect): void => {
+  const runEffect = (effect: Effect): void => {
     // Nothing may start after the finish.
     must(finish === null, 'an effect after the finish');
     switch (effect.type) {
@@ -237,7 +237,7 @@ export const simulate = (world: World): Played => {
   /** Resuming from the state, as after continue-as-new, must start exactly what the books say is in flight. */
   const resumesTheSame = (): void => {
     if (state.ended || (state.op?.kind === 'create' && state.closing !== null)) return;
-    const stored = JSON.parse(JSON.stringify(state)) as RunState;
+    const stored = JSON.parse(JSON.stringify(state)) as MachineState;
     const again = step(stored, { type: 'resume', at: now });
     same(JSON.stringify(again.state), JSON.stringify(state));
     const started = again.effects.map((effect) => effect.type);
@@ -257,11 +257,11 @@ export const simulate = (world: World): Played => {
   const feed = (next: Input): void => {
     inputs.push(next);
     if (inputs.length > MOST_STEPS) throw new Error('The run does not end.');
-    const stored = JSON.parse(JSON.stringify(state)) as RunState;
+    const stored = JSON.parse(JSON.stringify(state)) as MachineState;
     const result = step(state, next);
     same(JSON.stringify(step(stored, next)), JSON.stringify(result));
     state = result.state;
-    for (const effect of result.effects) carryOut(effect);
+    for (const effect of result.effects) runEffect(effect);
     resumesTheSame();
   };
 
@@ -295,12 +295,12 @@ export const simulate = (world: World): Played => {
             : kind === 3
               ? { call_id: callId, decision: 'deny' as const }
               : { call_id: callId };
-    const judgement = judge(state, payload, now);
+    const judgement = evaluateAnswer(state, payload, now);
     const before = state;
     if (judgement.verdict === 'accept')
       accepted.push({
         callId,
-        digest: digestOf(judgement.payload),
+        digest: answerDigest(judgement.payload),
         output: typeof judgement.payload.output === 'string' ? judgement.payload.output : null,
         round: judgement.late ? 0 : state.round,
       });
@@ -315,10 +315,15 @@ export const simulate = (world: World): Played => {
       run_id: 'run_1',
       tool_outputs: open.map((call) => ({ tool_call_id: call.callId, output })),
     };
-    const judgement = judgeSubmit(state, payload, now);
+    const judgement = evaluateSubmit(state, payload, now);
     if (judgement.verdict === 'accept')
       for (const callId of judgement.callIds)
-        accepted.push({ callId, digest: digestOf({ call_id: callId, output }), output, round: state.round });
+        accepted.push({
+          callId,
+          digest: answerDigest({ call_id: callId, output }),
+          output,
+          round: state.round,
+        });
     feed({ type: 'submit', payload, at: now });
   };
 
@@ -407,10 +412,10 @@ export const simulate = (world: World): Played => {
         call.plan.kind === 'approval'
           ? { call_id: call.callId, decision: 'deny' as const }
           : { call_id: call.callId, output: 'last' };
-      if (judge(state, payload, now).verdict === 'accept')
+      if (evaluateAnswer(state, payload, now).verdict === 'accept')
         accepted.push({
           callId: call.callId,
-          digest: digestOf(payload),
+          digest: answerDigest(payload),
           output: payload.output ?? null,
           round: state.round,
         });

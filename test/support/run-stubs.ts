@@ -6,7 +6,7 @@
  */
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/backend.ts';
+import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/ports/backend.ts';
 import type {
   CallOutcome,
   CallPlan,
@@ -14,11 +14,11 @@ import type {
   ToolActivityInput,
   ToolPolicy,
   WaitPolicy,
-} from '../../protocol/calls.ts';
-import { unpackToolCall, type SentToolCall } from '../../protocol/compact.ts';
-import { TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
-import type { ToolOutput } from '../../protocol/wire.ts';
-import type { RunActivities, RunInput, WaitingNotice, RunResult } from '../../protocol/workflow.ts';
+} from '../../protocol/tool-calls.ts';
+import { unpackToolCall, type ToolCallPayload } from '../../protocol/temporal/compact.ts';
+import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
+import type { ToolOutput } from '../../protocol/wire/objects.ts';
+import type { RunActivities, RunInput, WaitingNotice, RunResult } from '../../protocol/temporal/messages.ts';
 
 export const POLICY: ToolPolicy = {
   maximumAttempts: 3,
@@ -156,7 +156,7 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
       const { activityType, workflowExecution } = info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX))
         throw ApplicationFailure.nonRetryable(`Unexpected ${activityType}.`);
-      const call = unpackToolCall(input as SentToolCall, {
+      const call = unpackToolCall(input as ToolCallPayload, {
         workflowId: workflowExecution?.workflowId ?? '',
         tool: activityType.slice(TOOL_ACTIVITY_PREFIX.length),
         endsBy: info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs,

@@ -5,10 +5,10 @@
 import { inject } from 'vitest';
 import type { ToolRegistry } from '../../activities/index.ts';
 import { RunsClient, temporalTarget } from '../../client/index.ts';
-import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/index.ts';
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../testing/index.ts';
 import { makeAssistants } from '../../worker/backends.ts';
-import { startWorker, type RunningWorker } from '../../worker/compose.ts';
-import { fromEnv } from '../../worker/config.ts';
+import { startWorker, type RunningWorker } from '../../worker/start-worker.ts';
+import { configFromEnv } from '../../worker/config.ts';
 import { makeLog } from '../../worker/log.ts';
 import { uniqueName, workflowBundle } from './temporal.ts';
 
@@ -33,7 +33,7 @@ export const sandboxWorker = async (
     RUNS_TASK_QUEUE: uniqueName('queue'),
     OPENAI_BASE_URL: sandbox.url,
   };
-  const config = fromEnv(env);
+  const config = configFromEnv(env);
   const backend = await makeAssistants(config);
   const worker = await startWorker(config, {
     env,

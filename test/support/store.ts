@@ -3,13 +3,13 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CreateRequest } from '../../protocol/backend.ts';
-import type { PlannedCall, ToolPolicy } from '../../protocol/calls.ts';
-import { mintId } from '../../protocol/ids.ts';
-import type { NewRun, Store } from '../../protocol/store.ts';
+import type { CreateRequest } from '../../protocol/ports/backend.ts';
+import type { PlannedCall, ToolPolicy } from '../../protocol/tool-calls.ts';
+import { mintId } from '../../protocol/wire/ids.ts';
+import type { NewRun, Store } from '../../protocol/ports/run-store.ts';
 import { openStore } from '../../store/index.ts';
 import { emptyImage } from '../../store/pglite.ts';
-import type { AssistantParams, MessageParams, RunParams } from '../../protocol/engine.ts';
+import type { AssistantParams, MessageParams, RunParams } from '../../protocol/ports/runs-service.ts';
 
 export const POLICY: ToolPolicy = {
   maximumAttempts: 3,

@@ -15,8 +15,8 @@ import {
   startTemporal,
   type StartTemporalOptions,
   type TemporalServer,
-} from '../../cli/local/temporal-server.ts';
-import { SEARCH_ATTRIBUTES } from '../../protocol/names.ts';
+} from '../../dev-server/temporal-server.ts';
+import { SEARCH_ATTRIBUTES } from '../../protocol/temporal/names.ts';
 import { available } from './available.ts';
 
 /** `prefix-` and eight random characters. */

@@ -5,13 +5,13 @@
  * run's state as late ones, and the machine's own step takes the answers.
  * Pure; the follow-up workflow and tests import it.
  */
-import type { CallOutcome } from '../../protocol/calls.ts';
-import { LIMITS } from '../../protocol/problems.ts';
-import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/workflow.ts';
-import { answeredOutcome, digestOf } from '../run/answers.ts';
-import { asked, unusableText } from '../run/details.ts';
+import type { CallOutcome } from '../../protocol/tool-calls.ts';
+import { LIMITS } from '../../protocol/rules/validation.ts';
+import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/temporal/messages.ts';
+import { outcomeOfAnswer, answerDigest } from '../run/evaluate-answer.ts';
+import { waitingCallDetails, rejectedSignalsText } from '../run/current-details.ts';
 import { initialState } from '../run/state.ts';
-import type { LateCall, RunState } from '../run/state.ts';
+import type { LateCall, MachineState } from '../run/state.ts';
 
 const DAYS_POLICY = { onDeadline: 'follow-up', answerWithinMs: null } as const;
 
@@ -29,7 +29,7 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
         given: {
           payload: call.given,
           answer: {
-            digest: digestOf(call.given),
+            digest: answerDigest(call.given),
             at,
             ...(call.given.by == null ? {} : { by: call.given.by }),
           },
@@ -38,7 +38,7 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
 });
 
 /** The state of the run as far as late answers need it. */
-export const lateState = (input: FollowUpInput, at: number): RunState => ({
+export const lateState = (input: FollowUpInput, at: number): MachineState => ({
   ...initialState({ ...input, params: {}, busy: 'fail', expiresAt: null, createdAt: null }),
   startedAt: at,
   late: input.calls.map((call) => lateCall(call, at)),
@@ -54,7 +54,7 @@ export const lateOutcome = (payload: AnswerPayload): CallOutcome =>
         notes: ['denied'],
         ...(payload.by == null ? {} : { by: payload.by }),
       }
-    : answeredOutcome(payload);
+    : outcomeOfAnswer(payload);
 
 /** Room for the words around the output. */
 const FRAME_CHARS = 2000;
@@ -71,13 +71,13 @@ export const lateMessage = (call: LateCall, outcome: CallOutcome): string => {
 };
 
 /** Markdown for the page of the waiting workflow. */
-export const lateDetails = (state: RunState, answerBy: number): string => {
+export const lateDetails = (state: MachineState, answerBy: number): string => {
   const open = state.late.filter((call) => call.given === undefined);
   return [
     open.length === 0
       ? 'All late answers have come.'
       : `Run \`${state.about.runId}\` has gone on without these answers. Each one that still comes starts a new run on the thread.`,
-    ...open.map((call) => asked(call, answerBy)),
-    ...(state.unusable.count === 0 ? [] : [unusableText(state.unusable)]),
+    ...open.map((call) => waitingCallDetails(call, answerBy)),
+    ...(state.unusable.count === 0 ? [] : [rejectedSignalsText(state.unusable)]),
   ].join('\n\n');
 };

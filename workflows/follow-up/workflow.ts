@@ -17,38 +17,42 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { CallOutcome } from '../../protocol/calls.ts';
-import { packToolCall, unpackOutcome } from '../../protocol/compact.ts';
-import type { SentOutcome, SentToolCall } from '../../protocol/compact.ts';
-import { TOOL_ACTIVITY_PREFIX } from '../../protocol/names.ts';
+import type { CallOutcome } from '../../protocol/tool-calls.ts';
+import { packToolCall, unpackOutcome } from '../../protocol/temporal/compact.ts';
+import type { OutcomePayload, ToolCallPayload } from '../../protocol/temporal/compact.ts';
+import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type {
   AnswerPayload,
   AnswerReply,
   FollowUpInput,
   FollowUpResult,
   RunActivities,
-} from '../../protocol/workflow.ts';
-import { failureOf } from '../failure.ts';
+} from '../../protocol/temporal/messages.ts';
+import { toActivityFailureInfo } from '../failure.ts';
 import {
   ANSWER_DESCRIPTION,
   SIGNAL_DESCRIPTION,
   answerSignal,
   answerUpdate,
-  decoded,
-  refused,
+  decodeSignalPayload,
+  toUpdateRejection,
 } from '../messages.ts';
-import { editedArguments, judge } from '../run/answers.ts';
-import { failedOutcome } from '../run/calls.ts';
+import { editedArguments, evaluateAnswer } from '../run/evaluate-answer.ts';
+import { failedOutcome } from '../run/call-state.ts';
 import { step } from '../run/machine.ts';
-import { toolOptions } from '../run/options.ts';
+import { toolActivityOptions } from '../run/activity-options.ts';
 import type { LateCall } from '../run/state.ts';
-import { LINKED_RUN_ATTEMPT_MS, LINKED_RUN_RETRY, LINKED_RUN_WITHIN_MS } from '../run/timeouts.ts';
+import {
+  FOLLOW_UP_RUN_START_TO_CLOSE_MS,
+  FOLLOW_UP_RUN_RETRY,
+  FOLLOW_UP_RUN_SCHEDULE_TO_CLOSE_MS,
+} from '../run/timeouts.ts';
 import { lateDetails, lateMessage, lateOutcome, lateState } from './late-answers.ts';
 
 const activities = proxyActivities<Pick<RunActivities, 'startFollowUpRun'>>({
-  scheduleToCloseTimeout: LINKED_RUN_WITHIN_MS,
-  startToCloseTimeout: LINKED_RUN_ATTEMPT_MS,
-  retry: LINKED_RUN_RETRY,
+  scheduleToCloseTimeout: FOLLOW_UP_RUN_SCHEDULE_TO_CLOSE_MS,
+  startToCloseTimeout: FOLLOW_UP_RUN_START_TO_CLOSE_MS,
+  retry: FOLLOW_UP_RUN_RETRY,
   // A start that was sent may have happened: whoever cancels this workflow is told the truth about it.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
@@ -70,8 +74,8 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   setHandler(
     answerUpdate,
     (payload): AnswerReply => {
-      const judgement = judge(state, payload, Date.now());
-      if (judgement.verdict === 'refuse') throw refused(judgement);
+      const judgement = evaluateAnswer(state, payload, Date.now());
+      if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       take(payload);
       return {
         run_id: input.runId,
@@ -85,12 +89,14 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
     {
       description: ANSWER_DESCRIPTION,
       validator: (payload) => {
-        const judgement = judge(state, payload, Date.now());
-        if (judgement.verdict === 'refuse') throw refused(judgement);
+        const judgement = evaluateAnswer(state, payload, Date.now());
+        if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       },
     },
   );
-  setHandler(answerSignal, (raw: unknown) => take(decoded(raw)), { description: SIGNAL_DESCRIPTION });
+  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw)), {
+    description: SIGNAL_DESCRIPTION,
+  });
   show();
 
   while (handled.size < state.late.length) {
@@ -150,7 +156,7 @@ const carry = async (input: FollowUpInput, call: LateCall): Promise<string | nul
     });
     return runId;
   } catch (error) {
-    if (isCancellation(error) || failureOf(error) === null) throw error;
+    if (isCancellation(error) || toActivityFailureInfo(error) === null) throw error;
     return null;
   }
 };
@@ -171,8 +177,8 @@ const approved = async (
     policy,
     endBy: null,
   };
-  const tools = proxyActivities<Record<string, (of: SentToolCall) => Promise<SentOutcome>>>(
-    toolOptions(effect, input.settings, Date.now()),
+  const tools = proxyActivities<Record<string, (of: ToolCallPayload) => Promise<OutcomePayload>>>(
+    toolActivityOptions(effect, input.settings, Date.now()),
   );
   const type = `${TOOL_ACTIVITY_PREFIX}${call.name}`;
   const run = tools[type];
@@ -190,7 +196,7 @@ const approved = async (
     };
     return unpackOutcome(await run(packToolCall(sent, workflowInfo().workflowId)));
   } catch (error) {
-    const failure = failureOf(error);
+    const failure = toActivityFailureInfo(error);
     if (isCancellation(error) || failure === null) throw error;
     return failedOutcome(
       { callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan, status: 'running' },

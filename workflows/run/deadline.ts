@@ -10,36 +10,36 @@
  * Pure; imports the state only.
  */
 import {
-  LOOK_FIRST_MS,
-  LOOK_MOST_MS,
+  POLL_INITIAL_MS,
+  MAX_POLL_MS,
   MARGIN_MS,
   MARGIN_SHARE,
-  MARGIN_SHARE_MOST,
-  RECHECK_FIRST_MS,
-  RECHECK_MOST_MS,
+  MAX_MARGIN_SHARE,
+  RECHECK_INITIAL_MS,
+  MAX_RECHECK_MS,
   VERDICT_SLACK_MS,
 } from './timeouts.ts';
 import { waitingCalls } from './state.ts';
-import type { CallState, RunState } from './state.ts';
+import type { CallState, MachineState } from './state.ts';
 
 /** The expiry that bounds the run; null when none is known, or when the server does not keep its own. */
-export const limitOf = (state: RunState): number | null => (state.lax ? null : state.expiresAt);
+export const answerLimit = (state: MachineState): number | null => (state.lax ? null : state.expiresAt);
 
 /** Time kept free before the expiry. */
-export const marginOf = (state: RunState): number => {
+export const marginOf = (state: MachineState): number => {
   if (state.expiresAt === null) return 0;
   const life = Math.max(0, state.expiresAt - (state.createdAt ?? state.startedAt));
-  return Math.min(Math.max(MARGIN_MS, life * MARGIN_SHARE), life * MARGIN_SHARE_MOST);
+  return Math.min(Math.max(MARGIN_MS, life * MARGIN_SHARE), life * MAX_MARGIN_SHARE);
 };
 
 /** By when an automatic call must be done; null = nothing known. */
-export const toolEnd = (state: RunState): number | null => {
-  const limit = limitOf(state);
+export const toolEnd = (state: MachineState): number | null => {
+  const limit = answerLimit(state);
   return limit === null ? null : limit - marginOf(state);
 };
 
 /** Natively, the moment the run is over. */
-export const expired = (state: RunState, at: number): boolean =>
+export const isExpired = (state: MachineState, at: number): boolean =>
   state.about.backend === 'chat' && state.expiresAt !== null && at >= state.expiresAt;
 
 const least = (moments: readonly (number | null)[]): number | null =>
@@ -51,23 +51,25 @@ const least = (moments: readonly (number | null)[]): number | null =>
 const waitPolicy = (call: CallState) =>
   call.plan.kind === 'external' || call.plan.kind === 'approval' ? call.plan.wait : null;
 
-const ownMoment = (call: CallState): number | null => {
+const callDeadline = (call: CallState): number | null => {
   const within = waitPolicy(call)?.answerWithinMs ?? null;
   return within === null ? null : (call.waitStart ?? 0) + within;
 };
 
 /** By when an answer to this call is of use; null = no limit known. */
-export const answerBy = (state: RunState, call: CallState): number | null => {
+export const answerBy = (state: MachineState, call: CallState): number | null => {
   const policy = waitPolicy(call);
   if (policy === null) return null;
   // A call that fails with the run lives as long as the run; natively its own time may be shorter.
   if (policy.onDeadline === 'fail')
-    return state.about.backend === 'chat' ? least([limitOf(state), ownMoment(call)]) : limitOf(state);
-  return least([toolEnd(state), ownMoment(call)]);
+    return state.about.backend === 'chat'
+      ? least([answerLimit(state), callDeadline(call)])
+      : answerLimit(state);
+  return least([toolEnd(state), callDeadline(call)]);
 };
 
 /** The earliest of the open calls' moments. */
-export const waitDeadline = (state: RunState): number | null =>
+export const waitDeadline = (state: MachineState): number | null =>
   least(waitingCalls(state).map((call) => answerBy(state, call)));
 
 const failing = (calls: readonly CallState[]): CallState[] =>
@@ -81,14 +83,14 @@ export type Due =
   | { kind: 'placeholder'; callIds: string[] };
 
 /** When the server's verdict is to be asked for. */
-const verdictAt = (state: RunState): number | null => {
+const verdictAt = (state: MachineState): number | null => {
   if (state.about.backend !== 'assistants') return null;
   if (state.lax || state.expiresAt === null) return state.recheckAt;
   return state.expiresAt + VERDICT_SLACK_MS;
 };
 
-export const dueAt = (state: RunState, at: number): Due => {
-  if (expired(state, at)) return { kind: 'expire' };
+export const nextDue = (state: MachineState, at: number): Due => {
+  if (isExpired(state, at)) return { kind: 'expire' };
   const open = waitingCalls(state);
   if (open.length === 0) return { kind: 'nothing' };
   const fails = failing(open);
@@ -112,7 +114,7 @@ export const dueAt = (state: RunState, at: number): Due => {
 };
 
 /** When to look again; null = never by ourselves. */
-export const nextMoment = (state: RunState): number | null => {
+export const nextWakeUp = (state: MachineState): number | null => {
   const open = waitingCalls(state);
   if (open.length === 0 || state.op !== null) return null;
   const fails = failing(open);
@@ -123,13 +125,13 @@ export const nextMoment = (state: RunState): number | null => {
 };
 
 /** Is nothing known but that the run waits? Then it is looked at without being due. */
-export const endless = (state: RunState): boolean =>
+export const hasNoExpiry = (state: MachineState): boolean =>
   state.about.backend === 'assistants' && state.expiresAt === null;
 
 /** The state with its next look: at growing intervals, while the server outlives its own expiry or names none. */
-export const withNextLook = (state: RunState, looks: number, at: number): RunState => {
-  const [first, most] = state.lax ? [RECHECK_FIRST_MS, RECHECK_MOST_MS] : [LOOK_FIRST_MS, LOOK_MOST_MS];
-  return state.lax || endless(state)
+export const schedulePoll = (state: MachineState, looks: number, at: number): MachineState => {
+  const [first, most] = state.lax ? [RECHECK_INITIAL_MS, MAX_RECHECK_MS] : [POLL_INITIAL_MS, MAX_POLL_MS];
+  return state.lax || hasNoExpiry(state)
     ? { ...state, rechecks: looks, recheckAt: at + Math.min(most, first * 2 ** Math.min(looks, 16)) }
     : { ...state, rechecks: 0, recheckAt: null };
 };

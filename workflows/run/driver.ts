@@ -6,12 +6,12 @@
  * from the state starts them there. It never rejects a promise that nobody holds.
  * Knows no SDK: the world is injected. The glue and tests import it.
  */
-import type { CallOutcome } from '../../protocol/calls.ts';
-import type { RunResult } from '../../protocol/workflow.ts';
+import type { CallOutcome } from '../../protocol/tool-calls.ts';
+import type { RunResult } from '../../protocol/temporal/messages.ts';
 import type { Effect, OpEffect, RunToolEffect, ShowEffect, TaskEffect } from './effects.ts';
-import { never } from './effects.ts';
+import { assertNever } from './effects.ts';
 import { step } from './machine.ts';
-import type { Failure, Input, RunState, Via } from './state.ts';
+import type { ActivityFailureInfo, Input, MachineState, OperationKind } from './state.ts';
 
 /** Work that can be told to stop. Its promise then settles when the work pleases. */
 export interface Pending<T> {
@@ -19,29 +19,31 @@ export interface Pending<T> {
   cancel(): void;
 }
 
-export interface World {
+export interface Runtime {
   /** Unix ms; the same on replay. */
   now(): number;
   /** Resolves to the input that reports the operation's end. */
-  perform(effect: OpEffect, state: RunState): Pending<Input>;
-  runTool(effect: RunToolEffect, state: RunState): Pending<CallOutcome>;
-  runTask(effect: TaskEffect, state: RunState): Pending<void>;
+  perform(effect: OpEffect, state: MachineState): Pending<Input>;
+  runTool(effect: RunToolEffect, state: MachineState): Pending<CallOutcome>;
+  runTask(effect: TaskEffect, state: MachineState): Pending<void>;
   timer(at: number): Pending<void>;
   /** Distils an error that work may end with; null = not one of those: a bug. */
-  failureOf(error: unknown): Failure | null;
-  show(effect: ShowEffect, state: RunState): void;
+  failureOf(error: unknown): ActivityFailureInfo | null;
+  show(effect: ShowEffect, state: MachineState): void;
   /** Called after every step, for what people read. */
-  changed(state: RunState): void;
-  shouldContinueAsNew(state: RunState): boolean;
+  changed(state: MachineState): void;
+  shouldContinueAsNew(state: MachineState): boolean;
 }
 
-export type Ending = { kind: 'finished'; result: RunResult; cancelled: boolean } | { kind: 'continue' };
+export type DriverOutcome =
+  | { kind: 'finished'; result: RunResult; cancelled: boolean }
+  | { kind: 'continue' };
 
 export interface Driver {
-  state(): RunState;
+  state(): MachineState;
   dispatch(input: Input): void;
   /** Rejects with what `failureOf` does not know. */
-  done: Promise<Ending>;
+  done: Promise<DriverOutcome>;
 }
 
 const deferred = <T>() => {
@@ -56,18 +58,18 @@ const deferred = <T>() => {
 const ignore = (): void => {};
 
 /** `machine`: the step function, for tests that watch it or break it. */
-export const createDriver = (initial: RunState, world: World, machine: typeof step = step): Driver => {
+export const createDriver = (initial: MachineState, world: Runtime, machine: typeof step = step): Driver => {
   let state = initial;
   let begun = false;
   let over = false;
-  const { promise: done, resolve: end, reject: fail } = deferred<Ending>();
-  const ops = new Map<Via, Pending<Input>>();
+  const { promise: done, resolve: end, reject: fail } = deferred<DriverOutcome>();
+  const ops = new Map<OperationKind, Pending<Input>>();
   const tools = new Map<string, Pending<CallOutcome>>();
   const tasks = new Set<string>();
   let timer: Pending<void> | null = null;
 
   /** What is thrown while an input is taken in is a bug, and ends the driving. */
-  const guarded = (act: () => void): void => {
+  const catchBugs = (act: () => void): void => {
     try {
       act();
     } catch (error) {
@@ -80,16 +82,16 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
    * Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of work is a bug. One `then`
    * and no await: the SDK keeps a stack for every promise of a workflow, which is most of what a step costs.
    */
-  const watch = <T>(
+  const onSettled = <T>(
     work: Promise<T>,
     current: () => boolean,
     then: (value: T) => void,
-    otherwise: (failure: Failure) => void,
+    otherwise: (failure: ActivityFailureInfo) => void,
   ): void => {
     void work.then(
-      (value) => guarded(() => (current() ? then(value) : undefined)),
+      (value) => catchBugs(() => (current() ? then(value) : undefined)),
       (error: unknown) =>
-        guarded(() => {
+        catchBugs(() => {
           const failure = world.failureOf(error);
           if (failure === null) throw error;
           if (current()) otherwise(failure);
@@ -98,11 +100,11 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
   };
 
   const perform = (effect: OpEffect): void => {
-    const via: Via = effect.type;
+    const via: OperationKind = effect.type;
     const pending = world.perform(effect, state);
     ops.set(via, pending);
     const current = (): boolean => ops.get(via) === pending;
-    watch(
+    onSettled(
       pending.promise,
       current,
       (input) => {
@@ -121,7 +123,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
     const pending = world.runTool(effect, state);
     tools.set(callId, pending);
     const current = (): boolean => tools.get(callId) === pending;
-    watch(
+    onSettled(
       pending.promise,
       current,
       (outcome) => {
@@ -142,14 +144,14 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
       tasks.delete(key);
       dispatch({ type: 'taskDone', key, at: world.now() });
     };
-    watch(world.runTask(effect, state).promise, () => true, finished, finished);
+    onSettled(world.runTask(effect, state).promise, () => true, finished, finished);
   };
 
-  const arm = (at: number): void => {
+  const armTimer = (at: number): void => {
     const pending = world.timer(at);
     timer = pending;
     const current = (): boolean => timer === pending;
-    watch(
+    onSettled(
       pending.promise,
       current,
       () => {
@@ -161,7 +163,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
     );
   };
 
-  const carryOut = (effect: Effect): void => {
+  const runEffect = (effect: Effect): void => {
     switch (effect.type) {
       case 'cancelOp': {
         const pending = ops.get(effect.via);
@@ -182,7 +184,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
         return pending?.cancel();
       }
       case 'armTimer':
-        return arm(effect.at);
+        return armTimer(effect.at);
       case 'runTool':
         return runTool(effect);
       case 'notifyWaiting':
@@ -203,7 +205,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
       case 'notifyEnd':
         return perform(effect);
       default:
-        return never(effect);
+        return assertNever(effect);
     }
   };
 
@@ -221,7 +223,7 @@ export const createDriver = (initial: RunState, world: World, machine: typeof st
       over = true;
       return end({ kind: 'continue' });
     }
-    for (const effect of next.effects) carryOut(effect);
+    for (const effect of next.effects) runEffect(effect);
   }
 
   return { state: () => state, dispatch, done };

@@ -6,13 +6,13 @@
  * which the driver carries them out: stop first, then start, then show.
  * Imports protocol and the state, no SDK.
  */
-import type { CloseHow, CloseTarget, RunRef } from '../../protocol/backend.ts';
-import type { ToolPolicy } from '../../protocol/calls.ts';
-import type { RunResult } from '../../protocol/workflow.ts';
-import type { ToolOutput } from '../../protocol/wire.ts';
+import type { CloseHow, CloseTarget, RunRef } from '../../protocol/ports/backend.ts';
+import type { ToolPolicy } from '../../protocol/tool-calls.ts';
+import type { RunResult } from '../../protocol/temporal/messages.ts';
+import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { waitDeadline } from './deadline.ts';
 import { apiStatus, takesAnswers, waitingCalls } from './state.ts';
-import type { CallState, LateCall, Op, RunState, Task, Via } from './state.ts';
+import type { CallState, LateCall, Operation, MachineState, Task, OperationKind } from './state.ts';
 
 export type OpEffect =
   | { type: 'createThread' }
@@ -42,7 +42,7 @@ export type ShowEffect =
   | { type: 'leaveWait'; status: string };
 
 export type Effect =
-  | { type: 'cancelOp'; via: Via }
+  | { type: 'cancelOp'; via: OperationKind }
   | { type: 'cancelTools'; callIds: string[] }
   | { type: 'disarmTimer' }
   | OpEffect
@@ -52,43 +52,48 @@ export type Effect =
   | { type: 'armTimer'; at: number }
   | { type: 'finish'; result: RunResult; cancelled: boolean };
 
-const opEffect = (state: RunState, op: Op): OpEffect => {
+const opEffect = (state: MachineState, op: Operation): OpEffect => {
   const run = state.run;
   switch (op.kind) {
     case 'createThread':
       return { type: 'createThread' };
     case 'create':
-      return { type: 'create', threadId: known(state.threadId, 'thread id') };
+      return { type: 'create', threadId: assertPresent(state.threadId, 'thread id') };
     case 'submit':
-      return { type: 'submit', run: known(run, 'run'), round: state.round, outputs: outputsOf(state) };
+      return {
+        type: 'submit',
+        run: assertPresent(run, 'run'),
+        round: state.round,
+        outputs: outputsOf(state),
+      };
     case 'follow':
-      return { type: 'follow', run: known(run, 'run') };
+      return { type: 'follow', run: assertPresent(run, 'run') };
     case 'close':
       return { type: 'close', target: op.target, how: op.how };
     case 'startFollowUp':
       return { type: 'startFollowUp', calls: state.late };
     case 'notifyEnd':
-      return { type: 'notifyEnd', result: known(state.ending, 'result').result };
+      return { type: 'notifyEnd', result: assertPresent(state.ending, 'result').result };
     default:
-      return never(op);
+      return assertNever(op);
   }
 };
 
 /** A gap here is a bug of the machine: it must fail the workflow task, not the run. */
-const known = <T>(value: T | null, what: string): T => {
+const assertPresent = <T>(value: T | null, what: string): T => {
   if (value === null) throw new Error(`The run's state has no ${what} where one must be.`);
   return value;
 };
 
-export const never = (value: never): never => {
+export const assertNever = (value: never): never => {
   throw new Error(`Unhandled case: ${JSON.stringify(value)}`);
 };
 
 /** All outputs of the round in the model's order (made to fit when the last of them came). */
-const outputsOf = (state: RunState): ToolOutput[] =>
+const outputsOf = (state: MachineState): ToolOutput[] =>
   state.calls.map((call) => ({
     tool_call_id: call.callId,
-    output: known(call.outcome ?? null, 'outcome').output,
+    output: assertPresent(call.outcome ?? null, 'outcome').output,
   }));
 
 const toolEffect = (call: CallState): RunToolEffect | null =>
@@ -103,7 +108,7 @@ const toolEffect = (call: CallState): RunToolEffect | null =>
       }
     : null;
 
-const taskEffect = (state: RunState, task: Task): TaskEffect | null => {
+const taskEffect = (state: MachineState, task: Task): TaskEffect | null => {
   if (task.kind === 'notifyWaiting') return { type: 'notifyWaiting', key: task.key };
   const output = state.calls.find((call) => call.callId === task.callId)?.outcome?.output;
   return output === undefined || state.run === null
@@ -118,7 +123,7 @@ const taskEffect = (state: RunState, task: Task): TaskEffect | null => {
 };
 
 /** Running calls by round and id: a server may use an id again in a later round. Nothing runs in a run that is closed. */
-const running = (state: RunState): Map<string, CallState> =>
+const running = (state: MachineState): Map<string, CallState> =>
   new Map(
     (takesAnswers(state) ? state.calls : [])
       .filter((call) => call.status === 'running')
@@ -126,14 +131,14 @@ const running = (state: RunState): Map<string, CallState> =>
   );
 
 /** An operation is the same when its kind and round are: none of a kind follows itself within a round. */
-const sameOp = (before: RunState, after: RunState): boolean =>
+const sameOp = (before: MachineState, after: MachineState): boolean =>
   before.op !== null &&
   after.op !== null &&
   before.op.kind === after.op.kind &&
   (before.op.kind !== 'submit' || before.round === after.round);
 
 /** On somebody else's server a round is an action until it is submitted; for people who look for waiting runs it is work. */
-const workStatus = (state: RunState): string => {
+const workStatus = (state: MachineState): string => {
   const status = apiStatus(state);
   return status === 'requires_action' ? 'in_progress' : status;
 };
@@ -143,8 +148,8 @@ const workStatus = (state: RunState): string => {
  * A follow that ends and starts again in one step does not exist: the timer lies between.
  */
 export const effectsBetween = (
-  before: RunState,
-  after: RunState,
+  before: MachineState,
+  after: MachineState,
   finished: { op: boolean; callId?: string; timer?: true },
 ): Effect[] => {
   const effects: Effect[] = [];

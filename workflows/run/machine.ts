@@ -9,38 +9,38 @@
  * I5 at most one backend operation is in flight; what is not expected is ignored, since it comes from one told to stop.
  * No SDK, no clock, no ids of its own. The driver and tests import it.
  */
-import { answered, submitted, withOutcome } from './answering.ts';
-import { failedOutcome } from './calls.ts';
-import { cancelled, closing, opFailed } from './closing.ts';
-import { nextMoment } from './deadline.ts';
-import { effectsBetween, never } from './effects.ts';
+import { applyAnswer, applySubmit, applyOutcome } from './transitions/answer.ts';
+import { failedOutcome } from './call-state.ts';
+import { applyCancel, startClose, applyOperationFailure } from './transitions/close.ts';
+import { nextWakeUp } from './deadline.ts';
+import { effectsBetween, assertNever } from './effects.ts';
 import type { Effect } from './effects.ts';
-import { advance, settled } from './rounds.ts';
+import { advanceRound, applySettlement } from './transitions/round.ts';
 import { initialState } from './state.ts';
-import type { Input, RunState } from './state.ts';
+import type { Input, MachineState } from './state.ts';
 
 export interface Step {
-  state: RunState;
+  state: MachineState;
   effects: Effect[];
 }
 
-export const step = (state: RunState, input: Input): Step => {
+export const step = (state: MachineState, input: Input): Step => {
   if (state.ended) return { state, effects: [] };
   if (input.type === 'resume') {
-    const next = timed(resumed(state), input.at);
+    const next = withTimer(resumeState(state), input.at);
     return { state: next, effects: effectsBetween(nothingInFlight(next), next, { op: false }) };
   }
-  const next = timed(transition(state, input), input.at);
-  const finished = finishedBy(state, input);
+  const next = withTimer(transition(state, input), input.at);
+  const finished = finishedWork(state, input);
   return { state: next, effects: effectsBetween(state, next, finished) };
 };
 
 /** Nothing was in flight when the execution changed: a create that was to stop has not begun, so only its token is looked for. */
-const resumed = (state: RunState): RunState =>
-  state.op?.kind === 'create' && state.closing !== null ? closing(state, state.closing) : state;
+const resumeState = (state: MachineState): MachineState =>
+  state.op?.kind === 'create' && state.closing !== null ? startClose(state, state.closing) : state;
 
 /** What the state would be if nothing had been started yet: the difference to it is what must be started. */
-const nothingInFlight = (state: RunState): RunState => ({
+const nothingInFlight = (state: MachineState): MachineState => ({
   ...initialState({
     ...state.about,
     threadId: state.threadId,
@@ -56,7 +56,7 @@ const nothingInFlight = (state: RunState): RunState => ({
   startedAt: state.startedAt,
 });
 
-const finishedBy = (state: RunState, input: Input): { op: boolean; callId?: string; timer?: true } => {
+const finishedWork = (state: MachineState, input: Input): { op: boolean; callId?: string; timer?: true } => {
   switch (input.type) {
     case 'settled':
     case 'activityFailed':
@@ -77,7 +77,7 @@ const finishedBy = (state: RunState, input: Input): { op: boolean; callId?: stri
   }
 };
 
-const transition = (state: RunState, input: Exclude<Input, { type: 'resume' }>): RunState => {
+const transition = (state: MachineState, input: Exclude<Input, { type: 'resume' }>): MachineState => {
   switch (input.type) {
     case 'start':
       return state.startedAt !== 0
@@ -92,10 +92,12 @@ const transition = (state: RunState, input: Exclude<Input, { type: 'resume' }>):
         ? { ...state, threadId: input.threadId, op: { kind: 'create' } }
         : state;
     case 'settled':
-      return state.op?.kind === input.via ? settled(state, input.via, input.settlement, input.at) : state;
+      return state.op?.kind === input.via
+        ? applySettlement(state, input.via, input.settlement, input.at)
+        : state;
     case 'activityFailed':
       return state.op?.kind === input.via
-        ? advance(opFailed(state, input.failure, input.at), input.at)
+        ? advanceRound(applyOperationFailure(state, input.failure, input.at), input.at)
         : state;
     case 'followUpStarted':
       return state.op?.kind === 'startFollowUp' && state.ending !== null
@@ -109,28 +111,28 @@ const transition = (state: RunState, input: Exclude<Input, { type: 'resume' }>):
     case 'endNotified':
       return state.op?.kind === 'notifyEnd' ? { ...state, op: null, ended: true } : state;
     case 'callDone':
-      return withOutcome(state, input.callId, input.at, () => input.outcome);
+      return applyOutcome(state, input.callId, input.at, () => input.outcome);
     case 'callFailed':
-      return withOutcome(state, input.callId, input.at, (call) => failedOutcome(call, input.failure));
+      return applyOutcome(state, input.callId, input.at, (call) => failedOutcome(call, input.failure));
     case 'answer':
-      return answered(state, input.payload, input.at);
+      return applyAnswer(state, input.payload, input.at);
     case 'submit':
-      return submitted(state, input.payload, input.at);
+      return applySubmit(state, input.payload, input.at);
     case 'deadline':
-      return advance({ ...state, timer: null }, input.at);
+      return advanceRound({ ...state, timer: null }, input.at);
     case 'cancelRequested':
-      return cancelled(state);
+      return applyCancel(state);
     case 'taskDone':
       return state.tasks.some((task) => task.key === input.key)
         ? { ...state, tasks: state.tasks.filter((task) => task.key !== input.key) }
         : state;
     default:
-      return never(input);
+      return assertNever(input);
   }
 };
 
 /** Once nothing of the run itself is left to do, its end is told: late calls handed over, then the hook, then the finish. */
-const wound = (state: RunState): RunState => {
+const advanceEnding = (state: MachineState): MachineState => {
   if (state.ending === null || state.op !== null || state.ended) return state;
   if (state.late.length > 0) return { ...state, op: { kind: 'startFollowUp' } };
   return state.about.onEnd && state.op === null
@@ -139,9 +141,9 @@ const wound = (state: RunState): RunState => {
 };
 
 /** Last touch of every step: the end's own chain, and the one timer. */
-const timed = (state: RunState, at: number): RunState => {
-  const next = wound(state);
-  const wanted = nextMoment(next);
+const withTimer = (state: MachineState, at: number): MachineState => {
+  const next = advanceEnding(state);
+  const wanted = nextWakeUp(next);
   // An armed timer that comes too early is left alone: it costs less than two events to arm it anew.
   const timer =
     wanted === null

@@ -2,12 +2,12 @@
  * The reply of query `run`, and what hooks are told: the state without its machinery.
  * Pure; imports the state only.
  */
-import type { CallSnapshot, RunSnapshot, WaitingNotice } from '../../protocol/workflow.ts';
+import type { CallSnapshot, RunSnapshot, WaitingNotice } from '../../protocol/temporal/messages.ts';
 import { answerBy } from './deadline.ts';
 import { apiStatus, phaseOf, takesAnswers, waitingCalls } from './state.ts';
-import type { CallState, RunState } from './state.ts';
+import type { CallState, MachineState } from './state.ts';
 
-const callSnapshot = (state: RunState, call: CallState): CallSnapshot => {
+const callSnapshot = (state: MachineState, call: CallState): CallSnapshot => {
   const by = call.outcome?.by ?? call.answer?.by;
   return {
     callId: call.callId,
@@ -24,7 +24,7 @@ const callSnapshot = (state: RunState, call: CallState): CallSnapshot => {
   };
 };
 
-export const snapshotOf = (state: RunState): RunSnapshot => ({
+export const snapshotOf = (state: MachineState): RunSnapshot => ({
   runId: state.about.runId,
   backendRunId: state.run?.backendRunId ?? null,
   threadId: state.threadId,
@@ -39,7 +39,7 @@ export const snapshotOf = (state: RunState): RunSnapshot => ({
   result: state.ending?.result ?? null,
 });
 
-export const noticeOf = (state: RunState): WaitingNotice => ({
+export const noticeOf = (state: MachineState): WaitingNotice => ({
   runId: state.about.runId,
   threadId: state.threadId ?? '',
   assistantId: state.about.assistantId,

@@ -6,8 +6,15 @@
  * Every value is immutable: a transition makes a new one. Fields are added as optional; `v` changes when one is not.
  * Imports protocol only, no SDK. Workflow code and tests import it.
  */
-import type { CloseHow, CloseTarget, LastError, RunRef, Settled, Usage } from '../../protocol/backend.ts';
-import type { CallOutcome, CallPlan, ToolCall } from '../../protocol/calls.ts';
+import type {
+  CloseHow,
+  CloseTarget,
+  LastError,
+  RunRef,
+  Settled,
+  Usage,
+} from '../../protocol/ports/backend.ts';
+import type { CallOutcome, CallPlan, ToolCall } from '../../protocol/tool-calls.ts';
 import type {
   AnswerPayload,
   CallSummary,
@@ -16,7 +23,7 @@ import type {
   RunResult,
   SubmitPayload,
   UnusedAnswer,
-} from '../../protocol/workflow.ts';
+} from '../../protocol/temporal/messages.ts';
 import { DEFAULTS } from './timeouts.ts';
 
 /** What a person (or the API's caller) said about a call, as it was accepted. */
@@ -41,12 +48,12 @@ export interface CallState extends ToolCall {
 }
 
 /** A call of an earlier round: its summary and, when somebody answered it, what they said. */
-export interface PastCall extends CallSummary {
+export interface ArchivedCall extends CallSummary {
   digest?: string;
 }
 
 /** The one backend operation in flight. At most one at any time. */
-export type Op =
+export type Operation =
   | { kind: 'createThread' }
   /** `cancelling`: it was told to stop, and its outcome is awaited before anything else is done. */
   | { kind: 'create'; cancelling?: true }
@@ -67,7 +74,7 @@ export interface LateCall extends ToolCall {
   given?: { payload: AnswerPayload; answer: AcceptedAnswer };
 }
 
-export interface About {
+export interface RunSpec {
   runId: string;
   backend: 'assistants' | 'chat';
   assistantId: string;
@@ -78,9 +85,9 @@ export interface About {
   followUpWithinMs: number;
 }
 
-export interface RunState {
+export interface MachineState {
   v: 1;
-  about: About;
+  about: RunSpec;
   threadId: string | null;
   run: RunRef | null;
   /** Unix ms of the workflow's start; 0 before `start`. */
@@ -97,8 +104,8 @@ export interface RunState {
   /** Calls of the current round, in the model's order. */
   calls: CallState[];
   /** Calls of earlier rounds, in order. */
-  past: PastCall[];
-  op: Op | null;
+  past: ArchivedCall[];
+  op: Operation | null;
   timer: { at: number } | null;
   tasks: Task[];
   /** Why the run is being closed, once it is. */
@@ -114,7 +121,7 @@ export interface RunState {
 }
 
 /** Why an activity or child gave no value. Distilled: no SDK classes in the machine. */
-export interface Failure {
+export interface ActivityFailureInfo {
   kind: 'application' | 'timeout' | 'cancelled' | 'other';
   /** `ApplicationFailure.type`, of the last attempt when attempts ran out; '' otherwise. */
   type: string;
@@ -122,8 +129,8 @@ export interface Failure {
   timeout?: 'start_to_close' | 'schedule_to_close' | 'schedule_to_start' | 'heartbeat';
 }
 
-export type Via = Op['kind'];
-export type SettledVia = 'create' | 'submit' | 'follow' | 'close';
+export type OperationKind = Operation['kind'];
+export type SettlingOperation = 'create' | 'submit' | 'follow' | 'close';
 
 /** Everything that can happen to a run. `at` is unix ms by the workflow's clock. */
 export type Input =
@@ -131,12 +138,12 @@ export type Input =
   /** After continue-as-new: start again what the state says is in flight. */
   | { type: 'resume'; at: number }
   | { type: 'threadCreated'; threadId: string; at: number }
-  | { type: 'settled'; via: SettledVia; settlement: Settled; at: number }
-  | { type: 'activityFailed'; via: Via; failure: Failure; at: number }
+  | { type: 'settled'; via: SettlingOperation; settlement: Settled; at: number }
+  | { type: 'activityFailed'; via: OperationKind; failure: ActivityFailureInfo; at: number }
   | { type: 'followUpStarted'; workflowId: string; at: number }
   | { type: 'endNotified'; at: number }
   | { type: 'callDone'; callId: string; outcome: CallOutcome; at: number }
-  | { type: 'callFailed'; callId: string; failure: Failure; at: number }
+  | { type: 'callFailed'; callId: string; failure: ActivityFailureInfo; at: number }
   /** By signal or accepted update; `payload` is whatever was sent. */
   | { type: 'answer'; payload: unknown; at: number }
   | { type: 'submit'; payload: SubmitPayload; at: number }
@@ -144,7 +151,7 @@ export type Input =
   | { type: 'cancelRequested'; at: number }
   | { type: 'taskDone'; key: string; at: number };
 
-export const initialState = (input: RunInput): RunState => ({
+export const initialState = (input: RunInput): MachineState => ({
   v: 1,
   about: {
     runId: input.runId,
@@ -179,15 +186,15 @@ export const initialState = (input: RunInput): RunState => ({
 });
 
 /** Reads the state that the previous execution of this run left. An unknown version is a deploy mistake, not an input error. */
-export const carriedState = (carried: unknown): RunState => {
+export const carriedState = (carried: unknown): MachineState => {
   if (typeof carried === 'object' && carried !== null && 'v' in carried && carried.v === 1)
-    return carried as RunState;
+    return carried as MachineState;
   throw new Error(
     'The carried state of this run has a version that this worker does not know: run a worker of the version that wrote it.',
   );
 };
 
-export const phaseOf = (state: RunState): RunPhase => {
+export const phaseOf = (state: MachineState): RunPhase => {
   if (state.ended) return 'ended';
   if (state.closing !== null || state.ending !== null) return 'closing';
   switch (state.op?.kind) {
@@ -205,26 +212,26 @@ export const phaseOf = (state: RunState): RunPhase => {
 };
 
 /** Is an answer for the current round still of use? */
-export const takesAnswers = (state: RunState): boolean =>
+export const takesAnswers = (state: MachineState): boolean =>
   state.closing === null &&
   state.ending === null &&
   state.round > 0 &&
   (state.op === null || state.op.kind === 'follow');
 
-export const waitingCalls = (state: RunState): CallState[] =>
+export const waitingCalls = (state: MachineState): CallState[] =>
   takesAnswers(state) ? state.calls.filter((call) => call.status === 'waiting') : [];
 
 /**
  * Natively, what the caller or a person answered may be in the run's row already: another text for it would be a conflict
  * there, so it is never cut.
  */
-export const recordedCalls = (state: RunState): CallState[] =>
+export const recordedCalls = (state: MachineState): CallState[] =>
   state.about.backend === 'chat'
     ? state.calls.filter(({ plan, answer }) => plan.kind === 'external' && answer !== undefined)
     : [];
 
 /** The run's status as the API names it, as far as the workflow knows. */
-export const apiStatus = (state: RunState): string => {
+export const apiStatus = (state: MachineState): string => {
   if (state.ending !== null) return state.ending.result.status;
   if (state.closing?.kind === 'cancel') return 'cancelling';
   const phase = phaseOf(state);

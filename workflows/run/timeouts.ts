@@ -5,7 +5,7 @@
  * so they may change between releases; a running run keeps the timers and activities it already has.
  * Imports nothing at run time. Workflow code and tests import it.
  */
-import type { RunSettings } from '../../protocol/workflow.ts';
+import type { RunSettings } from '../../protocol/temporal/messages.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -37,21 +37,21 @@ export const BACKEND_RETRY = {
 /** Past the run's expiry a backend still needs to tell how it ended. */
 export const EXPIRY_GRACE_MS = MINUTE;
 /** A backend activity always gets this long, even when the expiry is near or past: the verdict must be fetched. */
-export const BACKEND_AT_LEAST_MS = 2 * MINUTE;
+export const MIN_BACKEND_MS = 2 * MINUTE;
 /** Ending a run outlives an hour of outage; after that, the server's own expiry ends the run. */
-export const CLOSE_WITHIN_MS = HOUR;
+export const CLOSE_SCHEDULE_TO_CLOSE_MS = HOUR;
 
 /** Hooks are notifications: a receiver that is down for ten minutes has missed this one. */
-export const HOOK_ATTEMPT_MS = 30 * SECOND;
-export const HOOK_WITHIN_MS = 10 * MINUTE;
+export const HOOK_START_TO_CLOSE_MS = 30 * SECOND;
+export const HOOK_SCHEDULE_TO_CLOSE_MS = 10 * MINUTE;
 /** Showing a partial answer early is a courtesy (the submit guarantees it): few attempts, soon given up. */
-export const RECORD_ATTEMPT_MS = 30 * SECOND;
-export const RECORD_WITHIN_MS = 5 * MINUTE;
+export const RECORD_START_TO_CLOSE_MS = 30 * SECOND;
+export const RECORD_SCHEDULE_TO_CLOSE_MS = 5 * MINUTE;
 
 /** Starting a linked run waits for the thread to become free; runs that wait for people hold it for days. */
-export const LINKED_RUN_WITHIN_MS = 7 * DAY;
-export const LINKED_RUN_ATTEMPT_MS = 5 * MINUTE;
-export const LINKED_RUN_RETRY = {
+export const FOLLOW_UP_RUN_SCHEDULE_TO_CLOSE_MS = 7 * DAY;
+export const FOLLOW_UP_RUN_START_TO_CLOSE_MS = 5 * MINUTE;
+export const FOLLOW_UP_RUN_RETRY = {
   initialInterval: SECOND,
   backoffCoefficient: 2,
   maximumInterval: MINUTE,
@@ -61,28 +61,28 @@ export const LINKED_RUN_RETRY = {
 export const MARGIN_MS = 5 * SECOND;
 export const MARGIN_SHARE = 0.05;
 /** On very short runs the margin must not eat the whole life. */
-export const MARGIN_SHARE_MOST = 0.25;
+export const MAX_MARGIN_SHARE = 0.25;
 
 /** A tool that would get less time than this is not started; the model is told instead. */
-export const TOOL_AT_LEAST_MS = SECOND;
+export const MIN_TOOL_MS = SECOND;
 
 /** A server's clock and its expiry sweep are whole seconds: asking at the very millisecond would ask twice. */
 export const VERDICT_SLACK_MS = SECOND;
 /** When a server keeps a run waiting past its own expiry: look again after 2 s, 4 s, … 5 min. */
-export const RECHECK_FIRST_MS = 2 * SECOND;
-export const RECHECK_MOST_MS = 5 * MINUTE;
+export const RECHECK_INITIAL_MS = 2 * SECOND;
+export const MAX_RECHECK_MS = 5 * MINUTE;
 /**
  * When a server names no expiry: look after 1 min, 2 min, … 1 h whether the run still waits. A look is about ten events,
  * so a day costs a few hundred.
  */
-export const LOOK_FIRST_MS = MINUTE;
-export const LOOK_MOST_MS = HOUR;
+export const POLL_INITIAL_MS = MINUTE;
+export const MAX_POLL_MS = HOUR;
 
 /** Signals that could not be used: how many are kept for people to read. */
-export const UNUSABLE_KEPT = 10;
+export const MAX_REJECTED_SIGNALS = 10;
 /** Carried state must fit one payload (2 MB) beside the input, with room for escapes. */
-export const CARRIED_STATE_MOST_CHARS = 750_000;
+export const MAX_CARRIED_STATE_CHARS = 750_000;
 /** The memo a cancelled run leaves: the server warns at 2 KB. */
-export const MEMO_MOST_BYTES = 1900;
+export const MAX_MEMO_BYTES = 1900;
 /** Arguments shown to people, in characters. */
-export const SHOWN_ARGUMENTS = 4000;
+export const MAX_SHOWN_ARGUMENTS_CHARS = 4000;

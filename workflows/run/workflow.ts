@@ -16,33 +16,39 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
-import { WORKFLOWS } from '../../protocol/names.ts';
-import { packRunInput, unpackRunInput } from '../../protocol/run-input.ts';
-import type { SentRunInput } from '../../protocol/run-input.ts';
-import type { AnswerReply, RunInput, RunResult, RunSinks, SubmitReply } from '../../protocol/workflow.ts';
+import { WORKFLOWS } from '../../protocol/temporal/names.ts';
+import { packRunInput, unpackRunInput } from '../../protocol/temporal/run-input.ts';
+import type { RunInputPayload } from '../../protocol/temporal/run-input.ts';
+import type {
+  AnswerReply,
+  RunInput,
+  RunResult,
+  RunSinks,
+  SubmitReply,
+} from '../../protocol/temporal/messages.ts';
 import {
   ANSWER_DESCRIPTION,
   SIGNAL_DESCRIPTION,
   SUBMIT_DESCRIPTION,
   answerSignal,
   answerUpdate,
-  decoded,
-  refused,
+  decodeSignalPayload,
+  toUpdateRejection,
   runQuery,
   submitUpdate,
 } from '../messages.ts';
-import { judge } from './answers.ts';
+import { evaluateAnswer } from './evaluate-answer.ts';
 import { createDriver } from './driver.ts';
-import { memoOf } from './ending.ts';
+import { memoOf } from './transitions/end.ts';
 import { snapshotOf } from './snapshot.ts';
 import { carriedState, initialState, waitingCalls } from './state.ts';
-import { judgeSubmit } from './submits.ts';
-import { worldOf } from './world.ts';
+import { evaluateSubmit } from './evaluate-submit.ts';
+import { temporalRuntime } from './temporal-runtime.ts';
 
 const { durableRuns: worker } = proxySinks<RunSinks>();
 
 /** Not `async`, like much of what follows: for each promise that a workflow makes, the SDK keeps a stack. */
-export function run(sent: SentRunInput): Promise<RunResult> {
+export function run(sent: RunInputPayload): Promise<RunResult> {
   const input = unpackRunInput(sent);
   const cancelRequested = CancellationScope.current().cancelRequested;
   return CancellationScope.nonCancellable(() => drive(input, cancelRequested));
@@ -50,17 +56,21 @@ export function run(sent: SentRunInput): Promise<RunResult> {
 
 const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<RunResult> => {
   const resumed = input.carried !== undefined;
-  const driver = createDriver(resumed ? carriedState(input.carried) : initialState(input), worldOf(input));
+  const driver = createDriver(
+    resumed ? carriedState(input.carried) : initialState(input),
+    temporalRuntime(input),
+  );
   // Its activity takes ten milliseconds to come: long enough to read what it will need.
-  if (!resumed && input.backend === 'chat' && !workflowInfo().unsafe.isReplaying) worker.begins(input.runId);
+  if (!resumed && input.backend === 'chat' && !workflowInfo().unsafe.isReplaying)
+    worker.runStarted(input.runId);
   driver.dispatch({ type: resumed ? 'resume' : 'start', at: Date.now() });
   cancelRequested.catch(() => driver.dispatch({ type: 'cancelRequested', at: Date.now() }));
 
   setHandler(
     answerUpdate,
     (payload): AnswerReply => {
-      const judgement = judge(driver.state(), payload, Date.now());
-      if (judgement.verdict === 'refuse') throw refused(judgement);
+      const judgement = evaluateAnswer(driver.state(), payload, Date.now());
+      if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       driver.dispatch({ type: 'answer', payload, at: Date.now() });
       return {
         run_id: input.runId,
@@ -74,16 +84,16 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     {
       description: ANSWER_DESCRIPTION,
       validator: (payload) => {
-        const judgement = judge(driver.state(), payload, Date.now());
-        if (judgement.verdict === 'refuse') throw refused(judgement);
+        const judgement = evaluateAnswer(driver.state(), payload, Date.now());
+        if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       },
     },
   );
   setHandler(
     submitUpdate,
     (payload): SubmitReply => {
-      const judgement = judgeSubmit(driver.state(), payload, Date.now());
-      if (judgement.verdict === 'refuse') throw refused(judgement);
+      const judgement = evaluateSubmit(driver.state(), payload, Date.now());
+      if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       driver.dispatch({ type: 'submit', payload, at: Date.now() });
       return {
         run_id: input.runId,
@@ -94,14 +104,14 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     {
       description: SUBMIT_DESCRIPTION,
       validator: (payload) => {
-        const judgement = judgeSubmit(driver.state(), payload, Date.now());
-        if (judgement.verdict === 'refuse') throw refused(judgement);
+        const judgement = evaluateSubmit(driver.state(), payload, Date.now());
+        if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       },
     },
   );
   setHandler(
     answerSignal,
-    (raw: unknown) => driver.dispatch({ type: 'answer', payload: decoded(raw), at: Date.now() }),
+    (raw: unknown) => driver.dispatch({ type: 'answer', payload: decodeSignalPayload(raw), at: Date.now() }),
     { description: SIGNAL_DESCRIPTION },
   );
   setHandler(runQuery, () => snapshotOf(driver.state()), {

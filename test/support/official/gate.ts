@@ -3,7 +3,7 @@
  *
  * Rule: order is proven by cause, not by time. Whoever holds the gate knows that the next piece does not exist yet.
  */
-import { createClock, type SandboxClock } from '../../../sandbox/index.ts';
+import { createClock, type SandboxClock } from '../../../testing/index.ts';
 import { deferred, type Deferred } from '../deferred.ts';
 
 export interface Gate {

@@ -1,11 +1,13 @@
 /** What the scripted model and the worker of the conformance tests do beyond the sandbox's own scripts. */
-import type { Script, Turn } from '../../../sandbox/index.ts';
+import type { Script, ScriptedTurn } from '../../../testing/index.ts';
 
 export const SCRIPTS: Record<string, Script> = {
   /** The model server refuses, and a retry would not help. */
-  refused: (): Turn => ({ fail: { code: 'model_not_found', message: 'No such model.', status: 404 } }),
+  refused: (): ScriptedTurn => ({
+    fail: { code: 'model_not_found', message: 'No such model.', status: 404 },
+  }),
   /** Speaks before it calls. */
-  spoken_calls: (turn): Turn =>
+  spoken_calls: (turn): ScriptedTurn =>
     turn.round === 0
       ? {
           text: 'Let me look.',

@@ -1,0 +1,113 @@
+/**
+ * What an attempt lends to a backend: signal, heartbeats, fence, previous progress, planning.
+ *
+ * Rule: the attempt shows signs of life by itself, however long the backend is silent on a socket; it stops claiming
+ * the work the moment it may have been replaced, and then says so for ever.
+ * Imported by the backend activities only.
+ */
+import type { Context } from '@temporalio/activity';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { BackendContext, Progress } from '../protocol/index.ts';
+import type { ActivityDeps } from './dependencies.ts';
+import { makeLease, systemClock, type LeaseTerms } from './lease.ts';
+import { noMetrics } from './metrics.ts';
+import { planCalls } from './tools/plan-calls.ts';
+
+/** The SDK sends a heartbeat at most this often, as a share of the timeout, unless the worker caps it lower. */
+const SDK_THROTTLE_SHARE = 0.8;
+/** Beats within one heartbeat timeout. Three would do for the server; more let a short standstill be told from a long one. */
+const BEATS_PER_TIMEOUT = 10;
+/** Nobody needs to hear more often. Milliseconds. */
+const SHORTEST_BEAT_MS = 50;
+/** Longest beat interval: without a heartbeat timeout the beats only fetch news of a cancellation. Milliseconds. */
+const LONGEST_BEAT_MS = 1_000;
+
+/** Thrown by `fence`: this attempt may have a successor. */
+export class LeaseLostError extends Error {
+  override readonly name = 'LeaseLostError';
+}
+
+export interface Attempt {
+  context: BackendContext;
+  lost(): string | undefined;
+  dispose(): void;
+}
+
+const isProgress = (value: unknown): value is Progress =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const leaseTerms = (
+  info: Pick<Context['info'], 'heartbeatTimeoutMs' | 'startToCloseTimeoutMs'>,
+  maxThrottleMs: number | undefined,
+): LeaseTerms => {
+  const timeout = info.heartbeatTimeoutMs;
+  const heartbeatTimeoutMs = timeout === undefined || timeout === 0 ? null : timeout;
+  return {
+    heartbeatTimeoutMs,
+    throttleMs: Math.min(maxThrottleMs ?? Infinity, SDK_THROTTLE_SHARE * (heartbeatTimeoutMs ?? 0)),
+    startToCloseMs: info.startToCloseTimeoutMs > 0 ? info.startToCloseTimeoutMs : Infinity,
+  };
+};
+
+/** Begins an attempt. `dispose` when it is over, whatever its end. */
+export const beginAttempt = (
+  activity: Context,
+  deps: ActivityDeps,
+  backend: 'assistants' | 'chat',
+  logFields: Record<string, unknown>,
+): Attempt => {
+  const clock = deps.clock ?? systemClock;
+  const metrics = deps.metrics ?? noMetrics;
+  const { info, cancellationSignal } = activity;
+  const terms = leaseTerms(info, deps.maxHeartbeatThrottleMs);
+  const lease = makeLease(terms, clock);
+  const ended = new AbortController();
+  const signal = AbortSignal.any([cancellationSignal, ended.signal]);
+
+  const previous = isProgress(info.heartbeatDetails) ? info.heartbeatDetails : null;
+  let progress: Progress = previous ?? {};
+  const beat = () => {
+    lease.beat();
+    const lost = lease.lost();
+    if (lost === undefined) activity.heartbeat(progress);
+    else if (!ended.signal.aborted) ended.abort(new LeaseLostError(lost));
+  };
+  const interval = Math.min(
+    LONGEST_BEAT_MS,
+    Math.max(SHORTEST_BEAT_MS, (terms.heartbeatTimeoutMs ?? Infinity) / BEATS_PER_TIMEOUT),
+  );
+  const beats = setInterval(beat, interval);
+
+  const fields = { ...logFields, attempt: info.attempt };
+  const context: BackendContext = {
+    signal,
+    attempt: info.attempt,
+    previous,
+    heartbeat: (next) => {
+      progress = next;
+      beat();
+    },
+    fence: () => {
+      if (cancellationSignal.aborted) throw cancellationSignal.reason;
+      const lost = lease.lost();
+      if (lost !== undefined) throw new LeaseLostError(lost);
+    },
+    now: () => clock.wall(),
+    sleep: async (ms) => {
+      try {
+        await pause(ms, undefined, { signal });
+      } catch (error) {
+        throw signal.aborted ? signal.reason : error;
+      }
+    },
+    plan: (calls, declaredTools, options) => planCalls(deps.tools, calls, declaredTools, options),
+    log: {
+      debug: (more, message) => deps.log.debug({ ...fields, ...more }, message),
+      info: (more, message) => deps.log.info({ ...fields, ...more }, message),
+      warn: (more, message) => deps.log.warn({ ...fields, ...more }, message),
+      error: (more, message) => deps.log.error({ ...fields, ...more }, message),
+    },
+    observe: (what) => metrics.observe(backend, what),
+  };
+  return { context, lost: () => lease.lost(), dispose: () => clearInterval(beats) };
+};

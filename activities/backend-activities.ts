@@ -1,0 +1,161 @@
+/**
+ * The activities that touch a backend: a thin shell around its port.
+ *
+ * Rule: the backend settles, this only lends it an attempt and translates its errors. A cancelled attempt ends as
+ * cancelled, an attempt that a stopping worker gave up or that lost its lease is one to try again, and an error of any
+ * other kind is a bug, told as such and retried, since a fixed worker may do better.
+ * Imported by the activities' index.
+ */
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import {
+  BackendError,
+  FAILURES,
+  packSettlement,
+  unpackCreate,
+  type Backend,
+  type BackendActivityBase,
+  type BackendContext,
+  type SettlementPayload,
+  type RunActivities,
+  type Settled,
+} from '../protocol/index.ts';
+import { beginAttempt, LeaseLostError } from './attempt.ts';
+import type { ActivityDeps } from './dependencies.ts';
+import { throwFailure, fromBackendError } from './failure.ts';
+import { systemClock } from './lease.ts';
+import { noMetrics } from './metrics.ts';
+
+/** Temporal refuses a payload over 2 MB, as often as it is tried; a codec may add a little. */
+const SETTLEMENT_MOST_BYTES = 1_900_000;
+
+export type BackendActivities = Pick<
+  RunActivities,
+  'createThread' | 'createRun' | 'submitToolOutputs' | 'followRun' | 'closeRun' | 'recordAnswers'
+>;
+
+/** A run is the workflow that asks, unless it says otherwise. */
+const runIdOf = (input: BackendActivityBase): string =>
+  input.runId ?? Context.current().info.workflowExecution?.workflowId ?? '';
+
+/** What to tell Temporal of what a backend threw. */
+const translate = async (thrown: unknown, activity: Context, lost: string | undefined): Promise<unknown> => {
+  if (activity.cancellationSignal.aborted) {
+    // The SDK's own failure. When the worker is stopping, Temporal turns it into another attempt elsewhere.
+    return await activity.cancelled.catch((reason: unknown) => reason);
+  }
+  if (thrown instanceof LeaseLostError || lost !== undefined) {
+    return throwFailure(
+      FAILURES.backendUnavailable,
+      `The attempt was given up because another may have taken its place: ${lost ?? (thrown as Error).message}.`,
+      { retryable: true },
+    );
+  }
+  if (thrown instanceof BackendError) return fromBackendError(thrown);
+  if (thrown instanceof ApplicationFailure || thrown instanceof CancelledFailure) return thrown;
+  return throwFailure(
+    FAILURES.backendUnavailable,
+    `The backend failed in a way it does not know itself: ${thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)}.`,
+    { retryable: true },
+  );
+};
+
+export const backendActivities = (deps: ActivityDeps): BackendActivities => {
+  const metrics = deps.metrics ?? noMetrics;
+  const clock = deps.clock ?? systemClock;
+
+  const withBackend = async <T>(
+    input: BackendActivityBase,
+    work: (backend: Backend, context: BackendContext) => Promise<T>,
+  ): Promise<T> => {
+    const activity = Context.current();
+    const { activityType } = activity.info;
+    const backend = deps.backends[input.backend];
+    if (backend === undefined) {
+      throw throwFailure(
+        FAILURES.backendUnavailable,
+        `This worker serves no ${JSON.stringify(input.backend)} runs (RUNS_BACKEND). Start one that does on this task queue.`,
+        { retryable: true },
+      );
+    }
+    const attempt = beginAttempt(activity, deps, input.backend, {
+      runId: runIdOf(input),
+      activity: activityType,
+      backend: input.backend,
+    });
+    const begun = clock.monotonic();
+    let outcome: 'ok' | 'failed' | 'cancelled' = 'failed';
+    try {
+      const result = await work(backend, attempt.context);
+      outcome = 'ok';
+      return result;
+    } catch (error) {
+      const failure = await translate(error, activity, attempt.lost());
+      outcome = failure instanceof CancelledFailure ? 'cancelled' : 'failed';
+      attempt.context.log.warn(
+        {
+          outcome,
+          failure: failure instanceof ApplicationFailure ? failure.type : 'Cancelled',
+          retryable: failure instanceof ApplicationFailure && failure.nonRetryable !== true,
+        },
+        'backend attempt gave no settlement',
+      );
+      throw failure;
+    } finally {
+      attempt.dispose();
+      metrics.backendActivity(activityType, outcome, clock.monotonic() - begun);
+    }
+  };
+
+  const settle = async (
+    input: BackendActivityBase,
+    work: (backend: Backend, context: BackendContext) => Promise<Settled>,
+  ): Promise<SettlementPayload> =>
+    await withBackend(input, async (backend, context) => {
+      const settled = await work(backend, context);
+      if (settled.status === 'requires_action') metrics.roundBegan(input.backend, settled.calls.length);
+      else metrics.runEnded(input.backend, settled.status);
+      context.log.info(
+        {
+          status: settled.status,
+          backendRunId: settled.run?.backendRunId,
+          ...(settled.status === 'requires_action' ? { calls: settled.calls.length } : {}),
+        },
+        'run settled',
+      );
+      const packed = packSettlement(settled);
+      const bytes = Buffer.byteLength(JSON.stringify(packed));
+      if (bytes > SETTLEMENT_MOST_BYTES)
+        throw throwFailure(
+          FAILURES.backendUnsupported,
+          `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; history holds ${SETTLEMENT_MOST_BYTES}.`,
+          { retryable: false },
+        );
+      return packed;
+    });
+
+  return {
+    createThread: ({ metadata, ...base }) =>
+      withBackend(base, (backend, context) =>
+        backend.createThread({ runId: runIdOf(base), metadata }, context),
+      ),
+    createRun: (input) =>
+      settle(input, (backend, context) =>
+        backend.create(unpackCreate(input.request, runIdOf(input)), context),
+      ),
+    submitToolOutputs: (input) => {
+      // Counted by the attempt that is first: a repeated submit is no second wait.
+      if (input.waitedMs !== undefined && Context.current().info.attempt === 1)
+        metrics.waited(input.waitedMs);
+      return settle(input, (backend, context) =>
+        backend.submit(input.run, input.round, input.outputs, context),
+      );
+    },
+    followRun: (input) => settle(input, (backend, context) => backend.follow(input.run, context)),
+    closeRun: (input) => settle(input, (backend, context) => backend.close(input.target, input.how, context)),
+    recordAnswers: (input) =>
+      withBackend(input, async (backend, context) => {
+        // A backend without steps of its own has nowhere to show an answer before the submit.
+        await backend.recordAnswers?.(input.run, input.round, input.outputs, context);
+      }),
+  };
+};

@@ -1,0 +1,45 @@
+/**
+ * What activities need from the process they run in. The worker's composition root supplies it, tests supply fakes.
+ *
+ * Rule: no activity reads the environment or builds its own dependency.
+ */
+import type { Backend, FollowUpInput, Logger, RunResult, WaitingNotice } from '../protocol/index.ts';
+import type { LeaseClock } from './lease.ts';
+import type { Metrics } from './metrics.ts';
+import type { ToolRegistry } from './tools/types.ts';
+
+export interface HookContext {
+  signal: AbortSignal;
+  attempt: number;
+}
+
+export interface Hooks {
+  /** A run began to wait for somebody. Tried again until it does not throw: make it idempotent. */
+  onWaiting?(notice: WaitingNotice, context: HookContext): Promise<void> | void;
+  /** A run ended. Tried again until it does not throw. */
+  onEnd?(result: RunResult, context: HookContext): Promise<void> | void;
+}
+
+export interface FollowUpRunRequest {
+  backend: 'assistants' | 'chat';
+  /** Id of the run to start; starting it twice must start one. */
+  newRunId: string;
+  /** The run whose late answer it carries. */
+  of: FollowUpInput;
+  callId: string;
+  /** The user message that carries the answer. */
+  message: string;
+}
+
+export interface ActivityDeps {
+  backends: Partial<Record<'assistants' | 'chat', Backend>>;
+  tools: ToolRegistry;
+  hooks?: Hooks;
+  /** Starts the run that carries a late answer. Idempotent by `newRunId`. */
+  startFollowUpRun(request: FollowUpRunRequest, context: HookContext): Promise<{ runId: string }>;
+  log: Logger;
+  metrics?: Metrics;
+  clock?: LeaseClock;
+  /** The worker's longest heartbeat throttle, in milliseconds. Default: the SDK's, 80 % of the heartbeat timeout. */
+  maxHeartbeatThrottleMs?: number;
+}

@@ -1,0 +1,96 @@
+/**
+ * What a tool returned → the text the model will read, or an error text that says why there is none. Pure.
+ *
+ * Rule: any JavaScript value gives an outcome, never a throw and never a failed task; what was changed on the way
+ * (serialised, cut) is noted and, where the model would be misled, said in the text itself.
+ * Imported by the other files of this folder and by tests.
+ */
+import { errorOutput, quote, type CallOutcome, type OutcomeNote } from '../../protocol/index.ts';
+
+const encoder = new TextEncoder();
+
+export const utf8Bytes = (text: string): number => encoder.encode(text).byteLength;
+
+/** The longest prefix of `text` that is at most `bytes` long in UTF-8; never half a character. */
+export const cutUtf8 = (text: string, bytes: number): string => {
+  const { read } = encoder.encodeInto(text, new Uint8Array(Math.max(0, bytes)));
+  return text.slice(0, read);
+};
+
+/** Lone surrogates can't be sent as UTF-8; they become U+FFFD here rather than somewhere unseen. */
+const wellFormed = (text: string): string => text.replaceAll(/\p{Surrogate}/gu, '\u{FFFD}');
+
+/** Cuts to `maxBytes`, the sentence that says so included. */
+export const limitOutput = (text: string, maxBytes: number): { text: string; cut: boolean } => {
+  const whole = utf8Bytes(text);
+  if (whole <= maxBytes) return { text, cut: false };
+  const mark = (kept: number) => `\n[truncated: the first ${kept} of ${whole} bytes]`;
+  const head = cutUtf8(text, maxBytes - utf8Bytes(mark(maxBytes)));
+  return { text: head + mark(utf8Bytes(head)), cut: true };
+};
+
+export type Serialised = { ok: true; text: string; serialised: boolean } | { ok: false; problem: string };
+
+const plainEntries = (value: Map<unknown, unknown>): unknown =>
+  [...value.keys()].every((key) => typeof key === 'string')
+    ? Object.fromEntries(value)
+    : [...value.entries()];
+
+/** Values that JSON would turn into nothing or `{}` without a word. */
+function replacer(this: unknown, key: string, value: unknown): unknown {
+  // Buffers become objects by their `toJSON` before they get here: look at what stood in their place.
+  const raw: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value;
+  if (ArrayBuffer.isView(raw) || raw instanceof ArrayBuffer)
+    throw new TypeError('it holds binary data; return text, or a base64 string');
+  if (value instanceof Map) return plainEntries(value);
+  if (value instanceof Set) return [...value];
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (value instanceof Error) return { error: value.message };
+  if (typeof value === 'function') throw new TypeError('it holds a function');
+  if (typeof value === 'symbol') throw new TypeError('it holds a symbol');
+  return value;
+}
+
+const NOTHING = 'The tool ran and returned nothing.';
+
+/** A string as it is; anything else as JSON; nothing as a sentence, since an empty output reads like a failure. */
+export const serialise = (value: unknown): Serialised => {
+  if (typeof value === 'string') return { ok: true, text: wellFormed(value), serialised: false };
+  if (value === undefined) return { ok: true, text: NOTHING, serialised: false };
+  if (typeof value === 'function' || typeof value === 'symbol')
+    return { ok: false, problem: `it returned a ${typeof value}` };
+  try {
+    const text = JSON.stringify(value, replacer);
+    return text === undefined
+      ? { ok: false, problem: `it returned nothing that JSON can hold (${typeof value})` }
+      : { ok: true, text: wellFormed(text), serialised: true };
+  } catch (error) {
+    const why = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
+    return { ok: false, problem: /circular/i.test(why) ? 'it refers to itself' : why.slice(0, 200) };
+  }
+};
+
+const notes = (list: OutcomeNote[]): { notes?: OutcomeNote[] } => (list.length === 0 ? {} : { notes: list });
+
+/** A value a tool returned → its outcome. */
+export const toOutcome = (name: string, value: unknown, maxBytes: number): CallOutcome => {
+  const written = serialise(value);
+  if (!written.ok)
+    return errorOutcome(
+      'invalid_output',
+      `${quote(name)} ran, but its output can't be sent: ${written.problem}.`,
+    );
+  const { text, cut } = limitOutput(written.text, maxBytes);
+  const made: OutcomeNote[] = [];
+  if (written.serialised) made.push('serialised');
+  if (cut) made.push('truncated');
+  return { output: text, ok: true, ...notes(made) };
+};
+
+/** An output that tells the model what went wrong. */
+export const errorOutcome = (note: OutcomeNote, message: string): CallOutcome => ({
+  output: errorOutput(note, message),
+  ok: false,
+  notes: [note],
+});

@@ -1,0 +1,150 @@
+/**
+ * What is wrong with tool options. Pure.
+ *
+ * Rule: every problem is a sentence that names tool, option, value and fix; none hides another.
+ * Imported by `define.ts` only.
+ */
+import { z } from 'zod';
+import { durationProblem, parseDuration, quote, toolNameProblem } from '../../protocol/index.ts';
+import { toFunctionTool } from './json-schema.ts';
+import type { ToolOptions } from './types.ts';
+
+/** The real API takes 512 kB for all outputs of a round together. */
+const MAX_OUTPUT_BYTES = 500_000;
+const MAX_DESCRIPTION = 1_024;
+const KNOWN_OPTIONS = new Set([
+  'description',
+  'parameters',
+  'output',
+  'execute',
+  'retry',
+  'timeout',
+  'heartbeat',
+  'approval',
+  'external',
+  'atMostOnce',
+  'answerWithin',
+  'onDeadline',
+  'maxOutputBytes',
+]);
+const KNOWN_RETRY = new Set(['maximumAttempts', 'initialInterval', 'backoffCoefficient', 'maximumInterval']);
+
+type Check = string | undefined | false;
+
+const positiveDuration = (option: string, value: unknown): Check =>
+  value !== undefined &&
+  (durationProblem(option, value) ??
+    ((parseDuration(value) ?? 0) > 0 ? undefined : `${option} must be longer than 0; got ${quote(value)}`));
+
+const flag = (option: string, value: unknown): Check =>
+  value !== undefined && typeof value !== 'boolean' && `${option} must be true or false; got ${quote(value)}`;
+
+const retryProblems = (options: ToolOptions): Check[] => {
+  const { retry, atMostOnce } = options;
+  if (retry === undefined) return [];
+  if (typeof retry !== 'object' || retry === null || Array.isArray(retry))
+    return [`retry must be an object such as { maximumAttempts: 3 }; got ${quote(retry)}`];
+  const { maximumAttempts, backoffCoefficient } = retry;
+  return [
+    ...Object.keys(retry)
+      .filter((key) => !KNOWN_RETRY.has(key))
+      .map((key) => `retry.${key} is not an option; use one of ${[...KNOWN_RETRY].join(', ')}`),
+    maximumAttempts !== undefined &&
+      !(Number.isInteger(maximumAttempts) && maximumAttempts >= 0) &&
+      `retry.maximumAttempts must be a whole number (0 = until the time is over); got ${quote(maximumAttempts)}`,
+    maximumAttempts !== undefined &&
+      maximumAttempts !== 1 &&
+      atMostOnce === true &&
+      `retry.maximumAttempts ${quote(maximumAttempts)} contradicts atMostOnce, which allows 1; leave one of them out`,
+    backoffCoefficient !== undefined &&
+      !(typeof backoffCoefficient === 'number' && backoffCoefficient >= 1) &&
+      `retry.backoffCoefficient must be a number from 1 on; got ${quote(backoffCoefficient)}`,
+    positiveDuration('retry.initialInterval', retry.initialInterval),
+    positiveDuration('retry.maximumInterval', retry.maximumInterval),
+  ];
+};
+
+const schemaProblem = (name: string, options: ToolOptions): Check => {
+  if (!(options.parameters instanceof z.ZodObject))
+    return `parameters must be a z.object({…}); got ${quote(options.parameters)}`;
+  try {
+    toFunctionTool({ name, description: '', parameters: options.parameters });
+    return undefined;
+  } catch (error) {
+    return `parameters can't be told to a model as JSON Schema: ${error instanceof Error ? error.message : String(error)} Use plain types and .refine() for the rest`;
+  }
+};
+
+const waitProblems = (options: ToolOptions): Check[] => {
+  const { answerWithin, onDeadline, approval, external } = options;
+  const waits = external === true || (approval !== undefined && approval !== false);
+  return [
+    positiveDuration('answerWithin', answerWithin),
+    onDeadline !== undefined &&
+      !['fail', 'placeholder', 'follow-up'].includes(onDeadline) &&
+      `onDeadline must be "fail", "placeholder" or "follow-up"; got ${quote(onDeadline)}`,
+    !waits &&
+      (answerWithin !== undefined || onDeadline !== undefined) &&
+      'answerWithin and onDeadline are for tools that wait for somebody; add approval or external, or leave them out',
+  ];
+};
+
+const carrierProblems = (options: ToolOptions): Check[] => {
+  const { external, approval, atMostOnce, heartbeat, timeout } = options;
+  const execute: unknown = Reflect.get(options, 'execute');
+  return [
+    execute !== undefined &&
+      typeof execute !== 'function' &&
+      `execute must be a function; got ${quote(execute)}`,
+    external !== true &&
+      execute === undefined &&
+      'execute is missing: write what the tool does, or say external: true when somebody outside answers',
+    external === true &&
+      execute !== undefined &&
+      'execute and external: true exclude each other; leave one out',
+    external === true &&
+      approval !== undefined &&
+      approval !== false &&
+      'approval and external: true exclude each other: who answers an external call decides anyway',
+    flag('external', external),
+    flag('atMostOnce', atMostOnce),
+    approval !== undefined &&
+      typeof approval !== 'boolean' &&
+      typeof approval !== 'function' &&
+      `approval must be true, false or a function of the arguments; got ${quote(approval)}`,
+    positiveDuration('timeout', timeout),
+    positiveDuration('heartbeat', heartbeat),
+  ];
+};
+
+const optionProblems = (name: string, options: ToolOptions): string[] => {
+  const { description, output, maxOutputBytes } = options;
+  const checks: Check[] = [
+    ...Object.keys(options)
+      .filter((key) => !KNOWN_OPTIONS.has(key))
+      .map((key) => `${key} is not an option; use one of ${[...KNOWN_OPTIONS].join(', ')}`),
+    (typeof description !== 'string' || description.trim() === '' || description.length > MAX_DESCRIPTION) &&
+      `description must tell the model in 1 to ${MAX_DESCRIPTION} characters what the tool does; got ${quote(description)}`,
+    schemaProblem(name, options),
+    output !== undefined &&
+      !(output instanceof z.ZodType) &&
+      `output must be a zod schema; got ${quote(output)}`,
+    ...carrierProblems(options),
+    ...retryProblems(options),
+    ...waitProblems(options),
+    maxOutputBytes !== undefined &&
+      !(Number.isInteger(maxOutputBytes) && maxOutputBytes >= 256 && maxOutputBytes <= MAX_OUTPUT_BYTES) &&
+      `maxOutputBytes must be a whole number from 256 to ${MAX_OUTPUT_BYTES}; got ${quote(maxOutputBytes)}`,
+  ];
+  return checks.filter((check) => typeof check === 'string');
+};
+
+/** Every problem of every tool; empty = they are fine. */
+export const toolProblems = (entries: readonly (readonly [string, ToolOptions])[]): string[] =>
+  entries.flatMap(([name, options]) => {
+    const badName = toolNameProblem(name);
+    if (badName !== undefined) return [badName];
+    if (typeof options !== 'object' || options === null)
+      return [`Tool ${quote(name)}: must be an object of options; got ${quote(options)}`];
+    return optionProblems(name, options).map((problem) => `Tool ${quote(name)}: ${problem}`);
+  });

@@ -1,0 +1,114 @@
+/**
+ * The API over the durable engine, on a socket: for `runs serve` and for the stack.
+ *
+ * Rule: it is ready when this resolves. Going down, streams are told and requests finish before anything they stand on ends.
+ */
+import {
+  createApi,
+  createLimiter,
+  keyAuth,
+  openAuth,
+  parseApiKeys,
+  parseRates,
+  serveApi,
+} from '../api/index.ts';
+import type { RunsClient } from '../client/index.ts';
+import { createRunsService, startMaintenance, workflowsOf } from '../service/index.ts';
+import type { Logger } from '../protocol/ports/backend.ts';
+import type { Store } from '../protocol/ports/run-store.ts';
+import type { Config } from '../worker/config.ts';
+import { version } from './version.ts';
+import { apiMetrics } from './api-metrics.ts';
+import { Disposables } from './disposables.ts';
+
+export interface ApiParts {
+  config: Config;
+  store: Store;
+  client: RunsClient;
+  /** Starts the runs, where a worker of this process can take them at once. Default: `client`. */
+  starter?: RunsClient;
+  log: Logger;
+  /** Default: the configuration's. */
+  port?: number;
+  /** The process serves the API and nothing else. Default false. */
+  alone?: boolean;
+  /** Go on with a Temporal namespace that the store was not made for. Default false. */
+  adoptNamespace?: boolean;
+}
+
+export interface RunningApi {
+  /** Ends in `/v1`. */
+  url: string;
+  /** Nobody needs a key. */
+  open: boolean;
+  close(): Promise<void>;
+}
+
+export const startApi = async ({
+  config,
+  store,
+  client,
+  starter = client,
+  log,
+  port,
+  alone,
+  adoptNamespace = false,
+}: ApiParts): Promise<RunningApi> => {
+  const endings = new Disposables(log);
+  const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
+  const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
+  const seen = apiMetrics(store);
+  // The worker calls them; the run has to know from its start that there are any.
+  // Loaded only then: worker code in a server's process costs tens of megabytes.
+  const hooks =
+    config.toolsFile === null
+      ? {}
+      : await (await import('../worker/tools-file.ts')).hooksOf(config.toolsFile);
+  const workflows = workflowsOf(client);
+  const maintenance = startMaintenance({
+    store,
+    workflows,
+    adoptNamespace,
+    hooks,
+    log,
+  });
+  endings.add('maintenance', () => maintenance.stop());
+  const durable = createRunsService({
+    store,
+    client: { workflows: { ...workflows, start: workflowsOf(starter).start } },
+    log,
+    hooks,
+    expiresInMs: config.expiresInMs,
+    tail: { onDelivered: (ms) => seen.delivered(ms) },
+  });
+  const engine = {
+    ...durable,
+    readiness: async () => [...(await durable.readiness()), ...[maintenance.problem() ?? []].flat()],
+  };
+  const api = createApi({
+    engine,
+    auth,
+    ...(limiter === null ? {} : { limiter }),
+    version: version(),
+    metrics: seen.page,
+    onRequest: (request) => {
+      seen.request(request);
+      const { method, route, status, ms, requestId, error } = request;
+      const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
+      if (status >= 500) log.error({ ...fields, error }, 'request failed');
+      else log.debug(fields, 'request');
+    },
+  });
+  try {
+    const served = await serveApi(api, {
+      host: config.host,
+      port: port ?? config.port,
+      fastGlobals: alone ?? false,
+    });
+    endings.add('server', () => served.close());
+    return { url: served.url, open: api.open, close: () => endings.run() };
+  } catch (error) {
+    await endings.run();
+    throw error;
+  }
+};

@@ -1,0 +1,33 @@
+/**
+ * An assistant to try things with, on the sandbox's scripted model: it calls your tools once each run, or, without tools, asks
+ * for a deployment that somebody must answer.
+ *
+ * Rule: found again by its metadata, so a restart makes no second one; its tools follow the tools file. Imported by the native
+ * side of the stack.
+ */
+import type { ToolRegistry } from '../activities/index.ts';
+import { scriptCatalogue } from '../testing/index.ts';
+import type { Store } from '../protocol/ports/run-store.ts';
+
+const MARK = { durable_runs: 'sample' };
+
+export const sampleAssistant = async (
+  store: Pick<Store, 'listAssistants' | 'createAssistant' | 'updateAssistant'>,
+  tenant: string,
+  tools: ToolRegistry | undefined,
+  now: number,
+): Promise<string> => {
+  const own = tools !== undefined && tools.names.length > 0;
+  const script = own ? 'auto' : 'deploy';
+  const params = {
+    model: `scripted:${script}`,
+    name: 'sample',
+    tools: own ? tools.definitions() : (scriptCatalogue().get(script)?.tools ?? []),
+    metadata: MARK,
+  };
+  const page = await store.listAssistants(tenant, { limit: 100, order: 'asc' });
+  const before = page.data.find(({ metadata }) => metadata['durable_runs'] === MARK.durable_runs);
+  if (before === undefined) return (await store.createAssistant(tenant, params, now)).id;
+  await store.updateAssistant(tenant, before.id, params);
+  return before.id;
+};

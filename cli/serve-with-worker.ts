@@ -1,0 +1,44 @@
+/**
+ * `runs serve --worker`: API and worker in one process, over one store and, for starts, one connection to Temporal.
+ *
+ * Rule: the worker takes work before the API takes requests, and ends after it, so what was accepted here finds somebody.
+ */
+import { RunsError } from '../protocol/errors.ts';
+import type { Config } from '../worker/config.ts';
+import { makeLog } from '../worker/log.ts';
+import type { CommandContext } from './command.ts';
+import { temporalChoice } from './connections.ts';
+import { readyLine } from './serve-api.ts';
+import { startOn } from '../app/stack.ts';
+import { runUntilSignal } from '../app/run-until-signal.ts';
+import { temporalAtAddress } from '../app/temporal.ts';
+
+export const serveWithWorker = async (
+  { io, say, announce }: CommandContext,
+  config: Config,
+): Promise<undefined> => {
+  const elsewhere = temporalAtAddress(await temporalChoice(io), config.taskQueue);
+  const stack = await startOn(async () => elsewhere, {
+    config,
+    env: io.env,
+    storeDir: null,
+    sample: false,
+    apiPort: { named: config.port },
+    log: makeLog(config.logLevel),
+    say,
+  });
+  try {
+    const { temporal, worker, apiUrl: url, apiOpen: open } = stack;
+    const { address, namespace, taskQueue } = temporal;
+    if (url === null) throw new RunsError('config', 'There is nothing to serve with this RUNS_BACKEND.');
+    announce({ ready: true, url, open, temporal: address, namespace, taskQueue, tools: worker.tools });
+    say(
+      `${readyLine({ url, open })}; worker on task queue ${JSON.stringify(taskQueue)}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
+    );
+    await runUntilSignal(io.signal, stack.broken, 'Start it again.');
+    say('stopping: finishing what is under way');
+  } finally {
+    await stack.close();
+  }
+  return undefined;
+};

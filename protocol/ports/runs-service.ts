@@ -1,0 +1,186 @@
+/**
+ * The port under the HTTP face: what a server of the runs wire must be able to do. Two engines stand behind it, the
+ * sandbox's (in memory, scripted) and the durable one (store + workflows); `api/` knows neither.
+ *
+ * Rule: an engine takes checked parameters and returns wire objects or throws `ApiError`. It is told the tenant on
+ * every call and never shows one tenant's objects to another: a foreign id is a 404.
+ * Imports wire shapes only.
+ */
+import type { SequencedEvent } from '../wire/events.ts';
+import type { AnswerPayload, AnswerReply } from '../temporal/messages.ts';
+import type {
+  Assistant,
+  Deleted,
+  FunctionTool,
+  Message,
+  MessageContent,
+  Metadata,
+  Page,
+  ResponseFormat,
+  Run,
+  RunStep,
+  Thread,
+  ToolChoice,
+  ToolOutput,
+  TruncationStrategy,
+} from '../wire/objects.ts';
+
+/**
+ * What a key may do. `caller`: assistants, threads, runs and the outputs of its own tools. `approver`: lists and decides the
+ * calls that wait for an approval. `operator`: reads every tenant's runs, cancels them, reads metrics.
+ */
+export const KEY_ROLES = ['caller', 'approver', 'operator'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
+
+export interface Caller {
+  tenant: string;
+  requestId: string;
+  /** The client says it repeats a request whose answer it lost (`X-Stainless-Retry-Count` above 0). */
+  isRetry: boolean;
+  /** `Idempotency-Key`, when sent. */
+  idempotencyKey: string | null;
+  /** Worker tools that runs of this caller may use; null or absent = all. Others they declare are theirs to answer. */
+  grantedTools?: readonly string[] | null;
+  /** Name of the API key, which answers and decisions are signed with; null or absent = no key says who it is. */
+  keyName?: string | null;
+  /** Absent = all. */
+  roles?: readonly KeyRole[];
+}
+
+export interface PageQuery {
+  limit: number;
+  order: 'asc' | 'desc';
+  after?: string;
+  before?: string;
+}
+
+export interface AssistantParams {
+  model: string;
+  name?: string | null;
+  description?: string | null;
+  instructions?: string | null;
+  tools?: FunctionTool[];
+  metadata?: Metadata | null;
+  temperature?: number | null;
+  top_p?: number | null;
+  response_format?: ResponseFormat | null;
+  reasoning_effort?: string | null;
+}
+
+export interface MessageParams {
+  role: 'user' | 'assistant';
+  content: string | MessageContent[];
+  metadata?: Metadata | null;
+}
+
+export interface ThreadParams {
+  messages?: MessageParams[];
+  metadata?: Metadata | null;
+}
+
+export interface RunParams {
+  assistant_id: string;
+  model?: string | null;
+  instructions?: string | null;
+  additional_instructions?: string | null;
+  additional_messages?: MessageParams[] | null;
+  tools?: FunctionTool[] | null;
+  metadata?: Metadata | null;
+  temperature?: number | null;
+  top_p?: number | null;
+  max_prompt_tokens?: number | null;
+  max_completion_tokens?: number | null;
+  truncation_strategy?: TruncationStrategy | null;
+  tool_choice?: ToolChoice | null;
+  parallel_tool_calls?: boolean;
+  response_format?: ResponseFormat | null;
+  reasoning_effort?: string | null;
+  /** Our extension: seconds from creation to expiry. Default 600. */
+  expires_in?: number | null;
+}
+
+export interface StartedRunEvents {
+  run: Run;
+  /** Events with a higher `seq` are news to the caller. */
+  eventsAfter: number;
+  /** The first of these, where they are at hand: handed to `events`, they need not be read again. */
+  initialEvents?: readonly SequencedEvent[];
+}
+
+export interface RunsService {
+  createAssistant(caller: Caller, params: AssistantParams): Promise<Assistant>;
+  listAssistants(caller: Caller, query: PageQuery): Promise<Page<Assistant>>;
+  getAssistant(caller: Caller, assistantId: string): Promise<Assistant>;
+  updateAssistant(caller: Caller, assistantId: string, params: Partial<AssistantParams>): Promise<Assistant>;
+  deleteAssistant(caller: Caller, assistantId: string): Promise<Deleted<'assistant.deleted'>>;
+
+  createThread(caller: Caller, params: ThreadParams): Promise<Thread>;
+  getThread(caller: Caller, threadId: string): Promise<Thread>;
+  updateThread(caller: Caller, threadId: string, params: { metadata?: Metadata | null }): Promise<Thread>;
+  deleteThread(caller: Caller, threadId: string): Promise<Deleted<'thread.deleted'>>;
+
+  createMessage(caller: Caller, threadId: string, params: MessageParams): Promise<Message>;
+  listMessages(
+    caller: Caller,
+    threadId: string,
+    query: PageQuery & { runId?: string },
+  ): Promise<Page<Message>>;
+  getMessage(caller: Caller, threadId: string, messageId: string): Promise<Message>;
+  updateMessage(
+    caller: Caller,
+    threadId: string,
+    messageId: string,
+    params: { metadata?: Metadata | null },
+  ): Promise<Message>;
+  deleteMessage(
+    caller: Caller,
+    threadId: string,
+    messageId: string,
+  ): Promise<Deleted<'thread.message.deleted'>>;
+
+  createRun(caller: Caller, threadId: string, params: RunParams): Promise<StartedRunEvents>;
+  createThreadAndRun(
+    caller: Caller,
+    thread: ThreadParams,
+    params: RunParams,
+  ): Promise<StartedRunEvents & { thread: Thread }>;
+  listRuns(caller: Caller, threadId: string, query: PageQuery): Promise<Page<Run>>;
+  getRun(caller: Caller, threadId: string, runId: string): Promise<Run>;
+  updateRun(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    params: { metadata?: Metadata | null },
+  ): Promise<Run>;
+  cancelRun(caller: Caller, threadId: string, runId: string): Promise<Run>;
+  submitToolOutputs(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    outputs: ToolOutput[],
+  ): Promise<StartedRunEvents>;
+  /** Tenant that owns a thread or an assistant, for principals that see every tenant; null = there is no such object. */
+  ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
+  /** Our extension: one call answered or decided by a person. */
+  answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
+
+  listSteps(caller: Caller, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
+  getStep(caller: Caller, threadId: string, runId: string, stepId: string): Promise<RunStep>;
+
+  /**
+   * The run's event log after `after`, then its tail, until a terminal event, `signal` aborts, or the engine stops.
+   * Ending the iteration never touches the run. Throws `ApiError` (code `events_pruned`) when `after` is too old.
+   */
+  events(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    options: { after: number; signal: AbortSignal; initialEvents?: readonly SequencedEvent[] },
+  ): AsyncIterable<SequencedEvent>;
+
+  /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): about a tenth of the run's age. */
+  pollAfterMs(run: Run): number;
+
+  /** For `/readyz`: what is not in order right now; empty = ready. */
+  readiness(): Promise<string[]>;
+}

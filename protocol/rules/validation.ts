@@ -1,0 +1,146 @@
+/**
+ * Problem functions: a value in, a sentence that says what is wrong with it out, or undefined. Client, HTTP face,
+ * worker and workflow share them, so the four never disagree about what is valid.
+ *
+ * Rule: no throwing, no dependency, message = subject, rule, offending value, fix.
+ * Imports nothing. Anybody may import it; the workflow sandbox may too.
+ */
+
+const ID = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
+const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Limits of the wire. Bytes are UTF-8. */
+export const LIMITS = {
+  metadataPairs: 16,
+  metadataKey: 64,
+  metadataValue: 512,
+  outputChars: 1_048_576,
+  combinedOutputBytes: 512_000,
+  toolsOnRun: 128,
+  instructions: 256_000,
+  name: 256,
+  description: 512,
+  messageChars: 256_000,
+} as const;
+
+/** A value for an error message: JSON, cut short, never throwing. */
+export const quote = (value: unknown, max = 80): string => {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    text = undefined;
+  }
+  text ??= typeof value === 'bigint' ? `${value}n` : typeof value;
+  return text.length > max ? `${text.slice(0, max)}…` : text;
+};
+
+/** A name that somebody else chose, short enough to be said back to him. */
+export const shortenText = (name: string, max = 128): string =>
+  name.length > max ? `${name.slice(0, max)}…` : name;
+
+/** Ids go into paths, workflow ids and logs: no slashes, spaces or control characters. */
+export const idProblem = (subject: string, value: unknown): string | undefined =>
+  typeof value === 'string' && ID.test(value)
+    ? undefined
+    : `${subject} must be 1 to 128 letters, digits, "_", "-", "." or ":", starting with a letter, digit or "_"; got ${quote(value)}`;
+
+export const toolNameProblem = (value: unknown): string | undefined =>
+  typeof value === 'string' && TOOL_NAME.test(value)
+    ? undefined
+    : `A tool's name must be 1 to 64 letters, digits, "_" or "-"; got ${quote(value)}`;
+
+export const metadataProblem = (value: unknown): string | undefined => {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value !== 'object' || Array.isArray(value))
+    return `metadata must be an object of strings; got ${quote(value)}`;
+  const entries = Object.entries(value);
+  if (entries.length > LIMITS.metadataPairs)
+    return `metadata may hold ${LIMITS.metadataPairs} pairs; got ${entries.length}`;
+  for (const [key, item] of entries) {
+    if (key.length > LIMITS.metadataKey)
+      return `metadata keys may be ${LIMITS.metadataKey} characters long; ${quote(key)} has ${key.length}`;
+    if (typeof item !== 'string') return `metadata values must be strings; ${quote(key)} is ${quote(item)}`;
+    if (item.length > LIMITS.metadataValue)
+      return `metadata values may be ${LIMITS.metadataValue} characters long; ${quote(key)} has ${item.length}`;
+  }
+  return undefined;
+};
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
+
+/** `"90s"`, `"15m"`, `"2h"`, `"1.5d"`, `"500ms"` or a number of milliseconds → milliseconds; undefined when it is neither. */
+export const parseDuration = (value: unknown): number | undefined => {
+  if (typeof value === 'number') return Number.isFinite(value) && value >= 0 ? value : undefined;
+  if (typeof value !== 'string') return undefined;
+  const match = DURATION.exec(value.trim());
+  const unit = match?.[2] === undefined ? undefined : UNITS[match[2]];
+  return match?.[1] === undefined || unit === undefined ? undefined : Math.round(Number(match[1]) * unit);
+};
+
+export const durationProblem = (subject: string, value: unknown): string | undefined =>
+  parseDuration(value) === undefined
+    ? `${subject} needs a number and a unit, such as "90s", "15m", "2h" or "3d"; got ${quote(value)}`
+    : undefined;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const NAME_CHARS = 256;
+const REASON_CHARS = 4096;
+
+/** A JSON object, or the text of one; null when it is neither. */
+export const jsonObject = (value: unknown): Record<string, unknown> | null => {
+  if (typeof value !== 'string') return isObject(value) ? value : null;
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return isObject(parsed) ? parsed : null;
+  } catch {
+    return null;
+  }
+};
+
+const ANSWER_SHAPES =
+  'send one JSON object {"call_id": "…", "output": "…"} or {"call_id": "…", "decision": "approve" | "deny"}';
+
+/** What is wrong with the shape of an `AnswerPayload`. Whether the call exists and still waits is the run's to say. */
+export const answerPayloadProblem = (value: unknown): string | undefined => {
+  if (!isObject(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
+  const { call_id, output, decision, arguments: edited, reason, by, run_id } = value;
+  if (typeof call_id !== 'string' || call_id === '' || call_id.length > NAME_CHARS)
+    return `call_id must be the id of the call that is answered; got ${quote(call_id)}: ${ANSWER_SHAPES}`;
+  if (output !== undefined && decision !== undefined)
+    return `An answer to ${quote(call_id)} takes output or decision, not both: ${ANSWER_SHAPES}`;
+  if (output === undefined && decision === undefined)
+    return `An answer to ${quote(call_id)} needs output or decision; got the keys ${quote(Object.keys(value))}: ${ANSWER_SHAPES}`;
+  if (decision !== undefined && decision !== 'approve' && decision !== 'deny')
+    return `decision must be "approve" or "deny"; got ${quote(decision)}`;
+  if (edited != null && decision !== 'approve')
+    return `arguments go with "decision": "approve" only; got ${quote(edited)}`;
+  if (edited != null && jsonObject(edited) === null)
+    return `arguments must be a JSON object, or the text of one; got ${quote(edited)}`;
+  if (reason != null && (typeof reason !== 'string' || reason.length > REASON_CHARS))
+    return `reason must be text of at most ${REASON_CHARS} characters; got ${quote(reason)}`;
+  if (by != null && (typeof by !== 'string' || by.length > NAME_CHARS))
+    return `by must be text of at most ${NAME_CHARS} characters; got ${quote(by)}`;
+  if (run_id != null && typeof run_id !== 'string') return `run_id must be text; got ${quote(run_id)}`;
+  return undefined;
+};
+
+/** What is wrong with the shape of a `SubmitPayload`. */
+export const submitPayloadProblem = (value: unknown): string | undefined => {
+  if (!isObject(value)) return `A submit must be a JSON object; got ${quote(value)}`;
+  if (typeof value['run_id'] !== 'string')
+    return `run_id must be the id of the run; got ${quote(value['run_id'])}`;
+  const outputs = value['tool_outputs'];
+  if (!Array.isArray(outputs) || outputs.length === 0)
+    return `tool_outputs must be a list with one output for each open call; got ${quote(outputs)}`;
+  for (const [index, item] of outputs.entries()) {
+    if (!isObject(item) || typeof item['tool_call_id'] !== 'string' || item['tool_call_id'] === '')
+      return `tool_outputs[${index}] needs a tool_call_id; got ${quote(item)}`;
+    if (typeof item['output'] !== 'string')
+      return `tool_outputs[${index}].output must be text (encode other values as JSON); got ${quote(item['output'])}`;
+  }
+  return undefined;
+};

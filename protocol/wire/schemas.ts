@@ -1,0 +1,132 @@
+/**
+ * zod schemas of everything that arrives from outside: HTTP bodies, answers. The only file of this folder with a
+ * dependency; at run time only `api/`, `activities/`, `backends/`, `client/`, `testing/` and `worker/` import it,
+ * never workflow code.
+ *
+ * Rule: unknown keys of a request are refused by name (the API always did); every schema's type equals the hand-written
+ * shape both ways (`test/offline/schemas-parity.test.ts`).
+ */
+import { z } from 'zod';
+import { LIMITS, metadataProblem } from '../rules/validation.ts';
+
+export const metadataSchema = z
+  .custom<Record<string, string>>(
+    (value) => value !== undefined && value !== null && metadataProblem(value) === undefined,
+    {
+      error: (issue) => metadataProblem(issue.input) ?? 'metadata must be an object of strings',
+    },
+  )
+  .nullable()
+  .optional();
+
+export const functionToolSchema = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({
+    name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+    description: z.string().optional(),
+    parameters: z.record(z.string(), z.unknown()).optional(),
+    strict: z.boolean().nullable().optional(),
+  }),
+});
+
+const toolsSchema = z.array(functionToolSchema).max(LIMITS.toolsOnRun);
+
+export const responseFormatSchema = z.union([
+  z.literal('auto'),
+  z.strictObject({ type: z.literal('text') }),
+  z.strictObject({ type: z.literal('json_object') }),
+  z.strictObject({ type: z.literal('json_schema'), json_schema: z.record(z.string(), z.unknown()) }),
+]);
+
+export const toolChoiceSchema = z.union([
+  z.enum(['none', 'auto', 'required']),
+  z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string() }) }),
+]);
+
+export const truncationStrategySchema = z.strictObject({
+  type: z.enum(['auto', 'last_messages']),
+  last_messages: z.int().min(1).nullable().optional(),
+});
+
+export const messageContentSchema = z.union([
+  z.strictObject({ type: z.literal('text'), text: z.string() }),
+  z.strictObject({
+    type: z.literal('image_url'),
+    image_url: z.strictObject({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).optional() }),
+  }),
+]);
+
+/** Content as a client sends it: a string, or parts whose `text` is a plain string. */
+export const messageParamsSchema = z.strictObject({
+  role: z.enum(['user', 'assistant']),
+  content: z.union([z.string().min(1).max(LIMITS.messageChars), z.array(messageContentSchema).min(1)]),
+  attachments: z.null().optional(),
+  metadata: metadataSchema,
+});
+
+const temperature = z.number().min(0).max(2).nullable().optional();
+const topP = z.number().min(0).max(1).nullable().optional();
+
+export const assistantParamsSchema = z.strictObject({
+  model: z.string().min(1),
+  name: z.string().max(LIMITS.name).nullable().optional(),
+  description: z.string().max(LIMITS.description).nullable().optional(),
+  instructions: z.string().max(LIMITS.instructions).nullable().optional(),
+  tools: toolsSchema.optional(),
+  metadata: metadataSchema,
+  temperature,
+  top_p: topP,
+  response_format: responseFormatSchema.nullable().optional(),
+  reasoning_effort: z.string().nullable().optional(),
+});
+export const assistantUpdateSchema = assistantParamsSchema.partial();
+
+export const threadParamsSchema = z.strictObject({
+  messages: z.array(messageParamsSchema).optional(),
+  metadata: metadataSchema,
+});
+export const metadataUpdateSchema = z.strictObject({ metadata: metadataSchema });
+
+const runFields = {
+  assistant_id: z.string().min(1),
+  model: z.string().min(1).nullable().optional(),
+  instructions: z.string().max(LIMITS.instructions).nullable().optional(),
+  tools: toolsSchema.nullable().optional(),
+  metadata: metadataSchema,
+  temperature,
+  top_p: topP,
+  stream: z.boolean().nullable().optional(),
+  max_prompt_tokens: z.int().min(256).nullable().optional(),
+  max_completion_tokens: z.int().min(256).nullable().optional(),
+  truncation_strategy: truncationStrategySchema.nullable().optional(),
+  tool_choice: toolChoiceSchema.nullable().optional(),
+  parallel_tool_calls: z.boolean().optional(),
+  response_format: responseFormatSchema.nullable().optional(),
+  reasoning_effort: z.string().nullable().optional(),
+  expires_in: z.int().min(1).max(31_536_000).nullable().optional(),
+};
+export const runParamsSchema = z.strictObject({
+  ...runFields,
+  additional_instructions: z.string().max(LIMITS.instructions).nullable().optional(),
+  additional_messages: z.array(messageParamsSchema).nullable().optional(),
+});
+export const threadAndRunParamsSchema = z.strictObject({
+  ...runFields,
+  thread: threadParamsSchema.nullable().optional(),
+});
+
+export const toolOutputSchema = z.strictObject({ tool_call_id: z.string().min(1), output: z.string() });
+export const submitParamsSchema = z.strictObject({
+  tool_outputs: z.array(toolOutputSchema),
+  stream: z.boolean().nullable().optional(),
+});
+
+export const answerPayloadSchema = z.strictObject({
+  call_id: z.string().min(1),
+  output: z.unknown().optional(),
+  decision: z.enum(['approve', 'deny']).optional(),
+  arguments: z.unknown().optional(),
+  reason: z.string().optional(),
+  by: z.string().max(256).optional(),
+  run_id: z.string().optional(),
+});

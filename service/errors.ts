@@ -1,0 +1,78 @@
+/**
+ * What store and workflows refuse, as the HTTP client is told. Pure.
+ *
+ * Rule: lifecycle conflicts carry the wire's own texts; what can't be reached is 503 and safe to repeat; everything else
+ * passes unchanged, being a bug.
+ * Imported within `service/`.
+ */
+import { apiErrors, RunsError, type ApiError } from '../protocol/errors.ts';
+import { FAILURES } from '../protocol/temporal/names.ts';
+import { StoreError } from '../protocol/ports/run-store.ts';
+
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+const strings = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+
+export const statusIn = (error: RunsError): string | null => {
+  const status = record(error.details)['status'];
+  return typeof status === 'string' ? status : null;
+};
+
+/** A refused submit in the API's words. `status` is the row's, for refusals that name none. */
+export const submitRefusal = (error: RunsError, status: string): ApiError => {
+  const details = record(error.details);
+  switch (error.failure) {
+    case FAILURES.refusedCallIds:
+      return apiErrors.expectedOutputs(strings(details['expected']), strings(details['got']));
+    case FAILURES.refusedConflict:
+      return apiErrors.outputsDiffer(strings(details['callIds'] ?? error.details));
+    case FAILURES.refusedNotWaiting:
+    case FAILURES.refusedTooLate:
+      return apiErrors.notWaiting(statusIn(error) ?? status);
+    default:
+      return apiErrors.invalid('tool_outputs', error.message);
+  }
+};
+
+const ANSWER_CODES: Readonly<Record<string, string>> = {
+  [FAILURES.refusedMalformed]: 'malformed_answer',
+  [FAILURES.refusedUnknownCall]: 'unknown_call',
+  [FAILURES.refusedConflict]: 'conflicting_answer',
+  [FAILURES.refusedTooLate]: 'too_late',
+  [FAILURES.refusedWrongKind]: 'wrong_kind',
+  [FAILURES.refusedNotWaiting]: 'not_waiting',
+};
+
+export const answerRefusal = (error: RunsError): ApiError =>
+  apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
+
+/**
+ * Of messages to a run that is there: what was given up may have arrived all the same, so nobody is told that nothing
+ * happened. Sent again, it is taken once.
+ */
+export const toOutcomeUnknown = (error: unknown): unknown =>
+  error instanceof RunsError && (error.code === 'temporal_unavailable' || error.code === 'cancelled')
+    ? apiErrors.mayStillArrive()
+    : error;
+
+const UNAVAILABLE: ReadonlySet<string> = new Set(['temporal_unavailable', 'no_worker', 'cancelled']);
+
+export const isTransientApiError = (error: unknown): boolean =>
+  (error instanceof RunsError && UNAVAILABLE.has(error.code)) ||
+  (error instanceof StoreError && error.code === 'unavailable');
+
+/** For errors that no caller handled in a better way. */
+export const fromRunsError = (error: unknown): unknown => {
+  if (error instanceof StoreError) {
+    if (error.code === 'unavailable') return apiErrors.unavailable('The database');
+    if (error.code === 'output_conflict') return apiErrors.outputsDiffer(error.details);
+    return error;
+  }
+  if (error instanceof RunsError) {
+    if (error.code === 'no_worker') return apiErrors.noWorker();
+    if (UNAVAILABLE.has(error.code)) return apiErrors.unavailable('The workflow service');
+    if (error.code === 'invalid_input') return apiErrors.invalid(null, error.message);
+  }
+  return error;
+};

@@ -1,0 +1,124 @@
+/**
+ * What goes on beside requests: reconciling and forgetting, at intervals, in every server process.
+ *
+ * Rule: a pass that fails is one that is tried again; it never ends the process. Intervals are spread, so that processes
+ * started together do not work together.
+ * Imported through `service/index.ts`.
+ */
+import type { Logger } from '../protocol/ports/backend.ts';
+import type { Store } from '../protocol/ports/run-store.ts';
+import type { RunSettings } from '../protocol/temporal/messages.ts';
+import { checkNamespace, reconcile } from './reconciler.ts';
+import type { Workflows } from './run-workflows.ts';
+
+export interface MaintenanceOptions {
+  store: Store;
+  workflows: Workflows;
+  /** Between two passes over live runs. Default 30,000 ms. */
+  reconcileEveryMs?: number;
+  /** Between two passes over old events. Default 60,000 ms. */
+  pruneEveryMs?: number;
+  /** How long the deltas of an ended run are kept. Default 1 hour. */
+  keepDeltasMs?: number;
+  /** How long the other events of an ended run are kept. Default 30 days. */
+  keepEventsMs?: number;
+  /** How long an idempotency key is kept. Default 24 hours. */
+  keepKeysMs?: number;
+  /** Take a Temporal namespace over that the database was not made for: after the loss of Temporal's data. Default false. */
+  adoptNamespace?: boolean;
+  hooks?: { onWaiting?: boolean; onEnd?: boolean };
+  settings?: RunSettings;
+  now?: () => number;
+  log?: Logger;
+}
+
+export interface Maintenance {
+  /** What is wrong and needs a person; null = nothing. */
+  problem(): string | null;
+  /** Waits for the pass under way. */
+  stop(): Promise<void>;
+}
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const PRUNE_BATCH = 200;
+
+/** Runs `pass` again and again, each time `everyMs` (give or take a fifth) after the one before has ended. */
+const loop = (everyMs: number, pass: () => Promise<void>, stop: AbortSignal): Promise<void> => {
+  const rest = (): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        stop.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, everyMs * (0.8 + Math.random() * 0.4));
+      timer.unref();
+      stop.addEventListener('abort', done);
+      if (stop.aborted) done();
+    });
+  const run = async (): Promise<void> => {
+    while (!stop.aborted) {
+      await pass();
+      await rest();
+    }
+  };
+  return run();
+};
+
+export const prune = async (
+  options: MaintenanceOptions,
+  now: number,
+  signal?: AbortSignal,
+): Promise<void> => {
+  for (;;) {
+    const done = await options.store.prune({
+      deltasOfRunsEndedBefore: now - (options.keepDeltasMs ?? HOUR),
+      eventsOfRunsEndedBefore: now - (options.keepEventsMs ?? 30 * DAY),
+      keysBefore: now - (options.keepKeysMs ?? DAY),
+      limit: PRUNE_BATCH,
+    });
+    if (signal?.aborted === true || (done.runs < PRUNE_BATCH && done.keys < PRUNE_BATCH)) return;
+  }
+};
+
+export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
+  const { log } = options;
+  const now = options.now ?? Date.now;
+  const stop = new AbortController();
+  let problem: string | null = null;
+  let belongs = false;
+
+  const guarded = (what: string, pass: () => Promise<void>) => async (): Promise<void> => {
+    try {
+      await pass();
+    } catch (error) {
+      log?.warn({ error }, `${what} did not succeed; it is tried again`);
+    }
+  };
+
+  const reconciling = guarded('reconciling', async () => {
+    if (!belongs) {
+      problem = await checkNamespace(options, options.adoptNamespace ?? false);
+      if (problem !== null) {
+        log?.error({ problem }, 'runs are not reconciled');
+        return;
+      }
+      belongs = true;
+    }
+    await reconcile({ ...options, now }, stop.signal);
+  });
+  const pruning = guarded('forgetting old events', () => prune(options, now(), stop.signal));
+
+  const running = Promise.all([
+    loop(options.reconcileEveryMs ?? 30_000, reconciling, stop.signal),
+    loop(options.pruneEveryMs ?? 60_000, pruning, stop.signal),
+  ]);
+  return {
+    problem: () => problem,
+    async stop() {
+      stop.abort();
+      await running;
+    },
+  };
+};

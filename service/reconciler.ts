@@ -1,0 +1,136 @@
+/**
+ * Compares live rows with their workflows and repairs what differs.
+ *
+ * Rule: the workflow decides, so a row is closed only when no workflow is left to do it. Every repair is one that may be
+ * done twice (start by id, monotone close, cancel), so any number of processes may reconcile at once. A database that is
+ * joined with a Temporal namespace it does not belong to is left alone: there, every workflow would seem lost.
+ * Imported by `maintenance.ts` and tests.
+ */
+import type { Logger } from '../protocol/ports/backend.ts';
+import { RunsError } from '../protocol/errors.ts';
+import type { LiveRun, Store } from '../protocol/ports/run-store.ts';
+import type { RunSettings } from '../protocol/temporal/messages.ts';
+import type { WorkflowState, Workflows } from './run-workflows.ts';
+
+export interface ReconcileOptions {
+  store: Store;
+  workflows: Workflows;
+  now: () => number;
+  /** Rows younger than this are left alone: their start is still under way. Default 15,000 ms. */
+  graceMs?: number;
+  /** A wish to cancel that was not carried out in this time is passed on again. Default 10,000 ms. */
+  cancelGraceMs?: number;
+  hooks?: { onWaiting?: boolean; onEnd?: boolean };
+  settings?: RunSettings;
+  log?: Logger;
+}
+
+export type Repair =
+  | { kind: 'none' }
+  | { kind: 'start' }
+  | { kind: 'cancel' }
+  | { kind: 'close'; how: 'cancel' }
+  | { kind: 'close'; how: 'fail'; message: string };
+
+/** Pure. */
+export const repairOf = (run: LiveRun, look: WorkflowState, now: number, cancelGraceMs: number): Repair => {
+  const wished = run.cancelAskedAt !== null;
+  if (look === 'running')
+    return run.cancelAskedAt !== null && now - run.cancelAskedAt >= cancelGraceMs
+      ? { kind: 'cancel' }
+      : { kind: 'none' };
+  if (wished) return { kind: 'close', how: 'cancel' };
+  if (look === 'missing')
+    return run.claimed
+      ? { kind: 'close', how: 'fail', message: 'The workflow of this run is gone.' }
+      : { kind: 'start' };
+  return {
+    kind: 'close',
+    how: 'fail',
+    message: `The workflow of this run ended before the run did (${look.ended}).`,
+  };
+};
+
+const repair = async (run: LiveRun, options: ReconcileOptions): Promise<Repair['kind']> => {
+  const { store, workflows, now } = options;
+  const found = repairOf(run, await workflows.look(run.runId), now(), options.cancelGraceMs ?? 10_000);
+  switch (found.kind) {
+    case 'none':
+      break;
+    case 'start':
+      await workflows.start({
+        runId: run.runId,
+        backend: 'chat',
+        assistantId: run.assistantId,
+        threadId: run.threadId,
+        metadata: run.metadata,
+        expiresAt: run.expiresAt,
+        createdAt: run.createdAt,
+        ...(options.hooks === undefined ? {} : { hooks: options.hooks }),
+        ...(options.settings === undefined ? {} : { settings: options.settings }),
+      });
+      break;
+    case 'cancel':
+      await workflows.cancel(run.runId);
+      break;
+    case 'close':
+      await store.closeRun(
+        run.runId,
+        found.how === 'cancel'
+          ? { kind: 'cancel' }
+          : { kind: 'fail', error: { code: 'server_error', message: found.message } },
+        now(),
+      );
+  }
+  if (found.kind !== 'none')
+    options.log?.warn({ runId: run.runId, status: run.status, repair: found }, 'run reconciled');
+  return found.kind;
+};
+
+const NAMESPACE_FACT = 'temporal_namespace_id';
+
+/**
+ * Does the store belong to this namespace? The first namespace that it is used with is remembered. `adopt`: take the new
+ * one over, as after the loss of Temporal's own database; live runs of the old one are then closed as failed.
+ */
+export const checkNamespace = async (
+  { store, workflows }: Pick<ReconcileOptions, 'store' | 'workflows'>,
+  adopt: boolean,
+): Promise<string | null> => {
+  const { id, name } = await workflows.namespaceId();
+  const known = await store.getFact(NAMESPACE_FACT);
+  if (known === id) return null;
+  if (known === null || adopt) {
+    await store.setFact(NAMESPACE_FACT, id);
+    return null;
+  }
+  return `The database belongs to another Temporal namespace than ${JSON.stringify(name)} here (id ${id}, known ${known}). Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and DATABASE_URL; if Temporal lost its data, adopt the new namespace.`;
+};
+
+const PAGE = 200;
+
+/** One pass over all live runs. Returns how many repairs of each kind were made. */
+export const reconcile = async (
+  options: ReconcileOptions,
+  signal?: AbortSignal,
+): Promise<Record<Repair['kind'], number>> => {
+  const counts = { none: 0, start: 0, cancel: 0, close: 0 };
+  const before = options.now() - (options.graceMs ?? 15_000);
+  let after = 0;
+  for (;;) {
+    const runs = await options.store.liveRuns({ before, after, limit: PAGE });
+    for (const run of runs) {
+      if (signal?.aborted === true) return counts;
+      try {
+        counts[await repair(run, options)] += 1;
+      } catch (error) {
+        // Temporal away: nothing can be learned now. Anything else is of this run alone.
+        if (error instanceof RunsError && error.code === 'temporal_unavailable') throw error;
+        options.log?.warn({ runId: run.runId, error }, 'run could not be reconciled');
+      }
+    }
+    const last = runs.at(-1);
+    if (last === undefined || runs.length < PAGE) return counts;
+    after = last.position;
+  }
+};

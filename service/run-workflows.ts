@@ -1,0 +1,69 @@
+/**
+ * Temporal as the engine needs it: start, cancel, answer, submit, and a look whether a run's workflow is alive.
+ *
+ * Rule: the only file of this folder that knows Temporal. Errors are `RunsError`s.
+ * Imported within `service/` and by its composition roots.
+ */
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { RunsClient } from '../client/index.ts';
+import { RunsError } from '../protocol/errors.ts';
+
+export type WorkflowState =
+  | 'running'
+  | 'missing'
+  /** Ended; the name is Temporal's: COMPLETED, FAILED, TERMINATED, TIMED_OUT, CANCELLED. */
+  | { ended: string };
+
+export interface Workflows extends Pick<RunsClient, 'start' | 'cancel' | 'answer' | 'submitToolOutputs'> {
+  look(runId: string): Promise<WorkflowState>;
+  /** Throws when Temporal does not answer in time (default 2,000 ms). */
+  ping(timeoutMs?: number): Promise<void>;
+  /** Tells two namespaces apart, also of the same name on different servers. */
+  namespaceId(): Promise<{ id: string; name: string }>;
+}
+
+const TIMEOUT_MS = 5_000;
+const PING_MS = 2_000;
+
+export const workflowsOf = (client: RunsClient): Workflows => {
+  const { temporal } = client;
+  const { namespace } = temporal.options;
+  const bounded = async <T>(what: string, call: () => Promise<T>, timeoutMs = TIMEOUT_MS): Promise<T> => {
+    try {
+      return await client.call(call, { timeoutMs });
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) throw error;
+      throw new RunsError('temporal_unavailable', `${what} failed: Temporal can't be reached.`, {
+        cause: error,
+      });
+    }
+  };
+  return {
+    start: (options, call) => client.start(options, call),
+    cancel: (runId, call) => client.cancel(runId, call),
+    answer: (runId, payload, options) => client.answer(runId, payload, options),
+    submitToolOutputs: (runId, payload, options) => client.submitToolOutputs(runId, payload, options),
+    async look(runId) {
+      try {
+        const { status } = await bounded('Looking for a run', () =>
+          temporal.workflow.getHandle(runId).describe(),
+        );
+        return status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW'
+          ? 'running'
+          : { ended: status.name };
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'missing';
+        throw error;
+      }
+    },
+    async ping(timeoutMs = PING_MS) {
+      await bounded('Asking Temporal', () => temporal.workflowService.getSystemInfo({}), timeoutMs);
+    },
+    async namespaceId() {
+      const { namespaceInfo } = await bounded('Asking for the namespace', () =>
+        temporal.workflowService.describeNamespace({ namespace }),
+      );
+      return { id: namespaceInfo?.id ?? '', name: namespace };
+    },
+  };
+};

@@ -1,0 +1,191 @@
+/**
+ * Outputs of a round coming in: from the API's caller, from people one by one, from a worker's tools.
+ *
+ * Rule: the first output of a call stands; the same one again changes nothing; a differing one is refused. Whoever
+ * brings the last external output moves the run to `queued`, in the same transaction, so that no reader sees an
+ * answered action again. It makes no difference whether the API or a worker writes first.
+ * Imported within `store/` only.
+ */
+import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/run-store.ts';
+import { isTerminal, type ToolOutput } from '../protocol/wire/objects.ts';
+import type { Database, Sql } from './database.ts';
+import { callDetails, endStep, isExternal } from './steps.ts';
+import type { RoundRow, StepRow } from './schema.ts';
+import { changeExistingRun, type RunUpdate } from './update-run.ts';
+import { runView, wireCall } from './views.ts';
+
+type Outputs = Readonly<Record<string, string>>;
+
+/** What the given outputs add to a round. Pure. `unknown`: call ids that are not of this round. */
+export const mergeOutputs = (
+  round: Pick<RoundState, 'calls' | 'outputs'>,
+  outputs: readonly ToolOutput[],
+): { outputs: Record<string, string>; added: string[]; differing: string[]; unknown: string[] } => {
+  const all: Record<string, string> = { ...round.outputs };
+  const added: string[] = [];
+  const differing: string[] = [];
+  const unknown: string[] = [];
+  const ids = new Set(round.calls.map(({ callId }) => callId));
+  for (const { tool_call_id: id, output } of outputs) {
+    if (!ids.has(id)) unknown.push(id);
+    else if (!Object.hasOwn(all, id)) {
+      all[id] = output;
+      added.push(id);
+    } else if (all[id] !== output) differing.push(id);
+  }
+  return { outputs: all, added, differing, unknown };
+};
+
+const externalCalls = (round: Pick<RoundState, 'calls'>): RoundState['calls'] =>
+  round.calls.filter(isExternal);
+const openOf = (calls: RoundState['calls'], outputs: Outputs): RoundState['calls'] =>
+  calls.filter(({ callId }) => !Object.hasOwn(outputs, callId));
+
+/** What a change of a round may need of the run: its rounds, newest first, and the steps that are open. */
+interface Open {
+  rounds: RoundRow[];
+  steps: StepRow[];
+}
+
+const readOpen = async (sql: Sql, runId: string): Promise<Open> => {
+  const [rounds, steps] = await Promise.all([
+    sql.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [runId], 'read-rounds'),
+    sql.query<StepRow>(
+      "select * from steps where run_id = $1 and kind <> 'message' and status = 'in_progress' order by position",
+      [runId],
+      'open-steps',
+    ),
+  ]);
+  return { rounds, steps };
+};
+
+const saveRound = ({ sql, later }: RunUpdate, round: RoundRow): void =>
+  later(
+    sql.query(
+      'update rounds set outputs = $3::json, done = $4, accepted_after = $5, accepted_by = $6 where run_id = $1 and round = $2',
+      [
+        round.run_id,
+        round.round,
+        JSON.stringify(round.outputs),
+        round.done,
+        round.accepted_after,
+        round.accepted_by,
+      ],
+      'save-round',
+    ),
+  );
+
+/** Shows new outputs in the step of the round, and completes it when all calls have one. */
+const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number): void => {
+  const details = callDetails(round.calls, round.outputs);
+  if (round.done) unit.later(endStep(unit, step, { status: 'completed', completed_at: now, details }));
+  else
+    unit.later(
+      unit.sql.query('update steps set details = $2::json where id = $1', [step.id, JSON.stringify(details)]),
+    );
+};
+
+/** So that the same request under the same key is known again. */
+const keepKey = (
+  { sql, row, later }: RunUpdate,
+  { idempotency, now }: Parameters<TurnStore['acceptOutputs']>[2],
+): void => {
+  if (idempotency == null) return;
+  later(
+    sql.query(
+      `insert into idempotency_keys (tenant, key, request, run_id, created_at) values ($1, $2, $3, $4, $5)
+     on conflict (tenant, key) do nothing`,
+      [row.tenant, idempotency.key, idempotency.request, row.id, now],
+    ),
+  );
+};
+
+const accept = (
+  unit: RunUpdate,
+  open: Open,
+  outputs: readonly ToolOutput[],
+  options: Parameters<TurnStore['acceptOutputs']>[2],
+): Acceptance => {
+  const { row, emit } = unit;
+  const first = outputs[0];
+  const round =
+    open.rounds.find(({ calls }) => calls.some((call) => call.callId === first?.tool_call_id)) ?? null;
+  const repeated: Acceptance = {
+    run: runView(row),
+    eventsAfter: row.event_seq,
+    result: 'repeated',
+    taken: true,
+  };
+  if (round === null) {
+    if (first === undefined) return repeated;
+    throw new StoreError(
+      'output_conflict',
+      `Run ${row.id} has no call ${JSON.stringify(first.tool_call_id)}.`,
+      {
+        details: [first.tool_call_id],
+      },
+    );
+  }
+  const change = mergeOutputs(round, outputs);
+  const wrong = [...change.differing, ...change.unknown];
+  if (wrong.length > 0)
+    throw new StoreError(
+      'output_conflict',
+      `Outputs for ${JSON.stringify(wrong)} differ from the ones that run ${row.id} has taken, or are of another round.`,
+      { details: wrong },
+    );
+  const external = externalCalls(round);
+  const wasOpen = openOf(external, round.outputs).length > 0;
+  if (change.added.length > 0 && isTerminal(row.status)) return { ...repeated, taken: false };
+  if (change.added.length === 0) {
+    // A worker may have written what this request brought: then the request was the first all the same.
+    if (options.by === null || wasOpen || external.length === 0 || round.accepted_by !== null)
+      return repeated;
+    round.accepted_by = options.by;
+    saveRound(unit, round);
+    keepKey(unit, options);
+    return { ...repeated, eventsAfter: round.accepted_after ?? row.event_seq, result: 'accepted' };
+  }
+
+  const seqBefore = row.event_seq;
+  round.outputs = change.outputs;
+  round.done = openOf(round.calls, round.outputs).length === 0;
+  const step = open.steps.find((one) => one.round === round.round);
+  if (step !== undefined) fillStep(unit, round, step, options.now);
+  const stillOpen = openOf(external, round.outputs);
+  const closes = wasOpen && stillOpen.length === 0;
+  if (closes) {
+    round.accepted_after = seqBefore;
+    round.accepted_by = options.by;
+  }
+  if (row.status === 'requires_action') {
+    row.required = stillOpen.length === 0 ? null : stillOpen.map(wireCall);
+    if (closes) {
+      row.status = 'queued';
+      emit({ event: 'thread.run.queued', data: runView(row) });
+    }
+  }
+  saveRound(unit, round);
+  if (closes) keepKey(unit, options);
+  return {
+    run: runView(row),
+    eventsAfter: seqBefore,
+    result: stillOpen.length === 0 ? 'accepted' : 'recorded',
+    taken: true,
+  };
+};
+
+export const acceptOutputs = (
+  db: Database,
+  runId: string,
+  outputs: readonly ToolOutput[],
+  options: Parameters<TurnStore['acceptOutputs']>[2],
+): Promise<Acceptance> =>
+  changeExistingRun<Acceptance, Open>(
+    db,
+    runId,
+    null,
+    async (unit, open) => accept(unit, open, outputs, options),
+    (sql) => readOpen(sql, runId),
+  );

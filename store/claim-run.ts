@@ -1,0 +1,217 @@
+/**
+ * How a worker takes a run over, and what it reads of the thread to ask the model.
+ *
+ * Rule: what an earlier attempt left behind is closed before anything else happens. The usual case leaves nothing behind:
+ * then one statement reads run, round and thread in one snapshot, and a second one takes the run over if its row is still
+ * the one that was read. Whoever changes anything of a run changes its row, so nothing can have come between. If its row has
+ * changed the second one does nothing and says so; whoever claims again, or finds something to close, gets the transaction
+ * that knows all cases.
+ * Imported within `store/` only.
+ */
+import { setImmediate as immediate } from 'node:timers/promises';
+import type { StreamEvent } from '../protocol/wire/events.ts';
+import type { Claim, ContextItem, TurnStore } from '../protocol/ports/run-store.ts';
+import { isTerminal, type WireLastError } from '../protocol/wire/objects.ts';
+import { closeOpenObjects } from './close-run.ts';
+import type { Database } from './database.ts';
+import { currentRound } from './steps.ts';
+import type { MessageRow, RoundRow, RunRow } from './schema.ts';
+import { changeRun, writeRunUpdateIf, type RunUpdate } from './update-run.ts';
+import { runState, runView, wireCall } from './views.ts';
+
+const ABANDONED: WireLastError = {
+  code: 'server_error',
+  message: 'The request to the model broke off and was repeated.',
+};
+
+/**
+ * A message that was completed because calls followed it, and whose turn is repeated: it stays out of the context. Its
+ * readers were told that it is complete; a second end of it would be an error to them.
+ */
+const withdrawMessage = async ({ sql, row }: RunUpdate, now: number): Promise<void> => {
+  await sql.query(
+    `update messages set status = 'incomplete', incomplete_reason = 'run_failed', incomplete_at = $3, completed_at = null
+     where run_id = $1 and round = $2 and status = 'completed'`,
+    [row.id, row.round + 1, now],
+  );
+};
+
+const nextOf = (row: RunRow, round: RoundRow | null): Claim['next'] => {
+  if (isTerminal(row.status)) return 'ended';
+  if (row.status === 'cancelling') return 'cancel';
+  return round === null || round.done ? 'turn' : 'wait';
+};
+
+const claimLocked = (db: Database, runId: string, now: number): Promise<Claim | null> =>
+  changeRun(db, runId, null, async (unit) => {
+    const { row } = unit;
+    row.epoch += 1;
+    const round = await currentRound(unit.sql, row);
+    const next = nextOf(row, round);
+    if (next === 'turn') {
+      // The first to have the run finds nothing of others.
+      if (row.epoch > 1) {
+        await closeOpenObjects(unit, { message: 'run_failed', step: 'failed', error: ABANDONED }, now);
+        await withdrawMessage(unit, now);
+      }
+      if (row.status !== 'in_progress') {
+        row.status = 'in_progress';
+        row.started_at = now;
+        unit.emit({ event: 'thread.run.in_progress', data: runView(row) });
+      }
+    }
+    return { state: runState(row, round), lease: { runId, epoch: row.epoch }, next };
+  });
+
+type ContextMessage = Pick<MessageRow, 'position' | 'role' | 'content' | 'run_id' | 'round'>;
+type ContextRound = Pick<RoundRow, 'position' | 'run_id' | 'round' | 'calls' | 'outputs'>;
+
+/** What of a thread is read: finished messages and rounds, the newest of each. $thread, $limit. */
+const contextMessages = (thread: string, limit: string): string => `
+  select position, role, content, run_id, round from messages where thread_id = ${thread}
+     and (status = 'completed' or (status = 'incomplete' and incomplete_reason = 'max_tokens'))
+   order by position desc limit ${limit}`;
+const contextRounds = (thread: string, limit: string): string => `
+  select position, run_id, round, calls, outputs from rounds where thread_id = ${thread} and done
+   order by position desc limit ${limit}`;
+
+/** Oldest first. Pure. */
+const contextOf = (
+  messages: readonly ContextMessage[],
+  rounds: readonly ContextRound[],
+  limit: number,
+): ContextItem[] => {
+  const items: { position: number; item: ContextItem }[] = [
+    ...messages.map((row) => ({
+      position: row.position,
+      item: {
+        kind: 'message' as const,
+        role: row.role,
+        content: row.content,
+        runId: row.run_id,
+        round: row.round,
+      },
+    })),
+    ...rounds.map((row) => ({
+      position: row.position,
+      item: {
+        kind: 'round' as const,
+        runId: row.run_id,
+        round: row.round,
+        calls: row.calls.map(wireCall),
+        outputs: row.outputs,
+      },
+    })),
+  ];
+  items.sort((a, b) => a.position - b.position);
+  return items.slice(-limit).map(({ item }) => item);
+};
+
+const readContext = async (db: Database, threadId: string, limit: number): Promise<ContextItem[]> => {
+  const [messages, rounds] = await Promise.all([
+    db.query<ContextMessage>(contextMessages('$1', '$2'), [threadId, limit], 'context-messages'),
+    db.query<ContextRound>(contextRounds('$1', '$2'), [threadId, limit], 'context-rounds'),
+  ]);
+  return contextOf(messages, rounds, limit);
+};
+
+type ClaimCandidate = RunRow & {
+  version: string;
+  current: RoundRow | null;
+  leftovers: boolean;
+  said: ContextMessage[] | null;
+  done: ContextRound[] | null;
+};
+
+/** A run as a worker needs it, in one snapshot. `leftovers`: an earlier attempt of this turn has begun something. */
+const CLAIM_CANDIDATE_SQL = `
+  select r.*, r.xmin::text as version,
+    (select row_to_json(o) from rounds o where o.run_id = r.id and o.round = r.round) as current,
+    exists (select 1 from steps s where s.run_id = r.id and s.status = 'in_progress')
+      or exists (select 1 from messages m where m.run_id = r.id
+        and (m.status = 'in_progress' or (m.round = r.round + 1 and m.status = 'completed'))) as leftovers,
+    (select json_agg(c) from (${contextMessages('r.thread_id', '$2')}) c) as said,
+    (select json_agg(c) from (${contextRounds('r.thread_id', '$2')}) c) as done
+  from runs r where r.id = $1`;
+
+/** How long what was read ahead is of use, in milliseconds: a run's first activity follows its start within some ten. */
+const AHEAD_MS = 1_000;
+
+/**
+ * Looks taken ahead of their claims. They may be stale, by milliseconds: a run that has changed since refuses the claim, and
+ * its thread changes only with it, but for messages that somebody deletes at that very moment.
+ */
+const looksAhead = (db: Database) => {
+  const looks = new Map<string, Promise<ClaimCandidate | undefined>>();
+  const look = async (runId: string, limit: number): Promise<ClaimCandidate | undefined> =>
+    (await db.query<ClaimCandidate>(CLAIM_CANDIDATE_SQL, [runId, limit], 'look-run'))[0];
+  return {
+    ahead: (runId: string, limit: number): void => {
+      if (looks.has(runId)) return;
+      // The claim looks for itself when this look failed, and says what is wrong.
+      looks.set(
+        runId,
+        look(runId, limit).catch(() => undefined),
+      );
+      setTimeout(() => looks.delete(runId), AHEAD_MS).unref();
+    },
+    now: async (runId: string, limit: number): Promise<ClaimCandidate | undefined> => {
+      const taken = looks.get(runId);
+      looks.delete(runId);
+      return (await taken) ?? look(runId, limit);
+    },
+  };
+};
+
+/** null: not the usual case; nothing was done. The write is under way when this resolves: the model need not wait for it. */
+const claimOptimistic = async (
+  db: Database,
+  look: ClaimCandidate | undefined,
+  now: number,
+  limit: number,
+): Promise<Claim | null> => {
+  if (look === undefined) return null;
+  const runId = look.id;
+  const { version, current, leftovers, said, done, ...row } = look;
+  if (leftovers || nextOf(row, current) !== 'turn') return null;
+  const seqBefore = row.event_seq;
+  const events: StreamEvent[] = [];
+  row.epoch += 1;
+  if (row.status !== 'in_progress') {
+    row.status = 'in_progress';
+    row.started_at = now;
+    row.event_seq += 1;
+    events.push({ event: 'thread.run.in_progress', data: runView(row) });
+  }
+  const taking = async (): Promise<boolean> => {
+    const taken = await writeRunUpdateIf(db, version, row, seqBefore, events);
+    if (taken && events.length > 0) db.announcements.announce(runId, row.event_seq);
+    return taken;
+  };
+  // After the caller's turn: what it sends first, it sends first.
+  const taken = immediate().then(taking);
+  // Whoever waits for it is told; a turn that needs no model may be over before.
+  taken.catch(ignore);
+  return {
+    state: runState(row, current),
+    lease: { runId, epoch: row.epoch },
+    next: 'turn',
+    context: contextOf(said ?? [], done ?? [], limit),
+    taken,
+  };
+};
+
+const ignore = (): void => {};
+
+export const claimStore = (db: Database): Pick<TurnStore, 'claim' | 'prefetch' | 'readContext'> => {
+  const looks = looksAhead(db);
+  return {
+    claim: async (runId, now, contextItems) =>
+      (contextItems === undefined
+        ? null
+        : await claimOptimistic(db, await looks.now(runId, contextItems), now, contextItems)) ??
+      claimLocked(db, runId, now),
+    prefetch: looks.ahead,
+    readContext: (threadId, limit) => readContext(db, threadId, limit),
+  };
+};

@@ -1,0 +1,97 @@
+/**
+ * Reading one run, which pollers do all day: reads that meet share a statement, and a run that has not changed since this
+ * process last read it is not sent again.
+ *
+ * Rule: every read is answered by a statement that was sent after it was asked for. What is kept is only shown when that
+ * statement has found the row in the very version that it was made from (`xmin`: the transaction that wrote it), so
+ * processes need not tell each other anything, and nobody sees less than what was committed before he asked.
+ * Imported within `store/` only.
+ */
+import { apiErrors } from '../protocol/errors.ts';
+import type { RunStore } from '../protocol/ports/run-store.ts';
+import type { Run } from '../protocol/wire/objects.ts';
+import type { Database } from './database.ts';
+import { batchLoader } from './batch-loader.ts';
+import type { RunRow } from './schema.ts';
+import { runView } from './views.ts';
+
+/** Runs that are kept at most; the one whose newest state was read longest ago goes first. */
+const KEPT = 1_000;
+/** A run with larger settings (texts, tools) is read every time. */
+const KEPT_CHARS = 16_384;
+/** No transaction's number. */
+const UNKNOWN = '0';
+
+interface Kept {
+  id: string;
+  tenant: string;
+  threadId: string;
+  version: string;
+  run: Run;
+}
+
+/** `row`: null when nothing but the version was asked for, since it has not changed, or there is none. */
+interface Found {
+  asked: string;
+  version: string | null;
+  row: RunRow | null;
+}
+
+// One column of JSON instead of all columns: a description of two dozen columns costs the reader more than its row does.
+// `limit` keeps the planner from turning this into a scan of the table while there are few rows.
+const READ = `
+  select k.asked, r.version, r.row from unnest($1::text[], $2::text[]) as k (asked, known)
+  left join lateral (
+    select xmin::text as version, case when xmin::text is distinct from k.known then to_json(runs) end as row
+    from runs where id = k.asked limit 1
+  ) r on true
+  where r.version is distinct from k.known`;
+
+const sizeOf = ({ instructions, tools, metadata }: Run): number =>
+  (instructions?.length ?? 0) + JSON.stringify([tools, metadata]).length;
+
+export const runReader = (db: Database): RunStore['getRun'] => {
+  const kept = new Map<string, Kept>();
+
+  const keep = (one: Kept): void => {
+    kept.delete(one.id);
+    if (sizeOf(one.run) > KEPT_CHARS) return;
+    if (kept.size >= KEPT) for (const [oldest] of kept) if (kept.size >= KEPT) kept.delete(oldest);
+    kept.set(one.id, one);
+  };
+
+  const load = async (ids: string[]): Promise<Kept[]> => {
+    const current = new Map<string, Kept>();
+    for (const id of ids) {
+      const known = kept.get(id);
+      if (known !== undefined) current.set(id, known);
+    }
+    const versions = ids.map((id) => current.get(id)?.version ?? UNKNOWN);
+    for (const found of await db.query<Found>(READ, [ids, versions], 'read-runs')) {
+      current.delete(found.asked);
+      const { row, version } = found;
+      if (row === null || version === null) {
+        kept.delete(found.asked);
+        continue;
+      }
+      const one: Kept = {
+        id: row.id,
+        tenant: row.tenant,
+        threadId: row.thread_id,
+        version,
+        run: Object.freeze(runView(row)),
+      };
+      current.set(one.id, one);
+      keep(one);
+    }
+    return [...current.values()];
+  };
+
+  const find = batchLoader(load, ({ id }) => id);
+  return async (tenant, threadId, runId) => {
+    const one = await find(runId);
+    if (one === undefined || one.tenant !== tenant || one.threadId !== threadId)
+      throw apiErrors.notFound('run', runId);
+    return one.run;
+  };
+};

@@ -1,0 +1,222 @@
+/**
+ * The end of a turn: what the model said and asked for becomes the state of the run.
+ *
+ * Rule: one transaction. Message and step are closed or filled, usage is added, status and events are written, or nothing is.
+ * Imported within `store/` only.
+ */
+import type { Usage } from '../protocol/ports/backend.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import type {
+  RunLease,
+  StoredRunState,
+  StreamedMessage,
+  TurnOutcome,
+  TurnStore,
+} from '../protocol/ports/run-store.ts';
+import type { MessageContent, WireUsage } from '../protocol/wire/objects.ts';
+import type { Database, Sql } from './database.ts';
+import {
+  callDetails,
+  endMessage,
+  endStep,
+  insertMessage,
+  insertStep,
+  isExternal,
+  messageDetails,
+  writeStep,
+  writeStepEnd,
+} from './steps.ts';
+import type { RoundRow, StepRow } from './schema.ts';
+import { changeExistingRun, type RunUpdate } from './update-run.ts';
+import { runState, runView, wireCall } from './views.ts';
+
+const json = (value: unknown): string => JSON.stringify(value);
+
+const addUsage = (before: WireUsage | null, turn: Usage | null): WireUsage | null =>
+  turn === null
+    ? before
+    : {
+        prompt_tokens: (before?.prompt_tokens ?? 0) + turn.promptTokens,
+        completion_tokens: (before?.completion_tokens ?? 0) + turn.completionTokens,
+        total_tokens: (before?.total_tokens ?? 0) + turn.totalTokens,
+      };
+
+const INCOMPLETE_MESSAGE = {
+  max_completion_tokens: 'max_tokens',
+  max_prompt_tokens: 'max_tokens',
+  content_filter: 'content_filter',
+} as const;
+
+/**
+ * The turn's message gets all its content, and ends if it is open. What was said after the calls is told as a message
+ * without a step of its own: while the step of the calls is open, clients take no other.
+ */
+const settleMessage = async (
+  unit: RunUpdate,
+  said: StreamedMessage | { id: null; content: MessageContent[] },
+  end: Parameters<typeof endMessage>[3],
+  now: number,
+): Promise<void> => {
+  const { sql, row, emit } = unit;
+  if (said.id === null) {
+    const id = mintId('msg');
+    const round = row.round + 1;
+    const step = await writeStep(unit, 'message', messageDetails(id), round, now);
+    await writeStepEnd(unit, step, { status: 'completed', completed_at: now });
+    await insertMessage(unit, id, round, now);
+    emit({
+      event: 'thread.message.delta',
+      data: {
+        id,
+        object: 'thread.message.delta',
+        delta: { content: said.content.map((part, index) => ({ index, ...part })) },
+      },
+    });
+    await endMessage(unit, id, said.content, end, now);
+    return;
+  }
+  const completed = await sql.query(
+    "update messages set content = $2::json where id = $1 and status = 'completed' returning id",
+    [said.id, json(said.content)],
+  );
+  if (completed.length === 0) await endMessage(unit, said.id, said.content, end, now);
+};
+
+/** The calls of a settled turn become its round: step filled (opened, if nothing was streamed), row and events. */
+const settleCalls = async (
+  unit: RunUpdate,
+  outcome: Extract<TurnOutcome, { kind: 'calls' }>,
+  streamed: StepRow | undefined,
+  usage: WireUsage | null,
+  now: number,
+): Promise<RoundRow> => {
+  const { row, sql, emit } = unit;
+  row.round += 1;
+  row.expires_at =
+    outcome.expiresAt === null ? row.expires_at : Math.max(outcome.expiresAt, row.expires_at ?? 0);
+  const [round] = await sql.query<RoundRow>(
+    `insert into rounds (run_id, round, thread_id, calls, outputs) values ($1, $2, $3, $4::json, '{}'::json) returning *`,
+    [row.id, row.round, row.thread_id, json(outcome.calls)],
+  );
+  if (round === undefined) throw new Error('insert into rounds returned no row');
+  const details = callDetails(outcome.calls, {});
+  const step =
+    streamed ?? (await insertStep(unit, 'calls', { type: 'tool_calls', tool_calls: [] }, row.round, now));
+  if (streamed === undefined && details.type === 'tool_calls')
+    emit({
+      event: 'thread.run.step.delta',
+      data: {
+        id: step.id,
+        object: 'thread.run.step.delta',
+        delta: {
+          step_details: {
+            type: 'tool_calls',
+            tool_calls: details.tool_calls.map((call, index) => ({ index, ...call })),
+          },
+        },
+      },
+    });
+  await sql.query('update steps set details = $2::json, usage = $3::json, expires_at = $4 where id = $1', [
+    step.id,
+    json(details),
+    usage === null ? null : json(usage),
+    row.expires_at,
+  ]);
+  const external = outcome.calls.filter(isExternal);
+  if (row.status !== 'cancelling' && external.length > 0) {
+    row.status = 'requires_action';
+    row.required = external.map(wireCall);
+    emit({ event: 'thread.run.requires_action', data: runView(row) });
+  }
+  return round;
+};
+
+/** What the turn's end finds: the newest round, and the steps that are open. */
+interface Begun {
+  round: RoundRow | null;
+  steps: StepRow[];
+}
+
+const readBegun = async (sql: Sql, runId: string): Promise<Begun> => {
+  const [rounds, steps] = await Promise.all([
+    sql.query<RoundRow>(
+      'select * from rounds where run_id = $1 order by round desc limit 1',
+      [runId],
+      'newest-round',
+    ),
+    sql.query<StepRow>(
+      "select * from steps where run_id = $1 and status = 'in_progress' order by position",
+      [runId],
+      'begun-steps',
+    ),
+  ]);
+  return { round: rounds[0] ?? null, steps };
+};
+
+const settle = async (
+  unit: RunUpdate,
+  begun: Begun,
+  turn: Parameters<TurnStore['settleTurn']>[1],
+  now: number,
+): Promise<StoredRunState> => {
+  const { row, emit, later } = unit;
+  const { outcome, message } = turn;
+  const usage = addUsage(null, turn.usage);
+  row.usage = addUsage(row.usage, turn.usage);
+  const open = begun.steps.filter(({ round }) => round === row.round + 1);
+  if (message !== null)
+    await settleMessage(
+      unit,
+      message,
+      outcome.kind === 'incomplete'
+        ? { status: 'incomplete', reason: INCOMPLETE_MESSAGE[outcome.reason] }
+        : { status: 'completed' },
+      now,
+    );
+  for (const step of open.filter(({ kind }) => kind === 'message'))
+    later(
+      endStep(unit, step, {
+        status: 'completed',
+        completed_at: now,
+        usage: outcome.kind === 'calls' ? null : usage,
+      }),
+    );
+  const callStep = open.find(({ kind }) => kind !== 'message');
+  if (outcome.kind === 'calls') return runState(row, await settleCalls(unit, outcome, callStep, usage, now));
+
+  // Calls that the model began and did not finish can't be carried out.
+  if (callStep !== undefined)
+    later(
+      endStep(unit, callStep, {
+        status: 'failed',
+        failed_at: now,
+        last_error: { code: 'server_error', message: 'The model stopped in the middle of its calls.' },
+      }),
+    );
+  row.required = null;
+  row.completed_at = now;
+  row.ended_at = now;
+  if (outcome.kind === 'completed') {
+    row.status = 'completed';
+    emit({ event: 'thread.run.completed', data: runView(row) });
+  } else {
+    row.status = 'incomplete';
+    row.incomplete_reason = outcome.reason;
+    emit({ event: 'thread.run.incomplete', data: runView(row) });
+  }
+  return runState(row, begun.round);
+};
+
+export const settleTurn = (
+  db: Database,
+  lease: RunLease,
+  turn: Parameters<TurnStore['settleTurn']>[1],
+  now: number,
+): Promise<StoredRunState> =>
+  changeExistingRun<StoredRunState, Begun>(
+    db,
+    lease.runId,
+    lease,
+    (unit, begun) => settle(unit, begun, turn, now),
+    (sql) => readBegun(sql, lease.runId),
+  );

@@ -1,0 +1,171 @@
+/**
+ * Steps, messages and rounds within a unit of work: the writes that several changes share, each with its event.
+ *
+ * Rule: an object and the event that tells of it are written by the same function, so neither is ever forgotten.
+ * Imported within `store/` only.
+ */
+import type { PlannedCall } from '../protocol/tool-calls.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import type { MessageContent, StepDetails } from '../protocol/wire/objects.ts';
+import type { Sql } from './database.ts';
+import type { MessageRow, RoundRow, RunRow, StepRow } from './schema.ts';
+import type { RunUpdate } from './update-run.ts';
+import { messageView, stepView } from './views.ts';
+
+const json = (value: unknown): string => JSON.stringify(value);
+
+export const currentRound = async (sql: Sql, row: RunRow): Promise<RoundRow | null> => {
+  if (row.round === 0) return null;
+  const [round] = await sql.query<RoundRow>('select * from rounds where run_id = $1 and round = $2', [
+    row.id,
+    row.round,
+  ]);
+  return round ?? null;
+};
+
+export const messageDetails = (messageId: string): StepDetails => ({
+  type: 'message_creation',
+  message_creation: { message_id: messageId },
+});
+
+/** Steps of the turn under way, oldest first. */
+export const openSteps = ({ sql, row }: RunUpdate): Promise<StepRow[]> =>
+  sql.query<StepRow>(
+    "select * from steps where run_id = $1 and round = $2 and status = 'in_progress' order by position",
+    [row.id, row.round + 1],
+  );
+
+/** Writes a step without telling of it. The turn under way is the one after the newest round. */
+export const writeStep = async (
+  { sql, row }: RunUpdate,
+  kind: StepRow['kind'],
+  details: StepDetails,
+  round: number,
+  now: number,
+): Promise<StepRow> => {
+  const [step] = await sql.query<StepRow>(
+    `insert into steps (id, run_id, tenant, thread_id, assistant_id, created_at, kind, round, status, details, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, 'in_progress', $9::json, $10) returning *`,
+    [
+      mintId('step'),
+      row.id,
+      row.tenant,
+      row.thread_id,
+      row.assistant_id,
+      now,
+      kind,
+      round,
+      json(details),
+      row.expires_at,
+    ],
+  );
+  if (step === undefined) throw new Error('insert into steps returned no row');
+  return step;
+};
+
+/** Writes a step and tells of it. */
+export const insertStep = async (
+  unit: RunUpdate,
+  ...what: [StepRow['kind'], StepDetails, round: number, now: number]
+): Promise<StepRow> => {
+  const step = await writeStep(unit, ...what);
+  const view = stepView(step);
+  unit.emit({ event: 'thread.run.step.created', data: view });
+  unit.emit({ event: 'thread.run.step.in_progress', data: view });
+  return step;
+};
+
+/** Writes the message of a turn and tells of it. */
+export const insertMessage = async (
+  { sql, row, emit }: RunUpdate,
+  id: string,
+  round: number,
+  now: number,
+): Promise<void> => {
+  const [message] = await sql.query<MessageRow>(
+    `insert into messages (id, tenant, thread_id, created_at, role, status, content, metadata, assistant_id, run_id, round)
+     values ($1, $2, $3, $4, 'assistant', 'in_progress', '[]'::json, '{}'::json, $5, $6, $7) returning *`,
+    [id, row.tenant, row.thread_id, now, row.assistant_id, row.id, round],
+  );
+  if (message === undefined) throw new Error('insert into messages returned no row');
+  const view = messageView(message);
+  emit({ event: 'thread.message.created', data: view });
+  emit({ event: 'thread.message.in_progress', data: view });
+};
+
+export const isExternal = (call: PlannedCall): boolean => call.plan.kind === 'external';
+
+/** Outputs that are there are shown, others are null. */
+export const callDetails = (
+  calls: readonly PlannedCall[],
+  outputs: Readonly<Record<string, string>>,
+): StepDetails => ({
+  type: 'tool_calls',
+  tool_calls: calls.map((call) => ({
+    id: call.callId,
+    type: 'function',
+    function: {
+      name: call.name,
+      arguments: call.arguments,
+      output: Object.hasOwn(outputs, call.callId) ? (outputs[call.callId] ?? null) : null,
+    },
+  })),
+});
+
+type StepEnd = Partial<
+  Pick<
+    StepRow,
+    'details' | 'usage' | 'last_error' | 'completed_at' | 'failed_at' | 'cancelled_at' | 'expired_at'
+  >
+> & { status: 'completed' | 'failed' | 'cancelled' | 'expired' };
+
+/** Ends a step and tells of it. */
+export const endStep = async (unit: RunUpdate, step: StepRow, end: StepEnd): Promise<void> => {
+  const written = writeStepEnd(unit, step, end);
+  // Told before anything that whoever calls does next: he need not wait for the write.
+  unit.emit({ event: `thread.run.step.${end.status}`, data: stepView(step) });
+  await written;
+};
+
+/** Ends a step without telling of it. */
+export const writeStepEnd = async ({ sql }: RunUpdate, step: StepRow, end: StepEnd): Promise<void> => {
+  Object.assign(step, end);
+  await sql.query(
+    `update steps set status = $2, details = $3::json, usage = $4::json, last_error = $5::json,
+       completed_at = $6, failed_at = $7, cancelled_at = $8, expired_at = $9 where id = $1`,
+    [
+      step.id,
+      step.status,
+      json(step.details),
+      step.usage === null ? null : json(step.usage),
+      step.last_error === null ? null : json(step.last_error),
+      step.completed_at,
+      step.failed_at,
+      step.cancelled_at,
+      step.expired_at,
+    ],
+  );
+};
+
+export const endMessage = async (
+  { sql, emit }: RunUpdate,
+  id: string,
+  content: MessageContent[],
+  end: { status: 'completed' } | { status: 'incomplete'; reason: string },
+  now: number,
+): Promise<void> => {
+  const complete = end.status === 'completed';
+  const [row] = await sql.query<MessageRow>(
+    `update messages set status = $2, content = $3::json, incomplete_reason = $4, completed_at = $5, incomplete_at = $6
+     where id = $1 returning *`,
+    [
+      id,
+      end.status,
+      json(content),
+      complete ? null : end.reason,
+      complete ? now : null,
+      complete ? null : now,
+    ],
+  );
+  if (row !== undefined) emit({ event: `thread.message.${end.status}`, data: messageView(row) });
+};

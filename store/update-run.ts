@@ -1,0 +1,179 @@
+/**
+ * One change of one run: the row is locked, changed, and written back together with the events it caused.
+ *
+ * Rule: nobody writes a run's row or its events but through here (deltas excepted, `events.ts`), so sequence numbers
+ * are assigned under the row's lock, have no gaps, and an event is visible exactly when the state it tells of is.
+ * Lock order everywhere: thread, then run.
+ * Imported within `store/` only.
+ */
+import type { StreamEvent } from '../protocol/wire/events.ts';
+import { StoreError, type RunLease } from '../protocol/ports/run-store.ts';
+import { isTerminal } from '../protocol/wire/objects.ts';
+import { CHANNEL, type Database, type Param, type Sql } from './database.ts';
+import type { RunRow } from './schema.ts';
+
+export interface RunUpdate {
+  sql: Sql;
+  /** The locked row: change it in place, it is written when the body is done. */
+  row: RunRow;
+  emit: (event: StreamEvent) => void;
+  /** A write that nothing waits for but the commit: it shares its round trip with the row's. */
+  later: (write: Promise<unknown>) => void;
+}
+
+/** Columns that change during a run's life. */
+const MUTABLE = [
+  'status',
+  'started_at',
+  'expires_at',
+  'cancelled_at',
+  'failed_at',
+  'completed_at',
+  'ended_at',
+  'cancel_asked_at',
+  'metadata',
+  'required',
+  'last_error',
+  'incomplete_reason',
+  'usage',
+  'round',
+  'epoch',
+  'event_seq',
+] as const satisfies readonly (keyof RunRow)[];
+const JSON_COLUMNS: ReadonlySet<string> = new Set(['metadata', 'required', 'last_error', 'usage']);
+
+const param = (row: RunRow, column: (typeof MUTABLE)[number]): Param => {
+  const value = row[column];
+  if (value === null) return null;
+  return JSON_COLUMNS.has(column) || typeof value === 'object' ? JSON.stringify(value) : value;
+};
+
+const ASSIGNMENTS = MUTABLE.map((column, index) => `${column} = $${index + 2}`).join(', ');
+const n = MUTABLE.length;
+/** Row, events and word of them in one round trip. `$n+2`: event_seq before; then names and data. */
+const WRITE = `
+  with changed as (update runs set ${ASSIGNMENTS} where id = $1),
+  logged as (
+    insert into run_events (run_id, seq, event, data)
+    select $1, $${n + 2}::bigint + e.ord, e.event, e.data::json
+    from unnest($${n + 3}::text[], $${n + 4}::text[]) with ordinality as e (event, data, ord)
+  )
+  select pg_notify('${CHANNEL}', $1 || ' ' || $${n + 5}::text)`;
+
+/** The same, committed by itself, if the row is still in the version that was read. Returns no row when it is not. */
+const WRITE_IF = `
+  with changed as (update runs set ${ASSIGNMENTS} where id = $1 and xmin::text = $${n + 6} returning id),
+  logged as (
+    insert into run_events (run_id, seq, event, data)
+    select changed.id, $${n + 2}::bigint + e.ord, e.event, e.data::json
+    from changed, unnest($${n + 3}::text[], $${n + 4}::text[]) with ordinality as e (event, data, ord)
+  )
+  select pg_notify('${CHANNEL}', changed.id || ' ' || $${n + 5}::text) from changed`;
+
+const writeParams = (row: RunRow, seqBefore: number, events: readonly StreamEvent[]): Param[] => [
+  row.id,
+  ...MUTABLE.map((column) => param(row, column)),
+  seqBefore,
+  events.map(({ event }) => event),
+  events.map(({ data }) => JSON.stringify(data)),
+  String(row.event_seq),
+];
+
+/** For a change that needs no lock in between; false: somebody else has changed the row. */
+export const writeRunUpdateIf = async (
+  sql: Sql,
+  version: string,
+  ...[row, seqBefore, events]: [row: RunRow, seqBefore: number, events: readonly StreamEvent[]]
+): Promise<boolean> => {
+  const params = [...writeParams(row, seqBefore, events), version];
+  return (await sql.query(WRITE_IF, params, 'write-unit-if')).length > 0;
+};
+
+export const writeRunUpdate = async (
+  sql: Sql,
+  row: RunRow,
+  seqBefore: number,
+  events: readonly StreamEvent[],
+): Promise<void> => {
+  await sql.query(WRITE, writeParams(row, seqBefore, events), 'write-unit');
+};
+
+/** Whoever is first to fail is told; the others have nobody to tell. */
+const ignore = (): void => {};
+
+/**
+ * `lease`: refuse with `lease_lost` when a newer attempt has the run or it has ended. `along`: reads that travel with the
+ * lock and are carried out when it is held.
+ */
+export const changeRun = async <T, Read = undefined>(
+  db: Database,
+  runId: string,
+  lease: RunLease | null,
+  body: (unit: RunUpdate, read: Read) => Promise<T>,
+  along?: (sql: Sql) => Promise<Read>,
+): Promise<T | null> => {
+  let announced = 0;
+  const result = await db.transaction(async (sql) => {
+    const locking = sql.query<RunRow>('select * from runs where id = $1 for update', [runId], 'lock-run');
+    const reading = along?.(sql);
+    reading?.catch(ignore);
+    const [row] = await locking;
+    // Nothing may be under way on the connection when the transaction ends.
+    const read = (await reading) as Read;
+    if (row === undefined) return null;
+    if (lease !== null) checkLease(row, lease);
+    const before = JSON.stringify(row);
+    const seqBefore = row.event_seq;
+    const events: StreamEvent[] = [];
+    const writes: Promise<unknown>[] = [];
+    const later = (write: Promise<unknown>): void => {
+      write.catch(ignore);
+      writes.push(write);
+    };
+    const value = await body({ sql, row, emit: (event) => void events.push(event), later }, read);
+    row.event_seq = seqBefore + events.length;
+    if (events.length > 0 || JSON.stringify(row) !== before)
+      later(writeRunUpdate(sql, row, seqBefore, events));
+    await Promise.all(writes);
+    if (events.length > 0) announced = row.event_seq;
+    return value;
+  });
+  if (announced > 0) db.announcements.announce(runId, announced);
+  return result;
+};
+
+const checkLease = (row: RunRow, lease: RunLease): void => {
+  if (row.epoch !== lease.epoch)
+    throw new StoreError(
+      'lease_lost',
+      `Run ${row.id} was taken over by attempt ${row.epoch}; this is attempt ${lease.epoch} and must stop.`,
+    );
+  if (isTerminal(row.status))
+    throw new StoreError('lease_lost', `Run ${row.id} has ended ("${row.status}"); this attempt must stop.`);
+};
+
+/** For writers that can't do without the row. */
+export const changeExistingRun = async <T, Read = undefined>(
+  db: Database,
+  runId: string,
+  lease: RunLease | null,
+  body: (unit: RunUpdate, read: Read) => Promise<T>,
+  along?: (sql: Sql) => Promise<Read>,
+): Promise<T> => {
+  let found = false;
+  const result = await changeRun<T, Read>(
+    db,
+    runId,
+    lease,
+    async (unit, read) => {
+      found = true;
+      return body(unit, read);
+    },
+    along,
+  );
+  if (!found) throw noSuchRun(runId);
+  return result as T;
+};
+
+export const noSuchRun = (runId: string): StoreError =>
+  new StoreError('no_such_run', `There is no run ${JSON.stringify(runId)} in the store.`);

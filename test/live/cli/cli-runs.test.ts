@@ -1,0 +1,278 @@
+/** The commands that people and scripts type, against a real Temporal, a real worker and a scripted runs API. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { demoTools } from '../../../cli/demo/tools.ts';
+import { mintId } from '../../../protocol/wire/ids.ts';
+import { SEARCH_ATTRIBUTES } from '../../../protocol/temporal/names.ts';
+import type { AnswerReply, RunSnapshot } from '../../../protocol/temporal/messages.ts';
+import { cli, type CliResult } from '../../support/cli.ts';
+import { sandboxWorker, type SandboxWorker } from '../../support/sandbox-worker.ts';
+import { privateTemporal } from '../../support/temporal.ts';
+
+interface ErrorDocument {
+  error: { code: string; message: string; failure: string | null; exitCode: number };
+}
+
+let running: SandboxWorker;
+let dir: string;
+beforeAll(async () => {
+  running = await sandboxWorker({ tools: demoTools() });
+  dir = await mkdtemp(join(tmpdir(), 'durable-runs-cli-'));
+});
+afterAll(async () => {
+  await running.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const runs = (...args: string[]): Promise<CliResult> => cli(args, running.env);
+
+/** A started run whose first call waits. */
+const waiting = async (assistant: string): Promise<{ runId: string; callId: string }> => {
+  const runId = mintId('run');
+  expect((await runs('start', '--assistant', assistant, '--id', runId)).stdout).toBe(`${runId}\n`);
+  const { callId } = await running.waiting(runId);
+  return { runId, callId };
+};
+
+describe('start', () => {
+  test('starts a run once under an id, however often it is repeated', async () => {
+    const id = mintId('run');
+    const first = await runs('start', '--assistant', 'asst_chat', '--message', 'Hello', '--id', id, '--json');
+    const again = await runs('start', '--assistant', 'asst_chat', '--message', 'Hello', '--id', id, '--json');
+    expect([first.code, first.json()]).toEqual([0, { runId: id, started: true }]);
+    expect([again.code, again.json()]).toEqual([0, { runId: id, started: false }]);
+  });
+
+  test('waits for the end with --wait, and is a success only when the run completed', async () => {
+    const good = await runs(
+      'start',
+      '--assistant',
+      'asst_chat',
+      '--message',
+      'Hi',
+      '--metadata',
+      'order=42',
+      '--wait',
+      '--json',
+    );
+    expect(good.json()).toMatchObject({ started: true, result: { status: 'completed' } });
+    expect(good.code).toBe(0);
+    const bad = await runs('start', '--assistant', 'asst_failing', '--wait');
+    expect(bad.stdout).toContain('failed');
+    expect(bad.code).toBe(6);
+  });
+
+  test('gives up waiting on Ctrl-C, and the run goes on', async () => {
+    const id = mintId('run');
+    const stop = new AbortController();
+    const wait = cli(
+      ['start', '--assistant', 'asst_weather', '--id', id, '--wait'],
+      running.env,
+      stop.signal,
+    );
+    await expect.poll(() => running.client.get(id).catch(() => null), { timeout: 20_000 }).not.toBeNull();
+    stop.abort();
+    expect((await wait).code).toBe(130);
+    expect((await running.client.get(id)).result).toBeNull();
+    await running.client.cancel(id);
+  });
+});
+
+describe('a waiting run', () => {
+  test('is found, shown with what to paste, answered once, and watched to its end', async () => {
+    const { runId, callId } = await waiting('asst_weather');
+    // The list is told by Temporal's visibility store, which is a moment behind.
+    await expect
+      .poll(async () => (await runs('list', '--waiting')).stdout, { timeout: 20_000 })
+      .toContain(runId);
+    const shown = await runs('show', runId);
+    expect(shown.stdout).toContain(`runs answer ${runId} ${callId} --output 'your answer'`);
+    expect((await runs('show', runId, '--json')).json()).toMatchObject({
+      run: { runId, status: 'requires_action' } satisfies Partial<RunSnapshot>,
+    });
+
+    const watch = runs('watch', runId);
+    const wrongKind = await runs('answer', runId, callId, '--approve', '--json');
+    expect(wrongKind.code).toBe(4);
+    expect((wrongKind.json() as ErrorDocument).error).toMatchObject({
+      code: 'refused',
+      failure: 'RefusedWrongKind',
+      exitCode: 4,
+    });
+    const accepted = await runs('answer', runId, callId, '--output', '12 degrees', '--by', 'ada', '--json');
+    expect(accepted.json() as AnswerReply).toMatchObject({
+      call_id: callId,
+      result: 'accepted',
+      waiting: [],
+    });
+
+    const watched = await watch;
+    expect(watched.code).toBe(0);
+    expect(watched.stderr).toContain('waits for an answer');
+    expect(watched.stderr).toContain(`${runId}  completed`);
+    const late = await runs('answer', runId, callId, '--output', '13 degrees');
+    expect(late.code).toBe(4);
+    expect(late.stderr).toMatch(/^runs: .*too late/);
+    expect(late.stdout).toBe('');
+  });
+
+  test('shows retries while a tool fails, and runs what a person approves', async () => {
+    const { runId, callId } = await waiting('asst_deploy');
+    const approve = [
+      'answer',
+      runId,
+      callId,
+      '--approve',
+      '--arguments',
+      '{"service":"checkout","version":"1.4.3"}',
+    ];
+    expect((await runs(...approve)).stdout).toContain('accepted');
+    expect((await running.client.result(runId)).status).toBe('completed');
+    const sent = running.sandbox.requests.findLast(({ path }) => path.endsWith('/submit_tool_outputs'));
+    expect(JSON.stringify(sent?.body)).toContain('checkout 1.4.3 is live.');
+  });
+
+  test('can be denied with a reason that reaches the model', async () => {
+    const { runId, callId } = await waiting('asst_deploy');
+    await runs('answer', runId, callId, '--deny', '--reason', 'not on a Friday', '--by', 'bob');
+    await running.client.result(runId);
+    const sent = running.sandbox.requests.findLast(({ path }) => path.endsWith('/submit_tool_outputs'));
+    expect(JSON.stringify(sent?.body)).toContain('not on a Friday');
+  });
+
+  test('is cancelled, and once ended can not be', async () => {
+    const { runId } = await waiting('asst_weather');
+    const cancelled = await runs('cancel', runId, '--json');
+    expect([cancelled.code, cancelled.json()]).toMatchObject([0, { runId, result: { status: 'cancelled' } }]);
+    const again = await runs('cancel', runId);
+    expect(again.code).toBe(4);
+    expect(again.stderr).toContain('has ended as "cancelled"');
+  });
+});
+
+describe('an id that nobody knows', () => {
+  test.each([[['show']], [['cancel']], [['watch']], [['answer', 'call_1', '--approve']]])(
+    '%j says so, names address and namespace, and exits 3',
+    async ([command = '', ...rest]) => {
+      const nobody = await runs(command, 'run_nobody', ...rest, '--json');
+      expect(nobody.code).toBe(3);
+      const { message } = (nobody.json() as ErrorDocument).error;
+      const { address, namespace } = running.client.place;
+      for (const part of ['run_nobody', address, namespace]) expect(message).toContain(JSON.stringify(part));
+    },
+  );
+
+  test('a list without runs says where it looked', async () => {
+    const none = await runs('list', '--thread', 'thread_nobody');
+    const { address, namespace } = running.client.place;
+    expect(none.stdout).toBe(`No such run in namespace "${namespace}" of Temporal at "${address}".\n`);
+  });
+});
+
+const exported = async (): Promise<string> => {
+  const id = mintId('run');
+  await runs('start', '--assistant', 'asst_chat', '--id', id, '--wait');
+  return historyToJSON(await running.client.temporal.workflow.getHandle(id).fetchHistory());
+};
+
+describe('replay', () => {
+  test('passes what this version recorded, and says where another one would do otherwise', async () => {
+    const text = await exported();
+    const good = join(dir, 'good.json');
+    const bad = join(dir, 'bad.json');
+    const empty = join(dir, 'empty.json');
+    const part = join(dir, 'part.json');
+    await writeFile(good, text);
+    await writeFile(bad, text.replaceAll('"createRun"', '"createTheRun"'));
+    await writeFile(empty, '{"events": []}');
+    await writeFile(part, text.replace('EVENT_TYPE_WORKFLOW_TASK_COMPLETED', 'EVENT_TYPE_TIMER_FIRED'));
+    const all = await runs('replay', good, bad, empty, part, join(dir, 'missing.json'), '--json');
+    expect(all.code).toBe(7);
+    expect(all.json()).toMatchObject({
+      ok: false,
+      files: [
+        { file: good, verdict: 'ok', workflowType: 'run' },
+        {
+          file: bad,
+          verdict: 'diverged',
+          reason: expect.stringMatching(
+            /^\[TMPRL1100\] Nondeterminism error: Activity type .*'createTheRun'/,
+          ),
+        },
+        { file: empty, verdict: 'unusable' },
+        { file: part, verdict: 'unusable', reason: expect.stringContaining('event 4') },
+        { verdict: 'unusable' },
+      ],
+    });
+    const one = await runs('replay', good);
+    expect([one.code, one.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^ok .*good\.json \(\d+ events\)\n1 history replays\.\n$/),
+    ]);
+  });
+});
+
+describe('doctor', () => {
+  interface Diagnoses {
+    ok: boolean;
+    checks: { name: string; state: string; detail: string; fix?: string }[];
+  }
+  const states = (document: Diagnoses): Record<string, string> =>
+    Object.fromEntries(document.checks.map(({ name, state }) => [name, state]));
+
+  test('finds everything in order where a worker runs', async () => {
+    const healthy = await runs('doctor', '--role', 'worker', '--json');
+    const document = healthy.json() as Diagnoses;
+    expect(states(document)).toEqual({
+      node: 'ok',
+      config: 'ok',
+      temporal: 'ok',
+      namespace: 'ok',
+      'search-attributes': 'ok',
+      worker: 'ok',
+      tools: 'skipped',
+      backend: 'ok',
+      store: 'skipped',
+    });
+    expect(healthy.code).toBe(0);
+  });
+
+  test('says how to fix what is missing, and fixes what it may', async () => {
+    const server = await privateTemporal({ searchAttributes: {} });
+    try {
+      const env = {
+        ...running.env,
+        TEMPORAL_ADDRESS: server.address,
+        OPENAI_BASE_URL: 'http://127.0.0.1:9/v1',
+      };
+      const sick = await cli(['doctor'], env);
+      expect(sick.code).toBe(7);
+      expect(sick.stdout).toMatch(/PROBLEM\s+search-attributes\s+missing: RunsRunId/);
+      expect(sick.stdout).toContain(
+        `temporal operator search-attribute create --namespace default --name RunsRunId --type Keyword`,
+      );
+      expect(sick.stdout).toMatch(/PROBLEM\s+worker\s+no worker polls task queue/);
+      expect(sick.stdout).toMatch(/PROBLEM\s+backend/);
+      const fixed = await cli(['doctor', '--fix', '--only', 'search-attributes', '--json'], env);
+      expect(fixed.code).toBe(0);
+      expect((fixed.json() as Diagnoses).checks.at(-1)?.detail).toContain(
+        Object.keys(SEARCH_ATTRIBUTES).at(-1),
+      );
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('names the first thing that is wrong when nothing is there', async () => {
+    const alone = await cli(['doctor', '--only', 'worker', '--json'], { TEMPORAL_ADDRESS: '127.0.0.1:9' });
+    expect(states(alone.json() as Diagnoses)).toEqual({
+      temporal: 'problem',
+      namespace: 'skipped',
+      worker: 'skipped',
+    });
+    expect(alone.code).toBe(7);
+  });
+});

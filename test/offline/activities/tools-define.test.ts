@@ -1,0 +1,225 @@
+/** Tool definitions: what is refused, with which words; what is told to a model. No server. */
+import { Ajv } from 'ajv';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import { z } from 'zod';
+import {
+  defineTools,
+  isToolRegistry,
+  noTools,
+  toJSONSchema,
+  TOOL_DEFAULTS,
+} from '../../../activities/index.ts';
+import { functionToolSchema } from '../../../protocol/wire/schemas.ts';
+import { RunsError } from '../../../protocol/index.ts';
+
+const sound = {
+  description: 'Looks up the weather.',
+  parameters: z.object({ city: z.string() }),
+  execute: () => 'sunny',
+};
+
+/** The problems that defining `tools` gives. The cast lets tests write what the types refuse. */
+const problemsOf = (tools: Record<string, unknown>): string[] => {
+  try {
+    defineTools(tools as Parameters<typeof defineTools>[0]);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RunsError)) throw error;
+    expect(error.code).toBe('config');
+    return error.details as string[];
+  }
+};
+
+describe('a sound registry', () => {
+  test('gives execute the parsed type of its parameters', () => {
+    const registry = defineTools({
+      add: {
+        description: 'Adds.',
+        parameters: z.object({ a: z.number(), b: z.number().default(0) }),
+        execute(args, context) {
+          expectTypeOf(args).toEqualTypeOf<{ a: number; b: number }>();
+          expectTypeOf(context.signal).toEqualTypeOf<AbortSignal>();
+          return String(args.a + args.b);
+        },
+      },
+      find: {
+        description: 'Finds.',
+        parameters: z.object({ q: z.string() }),
+        output: z.object({ hits: z.number() }),
+        execute: (args) => ({ hits: args.q.length }),
+        approval: (args) => args.q === 'all',
+      },
+    });
+    expect(registry.names).toEqual(['add', 'find']);
+  });
+
+  test('documented defaults stand where an option is left out', () => {
+    const tool = defineTools({ weather: sound }).get('weather');
+    expect(tool?.policy).toEqual({
+      maximumAttempts: 5,
+      initialIntervalMs: 1_000,
+      backoffCoefficient: 2,
+      maximumIntervalMs: 60_000,
+      startToCloseMs: 300_000,
+      heartbeatMs: null,
+      atMostOnce: false,
+    });
+    expect(tool?.wait).toEqual({ onDeadline: 'fail', answerWithinMs: null });
+    expect(tool?.maxOutputBytes).toBe(TOOL_DEFAULTS.maxOutputBytes);
+  });
+
+  test('durations become milliseconds, at-most-once becomes one attempt', () => {
+    const registry = defineTools({
+      pay: {
+        ...sound,
+        atMostOnce: true,
+        timeout: '90s',
+        heartbeat: '10s',
+        approval: true,
+        answerWithin: '2d',
+        onDeadline: 'follow-up',
+      },
+    });
+    const tool = registry.get('pay');
+    expect(tool?.policy).toMatchObject({
+      maximumAttempts: 1,
+      startToCloseMs: 90_000,
+      heartbeatMs: 10_000,
+      atMostOnce: true,
+    });
+    expect(tool?.wait).toEqual({ onDeadline: 'follow-up', answerWithinMs: 172_800_000 });
+  });
+
+  test('can not be changed', () => {
+    const registry = defineTools({ weather: sound });
+    expect(Object.isFrozen(registry)).toBe(true);
+    expect(Object.isFrozen(registry.names)).toBe(true);
+    expect(Object.isFrozen(registry.get('weather'))).toBe(true);
+  });
+
+  test('is told from anything else', () => {
+    expect(isToolRegistry(noTools())).toBe(true);
+    expect(isToolRegistry({ names: [], get: () => undefined, definitions: () => [] })).toBe(false);
+    expect(isToolRegistry(null)).toBe(false);
+  });
+});
+
+describe('a registry that makes no sense is refused', () => {
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ['no execute', { execute: undefined }, /execute is missing.*external: true/],
+    ['execute that is no function', { execute: 'sh' }, /execute must be a function; got "sh"/],
+    ['execute and external', { external: true }, /exclude each other/],
+    [
+      'approval and external',
+      { external: true, execute: undefined, approval: true },
+      /approval and external/,
+    ],
+    ['no description', { description: '' }, /description must tell the model.*got ""/],
+    ['parameters that are no schema', { parameters: { city: 'string' } }, /parameters must be a z\.object/],
+    ['parameters that are no object', { parameters: z.string() }, /parameters must be a z\.object/],
+    [
+      'parameters that JSON Schema can not express',
+      { parameters: z.object({ when: z.date() }) },
+      /can't be told to a model as JSON Schema/,
+    ],
+    ['output that is no schema', { output: {} }, /output must be a zod schema/],
+    ['an option of another name', { timeoutMs: 5 }, /timeoutMs is not an option; use one of/],
+    ['a retry option of another name', { retry: { attempts: 3 } }, /retry\.attempts is not an option/],
+    ['retry that is no object', { retry: 3 }, /retry must be an object.*got 3/],
+    [
+      'half an attempt',
+      { retry: { maximumAttempts: 1.5 } },
+      /retry\.maximumAttempts must be a whole number.*1\.5/,
+    ],
+    [
+      'a shrinking backoff',
+      { retry: { backoffCoefficient: 0.5 } },
+      /backoffCoefficient must be a number from 1/,
+    ],
+    ['a duration without unit', { timeout: '90' }, /timeout needs a number and a unit.*"90"/],
+    ['a duration of nothing', { timeout: '0s' }, /timeout must be longer than 0/],
+    ['a bad heartbeat', { heartbeat: 'often' }, /heartbeat needs a number and a unit.*"often"/],
+    [
+      'retries of what must not run twice',
+      { atMostOnce: true, retry: { maximumAttempts: 3 } },
+      /contradicts atMostOnce/,
+    ],
+    ['a wait where nobody is awaited', { answerWithin: '1h' }, /are for tools that wait for somebody/],
+    ['an unknown end of a wait', { approval: true, onDeadline: 'retry' }, /onDeadline must be.*got "retry"/],
+    [
+      'approval of another kind',
+      { approval: 'always' },
+      /approval must be true, false or a function.*"always"/,
+    ],
+    ['a flag that is no boolean', { atMostOnce: 'yes' }, /atMostOnce must be true or false; got "yes"/],
+    [
+      "an output limit above the wire's",
+      { maxOutputBytes: 10_000_000 },
+      /maxOutputBytes must be a whole number/,
+    ],
+  ])('%s', (_what, change, expected) => {
+    const found = problemsOf({ weather: { ...sound, ...change } });
+    expect(found.join('\n')).toMatch(expected);
+    expect(found.every((problem) => problem.startsWith('Tool "weather": '))).toBe(true);
+  });
+
+  test.each(['', 'has space', 'a/b', 'multi_tool_use.parallel', 'x'.repeat(65)])('name %j', (name) => {
+    expect(problemsOf({ [name]: sound }).join()).toMatch(/A tool's name must be/);
+  });
+
+  test('all problems of all tools are told at once', () => {
+    const found = problemsOf({
+      one: { ...sound, timeout: 'soon', external: true },
+      two: { ...sound, description: 7 },
+      three: null,
+    });
+    expect(found.map((problem) => problem.slice(0, 12))).toEqual([
+      'Tool "one": ',
+      'Tool "one": ',
+      'Tool "two": ',
+      'Tool "three"',
+    ]);
+  });
+});
+
+describe('definitions for a model', () => {
+  const registry = defineTools({
+    book: {
+      description: 'Books a table.',
+      parameters: z.object({
+        name: z.string().describe('Who comes.'),
+        guests: z.int().min(1),
+        at: z.object({ day: z.string(), hour: z.number() }),
+      }),
+      execute: () => 'ok',
+    },
+    search: {
+      description: 'Searches.',
+      parameters: z.object({ q: z.string(), limit: z.number().optional() }),
+      execute: () => 'ok',
+    },
+    ask: { description: 'Asks a person.', parameters: z.object({ text: z.string() }), external: true },
+  });
+  const definitions = toJSONSchema(registry);
+  const byName = (name: string) => definitions.find((tool) => tool.function.name === name)?.function;
+
+  test('are what the wire takes, in the order of definition', () => {
+    expect(definitions.map((tool) => tool.function.name)).toEqual(['book', 'search', 'ask']);
+    for (const tool of definitions) expect(functionToolSchema.safeParse(tool).success).toBe(true);
+  });
+
+  test('hold JSON Schema that accepts good arguments and refuses bad ones', () => {
+    const validate = new Ajv({ strict: false }).compile(byName('book')?.parameters ?? {});
+    expect(validate({ name: 'A', guests: 2, at: { day: 'Monday', hour: 19 } })).toBe(true);
+    expect(validate({ name: 'A', guests: 0, at: { day: 'Monday', hour: 19 } })).toBe(false);
+    expect(validate({ name: 'A', guests: 2, at: { day: 'Monday', hour: 19 }, extra: 1 })).toBe(false);
+    expect(byName('book')?.parameters?.['$schema']).toBeUndefined();
+  });
+
+  test('claim strict mode only where every property is required and nothing else is allowed', () => {
+    expect(byName('book')?.strict).toBe(true);
+    expect(byName('ask')?.strict).toBe(true);
+    expect(byName('search')?.strict).toBeUndefined();
+    expect(byName('search')?.parameters?.['required']).toEqual(['q']);
+  });
+});

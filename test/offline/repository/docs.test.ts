@@ -1,0 +1,94 @@
+/** The documents against the program: every command, option, link, script and variable they name exists, and none is missing. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { EXIT } from '../../../app/exit.ts';
+import { buildProgram } from '../../../cli/program.ts';
+import { ROOT } from '../../support/sources.ts';
+
+const files = [
+  'README.md',
+  'AGENTS.md',
+  'SECURITY.md',
+  ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+].filter((file) => file.endsWith('.md'));
+const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+const all = files.map(read).join('\n');
+
+const ignore = (): void => undefined;
+const program = buildProgram({
+  env: {},
+  stdout: ignore,
+  stderr: ignore,
+  stderrIsTty: false,
+  columns: () => 80,
+  signal: new AbortController().signal,
+});
+const commands = new Map(
+  program.commands.map((command) => [command.name(), new Set(command.options.map(({ long }) => long))]),
+);
+
+/** Code in documents that calls us: in backticks, or a line of a code block. Prose like "runs go on" is no call. */
+const calls = (text: string): string[] => [
+  ...[...text.matchAll(/`(?:npx )?(runs [^`\n]+)`/g)].map((match) => match[1] ?? ''),
+  ...[...text.matchAll(/^(?:[A-Z_]+=\S+ )*(?:npx )?(runs .+)$/gm)]
+    .map((match) => match[1] ?? '')
+    .filter((line) => commands.has(line.split(/\s+/)[1] ?? '')),
+];
+
+describe('the documents', () => {
+  test.each(files)('%s links to what exists', (file) => {
+    const targets = [...read(file).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map((match) => match[1] ?? '');
+    expect(targets.filter((target) => !existsSync(join(ROOT, dirname(file), target)))).toEqual([]);
+  });
+
+  test('call commands that exist, with options that they take', () => {
+    const wrong = calls(all).flatMap((call) => {
+      const options = commands.get(call.split(/\s+/)[1] ?? '');
+      if (options === undefined) return [`no such command: ${call}`];
+      const used = [...call.matchAll(/(?<![\w-])--[a-z-]+/g)].map(([option]) => option);
+      return used
+        .filter((option) => !options.has(option) && option !== '--help')
+        .map((option) => `${option}: ${call}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('describe every command and every option of it', () => {
+    const text = read('docs/CLI.md');
+    const missing = [...commands].flatMap(([name, options]) => [
+      ...(text.includes(`\`runs ${name}`) ? [] : [name]),
+      ...[...options].filter((option) => option !== undefined && option !== null && !text.includes(option)),
+    ]);
+    expect(missing).toEqual([]);
+  });
+
+  test('name every exit code', () => {
+    const rows = [...read('docs/CLI.md').matchAll(/^\| (\d+) \|/gm)].map((match) => Number(match[1]));
+    expect(rows).toEqual(Object.values(EXIT));
+  });
+
+  test('use npm scripts that exist', () => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(read('package.json'));
+    const used = [...all.matchAll(/npm run ([a-z][a-z:-]*)/g)].map((match) => match[1] ?? '');
+    expect(used.length).toBeGreaterThan(3);
+    expect(used.filter((name) => !(name in scripts))).toEqual([]);
+  });
+});
+
+describe('the environment', () => {
+  const OURS = /\b(?:RUNS|OPENAI)_[A-Z][A-Z_]*[A-Z]\b/g;
+  const inConfig = new Set(read('worker/config.ts').match(OURS));
+
+  test('in the documents is what the program reads', () => {
+    // The compose file's own: a password of the database role, and the folder with tools.
+    const compose = new Set(['RUNS_DB_PASSWORD', 'RUNS_TOOLS_DIR']);
+    const named = new Set(all.match(OURS));
+    expect([...named].filter((name) => !inConfig.has(name) && !compose.has(name))).toEqual([]);
+  });
+
+  test('of the program is in docs/CLI.md', () => {
+    const text = read('docs/CLI.md');
+    expect([...inConfig].filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
+});

@@ -1,0 +1,108 @@
+/** `npm test` decides what counts as green, so it is itself put to the test, with a vitest project of its own. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ROOT } from '../../support/sources.ts';
+
+let dir: string;
+beforeEach(() => {
+  // Inside the checkout, so that vitest is found.
+  mkdirSync(join(ROOT, '.cache'), { recursive: true });
+  dir = mkdtempSync(join(ROOT, '.cache', 'test-command-'));
+  writeFileSync(join(dir, 'vitest.config.mjs'), 'export default {};');
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const IMPORT = `import { expect, test } from 'vitest';\n`;
+const GREEN = `${IMPORT}test('green', () => { expect(1).toBe(1); });`;
+
+/** The last line printed and the exit code of a run over these test files. */
+async function outcome(files: Record<string, string>): Promise<{ last: string; code: number }> {
+  const { lines, code } = await run(files);
+  return { last: lines.at(-1) ?? '', code };
+}
+
+/** All lines printed, and the exit code. */
+function run(files: Record<string, string>, ...more: string[]): Promise<{ lines: string[]; code: number }> {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, `${name}.test.mjs`), text);
+  const args = [join(ROOT, 'scripts', 'test.mjs'), '--root', dir, '--config', join(dir, 'vitest.config.mjs')];
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...args, ...more], { env: environment() }, (error, stdout) => {
+      const code = error === null ? 0 : Number(error.code);
+      resolve({ lines: stdout.trimEnd().split('\n'), code });
+    });
+  });
+}
+
+/** Without what this very vitest tells its children. */
+const environment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/VITEST|^TEST$|NODE_ENV/.test(name)));
+
+const matrix = (name: string): string =>
+  `### 1. A fault\n\nA promise.\n\n- both · \`test/a.test.ts\` › ${name}\n`;
+
+describe('npm test', () => {
+  test('ends with the totals and 0 when all is green', async () => {
+    expect(await outcome({ a: GREEN, b: GREEN })).toEqual({ last: '2 passed, 0 failed', code: 0 });
+  });
+
+  test('counts failed tests', async () => {
+    const red = `${GREEN}\ntest('red', () => { expect(1).toBe(2); });`;
+    expect(await outcome({ a: red })).toEqual({ last: '1 passed, 1 failed', code: 1 });
+  });
+
+  test('counts a file that does not load as a failure', async () => {
+    const broken = `${IMPORT}throw new Error('at import');`;
+    expect(await outcome({ a: GREEN, b: broken })).toEqual({ last: '1 passed, 1 failed', code: 1 });
+  });
+
+  test('counts an error outside every test as a failure', async () => {
+    const stray = `${IMPORT}test('ends too early', () => { setTimeout(() => { throw new Error('stray'); }, 0); });
+      test('waits', () => new Promise((resolve) => { setTimeout(resolve, 50); }));`;
+    expect(await outcome({ a: stray })).toEqual({ last: '2 passed, 1 failed', code: 1 });
+  });
+
+  test('fails when nothing ran', async () => {
+    expect(await outcome({})).toEqual({ last: '0 passed, 1 failed', code: 1 });
+    const skipping = `${IMPORT}test.skip('later', () => {});`;
+    expect(await outcome({ a: skipping })).toEqual({ last: '0 passed, 0 failed', code: 1 });
+  });
+
+  test(
+    'fails when a proof that the fault matrix names was left out or is not there',
+    { timeout: 60_000 },
+    async () => {
+      const page = join(dir, 'FAULTS.md');
+      const proofs = async (name: string, text: string): Promise<{ lines: string[]; code: number }> => {
+        mkdirSync(join(dir, 'test'), { recursive: true });
+        writeFileSync(join(dir, 'test', 'a.test.ts'), `${GREEN}\n${text}`);
+        writeFileSync(page, matrix(name));
+        const { lines, code } = await run({}, `--proofs=${page}`);
+        return { lines: lines.filter((line) => /^not proved|passed, /.test(line)), code };
+      };
+      expect(await proofs('gree', '')).toEqual({ lines: ['1 passed, 0 failed'], code: 0 });
+      expect(await proofs('later', `test.skip('later on', () => {});`)).toEqual({
+        lines: ['not proved: row 1: "test/a.test.ts › later" did not run', '1 passed, 1 failed'],
+        code: 1,
+      });
+      // One of several of the name was left out.
+      const some = `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); }); test.skip('n 3', () => {});`;
+      expect((await proofs('n ', some)).lines).toEqual([
+        'not proved: row 1: "test/a.test.ts › n " did not run',
+        '3 passed, 1 failed',
+      ]);
+      expect((await proofs('unheard of', '')).code).toBe(1);
+      // Named as it stands in the sources, with its placeholder.
+      expect((await proofs('n %i', `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); });`)).code).toBe(
+        0,
+      );
+      expect(
+        (await proofs('n %i of %s', `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); });`)).code,
+      ).toBe(1);
+      // A failed proof counts once.
+      const red = `test('red', () => { expect(1).toBe(2); });`;
+      expect(await proofs('red', red)).toEqual({ lines: ['1 passed, 1 failed'], code: 1 });
+    },
+  );
+});

@@ -1,0 +1,284 @@
+/** The usual start and the usual claim are one statement each; what they leave is what the transactions leave. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mintId } from '../../../protocol/wire/ids.ts';
+import type { RunParams } from '../../../protocol/ports/runs-service.ts';
+import type { CreatedRun, NewRun, Store } from '../../../protocol/ports/run-store.ts';
+import type { Database } from '../../../store/database.ts';
+import { claimStore } from '../../../store/claim-run.ts';
+import { migrate, readMigrations } from '../../../store/migrate.ts';
+import { openPglite } from '../../../store/pglite.ts';
+import { startStore } from '../../../store/create-run.ts';
+import { storeOn } from '../../../store/index.ts';
+import { automatic, external, image, newRun } from '../../support/store.ts';
+
+const NOW = 1_800_000_000_000;
+const T = 'tenant';
+let db: Database;
+let store: Store;
+/** How many transactions were begun: the short ways need none. */
+let transactions = 0;
+
+beforeAll(async () => {
+  const real = await openPglite({ memory: true, image: await image() });
+  db = {
+    ...real,
+    query: (text, params, name) => real.query(text, params, name),
+    transaction: (body) => {
+      transactions += 1;
+      return real.transaction(body);
+    },
+  };
+  await migrate(db, await readMigrations());
+  store = storeOn(db);
+}, 60_000);
+afterAll(() => db.close());
+
+const counted = async <T>(work: () => Promise<T>): Promise<[T, number]> => {
+  const before = transactions;
+  return [await work(), transactions - before];
+};
+
+const fresh = async () => {
+  const assistant = await store.createAssistant(T, { model: 'm', instructions: 'Be brief.' }, NOW);
+  const thread = await store.createThread(T, { messages: [{ role: 'user', content: 'hi' }] }, NOW);
+  return { assistant_id: assistant.id, thread: { id: thread.id } };
+};
+const wish = (thread: NewRun['thread'], params: RunParams): NewRun =>
+  newRun({ runId: mintId('run'), thread, params, now: NOW });
+
+/** Everything that a start leaves, without the ids that differ. */
+const traces = async ({ run, thread, ...rest }: CreatedRun) => {
+  const page = { limit: 100, order: 'asc' as const };
+  const { data: messages } = await store.listMessages(T, thread.id, page);
+  const { events } = await store.readEvents(run.id, { after: 0, limit: 10, gaps: 'refuse' });
+  const state = await store.readState(run.id);
+  expect(await store.getRun(T, thread.id, run.id)).toEqual(run);
+  const text = JSON.stringify({ run, thread, rest, messages, events, state });
+  const ids = new Map<string, string>();
+  return JSON.parse(
+    text.replaceAll(/(run|thread|msg|asst)_[A-Za-z0-9]{24}/g, (id, kind: string) => {
+      if (!ids.has(id)) ids.set(id, `${kind}_${ids.size}`);
+      return ids.get(id) ?? '';
+    }),
+  ) as unknown;
+};
+
+const PARAMS = {
+  additional_messages: [
+    { role: 'user', content: 'one\u0000' },
+    { role: 'assistant', content: 'two', metadata: { a: 'b' } },
+  ],
+  metadata: { c: 'd' },
+  instructions: 'Other.',
+} satisfies Partial<RunParams>;
+
+describe('a start', () => {
+  test.each(['a known thread', 'a new thread'])('on %s leaves the same by either way', async (which) => {
+    const { assistant_id, thread } = await fresh();
+    const { id: other } = await store.createThread(T, { messages: [{ role: 'user', content: 'hi' }] }, NOW);
+    const create = { create: { messages: [{ role: 'user' as const, content: 'hi' }], metadata: { e: 'f' } } };
+    const starts = startStore(db);
+    const params = { assistant_id, ...PARAMS };
+    const known = which === 'a known thread';
+    const [long, begun] = await counted(() => starts.createRun(T, wish(known ? thread : create, params)));
+    const [short, none] = await counted(() =>
+      starts.createRun(T, wish(known ? { id: other } : create, params)),
+    );
+    expect([begun, none]).toEqual([1, 0]);
+    expect(await traces(short)).toEqual(await traces(long));
+  });
+
+  test('by an assistant that has changed since uses it as it is now, and one that is gone is not found', async () => {
+    const { assistant_id, thread } = await fresh();
+    const starts = startStore(db);
+    const first = await starts.createRun(T, wish({ create: {} }, { assistant_id }));
+    expect(first.run.instructions).toBe('Be brief.');
+    await store.updateAssistant(T, assistant_id, { instructions: 'Be long.' });
+    const second = await starts.createRun(T, wish({ create: {} }, { assistant_id }));
+    expect(second.run.instructions).toBe('Be long.');
+    await store.deleteAssistant(T, assistant_id);
+    await expect(starts.createRun(T, wish(thread, { assistant_id }))).rejects.toMatchObject({ status: 404 });
+    // And nothing of it is there.
+    expect((await store.listRuns(T, thread.id, { limit: 1, order: 'asc' })).data).toEqual([]);
+  });
+
+  test('is refused in the same words by either way', async () => {
+    const { assistant_id, thread } = await fresh();
+    const starts = startStore(db);
+    const live = await starts.createRun(T, wish(thread, { assistant_id }));
+    const again = starts.createRun(T, wish(thread, { assistant_id, ...PARAMS }));
+    await expect(again).rejects.toMatchObject({
+      status: 400,
+      message: `Thread ${thread.id} already has an active run ${live.run.id}.`,
+    });
+    expect((await store.listMessages(T, thread.id, { limit: 10, order: 'asc' })).data).toHaveLength(1);
+    await expect(starts.createRun(T, wish({ id: 'thread_none' }, { assistant_id }))).rejects.toMatchObject({
+      status: 404,
+    });
+    await expect(starts.createRun('other', wish(thread, { assistant_id }))).rejects.toMatchObject({
+      status: 404,
+      message: `No assistant found with id '${assistant_id}'.`,
+    });
+  });
+});
+
+const claim = async (runId: string, items?: number) => {
+  const claimed = await claimStore(db).claim(runId, NOW + 5, items);
+  expect(await claimed?.taken).not.toBe(false);
+  return claimed;
+};
+const readContext = (threadId: string) => claimStore(db).readContext(threadId, 100);
+const newest = async (runId: string) =>
+  (await store.readEvents(runId, { after: 0, limit: 100, gaps: 'refuse' })).events.at(-1);
+
+const started = async () => {
+  const { assistant_id, thread } = await fresh();
+  return (await store.createRun(T, wish(thread, { assistant_id }))).run;
+};
+
+describe('a claim', () => {
+  test('of a queued run gives the same by either way, and the thread with it by the short one', async () => {
+    const [one, two] = [await started(), await started()];
+    const [long, begun] = await counted(() => claim(one.id));
+    const [short, none] = await counted(() => claim(two.id, 100));
+    expect([begun, none]).toEqual([1, 0]);
+    expect(long?.context).toBeUndefined();
+    expect(short?.context).toEqual(await readContext(two.thread_id));
+    expect(short).toMatchObject({ next: 'turn', lease: { runId: two.id, epoch: 1 } });
+    expect({ ...short?.state, runId: '', threadId: '', assistantId: '' }).toEqual({
+      ...long?.state,
+      runId: '',
+      threadId: '',
+      assistantId: '',
+    });
+    expect((await newest(two.id))?.event).toBe('thread.run.in_progress');
+    expect((await newest(two.id))?.seq).toBe((await newest(one.id))?.seq);
+    expect((await store.getRun(T, two.thread_id, two.id)).started_at).toBe(Math.floor((NOW + 5) / 1000));
+  });
+
+  test.each([
+    ['of outputs from outside', [external('call_1', 'a')]],
+    ['of a tool on the worker', [automatic('call_1', 'a')]],
+  ])('after a round %s has the round in its context', async (_, calls) => {
+    const run = await started();
+    const first = await claim(run.id, 100);
+    if (first === null) throw new Error('no row');
+    const outcome = { kind: 'calls' as const, calls, expiresAt: null };
+    await store.settleTurn(first.lease, { outcome, message: null, usage: null }, NOW);
+    expect((await claim(run.id, 100))?.next).toBe('wait');
+    await store.acceptOutputs(run.id, [{ tool_call_id: 'call_1', output: 'x\u0000' }], {
+      now: NOW,
+      by: null,
+    });
+    const [next, begun] = await counted(() => claim(run.id, 100));
+    expect(begun).toBe(0);
+    expect(next).toMatchObject({ next: 'turn', lease: { epoch: 3 }, state: { status: 'in_progress' } });
+    expect(next?.context).toEqual(await readContext(run.thread_id));
+    expect(next?.context?.at(-1)).toMatchObject({ kind: 'round', outputs: { call_1: 'x\u0000' } });
+  });
+
+  test('of a run whose attempt died in its turn closes what that one began', async () => {
+    const run = await started();
+    const first = await claim(run.id, 100);
+    if (first === null) throw new Error('no row');
+    const { messageId } = await store.openMessage(first.lease, NOW);
+    const [second, begun] = await counted(() => claim(run.id, 100));
+    expect(begun).toBe(1);
+    expect(second?.lease.epoch).toBe(2);
+    expect((await store.getMessage(T, run.thread_id, messageId)).status).toBe('incomplete');
+  });
+
+  test('of runs that have ended, are to be cancelled or are not there is left to the long way', async () => {
+    const run = await started();
+    await store.markCancelling(T, run.thread_id, run.id, NOW);
+    expect((await claim(run.id, 100))?.next).toBe('cancel');
+    await store.closeRun(run.id, { kind: 'cancel' }, NOW);
+    expect((await claim(run.id, 100))?.next).toBe('ended');
+    expect(await claim('run_none', 100)).toBeNull();
+  });
+
+  test('does nothing to a run that changed after it was looked at, says so, and the next one goes the long way', async () => {
+    const run = await started();
+    let looked = false;
+    const slow = claimStore({
+      ...db,
+      query: async <Row>(...args: Parameters<Database['query']>) => {
+        const rows = await db.query<Row>(...args);
+        if (args[2] === 'look-run') {
+          looked = true;
+          await store.markCancelling(T, run.thread_id, run.id, NOW);
+        }
+        return rows;
+      },
+    });
+    const claimed = await slow.claim(run.id, NOW, 100);
+    expect(looked).toBe(true);
+    expect(await claimed?.taken).toBe(false);
+    expect(await slow.claim(run.id, NOW)).toMatchObject({ next: 'cancel', lease: { epoch: 1 } });
+    const { events } = await store.readEvents(run.id, { after: 0, limit: 10, gaps: 'refuse' });
+    expect(events.map(({ event }) => event)).not.toContain('thread.run.in_progress');
+  });
+});
+
+/** Names of the statements of a claim, by a store that has looked ahead or not. */
+const statements = async (runId: string, before: (claims: ReturnType<typeof claimStore>) => unknown) => {
+  const names: (string | undefined)[] = [];
+  const claims = claimStore({
+    ...db,
+    query: (text, params, name) => {
+      names.push(name);
+      return db.query(text, params, name);
+    },
+  });
+  await before(claims);
+  // One after the other: what was asked before is answered before.
+  await store.ping();
+  names.length = 0;
+  const claimed = await claims.claim(runId, NOW + 5, 100);
+  return { claimed, taken: await claimed?.taken, names };
+};
+
+describe('a look ahead', () => {
+  test('spares the claim its own, and gives it the same', async () => {
+    const [one, two] = [await started(), await started()];
+    const plain = await statements(one.id, () => undefined);
+    const ahead = await statements(two.id, (claims) => claims.prefetch(two.id, 100));
+    expect(plain.names).toEqual(['look-run', 'write-unit-if']);
+    expect(ahead.names).toEqual(['write-unit-if']);
+    expect([plain.taken, ahead.taken]).toEqual([true, true]);
+    expect(ahead.claimed?.context).toEqual(await readContext(two.thread_id));
+    expect(ahead.claimed).toMatchObject({ next: 'turn', lease: { runId: two.id, epoch: 1 } });
+  });
+
+  test('at a run that has changed since takes nothing', async () => {
+    const run = await started();
+    const { taken } = await statements(run.id, async (claims) => {
+      claims.prefetch(run.id, 100);
+      await store.updateRun(T, run.thread_id, run.id, { metadata: { changed: 'yes' } });
+    });
+    expect(taken).toBe(false);
+  });
+
+  test('at a run that is not there yet is forgotten: the claim looks for itself', async () => {
+    const { assistant_id, thread } = await fresh();
+    const run = wish(thread, { assistant_id });
+    const { claimed, names } = await statements(run.runId, async (claims) => {
+      claims.prefetch(run.runId, 100);
+      await store.createRun(T, run);
+    });
+    expect(names).toEqual(['look-run', 'write-unit-if']);
+    expect(claimed).toMatchObject({ next: 'turn', lease: { epoch: 1 } });
+  });
+
+  test('serves one claim: a second one sees the run as it is', async () => {
+    const run = await started();
+    let claims: ReturnType<typeof claimStore> | undefined;
+    await statements(run.id, (made) => {
+      claims = made;
+      made.prefetch(run.id, 100);
+    });
+    const second = await claims?.claim(run.id, NOW + 6, 100);
+    expect(await second?.taken).toBe(true);
+    expect(second?.lease.epoch).toBe(2);
+  });
+});

@@ -1,0 +1,290 @@
+/** Configuration: what is refused, what is noted, what is shown. Tables. */
+import { describe, expect, test } from 'vitest';
+import { describeConfig, redactUrl } from '../../../worker/describe-config.ts';
+import { configFromEnv, configWarnings, configErrors, storeFor, type Role } from '../../../worker/config.ts';
+
+const CHAT = {
+  RUNS_BACKEND: 'chat',
+  OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1',
+  DATABASE_URL: 'postgres://h/db',
+};
+const ASSISTANTS = {
+  RUNS_BACKEND: 'assistants',
+  OPENAI_BASE_URL: 'https://host/v1',
+  RUNS_TOOLS: './tools.ts',
+};
+
+describe('configFromEnv', () => {
+  test('an empty environment is the sandbox with documented defaults', () => {
+    expect(configFromEnv({})).toMatchObject({
+      backend: 'sandbox',
+      baseUrl: null,
+      apiKey: null,
+      expiresInMs: 600_000,
+      databaseUrl: null,
+      dataDir: '.runs',
+      host: '127.0.0.1',
+      port: 8787,
+      metricsPort: null,
+      taskQueue: 'runs',
+      toolsFile: null,
+      maxCachedRuns: 1_000,
+      maxActivities: 500,
+      shutdownGraceMs: 10_000,
+      deployment: null,
+      logLevel: 'info',
+      invalid: [],
+      unknown: [],
+    });
+  });
+
+  test('everything can be set', () => {
+    expect(
+      configFromEnv({
+        RUNS_BACKEND: 'chat',
+        OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1/',
+        OPENAI_API_KEY: ' sk-1 ',
+        OPENAI_API_VERSION: '2024-05-01-preview',
+        RUNS_MODEL: 'llama',
+        RUNS_EXPIRES_IN: '2h',
+        DATABASE_URL: 'postgres://u:p@h/db',
+        RUNS_DATA_DIR: '/data',
+        RUNS_API_KEYS: 'k1,k2',
+        RUNS_RATE_LIMITS: 'run=50',
+        HOST: '0.0.0.0',
+        PORT: '80',
+        RUNS_METRICS_PORT: '9464',
+        RUNS_TASK_QUEUE: 'q',
+        RUNS_TOOLS: './t.mjs',
+        RUNS_DATA_CONVERTER: './c.mjs',
+        RUNS_MAX_CACHED_RUNS: '0',
+        RUNS_MAX_ACTIVITIES: '3',
+        RUNS_SHUTDOWN_GRACE: '5s',
+        RUNS_DEPLOYMENT: 'prod',
+        RUNS_BUILD_ID: 'b7',
+        RUNS_LOG_LEVEL: 'debug',
+      }),
+    ).toEqual({
+      backend: 'chat',
+      backendKnown: true,
+      baseUrl: 'http://127.0.0.1:11434/v1',
+      apiKey: 'sk-1',
+      apiVersion: '2024-05-01-preview',
+      model: 'llama',
+      expiresInMs: 7_200_000,
+      databaseUrl: 'postgres://u:p@h/db',
+      dataDir: '/data',
+      apiKeys: 'k1,k2',
+      rateLimits: 'run=50',
+      host: '0.0.0.0',
+      port: 80,
+      metricsPort: 9_464,
+      taskQueue: 'q',
+      toolsFile: './t.mjs',
+      dataConverter: './c.mjs',
+      maxCachedRuns: 0,
+      maxActivities: 3,
+      shutdownGraceMs: 5_000,
+      deployment: { name: 'prod', buildId: 'b7' },
+      logLevel: 'debug',
+      invalid: [],
+      unknown: [],
+    });
+  });
+
+  test('a value of spaces is no value', () => {
+    expect(configFromEnv({ OPENAI_API_KEY: '  ', DATABASE_URL: '' })).toMatchObject({
+      apiKey: null,
+      databaseUrl: null,
+    });
+  });
+
+  test('a bare number of seconds and a duration mean the same', () => {
+    expect(configFromEnv({ RUNS_EXPIRES_IN: '90' }).expiresInMs).toBe(90_000);
+    expect(configFromEnv({ RUNS_EXPIRES_IN: '90s' }).expiresInMs).toBe(90_000);
+  });
+});
+
+describe('problems: a value that can not be meant is refused, with the value and what would do', () => {
+  test.each<[string, Role, Record<string, string>, RegExp]>([
+    [
+      'an unknown backend',
+      'worker',
+      { RUNS_BACKEND: 'openai' },
+      /RUNS_BACKEND must be "sandbox", "assistants", "chat"; got "openai"/,
+    ],
+    [
+      'a port of text',
+      'serve',
+      { ...CHAT, PORT: 'http' },
+      /PORT must be a whole number from 0 to 65535; got "http"/,
+    ],
+    ['a port too high', 'serve', { ...CHAT, PORT: '70000' }, /PORT must be.*got "70000"/],
+    ['a negative limit', 'worker', { ...CHAT, RUNS_MAX_ACTIVITIES: '-1' }, /RUNS_MAX_ACTIVITIES.*got "-1"/],
+    ['no activities at all', 'worker', { ...CHAT, RUNS_MAX_ACTIVITIES: '0' }, /RUNS_MAX_ACTIVITIES.*from 1/],
+    [
+      'an expiry without sense',
+      'serve',
+      { ...CHAT, RUNS_EXPIRES_IN: 'tomorrow' },
+      /RUNS_EXPIRES_IN must be seconds.*got "tomorrow"/,
+    ],
+    ['an expiry of nothing', 'serve', { ...CHAT, RUNS_EXPIRES_IN: '0' }, /RUNS_EXPIRES_IN.*got "0"/],
+    [
+      'a task queue with a slash',
+      'worker',
+      { ...CHAT, RUNS_TASK_QUEUE: 'a/b' },
+      /RUNS_TASK_QUEUE must be.*got "a\/b"/,
+    ],
+    ['half a version', 'worker', { ...CHAT, RUNS_BUILD_ID: 'b1' }, /go together; only RUNS_BUILD_ID is set/],
+    ['an unknown log level', 'worker', { ...CHAT, RUNS_LOG_LEVEL: 'loud' }, /RUNS_LOG_LEVEL.*got "loud"/],
+    [
+      'an address that is none',
+      'worker',
+      { ...CHAT, OPENAI_BASE_URL: 'localhost' },
+      /OPENAI_BASE_URL must be a URL/,
+    ],
+    [
+      'another protocol',
+      'worker',
+      { ...CHAT, OPENAI_BASE_URL: 'ftp://h' },
+      /OPENAI_BASE_URL must begin with.*"ftp:"/,
+    ],
+    [
+      'a database of another kind',
+      'worker',
+      { ...CHAT, DATABASE_URL: 'mysql://h/db' },
+      /DATABASE_URL must begin with "postgres:\/\/".*"mysql:"/,
+    ],
+    [
+      'no server of the runs API',
+      'worker',
+      { RUNS_BACKEND: 'assistants' },
+      /OPENAI_BASE_URL is needed with RUNS_BACKEND=assistants/,
+    ],
+    [
+      'no model server and no key',
+      'worker',
+      { RUNS_BACKEND: 'chat', DATABASE_URL: 'postgres://h/db' },
+      /OPENAI_BASE_URL is needed with RUNS_BACKEND=chat/,
+    ],
+    [
+      'a worker without shared database',
+      'worker',
+      { ...CHAT, DATABASE_URL: '' },
+      /DATABASE_URL is needed by "runs worker"/,
+    ],
+    [
+      'a server without shared database',
+      'serve',
+      { ...CHAT, DATABASE_URL: '' },
+      /DATABASE_URL is needed by "runs serve"/,
+    ],
+    ['a worker of the sandbox', 'worker', {}, /lives inside "runs dev"/],
+    ['a server of the sandbox', 'serve', {}, /lives inside "runs dev"/],
+    ["serving somebody else's API", 'serve', ASSISTANTS, /has nothing to serve yet/],
+  ])('%s', (_what, role, env, expected) => {
+    const found = configErrors(configFromEnv(env), role);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(expected);
+  });
+
+  test('all of them at once', () => {
+    expect(
+      configErrors(configFromEnv({ RUNS_BACKEND: 'x', PORT: 'y', RUNS_LOG_LEVEL: 'z' }), 'dev'),
+    ).toHaveLength(3);
+  });
+
+  test.each<[string, Role, Record<string, string>]>([
+    ['everything local', 'dev', {}],
+    ['a model server, everything else local', 'dev', { RUNS_BACKEND: 'chat', OPENAI_BASE_URL: 'http://h' }],
+    ['a worker on a shared database', 'worker', CHAT],
+    ['a server on a shared database', 'serve', CHAT],
+    [
+      "the vendor's model server, by its key",
+      'worker',
+      { RUNS_BACKEND: 'chat', OPENAI_API_KEY: 'k', DATABASE_URL: 'postgresql://h/db' },
+    ],
+    ['a worker for a runs API', 'worker', ASSISTANTS],
+  ])('nothing is wrong with %s', (_what, role, env) => {
+    expect(configErrors(configFromEnv(env), role)).toEqual([]);
+  });
+
+  test('a password in an address is refused without being shown', () => {
+    const found = configErrors(
+      configFromEnv({ ...CHAT, OPENAI_BASE_URL: 'https://user:canary@host/v1' }),
+      'worker',
+    ).join();
+    expect(found).toMatch(/must not hold a user or password/);
+    expect(found).not.toContain('canary');
+  });
+});
+
+describe('which store a role uses', () => {
+  test.each<[Role, Record<string, string>, string]>([
+    ['worker', ASSISTANTS, 'none'],
+    ['worker', CHAT, 'postgres'],
+    ['dev', CHAT, 'postgres'],
+    ['dev', {}, 'pglite'],
+    ['worker', { RUNS_BACKEND: 'chat' }, 'refused'],
+    ['serve', { RUNS_BACKEND: 'chat' }, 'refused'],
+  ])('%s with %j: %s', (role, env, kind) => {
+    expect(storeFor(configFromEnv(env), role).kind).toBe(kind);
+  });
+});
+
+describe('notes: odd, but it works', () => {
+  test.each<[string, Record<string, string>, RegExp]>([
+    [
+      'a name that is nearly ours',
+      { ...ASSISTANTS, RUNS_TOOL: 'x' },
+      /RUNS_TOOL is not a setting.*did you mean RUNS_TOOLS\?/,
+    ],
+    [
+      'a name that is nothing like ours',
+      { ...ASSISTANTS, RUNS_COLOUR_OF_THE_SKY: 'x' },
+      /RUNS_COLOUR_OF_THE_SKY is not a setting of this program and is ignored$/,
+    ],
+    ['a database nobody uses', { ...ASSISTANTS, DATABASE_URL: 'postgres://h' }, /DATABASE_URL is ignored/],
+    ['a model nobody asks', { ...ASSISTANTS, RUNS_MODEL: 'm' }, /RUNS_MODEL is ignored/],
+    [
+      'a server the sandbox does not call',
+      { OPENAI_BASE_URL: 'http://h', RUNS_TOOLS: 't.ts' },
+      /set RUNS_BACKEND=chat/,
+    ],
+    ['a worker without tools', { ...ASSISTANTS, RUNS_TOOLS: '' }, /RUNS_TOOLS is not set/],
+  ])('%s', (_what, env, expected) => {
+    expect(configWarnings(configFromEnv(env), 'worker')).toEqual([expect.stringMatching(expected)]);
+  });
+
+  test('variables of other commands and other programs are no news', () => {
+    expect(
+      configWarnings(
+        configFromEnv({ ...ASSISTANTS, RUNS_URL: 'u', RUNS_API_KEY: 'k', PATH: '/bin' }),
+        'worker',
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('what is shown of a configuration', () => {
+  test('shows no secret', () => {
+    const shown = JSON.stringify(
+      describeConfig(
+        configFromEnv({
+          RUNS_BACKEND: 'chat',
+          OPENAI_API_KEY: 'canary-1',
+          RUNS_API_KEYS: 'canary-2',
+          DATABASE_URL: 'postgres://user:canary-3@host:5432/db?password=canary-4',
+          OPENAI_BASE_URL: 'https://canary-5:canary-6@host/v1?key=canary-7',
+        }),
+      ),
+    );
+    expect(shown).not.toContain('canary');
+    expect(shown).toContain('postgres://***@host:5432/db');
+    expect(shown).toContain('https://***@host/v1');
+  });
+
+  test('a URL that is none is not repeated', () => {
+    expect(redactUrl('canary at host')).toBe('(not a URL)');
+  });
+});

@@ -1,0 +1,69 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { CallPlan, PlannedCall } from '../../../protocol/tool-calls.ts';
+import { simulate } from '../../support/run-simulation.ts';
+import type { World } from '../../support/run-simulation.ts';
+import { POLICY } from '../../support/run-stubs.ts';
+
+const wait = fc.record({
+  onDeadline: fc.constantFrom('fail' as const, 'placeholder' as const, 'follow-up' as const),
+  answerWithinMs: fc.constantFrom(null, 30_000, 300_000, 3_600_000),
+});
+const plan: fc.Arbitrary<CallPlan> = fc.oneof(
+  fc.boolean().map((atMostOnce) => ({ kind: 'automatic' as const, policy: { ...POLICY, atMostOnce } })),
+  wait.map((policy) => ({ kind: 'approval' as const, policy: POLICY, wait: policy })),
+  wait.map((policy) => ({ kind: 'external' as const, wait: policy })),
+  fc.constant({ kind: 'refused' as const, output: 'no such tool' }),
+);
+
+const worlds: fc.Arbitrary<World> = fc
+  .record({
+    backend: fc.constantFrom('assistants' as const, 'chat' as const),
+    plans: fc.array(fc.array(plan, { minLength: 1, maxLength: 4 }), { maxLength: 4 }),
+    expiry: fc.constantFrom('kept' as const, 'unkept' as const, 'none' as const),
+    hooks: fc.boolean(),
+    decisions: fc.array(fc.nat({ max: 12 * 60 }), { maxLength: 80, size: 'max' }),
+  })
+  .map(({ plans, ...world }) => ({
+    ...world,
+    rounds: plans.map((calls, round) =>
+      calls.map((call, index): PlannedCall => ({
+        callId: `call_${round}_${index}`,
+        name: `tool_${index}`,
+        arguments: '{}',
+        plan: call,
+      })),
+    ),
+  }));
+
+/** Seconds on a free machine; the limit is for one whose cores are shared. */
+const SLOW_MACHINE_MS = 120_000;
+
+describe('whatever happens, in whatever order', () => {
+  test(
+    'a run submits each round once and in order, starts nothing after its end, loses no answer, resumes the same, and ends',
+    () => {
+      fc.assert(
+        fc.property(worlds, (world) => {
+          const { result } = simulate(world);
+          expect(result.rounds).toBeLessThanOrEqual(world.rounds.length);
+        }),
+        { numRuns: 2000, seed: 20261122 },
+      );
+    },
+    SLOW_MACHINE_MS,
+  );
+
+  test(
+    'new schedules are tried each time',
+    () => {
+      fc.assert(
+        fc.property(worlds, (world) => {
+          expect(simulate(world).result.runId).toBe('run_1');
+        }),
+        { numRuns: 500 },
+      );
+    },
+    SLOW_MACHINE_MS,
+  );
+});

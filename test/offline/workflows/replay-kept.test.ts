@@ -1,0 +1,127 @@
+/**
+ * Runs that are under way somewhere must go on under this version's code: every kept history is replayed, without a server.
+ */
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { replayFiles } from '../../../cli/replay.ts';
+import type { ReplayVerdict } from '../../../cli/replay.ts';
+import { KINDS } from '../../support/history-kinds.ts';
+
+const HISTORIES = fileURLToPath(new URL('../../histories/', import.meta.url));
+const DATED = /^(.+?)(-\d)?-\d{4}-\d\d-\d\d(-\d+)?\.json$/;
+
+const files = (await readdir(HISTORIES)).filter((file) => file.endsWith('.json')).toSorted();
+
+interface Event {
+  eventId: string;
+  eventType: string;
+  activityTaskScheduledEventAttributes?: { activityType: { name: string } };
+}
+interface History {
+  events: Event[];
+}
+
+let scratch = '';
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'replay-kept-'));
+});
+afterAll(async () => {
+  await rm(scratch, { recursive: true, force: true });
+});
+
+const quietly = (): void => {};
+
+/** Verdicts of mutated copies, by the file they were made of. */
+const replayMutated = async (
+  names: readonly string[],
+  mutate: (history: History) => History,
+): Promise<ReplayVerdict[]> => {
+  const copies = await Promise.all(
+    names.map(async (name) => {
+      const history = JSON.parse(await readFile(join(HISTORIES, name), 'utf8')) as History;
+      const copy = join(scratch, name);
+      await writeFile(copy, JSON.stringify(mutate(history)));
+      return copy;
+    }),
+  );
+  return await replayFiles(copies, quietly, scratch);
+};
+
+const named = (kind: string): string => {
+  const file = files.find((name) => DATED.exec(name)?.[1] === kind);
+  if (file === undefined) throw new Error(`No history of kind ${kind} is kept.`);
+  return file;
+};
+
+describe('kept histories', () => {
+  test('there is at least one of every kind of run, and each is named after its kind and date', () => {
+    const kinds = files.map((file) => DATED.exec(file)?.[1]);
+    expect(files.filter((_file, index) => kinds[index] === undefined)).toEqual([]);
+    expect(Object.keys(KINDS).filter((kind) => !kinds.includes(kind))).toEqual([]);
+  });
+
+  test('all replay on the code of this version', async () => {
+    expect(files.length).toBeGreaterThan(0);
+    const verdicts = await replayFiles(
+      files.map((file) => join(HISTORIES, file)),
+      quietly,
+      scratch,
+    );
+    expect(verdicts.filter(({ verdict }) => verdict !== 'ok')).toEqual([]);
+    expect(verdicts).toHaveLength(files.length);
+  }, 120_000);
+
+  test('carry the flags without which a replay would not look at activity types', async () => {
+    const flags = await Promise.all(
+      files.map(async (file) => /"coreUsedFlags"/.test(await readFile(join(HISTORIES, file), 'utf8'))),
+    );
+    expect(files.filter((_file, index) => flags[index] !== true)).toEqual([]);
+  });
+});
+
+describe('a history that the code would not have written', () => {
+  const some = ['one-call', 'answer-by-update', 'cancel-while-waiting', 'continue-as-new-in-a-wait'].map(
+    named,
+  );
+
+  test('is refused when one activity has another type', async () => {
+    const verdicts = await replayMutated(some, (history) => {
+      const events = structuredClone(history.events);
+      const scheduled = events
+        .filter((event) => event.activityTaskScheduledEventAttributes !== undefined)
+        .at(-1);
+      if (scheduled?.activityTaskScheduledEventAttributes === undefined)
+        throw new Error('There is no activity.');
+      scheduled.activityTaskScheduledEventAttributes.activityType.name = 'somethingElse';
+      return { events };
+    });
+    expect(verdicts.map(({ verdict }) => verdict)).toEqual(some.map(() => 'diverged'));
+  }, 120_000);
+
+  test('is refused when one event is missing', async () => {
+    const verdicts = await replayMutated(some, ({ events }) => ({
+      events: events.filter((event) => event.eventType !== 'EVENT_TYPE_ACTIVITY_TASK_COMPLETED'),
+    }));
+    expect(verdicts.map(({ verdict }) => verdict)).not.toContain('ok');
+  }, 120_000);
+
+  test('is refused when a timer was never started, though the events are numbered without a gap', async () => {
+    const waiting = [named('answer-by-update'), named('deadline-expire')];
+    const verdicts = await replayMutated(waiting, ({ events }) => {
+      const first = events.findIndex((event) => event.eventType === 'EVENT_TYPE_TIMER_STARTED');
+      // Up to the task that follows it, so that no later event refers to what is gone.
+      const before = events.slice(0, first);
+      const next = events.findIndex(
+        (event, index) => index > first && event.eventType === 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED',
+      );
+      const after = events
+        .slice(next, next + 3)
+        .map((event, index) => ({ ...event, eventId: String(before.length + index + 1) }));
+      return { events: [...before, ...after] };
+    });
+    expect(verdicts.map(({ verdict }) => verdict)).not.toContain('ok');
+  }, 120_000);
+});

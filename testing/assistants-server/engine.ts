@@ -1,0 +1,317 @@
+/**
+ * The in-memory `RunsService`: threads, messages, assistants and runs that play scripts.
+ *
+ * Rule: synchronous inside (each method does its work before its promise is returned), one tenant never sees another's
+ * objects, every read first lets a due deadline take effect. Imported by `testing/` only; simulations drive it directly.
+ */
+import type {
+  Caller,
+  MessageParams,
+  RunParams,
+  RunsService,
+  StartedRunEvents,
+  ThreadParams,
+} from '../../protocol/ports/runs-service.ts';
+import { ApiError, apiErrors } from '../../protocol/errors.ts';
+import type { Run, Thread } from '../../protocol/wire/objects.ts';
+import { isTerminal } from '../../protocol/wire/objects.ts';
+import { createClock } from '../clock.ts';
+import type { ManualClock } from '../clock.ts';
+import { randomIds } from '../ids.ts';
+import type { IdSource } from '../ids.ts';
+import type { ScriptCatalogue } from '../script.ts';
+import { catalogue } from '../scripts.ts';
+import { chooseScript, createAssistants } from './assistants.ts';
+import { dropTimers } from './emit.ts';
+import { tail } from './log.ts';
+import { paged } from './paging.ts';
+import { createPlayer } from './play.ts';
+import { noQuirks } from './quirks.ts';
+import type { Quirks } from './quirks.ts';
+import { newMessage, newRun, owned } from './records.ts';
+import type { MessageRecord, RunRecord, ThreadRecord } from './records.ts';
+import { evaluateSandboxAnswer, evaluateSandboxSubmit } from './submit.ts';
+import { toAssistant, toMessage, toRun, toRunStep, toThread } from './views.ts';
+
+export interface SandboxEngineOptions {
+  clock?: ManualClock;
+  ids?: IdSource;
+  scripts?: ScriptCatalogue;
+  /** Script of models that are not named after one. Default `auto`. */
+  defaultScript?: string;
+  /** Seconds from a run's creation to its expiry. Default 600. */
+  expiresInSeconds?: number;
+  /** Milliseconds a run stays `queued`. Default 0: the next moment. */
+  pickupMs?: number;
+  /** Milliseconds a run stays `cancelling`. Default 0: the next moment. */
+  cancelMs?: number;
+  quirks?: Quirks;
+}
+
+export interface SandboxEngine extends RunsService {
+  readonly quirks: Quirks;
+  /** Snapshots of a run as its log shows them, oldest first: for stale reads and audits. */
+  history(runId: string): Run[];
+  /** All runs, in order of creation, whoever owns them: for audits. */
+  runs(): Run[];
+  /** Puts ready-made records in: see `testing/reference.ts`. */
+  adopt(thread: ThreadRecord): void;
+  /** Forgets everything. */
+  reset(): void;
+}
+
+/** A tenth of the run's age, so that a poller sees a change within that share of it. */
+export const pollHint = (ageMs: number): number => Math.min(2000, Math.max(50, Math.round(ageMs / 10)));
+
+export const createSandboxEngine = (options: SandboxEngineOptions = {}): SandboxEngine => {
+  const clock = options.clock ?? createClock();
+  const ids = options.ids ?? randomIds;
+  const scripts = options.scripts ?? catalogue();
+  const defaultScript = options.defaultScript ?? 'auto';
+  const expiresInSeconds = options.expiresInSeconds ?? 600;
+  const quirks = options.quirks ?? noQuirks();
+  const player = createPlayer({
+    clock,
+    ids,
+    delays: { pickupMs: options.pickupMs ?? 0, cancelMs: options.cancelMs ?? 0 },
+    quirks,
+  });
+  const assistants = createAssistants(scripts, () => Math.floor(clock.now() / 1000));
+  const threads = new Map<string, ThreadRecord>();
+  const runs = new Map<string, RunRecord>();
+
+  const threadOf = (caller: Caller, id: string): ThreadRecord => {
+    const thread = owned(threads.get(id), caller, 'thread', id);
+    if (thread.active !== null) player.expireIfDue(thread.active);
+    return thread;
+  };
+  const runOf = (caller: Caller, threadId: string, id: string): RunRecord => {
+    const thread = threadOf(caller, threadId);
+    const run = owned(runs.get(id), caller, 'run', id);
+    if (run.thread !== thread) throw apiErrors.notFound('run', id);
+    player.expireIfDue(run);
+    return run;
+  };
+  const messageOf = (caller: Caller, threadId: string, id: string): [ThreadRecord, MessageRecord] => {
+    const thread = threadOf(caller, threadId);
+    const message = thread.messages.find((item) => item.id === id);
+    if (message === undefined) throw apiErrors.notFound('message', id);
+    return [thread, message];
+  };
+
+  const addThread = (caller: Caller, params: ThreadParams): ThreadRecord => {
+    const thread: ThreadRecord = {
+      tenant: caller.tenant,
+      id: ids('thread'),
+      createdAt: clock.now(),
+      metadata: params.metadata ?? {},
+      messages: [],
+      runs: [],
+      active: null,
+    };
+    for (const message of params.messages ?? []) addMessage(thread, message);
+    return thread;
+  };
+  const addMessage = (thread: ThreadRecord, params: MessageParams): MessageRecord => {
+    const message = newMessage(ids('msg'), clock.now(), params);
+    thread.messages.push(message);
+    return message;
+  };
+
+  const startRun = (caller: Caller, thread: ThreadRecord, params: RunParams): StartedRunEvents => {
+    const from = assistants.find(caller, params.assistant_id);
+    const script = chooseScript(scripts, defaultScript, params, from);
+    if (thread.active !== null && !quirks.noThreadLock)
+      throw apiErrors.activeRun(thread.id, thread.active.id);
+    for (const message of params.additional_messages ?? []) addMessage(thread, message);
+    const instructions = [params.instructions ?? from.instructions, params.additional_instructions];
+    const run = newRun({
+      tenant: caller.tenant,
+      id: ids('run'),
+      thread,
+      params: {
+        ...params,
+        temperature: params.temperature ?? from.temperature,
+        top_p: params.top_p ?? from.top_p,
+        response_format: params.response_format ?? from.response_format,
+      },
+      model: params.model ?? from.model,
+      instructions: instructions.filter((part) => part != null && part !== '').join('\n\n') || null,
+      tools: params.tools ?? from.tools,
+      metadata: quirks.noMetadata ? {} : (params.metadata ?? {}),
+      script,
+      assistant: { id: from.id, name: from.name, metadata: from.metadata },
+      createdAt: clock.now(),
+      lifetimeMs: quirks.noExpiry ? null : (params.expires_in ?? expiresInSeconds) * 1000,
+    });
+    runs.set(run.id, run);
+    thread.runs.push(run);
+    thread.active = run;
+    player.begin(run);
+    return { run: toRun(run), eventsAfter: 0 };
+  };
+
+  const refuseMessage = (thread: ThreadRecord): void => {
+    if (thread.active !== null && !quirks.noThreadLock)
+      throw apiErrors.messageWhileActive(thread.id, thread.active.id);
+  };
+
+  return {
+    quirks,
+    history: (runId) =>
+      (runs.get(runId)?.log ?? []).flatMap((entry) =>
+        entry.event.startsWith('thread.run.') && 'object' in entry.data && entry.data.object === 'thread.run'
+          ? [entry.data]
+          : [],
+      ),
+    runs: () => [...runs.values()].map(toRun),
+    adopt(thread) {
+      threads.set(thread.id, thread);
+      for (const run of thread.runs) runs.set(run.id, run);
+    },
+    reset() {
+      for (const run of runs.values()) dropTimers(run);
+      runs.clear();
+      threads.clear();
+      assistants.clear();
+    },
+
+    async createAssistant(caller, params) {
+      return toAssistant(assistants.create(caller.tenant, ids('asst'), params));
+    },
+    async listAssistants(caller, query) {
+      return paged(assistants.all(caller.tenant), query, toAssistant);
+    },
+    async getAssistant(caller, id) {
+      return toAssistant(assistants.find(caller, id));
+    },
+    async updateAssistant(caller, id, params) {
+      return toAssistant(assistants.update(caller, id, params));
+    },
+    async deleteAssistant(caller, id) {
+      assistants.delete(caller, id);
+      return { id, object: 'assistant.deleted', deleted: true };
+    },
+
+    async createThread(caller, params) {
+      const thread = addThread(caller, params);
+      threads.set(thread.id, thread);
+      return toThread(thread);
+    },
+    async getThread(caller, id) {
+      return toThread(threadOf(caller, id));
+    },
+    async updateThread(caller, id, params) {
+      const thread = threadOf(caller, id);
+      if (params.metadata !== undefined) thread.metadata = params.metadata ?? {};
+      return toThread(thread);
+    },
+    async deleteThread(caller, id) {
+      const thread = threadOf(caller, id);
+      if (thread.active !== null) throw apiErrors.deleteWhileActive(thread.id, thread.active.id);
+      threads.delete(id);
+      for (const run of thread.runs) runs.delete(run.id);
+      return { id, object: 'thread.deleted', deleted: true };
+    },
+
+    async createMessage(caller, threadId, params) {
+      const thread = threadOf(caller, threadId);
+      refuseMessage(thread);
+      return toMessage(addMessage(thread, params), threadId);
+    },
+    async listMessages(caller, threadId, { runId, ...query }) {
+      const { messages } = threadOf(caller, threadId);
+      const wanted = runId === undefined ? messages : messages.filter((message) => message.runId === runId);
+      return paged(wanted, query, (message) => toMessage(message, threadId));
+    },
+    async getMessage(caller, threadId, id) {
+      return toMessage(messageOf(caller, threadId, id)[1], threadId);
+    },
+    async updateMessage(caller, threadId, id, params) {
+      const [, message] = messageOf(caller, threadId, id);
+      if (params.metadata !== undefined) message.metadata = params.metadata ?? {};
+      return toMessage(message, threadId);
+    },
+    async deleteMessage(caller, threadId, id) {
+      const [thread, message] = messageOf(caller, threadId, id);
+      thread.messages = thread.messages.filter((item) => item !== message);
+      return { id, object: 'thread.message.deleted', deleted: true };
+    },
+
+    async createRun(caller, threadId, params) {
+      return startRun(caller, threadOf(caller, threadId), params);
+    },
+    async createThreadAndRun(caller, threadParams, params): Promise<StartedRunEvents & { thread: Thread }> {
+      const thread = addThread(caller, threadParams);
+      const started = startRun(caller, thread, params);
+      threads.set(thread.id, thread);
+      return { ...started, thread: toThread(thread) };
+    },
+    async listRuns(caller, threadId, query) {
+      return paged(threadOf(caller, threadId).runs, query, toRun);
+    },
+    async getRun(caller, threadId, id) {
+      return toRun(runOf(caller, threadId, id));
+    },
+    async updateRun(caller, threadId, id, params) {
+      const run = runOf(caller, threadId, id);
+      if (params.metadata !== undefined) run.metadata = params.metadata ?? {};
+      return toRun(run);
+    },
+    async cancelRun(caller, threadId, id) {
+      const run = runOf(caller, threadId, id);
+      if (run.status === 'cancelling') return toRun(run);
+      if (isTerminal(run.status) || (quirks.cancelInProgressOnly && run.status !== 'in_progress'))
+        throw apiErrors.cannotCancel(run.status);
+      player.cancel(run);
+      return toRun(run);
+    },
+    async submitToolOutputs(caller, threadId, id, outputs) {
+      const run = runOf(caller, threadId, id);
+      const isRetry = caller.isRetry || caller.idempotencyKey !== null;
+      const verdict = evaluateSandboxSubmit(run, outputs, isRetry, quirks);
+      if (verdict.kind === 'repeated') return { run: toRun(run), eventsAfter: run.lastSubmitSeq };
+      if (verdict.kind === 'partial') {
+        for (const output of verdict.outputs) run.answers.set(output.tool_call_id, output.output);
+        return { run: toRun(run), eventsAfter: run.log.length };
+      }
+      player.resume(run, verdict.outputs);
+      return { run: toRun(run), eventsAfter: run.lastSubmitSeq };
+    },
+    async answer(caller, threadId, id, payload) {
+      const run = runOf(caller, threadId, id);
+      const { reply, record } = evaluateSandboxAnswer(run, payload);
+      if (record === null) return reply;
+      run.answers.set(...record);
+      if (reply.waiting.length === 0)
+        player.resume(
+          run,
+          [...run.answers].map(([callId, output]) => ({ tool_call_id: callId, output })),
+        );
+      return reply;
+    },
+
+    ownerOf: async (kind, id) =>
+      kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
+
+    async listSteps(caller, threadId, id, query) {
+      const run = runOf(caller, threadId, id);
+      if (quirks.noSteps) throw new ApiError(404, 'Run steps are not implemented by this server.');
+      return paged(run.steps, query, (step) => toRunStep(step, run));
+    },
+    async getStep(caller, threadId, id, stepId) {
+      const run = runOf(caller, threadId, id);
+      const step = run.steps.find((item) => item.id === stepId);
+      if (step === undefined || quirks.noSteps) throw apiErrors.notFound('run step', stepId);
+      return toRunStep(step, run);
+    },
+
+    async *events(caller, threadId, id, place) {
+      yield* tail(runOf(caller, threadId, id), place);
+    },
+    pollAfterMs: (run) => pollHint(clock.now() - (runs.get(run.id)?.createdAt ?? run.created_at * 1000)),
+    async readiness() {
+      return [];
+    },
+  };
+};

@@ -1,0 +1,49 @@
+/**
+ * A run's event log: append, wake the readers, read from any place.
+ *
+ * Rule: append-only, numbered from 1 without gaps; readers keep a place, never a buffer, so a slow one costs nothing.
+ * Only `testing/assistants-server/` imports it.
+ */
+import { endsRun } from '../../protocol/wire/events.ts';
+import type { SequencedEvent, StreamEvent } from '../../protocol/wire/events.ts';
+import type { RunRecord } from './records.ts';
+
+export const append = (run: RunRecord, event: StreamEvent): void => {
+  run.log.push({ ...event, seq: run.log.length + 1 });
+  if (run.waiters.size === 0) return;
+  const waiters = [...run.waiters];
+  run.waiters.clear();
+  for (const wake of waiters) wake();
+};
+
+/** Resolves at the next event, or when `signal` aborts. */
+const news = (run: RunRecord, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      run.waiters.delete(done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    run.waiters.add(done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+
+export async function* tail(
+  run: RunRecord,
+  options: { after: number; signal: AbortSignal },
+): AsyncGenerator<SequencedEvent> {
+  let place = Math.max(0, options.after);
+  for (;;) {
+    if (options.signal.aborted) return;
+    const event = run.log[place];
+    if (event === undefined) {
+      const last = run.log.at(-1);
+      if (last !== undefined && endsRun(last.event)) return;
+      await news(run, options.signal);
+      continue;
+    }
+    place += 1;
+    yield event;
+    if (endsRun(event.event)) return;
+  }
+}

@@ -1,0 +1,299 @@
+/**
+ * A run's life in the in-memory engine: picked up, turn by turn through its script, waiting, ended.
+ *
+ * Rules: every change writes its event in the order that the API's own streams have; nothing leaves a terminal status;
+ * ending a run releases its thread and whatever was scheduled. Synchronous inside: between two timers nothing interleaves.
+ * Only `testing/assistants-server/` imports it.
+ */
+import { isTerminal } from '../../protocol/wire/objects.ts';
+import type { TerminalStatus, ToolOutput, WireLastError, WireUsage } from '../../protocol/wire/objects.ts';
+import type { ManualClock } from '../clock.ts';
+import type { IdSource } from '../ids.ts';
+import { argumentsText, fragments, pieces } from '../script.ts';
+import type { ScriptedCall, ScriptedTurn, TurnInput } from '../script.ts';
+import { addUsage, dropTimers, emitCall, emitMessage, emitRun, emitStep, emitText } from './emit.ts';
+import type { Quirks } from './quirks.ts';
+import type { CallRecord, MessageRecord, RunRecord, StepRecord } from './records.ts';
+import { decide, tokensLeft, turnInput, turnUsage } from './turns.ts';
+
+export interface PlayDeps {
+  clock: ManualClock;
+  ids: IdSource;
+  delays: {
+    /** `queued` → `in_progress`. */
+    pickupMs: number;
+    /** `cancelling` → `cancelled`. */
+    cancelMs: number;
+  };
+  quirks: Readonly<Quirks>;
+}
+
+export interface Player {
+  /** A new run: its first events, then on by the clock. */
+  begin(run: RunRecord): void;
+  /** All outputs of the open round are in: on with the run. */
+  resume(run: RunRecord, outputs: readonly ToolOutput[]): void;
+  cancel(run: RunRecord): void;
+  /** Expires the run if its time has come. Every read calls it, so the deadline never depends on a timer's mood. */
+  expireIfDue(run: RunRecord): void;
+}
+
+interface Ending {
+  lastError?: WireLastError;
+  reason?: string;
+}
+
+/** Why an unfinished message says that it is. */
+const MESSAGE_REASON: Record<string, string> = {
+  cancelled: 'run_cancelled',
+  expired: 'run_expired',
+  failed: 'run_failed',
+  content_filter: 'content_filter',
+};
+
+export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player => {
+  const later = (run: RunRecord, ms: number, fn: () => void): void => {
+    const cancel = clock.setTimeout(() => {
+      run.timers.delete(cancel);
+      fn();
+    }, ms);
+    run.timers.add(cancel);
+  };
+  const armExpiry = (run: RunRecord): void => {
+    if (run.expiresAt !== null) later(run, run.expiresAt - clock.now(), () => expireIfDue(run));
+  };
+
+  const openStep = (run: RunRecord, details: StepRecord['details']): StepRecord => {
+    const step: StepRecord = {
+      id: ids('step'),
+      createdAt: clock.now(),
+      status: 'in_progress',
+      endedAt: null,
+      lastError: null,
+      usage: null,
+      details,
+    };
+    run.steps.push(step);
+    emitStep(run, step, 'created');
+    emitStep(run, step, 'in_progress');
+    return step;
+  };
+  const endStep = (run: RunRecord, step: StepRecord, status: StepRecord['status']): void => {
+    step.status = status;
+    step.endedAt = clock.now();
+    if (status === 'failed') step.lastError = run.lastError;
+    emitStep(run, step);
+  };
+  const endMessage = (run: RunRecord, message: MessageRecord, reason: string | null): void => {
+    message.status = reason === null ? 'completed' : 'incomplete';
+    message.reason = reason;
+    message.endedAt = clock.now();
+    emitMessage(run, message);
+  };
+
+  /** The terminal transition: what is open ends with the run, then the run's own event, then the lock is free. */
+  const end = (run: RunRecord, status: TerminalStatus, more: Ending = {}): void => {
+    dropTimers(run);
+    run.lastError = more.lastError ?? null;
+    for (const message of run.thread.messages) {
+      if (message.runId === run.id && message.status === 'in_progress')
+        endMessage(run, message, MESSAGE_REASON[more.reason ?? status] ?? 'max_tokens');
+    }
+    for (const step of run.steps) {
+      if (step.status === 'in_progress') endStep(run, step, status === 'incomplete' ? 'completed' : status);
+    }
+    run.open = null;
+    run.answers.clear();
+    run.status = status;
+    run.reason = more.reason ?? null;
+    run.endedAt = clock.now();
+    if (run.thread.active === run) run.thread.active = null;
+    emitRun(run);
+  };
+
+  const openMessage = (run: RunRecord): { message: MessageRecord; step: StepRecord } => {
+    const message: MessageRecord = {
+      id: ids('msg'),
+      createdAt: clock.now(),
+      status: 'in_progress',
+      reason: null,
+      endedAt: null,
+      role: 'assistant',
+      content: [],
+      assistantId: run.assistant.id,
+      runId: run.id,
+      metadata: {},
+    };
+    const step = openStep(run, { messageId: message.id });
+    run.thread.messages.push(message);
+    emitMessage(run, message, 'created');
+    emitMessage(run, message, 'in_progress');
+    return { message, step };
+  };
+
+  /** Says a text as a message of its own, and leaves the message open; yields the pauses between its pieces. */
+  function* say(
+    run: RunRecord,
+    turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
+  ): Generator<number, { message: MessageRecord; step: StepRecord }> {
+    const opened = openMessage(run);
+    let said = '';
+    for (const value of pieces(turn)) {
+      const first = said === '';
+      if (!first && turn.chunkDelayMs !== undefined) yield turn.chunkDelayMs;
+      said += value;
+      opened.message.content = [{ type: 'text', text: { value: said, annotations: [] } }];
+      emitText(run, opened.message.id, value, first);
+    }
+    return opened;
+  }
+
+  function* sayWhole(
+    run: RunRecord,
+    turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
+    usage: WireUsage | null,
+  ): Generator<number, void> {
+    const { message, step } = yield* say(run, turn);
+    endMessage(run, message, null);
+    step.usage = usage;
+    endStep(run, step, 'completed');
+  }
+
+  /** Asks for tools and leaves the run waiting. */
+  function* ask(
+    run: RunRecord,
+    turn: { calls: ScriptedCall[]; chunkDelayMs?: number },
+    usage: WireUsage,
+  ): Generator<number, void> {
+    const calls: CallRecord[] = [];
+    const step = openStep(run, { calls });
+    for (const [index, scripted] of turn.calls.entries()) {
+      const record: CallRecord = {
+        id: scripted.id ?? ids('call'),
+        name: scripted.name,
+        arguments: '',
+        output: null,
+      };
+      calls.push(record);
+      emitCall(run, step.id, index, { id: record.id, name: record.name });
+      for (const part of fragments(argumentsText(scripted))) {
+        if (turn.chunkDelayMs !== undefined) yield turn.chunkDelayMs;
+        record.arguments += part;
+        emitCall(run, step.id, index, { arguments: part });
+      }
+    }
+    step.usage = usage;
+    addUsage(run, usage);
+    run.open = step;
+    run.status = 'requires_action';
+    if (quirks.expiryPerWait && run.expiresAt !== null) {
+      dropTimers(run);
+      run.expiresAt = clock.now() + run.lifetimeMs;
+      armExpiry(run);
+    }
+    emitRun(run);
+  }
+
+  function* answer(
+    run: RunRecord,
+    turn: ScriptedTurn,
+    input: TurnInput,
+    text: string,
+  ): Generator<number, void> {
+    const usage = turnUsage(turn, input, text);
+    const left = tokensLeft(run);
+    if (left !== null && usage.completion_tokens > left) {
+      yield* say(run, { text: text.slice(0, left * 4) });
+      addUsage(run, { ...usage, completion_tokens: left, total_tokens: usage.prompt_tokens + left });
+      end(run, 'incomplete', { reason: 'max_completion_tokens' });
+      return;
+    }
+    if ('incomplete' in turn) {
+      if (turn.text !== undefined) yield* say(run, turn);
+      addUsage(run, usage);
+      end(run, 'incomplete', { reason: turn.incomplete });
+      return;
+    }
+    yield* sayWhole(run, 'text' in turn ? turn : {}, usage);
+    addUsage(run, usage);
+    end(run, 'completed');
+  }
+
+  /** Plays one turn; each yielded number is a pause in milliseconds. */
+  function* perform(run: RunRecord, turn: ScriptedTurn, input: TurnInput): Generator<number, void> {
+    if (turn.delayMs !== undefined) yield turn.delayMs;
+    if ('hang' in turn) return;
+    if ('fail' in turn) {
+      end(run, 'failed', { lastError: { code: turn.fail.code, message: turn.fail.message } });
+      return;
+    }
+    if ('calls' in turn && turn.calls.length > 0) {
+      const said = turn.calls.map((scripted) => scripted.name + argumentsText(scripted)).join('');
+      if (turn.text !== undefined) yield* sayWhole(run, turn, null);
+      yield* ask(run, turn, turnUsage(turn, input, said + (turn.text ?? '')));
+      return;
+    }
+    yield* answer(run, turn, input, turn.text ?? '');
+  }
+
+  const drive = (run: RunRecord, pauses: Iterator<number, void>): void => {
+    for (;;) {
+      const pause = pauses.next();
+      if (pause.done === true) return;
+      if (pause.value > 0) {
+        later(run, pause.value, () => drive(run, pauses));
+        return;
+      }
+    }
+  };
+
+  const pickUp = (run: RunRecord): void => {
+    if (run.status !== 'queued') return;
+    run.status = 'in_progress';
+    run.startedAt = clock.now();
+    emitRun(run);
+    const input = turnInput(run);
+    drive(run, perform(run, decide(run, input), input));
+  };
+
+  const expireIfDue = (run: RunRecord): void => {
+    if (run.expiresAt === null || isTerminal(run.status) || clock.now() < run.expiresAt) return;
+    end(run, 'expired');
+  };
+
+  return {
+    begin(run) {
+      emitRun(run, 'created');
+      emitRun(run, 'queued');
+      armExpiry(run);
+      later(run, delays.pickupMs, () => pickUp(run));
+    },
+    resume(run, outputs) {
+      const step = run.open;
+      if (step === null || !('calls' in step.details)) return;
+      const byId = new Map(outputs.map((given) => [given.tool_call_id, given.output]));
+      for (const record of step.details.calls) record.output = byId.get(record.id) ?? record.output ?? '';
+      run.lastOutputs = [...outputs];
+      run.lastSubmitSeq = run.log.length;
+      run.round += 1;
+      run.open = null;
+      run.answers.clear();
+      endStep(run, step, 'completed');
+      run.status = 'queued';
+      if (quirks.noQueuedAfterSubmit) {
+        pickUp(run);
+        return;
+      }
+      emitRun(run);
+      later(run, delays.pickupMs, () => pickUp(run));
+    },
+    cancel(run) {
+      dropTimers(run);
+      run.status = 'cancelling';
+      emitRun(run);
+      armExpiry(run);
+      later(run, delays.cancelMs, () => end(run, 'cancelled'));
+    },
+    expireIfDue,
+  };
+};

@@ -1,0 +1,24 @@
+/**
+ * Public face of the sandbox (`durable-runs/testing`): test your agents against a runs API and a chat model that do what
+ * your script says, fail how you want, and live ten minutes in a millisecond.
+ */
+export { createClock, type ManualClock, type ClockOptions, type SandboxClock } from './clock.ts';
+export {
+  createSandboxEngine,
+  type SandboxEngine,
+  type SandboxEngineOptions,
+} from './assistants-server/engine.ts';
+export { noQuirks, type Quirks } from './assistants-server/quirks.ts';
+export { type Fault, type FaultAction, type FaultHandle, type FaultMatch, type Faults } from './faults.ts';
+export { randomIds, seededIds, type IdSource } from './ids.ts';
+export type { LoggedRequest } from './log.ts';
+export { createSandbox, type Sandbox, type SandboxOptions } from './sandbox.ts';
+export type {
+  Script,
+  ScriptCatalogue,
+  ScriptedCall,
+  ScriptEntry,
+  ScriptedTurn,
+  TurnInput,
+} from './script.ts';
+export { catalogue as scriptCatalogue } from './scripts.ts';

@@ -1,0 +1,48 @@
+/**
+ * The configuration as people and logs may see it.
+ *
+ * Rule: what is secret is "set" or "not set", and a URL is shown without what may be secret in it.
+ * Imported by the composition roots and the CLI.
+ */
+import type { Config } from './config.ts';
+
+/** A URL that may be shown: without user, password, query and fragment. */
+export const redactUrl = (value: string): string => {
+  try {
+    const url = new URL(value);
+    const auth = url.username === '' && url.password === '' ? '' : '***@';
+    return `${url.protocol}//${auth}${url.host}${url.pathname === '/' ? '' : url.pathname}`;
+  } catch {
+    return '(not a URL)';
+  }
+};
+
+const secret = (value: string | null): string => (value === null ? 'not set' : 'set');
+
+/** For people and logs: what is set, without secrets. */
+export const describeConfig = (config: Config): Record<string, string> => {
+  const url = (value: string | null): string => (value === null ? 'not set' : redactUrl(value));
+  return {
+    backend: config.backend,
+    baseUrl: url(config.baseUrl),
+    apiKey: secret(config.apiKey),
+    apiVersion: config.apiVersion ?? 'not set',
+    model: config.model ?? 'as the run says',
+    expiresIn: `${config.expiresInMs / 1_000} s`,
+    database: config.databaseUrl === null ? 'not set' : redactUrl(config.databaseUrl),
+    dataDir: config.dataDir,
+    apiKeys: secret(config.apiKeys),
+    rateLimits: config.rateLimits ?? 'none',
+    listen: `${config.host}:${config.port}`,
+    metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),
+    taskQueue: config.taskQueue,
+    tools: config.toolsFile ?? 'none',
+    dataConverter: config.dataConverter ?? 'none',
+    maxCachedRuns: String(config.maxCachedRuns),
+    maxActivities: String(config.maxActivities),
+    shutdownGrace: `${config.shutdownGraceMs / 1_000} s`,
+    deployment:
+      config.deployment === null ? 'not versioned' : `${config.deployment.name} ${config.deployment.buildId}`,
+    logLevel: config.logLevel,
+  };
+};

@@ -1,0 +1,254 @@
+/**
+ * The composition root of a worker: configuration in, a running worker out. What it needs and is not given, it builds.
+ *
+ * Rule: the only place that joins backends, tools, activities and Temporal. What was built here is ended here, in the
+ * reverse order, also when the start fails half-way; what was handed in belongs to the caller.
+ * Imported by `main.ts`, by the CLI and by live tests.
+ */
+import { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { NativeConnection, type Worker } from '@temporalio/worker';
+import { join } from 'node:path';
+import {
+  createActivities,
+  noTools,
+  type ActivityDeps,
+  type HookContext,
+  type Hooks,
+  type FollowUpRunRequest,
+  type ToolRegistry,
+} from '../activities/index.ts';
+import {
+  ensureSearchAttributes,
+  registerCommand,
+  requireNamespace,
+  RunsClient,
+  temporalTarget,
+  unreachable,
+  type TemporalTarget,
+} from '../client/index.ts';
+import type { Logger } from '../protocol/index.ts';
+import { workflowCode, type WorkflowCode } from './bundle.ts';
+import type { Config, ConfigEnv } from './config.ts';
+import { loadDataConverter } from './data-converter.ts';
+import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
+import { makeLog } from './log.ts';
+import { prometheusMetrics, serveMetrics } from './metrics.ts';
+import { loadToolsFile } from './tools-file.ts';
+import { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker } from './worker.ts';
+
+export interface WorkerDependencies {
+  /** Names of TEMPORAL_… and RUNS_TASK_QUEUE are read from here. Default: the process's. */
+  env?: ConfigEnv;
+  /** Where Temporal is; default: as the environment says. */
+  temporal?: TemporalTarget;
+  backends: ActivityDeps['backends'];
+  /** Starts linked runs on the chat backend; on `assistants` the worker does it itself. */
+  startFollowUpRun?: (
+    request: FollowUpRunRequest,
+    context: HookContext,
+    /** The worker's own. */
+    client: RunsClient,
+  ) => Promise<{ runId: string }>;
+  /** Default: the file that the configuration names, else none. */
+  tools?: ToolRegistry;
+  /** Default: the file's export `hooks`. Called for runs that were started with them asked for. */
+  hooks?: Hooks;
+  dataConverter?: DataConverter;
+  /** Default: the build's bundle, else one made now and kept in the data directory. */
+  workflows?: WorkflowCode;
+  log?: Logger;
+}
+
+export interface RunningWorker {
+  /** Resolves when the worker has ended after `stop`; rejects when it ends by itself. */
+  readonly done: Promise<void>;
+  readonly taskQueue: string;
+  readonly namespace: string;
+  readonly address: string;
+  readonly tools: readonly string[];
+  readonly metricsUrl: string | null;
+  /** The worker's own; a run that is started through it begins here at once. Ends with the worker. */
+  readonly client: RunsClient;
+  /** Drains: nothing new is taken, work in flight gets the grace time, then is given up for others. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Things to end, in the reverse order of their making. */
+class Cleanup {
+  readonly #steps: { what: string; end: () => Promise<void> }[] = [];
+  readonly #log: Logger;
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+  add(what: string, end: () => Promise<void>): void {
+    this.#steps.push({ what, end });
+  }
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step.end();
+      } catch (error) {
+        // The rest still has to end.
+        this.#log.warn({ error, reason: step.what }, 'could not be closed');
+      }
+    }
+  }
+}
+
+/**
+ * Builds and starts a worker; it has begun to poll when this resolves.
+ * Throws `RunsError`: `config` (tools, converter, ports), `temporal_unavailable`.
+ */
+export const startWorker = async (config: Config, parts: WorkerDependencies): Promise<RunningWorker> => {
+  const log = parts.log ?? makeLog(config.logLevel);
+  const cleanup = new Cleanup(log);
+  try {
+    return await start(config, parts, log, cleanup);
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+};
+
+const connect = async (target: TemporalTarget): Promise<NativeConnection> => {
+  try {
+    return await NativeConnection.connect(target.connectionOptions);
+  } catch (error) {
+    throw unreachable(error, target);
+  }
+};
+
+const start = async (
+  config: Config,
+  parts: WorkerDependencies,
+  log: Logger,
+  cleanup: Cleanup,
+): Promise<RunningWorker> => {
+  const target =
+    parts.temporal ??
+    temporalTarget({ taskQueue: config.taskQueue, ...(parts.env === undefined ? {} : { env: parts.env }) });
+  const { namespace, taskQueue, address } = target;
+  // The user's own files first: what is wrong with them should not need a server to be found out.
+  const file = config.toolsFile === null ? null : await loadToolsFile(config.toolsFile);
+  const tools = parts.tools ?? file?.tools ?? noTools();
+  const hooks = parts.hooks ?? file?.hooks;
+  const dataConverter =
+    parts.dataConverter ??
+    (config.dataConverter === null ? undefined : await loadDataConverter(config.dataConverter));
+  const converter = dataConverter === undefined ? {} : { dataConverter };
+  const workflows =
+    parts.workflows ?? (await workflowCode({ cacheDir: join(config.dataDir, 'cache'), ...converter }));
+
+  const prometheus = config.metricsPort === null ? null : prometheusMetrics();
+  const endpoint =
+    prometheus === null || config.metricsPort === null
+      ? null
+      : await serveMetrics(prometheus.registry, config.host, config.metricsPort);
+  if (endpoint !== null) cleanup.add('metrics', () => endpoint.close());
+
+  installRuntime(log);
+  const connection = await connect(target);
+  cleanup.add('connection', () => connection.close());
+  await requireNamespace(connection, target);
+  await reportSearchAttributes(connection, namespace, log);
+  const client = new RunsClient({
+    client: new Client({ connection, namespace, ...converter }),
+    taskQueue,
+    address,
+    eagerStart: true,
+  });
+  cleanup.add('client', () => client.close());
+
+  const worker = await createWorker(target, () =>
+    makeWorker({
+      connection,
+      namespace,
+      taskQueue,
+      workflows,
+      activities: createActivities({
+        backends: parts.backends,
+        tools,
+        log,
+        maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
+        startFollowUpRun: async (request, context) => {
+          if (request.backend === 'assistants' || parts.startFollowUpRun === undefined) {
+            return await startFollowUpAssistantsRun(client, request);
+          }
+          return await parts.startFollowUpRun(request, context, client);
+        },
+        ...(hooks === undefined ? {} : { hooks }),
+        ...(prometheus === null ? {} : { metrics: prometheus.metrics }),
+      }),
+      onRunBegins: (runId) => parts.backends.chat?.prefetch?.(runId),
+      maxCachedRuns: config.maxCachedRuns,
+      maxActivities: config.maxActivities,
+      shutdownGraceMs: config.shutdownGraceMs,
+      deployment: config.deployment,
+      ...converter,
+    }),
+  );
+  const done = finish(worker, log, cleanup);
+  return {
+    done,
+    taskQueue,
+    namespace,
+    address,
+    tools: tools.names,
+    metricsUrl: endpoint?.url ?? null,
+    client,
+    stop: async () => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await done;
+    },
+  };
+};
+
+const createWorker = async (target: TemporalTarget, make: () => Promise<Worker>): Promise<Worker> => {
+  try {
+    return await make();
+  } catch (error) {
+    throw unreachable(error, target);
+  }
+};
+
+/** Runs the worker to its end and closes what belongs to it. */
+const finish = (worker: Worker, log: Logger, cleanup: Cleanup): Promise<void> => {
+  const run = async () => {
+    try {
+      await worker.run();
+    } catch (error) {
+      // What ignored its signal through the grace is left to another worker; it is no failure of this one.
+      if (!(error instanceof Error) || error.name !== 'GracefulShutdownPeriodExpiredError') throw error;
+      log.warn({}, 'worker stopped while something still ran: its attempt will be repeated elsewhere');
+    } finally {
+      await cleanup.run();
+    }
+  };
+  const done = run();
+  // Whoever waits for `done` hears of it; until somebody does, a failure must not end the process unheard.
+  done.catch(() => undefined);
+  return done;
+};
+
+const reportSearchAttributes = async (
+  connection: NativeConnection,
+  namespace: string,
+  log: Logger,
+): Promise<void> => {
+  const state = await ensureSearchAttributes(connection, namespace);
+  if (state.available) return;
+  const reason =
+    state.problem ??
+    (state.missing.length > 0
+      ? `missing: ${state.missing.join(', ')}`
+      : `of another type: ${state.mistyped.map(({ name }) => name).join(', ')}`);
+  log.warn(
+    { reason, namespace },
+    `runs can't be found by status or wait in Temporal: search attributes are not available${
+      state.missing.length === 0
+        ? ''
+        : `; an operator can add them: ${registerCommand(state.missing, namespace)}`
+    }`,
+  );
+};

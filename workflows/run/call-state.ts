@@ -1,0 +1,135 @@
+/**
+ * A round's calls: how they begin, and what the model reads when one fails.
+ *
+ * Rule: a failed tool is an output, never a failed run. What became of a call that must not run twice and whose
+ * attempt was lost is unknown, and the model is told exactly that.
+ * Imports protocol and the state, no SDK.
+ */
+import { errorOutput } from '../../protocol/tool-calls.ts';
+import type { CallOutcome, OutcomeNote, PlannedCall } from '../../protocol/tool-calls.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import type { CallSummary } from '../../protocol/temporal/messages.ts';
+import { toolEnd } from './deadline.ts';
+import { MIN_TOOL_MS } from './timeouts.ts';
+import type { CallState, ActivityFailureInfo, ArchivedCall, MachineState } from './state.ts';
+
+/** Longer messages of a tool help no model; they are the tool's logs' business. */
+const MESSAGE_CHARS = 500;
+
+const failed = (note: OutcomeNote, type: string, message: string): CallOutcome => ({
+  output: errorOutput(type, message.length > MESSAGE_CHARS ? `${message.slice(0, MESSAGE_CHARS)}…` : message),
+  ok: false,
+  notes: [note],
+});
+
+/** Starts an automatic or approved call, unless there is no time left for it. */
+export const startCall = (state: MachineState, call: CallState, at: number): CallState => {
+  const endBy = toolEnd(state);
+  return endBy !== null && endBy - at < MIN_TOOL_MS
+    ? {
+        ...call,
+        status: 'done',
+        outcome: failed(
+          'deadline',
+          'deadline',
+          'The tool was not run: the run expires before it could finish.',
+        ),
+      }
+    : { ...call, status: 'running', endBy };
+};
+
+export const newCallState = (state: MachineState, planned: PlannedCall, at: number): CallState => {
+  const { callId, name, arguments: text, plan } = planned;
+  const call: CallState = { callId, name, arguments: text, plan, status: 'waiting' };
+  switch (plan.kind) {
+    case 'refused':
+      return {
+        ...call,
+        status: 'done',
+        outcome: { output: plan.output, ok: false, notes: ['unknown_tool'] },
+      };
+    case 'automatic':
+      return startCall(state, call, at);
+    default:
+      return { ...call, waitStart: at };
+  }
+};
+
+const LOST: readonly (ActivityFailureInfo['timeout'] | undefined)[] = [
+  'start_to_close',
+  'heartbeat',
+  'schedule_to_close',
+];
+
+const TIMEOUTS = {
+  start_to_close: 'one attempt took longer than allowed',
+  heartbeat: 'it stopped showing signs of life',
+  schedule_to_close: 'the time for it was over',
+  schedule_to_start: 'no worker took it in time',
+} as const;
+
+/** The output for a tool whose activity failed for good. */
+export const failedOutcome = (call: CallState, failure: ActivityFailureInfo): CallOutcome => {
+  const policy = call.plan.kind === 'automatic' || call.plan.kind === 'approval' ? call.plan.policy : null;
+  const unknown =
+    failure.type === FAILURES.toolOutcomeUnknown ||
+    (policy?.atMostOnce === true && failure.kind === 'timeout' && LOST.includes(failure.timeout));
+  if (unknown)
+    return failed(
+      'outcome_unknown',
+      'outcome_unknown',
+      'The attempt was lost before it reported. It may or may not have taken effect; it was not repeated. Check before calling it again.',
+    );
+  if (failure.kind === 'timeout') {
+    const over = failure.timeout === 'schedule_to_close' && call.endBy != null;
+    const why = failure.timeout === undefined ? 'it timed out' : TIMEOUTS[failure.timeout];
+    const last = failure.message === '' ? '' : ` Last failure: ${failure.message}`;
+    return failed(
+      over ? 'deadline' : 'tool_failed',
+      over ? 'deadline' : 'tool_failed',
+      `The tool gave no output: ${why}.${last}`,
+    );
+  }
+  return failed(
+    'tool_failed',
+    'tool_failed',
+    failure.message === '' ? 'The tool failed without a message.' : failure.message,
+  );
+};
+
+export const deniedOutcome = (reason: string | undefined, by: string | undefined): CallOutcome => ({
+  ...failed(
+    'denied',
+    'denied',
+    reason ? `A person denied this call: ${reason}` : 'A person denied this call.',
+  ),
+  ...(by === undefined ? {} : { by }),
+});
+
+export const placeholderOutcome = (followsUp: boolean): CallOutcome =>
+  failed(
+    'placeholder',
+    'deadline',
+    followsUp
+      ? 'Nobody has answered yet. The answer will come later, as a message on this thread; go on without it.'
+      : 'Nobody answered in time; go on without the answer.',
+  );
+
+export const summaryOf = (call: CallState, round: number): CallSummary => {
+  const notes = call.outcome?.notes ?? [];
+  const by = call.outcome?.by ?? call.answer?.by;
+  return {
+    callId: call.callId,
+    name: call.name,
+    round,
+    kind: call.plan.kind,
+    ok: call.outcome?.ok ?? false,
+    ...(notes.length === 0 ? {} : { notes }),
+    ...(by === undefined ? {} : { by }),
+  };
+};
+
+export const archiveCall = (call: CallState, round: number): ArchivedCall => ({
+  ...summaryOf(call, round),
+  ...(call.answer === undefined ? {} : { digest: call.answer.digest }),
+});

@@ -1,0 +1,122 @@
+/**
+ * Decides about `submitToolOutputs`: the API's caller answers all open external calls of a round at once.
+ *
+ * Rule: the set of ids must cover every open external call; what was answered before may be repeated identically;
+ * anything else is refused. A submit that was accepted once is acknowledged again, also when the run has moved on.
+ * Imports protocol and the state, no SDK.
+ */
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import { LIMITS, quote, submitPayloadProblem } from '../../protocol/rules/validation.ts';
+import type { SubmitPayload } from '../../protocol/temporal/messages.ts';
+import { outputDigest, bytesOverLimit, rejectionText } from './evaluate-answer.ts';
+import type { AnswerRejection } from './evaluate-answer.ts';
+import { isExpired } from './deadline.ts';
+import { MAX_PAYLOAD_BYTES, utf8Length } from './fit-outputs.ts';
+import { apiStatus, takesAnswers } from './state.ts';
+import type { MachineState } from './state.ts';
+
+export type SubmitEvaluation =
+  /** `callIds`: open calls that this submit answers now. */
+  | { verdict: 'accept'; round: number; callIds: string[] }
+  | { verdict: 'repeat'; round: number }
+  | AnswerRejection;
+
+export const evaluateSubmit = (state: MachineState, value: unknown, at: number): SubmitEvaluation => {
+  const problem = submitPayloadProblem(value);
+  if (problem !== undefined) return rejectionText(FAILURES.refusedMalformed, 'malformed', problem);
+  const payload = value as SubmitPayload;
+  const { runId } = state.about;
+  if (payload.run_id !== runId && payload.run_id !== state.run?.backendRunId)
+    return rejectionText(
+      FAILURES.refusedMalformed,
+      'malformed',
+      `This is run ${quote(runId)}; the outputs name run ${quote(payload.run_id)}. Send them there.`,
+    );
+
+  const given = new Map(payload.tool_outputs.map((item) => [item.tool_call_id, item.output]));
+  const external = state.calls.filter((call) => call.plan.kind === 'external');
+  const open = external.filter((call) => call.status === 'waiting');
+  const expected = open.map((call) => call.callId);
+  const got = payload.tool_outputs.map((item) => item.tool_call_id);
+  const callIds = (what: string): AnswerRejection =>
+    rejectionText(
+      FAILURES.refusedCallIds,
+      'conflict',
+      `Run ${quote(runId)} needs exactly the outputs of its open calls ${quote(expected, 400)}; got ${quote(got, 400)}: ${what}`,
+      { details: { expected, got } },
+    );
+  if (given.size !== got.length) return callIds('send each output once.');
+
+  if (takesAnswers(state) && !isExpired(state, at) && open.length > 0) {
+    const unexpectedIds = got.filter((id) => !external.some((call) => call.callId === id));
+    // A client that lost the reply to the previous round's submit sends that one again.
+    if (unexpectedIds.length > 0 && isRepeat(state, given, state.round - 1))
+      return { verdict: 'repeat', round: state.round - 1 };
+    const missing = expected.filter((id) => !given.has(id));
+    if (missing.length > 0) return callIds(`${quote(missing, 400)} missing.`);
+    if (unexpectedIds.length > 0) return callIds(`${quote(unexpectedIds, 400)} not asked for.`);
+    const differing = external
+      .filter(({ callId, status }) => status !== 'waiting' && given.has(callId))
+      .filter(({ callId, answer }) => answer?.digest !== outputDigest(given.get(callId) ?? ''))
+      .map((call) => call.callId);
+    if (differing.length > 0) return conflict(differing);
+    const size = [...given.values()].reduce((sum, output) => sum + utf8Length(output), 0);
+    if (size >= LIMITS.combinedOutputBytes)
+      return rejectionText(
+        FAILURES.refusedMalformed,
+        'malformed',
+        `tool_outputs have ${size} bytes together; they must be less than ${LIMITS.combinedOutputBytes}. Send less.`,
+      );
+    const stored = bytesOverLimit(
+      state,
+      payload.tool_outputs.map(({ tool_call_id: callId, output }) => ({ callId, output })),
+    );
+    if (stored !== null)
+      return rejectionText(
+        FAILURES.refusedMalformed,
+        'malformed',
+        `With these tool_outputs, the answers of the round take ${stored} bytes as they are stored; together they may take ${MAX_PAYLOAD_BYTES}. What was answered before stands. Send less.`,
+      );
+    return { verdict: 'accept', round: state.round, callIds: expected };
+  }
+
+  if (isRepeat(state, given, state.round)) return { verdict: 'repeat', round: state.round };
+  if (isRepeat(state, given, state.round - 1)) return { verdict: 'repeat', round: state.round - 1 };
+  const status = isExpired(state, at) && state.ending === null ? 'expired' : apiStatus(state);
+  const answered = external.filter(({ callId, answer }) => answer !== undefined && given.has(callId));
+  if (takesAnswers(state) && answered.length === given.size)
+    return conflict(answered.map((call) => call.callId));
+  return rejectionText(
+    FAILURES.refusedNotWaiting,
+    'too_late',
+    `Run ${quote(runId)} is ${quote(status)} and waits for no outputs now; got outputs for ${quote(got, 400)}.`,
+    { details: { status } },
+  );
+};
+
+const conflict = (ids: string[]): AnswerRejection =>
+  rejectionText(
+    FAILURES.refusedConflict,
+    'conflict',
+    `Calls ${quote(ids, 400)} were answered before, differently. The first answers stand; nothing was changed.`,
+    { details: { callIds: ids } },
+  );
+
+/** Are these exactly the external answers of that round? */
+const isRepeat = (state: MachineState, given: ReadonlyMap<string, string>, round: number): boolean => {
+  const known: { callId: string; digest: string | undefined }[] =
+    round === state.round && state.calls.length > 0
+      ? state.calls
+          .filter((call) => call.plan.kind === 'external')
+          .map((call) => ({ callId: call.callId, digest: call.answer?.digest }))
+      : state.past
+          .filter((call) => call.round === round && call.kind === 'external')
+          .map((call) => ({ callId: call.callId, digest: call.digest }));
+  return (
+    known.length > 0 &&
+    known.length >= given.size &&
+    [...given].every(([id, output]) =>
+      known.some((call) => call.callId === id && call.digest === outputDigest(output)),
+    )
+  );
+};

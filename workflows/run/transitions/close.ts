@@ -1,0 +1,143 @@
+/**
+ * How a run is brought to its end when it does not come there by itself: cancel, expiry, failure.
+ *
+ * Rule: closing starts one backend operation and nothing else; what that operation finds is the truth that is told.
+ * Imports the machine's pure parts, no SDK. The machine imports it.
+ */
+import type { CloseHow, CloseTarget, LastError, Settled } from '../../../protocol/ports/backend.ts';
+import { FAILURES } from '../../../protocol/temporal/names.ts';
+import { hasNoExpiry, isExpired, schedulePoll } from '../deadline.ts';
+import { assertNever } from '../effects.ts';
+import { endRun, lastErrorOf, unusedLateAnswers } from './end.ts';
+import type { ActivityFailureInfo, MachineState } from '../state.ts';
+
+const closeTarget = (state: MachineState): CloseTarget =>
+  state.run === null
+    ? { kind: 'token', runId: state.about.runId, threadId: state.threadId, startedAt: state.startedAt }
+    : { kind: 'run', run: state.run };
+
+/** From here on nothing is started but the close; tools and timers stop, since no call takes an answer any more (I2). */
+export const startClose = (state: MachineState, how: CloseHow): MachineState => ({
+  ...state,
+  closing: how,
+  tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
+  op: { kind: 'close', target: closeTarget(state), how },
+});
+
+export const failRun = (state: MachineState, error: LastError): MachineState =>
+  startClose(state, { kind: 'fail', error });
+
+export const applyCancel = (state: MachineState): MachineState => {
+  if (state.closing !== null || state.ending !== null) return state;
+  const how: CloseHow = { kind: 'cancel' };
+  // Without a thread there is no run to close.
+  if (state.threadId === null)
+    return endRun({ ...state, closing: how }, { status: 'cancelled', submitted: false });
+  // On somebody else's server a create that is still under way could land after the close had looked for it in vain:
+  // it is told to stop and its outcome awaited. Natively the row is there from the beginning.
+  if (state.op?.kind === 'create' && state.about.backend === 'assistants')
+    return { ...state, closing: how, op: { kind: 'create', cancelling: true } };
+  return startClose(state, how);
+};
+
+/** The close has settled: what the backend says is the truth; our reason stands where it merely confirms. */
+export const applyClose = (state: MachineState, settlement: Settled): MachineState => {
+  const how: CloseHow = state.closing ?? { kind: 'cancel' };
+  if (settlement.status === 'requires_action')
+    return endRun(state, {
+      lastError: {
+        code: 'close_failed',
+        message: 'The server still waits for outputs after it was asked to end the run.',
+      },
+      ...closeStatus(how),
+      submitted: false,
+    });
+  const confirms =
+    settlement.status === 'cancelled' || (how.kind === 'fail' && settlement.status === 'failed');
+  return endRun(state, { ...settlement, ...(confirms ? closeStatus(how) : {}), submitted: false });
+};
+
+const closeStatus = (
+  how: CloseHow,
+): { status: 'cancelled' | 'expired' | 'failed'; lastError?: LastError } => {
+  switch (how.kind) {
+    case 'cancel':
+      return { status: 'cancelled' };
+    case 'expire':
+      return { status: 'expired' };
+    case 'fail':
+      return { status: 'failed', lastError: how.error };
+    default:
+      return assertNever(how);
+  }
+};
+
+/** The server has said no for good, and nothing was created there. */
+const PERMANENT_FAILURES: readonly string[] = [
+  FAILURES.backendRejected,
+  FAILURES.backendNotFound,
+  FAILURES.backendUnauthorized,
+  FAILURES.backendBusy,
+];
+
+/** Says nothing about the run: the server was away or the key refused. '' is a timeout's. */
+const TRANSIENT_FAILURES: readonly string[] = [FAILURES.backendUnavailable, FAILURES.backendUnauthorized, ''];
+
+/** The operation in flight failed for good. */
+export const applyOperationFailure = (
+  state: MachineState,
+  failure: ActivityFailureInfo,
+  at: number,
+): MachineState => {
+  const op = state.op;
+  if (op === null) return state;
+  const error = lastErrorOf(failure);
+  // The start was rolled back: there is no run to end and nobody to tell.
+  if (failure.type === FAILURES.backendNoSuchRow)
+    return endRun(
+      { ...state, about: { ...state.about, onEnd: false } },
+      { status: 'failed', submitted: false, lastError: error },
+    );
+  switch (op.kind) {
+    case 'createThread':
+      return endRun(state, { status: 'failed', submitted: false, lastError: error });
+    case 'create':
+      if (state.closing !== null) return startClose(state, state.closing);
+      if (state.about.backend === 'assistants' && PERMANENT_FAILURES.includes(failure.type))
+        return endRun(state, { status: 'failed', submitted: false, lastError: error });
+      return isExpired(state, at) ? startClose(state, { kind: 'expire' }) : failRun(state, error);
+    case 'follow':
+      // Nothing was due: the run waits as before, and the submit will meet whatever is wrong.
+      if (hasNoExpiry(state) && TRANSIENT_FAILURES.includes(failure.type))
+        return schedulePoll({ ...state, op: null }, state.rechecks + 1, at);
+      return isExpired(state, at) ? startClose(state, { kind: 'expire' }) : failRun(state, error);
+    case 'submit':
+      return isExpired(state, at) ? startClose(state, { kind: 'expire' }) : failRun(state, error);
+    case 'close':
+      return endRun(state, {
+        lastError: { code: 'close_failed', message: error.message },
+        ...closeStatus(op.how),
+        submitted: false,
+      });
+    case 'startFollowUp':
+      // The answers that had come are reported; what comes now can only go to a new run.
+      return state.ending === null
+        ? state
+        : {
+            ...state,
+            op: null,
+            late: [],
+            ending: {
+              ...state.ending,
+              result: {
+                ...state.ending.result,
+                unusedAnswers: [...state.ending.result.unusedAnswers, ...unusedLateAnswers(state, 'failed')],
+              },
+            },
+          };
+    case 'notifyEnd':
+      return { ...state, op: null, ended: true };
+    default:
+      return assertNever(op);
+  }
+};

@@ -1,0 +1,165 @@
+/**
+ * A round from its settlement to its submit.
+ *
+ * Rules (numbered in machine.ts): outputs leave once, together and in order (I1); expiry comes first (I3); answers that
+ * somebody else made useless are reported (I4).
+ * Imports the machine's pure parts, no SDK. The machine imports it.
+ */
+import type { Settled } from '../../../protocol/ports/backend.ts';
+import { newCallState, archiveCall, placeholderOutcome } from '../call-state.ts';
+import { applyClose, startClose, failRun } from './close.ts';
+import { nextDue, schedulePoll } from '../deadline.ts';
+import { assertNever } from '../effects.ts';
+import { endRun, unusedOf } from './end.ts';
+import type { Terminal } from './end.ts';
+import { MAX_PAYLOAD_BYTES, fitOutputs, storedBytes } from '../fit-outputs.ts';
+import { recordedCalls, takesAnswers, waitingCalls } from '../state.ts';
+import type { CallState, LateCall, MachineState, SettlingOperation } from '../state.ts';
+
+export const applySettlement = (
+  before: MachineState,
+  via: SettlingOperation,
+  settlement: Settled,
+  at: number,
+): MachineState => {
+  const run = settlement.run ?? before.run;
+  const state: MachineState = { ...before, run, threadId: run?.threadId ?? before.threadId };
+  if (via === 'close') return applyClose(state, settlement);
+  if (settlement.status !== 'requires_action')
+    return endRun(state, { ...settlement, submitted: outputsAccepted(via, settlement) });
+  // A create that was told to stop has settled all the same: now the run is known and can be closed.
+  if (state.closing !== null) return startClose(state, state.closing);
+  const known: MachineState = {
+    ...state,
+    op: null,
+    createdAt: settlement.createdAt,
+    expiresAt: settlement.expiresAt ?? (state.about.backend === 'chat' ? state.expiresAt : null),
+  };
+  const same =
+    via === 'follow' && (sameCalls(state.calls, settlement.calls) || wasAnswered(state, settlement.calls));
+  const late = known.about.backend === 'assistants' && known.expiresAt !== null && at >= known.expiresAt;
+  // Read before the expiry and heard of after it, with no worker up in between: the run has most likely ended, so
+  // nothing is started on an old word. What was submitted is settled; the server is asked once more.
+  if (late && via !== 'follow') {
+    const past = [...state.past, ...state.calls.map((call) => archiveCall(call, state.round))];
+    return { ...known, past, calls: [], op: { kind: 'follow' } };
+  }
+  const looked = schedulePoll({ ...known, lax: late }, same ? state.rechecks + 1 : 0, at);
+  return same ? advanceRound(looked, at) : nextRound(looked, via, settlement.calls, at);
+};
+
+/** Did the outputs of the round reach the run? Unsaid, an expired or cancelled run is taken not to have read them. */
+const outputsAccepted = (via: SettlingOperation, settlement: Terminal): boolean =>
+  via === 'submit' &&
+  (settlement.outputsTaken ?? (settlement.status !== 'expired' && settlement.status !== 'cancelled'));
+
+const sameCalls = (calls: readonly CallState[], settledCalls: readonly { callId: string }[]): boolean => {
+  const ids = new Set(settledCalls.map((call) => call.callId));
+  return ids.size === calls.length && calls.every((call) => ids.has(call.callId));
+};
+
+/**
+ * While calls of this round are open: is this an earlier round? A reading that old says nothing new, and its calls must not
+ * be carried out again.
+ */
+const wasAnswered = (state: MachineState, settledCalls: readonly { callId: string }[]): boolean =>
+  state.calls.some((call) => call.status !== 'done') &&
+  state.past.some(({ round }) => {
+    const earlier = state.past.filter((call) => call.round === round);
+    const ids = new Set(earlier.map(({ callId }) => callId));
+    return ids.size === settledCalls.length && settledCalls.every(({ callId }) => ids.has(callId));
+  });
+
+const nextRound = (
+  state: MachineState,
+  via: SettlingOperation,
+  planned: Extract<Settled, { status: 'requires_action' }>['calls'],
+  at: number,
+): MachineState => {
+  const round = state.round + 1;
+  const open: MachineState = {
+    ...state,
+    round,
+    past: [...state.past, ...state.calls.map((call) => archiveCall(call, state.round))],
+    // Somebody else answered the round over our heads: what was given to us is of no use any more (I4).
+    unused: via === 'follow' ? [...state.unused, ...unusedOf(state, 'superseded')] : state.unused,
+    tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
+    calls: [],
+  };
+  const calls = [...new Map(planned.toReversed().map((call) => [call.callId, call])).values()].toReversed();
+  if (calls.length === 0 || calls.some((call) => call.callId === ''))
+    return failRun(open, {
+      code: 'backend_unsupported',
+      message: 'The server asks for tool outputs without naming the calls; there is no way to answer it.',
+    });
+  const { maxRounds, maxCalls } = state.about;
+  if (round > maxRounds || state.past.length + state.calls.length + calls.length > maxCalls)
+    return failRun(open, {
+      code: 'budget_exceeded',
+      message: `The run asked for round ${round} with ${calls.length} calls; it may have ${maxRounds} rounds and ${maxCalls} calls in all. Raise maxRounds or maxCalls if that is too little.`,
+    });
+  const begun: MachineState = { ...open, calls: calls.map((call) => newCallState(open, call, at)) };
+  const notice = { key: `waiting:${round}`, kind: 'notifyWaiting' } as const;
+  return advanceRound(
+    state.about.onWaiting && waitingCalls(begun).length > 0
+      ? { ...begun, tasks: [...begun.tasks, notice] }
+      : begun,
+    at,
+  );
+};
+
+/** After anything changed in a round: deadlines first (I3), then the submit once every call has an outcome (I1). */
+export const advanceRound = (state: MachineState, at: number): MachineState => {
+  if (!takesAnswers(state)) return state;
+  const due = nextDue(state, at);
+  switch (due.kind) {
+    case 'expire':
+      return startClose(state, { kind: 'expire' });
+    case 'ask':
+      return { ...state, op: { kind: 'follow' } };
+    case 'placeholder':
+      return advanceRound(withPlaceholders(state, due.callIds), at);
+    case 'nothing':
+      break;
+    default:
+      return assertNever(due);
+  }
+  return state.op === null && state.calls.every((call) => call.status === 'done') ? submitting(state) : state;
+};
+
+const submitting = (state: MachineState): MachineState => {
+  const fitted = fitOutputs(
+    state.calls.map((call) => ({ callId: call.callId, output: call.outcome?.output ?? '' })),
+    undefined,
+    new Set(recordedCalls(state).map(({ callId }) => callId)),
+  );
+  const calls = state.calls.map((call, index) => {
+    const output = fitted[index]?.output;
+    return call.outcome === undefined || output === undefined || output === call.outcome.output
+      ? call
+      : {
+          ...call,
+          outcome: { ...call.outcome, output, notes: [...(call.outcome.notes ?? []), 'truncated' as const] },
+        };
+  });
+  // The submit shows every answer: showing single ones early has lost its point.
+  const tasks = state.tasks.filter((task) => task.kind !== 'recordAnswers');
+  return { ...state, calls, tasks, op: { kind: 'submit' } };
+};
+
+/** They are handed over in one payload, with room for what is answered until then. */
+const fitsPayload = (late: readonly LateCall[]): boolean => storedBytes(late) <= MAX_PAYLOAD_BYTES / 2;
+
+const withPlaceholders = (state: MachineState, callIds: readonly string[]): MachineState => {
+  const late: LateCall[] = [];
+  const calls = state.calls.map((call): CallState => {
+    if (!callIds.includes(call.callId) || call.plan.kind === 'automatic' || call.plan.kind === 'refused')
+      return call;
+    const kept = { callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan };
+    const followsUp =
+      call.plan.wait.onDeadline === 'follow-up' && fitsPayload([...state.late, ...late, kept]);
+    if (followsUp) late.push(kept);
+    return { ...call, status: 'done', outcome: placeholderOutcome(followsUp) };
+  });
+  return { ...state, calls, late: [...state.late, ...late] };
+};
