@@ -7,9 +7,7 @@
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
-import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/wire/ids.ts';
-import { shortenText } from '../protocol/rules/validation.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
@@ -18,6 +16,7 @@ import { callerOf, tenantFor } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import type { Reply, Route } from './route.ts';
+import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -105,16 +104,6 @@ const plain = (status: number, value: unknown): Response =>
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];
 const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
-
-/** A path that would be right under `/v1` says so: a base URL without it is the commonest slip. */
-const unknownPath = (method: string, path: string): ApiError =>
-  !path.startsWith('/v1/') && isKnownPath(`/v1${path}`)
-    ? new ApiError(
-        404,
-        `Unknown request URL: ${method} ${shortenText(path, 1_024)}. Paths begin with /v1 here: set the base URL to end in /v1.`,
-        { code: 'unknown_url' },
-      )
-    : apiErrors.noRoute(method, path);
 
 const READINESS_MS = 3000;
 
@@ -252,7 +241,7 @@ export const createApi = (options: ApiOptions): Api => {
 
   const notFound = (method: string, path: string): Response => {
     const requestId = nextRequestId();
-    const error = unknownPath(method, path);
+    const error = noSuchPath(method, path, isKnownPath);
     onRequest?.({
       method,
       route: null,
@@ -268,11 +257,12 @@ export const createApi = (options: ApiOptions): Api => {
   };
 
   const answer = async (request: Request, method: string, env: ApiEnv | undefined): Promise<Response> => {
-    const path = pathOf(request.url);
+    const asked = pathOf(request.url);
+    const path = canonicalPath(asked);
     const found = routeFor(method, path);
     if (found !== null) return serve(found.row, request, found.params, env);
     const page = method === 'GET' && Object.hasOwn(pages, path) ? pages[path] : undefined;
-    if (page === undefined) return notFound(method, path);
+    if (page === undefined) return notFound(method, asked);
     try {
       return await page(request);
     } catch (error) {

@@ -46,6 +46,11 @@ const reference = (name: string): unknown => ({ $ref: `#/components/schemas/${na
 const QUERY_SCHEMAS: Record<string, unknown> = {
   limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
   order: { type: 'string', enum: ['asc', 'desc'], default: 'desc' },
+  'include[]': {
+    type: 'array',
+    items: { type: 'string', enum: ['step_details.tool_calls[*].file_search.results[*].content'] },
+    description: 'Accepted, and without effect: no step of this server searches files.',
+  },
 };
 
 const parameters = (route: Route): unknown[] => [

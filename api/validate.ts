@@ -45,6 +45,10 @@ const BUILT_IN_TOOLS: Record<string, string> = {
   retrieval: 'The retrieval tool',
 };
 
+/** Often the first request of a program that moves here: the documented examples of several clients use such a tool. */
+const INSTEAD_OF_BUILT_IN =
+  "Use a tool of type 'function' that does the work in your program or on the worker: docs/MIGRATING.md of this server shows one.";
+
 /** Refuses, by name, features of the original API that no engine here has; returns the body without their empty forms. */
 export const rejectUnsupported = (body: unknown, path = ''): unknown => {
   if (!isObject(body)) return body;
@@ -64,7 +68,7 @@ export const rejectUnsupported = (body: unknown, path = ''): unknown => {
         const what =
           isObject(tool) && typeof tool['type'] === 'string' ? BUILT_IN_TOOLS[tool['type']] : undefined;
         if (what !== undefined)
-          throw apiErrors.unsupported(`${name}[${index}].type`, what, "Use a tool of type 'function'.");
+          throw apiErrors.unsupported(`${name}[${index}].type`, what, INSTEAD_OF_BUILT_IN);
       }
     }
     if (key === 'content' && Array.isArray(value)) {
@@ -91,21 +95,30 @@ export const parseId = (param: string, value: string | undefined): string => {
   return value;
 };
 
-/** A query parameter that this route knows; all others are refused, as unknown body keys are. */
+/** Contents of file searches, the only value that the vendor's API knows. No step here has any. */
+const INCLUDE_VALUE = 'step_details.tool_calls[*].file_search.results[*].content';
+const INCLUDE = /^include(?:\[\d*\])?$/;
+
+/** The query parameters that a route knows. Others are refused, as unknown body keys are; an empty value is no value. */
 export const parseQuery = (url: URL, known: readonly string[]): Record<string, string> => {
   const query: Record<string, string> = {};
   for (const [key, value] of url.searchParams) {
-    if (key === 'include' || key === 'include[]')
-      throw apiErrors.unsupported('include', "'include'", 'Its only value concerns file_search results.');
     // Azure's clients add it to every request; it chooses nothing here.
     if (key === 'api-version') continue;
-    if (!known.includes(key))
+    if (INCLUDE.test(key) && known.includes('include[]')) {
+      if (value !== '' && value !== INCLUDE_VALUE)
+        throw apiErrors.invalid(
+          'include',
+          `Invalid value: ${quote(value)} for 'include'. Supported values are: '${INCLUDE_VALUE}'.`,
+          'invalid_value',
+        );
+    } else if (!known.includes(key))
       throw apiErrors.invalid(
         shortenText(key),
         `Unknown query parameter: '${shortenText(key)}'.`,
         'unknown_parameter',
       );
-    query[key] = value;
+    else if (value !== '') query[key] = value;
   }
   return query;
 };
@@ -130,8 +143,8 @@ export const parsePage = (query: Record<string, string>): PageQuery => {
   return {
     limit: count,
     order,
-    ...(after === undefined || after === '' ? {} : { after: parseId('after', after) }),
-    ...(before === undefined || before === '' ? {} : { before: parseId('before', before) }),
+    ...(after === undefined ? {} : { after: parseId('after', after) }),
+    ...(before === undefined ? {} : { before: parseId('before', before) }),
   };
 };
 

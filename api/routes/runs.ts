@@ -46,7 +46,7 @@ const lastEventId = (input: RouteInput<unknown>): number => {
     header === null || header === ''
       ? (['after', input.query['after']] as const)
       : (['Last-Event-ID', header] as const);
-  if (text === undefined || text === '') return 0;
+  if (text === undefined) return 0;
   if (!/^\d{1,15}$/.test(text))
     throw apiErrors.invalid(
       name,
@@ -77,6 +77,7 @@ export const runRoutes: readonly Route[] = [
   route('POST', '/v1/threads/{thread_id}/runs', {
     kind: 'run',
     summary: 'Create a run',
+    query: ['include[]'],
     body: runParamsSchema,
     returns: { object: 'Run', stream: true },
     handle: async (input) => {
@@ -201,7 +202,7 @@ export const runRoutes: readonly Route[] = [
   }),
   route('GET', `${THREAD_RUN}/steps`, {
     summary: 'List run steps',
-    query: PAGE_KEYS,
+    query: [...PAGE_KEYS, 'include[]'],
     returns: { object: 'RunStep', list: true },
     handle: async (input) => ({
       json: await input.engine.listSteps(
@@ -214,6 +215,7 @@ export const runRoutes: readonly Route[] = [
   }),
   route('GET', `${THREAD_RUN}/steps/{step_id}`, {
     summary: 'Retrieve a run step',
+    query: ['include[]'],
     returns: { object: 'RunStep' },
     handle: async (input) => ({
       json: await input.engine.getStep(

@@ -74,6 +74,22 @@ const ROWS: Row[] = [
     code: 'unknown_url',
   },
   {
+    situation: "an endpoint of the vendor's API that is not here",
+    request: () => ['POST', '/v1/vector_stores'],
+    status: 404,
+    message:
+      'POST /v1/vector_stores is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/vector_stores. Send the text itself in a message, or serve it through a function tool.',
+    code: 'unsupported_endpoint',
+  },
+  {
+    situation: "such an endpoint below Azure's path",
+    request: () => ['GET', '/openai/files?api-version=2024-05-01-preview'],
+    status: 404,
+    message:
+      'GET /openai/files is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/files. Send the text itself in a message, or serve it through a function tool.',
+    code: 'unsupported_endpoint',
+  },
+  {
     situation: 'path without /v1',
     request: () => ['GET', '/threads/thread_1'],
     status: 404,
@@ -276,7 +292,8 @@ const ROWS: Row[] = [
     situation: 'code interpreter',
     request: () => ['POST', '/v1/assistants', { model: 'chat', tools: [{ type: 'code_interpreter' }] }],
     status: 400,
-    message: "The code_interpreter tool is not supported by this server. Use a tool of type 'function'.",
+    message:
+      "The code_interpreter tool is not supported by this server. Use a tool of type 'function' that does the work in your program or on the worker: docs/MIGRATING.md of this server shows one.",
     param: 'tools[0].type',
     code: 'unsupported_parameter',
   },
@@ -288,7 +305,8 @@ const ROWS: Row[] = [
       { assistant_id: 'asst_chat', tools: [{ type: 'file_search' }] },
     ],
     status: 400,
-    message: "The file_search tool is not supported by this server. Use a tool of type 'function'.",
+    message:
+      "The file_search tool is not supported by this server. Use a tool of type 'function' that does the work in your program or on the worker: docs/MIGRATING.md of this server shows one.",
     param: 'tools[0].type',
     code: 'unsupported_parameter',
   },
@@ -341,12 +359,13 @@ const ROWS: Row[] = [
     code: 'unsupported_parameter',
   },
   {
-    situation: 'included file search results',
+    situation: 'something unknown included',
     request: ({ busy, waiting }) => ['GET', `${runsOf(busy)}/${waiting}/steps?include[]=x`],
     status: 400,
-    message: "'include' is not supported by this server. Its only value concerns file_search results.",
+    message:
+      "Invalid value: \"x\" for 'include'. Supported values are: 'step_details.tool_calls[*].file_search.results[*].content'.",
     param: 'include',
-    code: 'unsupported_parameter',
+    code: 'invalid_value',
   },
   // The life of a run.
   {

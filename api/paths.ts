@@ -1,0 +1,65 @@
+/**
+ * The paths that clients ask for → the paths of the route table, and what the answer says of one that is not in it.
+ *
+ * Rule: Azure's paths (`/openai/…`, `/openai/v1/…`) and slashes too many find the route of `/v1`; an endpoint that the vendor's
+ * API has and this server has not is named as such. Pure. Imports protocol only; `app.ts` uses it.
+ */
+import { ApiError, apiErrors } from '../protocol/errors.ts';
+import { shortenText } from '../protocol/rules/validation.ts';
+
+/** `/v1/threads/` and `/openai//threads` → `/v1/threads`. Other paths come back as they are. */
+export const canonicalPath = (path: string): string => {
+  const single = path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path;
+  const plain = single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
+  if (!plain.startsWith('/openai/')) return plain;
+  return plain.startsWith('/openai/v1/')
+    ? plain.slice('/openai'.length)
+    : `/v1/${plain.slice('/openai/'.length)}`;
+};
+
+const ANY_TOOL = 'Send the text itself in a message, or serve it through a function tool.';
+const MODEL_SERVER = 'Send such requests to the model server itself.';
+
+/** Endpoints of the vendor's API that this server does not have, by the first segment after `/v1`, and what to do instead. */
+const NOT_SERVED: Readonly<Record<string, string>> = {
+  files: ANY_TOOL,
+  uploads: ANY_TOOL,
+  vector_stores: ANY_TOOL,
+  containers: ANY_TOOL,
+  audio: MODEL_SERVER,
+  batches: MODEL_SERVER,
+  chat: MODEL_SERVER,
+  completions: MODEL_SERVER,
+  embeddings: MODEL_SERVER,
+  fine_tuning: MODEL_SERVER,
+  images: MODEL_SERVER,
+  moderations: MODEL_SERVER,
+  realtime: MODEL_SERVER,
+  videos: MODEL_SERVER,
+  conversations: 'Create a thread instead.',
+  responses: 'Create a thread and a run instead.',
+  evals: 'There is no substitute here.',
+  organization: 'Keys and tenants are set with RUNS_API_KEYS.',
+};
+
+/** The 404 of a path without a route. `isKnown` tells whether the table has a route for a path. */
+export const noSuchPath = (method: string, path: string, isKnown: (path: string) => boolean): ApiError => {
+  const plain = canonicalPath(path);
+  const [first = '', second = ''] = plain.slice(1).split('/');
+  const family = first === 'v1' ? second : first;
+  const asked = shortenText(path, 1_024);
+  if (Object.hasOwn(NOT_SERVED, family))
+    return new ApiError(
+      404,
+      `${method} ${asked} is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/${family}. ${NOT_SERVED[family] ?? ''}`,
+      { code: 'unsupported_endpoint' },
+    );
+  // A base URL without `/v1` is the commonest slip.
+  if (!plain.startsWith('/v1/') && isKnown(`/v1${plain}`))
+    return new ApiError(
+      404,
+      `Unknown request URL: ${method} ${asked}. Paths begin with /v1 here: set the base URL to end in /v1.`,
+      { code: 'unknown_url' },
+    );
+  return apiErrors.noRoute(method, path);
+};
