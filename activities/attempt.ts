@@ -101,6 +101,7 @@ export const beginAttempt = (
       }
     },
     plan: (calls, declaredTools, options) => planCalls(deps.tools, calls, declaredTools, options),
+    workerTools: () => deps.tools.definitions(),
     log: {
       debug: (more, message) => deps.log.debug({ ...fields, ...more }, message),
       info: (more, message) => deps.log.info({ ...fields, ...more }, message),

@@ -78,6 +78,8 @@ export const startApi = async ({
     client: { workflows: { ...workflows, start: workflowsOf(starter).start } },
     log,
     hooks,
+    // Without keys every tool may be declared by anyone who reaches the server, so an offer opens nothing.
+    offerTools: config.offerTools ?? (auth.open ? 'all' : 'none'),
     expiresInMs: config.expiresInMs,
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });

@@ -45,7 +45,7 @@ export const createFollowUpRun = async (
     const at = now();
     const known = await store.findRun(newRunId);
     const { config, run } = original;
-    const { granted_tools: grantedTools, ...params } = config;
+    const { granted_tools: grantedTools, offer_tools: offerTools = false, tools, ...params } = config;
     // Of an earlier try: the row says until when, whatever the time is now.
     const createdAt = known?.createdAt ?? at;
     const expiresAt = known === null ? at + expiresInMs : known.expiresAt;
@@ -56,6 +56,8 @@ export const createFollowUpRun = async (
         params: {
           assistant_id: run.assistant_id,
           ...params,
+          // Sent as they are, no tools would mean that none is wanted.
+          ...(offerTools ? {} : { tools }),
           // The tool that was forced then has done its part.
           tool_choice: params.tool_choice === 'none' ? 'none' : 'auto',
           metadata: { ...run.metadata, [METADATA.followUpOf]: of.runId },
@@ -63,6 +65,7 @@ export const createFollowUpRun = async (
         },
         expiresAt: at + expiresInMs,
         grantedTools,
+        offerTools,
         idempotency: null,
         now: at,
       });

@@ -29,6 +29,7 @@ import {
   submitRefusal,
   fromRunsError,
 } from './errors.ts';
+import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
@@ -36,6 +37,7 @@ import { workflowsOf, type Workflows } from './run-workflows.ts';
 
 export { createFollowUpRun, type FollowUpRun } from './follow-up-runs.ts';
 export { startMaintenance, type Maintenance, type MaintenanceOptions } from './maintenance.ts';
+export type { OfferTools } from './offered-tools.ts';
 export { workflowsOf, type Workflows } from './run-workflows.ts';
 
 export interface RunsServiceOptions {
@@ -47,6 +49,8 @@ export interface RunsServiceOptions {
   /** Hooks that the workers have. Default none. */
   hooks?: { onWaiting?: boolean; onEnd?: boolean };
   settings?: RunSettings;
+  /** Offer the worker's tools to runs that declare none. Default `none`. */
+  offerTools?: OfferTools;
   /** How long a submit or an answer waits for a worker, in milliseconds. Default 10,000. */
   workerTimeoutMs?: number;
   tail?: TailOptions;
@@ -114,6 +118,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       params,
       expiresAt: at + (expiresInMs ?? 600_000),
       grantedTools: caller.grantedTools ?? null,
+      ...(isOffered(options.offerTools ?? 'none', caller) ? { offerTools: true } : {}),
       idempotency:
         caller.idempotencyKey === null
           ? null

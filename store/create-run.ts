@@ -26,7 +26,7 @@ const json = (value: unknown): string => JSON.stringify(value);
 export const runConfig = (
   params: RunParams,
   assistant: AssistantRow['body'],
-  grantedTools: readonly string[] | null,
+  { grantedTools, offerTools = false }: Pick<NewRun, 'grantedTools' | 'offerTools'>,
 ): RunConfig => {
   const base = params.instructions ?? assistant.instructions;
   const more = params.additional_instructions;
@@ -44,6 +44,8 @@ export const runConfig = (
     response_format: params.response_format ?? assistant.response_format,
     reasoning_effort: params.reasoning_effort ?? assistant.reasoning_effort ?? null,
     granted_tools: grantedTools,
+    // A run that names no tools on purpose has none.
+    ...(offerTools && params.tools == null && assistant.tools.length === 0 ? { offer_tools: true } : {}),
   };
 };
 
@@ -124,7 +126,7 @@ const insertRun = async (
       assistant.id,
       now,
       run.expiresAt,
-      json(runConfig(params, assistant.body, run.grantedTools)),
+      json(runConfig(params, assistant.body, run)),
       json(params.metadata ?? {}),
     ],
   );
@@ -170,7 +172,7 @@ const newRow = (
   completed_at: null,
   ended_at: null,
   cancel_asked_at: null,
-  config: runConfig(run.params, assistant.body, run.grantedTools),
+  config: runConfig(run.params, assistant.body, run),
   metadata: run.params.metadata ?? {},
   required: null,
   last_error: null,

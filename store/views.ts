@@ -88,8 +88,8 @@ export const stepView = (row: StepRow): RunStep => ({
 
 const config = (
   row: RunRow,
-): Omit<RunConfig, 'reasoning_effort' | 'granted_tools'> & { reasoning_effort?: string } => {
-  const { reasoning_effort, granted_tools: _hidden, ...rest } = row.config;
+): Omit<RunConfig, 'reasoning_effort' | 'granted_tools' | 'offer_tools'> & { reasoning_effort?: string } => {
+  const { reasoning_effort, granted_tools: _granted, offer_tools: _offer, ...rest } = row.config;
   return {
     ...rest,
     temperature: rest.temperature ?? 1,

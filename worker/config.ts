@@ -36,6 +36,8 @@ export interface Config {
   metricsPort: number | null;
   taskQueue: string;
   toolsFile: string | null;
+  /** Which of the worker's tools runs are offered that declare none; null = by whether the API has keys. */
+  offerTools: 'all' | 'granted' | 'none' | null;
   /** Module that exports `dataConverter`. */
   dataConverter: string | null;
   maxCachedRuns: number;
@@ -51,6 +53,7 @@ export interface Config {
 }
 
 const BACKENDS = ['sandbox', 'assistants', 'chat'] as const;
+const OFFERS = ['all', 'granted', 'none'] as const;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -67,6 +70,7 @@ const VARIABLES = [
   'RUNS_METRICS_PORT',
   'RUNS_TASK_QUEUE',
   'RUNS_TOOLS',
+  'RUNS_OFFER_TOOLS',
   'RUNS_DATA_CONVERTER',
   'RUNS_MAX_CACHED_RUNS',
   'RUNS_MAX_ACTIVITIES',
@@ -157,6 +161,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),
     taskQueue,
     toolsFile: text('RUNS_TOOLS'),
+    offerTools: text('RUNS_OFFER_TOOLS') === null ? null : oneOf('RUNS_OFFER_TOOLS', OFFERS, 'none'),
     dataConverter: text('RUNS_DATA_CONVERTER'),
     maxCachedRuns: whole('RUNS_MAX_CACHED_RUNS', 0, 1_000_000, DEFAULTS.maxCachedRuns),
     maxActivities: whole('RUNS_MAX_ACTIVITIES', 1, 100_000, DEFAULTS.maxActivities),
@@ -250,6 +255,9 @@ export const configWarnings = (config: Config, role: Role): string[] => {
       config.apiVersion !== null &&
       config.baseUrl === null &&
       'OPENAI_API_VERSION is for Azure, and OPENAI_BASE_URL is not set',
+    config.backend === 'assistants' &&
+      config.offerTools !== null &&
+      'RUNS_OFFER_TOOLS is ignored with RUNS_BACKEND=assistants: that server tells the model which tools there are',
     config.backend === 'sandbox' &&
       config.baseUrl !== null &&
       'OPENAI_BASE_URL is ignored with RUNS_BACKEND=sandbox; set RUNS_BACKEND=chat to use that server',

@@ -37,6 +37,7 @@ export const describeConfig = (config: Config): Record<string, string> => {
     metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),
     taskQueue: config.taskQueue,
     tools: config.toolsFile ?? 'none',
+    offerTools: config.offerTools ?? (config.apiKeys === null ? 'all' : 'none'),
     dataConverter: config.dataConverter ?? 'none',
     maxCachedRuns: String(config.maxCachedRuns),
     maxActivities: String(config.maxActivities),

@@ -6,7 +6,13 @@
  * Imported by the worker (which re-exports it to users) and by tests.
  */
 import type { z } from 'zod';
-import { parseDuration, RunsError, type ToolPolicy, type WaitPolicy } from '../../protocol/index.ts';
+import {
+  parseDuration,
+  RunsError,
+  type FunctionTool,
+  type ToolPolicy,
+  type WaitPolicy,
+} from '../../protocol/index.ts';
 import { toFunctionTool } from './json-schema.ts';
 import { toolProblems } from './validate-options.ts';
 import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
@@ -87,10 +93,12 @@ export const defineTools = <
     );
   }
   const byName = new Map(entries.map(([name, options]) => [name, toDefinition(name, options)]));
+  // Every turn of the model asks for them; the schemas never change.
+  let definitions: FunctionTool[] | undefined;
   const registry = {
     names: Object.freeze([...byName.keys()]),
     get: (name: string) => byName.get(name),
-    definitions: () => [...byName.values()].map(toFunctionTool),
+    definitions: () => (definitions ??= [...byName.values()].map(toFunctionTool)),
     [BRAND]: true,
   };
   return Object.freeze(registry);

@@ -45,7 +45,11 @@ const registeredPlan = (tool: ToolDefinition, call: ToolCall): CallPlan => {
   return needsApproval(tool, call) ? { kind: 'approval', policy, wait } : { kind: 'automatic', policy };
 };
 
-const refusal = (call: ToolCall, known: readonly string[]): string => {
+/** What whoever set the run up can do about a tool that the worker has and the run does not declare. */
+const howToDeclare = (name: string): string =>
+  `The worker has ${quote(name)}: declare it in the tools of the assistant or of the run, where its name is enough, or set RUNS_OFFER_TOOLS on the server.`;
+
+const refusal = (call: ToolCall, known: readonly string[], own: readonly string[]): string => {
   const names = known
     .slice(0, MAX_NAMES_SHOWN)
     .map((name) => JSON.stringify(name))
@@ -54,12 +58,12 @@ const refusal = (call: ToolCall, known: readonly string[]): string => {
   const exist = known.length === 0 ? 'This run has no tools.' : `The tools of this run are ${names}${more}.`;
   return PARALLEL_BUNDLE.test(call.name)
     ? `${quote(call.name)} is not a tool. To make several calls at once, call each tool by its own name in the same turn. ${exist}`
-    : `there is no tool ${quote(call.name)}. ${exist}`;
+    : `there is no tool ${quote(call.name)}. ${exist}${own.includes(call.name) ? ` ${howToDeclare(call.name)}` : ''}`;
 };
 
 /**
  * Plans the calls of a round. `declaredTools` are the names the run declares; empty means that the server does not
- * tell, and the worker's own tools stand for them.
+ * tell, and the worker's own tools stand for them, unless the options say that the list is complete.
  */
 export const planCalls = (
   registry: ToolRegistry,
@@ -67,17 +71,17 @@ export const planCalls = (
   declaredTools: readonly string[],
   options: PlanGrant = {},
 ): PlannedCall[] => {
-  const { granted = null } = options;
+  const { granted = null, complete = false } = options;
   const mayUse = (name: string): boolean => granted === null || granted.includes(name);
   const own = registry.names.filter(mayUse);
-  const known = declaredTools.length === 0 ? own : declaredTools;
+  const known = declaredTools.length === 0 && !complete ? own : declaredTools;
   return calls.map((call): PlannedCall => {
     const { callId, name, arguments: text } = call;
     const made = { callId, name, arguments: text };
     if (!known.includes(name))
       return {
         ...made,
-        plan: { kind: 'refused', output: errorOutput('unknown_tool', refusal(call, known)) },
+        plan: { kind: 'refused', output: errorOutput('unknown_tool', refusal(call, known, own)) },
       };
     const tool = mayUse(name) ? registry.get(name) : undefined;
     return {

@@ -8,7 +8,6 @@
 import type { BackendContext } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { mintId } from '../../protocol/wire/ids.ts';
-import { quote } from '../../protocol/rules/validation.ts';
 import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/run-store.ts';
 import { planFitting } from '../fit-calls.ts';
 import { HttpFailure, toBackendError } from '../http/index.ts';
@@ -19,6 +18,7 @@ import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } 
 import { extendedExpiry } from './settlement.ts';
 import { publishedContent, createTurnPublisher, type TurnPublisher } from './turn-publisher.ts';
 import { ClaimLostError, pendingClaim } from './pending-claim.ts';
+import { declaredTools } from './tools.ts';
 import type { ModelTurn } from './types.ts';
 
 export interface TurnOptions {
@@ -62,15 +62,6 @@ const budgetOf = (state: StoredRunState, options: TurnOptions): number | null =>
 
 type Reason = Extract<TurnOutcome, { kind: 'incomplete' }>['reason'];
 
-const refusedAll = (calls: ModelTurn['calls']): PlannedCall[] =>
-  calls.map((call) => ({
-    ...call,
-    plan: {
-      kind: 'refused',
-      output: `Error: there is no tool ${quote(call.name)}. This run has no tools.`,
-    },
-  }));
-
 /** By what came rather than by what the server calls it: reasons differ between servers. */
 export const outcomeOf = (
   spoken: ModelTurn,
@@ -92,13 +83,13 @@ export const runTurn = async (
   beginning: TurnRetry = FIRST_TURN,
 ): Promise<TurnResult> => {
   const { store, model } = options;
-  const { state, lease } = claim;
-  const declared = state.config.tools.map((tool) => tool.function.name);
+  const { lease } = claim;
+  const tools = declaredTools(claim.state.config, ctx.workerTools?.() ?? []);
+  const state: StoredRunState = { ...claim.state, config: { ...claim.state.config, tools } };
+  const declared = tools.map((tool) => tool.function.name);
   const plan = (calls: ModelTurn['calls']): PlannedCall[] =>
     planFitting(calls, (fitting) =>
-      declared.length === 0
-        ? refusedAll(fitting)
-        : ctx.plan(fitting, declared, { granted: state.config.granted_tools }),
+      ctx.plan(fitting, declared, { granted: state.config.granted_tools, complete: true }),
     );
   const taking = pendingClaim(claim.taken, ctx.signal);
   const settle = async (turn: Parameters<TurnStore['settleTurn']>[1]): Promise<TurnResult> => {

@@ -7,7 +7,7 @@
  * Imports calls and wire shapes only. Backends, activities and tests import it.
  */
 import type { PlannedCall, ToolCall } from '../tool-calls.ts';
-import type { ToolOutput } from '../wire/objects.ts';
+import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
 /** Where a run lives. `backendRunId` equals our run id on native backends. */
 export interface RunRef {
@@ -78,6 +78,8 @@ export type CloseHow = { kind: 'cancel' } | { kind: 'expire' } | { kind: 'fail';
 export interface PlanGrant {
   /** Names granted to the run's tenant; null or absent = all. A declared tool that is not granted is external. */
   granted?: readonly string[] | null;
+  /** The declared tools are known to be all, none included. Default: an empty list means that the server does not tell. */
+  complete?: boolean;
 }
 
 /** What an activity attempt lends to a backend. */
@@ -97,6 +99,8 @@ export interface BackendContext {
   sleep(ms: number): Promise<void>;
   /** Decides who carries out each call (the worker's registry and the run's declared tool names). */
   plan(calls: ToolCall[], declaredTools: string[], options?: PlanGrant): PlannedCall[];
+  /** The worker's tools as an assistant's `tools` declares them. Default none. */
+  workerTools?(): readonly FunctionTool[];
   log: Logger;
   /** Counters and timings for metrics; never history. */
   observe?(what: BackendObservation): void;

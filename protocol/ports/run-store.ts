@@ -73,6 +73,8 @@ export interface RunConfig {
   reasoning_effort: string | null;
   /** Worker tools this run may use; null = all. Never shown. */
   granted_tools: readonly string[] | null;
+  /** `tools` is empty, and the worker's tools that the run may use stand for it. Default false. Never shown. */
+  offer_tools?: boolean;
 }
 
 /** Objects that exist without a run. Everything is seen through a tenant; a foreign id is a 404. */
@@ -117,6 +119,8 @@ export interface NewRun {
   expiresAt: number;
   /** Worker tools the run may use; null = all. */
   grantedTools: readonly string[] | null;
+  /** Offer those to the model when neither the run nor its assistant declares a tool. Default false. */
+  offerTools?: boolean;
   /** Digests of an `Idempotency-Key` and of what was asked with it. */
   idempotency: { key: string; request: string } | null;
   now: number;

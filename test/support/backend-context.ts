@@ -8,6 +8,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { BackendContext, BackendObservation, Progress } from '../../protocol/ports/backend.ts';
 import type { PlannedCall, ToolCall } from '../../protocol/tool-calls.ts';
+import type { FunctionTool } from '../../protocol/wire/objects.ts';
 
 export interface FakeContextOptions {
   attempt?: number;
@@ -19,7 +20,9 @@ export interface FakeContextOptions {
   /** Default: never throws. */
   fence?: () => void;
   /** Default: every call is external. */
-  plan?: (calls: ToolCall[], declaredTools: string[]) => PlannedCall[];
+  plan?: BackendContext['plan'];
+  /** Default none. */
+  workerTools?: readonly FunctionTool[];
   /** Hears of every sleep before it happens; may abort, add faults, or submit behind the backend's back. */
   onSleep?: (ms: number, count: number) => void | Promise<void>;
   onHeartbeat?: (progress: Progress, count: number) => void;
@@ -91,10 +94,11 @@ export const fakeContext = (options: FakeContextOptions = {}): FakeContext => {
       await setImmediate();
       controller.signal.throwIfAborted();
     },
-    plan(calls, tools) {
+    plan(calls, tools, grant) {
       declaredTools.push(tools);
-      return (options.plan ?? external)(calls, tools);
+      return (options.plan ?? external)(calls, tools, grant);
     },
+    workerTools: () => options.workerTools ?? [],
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     observe: (what) => void observed.push(what),
     abort: (reason = new Error('aborted by the test')) => controller.abort(reason),

@@ -52,6 +52,7 @@ export const startedRun = async (
     assistant?: Partial<AssistantParams>;
     params?: Partial<RunParams>;
     messages?: MessageParams[];
+    offerTools?: boolean;
   } = {},
 ): Promise<{ runId: string; threadId: string; assistantId: string }> => {
   const assistant = await store.createAssistant(tenant, { model: 'model-a', ...more.assistant }, now);
@@ -62,7 +63,12 @@ export const startedRun = async (
   );
   const created = await store.createRun(
     tenant,
-    newRun({ thread: { id: thread.id }, params: { assistant_id: assistant.id, ...more.params }, now }),
+    newRun({
+      thread: { id: thread.id },
+      params: { assistant_id: assistant.id, ...more.params },
+      now,
+      ...(more.offerTools === true ? { offerTools: true } : {}),
+    }),
   );
   return { runId: created.run.id, threadId: thread.id, assistantId: assistant.id };
 };

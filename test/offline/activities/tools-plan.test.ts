@@ -99,8 +99,21 @@ describe('planCalls', () => {
     );
   });
 
-  test('a worker tool that the run does not declare is not for this run', () => {
-    expect(refusalOf(planOf('erase', {}, ['weather']))).toMatch(/no tool "erase"/);
+  test('a worker tool that the run does not declare is not for this run, and the refusal says what to do', () => {
+    expect(refusalOf(planOf('erase', {}, ['weather']))).toBe(
+      'there is no tool "erase". The tools of this run are "weather". The worker has "erase": declare it in the tools of the assistant or of the run, where its name is enough, or set RUNS_OFFER_TOOLS on the server.',
+    );
+  });
+
+  test('a worker tool that is not granted stays unknown to a run that does not declare it', () => {
+    expect(refusalOf(planOf('erase', {}, ['weather'], ['weather']))).not.toContain('The worker has');
+  });
+
+  test('a complete list may be empty: then there are no tools', () => {
+    const [planned] = planCalls(registry, [{ callId: 'c1', name: 'weather', arguments: '{}' }], [], {
+      complete: true,
+    });
+    expect(refusalOf(planned?.plan ?? { kind: 'refused', output: '' })).toContain('This run has no tools.');
   });
 
   test("where the server does not tell what is declared, the worker's own tools stand for it", () => {

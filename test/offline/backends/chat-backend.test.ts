@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { defineTools, planCalls } from '../../../activities/index.ts';
 import { createChatBackend } from '../../../backends/chat/index.ts';
 import type { Backend, Settled } from '../../../protocol/ports/backend.ts';
 import type { FunctionTool } from '../../../protocol/wire/objects.ts';
@@ -296,11 +298,11 @@ describe('a turn', () => {
   test('of a run without tools refuses calls that the model made up', async () => {
     const run = await start();
     server.script.push(calls([{ name: 'shell', arguments: '{}' }]));
-    const ctx = context({
-      plan: () => {
-        throw new Error('the registry must not be asked');
-      },
+    // The worker has the tool: that the list is complete must reach the planner all the same.
+    const tools = defineTools({
+      shell: { description: 'A shell.', parameters: z.object({}), execute: () => 'no' },
     });
+    const ctx = context({ plan: (asked, declared, options) => planCalls(tools, asked, declared, options) });
     const [call] = waitingCalls(await backend.create(run.request, ctx));
     expect(call?.plan).toMatchObject({ kind: 'refused', output: expect.stringContaining('no tools') });
     expect((await store.getRun(T, run.threadId, run.runId)).status).toBe('in_progress');
