@@ -18,7 +18,7 @@ import {
   type SubmitReply,
 } from '../protocol/index.ts';
 import { updateIdDigest } from './update-id.ts';
-import { checkAnswer, checkSubmit } from './payloads.ts';
+import { checkAnswerPayload, checkSubmitPayload } from './payloads.ts';
 import { notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import type { CallOptions } from './types.ts';
 import { isOpen, toListItem } from './view.ts';
@@ -91,7 +91,7 @@ export const sendAnswer = async (
   payload: AnswerPayload,
   options: CallOptions = {},
 ): Promise<AnswerReply> => {
-  checkAnswer(runId, payload);
+  checkAnswerPayload(runId, payload);
   const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
   const message = { name: ANSWER, id: `${payload.call_id}:${updateIdDigest(payload)}`, payload, what };
   try {
@@ -111,7 +111,7 @@ export const signalAnswer = async (
   runId: string,
   payload: AnswerPayload,
 ): Promise<void> => {
-  checkAnswer(runId, payload);
+  checkAnswerPayload(runId, payload);
   const what = `Signalling an answer to call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
   const signal = (workflowId: string) =>
     session.call({ what, runId: workflowId, timeoutMs: SERVER_TIMEOUT_MS }, () =>
@@ -136,7 +136,7 @@ export const submitToolOutputs = async (
   payload: SubmitPayload,
   options: CallOptions & { round?: number } = {},
 ): Promise<SubmitReply> => {
-  checkSubmit(runId, payload);
+  checkSubmitPayload(runId, payload);
   const what = `Submitting tool outputs to run ${JSON.stringify(runId)}`;
   const message = {
     name: SUBMIT_TOOL_OUTPUTS,

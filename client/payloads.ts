@@ -29,12 +29,12 @@ export const checkRunId = (runId: string): void => {
   if (problem !== undefined) throw new RunsError('invalid_input', `${problem}.`);
 };
 
-export const checkAnswer = (runId: string, payload: AnswerPayload): void => {
+export const checkAnswerPayload = (runId: string, payload: AnswerPayload): void => {
   checkRunId(runId);
   refuse('The answer was', answerPayloadProblem(payload) ?? otherRun(runId, payload.run_id));
 };
 
-export const checkSubmit = (runId: string, payload: SubmitPayload): void => {
+export const checkSubmitPayload = (runId: string, payload: SubmitPayload): void => {
   checkRunId(runId);
   refuse('The outputs were', submitPayloadProblem(payload) ?? otherRun(runId, payload.run_id));
 };

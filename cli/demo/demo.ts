@@ -16,7 +16,7 @@ import { CliError, EXIT, type ExitCode } from '../../app/exit.ts';
 import { pendingWork } from '../output/pending-activities.ts';
 import { createBoard, type Board } from '../output/progress.ts';
 import { startStack, type Stack } from '../../app/stack.ts';
-import { answerCommand, answerCurl, questionLines, type Question } from './texts.ts';
+import { answerCommandText, answerCurl, questionLines, type Question } from './texts.ts';
 import { demoTools } from './tools.ts';
 
 export interface DemoOptions {
@@ -175,7 +175,7 @@ const questionOf = async (
 /** By the very command that was printed: curl, or the CLI where there is no curl. */
 const answerInPlace = async (question: Question, board: Board, io: CliIo): Promise<void> => {
   const curl = await succeeds('curl --version', io);
-  const command = curl.ok ? answerCurl(question) : answerCommand(question);
+  const command = curl.ok ? answerCurl(question) : answerCommandText(question);
   board.note(
     `Nobody sits at this terminal, so the demo answers in your place, by ${curl.ok ? 'that curl' : 'that command'}.`,
   );

@@ -12,7 +12,7 @@ export interface Question {
 }
 
 /** The person's answer by the CLI, from the folder of the checkout. */
-export const answerCommand = ({ runId, call, temporalAddress }: Question): string =>
+export const answerCommandText = ({ runId, call, temporalAddress }: Question): string =>
   `TEMPORAL_ADDRESS=${shellWord(temporalAddress)} npx runs answer ${shellWord(runId)} ${shellWord(call.callId)} --approve --by you`;
 
 /** The same by our API. */
@@ -30,7 +30,7 @@ export const questionLines = (question: Question): string[] => [
     ? []
     : ['In the Web UI (the page says what to paste into "Send an Update"):', `  ${question.uiUrl}`]),
   'In another terminal of this folder:',
-  `  ${answerCommand(question)}`,
+  `  ${answerCommandText(question)}`,
   'Or over HTTP:',
   `  ${answerCurl(question)}`,
   '',

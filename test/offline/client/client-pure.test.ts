@@ -12,7 +12,7 @@ import { describe, expect, test } from 'vitest';
 import { canonicalJson, updateIdDigest } from '../../../client/update-id.ts';
 import { toRunsError, type ClientErrorContext } from '../../../client/errors.ts';
 import { startProblems, toRunInput } from '../../../client/input.ts';
-import { checkAnswer, checkSubmit } from '../../../client/payloads.ts';
+import { checkAnswerPayload, checkSubmitPayload } from '../../../client/payloads.ts';
 import { visibilityQuery } from '../../../client/query.ts';
 import { registerCommand, searchAttributeKeys } from '../../../client/search-attributes.ts';
 import type { ListOptions, StartOptions } from '../../../client/types.ts';
@@ -207,27 +207,31 @@ describe('payloads', () => {
     [{ call_id: 'c', output: 'o', decision: 'deny' }, /output or decision, not both/],
     [{ call_id: 'c', output: 'o', run_id: 'run_2' }, /for run "run_2", not for "run_1"/],
   ])('%j is not sent', (payload, expected) => {
-    expect(thrownBy(() => checkAnswer('run_1', payload as unknown as AnswerPayload))).toMatchObject({
+    expect(thrownBy(() => checkAnswerPayload('run_1', payload as unknown as AnswerPayload))).toMatchObject({
       code: 'invalid_input',
       message: expect.stringMatching(expected) as string,
     });
   });
 
   test('an answer may be any JSON value', () => {
-    expect(() => checkAnswer('run_1', { call_id: 'c', output: { a: [1] }, run_id: 'run_1' })).not.toThrow();
     expect(() =>
-      checkAnswer('run_1', { call_id: 'c', decision: 'approve', arguments: { a: 1 } }),
+      checkAnswerPayload('run_1', { call_id: 'c', output: { a: [1] }, run_id: 'run_1' }),
+    ).not.toThrow();
+    expect(() =>
+      checkAnswerPayload('run_1', { call_id: 'c', decision: 'approve', arguments: { a: 1 } }),
     ).not.toThrow();
   });
 
   test('outputs are for the run they are sent to', () => {
     const tool_outputs = [{ tool_call_id: 'c', output: 'o' }];
-    expect(() => checkSubmit('run_1', { run_id: 'run_1', tool_outputs })).not.toThrow();
-    expect(thrownBy(() => checkSubmit('run_1', { run_id: 'run_2', tool_outputs })).message).toMatch(/run_2/);
-    expect(thrownBy(() => checkSubmit('run_1', { run_id: 'run_1', tool_outputs: [] })).message).toMatch(
-      /one output for each/,
+    expect(() => checkSubmitPayload('run_1', { run_id: 'run_1', tool_outputs })).not.toThrow();
+    expect(thrownBy(() => checkSubmitPayload('run_1', { run_id: 'run_2', tool_outputs })).message).toMatch(
+      /run_2/,
     );
-    expect(thrownBy(() => checkSubmit('a b', { run_id: 'a b', tool_outputs })).message).toMatch(
+    expect(
+      thrownBy(() => checkSubmitPayload('run_1', { run_id: 'run_1', tool_outputs: [] })).message,
+    ).toMatch(/one output for each/);
+    expect(thrownBy(() => checkSubmitPayload('a b', { run_id: 'a b', tool_outputs })).message).toMatch(
       /runId must be/,
     );
   });
