@@ -21,10 +21,11 @@ const functionTool = z.strictObject({
   function: z.strictObject({
     name: z.string(),
     description: z.string().optional(),
-    parameters: z.record(z.string(), z.unknown()).optional(),
+    parameters: z.record(z.string(), z.unknown()),
     strict: z.boolean().nullable().optional(),
   }),
 });
+const toolResources = z.record(z.string(), z.unknown()).describe('always empty');
 const requiredAction = z.strictObject({
   type: z.literal('submit_tool_outputs'),
   submit_tool_outputs: z.strictObject({ tool_calls: z.array(toolCall) }),
@@ -59,7 +60,7 @@ const assistant = z.strictObject({
   model: z.string(),
   instructions: z.string().nullable(),
   tools: z.array(functionTool),
-  tool_resources: z.record(z.string(), z.unknown()).nullable(),
+  tool_resources: toolResources,
   metadata,
   temperature: z.number().nullable(),
   top_p: z.number().nullable(),
@@ -72,7 +73,7 @@ const thread = z.strictObject({
   object: z.literal('thread'),
   created_at: time,
   metadata,
-  tool_resources: z.record(z.string(), z.unknown()).nullable(),
+  tool_resources: toolResources,
 });
 
 const messageContent = z.union([
@@ -112,8 +113,9 @@ const runCommon = {
   thread_id: z.string(),
   started_at: timeOrNull,
   model: z.string(),
-  instructions: z.string().nullable(),
+  instructions: z.string().describe('empty when there are none'),
   tools: z.array(functionTool),
+  tool_resources: toolResources,
   metadata,
   temperature: z.number().nullable(),
   top_p: z.number().nullable(),

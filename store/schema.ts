@@ -25,6 +25,7 @@ import type { PlannedCall } from '../protocol/tool-calls.ts';
 import type { RunConfig } from '../protocol/ports/run-store.ts';
 import type {
   Assistant,
+  FunctionTool,
   MessageContent,
   Metadata,
   RunStatus,
@@ -34,6 +35,9 @@ import type {
   WireToolCall,
   WireUsage,
 } from '../protocol/wire/objects.ts';
+
+/** `tools` as they were sent. */
+type AssistantBody = Omit<Assistant, 'id' | 'object' | 'created_at' | 'tools'> & { tools: FunctionTool[] };
 
 export const positions = pgSequence('positions');
 const position = () =>
@@ -50,7 +54,7 @@ export const assistants = pgTable(
     position: position(),
     created_at: time().notNull(),
     /** The wire object without `id`, `object` and `created_at`; temperature and the like are null when not given. */
-    body: json().$type<Omit<Assistant, 'id' | 'object' | 'created_at'>>().notNull(),
+    body: json().$type<AssistantBody>().notNull(),
   },
   (table) => [index('assistants_page').on(table.tenant, table.position)],
 );

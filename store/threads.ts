@@ -32,7 +32,7 @@ const assistantBody = (params: Partial<AssistantParams>, before: Body | null): B
   model: params.model ?? before?.model ?? '',
   instructions: params.instructions === undefined ? (before?.instructions ?? null) : params.instructions,
   tools: params.tools ?? before?.tools ?? [],
-  tool_resources: null,
+  tool_resources: {},
   metadata: params.metadata === undefined ? (before?.metadata ?? {}) : (params.metadata ?? {}),
   temperature: params.temperature === undefined ? (before?.temperature ?? null) : params.temperature,
   top_p: params.top_p === undefined ? (before?.top_p ?? null) : params.top_p,

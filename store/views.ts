@@ -6,14 +6,17 @@
  * Imported within `store/` only.
  */
 import type { RunConfig, StoredRunState, RoundState } from '../protocol/ports/run-store.ts';
-import type {
-  Assistant,
-  Message,
-  Run,
-  RunStep,
-  Thread,
-  WireLastError,
-  WireToolCall,
+import {
+  shownTools,
+  type Assistant,
+  type Message,
+  type Run,
+  type RunStep,
+  type ShownTool,
+  type Thread,
+  type ToolResources,
+  type WireLastError,
+  type WireToolCall,
 } from '../protocol/wire/objects.ts';
 import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 
@@ -27,6 +30,9 @@ export const assistantView = (row: AssistantRow): Assistant => {
     object: 'assistant',
     created_at: seconds(row.created_at),
     ...body,
+    tools: shownTools(body.tools),
+    // Rows of an older version hold null.
+    tool_resources: {},
     // What applies when the caller names none.
     temperature: body.temperature ?? 1,
     top_p: body.top_p ?? 1,
@@ -39,7 +45,7 @@ export const threadView = (row: ThreadRow): Thread => ({
   object: 'thread',
   created_at: seconds(row.created_at),
   metadata: row.metadata,
-  tool_resources: null,
+  tool_resources: {},
 });
 
 export const messageView = (row: MessageRow): Message => ({
@@ -88,10 +94,18 @@ export const stepView = (row: StepRow): RunStep => ({
 
 const config = (
   row: RunRow,
-): Omit<RunConfig, 'reasoning_effort' | 'granted_tools' | 'offer_tools'> & { reasoning_effort?: string } => {
+): Omit<RunConfig, 'instructions' | 'tools' | 'reasoning_effort' | 'granted_tools' | 'offer_tools'> & {
+  instructions: string;
+  tools: ShownTool[];
+  tool_resources: ToolResources;
+  reasoning_effort?: string;
+} => {
   const { reasoning_effort, granted_tools: _granted, offer_tools: _offer, ...rest } = row.config;
   return {
     ...rest,
+    instructions: rest.instructions ?? '',
+    tools: shownTools(rest.tools),
+    tool_resources: {},
     temperature: rest.temperature ?? 1,
     top_p: rest.top_p ?? 1,
     ...(reasoning_effort === null ? {} : { reasoning_effort }),

@@ -19,6 +19,20 @@ export interface FunctionTool {
   };
 }
 
+/** A tool as it is shown again: clients with strict types require `parameters`, which a request may leave out. */
+export interface ShownTool extends FunctionTool {
+  function: FunctionTool['function'] & { parameters: Record<string, unknown> };
+}
+
+export const shownTools = (tools: readonly FunctionTool[]): ShownTool[] =>
+  tools.map((tool) => ({
+    ...tool,
+    function: { ...tool.function, parameters: tool.function.parameters ?? {} },
+  }));
+
+/** Files for tools that this server does not have. Never null: clients with strict types take objects only. */
+export type ToolResources = Record<string, unknown>;
+
 export interface WireToolCall {
   id: string;
   type: 'function';
@@ -74,8 +88,10 @@ interface RunCommon {
   thread_id: string;
   started_at: number | null;
   model: string;
-  instructions: string | null;
-  tools: FunctionTool[];
+  /** Empty when there are none. */
+  instructions: string;
+  tools: ShownTool[];
+  tool_resources: ToolResources;
   metadata: Metadata;
   temperature: number | null;
   top_p: number | null;
@@ -231,7 +247,7 @@ export interface Thread {
   object: 'thread';
   created_at: number;
   metadata: Metadata;
-  tool_resources: Record<string, unknown> | null;
+  tool_resources: ToolResources;
 }
 
 export interface Assistant {
@@ -242,8 +258,8 @@ export interface Assistant {
   description: string | null;
   model: string;
   instructions: string | null;
-  tools: FunctionTool[];
-  tool_resources: Record<string, unknown> | null;
+  tools: ShownTool[];
+  tool_resources: ToolResources;
   metadata: Metadata;
   temperature: number | null;
   top_p: number | null;

@@ -1,6 +1,7 @@
 /**
  * The reference page of `submit_tool_outputs`: the bodies of its two commands, its JSON answer, and its stream.
- * As printed there, except for one brace too many at the end of the three run events, which made them invalid JSON.
+ * As printed there, except for one brace too many at the end of the three run events, which made them invalid JSON, and for
+ * `instructions`, printed as null where the API's schema says a string.
  */
 export const COMMAND_BODY = `{
 "tool_outputs": [
@@ -54,7 +55,7 @@ export const ANSWER = {
   completed_at: null,
   last_error: null,
   model: 'gpt-4o',
-  instructions: null,
+  instructions: '',
   tools: TOOLS,
   metadata: {},
   usage: null,
@@ -89,7 +90,7 @@ const RUN = {
   required_action: null,
   last_error: null,
   model: 'gpt-4o',
-  instructions: null,
+  instructions: '',
   tools: TOOLS,
   metadata: {},
   temperature: 1.0,

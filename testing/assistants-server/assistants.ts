@@ -5,6 +5,7 @@
  */
 import type { AssistantParams, Caller, RunParams } from '../../protocol/ports/runs-service.ts';
 import { apiErrors } from '../../protocol/errors.ts';
+import { shownTools } from '../../protocol/wire/objects.ts';
 import { findScript, scriptOfModel } from '../script.ts';
 import type { ChosenScript, ScriptCatalogue } from '../script.ts';
 import { owned } from './records.ts';
@@ -36,8 +37,8 @@ export const createAssistants = (scripts: ScriptCatalogue, seconds: () => number
     description: params.description ?? null,
     model: params.model,
     instructions: params.instructions ?? null,
-    tools: params.tools ?? [],
-    tool_resources: null,
+    tools: shownTools(params.tools ?? []),
+    tool_resources: {},
     metadata: params.metadata ?? {},
     temperature: params.temperature ?? 1,
     top_p: params.top_p ?? 1,

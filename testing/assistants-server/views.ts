@@ -4,6 +4,7 @@
  * Rule: a view is a fresh object in seconds with every documented field, so that an event in the log never changes after
  * it was written. Only `testing/` imports it.
  */
+import { shownTools } from '../../protocol/wire/objects.ts';
 import type { Assistant, Message, Run, RunStep, Thread } from '../../protocol/wire/objects.ts';
 import type {
   AssistantRecord,
@@ -22,7 +23,7 @@ export const toThread = (thread: ThreadRecord): Thread => ({
   object: 'thread',
   created_at: seconds(thread.createdAt),
   metadata: { ...thread.metadata },
-  tool_resources: null,
+  tool_resources: {},
 });
 
 export const toMessage = (message: MessageRecord, threadId: string): Message => ({
@@ -93,8 +94,9 @@ export const toRun = (run: RunRecord): Run => {
     thread_id: run.thread.id,
     started_at: maybe(run.startedAt),
     model: run.model,
-    instructions: run.instructions,
-    tools: run.tools,
+    instructions: run.instructions ?? '',
+    tools: shownTools(run.tools),
+    tool_resources: {},
     metadata: { ...run.metadata },
     temperature: params.temperature ?? 1,
     top_p: params.top_p ?? 1,

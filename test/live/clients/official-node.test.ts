@@ -102,8 +102,11 @@ describe.each(clients)('$name', ({ Api }) => {
         response_format: { type: 'json_object' },
       });
       expect(await openai.beta.assistants.retrieve(made.id)).toEqual(made);
+      // Null leaves a field as it is; the empty string empties it.
       const updated = await openai.beta.assistants.update(made.id, { name: 'Two', instructions: null });
-      expect(updated).toEqual({ ...made, name: 'Two', instructions: null });
+      expect(updated).toEqual({ ...made, name: 'Two' });
+      const emptied = await openai.beta.assistants.update(made.id, { instructions: '' });
+      expect(emptied).toEqual({ ...updated, instructions: '' });
 
       const second = await openai.beta.assistants.create({ model: 'gpt-4o' });
       const third = await openai.beta.assistants.create({ model: 'gpt-4o' });

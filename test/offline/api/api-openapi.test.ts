@@ -128,6 +128,19 @@ describe('answers are as documented', () => {
       metadata: { a: 'b' },
     });
     await call('GET', `/assistants/${id}`);
+    const bare = await call<Assistant>('POST', '/assistants', {
+      model: 'm',
+      tools: [{ type: 'function', function: { name: 'a' } }],
+    });
+    // Clients with strict types refuse a tool without parameters, and null where the schema says object or string.
+    const shown = {
+      tools: [{ type: 'function', function: { name: 'a', parameters: {} } }],
+      tool_resources: {},
+    };
+    expect(bare).toMatchObject(shown);
+    const { instructions, ...run } = await call<Run>('POST', '/threads/runs', { assistant_id: bare.id });
+    expect(run).toMatchObject(shown);
+    expect(instructions).toBe('');
     await call('POST', `/assistants/${id}`, { temperature: 0.5 });
     await call('GET', '/assistants?limit=1');
     const thread = await call<Thread>('POST', '/threads', {
@@ -247,7 +260,7 @@ describe('answers are as documented', () => {
 
   test('and what is not would be seen', async () => {
     const [thread, run] = ['http://host/v1/threads/t', 'http://host/v1/threads/t/runs/r'];
-    const good = { id: 't', object: 'thread', created_at: 1, metadata: {}, tool_resources: null };
+    const good = { id: 't', object: 'thread', created_at: 1, metadata: {}, tool_resources: {} };
     expect(await check('GET', Response.json(good), thread)).toEqual([]);
     expect(await check('GET', Response.json({ ...good, created_at: '1' }), thread)).toHaveLength(1);
     expect(await check('GET', Response.json({ ...good, more: 1 }), thread)).toHaveLength(1);

@@ -25,7 +25,7 @@ describe('assistants', () => {
       model: 'm',
       instructions: null,
       tools: [],
-      tool_resources: null,
+      tool_resources: {},
       metadata: {},
       temperature: 0,
       top_p: 1,
