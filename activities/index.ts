@@ -15,18 +15,21 @@ import {
   type RunActivities,
   type OutcomePayload,
   type ToolCallPayload,
+  type WorkerToolsActivities,
 } from '../protocol/index.ts';
 import { backendActivities } from './backend-activities.ts';
 import type { ActivityDeps, HookContext } from './dependencies.ts';
 import { throwFailure, fromBackendError } from './failure.ts';
 import { systemClock } from './lease.ts';
 import { noMetrics } from './metrics.ts';
+import { listTools } from './tools/list-tools.ts';
 import { runTool } from './tools/execute-tool.ts';
 
-export type WorkerActivities = RunActivities & {
-  /** Serves every activity type that has no function of its own: the tools. */
-  default: (input: ToolCallPayload) => Promise<OutcomePayload>;
-};
+export type WorkerActivities = RunActivities &
+  WorkerToolsActivities & {
+    /** Serves every activity type that has no function of its own: the tools. */
+    default: (input: ToolCallPayload) => Promise<OutcomePayload>;
+  };
 
 const hookContext = (): HookContext => {
   const { cancellationSignal, info } = Context.current();
@@ -45,6 +48,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
     notifyWaiting: async (notice) => {
       await deps.hooks?.onWaiting?.(notice, hookContext());
     },
+    listTools: async () => listTools(deps.tools),
     notifyEnd: async (result) => {
       await deps.hooks?.onEnd?.(result, hookContext());
     },

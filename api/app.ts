@@ -21,6 +21,7 @@ import { createRouter, pathOf } from './router.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
+import { toolRoutes } from './routes/tools.ts';
 import { ShutdownNotifier, eventStream } from './sse.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 
@@ -72,7 +73,7 @@ export interface Api {
 }
 
 /** Order matters: `/v1/threads/runs` before `/v1/threads/{thread_id}`. */
-export const ROUTES: readonly Route[] = [...assistantRoutes, ...runRoutes, ...threadRoutes];
+export const ROUTES: readonly Route[] = [...assistantRoutes, ...toolRoutes, ...runRoutes, ...threadRoutes];
 
 const API_VERSION = '2020-10-01';
 

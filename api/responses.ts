@@ -283,6 +283,7 @@ const pageOf = <Item extends z.ZodType>(item: Item) =>
 export const RESPONSES = {
   Metadata: metadata,
   FunctionTool: functionTool,
+  FunctionToolPage: pageOf(functionTool),
   ToolCall: toolCall,
   RequiredAction: requiredAction,
   Usage: usage,

@@ -15,6 +15,7 @@ import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
 import { startCommand } from './commands/start.ts';
+import { toolsCommand } from './commands/tools.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
 import { CliError, EXIT, toCliFailure, type ExitCode } from '../app/exit.ts';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   dev,
   worker,
   serve,
+  toolsCommand,
   startCommand,
   list,
   show,

@@ -16,6 +16,7 @@ import {
   type RunSnapshot,
   type SubmitPayload,
   type SubmitReply,
+  type WorkerTool,
 } from '../protocol/index.ts';
 import * as answers from './answers.ts';
 import { Calls, retryUntilClosing } from './temporal-calls.ts';
@@ -36,6 +37,7 @@ import type {
   WaitOptions,
 } from './types.ts';
 import { isOpen, partialSnapshot, toListItem } from './view.ts';
+import { workerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
 
 export interface RunsClientOptions {
@@ -215,6 +217,11 @@ export class RunsClient {
       yield item;
       if (++count >= limit) return;
     }
+  }
+
+  /** The tools of the workers on this client's task queue, as one of them has them now. `no_worker` without one. */
+  async tools(options: CallOptions = {}): Promise<WorkerTool[]> {
+    return await workerTools(this.#session, options);
   }
 
   /** Snapshots of the run whenever they change; the last one has the result. Ends with the run or with `signal`. */

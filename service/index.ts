@@ -34,6 +34,7 @@ import { withPingWatchdog } from './ping-watchdog.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
+import { toolsLister } from './worker-tools.ts';
 
 export { createFollowUpRun, type FollowUpRun } from './follow-up-runs.ts';
 export { startMaintenance, type Maintenance, type MaintenanceOptions } from './maintenance.ts';
@@ -87,6 +88,11 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const workflows = 'workflows' in options.client ? options.client.workflows : workflowsOf(options.client);
   const now = options.now ?? Date.now;
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
+  const listTools = toolsLister({
+    ask: () =>
+      withPingWatchdog(workflows, (signal) => workflows.tools({ timeoutMs: workerTimeoutMs, signal })),
+    now,
+  });
   const startWorkflow = async (created: CreatedRun): Promise<void> => {
     const { run } = created;
     const input = {
@@ -330,6 +336,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       Math.round(
         Math.min(Math.max((now() - run.created_at * 1000) * POLL_SHARE, POLL_LEAST_MS), POLL_MOST_MS),
       ),
+    listTools: (caller) => engineError(() => listTools(caller)),
     async readiness() {
       const [database, temporal] = await Promise.allSettled([store.ping(), workflows.ping()]);
       return [

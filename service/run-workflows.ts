@@ -14,7 +14,10 @@ export type WorkflowState =
   /** Ended; the name is Temporal's: COMPLETED, FAILED, TERMINATED, TIMED_OUT, CANCELLED. */
   | { ended: string };
 
-export interface Workflows extends Pick<RunsClient, 'start' | 'cancel' | 'answer' | 'submitToolOutputs'> {
+export interface Workflows extends Pick<
+  RunsClient,
+  'start' | 'cancel' | 'answer' | 'submitToolOutputs' | 'tools'
+> {
   look(runId: string): Promise<WorkflowState>;
   /** Throws when Temporal does not answer in time (default 2,000 ms). */
   ping(timeoutMs?: number): Promise<void>;
@@ -41,6 +44,7 @@ export const workflowsOf = (client: RunsClient): Workflows => {
   return {
     start: (options, call) => client.start(options, call),
     cancel: (runId, call) => client.cancel(runId, call),
+    tools: (options) => client.tools(options),
     answer: (runId, payload, options) => client.answer(runId, payload, options),
     submitToolOutputs: (runId, payload, options) => client.submitToolOutputs(runId, payload, options),
     async look(runId) {

@@ -114,6 +114,9 @@ export interface RunsService {
   updateAssistant(caller: Caller, assistantId: string, params: Partial<AssistantParams>): Promise<Assistant>;
   deleteAssistant(caller: Caller, assistantId: string): Promise<Deleted<'assistant.deleted'>>;
 
+  /** The worker's tools that the caller's runs may use, as an assistant's `tools` takes them. Seconds old at most. */
+  listTools(caller: Caller): Promise<FunctionTool[]>;
+
   createThread(caller: Caller, params: ThreadParams): Promise<Thread>;
   getThread(caller: Caller, threadId: string): Promise<Thread>;
   updateThread(caller: Caller, threadId: string, params: { metadata?: Metadata | null }): Promise<Thread>;

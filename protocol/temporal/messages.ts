@@ -15,7 +15,7 @@ import type {
 } from '../ports/backend.ts';
 import type { SettlementPayload, CreatePayload } from './compact.ts';
 import type { CallOutcome, OnDeadline, OutcomeNote, ToolPolicy } from '../tool-calls.ts';
-import type { ToolOutput } from '../wire/objects.ts';
+import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
 /** Tunable numbers; each has a default in `workflows/run/timeouts.ts`. Milliseconds. */
 export interface RunSettings {
@@ -232,6 +232,17 @@ export interface BackendActivityBase {
   backend: 'assistants' | 'chat';
   /** Absent: the id of the workflow that asks. */
   runId?: string;
+}
+
+/** One of a worker's tools, as the workflow `workerTools` lists them. */
+export interface WorkerTool {
+  /** An entry of an assistant's or a run's `tools`. */
+  definition: FunctionTool;
+  /** Who carries a call out: the worker at once, the worker after an approval (always, or by the arguments), or a caller. */
+  execution: 'automatic' | 'approval' | 'approval_by_arguments' | 'external';
+}
+export interface WorkerToolsActivities {
+  listTools(): Promise<WorkerTool[]>;
 }
 
 /** The fixed activities. Tools are activities too, of type `tool.<name>`: `ToolActivityInput` → `CallOutcome`. */

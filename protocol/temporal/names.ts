@@ -6,7 +6,7 @@
  */
 
 /** Workflow types, as they appear in Temporal's UI. */
-export const WORKFLOWS = { run: 'run', followUp: 'followUp' } as const;
+export const WORKFLOWS = { run: 'run', followUp: 'followUp', workerTools: 'workerTools' } as const;
 
 /** Task queue used when `RUNS_TASK_QUEUE` is not set. */
 export const DEFAULT_TASK_QUEUE = 'runs';
@@ -29,6 +29,7 @@ export const ACTIVITIES = {
   notifyWaiting: 'notifyWaiting',
   notifyEnd: 'notifyEnd',
   startFollowUpRun: 'startFollowUpRun',
+  listTools: 'listTools',
 } as const;
 export const TOOL_ACTIVITY_PREFIX = 'tool.';
 

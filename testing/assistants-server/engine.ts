@@ -310,6 +310,8 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       yield* tail(runOf(caller, threadId, id), place);
     },
     pollAfterMs: (run) => pollHint(clock.now() - (runs.get(run.id)?.createdAt ?? run.created_at * 1000)),
+    // Scripts call the caller's tools: there is no worker.
+    listTools: async () => [],
     async readiness() {
       return [];
     },

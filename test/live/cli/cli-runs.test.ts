@@ -81,6 +81,21 @@ describe('start', () => {
   });
 });
 
+describe('tools', () => {
+  test('lists what the worker has, for people and for an assistant', async () => {
+    const people = await runs('tools');
+    expect(people.code).toBe(0);
+    expect(people.stdout).toMatch(/^TOOL +RUNS +PARAMETERS +DESCRIPTION$/m);
+    expect(people.stdout).toMatch(/^run_checks +at once +service, version +Runs the release checks/m);
+    expect(people.stdout).toMatch(/^deploy +after an approval +service, version /m);
+    expect((await runs('tools', '--json')).json()).toEqual({
+      taskQueue: running.client.place.taskQueue,
+      tools: demoTools().definitions(),
+      execution: { run_checks: 'automatic', deploy: 'approval' },
+    });
+  });
+});
+
 describe('a waiting run', () => {
   test('is found, shown with what to paste, answered once, and watched to its end', async () => {
     const { runId, callId } = await waiting('asst_weather');

@@ -1,6 +1,7 @@
 /** The official client against the real server: API, engine, workflow, worker, chat backend, scripted model. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import type { FunctionTool } from '../../../protocol/wire/objects.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import { openStore } from '../../../store/index.ts';
 import { WEATHER_TOOL } from '../../../testing/scripts.ts';
@@ -180,5 +181,58 @@ describe('openai-node', () => {
         tool_outputs: [],
       }),
     ).rejects.toMatchObject({ status: 400, message: expect.stringContaining('expired') });
+  });
+});
+
+const listed = async (): Promise<FunctionTool[]> => {
+  const page: { data: FunctionTool[] } = await stack.openai.get('/tools');
+  return page.data;
+};
+
+describe('the tools of the worker', () => {
+  test('are listed with their schemas, as an assistant takes them', async () => {
+    const data = await listed();
+    expect(data).toEqual([
+      {
+        type: 'function',
+        function: expect.objectContaining({
+          name: 'run_checks',
+          description: 'Run the release checks',
+          parameters: expect.objectContaining({ required: ['service', 'version'] }) as unknown,
+        }) as unknown,
+      },
+    ]);
+    expect((await assistant('scripted:auto', data)).tools).toEqual(data);
+    expect(await stack.client.tools()).toEqual([{ definition: data[0], execution: 'automatic' }]);
+  });
+
+  test('are completed for the model where a run gives their name alone', async () => {
+    const { id } = await assistant('scripted:auto', [{ type: 'function', function: { name: 'run_checks' } }]);
+    const done = await stack.openai.beta.threads.createAndRunPoll(
+      { assistant_id: id, thread: { messages: [{ role: 'user', content: 'Check.' }] } },
+      { pollIntervalMs: 50 },
+    );
+    expect(done.status).toBe('completed');
+    expect(await said(done.thread_id)).toContain('all green');
+    const asked = stack.sandbox.requests.findLast(({ path }) => path.endsWith('/chat/completions'));
+    expect(asked?.body).toMatchObject({ tools: [{ function: { description: 'Run the release checks' } }] });
+  });
+
+  test('can not be told without a worker: 503, safe to repeat', async () => {
+    const alone = await openNative({ temporal, store, worker: false, engine: { workerTimeoutMs: 200 } });
+    try {
+      await expect(alone.openai.get('/tools')).rejects.toMatchObject({
+        status: 503,
+        message: expect.stringContaining('A worker') as unknown,
+      });
+      await alone.startWorker();
+      await expect
+        .poll(() => alone.openai.get('/tools').catch(() => null), { timeout: 20_000 })
+        .toMatchObject({
+          data: [],
+        });
+    } finally {
+      await alone.close();
+    }
   });
 });

@@ -59,6 +59,9 @@ const taking: Workflows = {
     waiting: ['call_2'],
   }),
   submitToolOutputs: async (runId) => ({ run_id: runId, round: 1, result: 'accepted' }),
+  tools: async () => [
+    { definition: { type: 'function', function: { name: 'deploy' } }, execution: 'automatic' },
+  ],
   look: async () => 'running',
   ping: async () => undefined,
   namespaceId: async () => ({ id: 'ns', name: 'default' }),
@@ -143,6 +146,7 @@ describe('answers are as documented', () => {
     expect(instructions).toBe('');
     await call('POST', `/assistants/${id}`, { temperature: 0.5 });
     await call('GET', '/assistants?limit=1');
+    expect(await call('GET', '/tools')).toMatchObject({ data: [{ function: { name: 'deploy' } }] });
     const thread = await call<Thread>('POST', '/threads', {
       messages: [
         { role: 'user', content: 'hi', metadata: { a: 'b' } },

@@ -24,6 +24,7 @@ const workflowsThat = (more: Partial<Workflows>): Workflows => ({
   cancel: never,
   answer: never,
   submitToolOutputs: never,
+  tools: never,
   look: async () => 'running',
   ping: never,
   namespaceId: async () => ({ id: 'ns-1', name: 'default' }),

@@ -48,6 +48,7 @@ const taking = (more: Partial<Workflows> = {}): Fake => {
           result: 'accepted' as const,
         })),
     ),
+    tools: more.tools ?? (async () => []),
     look: more.look ?? (async () => 'running' as const),
     ping: more.ping ?? (async () => undefined),
     namespaceId: more.namespaceId ?? (async () => ({ id: 'ns', name: 'default' })),

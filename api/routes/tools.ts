@@ -1,0 +1,20 @@
+/** Route of the worker's tools. Rule: see `route.ts`. */
+import { route } from '../route.ts';
+import type { Route } from '../route.ts';
+
+export const toolRoutes: readonly Route[] = [
+  route('GET', '/v1/tools', {
+    summary: 'List the tools of the workers that the key may use (an extension of this server)',
+    returns: { object: 'FunctionTool', list: true },
+    handle: async ({ engine, caller }) => ({
+      // One page: its entries have no ids, and are what an assistant's `tools` takes.
+      json: {
+        object: 'list',
+        data: await engine.listTools(caller),
+        first_id: null,
+        last_id: null,
+        has_more: false,
+      },
+    }),
+  }),
+];

@@ -1,0 +1,46 @@
+/**
+ * Which tools the workers of the task queue have: asked of one of them, by a workflow that lives for milliseconds.
+ *
+ * Rule: nothing is stored, so the answer is as fresh as the worker that gives it, and there is none without a worker.
+ * Callers that ask at the same time share one workflow. Imported by the client only.
+ */
+import { WorkflowFailedError } from '@temporalio/client';
+import { RunsError, WORKFLOWS, type WorkerTool } from '../protocol/index.ts';
+import type { ClientSession } from './session.ts';
+import type { CallOptions } from './types.ts';
+
+const WORKER_TIMEOUT_MS = 10_000;
+/** Longer than a caller waits by default: without a worker it ends by itself soon after. */
+const EXECUTION_TIMEOUT_MS = 15_000;
+
+/** One id for each task queue. */
+const workerToolsWorkflowId = (taskQueue: string): string => `${WORKFLOWS.workerTools}.${taskQueue}`;
+
+export const workerTools = async (
+  session: ClientSession,
+  { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
+): Promise<WorkerTool[]> => {
+  const { client, taskQueue } = session;
+  const what = `Asking the workers of task queue ${JSON.stringify(taskQueue)} for their tools`;
+  const context = { what, timeoutMs, awaitsWorker: true, ...(signal === undefined ? {} : { signal }) };
+  return await session.call(context, async (): Promise<WorkerTool[]> => {
+    const handle = await client.workflow.start(WORKFLOWS.workerTools, {
+      workflowId: workerToolsWorkflowId(taskQueue),
+      taskQueue,
+      args: [],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowExecutionTimeout: EXECUTION_TIMEOUT_MS,
+    });
+    try {
+      return (await handle.result()) as WorkerTool[];
+    } catch (error) {
+      if (!(error instanceof WorkflowFailedError)) throw error;
+      throw new RunsError(
+        'no_worker',
+        `${what} failed: none that knows the question took it in time. Start a worker of this version ("runs worker") and ask again.`,
+        { cause: error },
+      );
+    }
+  });
+};

@@ -1,0 +1,39 @@
+/**
+ * The worker's tools for the HTTP face, kept for some seconds.
+ *
+ * Rule: a caller sees the tools that its key may use, and no others. A failed question is not kept.
+ * Imported within `service/` and by tests.
+ */
+import { apiErrors, RunsError } from '../protocol/errors.ts';
+import type { Caller } from '../protocol/ports/runs-service.ts';
+import type { WorkerTool } from '../protocol/temporal/messages.ts';
+import type { FunctionTool } from '../protocol/wire/objects.ts';
+
+/** How old an answer may be, in milliseconds. */
+const KEPT_MS = 5_000;
+
+export interface ToolsDeps {
+  ask: () => Promise<WorkerTool[]>;
+  now: () => number;
+}
+
+const noWorker = (error: unknown): never => {
+  throw error instanceof RunsError && error.code === 'no_worker' ? apiErrors.unavailable('A worker') : error;
+};
+
+export const toolsLister = ({ ask, now }: ToolsDeps) => {
+  let kept: { at: number; tools: Promise<WorkerTool[]> } | null = null;
+  const current = (): Promise<WorkerTool[]> => {
+    if (kept !== null && now() - kept.at < KEPT_MS) return kept.tools;
+    const asked = { at: now(), tools: ask().catch(noWorker) };
+    kept = asked;
+    asked.tools.catch(() => {
+      if (kept === asked) kept = null;
+    });
+    return asked.tools;
+  };
+  return async ({ grantedTools = null }: Pick<Caller, 'grantedTools'>): Promise<FunctionTool[]> =>
+    (await current())
+      .map(({ definition }) => definition)
+      .filter(({ function: { name } }) => grantedTools === null || grantedTools.includes(name));
+};
