@@ -85,6 +85,9 @@ export const closeRun = (
     const { row, emit, sql } = unit;
     const round = await currentRound(sql, row);
     if (isTerminal(row.status)) return runState(row, round);
+    // The turn that prolonged it was settled, and its report was lost.
+    if (how.kind === 'expire' && (row.expires_at ?? 0) > (how.expiresAt ?? Infinity))
+      return runState(row, round);
     row.epoch += 1;
     row.required = null;
     row.ended_at = now;

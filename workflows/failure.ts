@@ -22,6 +22,10 @@ const TIMEOUTS: Partial<Record<string, NonNullable<ActivityFailureInfo['timeout'
   HEARTBEAT: 'heartbeat',
 };
 
+/** Did Temporal give an activity up because its next attempt would have come too late? */
+export const ranOutOfTime = (error: unknown): boolean =>
+  error instanceof ActivityFailure && error.retryState === 'TIMEOUT';
+
 export const toActivityFailureInfo = (error: unknown): ActivityFailureInfo | null => {
   if (!(error instanceof TemporalFailure)) return null;
   const cause =

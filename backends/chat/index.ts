@@ -6,15 +6,15 @@
  * and follow are one thing after their first step: look, and go on from where the run is.
  * Imported by the worker's composition root and tests.
  */
-import type { Backend, BackendContext, Settled } from '../../protocol/ports/backend.ts';
+import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
-import type { StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
-import { isTerminal } from '../../protocol/wire/objects.ts';
+import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
 import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
+import { boundByExpiry } from './expiry.ts';
 import { createChatModel } from './model.ts';
 import { fromStoreError, toSettled } from './settlement.ts';
-import { FIRST_TURN, runTurn, type TurnResult, type TurnOptions } from './turn.ts';
+import { FIRST_TURN, runTurn, type TurnOptions, type TurnResult, type TurnRetry } from './turn.ts';
 
 export interface ChatBackendOptions {
   store: TurnStore;
@@ -75,10 +75,30 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     flushMs: options.flushMs ?? 30,
   };
 
-  const closeCancelled = async (runId: string, now: number): Promise<StoredRunState> => {
-    const state = await store.closeRun(runId, { kind: 'cancel' }, now);
+  const closed = async (runId: string, how: CloseHow, ctx: BackendContext): Promise<StoredRunState> => {
+    const state = await store.closeRun(runId, how, ctx.now());
     if (state === null) throw noRow(runId);
     return state;
+  };
+
+  /** One turn, and the run's end when its time is over before the turn is. */
+  const turnUntilExpiry = async (
+    claim: Claim,
+    beginning: TurnRetry,
+    ctx: BackendContext,
+  ): Promise<TurnResult> => {
+    const bound = boundByExpiry(ctx, claim.state);
+    try {
+      return await runTurn(claim, turn, bound.context, beginning);
+    } catch (error) {
+      if (!bound.expired()) throw error;
+      // Another attempt may have the run by now; then the end is that one's to write.
+      ctx.fence();
+      const { runId, expiresAt } = claim.state;
+      return { kind: 'settled', state: await closed(runId, { kind: 'expire', expiresAt }, ctx) };
+    } finally {
+      bound.dispose();
+    }
   };
 
   /** Takes the run over and goes on from where it is. */
@@ -88,15 +108,17 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
       ctx.fence();
       const claim = await store.claim(runId, ctx.now(), contextItems);
       if (claim === null) throw noRow(runId);
-      if (claim.next === 'cancel') return toSettled(await closeCancelled(runId, ctx.now()));
+      if (claim.next === 'cancel') return toSettled(await closed(runId, { kind: 'cancel' }, ctx));
       const turned: TurnResult =
         claim.next === 'turn'
-          ? await runTurn(claim, turn, ctx, beginning)
+          ? await turnUntilExpiry(claim, beginning, ctx)
           : { kind: 'settled', state: claim.state };
       if (turned.kind === 'settled') {
         const { state } = turned;
         // Asked to cancel while the model was speaking: its calls are not carried out.
-        return toSettled(state.status === 'cancelling' ? await closeCancelled(runId, ctx.now()) : state);
+        return toSettled(
+          state.status === 'cancelling' ? await closed(runId, { kind: 'cancel' }, ctx) : state,
+        );
       }
       // Somebody was faster: this time the row is held until it is ours.
       if (turned.kind === 'not-taken') contextItems = undefined;
@@ -132,7 +154,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         ctx.fence();
         const runId = target.kind === 'run' ? target.run.backendRunId : target.runId;
         const state = await store.closeRun(runId, how, ctx.now());
-        if (state !== null && isTerminal(state.status)) return toSettled(state);
+        if (state !== null) return toSettled(state);
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
         return { status, run: null, ...(how.kind === 'fail' ? { lastError: how.error } : {}) };
       }),

@@ -71,8 +71,14 @@ export type CloseTarget =
   | { kind: 'run'; run: RunRef }
   | { kind: 'token'; runId: string; threadId: string | null; startedAt: number };
 
-/** Why `close` is called. `fail` carries the error that a native run shows. */
-export type CloseHow = { kind: 'cancel' } | { kind: 'expire' } | { kind: 'fail'; error: LastError };
+/**
+ * Why `close` is called. `fail` carries the error that a native run shows. `expire` carries the expiry that the caller
+ * knows (unix milliseconds): a native run that a turn has prolonged since lives on, and `close` returns it as it is.
+ */
+export type CloseHow =
+  | { kind: 'cancel' }
+  | { kind: 'expire'; expiresAt?: number | null }
+  | { kind: 'fail'; error: LastError };
 
 /** Which of the worker's tools a run may use. */
 export interface PlanGrant {

@@ -12,12 +12,15 @@ import type { Profile } from './faults.ts';
 import { FINAL_FAULTS } from './faults.ts';
 import type { Acknowledged, Ledger } from './ledger.ts';
 import type { CallScript, Scenario } from './scenario.ts';
+import { NO_TIME } from './temporal/activity.ts';
 import type { Server } from './temporal/server.ts';
 
 export interface TrueRun {
   id: string;
   status: RunStatus;
   accepted: readonly { round: number; outputs: readonly ToolOutput[]; by: string }[];
+  /** Natively: when the row ended, and until when it was to live. */
+  life?: { endedAt: number | null; expiresAt: number };
 }
 
 export interface Truth {
@@ -93,6 +96,20 @@ const notAfterExpiry = ({ ledger }: Evidence): void => {
   for (const { round, at, expiresAt } of ledger.submits)
     if (expiresAt !== null && at >= expiresAt)
       ledger.violate('I3', `round ${round} was submitted ${at - expiresAt} ms after the expiry`);
+};
+
+/** A second for timers and the task that hears of them. */
+const AFTER_EXPIRY_MS = 1_000;
+
+/** Natively the run ends with its expiry, unless a worker is hit or something still goes wrong at that moment. */
+const endsAtExpiry = ({ ledger, truth, profile, scenario }: Evidence): void => {
+  if (profile.workers > 0 || profile.outageMs > 0) return;
+  for (const { life } of truth.runs) {
+    if (life === undefined || ledger.startedAt + profile.untilMs >= life.expiresAt) continue;
+    const late = (life.endedAt ?? Infinity) - life.expiresAt;
+    if (late > AFTER_EXPIRY_MS + scenario.closeMs)
+      ledger.violate('I3', `the run ended ${late} ms after its expiry`);
+  }
 };
 
 const keyedOnce = ({ ledger }: Evidence): void => {
@@ -205,7 +222,9 @@ const quietHistory = ({ ledger, truth, temporal }: Evidence): void => {
     ledger.violate('I8', `${upserts} search-attribute upserts for ${waits} waits in ${again + 1} executions`);
   const timers = ledger.commands.get('timer') ?? 0;
   const looks = ledger.scheduled.get(ACTIVITIES.followRun) ?? 0;
-  const most = waits === 0 ? 0 : 2 * total(awaited) + looks + again;
+  // A run whose next attempt would come too late waits for its expiry.
+  const given = ledger.felt.get(NO_TIME) ?? 0;
+  const most = given + (waits === 0 ? 0 : 2 * total(awaited) + looks + again);
   if (timers > most)
     ledger.violate('I8', `${timers} timers for ${total(awaited)} awaited calls and ${looks} looks`);
 };
@@ -248,6 +267,7 @@ export const audit = (evidence: Evidence): void => {
   oneRun(evidence);
   wholeRounds(evidence);
   notAfterExpiry(evidence);
+  endsAtExpiry(evidence);
   keyedOnce(evidence);
   truthTold(evidence);
   nothingLost(evidence);

@@ -7,7 +7,8 @@
  */
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import { evaluateAnswer } from '../../workflows/run/evaluate-answer.ts';
-import type { Input, MachineState } from '../../workflows/run/state.ts';
+import { awaitsExpiry } from '../../workflows/run/deadline.ts';
+import type { ActivityFailureInfo, Input, MachineState } from '../../workflows/run/state.ts';
 import { waitingCalls } from '../../workflows/run/state.ts';
 import { evaluateSubmit } from '../../workflows/run/evaluate-submit.ts';
 
@@ -25,6 +26,7 @@ export const STATE_KINDS = [
   'closing: cancel',
   'closing: expire',
   'closing: fail',
+  'waiting for the expiry',
   'handing over late calls',
   'telling the end',
   'ended',
@@ -52,6 +54,7 @@ export const stateKind = (state: MachineState): StateKind => {
     default:
       break;
   }
+  if (awaitsExpiry(state)) return 'waiting for the expiry';
   const waits = waitingCalls(state).length > 0;
   const runs = state.calls.some((call) => call.status === 'running');
   if (waits && state.lax) return 'awaited past the expiry';
@@ -59,7 +62,7 @@ export const stateKind = (state: MachineState): StateKind => {
   return 'tools run';
 };
 
-const failureKind = (type: string, kind: string): string => {
+const failureKind = ({ type, kind }: ActivityFailureInfo): string => {
   switch (type) {
     case FAILURES.backendNoSuchRow:
       return 'no row';
@@ -90,7 +93,7 @@ export const inputKind = (state: MachineState, input: Input): string => {
       return same ? 'follow: asks the same' : 'follow: asks for others';
     }
     case 'activityFailed':
-      return `${input.via} failed: ${failureKind(input.failure.type, input.failure.kind)}`;
+      return `${input.via} failed: ${failureKind(input.failure)}`;
     case 'callFailed':
       return `a call failed: ${input.failure.kind}`;
     case 'callDone':

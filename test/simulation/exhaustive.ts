@@ -25,6 +25,7 @@ const MOMENTS = [T0, T0 + LIFE * 0.95, T0 + LIFE, T0 + LIFE + 1000, T0 + 2 * LIF
 export const FAULTS = [
   'the report of an operation is lost after it took effect',
   'an operation fails for good',
+  'an operation has no time left for another attempt',
   'a tool fails',
   'somebody else answers the round',
   'somebody else cancels',
@@ -295,7 +296,9 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
     if (node.result !== null) return [];
 
     // The server goes on by itself.
-    if (server.status === 'in_progress') {
+    if (server.status === 'in_progress' && native && now >= T0 + LIFE)
+      found.push({ ...node, server: { ...server, status: 'expired' } });
+    else if (server.status === 'in_progress') {
       const open = server.round < setting.rounds;
       found.push({ ...node, server: { ...server, status: open ? 'requires_action' : setting.ending } });
     }
@@ -361,6 +364,23 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
         });
       const { type } = op.effect;
       if (type === 'createThread') continue;
+      if (native && (type === 'create' || type === 'submit'))
+        found.push(
+          fed(
+            { ...node, fault: FAULTS[2], ops: node.ops.filter((_, place) => place !== index) },
+            {
+              type: 'activityFailed',
+              via: type,
+              failure: {
+                kind: 'application',
+                type: FAILURES.backendUnavailable,
+                message: 'down',
+                outOfTime: true,
+              },
+              at: now,
+            },
+          ),
+        );
       found.push(
         fed(
           { ...node, fault: FAULTS[1], ops: node.ops.filter((_, place) => place !== index) },
@@ -376,7 +396,7 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
     for (const callId of node.tools)
       found.push(
         fed(
-          { ...node, fault: FAULTS[2], tools: node.tools.filter((other) => other !== callId) },
+          { ...node, fault: FAULTS[3], tools: node.tools.filter((other) => other !== callId) },
           {
             type: 'callFailed',
             callId,
@@ -388,7 +408,7 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
     if (!native && node.server.status === 'requires_action')
       found.push({
         ...node,
-        fault: FAULTS[3],
+        fault: FAULTS[4],
         server: {
           status: 'in_progress',
           round: node.server.round + 1,
@@ -404,12 +424,12 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
       !isTerminal(node.server.status) &&
       node.server.status !== 'cancelling'
     )
-      found.push({ ...node, fault: FAULTS[4], server: { ...node.server, status: 'cancelling' } });
+      found.push({ ...node, fault: FAULTS[5], server: { ...node.server, status: 'cancelling' } });
     if (node.ops.every((op) => !op.done) && node.tools.length === 0 && node.strays.length === 0) {
       // As the driver does it: with nothing begun, the next execution starts what the state says.
       const state = JSON.parse(JSON.stringify(node.machine)) as MachineState;
       found.push(
-        fed({ ...node, fault: FAULTS[5], machine: state, ops: [], due: null }, { type: 'resume', at: now }),
+        fed({ ...node, fault: FAULTS[6], machine: state, ops: [], due: null }, { type: 'resume', at: now }),
       );
     }
     return found;

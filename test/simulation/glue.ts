@@ -205,7 +205,12 @@ const temporalRuntime = (
         () => undefined,
       ),
     timer: (at) => context.timer(at),
-    failureOf: (error) => (error instanceof SimFailure ? error.failure : null),
+    failureOf: (error, { expiresAt }) => {
+      if (!(error instanceof SimFailure)) return null;
+      const { outOfTime, ...failure } = error.failure;
+      const early = backend === 'chat' && expiresAt !== null && now() < expiresAt;
+      return outOfTime === true && early ? error.failure : failure;
+    },
     show(effect) {
       if (input.searchAttributes)
         context.upsert(

@@ -24,6 +24,7 @@ export const INPUT_KINDS: readonly string[] = [
   'threadCreated',
   'create: asks',
   'submit: asks',
+  'close: asks',
   'follow: asks the same',
   'follow: asks for others',
   ...['create', 'submit', 'follow', 'close'].flatMap((via) => ENDS.map((end) => `${via}: ${end}`)),
@@ -124,7 +125,12 @@ export const UNREACHABLE: readonly Rule[] = [
     because: 'a run that is being closed, or has ended, takes no answer, late ones included',
     hits: (state, input) =>
       input === 'answer: accepted late' &&
-      (starts(state, 'closing', 'handing', 'telling') || state === 'ended'),
+      (starts(state, 'closing', 'waiting for', 'handing', 'telling') || state === 'ended'),
+  },
+  {
+    because:
+      'a close leaves only a run alone that a turn has prolonged, and only an expiry can come too early for it',
+    hits: (state, input) => input === 'close: asks' && state !== 'closing: expire',
   },
   {
     because: 'the store refuses nothing for good, and only natively is the expiry ours to carry out',
@@ -180,6 +186,14 @@ export const UNREACHABLE: readonly Rule[] = [
 
 /** Reached now and then, too seldom to be demanded of a campaign of any size. */
 export const SELDOM: readonly Rule[] = [
+  {
+    because: 'needs a turn that prolonged the run, and whose report was lost right before the old expiry',
+    hits: (_state, input) => input === 'close: asks',
+  },
+  {
+    because: 'needs an attempt that is lost so late that the next one would come after the expiry',
+    hits: (state) => state === 'waiting for the expiry',
+  },
   {
     because: 'nothing is delivered after the end but what came in the very task that ended the run',
     hits: (state) => state === 'ended',

@@ -248,6 +248,49 @@ export const KINDS: Record<string, Kind> = {
     input: native,
     play: toEnd,
   },
+  'expiry-in-a-turn': {
+    script: () => ({ create: untilCancelled }),
+    input: () => ({ ...native(), settings: { heartbeatMs: 1000 } }),
+    play: toEnd,
+  },
+  'expiry-with-no-time-for-another-attempt': {
+    script: () => ({
+      rounds: [[automatic('call_a')]],
+      expiresAt: soon(),
+      submit: async () => {
+        throw ApplicationFailure.create({
+          type: FAILURES.backendUnavailable,
+          message: 'as the recorder wishes',
+          nextRetryDelay: '1 minute',
+        });
+      },
+    }),
+    input: native,
+    play: toEnd,
+  },
+  'expiry-of-a-run-that-was-prolonged': {
+    script: () => {
+      const later = soon() + 4 * LIFE_MS;
+      return {
+        rounds: [[external('call_a')]],
+        create: untilCancelled,
+        close: async () => ({
+          status: 'requires_action',
+          run: RUN,
+          calls: [external('call_a')],
+          expiresAt: later,
+          createdAt: later - 5 * LIFE_MS,
+        }),
+        submit: async () => ({ status: 'completed', run: RUN }),
+      };
+    },
+    input: () => ({ ...native(), settings: { heartbeatMs: 1000 } }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer({ call_id: 'call_a', output: 'blue' });
+      await run.result();
+    },
+  },
   'deadline-placeholder': {
     script: () => ({
       rounds: [[external('call_a', { onDeadline: 'placeholder', answerWithinMs: 300 }), automatic('call_b')]],

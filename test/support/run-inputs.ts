@@ -44,6 +44,14 @@ export const fails = (via: OperationKind, type: string = FAILURES.backendUnavail
   at,
 });
 
+/** Given up by Temporal: the next attempt would have begun after the activity's end. */
+export const runsOutOfTime = (via: OperationKind, at = T0): Input => ({
+  type: 'activityFailed',
+  via,
+  failure: { kind: 'application', type: FAILURES.backendUnavailable, message: 'no', outOfTime: true },
+  at,
+});
+
 export const timedOut: ActivityFailureInfo = { kind: 'timeout', type: '', message: '', timeout: 'heartbeat' };
 
 export const says = (payload: unknown, at = T0): Input => ({ type: 'answer', payload, at });

@@ -1,8 +1,9 @@
 /**
  * Activity options: timeouts, retries, cancellation. Numbers and their reasons are in timeouts.ts.
  *
- * Rule: every activity has an end. A backend operation is retried by Temporal until the run's expiry (and a grace in
- * which the verdict is fetched) has passed; a tool ends before the margin, so that its output still counts.
+ * Rule: every activity has an end. On the `chat` backend a turn ends with the run: the expiry is ours. On somebody else's
+ * server an operation is retried until the expiry and a grace, in which the verdict is fetched, have passed. A tool ends
+ * before the margin, so that its output still counts.
  * Imports SDK types and one enum; workflow code imports it.
  */
 import { ActivityCancellationType } from '@temporalio/workflow';
@@ -23,6 +24,8 @@ import {
   RECORD_START_TO_CLOSE_MS,
   RECORD_SCHEDULE_TO_CLOSE_MS,
   MIN_TOOL_MS,
+  MIN_TURN_MS,
+  TURN_GRACE_MS,
 } from './timeouts.ts';
 
 type BackendOp = Exclude<OpEffect['type'], 'startFollowUp' | 'notifyEnd'>;
@@ -30,8 +33,9 @@ type BackendOp = Exclude<OpEffect['type'], 'startFollowUp' | 'notifyEnd'>;
 /** What may be left of the run's life, for an operation that follows the run. */
 const within = (state: MachineState, settings: RunSettings, now: number): number => {
   const limit = answerLimit(state);
-  return limit === null
-    ? (settings.createWithinMs ?? DEFAULTS.createWithinMs)
+  if (limit === null) return settings.createWithinMs ?? DEFAULTS.createWithinMs;
+  return state.about.backend === 'chat'
+    ? Math.max(MIN_TURN_MS, limit + TURN_GRACE_MS - now)
     : Math.max(MIN_BACKEND_MS, limit + EXPIRY_GRACE_MS - now);
 };
 

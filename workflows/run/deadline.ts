@@ -42,6 +42,10 @@ export const toolEnd = (state: MachineState): number | null => {
 export const isExpired = (state: MachineState, at: number): boolean =>
   state.about.backend === 'chat' && state.expiresAt !== null && at >= state.expiresAt;
 
+/** The expiry is decided and its moment has not come: the run has nothing left to try until then. */
+export const awaitsExpiry = (state: MachineState): boolean =>
+  state.closing?.kind === 'expire' && state.op === null && state.ending === null;
+
 const least = (moments: readonly (number | null)[]): number | null =>
   moments.reduce(
     (best, moment) => (moment !== null && (best === null || moment < best) ? moment : best),
@@ -115,6 +119,7 @@ export const nextDue = (state: MachineState, at: number): Due => {
 
 /** When to look again; null = never by ourselves. */
 export const nextWakeUp = (state: MachineState): number | null => {
+  if (awaitsExpiry(state)) return state.expiresAt;
   const open = waitingCalls(state);
   if (open.length === 0 || state.op !== null) return null;
   const fails = failing(open);

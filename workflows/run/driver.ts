@@ -27,8 +27,8 @@ export interface Runtime {
   runTool(effect: RunToolEffect, state: MachineState): Pending<CallOutcome>;
   runTask(effect: TaskEffect, state: MachineState): Pending<void>;
   timer(at: number): Pending<void>;
-  /** Distils an error that work may end with; null = not one of those: a bug. */
-  failureOf(error: unknown): ActivityFailureInfo | null;
+  /** Distils an error that work may end with, in the state that it meets; null = not one of those: a bug. */
+  failureOf(error: unknown, state: MachineState): ActivityFailureInfo | null;
   show(effect: ShowEffect, state: MachineState): void;
   /** Called after every step, for what people read. */
   changed(state: MachineState): void;
@@ -92,7 +92,7 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
       (value) => catchBugs(() => (current() ? then(value) : undefined)),
       (error: unknown) =>
         catchBugs(() => {
-          const failure = world.failureOf(error);
+          const failure = world.failureOf(error, state);
           if (failure === null) throw error;
           if (current()) otherwise(failure);
         }),

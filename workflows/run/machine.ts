@@ -12,7 +12,7 @@
 import { applyAnswer, applySubmit, applyOutcome } from './transitions/answer.ts';
 import { failedOutcome } from './call-state.ts';
 import { applyCancel, startClose, applyOperationFailure } from './transitions/close.ts';
-import { nextWakeUp } from './deadline.ts';
+import { awaitsExpiry, isExpired, nextWakeUp } from './deadline.ts';
 import { effectsBetween, assertNever } from './effects.ts';
 import type { Effect } from './effects.ts';
 import { advanceRound, applySettlement } from './transitions/round.ts';
@@ -119,7 +119,9 @@ const transition = (state: MachineState, input: Exclude<Input, { type: 'resume' 
     case 'submit':
       return applySubmit(state, input.payload, input.at);
     case 'deadline':
-      return advanceRound({ ...state, timer: null }, input.at);
+      return awaitsExpiry(state) && state.closing !== null && isExpired(state, input.at)
+        ? startClose({ ...state, timer: null }, state.closing)
+        : advanceRound({ ...state, timer: null }, input.at);
     case 'cancelRequested':
       return applyCancel(state);
     case 'taskDone':

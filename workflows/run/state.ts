@@ -127,6 +127,8 @@ export interface ActivityFailureInfo {
   type: string;
   message: string;
   timeout?: 'start_to_close' | 'schedule_to_close' | 'schedule_to_start' | 'heartbeat';
+  /** Temporal would have tried again, but the next attempt would have begun after the activity's own end. */
+  outOfTime?: true;
 }
 
 export type OperationKind = Operation['kind'];

@@ -7,6 +7,7 @@
 import {
   CancellationScope,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   setCurrentDetails,
   sleep,
@@ -25,7 +26,7 @@ import {
 import type { SettlementPayload, OutcomePayload, ToolCallPayload } from '../../protocol/temporal/compact.ts';
 import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/temporal/messages.ts';
-import { toActivityFailureInfo } from '../failure.ts';
+import { ranOutOfTime, toActivityFailureInfo } from '../failure.ts';
 import {
   identityAttributes,
   threadAttribute,
@@ -162,7 +163,14 @@ export const temporalRuntime = (input: RunInput): Runtime => {
         return act.recordAnswers({ ...base, run: effect.run, round, outputs });
       }),
     timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
-    failureOf: toActivityFailureInfo,
+    failureOf: (error, { expiresAt }) => {
+      const failure = toActivityFailureInfo(error);
+      const early = backend === 'chat' && expiresAt !== null && Date.now() < expiresAt && ranOutOfTime(error);
+      // Asked last, and only where it matters: each patch that is asked for takes two events of the history.
+      return failure !== null && early && patched('waits-for-its-expiry')
+        ? { ...failure, outOfTime: true }
+        : failure;
+    },
     show: (effect, state) => {
       if (!input.searchAttributes) return;
       // A thread that was created by the run could not be named when the run was started.

@@ -34,10 +34,14 @@ export const BACKEND_RETRY = {
   maximumInterval: 30 * SECOND,
 } as const;
 
-/** Past the run's expiry a backend still needs to tell how it ended. */
+/** Past the run's expiry, a server of the runs API still needs to tell how the run ended. */
 export const EXPIRY_GRACE_MS = MINUTE;
-/** A backend activity always gets this long, even when the expiry is near or past: the verdict must be fetched. */
+/** An operation at such a server always gets this long, even when the expiry is near or past: the verdict must be fetched. */
 export const MIN_BACKEND_MS = 2 * MINUTE;
+/** On the `chat` backend the attempt ends the run at its expiry; this long it has to report before Temporal gives it up. */
+export const TURN_GRACE_MS = 250;
+/** A turn that is asked for at the expiry or after it gets this long to find that out and to end the run. */
+export const MIN_TURN_MS = SECOND;
 /** Ending a run outlives an hour of outage; after that, the server's own expiry ends the run. */
 export const CLOSE_SCHEDULE_TO_CLOSE_MS = HOUR;
 

@@ -1,7 +1,8 @@
 /**
  * The `chat` backend's contract at the fast level: claim, one turn of the model, settle under the lease.
  *
- * Rule: what it promises is what `backends/chat` promises; the real one runs at the full level. Only `test/simulation` imports it.
+ * Rule: what it promises is what `backends/chat` promises: by the worker's clock, nothing is asked or settled from the
+ * expiry on. The real backend does not run in the simulation. Only `test/simulation` imports it.
  */
 import type { CloseHow, Settled } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
@@ -32,6 +33,18 @@ const toSettled = (row: Row): Settled => {
       };
 };
 
+class Expired extends Error {}
+
+const boundFence = (a: Attempt, expiresAt: number): void => {
+  a.fence();
+  if (a.now() >= expiresAt) throw new Expired('expired');
+};
+/** As the real context, bound by the expiry: time passes until then, and nothing is done after it. */
+const boundSleep = async (a: Attempt, ms: number, expiresAt: number): Promise<void> => {
+  await a.sleep(Math.max(0, Math.min(ms, expiresAt - a.now())));
+  boundFence(a, expiresAt);
+};
+
 const noRow = (): Error => applicationFailure(FAILURES.backendNoSuchRow, 'no row');
 const sql = async <T>(a: Attempt, work: () => T): Promise<T> => {
   try {
@@ -50,17 +63,35 @@ export const createFastChat = (store: NativeStore, scenario: Scenario) => {
     a: Attempt,
     { epoch, row, take }: { epoch: number; row: Row; take: () => boolean },
   ): Promise<boolean> => {
+    const { expiresAt } = row;
+    try {
+      return await turnBefore(expiresAt, a, { epoch, row, take });
+    } catch (error) {
+      if (a.now() < expiresAt) throw error;
+      a.fence();
+      await sql(a, () => store.close({ kind: 'expire', expiresAt }));
+      return true;
+    }
+  };
+  const turnBefore = async (
+    expiresAt: number,
+    a: Attempt,
+    { epoch, row, take }: { epoch: number; row: Row; take: () => boolean },
+  ): Promise<boolean> => {
     const turn = scenario.turns[row.round];
     if (turn === undefined || turn.kind === 'hang') {
       if (!(await sql(a, take))) return false;
-      await a.sleep(HANG_MS);
+      await boundSleep(a, HANG_MS, expiresAt);
       throw applicationFailure(FAILURES.backendUnavailable, 'the model says nothing', { retryable: true });
     }
-    a.fence();
-    await a.request('model', () => undefined);
+    boundFence(a, expiresAt);
+    const asked = a.request('model', () => undefined);
+    const over = boundSleep(a, Infinity, expiresAt);
+    // Whichever comes second comes to nobody.
+    for (const either of [asked, over]) either.catch(() => undefined);
+    await Promise.race([asked, over]);
     if (!(await sql(a, take))) return false;
-    await a.sleep(turn.thinkMs);
-    a.fence();
+    await boundSleep(a, turn.thinkMs, expiresAt);
     await sql(a, () => {
       if (turn.kind === 'end' && turn.status === 'failed')
         return store.close({ kind: 'fail', error: { code: 'server_error', message: 'as scripted' } });

@@ -168,6 +168,7 @@ export const createNativeStore = (
     close(how) {
       if (row === null) return null;
       if (isTerminal(row.status)) return row;
+      if (how.kind === 'expire' && row.expiresAt > (how.expiresAt ?? Infinity)) return row;
       row.epoch += 1;
       end(({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind]);
       return row;

@@ -109,7 +109,14 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
       native
         ? store.row === null
           ? []
-          : [{ id: store.row.runId, status: store.row.status, accepted: store.row.accepted }]
+          : [
+              {
+                id: store.row.runId,
+                status: store.row.status,
+                accepted: store.row.accepted,
+                life: { endedAt: store.row.endedAt, expiresAt: store.row.expiresAt },
+              },
+            ]
         : server.runs.flatMap(({ id, token, status, accepted }) =>
             token === null ? [] : [{ id, status, accepted }],
           ),

@@ -64,6 +64,12 @@ const timeout = (
     { retryable: true },
   );
 
+/** What is noted when the next attempt would begin after the activity's end. */
+export const NO_TIME = 'no time for another attempt';
+
+const outOfTime = (from: SimFailure): SimFailure =>
+  new SimFailure({ ...from.failure, outOfTime: true }, { retryable: true });
+
 export const createActivity = (seq: number, command: ActivityCommand, env: ActivityEnv): Activity => {
   const { clock } = env;
   const { options } = command;
@@ -101,7 +107,11 @@ export const createActivity = (seq: number, command: ActivityCommand, env: Activ
       cancelRequested ||
       (retry.attempts > 0 && attempt >= retry.attempts) ||
       clock.now() + pause >= deadline;
-    if (over) return close({ ok: false, failure });
+    if (over) {
+      const late = failure.retryable && !cancelRequested && clock.now() + pause >= deadline;
+      if (late) env.note(NO_TIME);
+      return close({ ok: false, failure: late ? outOfTime(failure) : failure });
+    }
     last = failure;
     state = 'backoff';
     disarm.push(

@@ -6,7 +6,7 @@
  */
 import type { CloseHow, CloseTarget, LastError, Settled } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
-import { hasNoExpiry, isExpired, schedulePoll } from '../deadline.ts';
+import { awaitsExpiry, hasNoExpiry, isExpired, schedulePoll } from '../deadline.ts';
 import { assertNever } from '../effects.ts';
 import { endRun, lastErrorOf, unusedLateAnswers } from './end.ts';
 import type { ActivityFailureInfo, MachineState } from '../state.ts';
@@ -15,6 +15,9 @@ const closeTarget = (state: MachineState): CloseTarget =>
   state.run === null
     ? { kind: 'token', runId: state.about.runId, threadId: state.threadId, startedAt: state.startedAt }
     : { kind: 'run', run: state.run };
+
+/** What the run's expiry is carried out with. */
+export const expiry = ({ expiresAt }: MachineState): CloseHow => ({ kind: 'expire', expiresAt });
 
 /** From here on nothing is started but the close; tools and timers stop, since no call takes an answer any more (I2). */
 export const startClose = (state: MachineState, how: CloseHow): MachineState => ({
@@ -27,8 +30,27 @@ export const startClose = (state: MachineState, how: CloseHow): MachineState => 
 export const failRun = (state: MachineState, error: LastError): MachineState =>
   startClose(state, { kind: 'fail', error });
 
+/**
+ * Temporal gave the operation up before the expiry, since its next attempt would have come after it. The run is not over
+ * before it said it would be: nothing is started any more, and it expires at its time.
+ */
+const untilExpiry = (state: MachineState): MachineState => ({
+  ...state,
+  op: null,
+  closing: expiry(state),
+  tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
+});
+
+/** What ends a turn that has failed: the expiry, when it is due or nothing fits in before it; else the failure. */
+const turnFailed = (state: MachineState, failure: ActivityFailureInfo, at: number): MachineState => {
+  if (isExpired(state, at)) return startClose(state, expiry(state));
+  return state.about.backend === 'chat' && state.expiresAt !== null && failure.outOfTime === true
+    ? untilExpiry(state)
+    : failRun(state, lastErrorOf(failure));
+};
+
 export const applyCancel = (state: MachineState): MachineState => {
-  if (state.closing !== null || state.ending !== null) return state;
+  if ((state.closing !== null && !awaitsExpiry(state)) || state.ending !== null) return state;
   const how: CloseHow = { kind: 'cancel' };
   // Without a thread there is no run to close.
   if (state.threadId === null)
@@ -39,6 +61,14 @@ export const applyCancel = (state: MachineState): MachineState => {
     return { ...state, closing: how, op: { kind: 'create', cancelling: true } };
   return startClose(state, how);
 };
+
+/** Did a turn whose report was lost ask for tools and give the run more time? Then the run goes on with them. */
+export const wasProlonged = (state: MachineState, settlement: Settled): boolean =>
+  state.about.backend === 'chat' &&
+  state.closing?.kind === 'expire' &&
+  settlement.status === 'requires_action' &&
+  settlement.expiresAt !== null &&
+  settlement.expiresAt > (state.expiresAt ?? Infinity);
 
 /** The close has settled: what the backend says is the truth; our reason stands where it merely confirms. */
 export const applyClose = (state: MachineState, settlement: Settled): MachineState => {
@@ -105,14 +135,14 @@ export const applyOperationFailure = (
       if (state.closing !== null) return startClose(state, state.closing);
       if (state.about.backend === 'assistants' && PERMANENT_FAILURES.includes(failure.type))
         return endRun(state, { status: 'failed', submitted: false, lastError: error });
-      return isExpired(state, at) ? startClose(state, { kind: 'expire' }) : failRun(state, error);
+      return turnFailed(state, failure, at);
     case 'follow':
       // Nothing was due: the run waits as before, and the submit will meet whatever is wrong.
       if (hasNoExpiry(state) && TRANSIENT_FAILURES.includes(failure.type))
         return schedulePoll({ ...state, op: null }, state.rechecks + 1, at);
-      return isExpired(state, at) ? startClose(state, { kind: 'expire' }) : failRun(state, error);
+      return turnFailed(state, failure, at);
     case 'submit':
-      return isExpired(state, at) ? startClose(state, { kind: 'expire' }) : failRun(state, error);
+      return turnFailed(state, failure, at);
     case 'close':
       return endRun(state, {
         lastError: { code: 'close_failed', message: error.message },

@@ -7,7 +7,7 @@
  */
 import type { Settled } from '../../../protocol/ports/backend.ts';
 import { newCallState, archiveCall, placeholderOutcome } from '../call-state.ts';
-import { applyClose, startClose, failRun } from './close.ts';
+import { applyClose, expiry, failRun, startClose, wasProlonged } from './close.ts';
 import { nextDue, schedulePoll } from '../deadline.ts';
 import { assertNever } from '../effects.ts';
 import { endRun, unusedOf } from './end.ts';
@@ -23,10 +23,11 @@ export const applySettlement = (
   at: number,
 ): MachineState => {
   const run = settlement.run ?? before.run;
-  const state: MachineState = { ...before, run, threadId: run?.threadId ?? before.threadId };
-  if (via === 'close') return applyClose(state, settlement);
+  const seen: MachineState = { ...before, run, threadId: run?.threadId ?? before.threadId };
+  if (via === 'close' && !wasProlonged(seen, settlement)) return applyClose(seen, settlement);
   if (settlement.status !== 'requires_action')
-    return endRun(state, { ...settlement, submitted: outputsAccepted(via, settlement) });
+    return endRun(seen, { ...settlement, submitted: outputsAccepted(via, settlement) });
+  const state: MachineState = via === 'close' ? { ...seen, closing: null } : seen;
   // A create that was told to stop has settled all the same: now the run is known and can be closed.
   if (state.closing !== null) return startClose(state, state.closing);
   const known: MachineState = {
@@ -114,7 +115,7 @@ export const advanceRound = (state: MachineState, at: number): MachineState => {
   const due = nextDue(state, at);
   switch (due.kind) {
     case 'expire':
-      return startClose(state, { kind: 'expire' });
+      return startClose(state, expiry(state));
     case 'ask':
       return { ...state, op: { kind: 'follow' } };
     case 'placeholder':

@@ -1,0 +1,119 @@
+/** A run on the `chat` backend ends at its expiry, whatever its turn is doing then: on a real Temporal, API and worker. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Store } from '../../../protocol/ports/run-store.ts';
+import { openStore } from '../../../store/index.ts';
+import { chunk, refuses } from '../../support/chat-server.ts';
+import { openNative, type NativeStack } from '../../support/native-stack.ts';
+import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
+import { hang, scriptedHttp, sse, type ScriptedHttp } from '../../support/scripted-http.ts';
+import { liveTemporal, type LiveTemporal } from '../../support/temporal.ts';
+
+let temporal: LiveTemporal;
+let database: FreshDatabase;
+let store: Store;
+let model: ScriptedHttp;
+let stack: NativeStack;
+
+beforeAll(async () => {
+  temporal = await liveTemporal();
+  database = await freshDatabase();
+  store = await openStore({ databaseUrl: database.url });
+});
+afterAll(async () => {
+  await store.close();
+  await temporal.close();
+  await database.drop();
+});
+beforeEach(async () => {
+  model = await scriptedHttp();
+  stack = await openNative({
+    temporal,
+    store,
+    worker: false,
+    backend: { baseUrl: `${model.url}/v1`, flushMs: 1 },
+  });
+});
+afterEach(async () => {
+  await stack.close();
+  await model.close();
+});
+
+const SECONDS = 3;
+
+const started = async () => {
+  const { id } = await stack.openai.beta.assistants.create({ model: 'm' });
+  const thread = await stack.openai.beta.threads.create({ messages: [{ role: 'user', content: 'x' }] });
+  const params = { assistant_id: id, expires_in: SECONDS };
+  const { id: runId } = await stack.openai.beta.threads.runs.create(thread.id, params);
+  return { runId, threadId: thread.id };
+};
+
+const expectExpired = async ({ runId, threadId }: { runId: string; threadId: string }) => {
+  expect(await stack.client.result(runId)).toMatchObject({ status: 'expired' });
+  const run = await stack.openai.beta.threads.runs.retrieve(runId, { thread_id: threadId });
+  expect(run.status).toBe('expired');
+  // The thread is free again.
+  await stack.openai.beta.threads.messages.create(threadId, { role: 'user', content: 'again' });
+};
+
+/** What is scheduled in the run's history, in order. */
+const scheduled = async (runId: string): Promise<string[]> => {
+  const { events } = await temporal.client.workflow.getHandle(runId).fetchHistory();
+  return (events ?? []).flatMap((event) => {
+    if (event.timerStartedEventAttributes != null) return ['timer'];
+    const type = event.activityTaskScheduledEventAttributes?.activityType?.name;
+    return type == null ? [] : [type];
+  });
+};
+
+describe('at its expiry a run is expired, and the model is not asked again, when', () => {
+  test('the model says nothing', async () => {
+    await stack.startWorker();
+    model.script.push(hang);
+    const run = await started();
+    await expectExpired(run);
+    expect(model.requests).toHaveLength(1);
+    // The attempt ends the run itself: nothing else is needed.
+    expect(await scheduled(run.runId)).toEqual(['createRun']);
+  });
+
+  test('the model is in the middle of its answer', async () => {
+    await stack.startWorker();
+    model.script.push(sse([chunk({ content: 'half' })], 'hold'));
+    const run = await started();
+    await expectExpired(run);
+    const page = await stack.openai.beta.threads.messages.list(run.threadId, { order: 'asc' });
+    expect(page.data.map(({ status }) => status)).toEqual(['completed', 'incomplete', 'completed']);
+    expect(model.requests).toHaveLength(1);
+  });
+
+  test('the model server refuses, and the next attempt would come after it', async () => {
+    await stack.startWorker();
+    const asked = 20;
+    model.script.push(...Array.from({ length: asked }, () => refuses(503, 'starting')));
+    const run = await started();
+    await expectExpired(run);
+    expect(model.requests.length).toBeLessThan(asked);
+    expect(await scheduled(run.runId)).toEqual(['createRun', 'timer', 'closeRun']);
+  });
+
+  test('the server asks to be left alone for longer than the run lives', async () => {
+    await stack.startWorker();
+    model.script.push((_asked, socket) => {
+      socket.write('HTTP/1.1 429 Slow\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n');
+    });
+    const run = await started();
+    await expectExpired(run);
+    expect(model.requests).toHaveLength(1);
+  });
+
+  test('no worker has been there', async () => {
+    const run = await started();
+    await new Promise((resolve) => {
+      setTimeout(resolve, SECONDS * 1_000);
+    });
+    await stack.startWorker();
+    await expectExpired(run);
+    expect(model.requests).toHaveLength(0);
+  });
+});
