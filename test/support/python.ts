@@ -1,9 +1,10 @@
 /**
- * The official Python client, for the tests that drive our server with it.
+ * The official Python client, for the tests that drive the server with it: the oldest version that speaks this API, one of
+ * the middle, and the newest.
  *
- * Rule: one pinned version, kept in `.cache/` of this checkout; nothing is installed into the user's Python.
+ * Rule: pinned versions, kept in `.cache/` of this checkout; nothing is installed into the user's Python.
  * `pip install --target` needs nothing but pip (a virtual environment needs a package that Debian leaves out).
- * The directory is complete or absent, and two test files at once get the same one.
+ * A directory is complete or absent, and two test files at once get the same one.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,7 +15,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url));
-const OPENAI = 'openai==3.54.0';
+/** openai-python by its age, and what pip must install for it. Version 1.20 calls httpx as httpx 0.28 no longer allows. */
+const RELEASES = {
+  oldest: ['openai==1.20.0', 'httpx==0.27.2'],
+  middle: ['openai==1.109.1'],
+  newest: ['openai==3.57.0'],
+} as const;
+export type PythonRelease = keyof typeof RELEASES;
+export const PYTHON_RELEASES = Object.keys(RELEASES) as PythonRelease[];
+
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
 
 export interface PythonClient {
@@ -24,29 +33,32 @@ export interface PythonClient {
   env: NodeJS.ProcessEnv;
 }
 
+/** `openai-python 1.20.0` */
+export const pythonTitle = (release: PythonRelease): string => RELEASES[release][0].replace('==', '-python ');
+
 /** Installs on first use (seconds); give the hook that calls it a timeout of minutes. */
-export async function pythonClient(): Promise<PythonClient> {
+export async function pythonClient(release: PythonRelease = 'newest'): Promise<PythonClient> {
   const command = 'python3';
   const { stdout } = await run(command, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']);
   // Some dependencies are compiled for one Python version.
-  const place = join(CACHE, `python${stdout.trim()}-${OPENAI}`);
-  if (!existsSync(place)) await install(command, place);
+  const place = join(CACHE, `python${stdout.trim()}-${RELEASES[release].join('-')}`);
+  if (!existsSync(place)) await install(command, place, RELEASES[release]);
   return { command, env: { PYTHONPATH: place, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' } };
 }
 
-async function install(command: string, place: string): Promise<void> {
+async function install(command: string, place: string, packages: readonly string[]): Promise<void> {
   await mkdir(CACHE, { recursive: true });
   const work = await mkdtemp(join(CACHE, '.python-'));
   try {
     const flags = ['--quiet', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:'];
-    await run(command, ['-m', 'pip', 'install', ...flags, '--target', join(work, 'site'), OPENAI], {
+    await run(command, ['-m', 'pip', 'install', ...flags, '--target', join(work, 'site'), ...packages], {
       timeout: INSTALL_TIMEOUT_MS,
     });
     await rename(join(work, 'site'), place);
   } catch (error) {
     if (existsSync(place)) return;
     throw new Error(
-      `Cannot install ${JSON.stringify(OPENAI)} with \`${command} -m pip\`: ` +
+      `Cannot install ${JSON.stringify(packages.join(' '))} with \`${command} -m pip\`: ` +
         `${error instanceof Error ? error.message : String(error)}. To fix it, install Python 3.9+ with pip.`,
       { cause: error },
     );

@@ -510,6 +510,14 @@ describe.each(clients)('$name', ({ Api }) => {
         whole.push(event);
       expect([whole[0], whole.at(-1)]).toEqual(['thread.created', 'thread.run.completed']);
     });
+
+    test('createAndStream, the older name of runs.stream, gives the final run and its messages', async () => {
+      const stream = openai.beta.threads.runs.createAndStream(await thread('hi'), {
+        assistant_id: await assistant('chat'),
+      });
+      expect((await stream.finalRun()).status).toBe('completed');
+      expect((await stream.finalMessages()).map(textOf)).toEqual(['You said: hi']);
+    });
   });
 
   describe('what a run may ask for', () => {
