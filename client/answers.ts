@@ -36,7 +36,7 @@ interface Message<Payload> {
 const isGone = (error: unknown): boolean => error instanceof RunsError && error.code === 'run_not_found';
 
 /**
- * Sends an update, whoever it is for; a deadline that passed is looked into, since a run that has just closed, a
+ * Sends an update to a run or a follow-up workflow; an exceeded deadline is examined, since a run that has just closed, a
  * missing worker and a missing server all look alike from here.
  */
 const send = async <Reply, Payload>(
@@ -64,7 +64,7 @@ const send = async <Reply, Payload>(
   }
 };
 
-/** Why a message for a run that is over can't be used, with the end told. */
+/** Why a run that has ended cannot use a message; names how it ended. */
 const tooLate = async (session: ClientSession, runId: string, what: string): Promise<RunsError> => {
   const view = await session.look(runId);
   if (view === null) return notFound(runId, session);

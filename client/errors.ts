@@ -60,7 +60,7 @@ export interface ClientErrorContext {
   taskQueue: string;
   /** A worker had to take part: no reply in time means that there is none. */
   awaitsWorker?: boolean;
-  /** Whoever asked does not want it any longer: then, and only then, it was cancelled. */
+  /** The caller aborted: only then the call counts as cancelled. */
   givenUp?: boolean;
 }
 

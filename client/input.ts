@@ -1,13 +1,13 @@
 /**
  * Start options → a checked `RunInput`. Pure.
  *
- * Rule: what is wrong is said at this door, all of it at once, before anything exists; the workflow never meets it.
+ * Rule: every error of the input is reported here, in one message, before anything is started; the workflow never sees it.
  * Imported by the client only.
  */
 import { idProblem, METADATA, metadataProblem, RunsError, quote, type RunInput } from '../protocol/index.ts';
 import type { StartOptions } from './types.ts';
 
-/** Pairs left to the caller: the create token and the link of a follow-up run need theirs. */
+/** Metadata pairs left to the caller: the create token and the link of a follow-up run need one each. */
 export const CALLER_METADATA_PAIRS = 14;
 /** Temporal refuses a payload of 2 MB; the rest of the input needs room too. */
 const MAX_PARAMS_BYTES = 1_500_000;

@@ -1,7 +1,7 @@
 /**
  * The end of a run: waiting for it, and asking for it.
  *
- * Rule: a cancelled workflow keeps no result, so its is in the memo; a workflow that left none is said to have left none.
+ * Rule: a cancelled workflow keeps no result, so its result is in the memo; an absent result is an error that says so.
  * Imported by the client only.
  */
 import { WorkflowFailedError } from '@temporalio/client';

@@ -3,7 +3,7 @@
  *
  * Rule: every method may be called again after an error without doing anything twice; errors are `RunsError`s whose
  * code says who can do something about it.
- * Imported by whoever drives runs: users, the CLI, the engine, the worker (for linked runs).
+ * Imported by everything that drives runs: user programs, the CLI, the service, the worker (for follow-up runs).
  */
 import { Client } from '@temporalio/client';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -128,7 +128,7 @@ export class RunsClient {
     return this.#session.client;
   }
 
-  /** Where this client looks for runs. `address` is what it was told, for people to read. */
+  /** Where this client looks for runs. `address` is the configured one, for messages. */
   get place(): { address: string; namespace: string; taskQueue: string } {
     const { address, client, taskQueue } = this.#session;
     return { address, namespace: client.options.namespace, taskQueue };

@@ -3,7 +3,7 @@
  * connection closes.
  *
  * Rule: a connection is never closed under a call. Temporal's retrying interceptor would send its next attempt on the
- * closed channel and throw where nobody can catch it, which ends the process.
+ * closed channel and throw where no caller can catch it, which ends the process.
  * Imported by the client only.
  */
 import { setMaxListeners } from 'node:events';

@@ -37,7 +37,7 @@ export interface StartOptions {
   params?: Record<string, unknown>;
   /** At most 14 pairs; given to tools, and part of the run's metadata on `assistants`. */
   metadata?: Record<string, string>;
-  /** What to do when the thread has a live run of somebody else. Default `fail`. */
+  /** What to do when the thread has a live run of another client. Default `fail`. */
   busy?: BusyPolicy;
   /** Native backends: when the run expires. */
   expiresAt?: number | null;
@@ -69,7 +69,7 @@ export interface WaitOptions {
 }
 
 export interface ListOptions {
-  /** Only runs that wait for somebody now. */
+  /** Only runs that wait for an answer now. */
   waiting?: boolean;
   /** The run's status as the API names it. */
   status?: string;
@@ -86,7 +86,7 @@ export interface RunListItem {
   threadId: string | null;
   assistantId: string | null;
   backend: RunInput['backend'] | null;
-  /** Names of the tools that wait for somebody. */
+  /** Names of the tools that wait for an answer. */
   waitingFor: string[];
   deadline: number | null;
   startedAt: number;

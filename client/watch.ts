@@ -1,7 +1,7 @@
 /**
  * Following a run from outside: snapshots when they change, the last one with the result.
  *
- * Rule: watching never touches the run. The end is told by a long poll, so it is seen at once; what happens in between
+ * Rule: watching never touches the run. A long poll reports the end at once; what happens in between
  * is looked at ever more rarely while nothing changes.
  * Imported by the client only.
  */
@@ -10,7 +10,7 @@ import { canonicalJson } from './update-id.ts';
 
 export interface WatchSource {
   snapshot(signal: AbortSignal): Promise<RunSnapshot>;
-  /** Resolves when the run has ended, however; rejects when that can't be told. */
+  /** Resolves when the run has ended in any way; rejects when that cannot be found out. */
   ended(signal: AbortSignal): Promise<unknown>;
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * A limit on how long somebody waits: a signal of theirs, a time, or both.
+ * A limit on a wait: the caller's signal, a time, or both.
  *
  * Rule: no composite of a timeout's signal: Node 20 collects the timeout as garbage before it fires, and the wait never
  * ends. The timer is ours, and gone when the wait is.

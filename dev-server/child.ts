@@ -63,7 +63,7 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
   const watchdog = watch(pid);
   const settled = exited.then((value) => {
     process.removeListener('exit', onParentExit);
-    // Killed before its pipe closes: it must not signal a pid that may belong to somebody else by now.
+    // Killed before its pipe closes: it must not signal a pid that may belong to another process by now.
     watchdog?.kill('SIGKILL');
     watchdog?.stdin?.destroy();
     return value;
@@ -135,7 +135,7 @@ function keepTail(child: ChildProcess): () => string {
  */
 function watch(pid: number): ChildProcess | undefined {
   if (process.platform === 'win32') return undefined;
-  // Looks again and again instead of sleeping once: a pid that is gone may soon be somebody else's.
+  // Looks again and again instead of sleeping once: a pid that is gone may soon belong to another process.
   const script = `read _; kill -TERM "$0" 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 0.5; kill -0 "$0" 2>/dev/null || exit 0; done
     kill -KILL "$0" 2>/dev/null`;

@@ -2,7 +2,7 @@
  * Free TCP ports on the loopback interface.
  *
  * Rule: ports that are asked for together are held together until all are known, so no two of them are
- * equal. Between here and the server's own bind somebody else may take one: whoever starts a server on a
+ * equal. Another process may take a port before the server binds it: code that starts a server on a
  * port chosen here must be ready to choose again. Anybody in `cli/` and `test/` may import this.
  */
 import { createServer, type Server } from 'node:net';

@@ -46,7 +46,7 @@ export function temporalServerArgs(settings: TemporalServerSettings): string[] {
   option('http-port', settings.httpPort);
   option('metrics-port', settings.metricsPort);
   if (settings.uiPort === undefined) args.push('--headless');
-  // The news feed is a request to the internet from the user's browser that nobody asked for.
+  // The news feed would send a request to the internet from the user's browser.
   else args.push('--ui-port', String(settings.uiPort), '--ui-disable-news-fetch');
   option('log-level', 'error');
   if (settings.namespace !== 'default') option('namespace', settings.namespace);

@@ -19,7 +19,7 @@ import {
 /** A cold start on a loaded machine took 4 s at worst; a server that needs longer is not going to come. */
 const READY_MS = 60_000;
 const LOOK_EVERY_MS = 25;
-/** How often other ports are chosen when somebody took one in between. */
+/** How often other ports are chosen when another process took one in between. */
 const PORT_ATTEMPTS = 3;
 
 export interface StartTemporalOptions {
@@ -111,7 +111,7 @@ async function settingsOf(options: StartTemporalOptions): Promise<TemporalServer
   };
 }
 
-/** The CLI reads client settings from these; a server for this machine must not follow somebody's profile. */
+/** The CLI reads client settings from these; a server for this machine must not follow the user's profile. */
 function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_')));
 }
@@ -122,8 +122,8 @@ const choosesPorts = (options: StartTemporalOptions): boolean =>
 function startError(path: string, server: ServerProcess, error: unknown): Error {
   const reason = error instanceof Error ? error.message : String(error);
   const output = server.tail();
-  const said = output === '' ? 'It wrote nothing.' : `It wrote:\n${output}`;
-  return new Error(`The Temporal dev server ${JSON.stringify(path)} did not start: ${reason}. ${said}`, {
+  const printed = output === '' ? 'It wrote nothing.' : `It wrote:\n${output}`;
+  return new Error(`The Temporal dev server ${JSON.stringify(path)} did not start: ${reason}. ${printed}`, {
     cause: error,
   });
 }

@@ -144,8 +144,8 @@ export const relateOutputs = (
   const known = ours.filter(({ tool_call_id }) => shown?.has(tool_call_id));
   if (shown === null || known.length === 0) return { kind: 'unknown' };
   const different = known.filter(({ tool_call_id, output }) => {
-    const theirs = shown.get(tool_call_id);
-    return theirs != null && theirs !== output;
+    const submitted = shown.get(tool_call_id);
+    return submitted != null && submitted !== output;
   });
   if (different.length > 0)
     return { kind: 'different', callIds: different.map(({ tool_call_id }) => tool_call_id) };

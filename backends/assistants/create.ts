@@ -3,7 +3,7 @@
  *
  * Rule: one POST per attempt, and never a POST before a look when an earlier one may have gone through. Our token in
  * the run's metadata is how it is recognised; the thread lock ("already has an active run …", naming it) is the second
- * witness. What can't be known is said (`BackendAmbiguous`), not guessed.
+ * witness. An outcome that cannot be known is reported (`BackendAmbiguous`), not guessed.
  * Imports looking and watching. index.ts imports it.
  */
 import type { CreateRequest, RunRef, Settled } from '../../protocol/ports/backend.ts';
@@ -39,7 +39,7 @@ const ambiguous = (
 
 /**
  * After a POST whose fate is unknown: the run it made, or null when it surely made none (or the policy accepts the
- * risk). Throws `BackendAmbiguous` when nobody can tell.
+ * risk). Throws `BackendAmbiguous` when the outcome cannot be known.
  */
 const lookAfterDoubt = async (
   s: BackendSession,
@@ -153,7 +153,7 @@ const onBusy = async (
   return null;
 };
 
-/** Posts until the server has taken the run, said no, or left us in doubt. Repeats only after certain refusals. */
+/** Posts until the server accepts or refuses the run, or its outcome is unknown. Repeats only after certain refusals. */
 const post = async (
   s: BackendSession,
   request: CreateRequest,
@@ -172,7 +172,7 @@ const post = async (
     throw error;
   };
   const began = s.ctx.now();
-  // Somebody who always takes the thread first must not keep us here for ever; waiting for them is the caller's choice.
+  // Another client that always takes the thread first must not keep this attempt here for ever: the caller chooses to wait.
   for (let refusals = 0; ; refusals++) {
     // An attempt that Temporal can't hear any more is given up without noticing. A fresh one is known to be wanted.
     if (refusals > 0 && s.ctx.now() - began > s.env.settings.repostWithinMs)
@@ -248,7 +248,7 @@ export const create = async (s: BackendSession, request: CreateRequest): Promise
     const began = s.ctx.now();
     const ref = await lookAfterDoubt(s, request, previous?.at ?? null);
     if (ref !== null) return follow(s, ref);
-    // As in `post`: whoever has looked for so long may have been replaced meanwhile, and what replaced it may have ended.
+    // As in `post`: an attempt that searched for so long may have been replaced, and its replacement may have ended.
     if (s.ctx.attempt <= SLOW_LOOKS && s.ctx.now() - began > s.env.settings.repostWithinMs)
       throw retryLater(
         `Looking for an earlier run on thread ${JSON.stringify(request.threadId)} took long; a fresh attempt looks again.`,

@@ -37,7 +37,7 @@ const CLOCK_NOISE_MS = 5000;
 const MAX_PAGES = 50;
 
 /** Where a list may end: a time by our clock or by the server's. */
-type Since = { ours: number } | { theirs: number };
+type Since = { ourClock: number } | { serverClock: number };
 
 /**
  * Runs of a thread since then, newest first, `createdAt` by our clock; a number = the status with which the server
@@ -63,7 +63,8 @@ const recentRuns = async (
     }
     // One offset for all pages: two would put runs into another order.
     const clock: number = (offset ??= list.offsetMs);
-    const from = ('ours' in since ? since.ours : since.theirs - clock) - s.env.settings.lookBackMs;
+    const from =
+      ('ourClock' in since ? since.ourClock : since.serverClock - clock) - s.env.settings.lookBackMs;
     const fresh = list.items
       .filter(({ id }) => !seen.has(id))
       .map((run) => (run.createdAt === null ? run : { ...run, createdAt: run.createdAt - clock }));
@@ -92,7 +93,7 @@ export const couldBeFrom = (
   (what.assistantId === null || assistantId === null || assistantId === what.assistantId);
 
 export const findRunByToken = async (s: BackendSession, what: RunSearch): Promise<RunSearchResult> => {
-  const runs = await recentRuns(s, what.threadId, { ours: what.since });
+  const runs = await recentRuns(s, what.threadId, { ourClock: what.since });
   if (typeof runs === 'number') return { kind: 'cannot', status: runs };
   const ours = runs.filter((run) => tokenOf(run) === what.token);
   const run = earliest(ours);
@@ -133,7 +134,7 @@ export const cancelDuplicatesAtEnd = async (
   const token = tokenOf(run);
   if (token === null || run.createdAt === null) return;
   try {
-    const runs = await recentRuns(s, ref.threadId, { theirs: run.createdAt });
+    const runs = await recentRuns(s, ref.threadId, { serverClock: run.createdAt });
     if (typeof runs === 'number') return;
     const others = runs.filter((other) => other.id !== run.id && tokenOf(other) === token);
     await cancelDuplicates(s, ref.threadId, others);

@@ -1,7 +1,7 @@
 /**
- * The backend for somebody else's server of the runs wire, Azure Foundry classic included.
+ * The backend for an upstream server of the runs wire, Azure Foundry classic included.
  *
- * Rule: the server's state is the truth; this backend finds it out, changes it at most once per wish, and keeps nothing
+ * Rule: the server's state is the truth; this backend reads it, changes it at most once per request, and keeps nothing
  * of its own but what it learned about the server (does it stream, does it return metadata).
  * Imports the HTTP client and protocol. The worker's composition root and tests import it.
  */
@@ -33,7 +33,7 @@ export interface AssistantsOptions {
   stream?: 'auto' | 'never';
   /** Milliseconds to wait before looking for the effect of a request whose fate is unknown. Default 3000. */
   settleMs?: number;
-  /** What to do when nobody can tell whether a create took effect: fail with `BackendAmbiguous` (default), or risk a second run. */
+  /** What to do when the outcome of a create is unknown: fail with `BackendAmbiguous` (default), or risk a second run. */
   onAmbiguousCreate?: 'fail' | 'retry';
   /** Milliseconds that `close` waits for an end in one attempt. Default 60,000. */
   closeWithinMs?: number;

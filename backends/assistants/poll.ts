@@ -63,7 +63,7 @@ export const pollRun = async (
   }
 };
 
-/** Waits until a run of somebody else has ended or is gone. `withinMs` null = as long as the attempt lives. */
+/** Waits until another client's run has ended or is gone. `withinMs` null = as long as the attempt lives. */
 export const awaitEnd = async (s: BackendSession, ref: RunRef, withinMs: number | null): Promise<boolean> => {
   const { api, settings } = s.env;
   const began = s.ctx.now();
@@ -96,13 +96,13 @@ const drain = async (events: AsyncGenerator<RunEvent, void, undefined>, close: (
 };
 
 export interface StreamEnd {
-  /** The last thing the stream said about the run; a hint, not a state. */
+  /** The last event of the run in the stream; a hint, not a state. */
   last: UpstreamRun | null;
   /** A final event arrived: the run needs us or has ended. */
   final: boolean;
 }
 
-/** Reads events until the stream has said its last word, or breaks. `onRun` hears of every event of the run. */
+/** Reads events until the stream ends or breaks. `onRun` is called with every event of the run. */
 export const readStream = async (
   s: BackendSession,
   started: Extract<StartedStream, { kind: 'events' }>,

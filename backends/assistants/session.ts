@@ -2,7 +2,7 @@
  * What one call of this backend carries with it: the server's face, settings, heartbeats, and the translation of
  * transport failures on the way out.
  *
- * Rule: progress is told at once when it changes and repeated while anything is awaited, so that a silent stream is
+ * Rule: progress is reported at once when it changes and repeated during every wait, so that a silent stream is
  * not taken for a dead worker. What an earlier attempt knew is kept until something newer is known.
  * Imports the API and HTTP failures. The rest of this folder imports it.
  */

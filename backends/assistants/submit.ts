@@ -58,7 +58,7 @@ const isStaleReading = ({ run }: RunReading, shown: Shown | null): boolean =>
   run.calls.length > 0 &&
   run.calls.every(({ callId }) => shown?.get(callId) != null);
 
-/** The run has moved on: by our outputs, or by somebody else's? Throws the conflict. */
+/** The run has moved on: by these outputs, or by another writer's? Throws the conflict. */
 const findWriter = async (
   s: BackendSession,
   ref: RunRef,
@@ -76,7 +76,7 @@ const findWriter = async (
     throw new BackendError(
       FAILURES.backendConflict,
       `Another writer submitted other outputs for ${relation.callIds.map((id) => JSON.stringify(id)).join(', ')} ` +
-        `of run ${JSON.stringify(ref.backendRunId)}; the server took theirs.`,
+        `of run ${JSON.stringify(ref.backendRunId)}; the server accepted those.`,
       { details: [{ callIds: relation.callIds }] },
     );
   if (relation.kind === 'equal') return { taken: true };

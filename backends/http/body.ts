@@ -51,7 +51,7 @@ export const readStart = async (chunks: AsyncIterable<Uint8Array>, max: number):
       if (size >= max) break;
     }
   } catch {
-    // The status line has said what matters; the rest of an error body is a courtesy.
+    // The status line decides; the rest of an error body is only for the message.
   }
   return Buffer.concat(parts).subarray(0, max);
 };

@@ -2,7 +2,7 @@
  * The one table that turns what went wrong with a request into a decision: which failure it is, whether another
  * attempt is worth it, after how long, and whether the request may have taken effect.
  *
- * Rule: pure, total, conservative: when in doubt a request may have happened. Nobody else decides on a status code.
+ * Rule: pure, total, conservative: when in doubt a request may have happened. No other module decides on a status code.
  * Imports names only. Backends import it; tests prove it cell by cell.
  */
 import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';
@@ -147,15 +147,15 @@ export const shouldRetryFrom = (headers: Readonly<Record<string, string>>): bool
 /** Longest wait that a server may impose by `Retry-After`. */
 export const RETRY_AFTER_CAP_MS = 600_000;
 
-/** A server's wish within reason: at most the cap, never past the deadline. 0 and below mean "as you like": null. */
+/** A server's Retry-After within bounds: at most the cap, never past the deadline. Null for 0 and below. */
 export const boundedRetryAfter = (
-  wish: number | null,
+  retryAfterMs: number | null,
   bounds: { now: number; deadline?: number | null; capMs?: number },
 ): number | null => {
-  if (wish === null || !(wish > 0)) return null;
+  if (retryAfterMs === null || !(retryAfterMs > 0)) return null;
   const cap = bounds.capMs ?? RETRY_AFTER_CAP_MS;
   const left = bounds.deadline == null ? cap : Math.max(0, bounds.deadline - bounds.now);
-  const allowed = Math.min(wish, cap, left);
+  const allowed = Math.min(retryAfterMs, cap, left);
   return allowed > 0 ? allowed : null;
 };
 

@@ -5,7 +5,7 @@
  * unbounded wait or body, and an exact answer to "may it have happened?": a request counts as sent from the moment it
  * is handed to a socket. Streams have their own sockets, so that a thousand open ones never delay a call.
  * Secrets never reach a message: causes are dropped, the server's texts are scrubbed.
- * Throws `HttpFailure`, or `signal.reason` when the caller aborts. Backends import it; nobody else.
+ * Throws `HttpFailure`, or `signal.reason` when the caller aborts. Only backends import it.
  */
 import { Pool, type Dispatcher } from 'undici';
 import { answerOf, isJsonType } from './response.ts';
@@ -103,7 +103,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
           bodyTimeout: limits.gapMs,
         }),
       );
-      // A body may fail or be dropped while nobody reads it; without a listener that would end the process.
+      // A body may fail before it is read; without a listener that would end the process.
       response.body.on('error', () => undefined);
       status = response.statusCode;
       if (status < 200 || status > 299) throw await statusFailure(request, response, key);

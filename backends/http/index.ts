@@ -1,7 +1,7 @@
 /**
- * HTTP towards somebody else's server: client, event streams, limits, and the one table that says what a failure means.
+ * HTTP to upstream servers: client, event streams, limits, and the one table that classifies failures.
  *
- * Rule: everything here is about transport; nothing knows runs or chat. Both backends import this file, nobody else.
+ * Rule: everything here is about transport; nothing knows runs or chat. Only the backends import this file.
  */
 export { backoffMs, retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
 export { createHttpClient } from './client.ts';

@@ -1,5 +1,5 @@
 /**
- * JSON from somebody else's server, within bounds.
+ * JSON from an upstream server, within bounds.
  *
  * Rule: depth is checked before parsing (a hundred kilobytes of "[" must not cost a stack), `__proto__` keys are
  * dropped after it (harmless in a parsed object, not in one that is copied by assignment).

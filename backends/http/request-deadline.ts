@@ -1,5 +1,5 @@
 /**
- * The end of a request before its answer: the caller's signal and the total time, joined and told apart.
+ * The end of a request before its answer: the caller's signal and the total time, joined, and which of them fired.
  *
  * Rule: listeners and timers are gone after `finish`; the caller's signal may live for days.
  * No imports. The client imports it.

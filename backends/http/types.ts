@@ -55,7 +55,7 @@ export interface HttpRequest {
   signal?: AbortSignal | undefined;
   /** Take the place of the client's. */
   timeouts?: HttpTimeouts;
-  /** Told once, when the status is known (0 = none came). */
+  /** Called once, when the status is known (0 = none came). */
   observe?: ((what: { method: string; route: string; status: number; ms: number }) => void) | undefined;
 }
 
