@@ -7,9 +7,11 @@
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
+import { BODY_BYTES } from '../protocol/limits.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
+import { createBodyBudget } from './body-budget.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { callerOf, tenantFor } from './caller.ts';
@@ -48,6 +50,8 @@ export interface ApiOptions {
   /** Default: none. */
   limiter?: RateLimiter;
   body?: Partial<BodyLimits>;
+  /** Bytes that all request bodies may hold at a time. Default 64 MiB. */
+  bodiesBytes?: number;
   /** Text of `GET /metrics` (Prometheus). Default: no such page. */
   metrics?: () => Promise<{ contentType: string; body: string }>;
   onRequest?: (seen: RequestLogEntry) => void;
@@ -134,6 +138,7 @@ export const createApi = (options: ApiOptions): Api => {
   const stallMs = options.stallMs ?? 60_000;
   const version = options.version ?? '0';
   const closing = new ShutdownNotifier();
+  const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
@@ -191,7 +196,15 @@ export const createApi = (options: ApiOptions): Api => {
       const owner = auth.open ? tenant : await tenantFor(principal, route, params, engine);
       const caller = callerOf(request, principal, owner, requestId);
       const body =
-        request.method === 'POST' ? rejectUnsupported(await readJson(request, bodyLimits)) : undefined;
+        request.method === 'POST'
+          ? rejectUnsupported(
+              await readJson(
+                request,
+                { ...bodyLimits, maxBytes: Math.min(route.bodyBytes, bodyLimits.maxBytes) },
+                { of: bodies, tenant },
+              ),
+            )
+          : undefined;
       const reply = await route.run({ engine, caller, ids: params, query, headers, body });
       stream = 'stream' in reply;
       response = respond(caller, reply, env);
@@ -214,6 +227,7 @@ export const createApi = (options: ApiOptions): Api => {
     return response;
   };
 
+  let document: Promise<unknown> | null = null;
   const ready = async (): Promise<Response> => {
     const problems = closing.begun ? ['the server is shutting down'] : await readiness(engine);
     return problems.length === 0
@@ -225,9 +239,9 @@ export const createApi = (options: ApiOptions): Api => {
     '/healthz': () => plain(200, { status: 'ok' }),
     '/readyz': ready,
     '/openapi.json': async () => {
-      // Seldom asked for, and large.
-      const { openApiDocument } = await import('./openapi.ts');
-      return plain(200, openApiDocument(ROUTES, version));
+      // Seldom asked for, and slow to make: once, since nobody needs a key for it.
+      document ??= import('./openapi.ts').then(({ openApiDocument }) => openApiDocument(ROUTES, version));
+      return plain(200, await document);
     },
     ...(metrics === undefined
       ? {}

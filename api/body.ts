@@ -1,98 +1,144 @@
 /**
- * A request's body → JSON, within limits of size and depth.
+ * A request's body → JSON, within limits of size, depth and number of values.
  *
- * Rule: nothing is parsed before its size and nesting are known to be bounded; `__proto__` keys are dropped, so that no
- * later spread or assignment can be steered by them. Imports protocol only.
+ * Rule: a body is scanned as it arrives and refused at its first excess; nothing is parsed before all of it is known to be
+ * bounded, and no step of the work holds the event loop for long. What all requests hold together is bounded too.
+ * `__proto__` keys are dropped, so that no later spread or assignment can be steered by them. Imports protocol only.
  */
+import { setImmediate as immediate } from 'node:timers/promises';
 import { ApiError } from '../protocol/errors.ts';
+import { dropProtoKeys, JsonScan, mayHoldProto, type JsonExcess } from '../protocol/json-scan.ts';
+import { BODY_BYTES, JSON_LIMITS } from '../protocol/limits.ts';
 import { quote } from '../protocol/rules/validation.ts';
+import type { BodyBudget, BodyShare } from './body-budget.ts';
 
 export interface BodyLimits {
-  /** Bytes of one body. Default 8 MiB. */
+  /** Bytes of one body. */
   maxBytes: number;
   /** Nesting of objects and arrays. Default 64. */
   maxDepth: number;
+  /** Values in it. Default 20,000. */
+  maxValues: number;
 }
 
-export const DEFAULT_BODY_LIMITS: BodyLimits = { maxBytes: 8 * 1024 * 1024, maxDepth: 64 };
+export const DEFAULT_BODY_LIMITS: BodyLimits = {
+  maxBytes: BODY_BYTES.large,
+  maxDepth: JSON_LIMITS.depth,
+  maxValues: JSON_LIMITS.values,
+};
+
+/** Bodies up to this size are read in one piece, and not counted: reading a stream costs more than they do. */
+const WHOLE_BYTES = 65_536;
 
 const tooLarge = (limit: number): ApiError =>
   new ApiError(400, `The request body is too large: at most ${limit} bytes are accepted.`, {
     code: 'request_too_large',
   });
 
-/** Reads a body of unknown length without ever holding more than the limit. */
-const readBounded = async (body: ReadableStream<Uint8Array>, limit: number): Promise<string> => {
+const excessive = ({ what, limit }: JsonExcess): ApiError =>
+  new ApiError(
+    400,
+    what === 'depth'
+      ? `The request body is nested too deeply: at most ${limit} levels are accepted.`
+      : `The request body holds too many values: at most ${limit} objects, arrays, strings, numbers and literals are accepted.`,
+    { code: 'invalid_json' },
+  );
+
+const unsupportedType = (type: string | null): ApiError =>
+  new ApiError(
+    400,
+    `Unsupported Content-Type ${quote(type)}: send the body as JSON with the header 'Content-Type: application/json'.`,
+    { code: 'invalid_content_type' },
+  );
+
+const isJson = (type: string | null): boolean =>
+  type !== null && /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type);
+
+/** Reads a body of any length without ever holding more than the limit, and lets go of its bytes as it decodes them. */
+const readPieces = async (
+  body: ReadableStream<Uint8Array>,
+  limits: BodyLimits,
+  share: BodyShare | null,
+): Promise<string> => {
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  let text = '';
+  const scan = new JsonScan({ depth: limits.maxDepth, values: limits.maxValues });
+  const pieces: string[] = [];
   let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    size += value.byteLength;
-    if (size > limit) {
-      await reader.cancel().catch(() => undefined);
-      throw tooLarge(limit);
-    }
-    text += decoder.decode(value, { stream: true });
-  }
-};
-
-/** Deepest nesting of a JSON text, strings skipped; stops counting above `limit`. */
-export const jsonDepth = (text: string, limit: number): number => {
-  let depth = 0;
-  let deepest = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === 34) {
-      at += 1;
-      while (at < text.length && text.charCodeAt(at) !== 34) at += text.charCodeAt(at) === 92 ? 2 : 1;
-    } else if (code === 123 || code === 91) {
-      depth += 1;
-      if (depth > deepest) deepest = depth;
-      if (deepest > limit) return deepest;
-    } else if (code === 125 || code === 93) depth -= 1;
-  }
-  return deepest;
-};
-
-const dropProto = (key: string, value: unknown): unknown => (key === '__proto__' ? undefined : value);
-
-export const readJson = async (request: Request, limits: BodyLimits): Promise<unknown> => {
-  const { headers } = request;
-  const length = headers.get('content-length');
-  if (length !== null && Number(length) > limits.maxBytes) throw tooLarge(limits.maxBytes);
-  let text: string;
-  if (length === null) text = request.body === null ? '' : await readBounded(request.body, limits.maxBytes);
-  else text = await request.text();
-  if (text.length > limits.maxBytes) throw tooLarge(limits.maxBytes);
-  if (text.trim() === '') return {};
-  const type = headers.get('content-type');
-  if (type === null || !/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type))
-    throw new ApiError(
-      400,
-      `Unsupported Content-Type ${quote(type)}: send the body as JSON with the header 'Content-Type: application/json'.`,
-      { code: 'invalid_content_type' },
-    );
-  if (jsonDepth(text, limits.maxDepth) > limits.maxDepth)
-    throw new ApiError(
-      400,
-      `The request body is nested too deeply: at most ${limits.maxDepth} levels are accepted.`,
-      {
-        code: 'invalid_json',
-      },
-    );
   try {
-    // A reviver costs about ten times a plain parse: only bodies that can hold the key pay for it.
-    return text.includes('__proto__') || text.includes('\\u')
-      ? JSON.parse(text, dropProto)
-      : JSON.parse(text);
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        pieces.push(decoder.decode());
+        return pieces.join('');
+      }
+      size += value.byteLength;
+      if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
+      share?.grow(value.byteLength);
+      const excess = scan.bytes(value);
+      if (excess !== null) throw excessive(excess);
+      pieces.push(decoder.decode(value, { stream: true }));
+    }
+  } catch (error) {
+    await reader.cancel().catch(() => undefined);
+    throw error;
+  }
+};
+
+const readWhole = async (request: Request, limits: BodyLimits): Promise<string> => {
+  const text = await request.text();
+  if (text.length > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  const excess = new JsonScan({ depth: limits.maxDepth, values: limits.maxValues }).text(text);
+  if (excess !== null) throw excessive(excess);
+  return text;
+};
+
+const parsed = (text: string): unknown => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
   } catch (error) {
     throw new ApiError(
       400,
       `We could not parse the JSON body of your request: ${error instanceof Error ? error.message : 'malformed JSON'}.`,
       { code: 'invalid_json' },
     );
+  }
+  if (mayHoldProto(text)) dropProtoKeys(value);
+  return value;
+};
+
+const isBlank = (text: string): boolean => text.length < WHOLE_BYTES && text.trim() === '';
+
+/**
+ * `budget`: what the bodies of all requests share; none = only this one is bounded. Throws `ApiError` 400, or 429 and 503 when
+ * the budget is spent.
+ */
+export const readJson = async (
+  request: Request,
+  limits: BodyLimits,
+  budget: { of: BodyBudget; tenant: string } | null = null,
+): Promise<unknown> => {
+  const { headers } = request;
+  const length = headers.get('content-length');
+  if (length !== null && Number(length) > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  const type = headers.get('content-type');
+  if (length !== null && Number(length) <= WHOLE_BYTES) {
+    const text = await readWhole(request, limits);
+    if (isBlank(text)) return {};
+    if (!isJson(type)) throw unsupportedType(type);
+    return parsed(text);
+  }
+  if (request.body === null) return {};
+  const share = budget === null ? null : budget.of.open(budget.tenant);
+  try {
+    const text = await readPieces(request.body, limits, share);
+    if (isBlank(text)) return {};
+    if (!isJson(type)) throw unsupportedType(type);
+    // Reading ended with a piece of work of its own; parsing is the next one.
+    await immediate();
+    return parsed(text);
+  } finally {
+    share?.close();
   }
 };

@@ -64,7 +64,7 @@ const bounds = (issue: Issue, param: string, value: unknown): ApiError | undefin
 /** Of a union's branches, the one whose complaint lies deepest: it is the one that was meant. */
 const deepest = (branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined => {
   const depth = (issues: readonly Issue[]): number =>
-    Math.max(0, ...issues.map((issue) => issue.path.length));
+    issues.reduce((most, issue) => Math.max(most, issue.path.length), 0);
   const meant = branches.toSorted((a, b) => depth(b) - depth(a))[0];
   return meant !== undefined && depth(meant) > 0 ? meant : undefined;
 };
@@ -108,8 +108,13 @@ export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError =
       `Invalid value: ${quote(value)} for '${param}'. Supported values are: ${issue.values.map((item) => `'${String(item)}'`).join(', ')}.`,
       { param, code: 'invalid_value' },
     );
-  if (issue.code === 'custom')
-    return new ApiError(400, `Invalid '${param}': ${issue.message}.`, { param, code: 'invalid_value' });
+  if (issue.code === 'custom') {
+    const named: unknown = issue.params?.['code'];
+    return new ApiError(400, `Invalid '${param}': ${issue.message}.`, {
+      param,
+      code: typeof named === 'string' ? named : 'invalid_value',
+    });
+  }
   return new ApiError(400, `Invalid '${param}': ${quote(value)} is not accepted here (${issue.message}).`, {
     param,
     code: 'invalid_value',

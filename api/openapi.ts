@@ -5,7 +5,7 @@
  * answers from `responses.ts`, whose types equal the shapes that engines return. Imports zod.
  */
 import { z } from 'zod';
-import { LIMITS } from '../protocol/rules/validation.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import { responseSchemas } from './responses.ts';
 import type { Route } from './route.ts';
 

@@ -5,6 +5,7 @@
  * Imports protocol and the edges of `api/`.
  */
 import type { z } from 'zod';
+import { BODY_BYTES } from '../protocol/limits.ts';
 import type { Caller, KeyRole, RunsService } from '../protocol/ports/runs-service.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Run, Thread } from '../protocol/wire/objects.ts';
@@ -42,6 +43,8 @@ export interface Route {
   roles: readonly KeyRole[];
   summary: string;
   body: z.ZodType | null;
+  /** Bytes that a body may have here. */
+  bodyBytes: number;
   /** Query parameters that are known here. */
   query: readonly string[];
   /** Name of the object that is returned, for the document; `list` = a page of them. */
@@ -55,6 +58,8 @@ interface RouteOptions<Schema extends z.ZodType> {
   roles?: readonly KeyRole[];
   summary: string;
   body?: Schema;
+  /** How much a body has to carry here. Default `small`. */
+  size?: 'small' | 'medium' | 'large';
   query?: readonly string[];
   returns: Route['returns'];
   handle: (input: RouteInput<Exact<z.infer<Schema>>>) => Promise<Reply>;
@@ -76,6 +81,7 @@ export const route = <Schema extends z.ZodType>(
   roles: options.roles ?? (method === 'GET' ? READERS : WRITERS),
   summary: options.summary,
   body: options.body ?? null,
+  bodyBytes: BODY_BYTES[options.size ?? 'small'],
   query: options.query ?? [],
   returns: options.returns,
   run: (input) =>

@@ -8,9 +8,11 @@
 import type { z } from 'zod';
 import type { MessageParams, PageQuery, ThreadParams } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import { idProblem, LIMITS, shortenText, quote } from '../protocol/rules/validation.ts';
+import { LIMITS } from '../protocol/limits.ts';
+import { idProblem, shortenText, quote } from '../protocol/rules/validation.ts';
 import type { MessageContent, ToolOutput } from '../protocol/wire/objects.ts';
 import { invalidBody } from './errors.ts';
+import { firstIssues } from './first-issue.ts';
 import { normalizeBody } from './normalize.ts';
 
 /** The JSON of a body never holds undefined, so optional keys of the schema and of our shapes mean the same. */
@@ -25,9 +27,9 @@ export const parseBody = <Schema extends z.ZodType>(
   sent: unknown,
 ): Exact<z.infer<Schema>> => {
   const body = normalizeBody(schema, sent);
-  const result = schema.safeParse(body);
-  if (!result.success) throw invalidBody(result.error.issues, body);
-  return result.data as Exact<z.infer<Schema>>;
+  const issues = firstIssues(schema, body);
+  if (issues !== null) throw invalidBody(issues, body);
+  return body as Exact<z.infer<Schema>>;
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

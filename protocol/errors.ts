@@ -4,8 +4,9 @@
  * it never leaves the worker unmapped.
  *
  * Rule: branch on `status`/`code`/`type`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
- * Imports names and problems only. Anybody may import it (not needed in the workflow sandbox).
+ * Imports names, limits and problems only. Anybody may import it (not needed in the workflow sandbox).
  */
+import { LIMITS, NAMED_OFFENDERS } from './limits.ts';
 import type { FailureType } from './temporal/names.ts';
 import { shortenText } from './rules/validation.ts';
 
@@ -51,7 +52,12 @@ export class ApiError extends Error {
   }
 }
 
-const list = (ids: readonly string[]): string => `[${ids.map((id) => `'${shortenText(id)}'`).join(', ')}]`;
+/** At most ten of them: an error is no place to send a request back in. */
+const list = (ids: readonly string[]): string => {
+  const named = ids.slice(0, NAMED_OFFENDERS).map((id) => `'${shortenText(id)}'`);
+  const more = ids.length - named.length;
+  return `[${named.join(', ')}${more > 0 ? `, … and ${more} more` : ''}]`;
+};
 
 /** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
 export const apiErrors = {
@@ -83,7 +89,7 @@ export const apiErrors = {
   outputTooLong: (index: number, length: number) =>
     new ApiError(
       400,
-      `Invalid 'tool_outputs[${index}].output': string too long. Expected a string with maximum length 1048576, but got a string with length ${length} instead.`,
+      `Invalid 'tool_outputs[${index}].output': string too long. Expected a string with maximum length ${LIMITS.outputChars}, but got a string with length ${length} instead.`,
       { code: 'string_above_max_length', param: `tool_outputs[${index}].output` },
     ),
   outputsTooLarge: () =>

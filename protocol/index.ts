@@ -4,6 +4,7 @@ export * from './tool-calls.ts';
 export * from './temporal/compact.ts';
 export * from './ports/runs-service.ts';
 export * from './errors.ts';
+export * from './limits.ts';
 export * from './wire/events.ts';
 export * from './wire/ids.ts';
 export * from './temporal/names.ts';

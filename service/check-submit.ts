@@ -7,7 +7,7 @@
  * Imported within `service/` and by tests.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import { LIMITS } from '../protocol/rules/validation.ts';
+import { LIMITS } from '../protocol/limits.ts';
 import type { RoundState, RunForSubmit } from '../protocol/ports/run-store.ts';
 import type { ToolOutput } from '../protocol/wire/objects.ts';
 
@@ -18,8 +18,8 @@ export type SubmitCheck =
   /** A worker has taken these outputs and nobody was told yet, as after a 503: the first who asks is. */
   | 'claim';
 
-const externalIds = (round: RoundState): string[] =>
-  round.calls.filter(({ plan }) => plan.kind === 'external').map(({ callId }) => callId);
+const externalIds = (round: RoundState): Set<string> =>
+  new Set(round.calls.filter(({ plan }) => plan.kind === 'external').map(({ callId }) => callId));
 
 const answered = (round: RoundState, id: string): boolean => Object.hasOwn(round.outputs, id);
 
@@ -28,10 +28,10 @@ export const equalsAcceptedOutputs = (round: RoundState | null, outputs: readonl
   if (round === null || outputs.length === 0) return false;
   const external = externalIds(round);
   return (
-    external.every((id) => answered(round, id)) &&
+    [...external].every((id) => answered(round, id)) &&
     outputs.every(
       ({ tool_call_id: id, output }) =>
-        external.includes(id) && answered(round, id) && round.outputs[id] === output,
+        external.has(id) && answered(round, id) && round.outputs[id] === output,
     )
   );
 };
@@ -51,9 +51,11 @@ export const checkSubmit = (
   isRetry: boolean,
 ): SubmitCheck => {
   const { status, round } = found;
-  const ids = outputs.map(({ tool_call_id: id }) => id);
-  const duplicate = ids.find((id, at) => ids.indexOf(id) < at);
-  if (duplicate !== undefined) throw apiErrors.duplicateOutput(duplicate);
+  const ids = new Set<string>();
+  for (const { tool_call_id: id } of outputs) {
+    if (ids.has(id)) throw apiErrors.duplicateOutput(id);
+    ids.add(id);
+  }
   checkSizes(outputs);
   if (equalsAcceptedOutputs(found.asked, outputs)) {
     if (isRetry || found.keyUsed) return 'repeated';
@@ -61,9 +63,9 @@ export const checkSubmit = (
   }
   if (status !== 'requires_action' || round === null) throw apiErrors.notWaiting(status);
   const external = externalIds(round);
-  const open = external.filter((id) => !answered(round, id));
-  const unknown = ids.some((id) => !external.includes(id));
-  if (unknown || !open.every((id) => ids.includes(id))) throw apiErrors.expectedOutputs(open, ids);
+  const open = [...external].filter((id) => !answered(round, id));
+  const unknown = [...ids].some((id) => !external.has(id));
+  if (unknown || !open.every((id) => ids.has(id))) throw apiErrors.expectedOutputs(open, [...ids]);
   const differing = outputs
     .filter(({ tool_call_id: id, output }) => answered(round, id) && round.outputs[id] !== output)
     .map(({ tool_call_id: id }) => id);

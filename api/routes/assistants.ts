@@ -8,6 +8,7 @@ export const assistantRoutes: readonly Route[] = [
   route('POST', '/v1/assistants', {
     summary: 'Create an assistant',
     body: assistantParamsSchema,
+    size: 'medium',
     returns: { object: 'Assistant' },
     handle: async ({ engine, caller, body }) => ({ json: await engine.createAssistant(caller, body) }),
   }),
@@ -29,6 +30,7 @@ export const assistantRoutes: readonly Route[] = [
   route('POST', '/v1/assistants/{assistant_id}', {
     summary: 'Modify an assistant',
     body: assistantUpdateSchema,
+    size: 'medium',
     returns: { object: 'Assistant' },
     handle: async (input) => ({
       json: await input.engine.updateAssistant(input.caller, idParam(input, 'assistant_id'), input.body),

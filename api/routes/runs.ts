@@ -63,6 +63,7 @@ export const runRoutes: readonly Route[] = [
     kind: 'run',
     summary: 'Create a thread and run it',
     body: threadAndRunParamsSchema,
+    size: 'large',
     returns: { object: 'Run', stream: true },
     handle: async (input) => {
       const { stream, thread: sent, ...params } = input.body;
@@ -79,6 +80,7 @@ export const runRoutes: readonly Route[] = [
     summary: 'Create a run',
     query: ['include[]'],
     body: runParamsSchema,
+    size: 'large',
     returns: { object: 'Run', stream: true },
     handle: async (input) => {
       const { stream, additional_messages: extra, ...params } = input.body;
@@ -139,6 +141,7 @@ export const runRoutes: readonly Route[] = [
   route('POST', `${THREAD_RUN}/submit_tool_outputs`, {
     summary: 'Submit all outputs of the tool calls that the run waits for',
     body: submitParamsSchema,
+    size: 'medium',
     returns: { object: 'Run', stream: true },
     handle: async (input) => {
       const { tool_outputs: outputs, stream } = input.body;
@@ -156,6 +159,7 @@ export const runRoutes: readonly Route[] = [
     summary: 'Answer, approve or deny one call (an extension of this server)',
     roles: ['caller', 'approver'],
     body: answerPayloadSchema,
+    size: 'medium',
     returns: { object: 'Answer' },
     handle: async (input) => {
       const { output, ...decided } = input.body;

@@ -12,6 +12,7 @@ export const threadRoutes: readonly Route[] = [
   route('POST', '/v1/threads', {
     summary: 'Create a thread',
     body: threadParamsSchema,
+    size: 'large',
     returns: { object: 'Thread' },
     handle: async ({ engine, caller, body }) => ({
       json: await engine.createThread(caller, threadParams(body)),
@@ -42,6 +43,7 @@ export const threadRoutes: readonly Route[] = [
   route('POST', '/v1/threads/{thread_id}/messages', {
     summary: 'Add a message to a thread that has no active run',
     body: messageParamsSchema,
+    size: 'large',
     returns: { object: 'Message' },
     handle: async (input) => ({
       json: await input.engine.createMessage(

@@ -12,7 +12,7 @@ import { answerOf, isJsonType } from './response.ts';
 import { BodyError, decode, isEncoded, readBytes, readStart } from './body.ts';
 import { retryAfterFrom, shouldRetryFrom } from './classify.ts';
 import { HttpFailure, type ServerError } from './failure.ts';
-import { JsonDepthError, parseJson } from './json.ts';
+import { JsonDepthError, JsonValuesError, parseJson } from './json.ts';
 import { createRequestDeadline, type RequestDeadline } from './request-deadline.ts';
 import { createReporter } from './request-report.ts';
 import { trackSent, type SentTracker } from './track-sent.ts';
@@ -183,6 +183,8 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
     } catch (error) {
       if (error instanceof JsonDepthError)
         throw report.badBody(request, status, 'too_deep', `${error.message}.`);
+      if (error instanceof JsonValuesError)
+        throw report.badBody(request, status, 'too_large', `${error.message}.`);
       throw report.badBody(request, status, 'not_json', `the body is no JSON (${text.length} characters).`);
     }
   };

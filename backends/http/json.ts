@@ -1,49 +1,31 @@
 /**
  * JSON from an upstream server, within bounds.
  *
- * Rule: depth is checked before parsing (a hundred kilobytes of "[" must not cost a stack), `__proto__` keys are
- * dropped after it (harmless in a parsed object, not in one that is copied by assignment).
- * No imports. Backends and tests import it.
+ * Rule: depth and number of values are checked before parsing (a hundred kilobytes of "[" must not cost a stack, megabytes of
+ * "{}," not twenty times as much memory), `__proto__` keys are dropped after it (harmless in a parsed object, not in one that
+ * is copied by assignment).
+ * Imports protocol. Backends and tests import it.
  */
+import { dropProtoKeys, jsonExcess, mayHoldProto } from '../../protocol/json-scan.ts';
 
 export class JsonDepthError extends Error {
   override readonly name = 'JsonDepthError';
 }
 
-/** Deepest nesting of arrays and objects in a JSON text; stops counting above `limit`. */
-const depthExceeds = (text: string, limit: number): boolean => {
-  if (text.length <= limit) return false;
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charCodeAt(at);
-    if (inString) {
-      if (char === 0x5c) at++;
-      else if (char === 0x22) inString = false;
-    } else if (char === 0x22) inString = true;
-    else if (char === 0x5b || char === 0x7b) {
-      if (++depth > limit) return true;
-    } else if (char === 0x5d || char === 0x7d) depth--;
-  }
-  return false;
-};
+export class JsonValuesError extends Error {
+  override readonly name = 'JsonValuesError';
+}
 
-const dropProto = (root: unknown): void => {
-  const todo: unknown[] = [root];
-  while (todo.length > 0) {
-    const item = todo.pop();
-    if (typeof item !== 'object' || item === null) continue;
-    if (Object.hasOwn(item, '__proto__')) Reflect.deleteProperty(item, '__proto__');
-    todo.push(...Object.values(item).filter((child) => typeof child === 'object' && child !== null));
-  }
-};
-
-/** Parses, or throws `SyntaxError` / `JsonDepthError`. Default depth 100. */
-export const parseJson = (text: string, maxDepth = 100): unknown => {
-  if (depthExceeds(text, maxDepth)) throw new JsonDepthError(`JSON nested deeper than ${maxDepth} levels`);
+/**
+ * Parses, or throws `SyntaxError`, `JsonDepthError` or `JsonValuesError`. Default: 100 levels, 250,000 values (a page
+ * of a hundred runs with everything that they can hold).
+ */
+export const parseJson = (text: string, maxDepth = 100, maxValues = 250_000): unknown => {
+  const excess = jsonExcess(text, { depth: maxDepth, values: maxValues });
+  if (excess?.what === 'depth') throw new JsonDepthError(`JSON nested deeper than ${maxDepth} levels`);
+  if (excess !== null) throw new JsonValuesError(`JSON with more than ${maxValues} values`);
   const value: unknown = JSON.parse(text);
-  // The second spelling is the escaped one: "\u005f_proto__" parses to the same key.
-  if (/__proto__|\\u005f/i.test(text)) dropProto(value);
+  if (mayHoldProto(text)) dropProtoKeys(value);
   return value;
 };
 

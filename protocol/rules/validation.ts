@@ -3,31 +3,29 @@
  * worker and workflow share them, so the four never disagree about what is valid.
  *
  * Rule: no throwing, no dependency, message = subject, rule, offending value, fix.
- * Imports nothing. Anybody may import it; the workflow sandbox may too.
+ * Imports limits only. Anybody may import it; the workflow sandbox may too.
  */
+import { LIMITS } from '../limits.ts';
 
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Limits of the wire. Bytes are UTF-8. */
-export const LIMITS = {
-  metadataPairs: 16,
-  metadataKey: 64,
-  metadataValue: 512,
-  outputChars: 1_048_576,
-  combinedOutputBytes: 512_000,
-  toolsOnRun: 128,
-  instructions: 256_000,
-  name: 256,
-  description: 512,
-  messageChars: 256_000,
-} as const;
+/** The beginning of a value that may be large: nothing is made of what would be cut off anyway. */
+const beginning = (value: unknown, max: number): unknown => {
+  if (typeof value === 'string') return value.slice(0, max);
+  if (Array.isArray(value)) return value.length > max ? value.slice(0, max) : value;
+  return value;
+};
 
 /** A value for an error message: JSON, cut short, never throwing. */
 export const quote = (value: unknown, max = 80): string => {
   let text: string | undefined;
+  let seen = 0;
   try {
-    text = JSON.stringify(value);
+    // Once enough was seen the rest is left out; it lies behind the cut.
+    text = JSON.stringify(beginning(value, max + 1), (_key, item: unknown) =>
+      (seen += 1) > max ? undefined : beginning(item, max + 1),
+    );
   } catch {
     text = undefined;
   }
@@ -87,9 +85,6 @@ export const durationProblem = (subject: string, value: unknown): string | undef
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const NAME_CHARS = 256;
-const REASON_CHARS = 4096;
-
 /** A JSON object, or the text of one; null when it is neither. */
 export const jsonObject = (value: unknown): Record<string, unknown> | null => {
   if (typeof value !== 'string') return isObject(value) ? value : null;
@@ -108,7 +103,7 @@ const ANSWER_SHAPES =
 export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (!isObject(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
   const { call_id, output, decision, arguments: edited, reason, by, run_id } = value;
-  if (typeof call_id !== 'string' || call_id === '' || call_id.length > NAME_CHARS)
+  if (typeof call_id !== 'string' || call_id === '' || call_id.length > LIMITS.id)
     return `call_id must be the id of the call that is answered; got ${quote(call_id)}: ${ANSWER_SHAPES}`;
   if (output !== undefined && decision !== undefined)
     return `An answer to ${quote(call_id)} takes output or decision, not both: ${ANSWER_SHAPES}`;
@@ -120,10 +115,10 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
     return `arguments go with "decision": "approve" only; got ${quote(edited)}`;
   if (edited != null && jsonObject(edited) === null)
     return `arguments must be a JSON object, or the text of one; got ${quote(edited)}`;
-  if (reason != null && (typeof reason !== 'string' || reason.length > REASON_CHARS))
-    return `reason must be text of at most ${REASON_CHARS} characters; got ${quote(reason)}`;
-  if (by != null && (typeof by !== 'string' || by.length > NAME_CHARS))
-    return `by must be text of at most ${NAME_CHARS} characters; got ${quote(by)}`;
+  if (reason != null && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
+    return `reason must be text of at most ${LIMITS.reasonChars} characters; got ${quote(reason)}`;
+  if (by != null && (typeof by !== 'string' || by.length > LIMITS.id))
+    return `by must be text of at most ${LIMITS.id} characters; got ${quote(by)}`;
   if (run_id != null && typeof run_id !== 'string') return `run_id must be text; got ${quote(run_id)}`;
   return undefined;
 };

@@ -7,7 +7,8 @@
  * shape both ways (`test/offline/schemas-parity.test.ts`).
  */
 import { z } from 'zod';
-import { LIMITS, metadataProblem } from '../rules/validation.ts';
+import { LIMITS } from '../limits.ts';
+import { metadataProblem } from '../rules/validation.ts';
 
 export const metadataSchema = z
   .custom<Record<string, string>>(
@@ -22,25 +23,51 @@ export const metadataSchema = z
 export const functionToolSchema = z.strictObject({
   type: z.literal('function'),
   function: z.strictObject({
-    name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
-    description: z.string().optional(),
+    name: z
+      .string()
+      .max(LIMITS.functionName)
+      .regex(/^[A-Za-z0-9_-]+$/),
+    description: z.string().max(LIMITS.functionDescription).optional(),
     parameters: z.record(z.string(), z.unknown()).optional(),
     strict: z.boolean().nullable().optional(),
   }),
 });
 
-const toolsSchema = z.array(functionToolSchema).max(LIMITS.toolsOnRun);
+/** `chars` of the value may be `maximum` at most; the complaint is the wire's own about a string. */
+const maxChars =
+  <Value>(maximum: number, chars: (value: Value) => number) =>
+  (value: Value, ctx: z.RefinementCtx): void => {
+    const length = chars(value);
+    if (length > maximum)
+      ctx.addIssue({
+        code: 'custom',
+        message: `string too long. Expected a string with maximum length ${maximum}, but got a string with length ${length} instead`,
+        params: { code: 'string_above_max_length' },
+      });
+  };
+const asJson = (value: unknown): number => JSON.stringify(value).length;
+
+const toolsSchema = z
+  .array(functionToolSchema)
+  .max(LIMITS.toolsOnRun)
+  .superRefine(maxChars(LIMITS.toolsChars, asJson));
 
 export const responseFormatSchema = z.union([
   z.literal('auto'),
   z.strictObject({ type: z.literal('text') }),
   z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({ type: z.literal('json_schema'), json_schema: z.record(z.string(), z.unknown()) }),
+  z.strictObject({
+    type: z.literal('json_schema'),
+    json_schema: z.record(z.string(), z.unknown()).superRefine(maxChars(LIMITS.responseFormatChars, asJson)),
+  }),
 ]);
 
 export const toolChoiceSchema = z.union([
   z.enum(['none', 'auto', 'required']),
-  z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string() }) }),
+  z.strictObject({
+    type: z.literal('function'),
+    function: z.strictObject({ name: z.string().max(LIMITS.id) }),
+  }),
 ]);
 
 export const truncationStrategySchema = z.strictObject({
@@ -56,10 +83,36 @@ export const messageContentSchema = z.union([
   }),
 ]);
 
+/** Text of parts that may not be parts at all: this is checked before they are. */
+const partChars =
+  (read: (part: { text?: unknown; image_url?: { url?: unknown } | null }) => unknown) =>
+  (parts: readonly unknown[]): number =>
+    parts.reduce<number>((sum, part) => {
+      const text = typeof part === 'object' && part !== null ? read(part) : undefined;
+      return sum + (typeof text === 'string' ? text.length : 0);
+    }, 0);
+
+const contentPartsSchema = z
+  .array(messageContentSchema)
+  .min(1)
+  .max(LIMITS.contentParts)
+  .superRefine(
+    maxChars(
+      LIMITS.messageChars,
+      partChars((part) => part.text),
+    ),
+  )
+  .superRefine(
+    maxChars(
+      LIMITS.imageUrlChars,
+      partChars((part) => part.image_url?.url),
+    ),
+  );
+
 /** Content as a client sends it: a string, or parts whose `text` is a plain string. */
 export const messageParamsSchema = z.strictObject({
   role: z.enum(['user', 'assistant']),
-  content: z.union([z.string().min(1).max(LIMITS.messageChars), z.array(messageContentSchema).min(1)]),
+  content: z.union([z.string().min(1).max(LIMITS.messageChars), contentPartsSchema]),
   attachments: z.null().optional(),
   metadata: metadataSchema,
 });
@@ -68,7 +121,7 @@ const temperature = z.number().min(0).max(2).nullable().optional();
 const topP = z.number().min(0).max(1).nullable().optional();
 
 export const assistantParamsSchema = z.strictObject({
-  model: z.string().min(1),
+  model: z.string().min(1).max(LIMITS.model),
   name: z.string().max(LIMITS.name).nullable().optional(),
   description: z.string().max(LIMITS.description).nullable().optional(),
   instructions: z.string().max(LIMITS.instructions).nullable().optional(),
@@ -77,19 +130,19 @@ export const assistantParamsSchema = z.strictObject({
   temperature,
   top_p: topP,
   response_format: responseFormatSchema.nullable().optional(),
-  reasoning_effort: z.string().nullable().optional(),
+  reasoning_effort: z.string().max(LIMITS.id).nullable().optional(),
 });
 export const assistantUpdateSchema = assistantParamsSchema.partial();
 
 export const threadParamsSchema = z.strictObject({
-  messages: z.array(messageParamsSchema).optional(),
+  messages: z.array(messageParamsSchema).max(LIMITS.messagesInCreate).optional(),
   metadata: metadataSchema,
 });
 export const metadataUpdateSchema = z.strictObject({ metadata: metadataSchema });
 
 const runFields = {
-  assistant_id: z.string().min(1),
-  model: z.string().min(1).nullable().optional(),
+  assistant_id: z.string().min(1).max(LIMITS.id),
+  model: z.string().min(1).max(LIMITS.model).nullable().optional(),
   instructions: z.string().max(LIMITS.instructions).nullable().optional(),
   tools: toolsSchema.nullable().optional(),
   metadata: metadataSchema,
@@ -102,31 +155,34 @@ const runFields = {
   tool_choice: toolChoiceSchema.nullable().optional(),
   parallel_tool_calls: z.boolean().optional(),
   response_format: responseFormatSchema.nullable().optional(),
-  reasoning_effort: z.string().nullable().optional(),
+  reasoning_effort: z.string().max(LIMITS.id).nullable().optional(),
   expires_in: z.int().min(1).max(31_536_000).nullable().optional(),
 };
 export const runParamsSchema = z.strictObject({
   ...runFields,
   additional_instructions: z.string().max(LIMITS.instructions).nullable().optional(),
-  additional_messages: z.array(messageParamsSchema).nullable().optional(),
+  additional_messages: z.array(messageParamsSchema).max(LIMITS.messagesInCreate).nullable().optional(),
 });
 export const threadAndRunParamsSchema = z.strictObject({
   ...runFields,
   thread: threadParamsSchema.nullable().optional(),
 });
 
-export const toolOutputSchema = z.strictObject({ tool_call_id: z.string().min(1), output: z.string() });
+export const toolOutputSchema = z.strictObject({
+  tool_call_id: z.string().min(1).max(LIMITS.id),
+  output: z.string(),
+});
 export const submitParamsSchema = z.strictObject({
-  tool_outputs: z.array(toolOutputSchema),
+  tool_outputs: z.array(toolOutputSchema).max(LIMITS.toolOutputs),
   stream: z.boolean().nullable().optional(),
 });
 
 export const answerPayloadSchema = z.strictObject({
-  call_id: z.string().min(1),
+  call_id: z.string().min(1).max(LIMITS.id),
   output: z.unknown().optional(),
   decision: z.enum(['approve', 'deny']).optional(),
   arguments: z.unknown().optional(),
-  reason: z.string().optional(),
-  by: z.string().max(256).optional(),
-  run_id: z.string().optional(),
+  reason: z.string().max(LIMITS.reasonChars).optional(),
+  by: z.string().max(LIMITS.id).optional(),
+  run_id: z.string().max(LIMITS.id).optional(),
 });

@@ -6,7 +6,7 @@
  * Pure; the follow-up workflow and tests import it.
  */
 import type { CallOutcome } from '../../protocol/tool-calls.ts';
-import { LIMITS } from '../../protocol/rules/validation.ts';
+import { LIMITS } from '../../protocol/limits.ts';
 import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, answerDigest } from '../run/evaluate-answer.ts';
 import { waitingCallDetails, rejectedSignalsText } from '../run/current-details.ts';

@@ -8,7 +8,8 @@
 import type { CallOutcome, OutcomeNote } from '../../protocol/tool-calls.ts';
 import { FAILURES, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FailureType } from '../../protocol/temporal/names.ts';
-import { LIMITS, answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/validation.ts';
+import { LIMITS } from '../../protocol/limits.ts';
+import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/validation.ts';
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
 import { isExpired } from './deadline.ts';
 import { contentDigest } from './content-digest.ts';

@@ -6,7 +6,8 @@
  * Imports protocol and the state, no SDK.
  */
 import { FAILURES } from '../../protocol/temporal/names.ts';
-import { LIMITS, quote, submitPayloadProblem } from '../../protocol/rules/validation.ts';
+import { LIMITS, NAMED_OFFENDERS } from '../../protocol/limits.ts';
+import { quote, submitPayloadProblem } from '../../protocol/rules/validation.ts';
 import type { SubmitPayload } from '../../protocol/temporal/messages.ts';
 import { outputDigest, bytesOverLimit, rejectionText } from './evaluate-answer.ts';
 import type { AnswerRejection } from './evaluate-answer.ts';
@@ -35,6 +36,7 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
 
   const given = new Map(payload.tool_outputs.map((item) => [item.tool_call_id, item.output]));
   const external = state.calls.filter((call) => call.plan.kind === 'external');
+  const asked = new Set(external.map((call) => call.callId));
   const open = external.filter((call) => call.status === 'waiting');
   const expected = open.map((call) => call.callId);
   const got = payload.tool_outputs.map((item) => item.tool_call_id);
@@ -43,12 +45,12 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
       FAILURES.refusedCallIds,
       'conflict',
       `Run ${quote(runId)} needs exactly the outputs of its open calls ${quote(expected, 400)}; got ${quote(got, 400)}: ${what}`,
-      { details: { expected, got } },
+      { details: { expected, got: got.slice(0, NAMED_OFFENDERS) } },
     );
   if (given.size !== got.length) return callIds('send each output once.');
 
-  if (takesAnswers(state) && !isExpired(state, at) && open.length > 0) {
-    const unexpectedIds = got.filter((id) => !external.some((call) => call.callId === id));
+  if (takesAnswers(state) && !expired(state, at) && open.length > 0) {
+    const strange = got.filter((id) => !asked.has(id));
     // A client that lost the reply to the previous round's submit sends that one again.
     if (unexpectedIds.length > 0 && isRepeat(state, given, state.round - 1))
       return { verdict: 'repeat', round: state.round - 1 };
@@ -112,11 +114,7 @@ const isRepeat = (state: MachineState, given: ReadonlyMap<string, string>, round
       : state.past
           .filter((call) => call.round === round && call.kind === 'external')
           .map((call) => ({ callId: call.callId, digest: call.digest }));
-  return (
-    known.length > 0 &&
-    known.length >= given.size &&
-    [...given].every(([id, output]) =>
-      known.some((call) => call.callId === id && call.digest === outputDigest(output)),
-    )
-  );
+  if (known.length === 0 || known.length < given.size) return false;
+  const digests = new Map(known.map((call) => [call.callId, call.digest]));
+  return [...given].every(([id, output]) => digests.has(id) && digests.get(id) === digestOfOutput(output));
 };

@@ -5,7 +5,7 @@
  * cut. The largest give way first: everything is cut to one common ceiling, so small outputs stay whole.
  * Imports protocol only.
  */
-import { LIMITS } from '../../protocol/rules/validation.ts';
+import { LIMITS } from '../../protocol/limits.ts';
 
 export interface Output {
   callId: string;

@@ -14,7 +14,7 @@ import type {
   ToolOutput,
   TruncationStrategy,
 } from '../../../protocol/index.ts';
-import { LIMITS } from '../../../protocol/rules/validation.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
 import {
   type answerPayloadSchema,
   type assistantParamsSchema,

@@ -1,6 +1,6 @@
 import { assert, array, oneof, constantFrom, property, string, nat, tuple } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LIMITS } from '../../../protocol/rules/validation.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
 import type { RunInput } from '../../../protocol/temporal/messages.ts';
 import { EXPIRY, T0, after, asks, does, says, settles } from '../../support/run-inputs.ts';
 import { automatic, external } from '../../support/run-stubs.ts';

@@ -1,0 +1,67 @@
+/**
+ * What the bodies of all requests may hold together, and one tenant of it.
+ *
+ * Rule: bytes count when they have arrived, so that a length that is only announced takes nothing from others; a body that
+ * would exceed is refused, and what it held is given back when it is done. Imports protocol only.
+ */
+import { ApiError } from '../protocol/errors.ts';
+
+export interface BodyShare {
+  /** More bytes have arrived. Throws `ApiError` 429 (this tenant's part is used up) or 503 (all of it is). */
+  grow(bytes: number): void;
+  close(): void;
+}
+
+export interface BodyBudget {
+  open(tenant: string): BodyShare;
+  /** Bytes held now. */
+  readonly held: number;
+}
+
+/** One tenant may use this part of the budget. */
+const TENANT_SHARE = 0.25;
+
+const refused = (status: 429 | 503, message: string): ApiError =>
+  new ApiError(status, message, {
+    code: status === 429 ? 'rate_limit_exceeded' : 'unavailable',
+    headers: { 'retry-after': '1' },
+  });
+
+export const createBodyBudget = (maxBytes: number): BodyBudget => {
+  const byTenant = new Map<string, number>();
+  let total = 0;
+  const add = (tenant: string, bytes: number): void => {
+    total += bytes;
+    const held = (byTenant.get(tenant) ?? 0) + bytes;
+    if (held === 0) byTenant.delete(tenant);
+    else byTenant.set(tenant, held);
+  };
+  return {
+    open(tenant) {
+      let own = 0;
+      return {
+        grow(bytes) {
+          if ((byTenant.get(tenant) ?? 0) + bytes > maxBytes * TENANT_SHARE)
+            throw refused(
+              429,
+              `Too many large request bodies at once: those of one tenant may have ${maxBytes * TENANT_SHARE} bytes together. Nothing was changed; send the request again when others are done.`,
+            );
+          if (total + bytes > maxBytes)
+            throw refused(
+              503,
+              'The server holds as many large request bodies as it can. Nothing was changed; it is safe to send the request again.',
+            );
+          own += bytes;
+          add(tenant, bytes);
+        },
+        close() {
+          add(tenant, -own);
+          own = 0;
+        },
+      };
+    },
+    get held() {
+      return total;
+    },
+  };
+};
