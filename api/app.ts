@@ -20,6 +20,7 @@ import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import type { Reply, Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
+import { createPages } from './pages.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
@@ -100,43 +101,16 @@ const jsonOnce = (): ((value: object) => string) => {
   };
 };
 
-const plain = (status: number, value: unknown): Response =>
-  new Response(JSON.stringify(value), {
-    status,
-    headers: { 'content-type': 'application/json', 'x-request-id': mintId('req') },
-  });
-
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];
 const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
 
-const READINESS_MS = 3000;
-
-/** A probe has to be answered, whatever it is that does not answer behind it. */
-const readiness = async (engine: RunsService): Promise<string[]> => {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<string[]>((resolve) => {
-    timer = setTimeout(() => resolve([`readiness is not known after ${READINESS_MS} ms`]), READINESS_MS);
-  });
-  const checked = engine
-    .readiness()
-    .catch((error: unknown) => [
-      `readiness could not be checked: ${error instanceof Error ? error.message : 'unknown error'}`,
-    ]);
-  try {
-    return await Promise.race([checked, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
-
 export const createApi = (options: ApiOptions): Api => {
-  const { engine, limiter, metrics, onRequest } = options;
+  const { engine, limiter, onRequest } = options;
   const auth = options.auth ?? openAuth();
   const bodyLimits: BodyLimits = { ...DEFAULT_BODY_LIMITS, ...options.body };
   const keepAliveMs = options.keepAliveMs ?? 15_000;
   const stallMs = options.stallMs ?? 60_000;
-  const version = options.version ?? '0';
   const closing = new ShutdownNotifier();
   const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
   const nextRequestId = requestIds();
@@ -227,32 +201,14 @@ export const createApi = (options: ApiOptions): Api => {
     return response;
   };
 
-  let document: Promise<unknown> | null = null;
-  const ready = async (): Promise<Response> => {
-    const problems = closing.begun ? ['the server is shutting down'] : await readiness(engine);
-    return problems.length === 0
-      ? plain(200, { status: 'ready' })
-      : plain(503, { status: 'not ready', problems });
-  };
-
-  const pages: Record<string, (request: Request) => Response | Promise<Response>> = {
-    '/healthz': () => plain(200, { status: 'ok' }),
-    '/readyz': ready,
-    '/openapi.json': async () => {
-      // Seldom asked for, and slow to make: once, since nobody needs a key for it.
-      document ??= import('./openapi.ts').then(({ openApiDocument }) => openApiDocument(ROUTES, version));
-      return plain(200, await document);
-    },
-    ...(metrics === undefined
-      ? {}
-      : {
-          '/metrics': async ({ headers }) => {
-            requireRole(auth.authenticate(headers), ['operator'], 'GET /metrics');
-            const page = await metrics();
-            return new Response(page.body, { headers: { 'content-type': page.contentType } });
-          },
-        }),
-  };
+  const pages = createPages({
+    engine,
+    auth,
+    routes: ROUTES,
+    version: options.version ?? '0',
+    isClosing: () => closing.begun,
+    metrics: options.metrics,
+  });
 
   const notFound = (method: string, path: string): Response => {
     const requestId = nextRequestId();

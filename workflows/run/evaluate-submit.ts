@@ -49,8 +49,8 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
     );
   if (given.size !== got.length) return callIds('send each output once.');
 
-  if (takesAnswers(state) && !expired(state, at) && open.length > 0) {
-    const strange = got.filter((id) => !asked.has(id));
+  if (takesAnswers(state) && !isExpired(state, at) && open.length > 0) {
+    const unexpectedIds = got.filter((id) => !asked.has(id));
     // A client that lost the reply to the previous round's submit sends that one again.
     if (unexpectedIds.length > 0 && isRepeat(state, given, state.round - 1))
       return { verdict: 'repeat', round: state.round - 1 };
@@ -116,5 +116,5 @@ const isRepeat = (state: MachineState, given: ReadonlyMap<string, string>, round
           .map((call) => ({ callId: call.callId, digest: call.digest }));
   if (known.length === 0 || known.length < given.size) return false;
   const digests = new Map(known.map((call) => [call.callId, call.digest]));
-  return [...given].every(([id, output]) => digests.has(id) && digests.get(id) === digestOfOutput(output));
+  return [...given].every(([id, output]) => digests.has(id) && digests.get(id) === outputDigest(output));
 };

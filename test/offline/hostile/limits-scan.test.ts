@@ -7,12 +7,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { ROUTES } from '../../api/app.ts';
-import { DEFAULT_BODY_LIMITS, readJson } from '../../api/body.ts';
-import { firstIssues } from '../../api/first-issue.ts';
-import { JsonScan, type JsonBounds } from '../../protocol/json-scan.ts';
-import { JSON_LIMITS } from '../../protocol/limits.ts';
-import { holds } from '../support/fuzz.ts';
+import { ROUTES } from '../../../api/app.ts';
+import { DEFAULT_BODY_LIMITS, readJson } from '../../../api/body.ts';
+import { firstIssues } from '../../../api/first-issue.ts';
+import { JsonScan, type JsonBounds } from '../../../protocol/json-scan.ts';
+import { JSON_LIMITS } from '../../../protocol/limits.ts';
+import { holds } from '../../support/fuzz.ts';
 
 const thrown = async (work: () => unknown): Promise<unknown> => {
   try {

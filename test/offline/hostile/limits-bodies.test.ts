@@ -6,16 +6,16 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { ROUTES, type Api } from '../../api/app.ts';
-import { createBodyBudget } from '../../api/body-budget.ts';
-import { createApi } from '../../api/index.ts';
-import { judgeSubmit } from '../../engine/submit.ts';
-import { ApiError } from '../../protocol/errors.ts';
-import { LIMITS } from '../../protocol/limits.ts';
-import type { RunForSubmit } from '../../protocol/store.ts';
-import type { Run, ToolOutput } from '../../protocol/wire.ts';
-import { createSandboxEngine } from '../../sandbox/index.ts';
-import { call } from '../support/http.ts';
+import { ROUTES, type Api } from '../../../api/app.ts';
+import { createBodyBudget } from '../../../api/body-budget.ts';
+import { createApi } from '../../../api/index.ts';
+import { checkSubmit } from '../../../service/check-submit.ts';
+import { ApiError } from '../../../protocol/errors.ts';
+import { LIMITS } from '../../../protocol/limits.ts';
+import type { RunForSubmit } from '../../../protocol/ports/run-store.ts';
+import type { Run, ToolOutput } from '../../../protocol/wire/objects.ts';
+import { createSandboxEngine } from '../../../testing/index.ts';
+import { call } from '../../support/http.ts';
 
 const times = <Item>(count: number, item: Item): Item[] => Array.from({ length: count }, () => item);
 
@@ -206,11 +206,11 @@ describe('a submit', () => {
   // Compared pair by pair, this takes minutes.
   test('of two hundred thousand ids is judged in one pass, and names ten of them', async () => {
     const many = outputs(200_000);
-    const error = (await thrown(() => judgeSubmit(waitingFor(['call_x']), many, false))) as ApiError;
+    const error = (await thrown(() => checkSubmit(waitingFor(['call_x']), many, false))) as ApiError;
     expect(error).toBeInstanceOf(ApiError);
     expect(error.message).toMatch(/'call_9', … and 199990 more\]$/);
-    expect(judgeSubmit(waitingFor(many.map(({ tool_call_id: id }) => id)), many, false)).toBe('send');
-    expect(() => judgeSubmit(waitingFor(['call_x']), [...many, ...outputs(1)], false)).toThrow(
+    expect(checkSubmit(waitingFor(many.map(({ tool_call_id: id }) => id)), many, false)).toBe('send');
+    expect(() => checkSubmit(waitingFor(['call_x']), [...many, ...outputs(1)], false)).toThrow(
       "Duplicate tool_call_id 'call_0'",
     );
     expect(LIMITS.toolOutputs).toBeLessThan(200_000);

@@ -1,0 +1,84 @@
+/**
+ * Pages for machines that watch the server: health, readiness, the OpenAPI document, metrics.
+ *
+ * Rule: most of them need no key, so one look or one document is made for all who ask at the same time.
+ * Imports protocol and the edges of `api/`.
+ */
+import type { RunsService } from '../protocol/ports/runs-service.ts';
+import { mintId } from '../protocol/wire/ids.ts';
+import { requireRole } from './auth.ts';
+import type { Authenticator } from './auth.ts';
+import type { Route } from './route.ts';
+
+export interface PageOptions {
+  engine: Pick<RunsService, 'readiness'>;
+  auth: Authenticator;
+  /** What the document describes. */
+  routes: readonly Route[];
+  version: string;
+  isClosing(): boolean;
+  /** Default: no such page. */
+  metrics?: (() => Promise<{ contentType: string; body: string }>) | undefined;
+}
+
+export type Pages = Readonly<Record<string, (request: Request) => Response | Promise<Response>>>;
+
+const READINESS_MS = 3000;
+
+const json = (status: number, text: string): Response =>
+  new Response(text, {
+    status,
+    headers: { 'content-type': 'application/json', 'x-request-id': mintId('req') },
+  });
+const plain = (status: number, value: unknown): Response => json(status, JSON.stringify(value));
+
+/** A probe has to be answered, whatever it is that does not answer behind it. */
+const readiness = async (engine: PageOptions['engine']): Promise<string[]> => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<string[]>((resolve) => {
+    timer = setTimeout(() => resolve([`readiness is not known after ${READINESS_MS} ms`]), READINESS_MS);
+  });
+  const checked = engine
+    .readiness()
+    .catch((error: unknown) => [
+      `readiness could not be checked: ${error instanceof Error ? error.message : 'unknown error'}`,
+    ]);
+  try {
+    return await Promise.race([checked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** By path. A page may throw `ApiError`. */
+export const createPages = (options: PageOptions): Pages => {
+  const { engine, auth, metrics } = options;
+  let look: Promise<string[]> | null = null;
+  let document: Promise<string> | null = null;
+  return {
+    '/healthz': () => plain(200, { status: 'ok' }),
+    '/readyz': async () => {
+      look ??= readiness(engine).finally(() => (look = null));
+      const problems = options.isClosing() ? ['the server is shutting down'] : await look;
+      return problems.length === 0
+        ? plain(200, { status: 'ready' })
+        : plain(503, { status: 'not ready', problems });
+    },
+    '/openapi.json': async () => {
+      // Seldom asked for, and slow to make.
+      document ??= import('./openapi.ts').then(({ openApiDocument }) =>
+        JSON.stringify(openApiDocument(options.routes, options.version)),
+      );
+      return json(200, await document);
+    },
+    ...(metrics === undefined
+      ? {}
+      : {
+          '/metrics': async ({ headers }) => {
+            requireRole(auth.authenticate(headers), ['operator'], 'GET /metrics');
+            const page = await metrics();
+            return new Response(page.body, { headers: { 'content-type': page.contentType } });
+          },
+        }),
+  };
+};
