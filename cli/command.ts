@@ -17,6 +17,8 @@ export interface CliIo {
   stderrIsTty: boolean;
   /** Width of that terminal. */
   columns: () => number;
+  /** Asks a person a question on one line; null = the input has ended. Absent where no person sits at a terminal. */
+  ask?: (question: string) => Promise<string | null>;
   /** Aborted on Ctrl-C or SIGTERM. */
   signal: AbortSignal;
 }

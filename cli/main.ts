@@ -1,4 +1,5 @@
 /** Entry of the `runs` command. The only file of the CLI that touches the process; `bin/runs.mjs` imports it. */
+import { askOnTerminal } from './terminal.ts';
 import { runCli } from './program.ts';
 
 const stop = new AbortController();
@@ -13,6 +14,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: (text) => void process.stderr.write(text),
   stderrIsTty: process.stderr.isTTY,
   columns: () => process.stderr.columns || 80,
+  ...(process.stdin.isTTY && process.stderr.isTTY ? { ask: askOnTerminal(stop.signal) } : {}),
   signal: stop.signal,
 });
 

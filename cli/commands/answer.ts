@@ -1,75 +1,79 @@
 /**
- * `runs answer RUN CALL`: a person's answer to a waiting call, by Temporal's update, so that a refusal is told at once.
+ * `runs answer [RUN] [CALL]`: a person's answer to a waiting call, by Temporal's update, so that a refusal is told at once.
  *
- * Repeating the same answer is harmless; a different one is refused.
+ * Rule: repeating the same answer is harmless; a different one is refused. At a terminal it asks for what is left out.
  */
-import { defineCommand } from '../command.ts';
-import { usageError } from '../../app/exit.ts';
+import { EXIT, usageError } from '../../app/exit.ts';
+import { answerPayload, decisionsIn, type AnswerOptions } from '../answer-options.ts';
+import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { withClient } from '../connections.ts';
-import type { AnswerPayload, AnswerReply } from '../../protocol/temporal/messages.ts';
-
-export interface AnswerOptions {
-  output?: string;
-  approve?: boolean;
-  arguments?: string;
-  deny?: boolean;
-  reason?: string;
-  by?: string;
-}
+import { candidateCalls, meantCall } from '../waiting-calls.ts';
+import type { RunsClient } from '../../client/index.ts';
+import type { AnswerReply } from '../../protocol/temporal/messages.ts';
 
 export const answerCommand = defineCommand<AnswerOptions>({
   name: 'answer',
   summary: 'answer, approve or deny a waiting call',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run')
-      .argument('<call>', 'id of the call; `runs show RUN` names those that wait')
+      .argument('[run]', 'id of the run, or the code of a call; left out at a terminal: asks which one')
+      .argument('[call]', 'id or code of the call; not needed when one waits')
       .option('--output <text>', "the call's output, as the model will read it")
       .option('--approve', 'let the tool run')
       .option('--arguments <json>', 'with --approve: run it with these arguments instead (a JSON object)')
       .option('--deny', 'do not let the tool run')
       .option('--reason <text>', 'with --deny: told to the model')
       .option('--by <name>', 'who answers; kept with the answer'),
-  run: async ({ io }, [runId = '', callId = ''], options) => {
-    const payload = answerPayload(runId, callId, options);
-    const reply = await withClient(io, (client) => client.answer(runId, payload));
-    return { json: reply, lines: replyLines(reply) };
+  run: async (context, [run, call], options) => {
+    const asks = context.io.ask !== undefined && !context.json;
+    // What contradicts itself is refused before a server is asked.
+    if (decisionsIn(options) !== 0 || !asks) answerPayload('', '', options);
+    if (run === undefined && !asks)
+      throw usageError(
+        'answer needs a run, or the code of a call: "runs list --waiting" shows both. At a terminal it asks.',
+      );
+    return withClient(context.io, async (client) => {
+      if (run === undefined || decisionsIn(options) === 0)
+        return askAndSend(context, client, { run, call, options });
+      const { runId, callId } = await meantCall(client, run, call);
+      return sent(client, runId, callId, options);
+    });
   },
 });
 
-/** The message that these options mean; throws a usage error when they contradict each other. */
-export const answerPayload = (runId: string, callId: string, options: AnswerOptions): AnswerPayload => {
-  const chosen = [options.output !== undefined, options.approve === true, options.deny === true];
-  if (chosen.filter(Boolean).length !== 1)
-    throw usageError(
-      `answer needs exactly one of --output, --approve and --deny, got ${chosen.filter(Boolean).length}. Use --output TEXT for a call that waits for an answer, --approve or --deny for one that waits for an approval.`,
-    );
-  if (options.arguments !== undefined && options.approve !== true)
-    throw usageError('--arguments goes with --approve only. Leave it out, or add --approve.');
-  if (options.reason !== undefined && options.deny !== true)
-    throw usageError('--reason goes with --deny only. Leave it out, or add --deny.');
-  const base = { call_id: callId, run_id: runId, ...(options.by === undefined ? {} : { by: options.by }) };
-  if (options.output !== undefined) return { ...base, output: options.output };
-  if (options.deny === true)
-    return { ...base, decision: 'deny', ...(options.reason === undefined ? {} : { reason: options.reason }) };
-  return {
-    ...base,
-    decision: 'approve',
-    ...(options.arguments === undefined ? {} : { arguments: jsonObject(options.arguments) }),
-  };
+const sent = async (
+  client: RunsClient,
+  runId: string,
+  callId: string,
+  options: AnswerOptions,
+): Promise<Outcome> => {
+  const reply = await client.answer(runId, answerPayload(runId, callId, options));
+  return { json: reply, lines: replyLines(reply) };
 };
 
-const jsonObject = (text: string): object => {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw usageError(
-    `--arguments must be a JSON object, got ${JSON.stringify(text)}. Quote it for the shell, such as --arguments '{"amount": 20}'.`,
-  );
+interface Asked {
+  run: string | undefined;
+  call: string | undefined;
+  options: AnswerOptions;
+}
+
+/** At a terminal: which call, and what the answer is, as far as the command line left it open. */
+const askAndSend = async (
+  { io, say }: CommandContext,
+  client: RunsClient,
+  { run, call, options }: Asked,
+): Promise<Outcome> => {
+  const { askForAnswer } = await import('../ask-answer.ts');
+  const answer = await askForAnswer({
+    waiting: await candidateCalls(client, run, call),
+    options,
+    now: Date.now(),
+    say,
+    ask: async (question) => (await io.ask?.(question)) ?? null,
+  });
+  if (answer !== null) return sent(client, answer.runId, answer.callId, answer.options);
+  const line = 'Nothing was answered.';
+  return { json: null, lines: [line], exitCode: EXIT.interrupted };
 };
 
 const replyLines = (reply: AnswerReply): string[] => {

@@ -3,6 +3,7 @@ import { defineCommand } from '../command.ts';
 import { usageError } from '../../app/exit.ts';
 import { duration, oneLine, table } from '../output/format.ts';
 import { withClient } from '../connections.ts';
+import { waitingCallsIn, type WaitingCall } from '../waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../client/index.ts';
 
 interface Options {
@@ -27,7 +28,7 @@ export const list = defineCommand<Options>({
       throw usageError(
         `--limit must be a whole number above 0, got ${JSON.stringify(options.limit)}. Give one, such as --limit 20.`,
       );
-    const { items, place } = await withClient(io, async (client) => {
+    const { items, calls, place } = await withClient(io, async (client) => {
       const found: RunListItem[] = [];
       const wanted = {
         limit,
@@ -36,11 +37,18 @@ export const list = defineCommand<Options>({
         ...(options.thread === undefined ? {} : { threadId: options.thread }),
       };
       for await (const item of client.list(wanted)) found.push(item);
-      return { items: found, place: client.place };
+      const waitingCalls = options.waiting === true ? await waitingCallsIn(client, found) : null;
+      return { items: found, calls: waitingCalls, place: client.place };
     });
+    const now = Date.now();
     return {
-      json: { runs: items },
-      lines: items.length === 0 ? [noRuns(place, options)] : listLines(items, Date.now()),
+      json: { runs: items, ...(calls === null ? {} : { calls }) },
+      lines:
+        items.length === 0
+          ? [noRuns(place, options)]
+          : calls === null
+            ? listLines(items, now)
+            : waitingLines(calls, now),
     };
   },
 });
@@ -52,17 +60,30 @@ const noRuns = ({ address, namespace }: RunsClient['place'], options: Options): 
   return `${what} in namespace ${JSON.stringify(namespace)} of Temporal at ${JSON.stringify(address)}.`;
 };
 
+const left = (deadline: number | null, now: number): string => {
+  if (deadline === null) return '';
+  return deadline > now ? `${duration(deadline - now)} left` : 'past its deadline';
+};
+
 export const listLines = (items: readonly RunListItem[], now: number): string[] => {
   const rows = items.map((item) => [
     item.runId,
     item.followUp ? 'awaits late answers' : item.status,
     `${duration(now - item.startedAt)} ago`,
     item.waitingFor.map((name) => oneLine(name, 64)).join(', '),
-    item.deadline === null || item.closedAt !== null
-      ? ''
-      : item.deadline > now
-        ? `${duration(item.deadline - now)} left`
-        : 'past its deadline',
+    item.closedAt === null ? left(item.deadline, now) : '',
   ]);
   return table([['RUN', 'STATUS', 'STARTED', 'WAITING FOR', 'DEADLINE'], ...rows]);
+};
+
+/** One line for each call that waits. */
+export const waitingLines = (calls: readonly WaitingCall[], now: number): string[] => {
+  const rows = calls.map((call) => [
+    call.code ?? '',
+    oneLine(call.tool, 32),
+    call.arguments === null ? 'no worker tells' : oneLine(call.arguments, 48),
+    left(call.answerBy, now),
+    call.runId,
+  ]);
+  return table([['CALL', 'TOOL', 'ARGUMENTS', 'DEADLINE', 'RUN'], ...rows]);
 };

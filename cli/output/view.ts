@@ -5,6 +5,7 @@
  * cleaned of control characters before it reaches a terminal.
  */
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/temporal/messages.ts';
+import { shortCall } from '../call-code.ts';
 import { duration, oneLine, shellWord } from './format.ts';
 
 /** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
@@ -135,7 +136,7 @@ export const answerCommands = (
   command: string | null = 'runs',
 ): string[] => {
   if (command === null) return [];
-  const head = `${command} answer ${shellWord(runId)} ${shellWord(call.callId)}`;
+  const head = `${command} answer ${shellWord(runId)} ${shellWord(shortCall(runId, call.callId))}`;
   return call.kind === 'approval'
     ? [`${head} --approve`, `${head} --deny --reason 'why not'`]
     : [`${head} --output 'your answer'`];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { callCode } from '../../../cli/call-code.ts';
 import { demoTools } from '../../../cli/demo/tools.ts';
 import { mintId } from '../../../protocol/wire/ids.ts';
 import { SEARCH_ATTRIBUTES } from '../../../protocol/temporal/names.ts';
@@ -104,7 +105,10 @@ describe('a waiting run', () => {
       .poll(async () => (await runs('list', '--waiting')).stdout, { timeout: 20_000 })
       .toContain(runId);
     const shown = await runs('show', runId);
-    expect(shown.stdout).toContain(`runs answer ${runId} ${callId} --output 'your answer'`);
+    const code = callCode(runId, callId);
+    expect(shown.stdout).toContain(`runs answer ${runId} ${code} --output 'your answer'`);
+    const listed = await runs('list', '--waiting');
+    expect(listed.stdout).toMatch(new RegExp(`^${code} +get_current_weather +\\{.* left +${runId}$`, 'm'));
     expect((await runs('show', runId, '--json')).json()).toMatchObject({
       run: { runId, status: 'requires_action' } satisfies Partial<RunSnapshot>,
     });
@@ -144,7 +148,8 @@ describe('a waiting run', () => {
       '--arguments',
       '{"service":"checkout","version":"1.4.3"}',
     ];
-    expect((await runs(...approve)).stdout).toContain('accepted');
+    // Only one waits, so its id is not needed.
+    expect((await runs('answer', runId, ...approve.slice(3))).stdout).toContain('accepted');
     expect((await running.client.result(runId)).status).toBe('completed');
     const sent = running.sandbox.requests.findLast(({ path }) => path.endsWith('/submit_tool_outputs'));
     expect(JSON.stringify(sent?.body)).toContain('checkout 1.4.3 is live.');
@@ -152,7 +157,9 @@ describe('a waiting run', () => {
 
   test('can be denied with a reason that reaches the model', async () => {
     const { runId, callId } = await waiting('asst_deploy');
-    await runs('answer', runId, callId, '--deny', '--reason', 'not on a Friday', '--by', 'bob');
+    const deny = ['answer', callCode(runId, callId), '--deny', '--reason', 'not on a Friday', '--by', 'bob'];
+    // By its code alone: found among the waiting runs, of which visibility tells a moment later.
+    await expect.poll(async () => (await runs(...deny)).code, { timeout: 20_000 }).toBe(0);
     await running.client.result(runId);
     const sent = running.sandbox.requests.findLast(({ path }) => path.endsWith('/submit_tool_outputs'));
     expect(JSON.stringify(sent?.body)).toContain('not on a Friday');

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { answerPayload } from '../../../cli/commands/answer.ts';
+import { answerPayload } from '../../../cli/answer-options.ts';
 import { diagnose, ok, problem, type Check } from '../../../cli/doctor/check.ts';
 import { nodeCheck } from '../../../cli/doctor/local-checks.ts';
 import { EXIT, toCliFailure, usageError } from '../../../app/exit.ts';

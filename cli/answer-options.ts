@@ -1,0 +1,55 @@
+/**
+ * The options of `runs answer` as the message that they mean. Pure.
+ *
+ * Rule: options that contradict each other are refused before anything is asked of a server. Imported by `answer`.
+ */
+import { usageError } from '../app/exit.ts';
+import type { AnswerPayload } from '../protocol/temporal/messages.ts';
+
+export interface AnswerOptions {
+  output?: string;
+  approve?: boolean;
+  arguments?: string;
+  deny?: boolean;
+  reason?: string;
+  by?: string;
+}
+
+/** How many of the options that say what the answer is are there. */
+export const decisionsIn = ({ output, approve, deny }: AnswerOptions): number =>
+  [output !== undefined, approve === true, deny === true].filter(Boolean).length;
+
+/** The message that these options mean; throws a usage error when they contradict each other. */
+export const answerPayload = (runId: string, callId: string, options: AnswerOptions): AnswerPayload => {
+  const decisions = decisionsIn(options);
+  if (decisions !== 1)
+    throw usageError(
+      `answer needs exactly one of --output, --approve and --deny, got ${decisions}. Use --output TEXT for a call that waits for an answer, --approve or --deny for one that waits for an approval.`,
+    );
+  if (options.arguments !== undefined && options.approve !== true)
+    throw usageError('--arguments goes with --approve only. Leave it out, or add --approve.');
+  if (options.reason !== undefined && options.deny !== true)
+    throw usageError('--reason goes with --deny only. Leave it out, or add --deny.');
+  const base = { call_id: callId, run_id: runId, ...(options.by === undefined ? {} : { by: options.by }) };
+  if (options.output !== undefined) return { ...base, output: options.output };
+  if (options.deny === true)
+    return { ...base, decision: 'deny', ...(options.reason === undefined ? {} : { reason: options.reason }) };
+  return {
+    ...base,
+    decision: 'approve',
+    ...(options.arguments === undefined ? {} : { arguments: jsonObject(options.arguments) }),
+  };
+};
+
+const jsonObject = (text: string): object => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw usageError(
+    `--arguments must be a JSON object, got ${JSON.stringify(text)}. Quote it for the shell, such as --arguments '{"amount": 20}'.`,
+  );
+};

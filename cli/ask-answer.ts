@@ -1,0 +1,85 @@
+/**
+ * Asking a person at a terminal for an answer: which call, and what of it.
+ *
+ * Rule: nothing is sent before everything is known; an empty line where a choice is asked for gives up. Imported by `answer`.
+ */
+import type { AnswerOptions } from './answer-options.ts';
+import { decisionsIn } from './answer-options.ts';
+import { duration, oneLine } from './output/format.ts';
+import type { WaitingCall } from './waiting-calls.ts';
+
+export interface AskForAnswer {
+  waiting: readonly WaitingCall[];
+  /** Those of the command line: what they say is not asked for. */
+  options: AnswerOptions;
+  /** Unix ms. */
+  now: number;
+  say: (line: string) => void;
+  /** null = the input has ended. */
+  ask: (question: string) => Promise<string | null>;
+}
+
+export interface AskedAnswer {
+  runId: string;
+  callId: string;
+  options: AnswerOptions;
+}
+
+/** null = nothing was chosen, or there is nothing to answer. */
+export const askForAnswer = async (about: AskForAnswer): Promise<AskedAnswer | null> => {
+  const { waiting, options, say } = about;
+  if (waiting.length === 0) {
+    say('No call waits for an answer.');
+    return null;
+  }
+  for (const [index, call] of waiting.entries())
+    for (const line of callLines(call, index, about.now)) say(line);
+  const call = await choose(about);
+  if (call === null || call.callId === null) return null;
+  const decided = decisionsIn(options) === 1 ? options : await decide(call, about);
+  return decided === null ? null : { runId: call.runId, callId: call.callId, options: decided };
+};
+
+const callLines = (call: WaitingCall, index: number, now: number): string[] => {
+  const left = call.answerBy === null ? '' : `  ${duration(call.answerBy - now)} left`;
+  const head = `${index + 1}. ${oneLine(call.tool, 64)}  ${call.code ?? ''}  ${call.runId}${left}`;
+  return call.arguments === null ? [head] : [head, `   ${oneLine(call.arguments, 200)}`];
+};
+
+const choose = async ({ waiting, ask, say }: AskForAnswer): Promise<WaitingCall | null> => {
+  const [only] = waiting;
+  if (waiting.length === 1) return only ?? null;
+  for (;;) {
+    const text = (await ask(`Which one (1 to ${waiting.length}, Enter for none)? `))?.trim() ?? '';
+    if (text === '') return null;
+    const chosen = /^\d+$/.test(text) ? waiting[Number(text) - 1] : waiting.find(({ code }) => code === text);
+    if (chosen !== undefined) return chosen;
+    say(`There is no ${JSON.stringify(text)} in the list.`);
+  }
+};
+
+const decide = async (
+  call: WaitingCall,
+  { options, ask, say }: AskForAnswer,
+): Promise<AnswerOptions | null> => {
+  if (call.kind === 'external') {
+    const output = await ask("The call's output, as the model will read it: ");
+    return output === null || output === '' ? null : { ...options, output };
+  }
+  for (;;) {
+    const choice = (
+      await ask('Approve (a), approve with other arguments (e) or deny (d; Enter for none)? ')
+    )?.trim();
+    if (choice === undefined || choice === '') return null;
+    if (choice === 'a') return { ...options, approve: true };
+    if (choice === 'd') {
+      const reason = await ask('Reason, told to the model (Enter for none): ');
+      return { ...options, deny: true, ...(reason === null || reason === '' ? {} : { reason }) };
+    }
+    if (choice === 'e') {
+      const edited = await ask('Arguments, as a JSON object: ');
+      return edited === null || edited === '' ? null : { ...options, approve: true, arguments: edited };
+    }
+    say(`There is no choice ${JSON.stringify(choice)}.`);
+  }
+};

@@ -1,0 +1,23 @@
+/**
+ * A waiting call's short code: what people type in the place of a call's id.
+ *
+ * Rule: derived from the ids of run and call, so it is the same everywhere and needs no store. Two calls of thousands may
+ * share one; then the ids are asked for. Pure. Imported by the commands and their output.
+ */
+import { createHash } from 'node:crypto';
+
+/** Without vowels and letters that look alike, so that no code is a word or is misread. */
+const ALPHABET = '23456789bcdfghjkmnpqrstvwxz';
+const LENGTH = 5;
+const CODE = new RegExp(`^[${ALPHABET}]{${LENGTH}}$`);
+
+export const isCallCode = (text: string): boolean => CODE.test(text);
+
+export const callCode = (runId: string, callId: string): string => {
+  const digest = createHash('sha256').update(`${runId} ${callId}`).digest();
+  return Array.from(digest.subarray(0, LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('');
+};
+
+/** The shorter of a call's code and its id, for commands to paste. */
+export const shortCall = (runId: string, callId: string): string =>
+  callId.length > 2 * LENGTH ? callCode(runId, callId) : callId;

@@ -1,0 +1,216 @@
+/** Which call an answer is for: codes, the only one that waits, and questions at a terminal. */
+import { describe, expect, test } from 'vitest';
+import type { AnswerOptions } from '../../../cli/answer-options.ts';
+import { askForAnswer } from '../../../cli/ask-answer.ts';
+import { callCode, isCallCode, shortCall } from '../../../cli/call-code.ts';
+import { waitingLines } from '../../../cli/commands/list.ts';
+import { candidateCalls, meantCall, onlyCall, type WaitingCall } from '../../../cli/waiting-calls.ts';
+import type { RunListItem, RunsClient } from '../../../client/index.ts';
+import type { CallSnapshot, RunSnapshot } from '../../../protocol/temporal/messages.ts';
+import { cli } from '../../support/cli.ts';
+
+const NOW = 1_800_000_000_000;
+const RUN = 'run_Q7mZk2Lw9XcV4bNf8TgH1yJd';
+const CALL = 'call_b3Rt6YuIoP9aSdFgHjKlZx2c';
+
+describe('the code of a call', () => {
+  test('is five plain characters, the same each time, and another one for another run', () => {
+    const code = callCode(RUN, CALL);
+    expect(code).toMatch(/^[2-9b-df-hj-np-tv-xz]{5}$/);
+    expect(isCallCode(code)).toBe(true);
+    expect(callCode(RUN, CALL)).toBe(code);
+    expect(callCode(`${RUN}2`, CALL)).not.toBe(code);
+  });
+
+  test('tells ten thousand calls apart, but for a few', () => {
+    const codes = new Set(Array.from({ length: 10_000 }, (_, index) => callCode(RUN, `call_${index}`)));
+    expect(codes.size).toBeGreaterThan(9_980);
+  });
+
+  test.each(['call_1', RUN, 'bcdf', 'bcdfgh', 'aeiou', 'BCDFG', ''])('%j is none', (text) => {
+    expect(isCallCode(text)).toBe(false);
+  });
+
+  test('stands in commands for ids that are longer', () => {
+    expect(shortCall(RUN, CALL)).toBe(callCode(RUN, CALL));
+    expect(shortCall(RUN, 'call_1')).toBe('call_1');
+  });
+});
+
+const snapshot = (
+  runId: string,
+  calls: Partial<CallSnapshot>[],
+  more: Partial<RunSnapshot> = {},
+): RunSnapshot => ({
+  runId,
+  backendRunId: runId,
+  threadId: 'thread_1',
+  assistantId: 'asst_1',
+  backend: 'chat',
+  phase: 'calling',
+  status: 'in_progress',
+  round: 1,
+  expiresAt: null,
+  calls: calls.map((call, index) => ({
+    callId: `call_${index}`,
+    name: 'refund',
+    arguments: '{"amount":80}',
+    kind: 'approval',
+    state: 'waiting',
+    ...call,
+  })),
+  unusable: { count: 0, latest: [] },
+  result: null,
+  ...more,
+});
+
+/** A client that knows these runs and nothing else. */
+const clientOf = (...runs: RunSnapshot[]): RunsClient => {
+  const items = runs.map(
+    ({ runId }) => ({ runId, waitingFor: [], deadline: null }) as unknown as RunListItem,
+  );
+  return {
+    get: async (runId: string) => {
+      const found = runs.find((run) => run.runId === runId);
+      if (found === undefined) throw new Error(`no run ${runId}`);
+      return found;
+    },
+    async *list() {
+      yield* items;
+    },
+  } as unknown as RunsClient;
+};
+
+describe('the call that is meant', () => {
+  const one = snapshot('run_1', [{ callId: CALL }, { callId: 'call_done', state: 'done' }]);
+  const two = snapshot('run_2', [{}, {}]);
+  const client = clientOf(one, two);
+
+  test.each([
+    ['the only one that waits', 'run_1', undefined, { runId: 'run_1', callId: CALL }],
+    ['by its code', 'run_1', callCode('run_1', CALL), { runId: 'run_1', callId: CALL }],
+    ['by its code alone', callCode('run_1', CALL), undefined, { runId: 'run_1', callId: CALL }],
+    ['by an id, whatever became of it', 'run_9', 'call_x', { runId: 'run_9', callId: 'call_x' }],
+    ['by code among several', 'run_2', callCode('run_2', 'call_1'), { runId: 'run_2', callId: 'call_1' }],
+  ])('%s', async (_how, run, call, meant) => {
+    expect(await meantCall(client, run, call)).toEqual(meant);
+  });
+
+  test('among several is asked for, with their codes', async () => {
+    await expect(meantCall(client, 'run_2', undefined)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining(`runs answer run_2 ${callCode('run_2', 'call_0')}`) as unknown,
+    });
+  });
+
+  test.each([
+    ['none waits', snapshot('run_3', []), undefined],
+    ['none has the code', one, 'bcdfg'],
+  ])('when %s is refused', async (_when, run, call) => {
+    await expect(meantCall(clientOf(run), run.runId, call)).rejects.toMatchObject({
+      exitCode: 4,
+      code: 'nothing_waits',
+    });
+  });
+
+  test('can not be told without a worker', async () => {
+    const partial = snapshot('run_4', [], { partial: true });
+    await expect(meantCall(clientOf(partial), 'run_4', undefined)).rejects.toMatchObject({
+      code: 'no_worker',
+    });
+  });
+
+  test('without a run is any call that waits', async () => {
+    const calls = await candidateCalls(client, undefined, undefined);
+    expect(calls.map(({ runId, callId }) => `${runId} ${callId}`)).toEqual([
+      `run_1 ${CALL}`,
+      'run_2 call_0',
+      'run_2 call_1',
+    ]);
+    expect(() => onlyCall(calls, 'run_1')).toThrow(/^3 calls fit/);
+  });
+});
+
+const waiting = (more: Partial<WaitingCall> = {}): WaitingCall => ({
+  runId: 'run_1',
+  callId: 'call_1',
+  code: 'k7f2q',
+  tool: 'refund',
+  arguments: '{"amount":80}',
+  kind: 'approval',
+  answerBy: NOW + 90_000,
+  ...more,
+});
+
+test('the list of waiting calls shows code, tool, arguments and deadline', () => {
+  const calls = [waiting(), waiting({ callId: null, code: null, arguments: null, answerBy: null })];
+  expect(waitingLines(calls, NOW)).toEqual([
+    'CALL   TOOL    ARGUMENTS        DEADLINE       RUN',
+    'k7f2q  refund  {"amount":80}    1 m 30 s left  run_1',
+    '       refund  no worker tells                 run_1',
+  ]);
+});
+
+const asking = async (
+  calls: readonly WaitingCall[],
+  answers: (string | null)[],
+  options: AnswerOptions = {},
+) => {
+  const said: string[] = [];
+  const questions: string[] = [];
+  const asked = await askForAnswer({
+    waiting: calls,
+    options,
+    now: NOW,
+    say: (line) => said.push(line),
+    ask: async (question) => {
+      questions.push(question);
+      return answers.shift() ?? null;
+    },
+  });
+  return { asked, said, questions };
+};
+
+describe('questions at a terminal', () => {
+  const second = waiting({ callId: 'call_2', code: 'zzzzz', tool: 'ask_customer', kind: 'external' });
+
+  test.each([
+    [['a'], {}, { approve: true }],
+    [['d', 'too much'], {}, { deny: true, reason: 'too much' }],
+    [['d', ''], { by: 'ada' }, { by: 'ada', deny: true }],
+    [['e', '{"amount":20}'], {}, { approve: true, arguments: '{"amount":20}' }],
+    [['x', 'a'], {}, { approve: true }],
+    [[], { approve: true }, { approve: true }],
+  ])('of an approval, answered %j with options %j, make %j', async (answers, given, options) => {
+    const { asked } = await asking([waiting()], [...answers], given);
+    expect(asked).toEqual({ runId: 'run_1', callId: 'call_1', options });
+  });
+
+  test.each([['2'], ['zzzzz']])('let one of several be chosen by %j', async (choice) => {
+    const { asked, said } = await asking([waiting(), second], ['9', choice, '12 degrees']);
+    expect(said[0]).toBe('1. refund  k7f2q  run_1  1 m 30 s left');
+    expect(said).toContain('There is no "9" in the list.');
+    expect(asked).toEqual({ runId: 'run_1', callId: 'call_2', options: { output: '12 degrees' } });
+  });
+
+  test.each([[[null]], [['']], [['1', '']], [['1', null]], [['2', '']], [['1', 'e', '']]])(
+    'answered %j send nothing',
+    async (answers) => {
+      expect((await asking([waiting(), second], [...answers])).asked).toBeNull();
+    },
+  );
+
+  test('are not asked when nothing waits', async () => {
+    const { asked, said, questions } = await asking([], []);
+    expect([asked, said, questions]).toEqual([null, ['No call waits for an answer.'], []]);
+  });
+});
+
+test.each([[['answer', '--approve']], [['answer']]])(
+  '%j without a terminal says what is missing, and asks no server',
+  async (args) => {
+    const { code, stderr } = await cli(args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^runs: answer needs /);
+  },
+);
