@@ -5,7 +5,7 @@
  * longest first, until the rest fits, and only the beginning of them is kept: the model is told, and the round can
  * still be answered completely. Pure. Both backends import it.
  */
-import { errorOutput, type PlannedCall, type ToolCall } from '../protocol/tool-calls.ts';
+import { errorOutput, type CallPlan, type PlannedCall, type ToolCall } from '../protocol/tool-calls.ts';
 
 /**
  * Most that the calls of one round may take, in bytes as they are stored: escaping and other alphabets make a text
@@ -23,18 +23,20 @@ const beginning = (text: string, chars: number): string =>
     ? text
     : `${text.slice(0, chars).replace(/[\uD800-\uDBFF]$/, '')}… [${text.length} characters]`;
 
+type Refusal = Omit<Extract<CallPlan, { kind: 'refused' }>, 'kind'>;
+
 interface Fit {
   /** All calls in order, the refused ones shortened. */
   calls: ToolCall[];
-  /** Call id → what the model reads. */
-  refused: ReadonlyMap<string, string>;
+  /** Call id → what the model reads, and why. */
+  refused: ReadonlyMap<string, Refusal>;
 }
 
 const fitCalls = (given: readonly ToolCall[]): Fit => {
-  const refused = new Map<string, string>();
+  const refused = new Map<string, Refusal>();
   const kept = new Map(given.map((call) => [call.callId, call]));
-  const refuse = (call: ToolCall, output: string): void => {
-    refused.set(call.callId, output);
+  const refuse = (call: ToolCall, note: NonNullable<Refusal['note']>, message: string): void => {
+    refused.set(call.callId, { output: errorOutput(note, message), note });
     kept.set(call.callId, {
       callId: call.callId,
       name: beginning(call.name, MAX_NAME_CHARS),
@@ -45,10 +47,8 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
     if (call.name.length > MAX_NAME_CHARS)
       refuse(
         call,
-        errorOutput(
-          'unknown_tool',
-          `there is no tool whose name is ${call.name.length} characters long: it may have 64.`,
-        ),
+        'unknown_tool',
+        `there is no tool whose name is ${call.name.length} characters long: it may have 64.`,
       );
   let total = [...kept.values()].reduce((sum, call) => sum + storedBytes(call), 0);
   for (const call of [...kept.values()].toSorted((a, b) => storedBytes(b) - storedBytes(a))) {
@@ -57,10 +57,8 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
     total -= storedBytes(call);
     refuse(
       call,
-      errorOutput(
-        'invalid_arguments',
-        `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,
-      ),
+      'invalid_arguments',
+      `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,
     );
     total += storedBytes(kept.get(call.callId) ?? call);
   }
@@ -75,6 +73,13 @@ export const planFitting = (
   const { calls, refused } = fitCalls(given);
   return plan(calls).map((call) => {
     const output = refused.get(call.callId);
-    return output === undefined ? call : { ...call, plan: { kind: 'refused', output } };
+    return output === undefined
+      ? call
+      : {
+          callId: call.callId,
+          name: call.name,
+          arguments: call.arguments,
+          plan: { kind: 'refused', ...output },
+        };
   });
 };

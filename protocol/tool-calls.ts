@@ -43,13 +43,38 @@ export type CallPlan =
   /** The worker runs `tool.<name>` at once. */
   | { kind: 'automatic'; policy: ToolPolicy }
   /** A person approves, edits or denies first; then the worker runs it or the denial is the output. */
-  | { kind: 'approval'; policy: ToolPolicy; wait: WaitPolicy }
+  | {
+      kind: 'approval';
+      policy: ToolPolicy;
+      wait: WaitPolicy;
+      /** JSON Schema (draft 7) that a person's own arguments are checked against. Absent: only the tool checks them. */
+      schema?: Record<string, unknown>;
+    }
   /** Somebody outside supplies the output: a person, or the API's caller. */
   | { kind: 'external'; wait: WaitPolicy }
-  /** Known before anything runs to be impossible (unknown tool): this text is the output. */
-  | { kind: 'refused'; output: string };
+  /** Known before anything runs to be impossible: this text is the output. `note` absent: an unknown tool. */
+  | { kind: 'refused'; output: string; note?: OutcomeNote };
 
-export interface PlannedCall extends ToolCall {
+/** Of the arguments of a call that needs approval. Absent on calls that an older worker planned. */
+export interface ArgumentsMark {
+  /** SHA-256 of the canonical arguments, 64 hex digits: names what a person has read. */
+  argumentsDigest?: string;
+  /** The arguments are too long to be shown whole: an approval must name their digest. */
+  digestRequired?: true;
+}
+
+/** An approval whose arguments the tool refused: nothing ran, and the call waits again. */
+export interface RefusedEdit {
+  /** How often this happened to the call. */
+  count: number;
+  /** What was wrong the last time. */
+  problem: string;
+  /** Unix ms of the refusal. */
+  at: number;
+  by?: string;
+}
+
+export interface PlannedCall extends ToolCall, ArgumentsMark {
   plan: CallPlan;
 }
 
@@ -73,6 +98,8 @@ export interface CallOutcome {
   notes?: OutcomeNote[];
   /** Who answered or approved, when somebody did. */
   by?: string;
+  /** The arguments that a person gave do not fit the tool, for this reason: nothing ran, the call waits again. */
+  refusedEdit?: string;
 }
 
 /** Input of a `tool.<name>` activity. */
@@ -89,6 +116,8 @@ export interface ToolActivityInput {
   /** Unix milliseconds by which an output must exist to be of use; null = none known. */
   deadline: number | null;
   atMostOnce: boolean;
+  /** `arguments` are a person's: when they do not fit, the call goes back to people, not to the model. */
+  edited?: true;
   metadata?: Record<string, string>;
 }
 

@@ -42,6 +42,8 @@ const ANSWER_CODES: Readonly<Record<string, string>> = {
   [FAILURES.refusedTooLate]: 'too_late',
   [FAILURES.refusedWrongKind]: 'wrong_kind',
   [FAILURES.refusedNotWaiting]: 'not_waiting',
+  [FAILURES.refusedArguments]: 'invalid_arguments',
+  [FAILURES.refusedDigest]: 'arguments_digest_mismatch',
 };
 
 export const answerRefusal = (error: RunsError): ApiError =>

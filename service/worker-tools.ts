@@ -6,7 +6,7 @@
  */
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import type { Caller } from '../protocol/ports/runs-service.ts';
-import type { WorkerTool } from '../protocol/temporal/messages.ts';
+import type { WorkerTool } from '../protocol/temporal/activities.ts';
 import type { FunctionTool } from '../protocol/wire/objects.ts';
 
 /** How old an answer may be, in milliseconds. */

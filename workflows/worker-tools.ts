@@ -5,7 +5,7 @@
  * It ends within seconds (`client/worker-tools.ts` bounds it), so no deploy has to replay it. Exported by workflows/index.ts only.
  */
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { WorkerTool, WorkerToolsActivities } from '../protocol/temporal/messages.ts';
+import type { WorkerTool, WorkerToolsActivities } from '../protocol/temporal/activities.ts';
 
 export async function workerTools(): Promise<WorkerTool[]> {
   const { listTools } = proxyLocalActivities<WorkerToolsActivities>({ scheduleToCloseTimeout: '10s' });

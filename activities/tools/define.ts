@@ -13,7 +13,7 @@ import {
   type ToolPolicy,
   type WaitPolicy,
 } from '../../protocol/index.ts';
-import { toFunctionTool } from './json-schema.ts';
+import { toEditSchema, toFunctionTool } from './json-schema.ts';
 import { toolProblems } from './validate-options.ts';
 import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
 
@@ -70,6 +70,7 @@ const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
         : approval,
     external: options.external ?? false,
     maxOutputBytes: options.maxOutputBytes ?? TOOL_DEFAULTS.maxOutputBytes,
+    editSchema: approval === false ? null : toEditSchema(options.parameters),
   } satisfies ToolDefinition);
 };
 

@@ -17,7 +17,7 @@ import {
 import { throwFailure } from '../failure.ts';
 import type { LeaseClock } from '../lease.ts';
 import type { Metrics, ToolAttemptOutcome } from '../metrics.ts';
-import { checkArguments, issuesText } from './parse-arguments.ts';
+import { checkArguments, issuesText } from './check-arguments.ts';
 import { errorOutcome, toOutcome } from './tool-output.ts';
 import { isToolError } from './tool-error.ts';
 import type { ToolContext, ToolDefinition, ToolRegistry } from './types.ts';
@@ -91,7 +91,10 @@ const attempt = async (
     );
   }
   const checked = await checkArguments(tool, input.arguments);
-  if (!checked.ok) return errorOutcome('invalid_arguments', checked.problem);
+  if (!checked.ok) {
+    const outcome = errorOutcome('invalid_arguments', checked.problem);
+    return input.edited === true ? { ...outcome, refusedEdit: checked.reason } : outcome;
+  }
 
   // Right before the effect: an attempt that slept through its own time may have a successor at work.
   const bound = Math.min(info.startToCloseTimeoutMs || Infinity, info.heartbeatTimeoutMs || Infinity);

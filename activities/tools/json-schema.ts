@@ -6,8 +6,12 @@
  * Imported by the other files of this folder.
  */
 import { z } from 'zod';
-import type { FunctionTool } from '../../protocol/index.ts';
+import type { FunctionTool, JsonSchema } from '../../protocol/index.ts';
 import type { ToolDefinition } from './types.ts';
+import { definitionOf } from './zod-internals.ts';
+
+/** Most characters of a schema that is kept in history with a call. */
+const MAX_KEPT_CHARS = 8_192;
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -39,7 +43,7 @@ export const toFunctionTool = ({
   parameters,
 }: Pick<ToolDefinition, 'name' | 'description' | 'parameters'>): FunctionTool => {
   const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, { io: 'input', target: 'draft-7' });
-  // Arguments with unknown keys are accepted and the keys dropped; models are still asked not to send any.
+  // Arguments with unknown keys are accepted and the keys dropped; models are still waitingCallDetails not to send any.
   const schema: Record<string, unknown> = closed(written);
   return {
     type: 'function',
@@ -52,22 +56,80 @@ export const toFunctionTool = ({
   };
 };
 
+type Override = NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override'];
+
+/** Takes out of a written schema what zod sees differently: it changes the value first, or knows flags of a pattern. */
+const withoutDifferences: Override = ({ zodSchema, jsonSchema }) => {
+  const def = definitionOf(zodSchema);
+  const rules = [def, ...(def.checks ?? []).map((check) => definitionOf(check))];
+  const changesValue =
+    Reflect.get(def, 'coerce') === true || (def.type === 'pipe' && isTransform(Reflect.get(def, 'in')));
+  const changesText = rules.some((rule) => Reflect.get(rule, 'check') === 'overwrite');
+  const hasFlags = rules.some((rule) => {
+    const pattern: unknown = Reflect.get(rule, 'pattern');
+    return pattern instanceof RegExp && /[ims]/.test(pattern.flags);
+  });
+  const written: Record<string, unknown> = jsonSchema;
+  if (changesValue) for (const key of Object.keys(written)) delete written[key];
+  if (changesText) for (const key of ['minLength', 'maxLength', 'const', 'enum']) delete written[key];
+  if (changesText || hasFlags) for (const key of ['pattern', 'allOf']) delete written[key];
+};
+
+const isTransform = (schema: unknown): boolean =>
+  schema instanceof z.ZodType && definitionOf(schema).type === 'transform';
+
+/**
+ * The schema that a person's own arguments are checked against before the tool sees them. It refuses nothing that the
+ * tool takes, but for keys that the tool would drop. null = too long to be kept in history: only the tool checks.
+ */
+export const toEditSchema = (parameters: z.ZodObject): JsonSchema | null => {
+  const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, {
+    io: 'input',
+    target: 'draft-7',
+    override: withoutDifferences,
+  });
+  const schema = withoutProse(closed(written)) as JsonSchema;
+  return JSON.stringify(schema).length > MAX_KEPT_CHARS ? null : schema;
+};
+
+/** Keywords that decide nothing. */
+const PROSE = new Set(['title', 'description', 'default', 'examples', 'format', 'deprecated']);
+
+const withoutProse = (value: unknown, isNames = false): unknown => {
+  if (Array.isArray(value)) return value.map((item) => withoutProse(item));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => isNames || !PROSE.has(key))
+      .map(([key, item]) => [
+        key,
+        !isNames && (key === 'enum' || key === 'const')
+          ? item
+          : withoutProse(item, !isNames && NAMED.has(key)),
+      ]),
+  );
+};
+
+/** Keywords whose keys are names, not keywords. */
+const NAMED = new Set(['properties', 'patternProperties', '$defs', 'definitions']);
+
 /** Adds `additionalProperties: false` to every object that names its properties and says nothing about others. */
 const closed = (schema: Record<string, unknown>): Record<string, unknown> => {
-  const visit = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(visit);
+  // A part of `allOf` that is closed would refuse what the other parts know.
+  const visit = (value: unknown, isPart = false): unknown => {
+    if (Array.isArray(value)) return value.map((item) => visit(item, isPart));
     if (!isRecord(value)) return value;
     const inner = Object.fromEntries(
       Object.entries(value).map(([key, item]) => [
         key,
-        key === 'properties' || key === '$defs' || key === 'definitions'
+        NAMED.has(key)
           ? Object.fromEntries(Object.entries(isRecord(item) ? item : {}).map(([k, v]) => [k, visit(v)]))
           : key === 'default' || key === 'enum' || key === 'const' || key === 'examples'
             ? item
-            : visit(item),
+            : visit(item, key === 'allOf' || (isPart && (key === 'anyOf' || key === 'oneOf'))),
       ]),
     );
-    return inner['properties'] !== undefined && inner['additionalProperties'] === undefined
+    return !isPart && inner['properties'] !== undefined && inner['additionalProperties'] === undefined
       ? { ...inner, additionalProperties: false }
       : inner;
   };

@@ -2,19 +2,26 @@
  * Who carries out each call, and under which policy. Pure.
  *
  * Rule: decided once, when a round settles, and recorded with the call. A run uses only tools that it declares: a model
- * that names another tool of the worker is told so, whatever made it try.
+ * that names another tool of the worker is told so, whatever made it try. Arguments that do not fit are refused here:
+ * under a schema of a later deploy they might fit, and the tool would run unasked.
  * Imported by the backend activities and by tests.
  */
+import { createHash } from 'node:crypto';
 import {
+  MAX_SHOWN_KEYS,
+  canonicalArguments,
   errorOutput,
   quote,
+  showValue,
+  type ArgumentsMark,
   type CallPlan,
+  type JsonObject,
   type PlanGrant,
   type PlannedCall,
   type ToolCall,
   type WaitPolicy,
 } from '../../protocol/index.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { checkArgumentsNow } from './check-arguments.ts';
 import type { ToolDefinition, ToolRegistry } from './types.ts';
 
 /** Waiting for a caller that nobody said anything about: as long as the run lives. */
@@ -24,25 +31,52 @@ const CALLER_WAIT: WaitPolicy = { onDeadline: 'fail', answerWithinMs: null };
 const PARALLEL_BUNDLE = /^multi_tool_use[._]parallel$/;
 const MAX_NAMES_SHOWN = 32;
 
-const needsApproval = (tool: ToolDefinition, call: ToolCall): boolean => {
-  if (typeof tool.approval === 'boolean') return tool.approval;
-  const parsed = parseArguments(call.arguments);
-  // Arguments that don't parse never reach the tool: the activity turns them into an error output.
-  if (!parsed.ok) return false;
-  const checked = tool.parameters.safeParse(parsed.value);
-  if (!checked.success) return false;
+/** Most characters of schemas in one settlement, which has to fit one payload. */
+const MAX_SCHEMA_CHARS = 131_072;
+
+/** Only a plain no lets a tool run unasked: a rule that throws or returns nothing leaves it to a person. */
+const needsApproval = ({ approval }: ToolDefinition, checked: unknown): boolean => {
+  if (typeof approval === 'boolean') return approval;
   try {
-    return tool.approval(checked.data);
+    const answer: unknown = approval(checked);
+    return answer !== false;
   } catch {
-    // A rule that can't decide leaves it to a person.
     return true;
   }
 };
 
-const registeredPlan = (tool: ToolDefinition, call: ToolCall): CallPlan => {
-  const { policy, wait } = tool;
-  if (tool.external) return { kind: 'external', wait };
-  return needsApproval(tool, call) ? { kind: 'approval', policy, wait } : { kind: 'automatic', policy };
+/** Names arguments in history, on every door and in a decision. 64 hex digits. */
+export const argumentsDigest = (value: JsonObject): string =>
+  createHash('sha256').update(canonicalArguments(value)).digest('hex');
+
+type Planned = ArgumentsMark & { plan: CallPlan };
+
+const invalid = (problem: string): Planned => ({
+  plan: { kind: 'refused', output: errorOutput('invalid_arguments', problem), note: 'invalid_arguments' },
+});
+
+const gatedPlan = (tool: ToolDefinition, given: JsonObject, schemaFits: boolean): Planned => {
+  const keys = Object.keys(given).length;
+  if (keys > MAX_SHOWN_KEYS)
+    return invalid(
+      `the arguments of ${quote(tool.name)} can't be used: they hold ${keys} keys, and a call that a person must approve may hold ${MAX_SHOWN_KEYS}. Call the tool again with fewer.`,
+    );
+  const { policy, wait, editSchema } = tool;
+  return {
+    plan: { kind: 'approval', policy, wait, ...(editSchema && schemaFits ? { schema: editSchema } : {}) },
+    argumentsDigest: argumentsDigest(given),
+    ...(showValue(given).shortened > 0 ? { digestRequired: true } : {}),
+  };
+};
+
+const registeredPlan = (tool: ToolDefinition, call: ToolCall, schemaFits: boolean): Planned => {
+  const looked = checkArgumentsNow(tool, call.arguments);
+  if (!looked.ok) return invalid(looked.problem);
+  const { given, checked } = looked.value;
+  if (tool.external) return { plan: { kind: 'external', wait: tool.wait } };
+  return needsApproval(tool, checked)
+    ? gatedPlan(tool, given, schemaFits)
+    : { plan: { kind: 'automatic', policy: tool.policy } };
 };
 
 /** What whoever set the run up can do about a tool that the worker has and the run does not declare. */
@@ -75,6 +109,7 @@ export const planCalls = (
   const mayUse = (name: string): boolean => granted === null || granted.includes(name);
   const own = registry.names.filter(mayUse);
   const known = declaredTools.length === 0 && !complete ? own : declaredTools;
+  let schemas = 0;
   return calls.map((call): PlannedCall => {
     const { callId, name, arguments: text } = call;
     const made = { callId, name, arguments: text };
@@ -84,9 +119,9 @@ export const planCalls = (
         plan: { kind: 'refused', output: errorOutput('unknown_tool', refusal(call, known, own)) },
       };
     const tool = mayUse(name) ? registry.get(name) : undefined;
-    return {
-      ...made,
-      plan: tool === undefined ? { kind: 'external', wait: CALLER_WAIT } : registeredPlan(tool, call),
-    };
+    if (tool === undefined) return { ...made, plan: { kind: 'external', wait: CALLER_WAIT } };
+    const planned = registeredPlan(tool, call, schemas < MAX_SCHEMA_CHARS);
+    if ('schema' in planned.plan) schemas += JSON.stringify(planned.plan.schema).length;
+    return { ...made, ...planned };
   });
 };

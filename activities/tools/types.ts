@@ -5,7 +5,7 @@
  * Imported by the other files of this folder; users get the types through the worker's index.
  */
 import type { z } from 'zod';
-import type { FunctionTool, OnDeadline, ToolPolicy, WaitPolicy } from '../../protocol/index.ts';
+import type { FunctionTool, JsonSchema, OnDeadline, ToolPolicy, WaitPolicy } from '../../protocol/index.ts';
 
 /** `"500ms"`, `"90s"`, `"15m"`, `"2h"`, `"3d"`, or a number of milliseconds. */
 export type DurationText = string | number;
@@ -85,6 +85,8 @@ export interface ToolDefinition {
   readonly approval: boolean | ((args: unknown) => boolean);
   readonly external: boolean;
   readonly maxOutputBytes: number;
+  /** What a person's own arguments are checked against at every door; null = by the tool alone. */
+  readonly editSchema: JsonSchema | null;
 }
 
 /** The tools of a worker. Made by `defineTools` only; never changes afterwards. */

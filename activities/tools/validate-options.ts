@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { durationProblem, parseDuration, quote, toolNameProblem } from '../../protocol/index.ts';
+import { asyncCheck } from './async-checks.ts';
 import { toFunctionTool } from './json-schema.ts';
 import type { ToolOptions } from './types.ts';
 
@@ -69,11 +70,15 @@ const schemaProblem = (name: string, options: ToolOptions): Check => {
     return `parameters must be a z.object({…}); got ${quote(options.parameters)}`;
   try {
     toFunctionTool({ name, description: '', parameters: options.parameters });
-    return undefined;
+    return asyncProblem(asyncCheck(options.parameters));
   } catch (error) {
     return `parameters can't be told to a model as JSON Schema: ${error instanceof Error ? error.message : String(error)} Use plain types and .refine() for the rest`;
   }
 };
+
+const asyncProblem = (at: string | undefined): Check =>
+  at !== undefined &&
+  `parameters${at === '' ? '' : `, at ${quote(at)},`} must check and change values at once: a refinement or transform there returns a promise. Check what takes time in execute, and throw a ToolError there`;
 
 const waitProblems = (options: ToolOptions): Check[] => {
   const { answerWithin, onDeadline, approval, external } = options;

@@ -2,7 +2,7 @@
 import { defineCommand } from '../command.ts';
 import { withClient } from '../connections.ts';
 import { oneLine, table } from '../output/format.ts';
-import type { WorkerTool } from '../../protocol/temporal/messages.ts';
+import type { WorkerTool } from '../../protocol/temporal/activities.ts';
 
 export const toolsCommand = defineCommand<object>({
   name: 'tools',

@@ -96,6 +96,8 @@ export const jsonObject = (value: unknown): Record<string, unknown> | null => {
   }
 };
 
+const DIGEST = /^[0-9a-f]{64}$/;
+
 const ANSWER_SHAPES =
   'send one JSON object {"call_id": "…", "output": "…"} or {"call_id": "…", "decision": "approve" | "deny"}';
 
@@ -103,6 +105,7 @@ const ANSWER_SHAPES =
 export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (!isObject(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
   const { call_id, output, decision, arguments: edited, reason, by, run_id } = value;
+  const { arguments_digest: digest } = value;
   if (typeof call_id !== 'string' || call_id === '' || call_id.length > LIMITS.id)
     return `call_id must be the id of the call that is answered; got ${quote(call_id)}: ${ANSWER_SHAPES}`;
   if (output !== undefined && decision !== undefined)
@@ -115,6 +118,10 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
     return `arguments go with "decision": "approve" only; got ${quote(edited)}`;
   if (edited != null && jsonObject(edited) === null)
     return `arguments must be a JSON object, or the text of one; got ${quote(edited)}`;
+  if (digest != null && decision === undefined)
+    return `arguments_digest goes with a decision only; got ${quote(digest)}`;
+  if (digest != null && (typeof digest !== 'string' || !DIGEST.test(digest)))
+    return `arguments_digest must be the 64 hex digits that stand beside the arguments; got ${quote(digest)}`;
   if (reason != null && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
     return `reason must be text of at most ${LIMITS.reasonChars} characters; got ${quote(reason)}`;
   if (by != null && (typeof by !== 'string' || by.length > LIMITS.id))

@@ -9,13 +9,13 @@
 import type { CreateRequest, Settled } from '../ports/backend.ts';
 import {
   idempotencyKey,
+  type ArgumentsMark,
   type CallOutcome,
   type CallPlan,
   type PlannedCall,
   type ToolActivityInput,
   type ToolCall,
   type ToolPolicy,
-  type WaitPolicy,
 } from '../tool-calls.ts';
 
 type Waiting = Extract<Settled, { status: 'requires_action' }>;
@@ -38,7 +38,7 @@ const DEFAULT_POLICY_V1: ToolPolicy = {
 export type PlanPayload =
   | Extract<CallPlan, { kind: 'external' | 'refused' }>
   | { kind: 'automatic'; policy?: Partial<ToolPolicy> }
-  | { kind: 'approval'; policy?: Partial<ToolPolicy>; wait: WaitPolicy };
+  | (Omit<Extract<CallPlan, { kind: 'approval' }>, 'policy'> & { policy?: Partial<ToolPolicy> });
 
 const packPlan = (plan: CallPlan): PlanPayload => {
   if (plan.kind !== 'automatic' && plan.kind !== 'approval') return plan;
@@ -58,7 +58,7 @@ const unpackPlan = (plan: PlanPayload): CallPlan =>
 export type SettlementPayload =
   | Exclude<Settled, Waiting>
   | (Omit<Waiting, 'calls'> & {
-      calls: (ToolCall & { plan?: PlanPayload })[];
+      calls: (ToolCall & ArgumentsMark & { plan?: PlanPayload })[];
       plans?: Record<string, PlanPayload>;
     });
 
@@ -104,7 +104,10 @@ export const unpackSettlement = (packed: SettlementPayload): Settled => {
  */
 export type ToolCallPayload = Pick<ToolActivityInput, 'threadId' | 'assistantId' | 'callId' | 'arguments'> &
   Partial<
-    Pick<ToolActivityInput, 'runId' | 'name' | 'deadline' | 'atMostOnce' | 'metadata' | 'idempotencyKey'>
+    Pick<
+      ToolActivityInput,
+      'runId' | 'name' | 'deadline' | 'atMostOnce' | 'edited' | 'metadata' | 'idempotencyKey'
+    >
   >;
 
 export const packToolCall = (
@@ -118,6 +121,7 @@ export const packToolCall = (
   arguments: input.arguments,
   ...(input.deadline === null ? { deadline: null } : {}),
   ...(input.atMostOnce ? { atMostOnce: true } : {}),
+  ...(input.edited === true ? { edited: true } : {}),
   ...(input.metadata === undefined || Object.keys(input.metadata).length === 0
     ? {}
     : { metadata: input.metadata }),
@@ -142,6 +146,7 @@ export const unpackToolCall = (
     idempotencyKey: sent.idempotencyKey ?? idempotencyKey(runId, sent.callId),
     deadline: sent.deadline === undefined ? from.endsBy : sent.deadline,
     atMostOnce: sent.atMostOnce ?? false,
+    ...(sent.edited === true ? { edited: true } : {}),
     metadata: sent.metadata ?? {},
   };
 };

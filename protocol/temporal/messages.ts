@@ -1,21 +1,12 @@
 /**
- * What goes into and comes out of the workflows: input, result, messages, snapshot, and the activities they call.
+ * What goes into and comes out of the workflows: input, result, messages and snapshot.
  *
  * Rule: plain JSON, small, and readable by every later version: fields are added as optional, never renamed.
  * Imports protocol shapes only; the workflow sandbox loads it.
  */
-import type {
-  BusyPolicy,
-  CloseHow,
-  CloseTarget,
-  LastError,
-  RunRef,
-  Settled,
-  Usage,
-} from '../ports/backend.ts';
-import type { SettlementPayload, CreatePayload } from './compact.ts';
-import type { CallOutcome, OnDeadline, OutcomeNote, ToolPolicy } from '../tool-calls.ts';
-import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
+import type { BusyPolicy, LastError, Usage } from '../ports/backend.ts';
+import type { ArgumentsMark, OnDeadline, OutcomeNote, RefusedEdit, ToolPolicy } from '../tool-calls.ts';
+import type { ToolOutput } from '../wire/objects.ts';
 
 /** Tunable numbers; each has a default in `workflows/run/timeouts.ts`. Milliseconds. */
 export interface RunSettings {
@@ -83,7 +74,11 @@ export interface UnusedAnswer {
     | 'unknown_call'
     | 'conflict'
     | 'wrong_kind'
-    | 'too_late';
+    | 'too_late'
+    /** The arguments that came with an approval do not fit the tool; the call waited on. */
+    | 'arguments_refused'
+    /** The decision named other arguments than the call's, or none where it had to. */
+    | 'digest_refused';
   at: number;
 }
 
@@ -112,6 +107,8 @@ export interface AnswerPayload {
   decision?: 'approve' | 'deny';
   /** With `approve`: arguments to run instead of the model's (a JSON object, or its text). */
   arguments?: unknown;
+  /** With a decision: the `argumentsDigest` of the arguments that were read. An approval needs it where `digestRequired`. */
+  arguments_digest?: string;
   /** With `deny`: told to the model. */
   reason?: string;
   by?: string;
@@ -147,6 +144,7 @@ export type RunPhase = 'starting' | 'creating' | 'calling' | 'submitting' | 'fol
 export interface CallSnapshot {
   callId: string;
   name: string;
+  /** JSON text, of the model or of the person who approved with other arguments. `showArguments` makes it readable. */
   arguments: string;
   kind: CallSummary['kind'];
   state: 'running' | 'waiting' | 'done';
@@ -156,6 +154,11 @@ export interface CallSnapshot {
   /** Unix ms by which an answer is of use; null = no limit known. Only while waiting. */
   answerBy?: number | null;
   onDeadline?: OnDeadline;
+  /** Only while waiting for an approval: what a decision about these arguments names. */
+  argumentsDigest?: string;
+  digestRequired?: true;
+  /** The arguments that came with the last approval, and why the tool refused them: the call waits again. */
+  refusedEdit?: RefusedEdit;
 }
 
 /** Reply of query `run`. */
@@ -189,13 +192,16 @@ export interface WaitingNotice {
 }
 
 /** A call that the model was given a placeholder for, and whose answer may still come. */
-export interface LateCallInput {
+export interface LateCallInput extends ArgumentsMark {
   callId: string;
   name: string;
   arguments: string;
   kind: 'external' | 'approval';
   /** On `approval`: how the tool runs once it is approved. */
   policy?: ToolPolicy;
+  /** On `approval`: as in its plan. */
+  schema?: Record<string, unknown>;
+  refusedEdit?: RefusedEdit;
   /** An answer that came while the run was still going on. */
   given?: AnswerPayload;
 }
@@ -222,67 +228,4 @@ export interface FollowUpResult {
   /** Runs started for late answers, in order. */
   linkedRuns: string[];
   unanswered: string[];
-}
-
-/** A settlement as an activity returns it: packed, or as the backend gave it. */
-export type Settlement = Settled | SettlementPayload;
-
-/** What every backend activity is told. */
-export interface BackendActivityBase {
-  backend: 'assistants' | 'chat';
-  /** Absent: the id of the workflow that asks. */
-  runId?: string;
-}
-
-/** One of a worker's tools, as the workflow `workerTools` lists them. */
-export interface WorkerTool {
-  /** An entry of an assistant's or a run's `tools`. */
-  definition: FunctionTool;
-  /** Who carries a call out: the worker at once, the worker after an approval (always, or by the arguments), or a caller. */
-  execution: 'automatic' | 'approval' | 'approval_by_arguments' | 'external';
-}
-export interface WorkerToolsActivities {
-  listTools(): Promise<WorkerTool[]>;
-}
-
-/** The fixed activities. Tools are activities too, of type `tool.<name>`: `ToolActivityInput` → `CallOutcome`. */
-export interface RunActivities {
-  createThread(
-    input: BackendActivityBase & { metadata: Record<string, string> },
-  ): Promise<{ threadId: string }>;
-  createRun(input: BackendActivityBase & { request: CreatePayload }): Promise<Settlement>;
-  submitToolOutputs(
-    input: BackendActivityBase & {
-      run: RunRef;
-      round: number;
-      outputs: ToolOutput[];
-      /** How long the round's slowest answer took, when somebody was awaited; for metrics. */
-      waitedMs?: number;
-    },
-  ): Promise<Settlement>;
-  followRun(input: BackendActivityBase & { run: RunRef }): Promise<Settlement>;
-  closeRun(input: BackendActivityBase & { target: CloseTarget; how: CloseHow }): Promise<Settlement>;
-  /** Native only: shows answers given by people while others of the round are still awaited. */
-  recordAnswers(
-    input: BackendActivityBase & { run: RunRef; round: number; outputs: ToolOutput[] },
-  ): Promise<void>;
-  notifyWaiting(input: WaitingNotice): Promise<void>;
-  notifyEnd(input: RunResult): Promise<void>;
-  /** Starts the linked run that carries a late answer; idempotent by `newRunId`. */
-  startFollowUpRun(input: {
-    backend: 'assistants' | 'chat';
-    newRunId: string;
-    of: FollowUpInput;
-    callId: string;
-    outcome: CallOutcome;
-    message: string;
-  }): Promise<{ runId: string }>;
-}
-
-/** What a workflow tells its worker in passing: history knows nothing of it, and nothing depends on it. */
-export interface RunSinks extends Record<string, Record<string, (...args: string[]) => void>> {
-  durableRuns: {
-    /** A native run's first activity is about to be asked for. Not told in a replay. */
-    runStarted(runId: string): void;
-  };
 }

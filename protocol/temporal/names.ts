@@ -53,6 +53,10 @@ export const FAILURES = {
   refusedWrongKind: 'RefusedWrongKind',
   /** The run awaits no outputs now. `details[0]` = `{ status }` as the API would name it. */
   refusedNotWaiting: 'RefusedNotWaiting',
+  /** The arguments that the person gave do not fit the tool. `details[0]` = `{ field, problem }`. */
+  refusedArguments: 'RefusedArguments',
+  /** The decision names no arguments, or others than the call's. `details[0]` = `{ expected, got }`. */
+  refusedDigest: 'RefusedDigest',
   /** The set of call ids is not the set that is open. `details[0]` = `{ expected, got }`. */
   refusedCallIds: 'RefusedCallIds',
   /** Bad request to the backend: final, nothing was created or changed there. */

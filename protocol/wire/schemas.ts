@@ -182,6 +182,7 @@ export const answerPayloadSchema = z.strictObject({
   output: z.unknown().optional(),
   decision: z.enum(['approve', 'deny']).optional(),
   arguments: z.unknown().optional(),
+  arguments_digest: z.string().max(64).optional(),
   reason: z.string().max(LIMITS.reasonChars).optional(),
   by: z.string().max(LIMITS.id).optional(),
   run_id: z.string().max(LIMITS.id).optional(),

@@ -18,7 +18,8 @@ import type {
 import { unpackToolCall, type ToolCallPayload } from '../../protocol/temporal/compact.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
-import type { RunActivities, RunInput, WaitingNotice, RunResult } from '../../protocol/temporal/messages.ts';
+import type { RunInput, WaitingNotice, RunResult } from '../../protocol/temporal/messages.ts';
+import type { RunActivities } from '../../protocol/temporal/activities.ts';
 
 export const POLICY: ToolPolicy = {
   maximumAttempts: 3,

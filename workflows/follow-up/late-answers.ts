@@ -9,20 +9,25 @@ import type { CallOutcome } from '../../protocol/tool-calls.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, answerDigest } from '../run/evaluate-answer.ts';
-import { waitingCallDetails, rejectedSignalsText } from '../run/current-details.ts';
+import { requestOf } from '../run/call-state.ts';
+import { waitingCallsDetails, rejectedSignalsText } from '../run/current-details.ts';
 import { initialState } from '../run/state.ts';
 import type { LateCall, MachineState } from '../run/state.ts';
 
 const DAYS_POLICY = { onDeadline: 'follow-up', answerWithinMs: null } as const;
 
 const lateCall = (call: LateCallInput, at: number): LateCall => ({
-  callId: call.callId,
-  name: call.name,
-  arguments: call.arguments,
+  ...requestOf(call),
   plan:
     call.kind === 'approval' && call.policy !== undefined
-      ? { kind: 'approval', policy: call.policy, wait: DAYS_POLICY }
+      ? {
+          kind: 'approval',
+          policy: call.policy,
+          wait: DAYS_POLICY,
+          ...(call.schema === undefined ? {} : { schema: call.schema }),
+        }
       : { kind: 'external', wait: DAYS_POLICY },
+  ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
   ...(call.given === undefined
     ? {}
     : {
@@ -42,6 +47,22 @@ export const lateState = (input: FollowUpInput, at: number): MachineState => ({
   ...initialState({ ...input, params: {}, busy: 'fail', expiresAt: null, createdAt: null }),
   startedAt: at,
   late: input.calls.map((call) => lateCall(call, at)),
+});
+
+/** The tool refused the arguments that came with a late approval: the call waits on, as it did before. */
+export const waitsAgain = (
+  state: MachineState,
+  callId: string,
+  problem: string,
+  at: number,
+): MachineState => ({
+  ...state,
+  late: state.late.map((call): LateCall => {
+    if (call.callId !== callId) return call;
+    const { given, ...waiting } = call;
+    const by = given?.answer.by === undefined ? {} : { by: given.answer.by };
+    return { ...waiting, refusedEdit: { count: (call.refusedEdit?.count ?? 0) + 1, problem, at, ...by } };
+  }),
 });
 
 export const isDenial = (payload: AnswerPayload): boolean => payload.decision === 'deny';
@@ -77,7 +98,10 @@ export const lateDetails = (state: MachineState, answerBy: number): string => {
     open.length === 0
       ? 'All late answers have come.'
       : `Run \`${state.about.runId}\` has gone on without these answers. Each one that still comes starts a new run on the thread.`,
-    ...open.map((call) => waitingCallDetails(call, answerBy)),
+    ...waitingCallsDetails(
+      state,
+      open.map((call) => [call, answerBy] as const),
+    ),
     ...(state.unusable.count === 0 ? [] : [rejectedSignalsText(state.unusable)]),
   ].join('\n\n');
 };

@@ -26,8 +26,8 @@ import type {
   AnswerReply,
   FollowUpInput,
   FollowUpResult,
-  RunActivities,
 } from '../../protocol/temporal/messages.ts';
+import type { RunActivities } from '../../protocol/temporal/activities.ts';
 import { toActivityFailureInfo } from '../failure.ts';
 import {
   ANSWER_DESCRIPTION,
@@ -47,7 +47,7 @@ import {
   FOLLOW_UP_RUN_RETRY,
   FOLLOW_UP_RUN_SCHEDULE_TO_CLOSE_MS,
 } from '../run/timeouts.ts';
-import { lateDetails, lateMessage, lateOutcome, lateState } from './late-answers.ts';
+import { lateDetails, lateMessage, lateOutcome, lateState, waitsAgain } from './late-answers.ts';
 
 const activities = proxyActivities<Pick<RunActivities, 'startFollowUpRun'>>({
   scheduleToCloseTimeout: FOLLOW_UP_RUN_SCHEDULE_TO_CLOSE_MS,
@@ -125,7 +125,11 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
     }
     handled.add(call.callId);
     const linked = await carry(input, call);
-    if (linked === null) unanswered.push(call.callId);
+    if (linked !== null && typeof linked === 'object') {
+      handled.delete(call.callId);
+      state = waitsAgain(state, call.callId, linked.refusedEdit, Date.now());
+      show();
+    } else if (linked === null) unanswered.push(call.callId);
     else linkedRuns.push(linked);
   }
   await condition(allHandlersFinished);
@@ -134,17 +138,28 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
 }
 
 const withGiven = (
-  call: FollowUpInput['calls'][number],
+  { given: _before, ...call }: FollowUpInput['calls'][number],
   late: LateCall | undefined,
-): FollowUpInput['calls'][number] =>
-  late?.given === undefined ? call : { ...call, given: late.given.payload };
+): FollowUpInput['calls'][number] => ({
+  ...call,
+  ...(late?.given === undefined ? {} : { given: late.given.payload }),
+  ...(late?.refusedEdit === undefined ? {} : { refusedEdit: late.refusedEdit }),
+});
 
-/** Starts the linked run that carries one answer; null when it could not be started for good. */
-const carry = async (input: FollowUpInput, call: LateCall): Promise<string | null> => {
+/**
+ * Starts the linked run that carries one answer, and gives its id; null when it could not be started for good. An approval
+ * whose arguments the tool refuses carries nothing.
+ */
+const carry = async (
+  input: FollowUpInput,
+  call: LateCall,
+): Promise<string | { refusedEdit: string } | null> => {
   const payload = call.given?.payload;
   if (payload === undefined) return null;
   const outcome =
     payload.decision === 'approve' ? await approved(input, call, payload) : lateOutcome(payload);
+  if (outcome.refusedEdit !== undefined && editedArguments(payload) !== null)
+    return { refusedEdit: outcome.refusedEdit };
   try {
     const { runId } = await activities.startFollowUpRun({
       backend: input.backend,
@@ -169,11 +184,12 @@ const approved = async (
 ): Promise<CallOutcome> => {
   if (call.plan.kind !== 'approval') return lateOutcome(payload);
   const { policy } = call.plan;
+  const edited = editedArguments(payload);
   const effect = {
     type: 'runTool' as const,
     callId: call.callId,
     name: call.name,
-    arguments: editedArguments(payload) ?? call.arguments,
+    arguments: edited ?? call.arguments,
     policy,
     endBy: null,
   };
@@ -192,6 +208,7 @@ const approved = async (
       arguments: effect.arguments,
       deadline: null,
       atMostOnce: policy.atMostOnce,
+      ...(edited === null ? {} : { edited: true as const }),
       metadata: input.metadata,
     };
     return unpackOutcome(await run(packToolCall(sent, workflowInfo().workflowId)));

@@ -6,7 +6,13 @@
  * Imports protocol and the state, no SDK.
  */
 import { errorOutput } from '../../protocol/tool-calls.ts';
-import type { CallOutcome, OutcomeNote, PlannedCall } from '../../protocol/tool-calls.ts';
+import type {
+  ArgumentsMark,
+  CallOutcome,
+  OutcomeNote,
+  PlannedCall,
+  ToolCall,
+} from '../../protocol/tool-calls.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { CallSummary } from '../../protocol/temporal/messages.ts';
 import { toolEnd } from './deadline.ts';
@@ -38,15 +44,24 @@ export const startCall = (state: MachineState, call: CallState, at: number): Cal
     : { ...call, status: 'running', endBy };
 };
 
+/** What was waitingCallDetails, without what became of it. */
+export const requestOf = (call: ToolCall & ArgumentsMark): ToolCall & ArgumentsMark => ({
+  callId: call.callId,
+  name: call.name,
+  arguments: call.arguments,
+  ...(call.argumentsDigest === undefined ? {} : { argumentsDigest: call.argumentsDigest }),
+  ...(call.digestRequired === undefined ? {} : { digestRequired: call.digestRequired }),
+});
+
 export const newCallState = (state: MachineState, planned: PlannedCall, at: number): CallState => {
-  const { callId, name, arguments: text, plan } = planned;
-  const call: CallState = { callId, name, arguments: text, plan, status: 'waiting' };
+  const call: CallState = { ...requestOf(planned), plan: planned.plan, status: 'waiting' };
+  const { plan } = planned;
   switch (plan.kind) {
     case 'refused':
       return {
         ...call,
         status: 'done',
-        outcome: { output: plan.output, ok: false, notes: ['unknown_tool'] },
+        outcome: { output: plan.output, ok: false, notes: [plan.note ?? 'unknown_tool'] },
       };
     case 'automatic':
       return startCall(state, call, at);

@@ -1,17 +1,22 @@
 /**
- * What a person reads on the run's page: who is asked for what, by when, and what to paste.
+ * What a person reads on the run's page: who is waitingCallDetails for what, by when, and what to paste.
  *
  * Rule: everything the model wrote is data: it stands in code blocks that it can't close, never as markdown. Built anew
  * after every step and kept in memory only; no event is spent on it.
  * Pure; imports the state only.
  */
-import type { OnDeadline } from '../../protocol/tool-calls.ts';
+import type { OnDeadline, RefusedEdit } from '../../protocol/tool-calls.ts';
+import { MAX_SHOWN_CHARS, showArguments, showValue } from '../../protocol/rules/show-arguments.ts';
+import type { ShownArguments } from '../../protocol/rules/show-arguments.ts';
+import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
+import type { JsonObject } from '../../protocol/rules/tool-arguments.ts';
+import { visible } from '../../protocol/rules/visible.ts';
 import type { UnusedAnswer } from '../../protocol/temporal/messages.ts';
 import { answerBy } from './deadline.ts';
 import { assertNever } from './effects.ts';
 import { apiStatus, phaseOf, waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
-import { MAX_SHOWN_ARGUMENTS_CHARS } from './timeouts.ts';
+import { MAX_DETAILS_CHARS, MAX_EDITABLE_CHARS, MIN_SHOWN_CHARS } from './timeouts.ts';
 
 /** A code block whose fence is longer than any run of backticks inside. */
 export const codeFence = (text: string, language = ''): string => {
@@ -22,7 +27,7 @@ export const codeFence = (text: string, language = ''): string => {
 
 /** A name or id inside a line. */
 const inline = (text: string): string => {
-  const clean = text.replaceAll(/[`\r\n]/g, ' ').trim();
+  const clean = visible(text).replaceAll('`', ' ').trim();
   return `\`${clean.length > 128 ? `${clean.slice(0, 128)}…` : clean}\``;
 };
 
@@ -32,70 +37,90 @@ const utc = (at: number): string =>
     .replace('T', ' ')
     .replace(/\.\d+Z$/, ' UTC');
 
-const pretty = (json: string): string => {
-  let text = json;
-  try {
-    text = JSON.stringify(JSON.parse(json), null, 2);
-  } catch {
-    // Shown as the model wrote it.
-  }
-  return text.length > MAX_SHOWN_ARGUMENTS_CHARS
-    ? `${text.slice(0, MAX_SHOWN_ARGUMENTS_CHARS)}\n… ${text.length - MAX_SHOWN_ARGUMENTS_CHARS} more characters`
-    : text;
-};
-
 const AT_DEADLINE: Record<OnDeadline, string> = {
   fail: 'the run expires',
   placeholder: 'the model goes on without an answer',
   'follow-up': 'the model goes on without an answer, and a later answer starts a new run on the thread',
 };
 
-export const waitingCallDetails = (
-  call: Pick<CallState, 'callId' | 'name' | 'arguments' | 'plan'>,
+type Asked = Pick<
+  CallState,
+  'callId' | 'name' | 'arguments' | 'plan' | 'argumentsDigest' | 'digestRequired' | 'refusedEdit'
+>;
+type Where = Pick<MachineState, 'about' | 'threadId'>;
+
+/** What is waitingCallDetails about one call, as markdown. `most`: about how many characters of its arguments stand here. */
+const waitingCallDetails = (
+  state: Where,
+  call: Asked,
   deadline: number | null,
+  most: number = MAX_SHOWN_CHARS,
 ): string => {
   const { plan } = call;
   const approval = plan.kind === 'approval';
-  const by = 'your name';
-  const answers = approval
-    ? [
-        paste('To approve:', { call_id: call.callId, decision: 'approve', by }),
-        paste('To deny:', { call_id: call.callId, decision: 'deny', reason: 'why', by }),
-        paste('To approve with arguments of your own:', {
-          call_id: call.callId,
-          decision: 'approve',
-          arguments: shortArguments(call.arguments),
-          by,
-        }),
-      ]
-    : [paste('', { call_id: call.callId, output: 'your answer', by })];
+  const shownArguments = showArguments(call.arguments, most);
   const onDeadline =
     plan.kind === 'approval' || plan.kind === 'external' ? AT_DEADLINE[plan.wait.onDeadline] : '';
   return [
     `### ${inline(call.name)} ${approval ? 'waits for approval' : 'waits for an output'}`,
+    ...(shownArguments.shortened > 0 ? [notWhole(state, call, shownArguments)] : []),
+    ...(call.refusedEdit === undefined ? [] : [refusedText(call.refusedEdit)]),
     `Call ${inline(call.callId)}, ${
       deadline === null ? 'no deadline' : `answer by **${utc(deadline)}**, then ${onDeadline}`
-    }. Arguments:`,
-    codeFence(pretty(call.arguments), 'json'),
+    }. ${
+      shownArguments.problem === undefined
+        ? 'Arguments, written by the model'
+        : "The model's text is no arguments that can be read. Why, and the text as one string"
+    }${call.argumentsDigest === undefined ? '' : `, digest \`${call.argumentsDigest}\``}:`,
+    ...(shownArguments.problem === undefined ? [] : [codeFence(shownArguments.problem)]),
+    codeFence(shownArguments.text, 'json'),
     `Answer by *More Actions*, *Send an Update*, \`answer\`, with ${approval ? 'one of these' : 'this'} as data (the signal of that name works too, without a reply).`,
-    ...answers,
+    ...pastes(call, shownArguments),
   ].join('\n\n');
 };
 
-/** One JSON object to paste, laid out as the Web UI's editor would, whose buttons then stay where they are. */
-const paste = (label: string, answer: object): string =>
-  `${label === '' ? '' : `${label}\n\n`}${codeFence(JSON.stringify(answer, null, 2), 'json')}`;
+/** Stands before everything else that is said about the call. */
+const notWhole = ({ about, threadId }: Where, call: Asked, { shortened }: ShownArguments): string => {
+  const path = `/v1/threads/${threadId ?? ''}/runs/${about.runId}/calls/${call.callId}`;
+  const api = about.backend === 'chat' ? `, or ${inline(`GET ${path}`)} of the API` : '';
+  return `**The arguments are not shown whole: ${shortened} of their values ${shortened === 1 ? 'is' : 'are'} shortened.** All of them: ${inline(`runs show ${about.runId} --call ${call.callId}`)}${api}. Read them before you decide.`;
+};
 
-/** The model's arguments to edit, or nothing where they are no JSON object or too long to be shown twice. */
-const shortArguments = (json: string): unknown => {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null && json.length <= MAX_SHOWN_ARGUMENTS_CHARS / 4
-      ? value
-      : {};
-  } catch {
-    return {};
-  }
+const refusedText = ({ count, problem, at, by }: RefusedEdit): string =>
+  [
+    `**${count === 1 ? 'An approval was' : `${count} approvals were`} not used: the arguments that came with ${count === 1 ? 'it' : 'the last one'} do not fit the tool.** Nothing has run. ${utc(at)}${by === undefined ? '' : `, by ${inline(by)}`}, the tool's check said:`,
+    codeFence(visible(problem)),
+  ].join('\n\n');
+
+const pastes = (call: Asked, shownArguments: ShownArguments): string[] => {
+  const by = 'your name';
+  const digest = call.argumentsDigest === undefined ? {} : { arguments_digest: call.argumentsDigest };
+  if (call.plan.kind !== 'approval') return [paste('', { call_id: call.callId, output: 'your answer', by })];
+  return [
+    paste('To approve:', { call_id: call.callId, decision: 'approve', ...digest, by }),
+    paste('To deny:', { call_id: call.callId, decision: 'deny', reason: 'why', by }),
+    paste(
+      'To approve with arguments of your own, in full (what does not fit the tool is refused, and the call waits on):',
+      {
+        call_id: call.callId,
+        decision: 'approve',
+        arguments: toEdit(call.arguments, shownArguments),
+        ...digest,
+        by,
+      },
+    ),
+  ];
+};
+
+/** One JSON object to paste, laid out as the Web UI's editor would, whose buttons then stay where they are. */
+const paste = (label: string, answer: JsonObject): string =>
+  `${label === '' ? '' : `${label}\n\n`}${codeFence(showValue(answer, Infinity).text, 'json')}`;
+
+/** The model's arguments to edit, or nothing where they can't be read or are too long to be shown twice. */
+const toEdit = (json: string, { text, shortened }: ShownArguments): JsonObject => {
+  if (shortened > 0 || text.length > MAX_EDITABLE_CHARS) return {};
+  const parsed = parseArguments(json);
+  return parsed.ok ? parsed.value : {};
 };
 
 const REASONS: Record<UnusedAnswer['reason'], string> = {
@@ -108,6 +133,8 @@ const REASONS: Record<UnusedAnswer['reason'], string> = {
   conflict: 'the call was answered before, differently',
   wrong_kind: 'output for an approval, or a decision for a call that needs an output',
   too_late: 'the call takes no answer any more',
+  arguments_refused: 'the arguments given do not fit the tool; the call waits on',
+  digest_refused: 'it is not about the arguments of this call; the call waits on',
 };
 
 export const rejectedSignalsText = (unusable: MachineState['unusable']): string =>
@@ -157,13 +184,44 @@ export const onlyRejectedSignals = (before: MachineState, after: MachineState): 
     (key) => key === 'unusable' || before[key] === after[key],
   );
 
+/** About how many characters of arguments each of so many calls may have. */
+const share = (calls: number): number =>
+  Math.max(MIN_SHOWN_CHARS, Math.min(MAX_SHOWN_CHARS, Math.floor(MAX_DETAILS_CHARS / Math.max(1, calls))));
+
+/** Each call with its arguments, as long as the page has room; the others by name, without anything to paste. */
+export const waitingCallsDetails = (
+  state: Where,
+  calls: readonly (readonly [call: Asked, deadline: number | null])[],
+): string[] => {
+  let left = MAX_DETAILS_CHARS;
+  const texts: string[] = [];
+  for (const [call, deadline] of calls) {
+    const text = waitingCallDetails(state, call, deadline, share(calls.length));
+    left -= text.length;
+    if (left < 0 && texts.length > 0) break;
+    texts.push(text);
+  }
+  const rest = calls.slice(texts.length);
+  if (rest.length > 0)
+    texts.push(
+      [
+        `### ${rest.length} more calls wait, for which this page has no room`,
+        `Answer the ones above first, or see each by \`runs show ${state.about.runId} --call CALL\`:`,
+        rest.map(([call]) => `- ${inline(call.name)}, call ${inline(call.callId)}`).join('\n'),
+      ].join('\n\n'),
+    );
+  return texts;
+};
+
 /** Markdown. */
 export const currentDetails = (state: MachineState): string =>
   [
     heading(state),
-    ...waitingCalls(state).map((call) => waitingCallDetails(call, answerBy(state, call))),
-    ...(state.ending === null
-      ? state.late.filter((call) => call.given === undefined).map((call) => waitingCallDetails(call, null))
-      : []),
+    ...waitingCallsDetails(state, [
+      ...waitingCalls(state).map((call) => [call, answerBy(state, call)] as const),
+      ...(state.ending === null
+        ? state.late.filter((call) => call.given === undefined).map((call) => [call, null] as const)
+        : []),
+    ]),
     ...(state.unusable.count === 0 ? [] : [rejectedSignalsText(state.unusable)]),
   ].join('\n\n');

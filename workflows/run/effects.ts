@@ -34,6 +34,8 @@ export interface RunToolEffect {
   arguments: string;
   policy: ToolPolicy;
   endBy: number | null;
+  /** The arguments are a person's. */
+  edited?: true;
 }
 
 export type ShowEffect =
@@ -105,6 +107,7 @@ const toolEffect = (call: CallState): RunToolEffect | null =>
         arguments: call.editedArguments ?? call.arguments,
         policy: call.plan.policy,
         endBy: call.endBy ?? null,
+        ...(call.editedArguments === undefined ? {} : { edited: true }),
       }
     : null;
 

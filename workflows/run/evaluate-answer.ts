@@ -11,6 +11,7 @@ import type { FailureType } from '../../protocol/temporal/names.ts';
 import { LIMITS } from '../../protocol/limits.ts';
 import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/validation.ts';
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
+import { approvalFault } from './approvals.ts';
 import { isExpired } from './deadline.ts';
 import { contentDigest } from './content-digest.ts';
 import { MAX_PAYLOAD_BYTES, storedBytes, utf8Length } from './fit-outputs.ts';
@@ -125,7 +126,11 @@ export const evaluateAnswer = (state: MachineState, value: unknown, at: number):
       const fault = kindMismatch(call, payload, about);
       if (fault !== null) return fault;
       if (!takesAnswers(state) || isExpired(state, at)) return tooLate(state, payload, about, at);
-      return payloadTooLarge(state, call, payload, about) ?? accept(false);
+      return (
+        unapprovable(runId, call, payload, about) ??
+        payloadTooLarge(state, call, payload, about) ??
+        accept(false)
+      );
     }
     if (late === undefined)
       return call.plan.kind === 'automatic' || call.plan.kind === 'refused'
@@ -141,7 +146,12 @@ export const evaluateAnswer = (state: MachineState, value: unknown, at: number):
     if (late.given !== undefined) return against(late.given.answer.digest);
     if (state.ending !== null || state.closing !== null)
       return kindMismatch(late, payload, about) ?? tooLate(state, payload, about, at);
-    return kindMismatch(late, payload, about) ?? payloadTooLarge(state, late, payload, about) ?? accept(true);
+    return (
+      kindMismatch(late, payload, about) ??
+      unapprovable(runId, late, payload, about) ??
+      payloadTooLarge(state, late, payload, about) ??
+      accept(true)
+    );
   }
   const past = state.past.findLast((item) => item.callId === payload.call_id);
   if (past?.digest !== undefined) return against(past.digest);
@@ -213,6 +223,19 @@ const kindMismatch = (
       about,
     );
   return null;
+};
+
+/** Does a decision name the call's arguments, and do those that it brings fit the tool? */
+const unapprovable = (
+  runId: string,
+  call: Parameters<typeof approvalFault>[1],
+  payload: AnswerPayload,
+  about: { callId: string; by?: string },
+): AnswerRejection | null => {
+  const fault = approvalFault(runId, call, payload);
+  return fault === null
+    ? null
+    : rejectionText(fault.failure, fault.reason, fault.message, { ...about, details: fault.details });
 };
 
 /** How much is kept of a round with these outputs among what stands, when that is more than may be; else null. */

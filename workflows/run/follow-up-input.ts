@@ -3,6 +3,7 @@
  * Pure; imports protocol and the state.
  */
 import type { FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
+import { requestOf } from './call-state.ts';
 import type { LateCall, MachineState } from './state.ts';
 
 export const toFollowUpInput = (
@@ -17,11 +18,11 @@ export const toFollowUpInput = (
   assistantId: input.assistantId,
   metadata: input.metadata,
   calls: calls.map((call) => ({
-    callId: call.callId,
-    name: call.name,
-    arguments: call.arguments,
+    ...requestOf(call),
     kind: call.plan.kind,
     ...(call.plan.kind === 'approval' ? { policy: call.plan.policy } : {}),
+    ...(call.plan.kind === 'approval' && call.plan.schema !== undefined ? { schema: call.plan.schema } : {}),
+    ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
     ...(call.given === undefined ? {} : { given: call.given.payload }),
   })),
   answerBy: at + state.about.followUpWithinMs,

@@ -19,7 +19,13 @@ const callSnapshot = (state: MachineState, call: CallState): CallSnapshot => {
     ...(call.outcome?.notes === undefined ? {} : { notes: call.outcome.notes }),
     ...(by === undefined ? {} : { by }),
     ...(call.status === 'waiting' && takesAnswers(state) && 'wait' in call.plan
-      ? { answerBy: answerBy(state, call), onDeadline: call.plan.wait.onDeadline }
+      ? {
+          answerBy: answerBy(state, call),
+          onDeadline: call.plan.wait.onDeadline,
+          ...(call.argumentsDigest === undefined ? {} : { argumentsDigest: call.argumentsDigest }),
+          ...(call.digestRequired === undefined ? {} : { digestRequired: call.digestRequired }),
+          ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
+        }
       : {}),
   };
 };

@@ -14,7 +14,13 @@ import type {
   Settled,
   Usage,
 } from '../../protocol/ports/backend.ts';
-import type { CallOutcome, CallPlan, ToolCall } from '../../protocol/tool-calls.ts';
+import type {
+  ArgumentsMark,
+  CallOutcome,
+  CallPlan,
+  RefusedEdit,
+  ToolCall,
+} from '../../protocol/tool-calls.ts';
 import type {
   AnswerPayload,
   CallSummary,
@@ -34,7 +40,7 @@ export interface AcceptedAnswer {
   by?: string;
 }
 
-export interface CallState extends ToolCall {
+export interface CallState extends ToolCall, ArgumentsMark {
   plan: CallPlan;
   status: 'running' | 'waiting' | 'done';
   outcome?: CallOutcome;
@@ -43,6 +49,7 @@ export interface CallState extends ToolCall {
   waitStart?: number;
   /** A person's arguments, JSON text, in the place of the model's. */
   editedArguments?: string;
+  refusedEdit?: RefusedEdit;
   /** Unix ms by which the tool must be done; null = nothing known. Set when it starts. */
   endBy?: number | null;
 }
@@ -69,8 +76,9 @@ export type Task =
   | { key: string; kind: 'recordAnswers'; callId: string };
 
 /** A call whose answer may still come after the model was given a placeholder. */
-export interface LateCall extends ToolCall {
+export interface LateCall extends ToolCall, ArgumentsMark {
   plan: Extract<CallPlan, { kind: 'external' | 'approval' }>;
+  refusedEdit?: RefusedEdit;
   given?: { payload: AnswerPayload; answer: AcceptedAnswer };
 }
 

@@ -25,7 +25,8 @@ import {
 } from '../../protocol/temporal/compact.ts';
 import type { SettlementPayload, OutcomePayload, ToolCallPayload } from '../../protocol/temporal/compact.ts';
 import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
-import type { FollowUpInput, RunActivities, RunInput } from '../../protocol/temporal/messages.ts';
+import type { FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
+import type { RunActivities } from '../../protocol/temporal/activities.ts';
 import { ranOutOfTime, toActivityFailureInfo } from '../failure.ts';
 import {
   identityAttributes,
@@ -151,6 +152,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
           arguments: effect.arguments,
           deadline: effect.endBy,
           atMostOnce: effect.policy.atMostOnce,
+          ...(effect.edited === true ? { edited: true as const } : {}),
           metadata: input.metadata,
         };
         return run(packToolCall(call, workflowInfo().workflowId)).then(unpackOutcome);

@@ -88,5 +88,9 @@ export const MAX_REJECTED_SIGNALS = 10;
 export const MAX_CARRIED_STATE_CHARS = 750_000;
 /** The memo a cancelled run leaves: the server warns at 2 KB. */
 export const MAX_MEMO_BYTES = 1900;
-/** Arguments shown to people, in characters. */
-export const MAX_SHOWN_ARGUMENTS_CHARS = 4000;
+/** A run's page, in characters: a reply to a query may have 4 MB, and nobody reads more than this. */
+export const MAX_DETAILS_CHARS = 128_000;
+/** However many calls wait, each shows about this much of its arguments. */
+export const MIN_SHOWN_CHARS = 2000;
+/** Arguments that are laid out a second time, to be edited. */
+export const MAX_EDITABLE_CHARS = 1000;

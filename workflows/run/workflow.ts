@@ -19,13 +19,8 @@ import {
 import { WORKFLOWS } from '../../protocol/temporal/names.ts';
 import { packRunInput, unpackRunInput } from '../../protocol/temporal/run-input.ts';
 import type { RunInputPayload } from '../../protocol/temporal/run-input.ts';
-import type {
-  AnswerReply,
-  RunInput,
-  RunResult,
-  RunSinks,
-  SubmitReply,
-} from '../../protocol/temporal/messages.ts';
+import type { AnswerReply, RunInput, RunResult, SubmitReply } from '../../protocol/temporal/messages.ts';
+import type { RunSinks } from '../../protocol/temporal/activities.ts';
 import {
   ANSWER_DESCRIPTION,
   SIGNAL_DESCRIPTION,

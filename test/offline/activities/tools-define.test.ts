@@ -223,3 +223,65 @@ describe('definitions for a model', () => {
     expect(byName('search')?.parameters?.['required']).toEqual(['q']);
   });
 });
+
+describe('a check that answers by a promise', () => {
+  const asyncOnes: Record<string, z.ZodObject> = {
+    'on the object': z.object({ id: z.string() }).refine(async () => true),
+    'an async refine': z.object({ id: z.string().refine(async () => true) }),
+    'a refine that returns a promise': z.object({ id: z.string().refine(() => Promise.resolve(true)) }),
+    'a superRefine': z.object({
+      id: z.string().superRefine(async (_id, _context) => {
+        await Promise.reject(new Error('never mind'));
+      }),
+    }),
+    'a transform': z.object({ id: z.string().transform(async (id) => id) }),
+    'a preprocessor': z.object({ id: z.preprocess(async (id) => id, z.string()) }),
+    'deep inside': z.object({
+      id: z
+        .array(
+          z.union([
+            z.number(),
+            z.object({
+              a: z.record(
+                z.string(),
+                z.string().refine(async () => true),
+              ),
+            }),
+          ]),
+        )
+        .optional(),
+    }),
+    'behind a lazy one': z.object({
+      get id() {
+        return z
+          .object({ name: z.string().refine(async () => true) })
+          .nullable()
+          .default(null);
+      },
+    }),
+  };
+
+  test.each(Object.keys(asyncOnes))('is refused at definition, with the place: %s', (name) => {
+    const problems = problemsOf({ find: { ...sound, parameters: asyncOnes[name] } });
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /^Tool "find": parameters.* (must check and change values at once: a refinement or transform there returns a promise|can't be told to a model)/,
+      ),
+    ]);
+    expect(problems[0]).toContain(name === 'on the object' ? 'parameters must check' : '"id');
+  });
+
+  test('is told from checks that answer at once, throw, or refer to themselves', () => {
+    const node = z.object({
+      id: z
+        .string()
+        .min(1)
+        .refine((id) => id.startsWith('a')),
+      when: z.iso.date().transform((text) => new Date(text).getTime()),
+      get kids(): z.ZodOptional<z.ZodArray<z.ZodObject>> {
+        return z.array(node).optional();
+      },
+    });
+    expect(problemsOf({ find: { ...sound, parameters: node } })).toEqual([]);
+  });
+});

@@ -1,8 +1,9 @@
 /** Who carries out a call. Pure. */
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineTools, planCalls } from '../../../activities/index.ts';
-import type { CallPlan } from '../../../protocol/index.ts';
+import type { CallPlan, PlannedCall } from '../../../protocol/index.ts';
 
 const execute = () => 'ok';
 const registry = defineTools({
@@ -17,6 +18,24 @@ const registry = defineTools({
   },
   erase: { description: 'Erase.', parameters: z.object({}), execute, approval: true, atMostOnce: true },
   confirm: { description: 'Confirm.', parameters: z.object({}), external: true, answerWithin: '1d' },
+  strictErase: { description: 'Erase.', parameters: z.strictObject({}), execute, approval: true },
+  fragile: {
+    description: 'Fragile.',
+    parameters: z.object({
+      id: z.string().refine((id) => {
+        if (id === 'boom') throw new Error('no such id');
+        return true;
+      }),
+    }),
+    execute,
+    approval: true,
+  },
+  forgetful: {
+    description: 'Forgetful.',
+    parameters: z.object({}),
+    execute,
+    approval: () => undefined as unknown as boolean,
+  },
   moody: {
     description: 'Moody.',
     parameters: z.object({}),
@@ -28,9 +47,11 @@ const registry = defineTools({
 });
 const all = [...registry.names, 'callers_own'];
 
+const USUAL: Readonly<Record<string, object>> = { weather: { city: 'Rome' } };
+
 const planOf = (
   name: string,
-  args: unknown = {},
+  args: unknown = USUAL[name] ?? {},
   declared: string[] = all,
   granted?: string[] | null,
 ): CallPlan => {
@@ -46,10 +67,10 @@ const planOf = (
   return planned.plan;
 };
 
-const refusalOf = (plan: CallPlan): string => {
+const refusalOf = (plan: CallPlan, type = 'unknown_tool'): string => {
   if (plan.kind !== 'refused') throw new Error(`expected a refusal, got ${plan.kind}`);
   const parsed = JSON.parse(plan.output) as { error: { type: string; message: string } };
-  expect(parsed.error.type).toBe('unknown_tool');
+  expect(parsed.error.type).toBe(type);
   return parsed.error.message;
 };
 
@@ -81,9 +102,35 @@ describe('planCalls', () => {
     expect(planOf('moody').kind).toBe('approval');
   });
 
-  test('arguments that will be refused anyway bother nobody', () => {
-    expect(planOf('refund', '{"amount":').kind).toBe('automatic');
-    expect(planOf('refund', { amount: 'lots' }).kind).toBe('automatic');
+  test.each([
+    ['refund', '{"amount":', /not valid JSON/],
+    ['refund', { amount: 'lots' }, /amount: /],
+    ['refund', '{"amount": 20, "amount": 20000}', /the key "amount" stands twice in the same object/],
+    ['weather', '{"city": "Rome", "city": "Pisa"}', /stands twice/],
+    ['weather', '{"city": "Rome", "x": [{"a": {"y": 1, "\\u0079": 2}}]}', /the key "y" stands twice/],
+    ['confirm', '{"a": 1, "a": 2}', /stands twice/],
+    ['refund', '{"amount": 1e400}', /larger than JSON numbers/],
+    ['fragile', { id: 'boom' }, /checking them failed \("no such id"\)/],
+  ])('arguments of %s that do not fit are refused then and there: %j', (name, args, problem) => {
+    const plan = planOf(name, args);
+    expect(plan).toMatchObject({ kind: 'refused', note: 'invalid_arguments' });
+    expect(refusalOf(plan, 'invalid_arguments')).toMatch(problem);
+  });
+
+  test('a schema of a later deploy does not open a gate that was closed by arguments that did not fit', () => {
+    // Before, such a call was automatic: the tool's activity ran it unasked as soon as a worker took its arguments.
+    expect(planOf('erase', { id: 7 }).kind).toBe('approval');
+    expect(planOf('strictErase', { id: 7 }).kind).toBe('refused');
+  });
+
+  test('only a plain no lets a tool run unasked', () => {
+    expect(planOf('forgetful').kind).toBe('approval');
+  });
+
+  test('more keys than a person can be shown are refused, where a person is asked', () => {
+    const many = Object.fromEntries(Array.from({ length: 257 }, (_, index) => [`k${index}`, 1]));
+    expect(refusalOf(planOf('erase', many), 'invalid_arguments')).toMatch(/257 keys.*may hold 256/);
+    expect(planOf('weather', { city: 'Rome', ...many }).kind).toBe('automatic');
   });
 
   test('declared in the run and unknown here: left to the caller', () => {
@@ -117,7 +164,7 @@ describe('planCalls', () => {
   });
 
   test("where the server does not tell what is declared, the worker's own tools stand for it", () => {
-    expect(planOf('weather', {}, []).kind).toBe('automatic');
+    expect(planOf('weather', undefined, []).kind).toBe('automatic');
     expect(refusalOf(planOf('callers_own', {}, []))).toMatch(/"weather", "refund"/);
   });
 
@@ -131,9 +178,9 @@ describe('planCalls', () => {
   });
 
   test('a tool that is not granted is left to whoever declared it, and never runs here', () => {
-    expect(planOf('weather', {}, all, []).kind).toBe('external');
-    expect(planOf('weather', {}, all, ['weather']).kind).toBe('automatic');
-    expect(planOf('weather', {}, all, null).kind).toBe('automatic');
+    expect(planOf('weather', undefined, all, []).kind).toBe('external');
+    expect(planOf('weather', undefined, all, ['weather']).kind).toBe('automatic');
+    expect(planOf('weather', undefined, all, null).kind).toBe('automatic');
     expect(refusalOf(planOf('weather', {}, [], ['confirm']))).toMatch(/tools of this run are "confirm"/);
   });
 
@@ -141,7 +188,7 @@ describe('planCalls', () => {
     const calls = ['confirm', 'weather', 'nope', 'weather'].map((name, index) => ({
       callId: `c${index}`,
       name,
-      arguments: '{}',
+      arguments: '{"city":"Rome"}',
     }));
     expect(planCalls(registry, calls, all).map((call) => `${call.callId} ${call.plan.kind}`)).toEqual([
       'c0 external',
@@ -149,5 +196,64 @@ describe('planCalls', () => {
       'c2 refused',
       'c3 automatic',
     ]);
+  });
+});
+
+const gated = (args: unknown): PlannedCall => {
+  const [planned] = planCalls(
+    registry,
+    [{ callId: 'c1', name: 'refund', arguments: typeof args === 'string' ? args : JSON.stringify(args) }],
+    all,
+  );
+  if (planned === undefined) throw new Error('one call in, one plan out');
+  return planned;
+};
+
+describe('a call that a person must approve', () => {
+  test('carries the digest of its arguments: of the value, not of the text', () => {
+    const { argumentsDigest, digestRequired } = gated('{"amount": 200, "note": "a"}');
+    const canonical = '{"amount":200,"note":"a"}';
+    expect(argumentsDigest).toBe(createHash('sha256').update(canonical).digest('hex'));
+    expect(gated('{ "note":"\\u0061","amount":2e2 }').argumentsDigest).toBe(argumentsDigest);
+    expect(gated({ amount: 201, note: 'a' }).argumentsDigest).not.toBe(argumentsDigest);
+    expect(digestRequired).toBeUndefined();
+  });
+
+  test('needs the digest in an approval where its arguments are too long to be shown whole', () => {
+    expect(gated({ amount: 200, note: 'x'.repeat(9_000) }).digestRequired).toBe(true);
+  });
+
+  test('carries the schema that a person is held to, keys that the tool does not know refused', () => {
+    expect(gated({ amount: 200 }).plan).toMatchObject({
+      schema: {
+        type: 'object',
+        properties: { amount: { type: 'number' } },
+        required: ['amount'],
+        additionalProperties: false,
+      },
+    });
+  });
+
+  test('of many, as many carry their schema as fit into a settlement', () => {
+    const wide = defineTools({
+      wide: {
+        description: 'Wide.',
+        parameters: z.object({
+          kind: z.enum(Array.from({ length: 300 }, (_, n) => `kind_number_${n}`)).optional(),
+        }),
+        execute,
+        approval: true,
+      },
+    });
+    const calls = Array.from({ length: 200 }, (_, index) => ({
+      callId: `c${index}`,
+      name: 'wide',
+      arguments: '{}',
+    }));
+    const planned = planCalls(wide, calls, ['wide']);
+    const withSchema = planned.filter(({ plan }) => 'schema' in plan);
+    expect(withSchema.length).toBeGreaterThan(10);
+    expect(withSchema.length).toBeLessThan(40);
+    expect(planned.every(({ argumentsDigest }) => argumentsDigest !== undefined)).toBe(true);
   });
 });

@@ -2,11 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import {
-  ARGUMENT_LIMITS,
-  checkArguments,
-  parseArguments,
-} from '../../../activities/tools/parse-arguments.ts';
+import { checkArguments } from '../../../activities/tools/check-arguments.ts';
 import {
   cutUtf8,
   limitOutput,
@@ -14,6 +10,7 @@ import {
   toOutcome,
   utf8Bytes,
 } from '../../../activities/tools/tool-output.ts';
+import { ARGUMENT_LIMITS, parseArguments } from '../../../protocol/rules/tool-arguments.ts';
 
 const RUNS = { numRuns: 300, seed: 20261122 };
 

@@ -251,7 +251,8 @@ test('no arguments change a prototype', async () => {
       expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
       expect(JSON.stringify(outcome)).not.toContain('__proto__":');
       if (outcome.ok) ran += 1;
-      expect(outcome.ok || /proto/.test(text)).toBe(true);
+      // What is refused reaches for a prototype, or holds a key twice.
+      expect(outcome.ok || /proto/.test(text) || /stands twice/.test(outcome.output)).toBe(true);
       expect(Object.getPrototypeOf(handled)).toBe(Object.prototype);
       expect(handled['polluted']).toBeUndefined();
     }),

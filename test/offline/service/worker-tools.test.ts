@@ -1,7 +1,7 @@
 /** The worker's tools as the HTTP face lists them: by what a key may use, and seconds old at most. */
 import { describe, expect, test } from 'vitest';
 import { RunsError } from '../../../protocol/errors.ts';
-import type { WorkerTool } from '../../../protocol/temporal/messages.ts';
+import type { WorkerTool } from '../../../protocol/temporal/activities.ts';
 import { toolsLister } from '../../../service/worker-tools.ts';
 
 const tool = (name: string): WorkerTool => ({

@@ -3,6 +3,7 @@ import { RESULT_MEMO } from '../../../protocol/temporal/names.ts';
 import type { RunResult } from '../../../protocol/temporal/messages.ts';
 import { memoOf } from '../../../workflows/run/transitions/end.ts';
 import { step } from '../../../workflows/run/machine.ts';
+import { evaluateAnswer } from '../../../workflows/run/evaluate-answer.ts';
 import { currentDetails, onlyRejectedSignals } from '../../../workflows/run/current-details.ts';
 import { utf8Length } from '../../../workflows/run/fit-outputs.ts';
 import { snapshotOf } from '../../../workflows/run/snapshot.ts';
@@ -10,6 +11,7 @@ import { EXPIRY, T0, after, asks, says, settles } from '../../support/run-inputs
 import { approval, automatic, external, planned } from '../../support/run-stubs.ts';
 
 const start = { type: 'start', at: T0 } as const;
+const GATED = { argumentsDigest: 'ab'.repeat(32), digestRequired: true } as const;
 const waitingFor = (...calls: Parameters<typeof asks>[0]) => after({}, start, settles('create', asks(calls)));
 
 const statusOf = (backend: 'assistants' | 'chat', ...calls: Parameters<typeof asks>[0]): unknown => {
@@ -79,11 +81,67 @@ describe('current details', () => {
     expect(outside.join('\n')).not.toMatch(/Owned|Approved by the boss/);
   });
 
-  test('show large arguments cut, and say how much is missing', () => {
-    const large = JSON.stringify({ q: 'x'.repeat(50_000) });
-    const text = currentDetails(waitingFor(planned('call_a', external('x').plan, 'ask_person', large)));
+  test('shorten large arguments value by value, say so before the call, and where they are whole', () => {
+    const large = JSON.stringify({ note: 'x'.repeat(50_000), amount: 20_000 });
+    const state = after(
+      { backend: 'chat' },
+      start,
+      settles('create', asks([{ ...planned('call_a', approval('x').plan, 'pay', large), ...GATED }])),
+    );
+    const text = currentDetails(state);
     expect(text.length).toBeLessThan(8000);
-    expect(text).toMatch(/… \d+ more characters/);
+    expect(text).toContain('"amount": 20000');
+    expect(text).toContain('<shortened: the first 1000 of 50000 characters>');
+    const [heading, first] = text.split('\n\n').slice(1);
+    expect(heading).toBe('### `pay` waits for approval');
+    expect(first).toMatch(/^\*\*The arguments are not shown whole: 1 of their values is shortened\.\*\*/);
+    expect(first).toContain('`runs show run_1 --call call_a`');
+    expect(first).toContain('`GET /v1/threads/thread_1/runs/run_1/calls/call_a`');
+  });
+
+  test('give every block that decides by a digest the digest of the arguments it stands beside', () => {
+    const state = waitingFor({ ...approval('call_a'), ...GATED });
+    const decisions = [...currentDetails(state).matchAll(/^```json\n(\{[^`]*"decision"[^`]*\})\n```$/gm)].map(
+      ([, json]) => JSON.parse(json ?? '') as Record<string, unknown>,
+    );
+    expect(decisions.map(({ decision, arguments_digest: digest }) => [decision, digest])).toEqual([
+      ['approve', GATED.argumentsDigest],
+      ['deny', undefined],
+      ['approve', GATED.argumentsDigest],
+    ]);
+    expect(decisions.map((decision) => evaluateAnswer(state, decision, T0).verdict)).toEqual(
+      decisions.map(() => 'accept'),
+    );
+  });
+
+  test('stay small however many calls wait, and name those they have no room for', () => {
+    const large = JSON.stringify({ note: 'x'.repeat(3_000) });
+    const calls = Array.from({ length: 400 }, (_, index) =>
+      planned(`call_${index}`, approval('x').plan, 'pay', large),
+    );
+    const text = currentDetails(waitingFor(...calls));
+    expect(text.length).toBeLessThan(200_000);
+    const [, rest] = /### (\d+) more calls wait/.exec(text) ?? [];
+    expect(text.match(/waits for approval/g)?.length).toBe(400 - Number(rest));
+    expect(text).toContain('- `pay`, call `call_399`');
+  });
+
+  test('say that the tool refused the arguments of an approval, and why, in a block', () => {
+    const state = after(
+      {},
+      start,
+      settles('create', asks([{ ...approval('call_a'), ...GATED }])),
+      says({ call_id: 'call_a', decision: 'approve', arguments: { q: 2 }, by: 'ada' }),
+      {
+        type: 'callDone',
+        callId: 'call_a',
+        outcome: { output: '', ok: false, refusedEdit: 'q: "2" is not a **day**' },
+        at: T0,
+      },
+    );
+    expect(currentDetails(state)).toContain(
+      '**An approval was not used: the arguments that came with it do not fit the tool.** Nothing has run. 2023-11-14 22:13:20 UTC, by `ada`, the tool\'s check said:\n\n```\nq: "2" is not a **day**\n```',
+    );
   });
 
   test('count signals that could not be used, and keep the latest ten', () => {

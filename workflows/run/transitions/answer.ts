@@ -8,7 +8,7 @@ import type { CallOutcome } from '../../../protocol/tool-calls.ts';
 import type { SubmitPayload } from '../../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, outputDigest, editedArguments, evaluateAnswer } from '../evaluate-answer.ts';
 import type { AnswerRejection } from '../evaluate-answer.ts';
-import { deniedOutcome, startCall } from '../call-state.ts';
+import { deniedOutcome, requestOf, startCall } from '../call-state.ts';
 import { advanceRound } from './round.ts';
 import { takesAnswers, waitingCalls } from '../state.ts';
 import type { CallState, MachineState } from '../state.ts';
@@ -103,8 +103,39 @@ export const applyOutcome = (
 ): MachineState => {
   const call = state.calls.find((item) => item.callId === callId);
   if (call?.status !== 'running' || !takesAnswers(state)) return state;
+  const { refusedEdit } = outcomeOf(call);
+  if (refusedEdit !== undefined && call.editedArguments !== undefined)
+    return waitsAgain(state, call, refusedEdit, at);
   return advanceRound(
     replaced(state, { ...call, status: 'done', outcome: signed(call, outcomeOf(call)) }),
+    at,
+  );
+};
+
+/** The tool refused a person's arguments before anything ran: the approval is reported as unused, and the call waits on. */
+const waitsAgain = (state: MachineState, call: CallState, problem: string, at: number): MachineState => {
+  const by = call.answer?.by === undefined ? {} : { by: call.answer.by };
+  const count = (call.refusedEdit?.count ?? 0) + 1;
+  const waiting: CallState = {
+    ...requestOf(call),
+    plan: call.plan,
+    status: 'waiting',
+    ...(call.waitStart === undefined ? {} : { waitStart: call.waitStart }),
+    refusedEdit: { count, problem, at, ...by },
+  };
+  const notice = { key: `waiting:${state.round}:${call.callId}:${count}`, kind: 'notifyWaiting' } as const;
+  const unused = {
+    callId: call.callId,
+    ...by,
+    reason: 'arguments_refused',
+    at: call.answer?.at ?? at,
+  } as const;
+  return advanceRound(
+    {
+      ...replaced(state, waiting),
+      unused: [...state.unused, unused],
+      tasks: state.about.onWaiting ? [...state.tasks, notice] : state.tasks,
+    },
     at,
   );
 };

@@ -6,7 +6,7 @@
  * Imports the machine's pure parts, no SDK. The machine imports it.
  */
 import type { Settled } from '../../../protocol/ports/backend.ts';
-import { newCallState, archiveCall, placeholderOutcome } from '../call-state.ts';
+import { newCallState, archiveCall, placeholderOutcome, requestOf } from '../call-state.ts';
 import { applyClose, expiry, failRun, startClose, wasProlonged } from './close.ts';
 import { nextDue, schedulePoll } from '../deadline.ts';
 import { assertNever } from '../effects.ts';
@@ -156,7 +156,11 @@ const withPlaceholders = (state: MachineState, callIds: readonly string[]): Mach
   const calls = state.calls.map((call): CallState => {
     if (!callIds.includes(call.callId) || call.plan.kind === 'automatic' || call.plan.kind === 'refused')
       return call;
-    const kept = { callId: call.callId, name: call.name, arguments: call.arguments, plan: call.plan };
+    const kept: LateCall = {
+      ...requestOf(call),
+      plan: call.plan,
+      ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
+    };
     const followsUp =
       call.plan.wait.onDeadline === 'follow-up' && fitsPayload([...state.late, ...late, kept]);
     if (followsUp) late.push(kept);

@@ -1,0 +1,65 @@
+/**
+ * Checks what only approvals carry: the digest of the arguments that were read, and arguments in their place.
+ *
+ * Rule: what the plan recorded decides, never the code of the day, so that a verdict in history stays as it was: calls of an
+ * older worker have neither digest nor schema, and nothing more is waitingCallDetails of them.
+ * Pure; imports protocol and the state. `answers.ts` and tests import it.
+ */
+import { schemaProblem } from '../../protocol/rules/argument-schema.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
+import type { FailureType } from '../../protocol/temporal/names.ts';
+import { quote } from '../../protocol/rules/validation.ts';
+import { parseEditedArguments } from '../../protocol/rules/tool-arguments.ts';
+import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
+import type { CallState } from './state.ts';
+
+export interface ApprovalFault {
+  failure: FailureType;
+  reason: UnusedAnswer['reason'];
+  message: string;
+  details: unknown;
+}
+
+type Call = Pick<CallState, 'callId' | 'name' | 'plan' | 'argumentsDigest' | 'digestRequired'>;
+
+const subjectOf = (call: Call): string => `Call ${quote(call.callId)} (${call.name})`;
+
+const digestFault = (runId: string, call: Call, payload: AnswerPayload): ApprovalFault | null => {
+  const got = payload.arguments_digest ?? null;
+  const expected = call.argumentsDigest ?? null;
+  const isOwn = payload.decision === 'approve' && payload.arguments == null;
+  if (got === expected || (got === null && !(isOwn && call.digestRequired === true))) return null;
+  const whole = `"runs show ${runId} --call ${call.callId}" shows them whole`;
+  const why =
+    got === null
+      ? `its arguments are too long to be shown whole everywhere, so an approval must say which it is about. Read them (${whole}), and add the "arguments_digest" that stands there.`
+      : expected === null
+        ? `the decision names arguments by the digest ${quote(got)}, but an older worker planned this call and recorded none. Leave "arguments_digest" out.`
+        : `the decision is about arguments with the digest ${quote(got)}; those of the call have ${quote(expected)}. Read them (${whole}), and decide about those.`;
+  return {
+    failure: FAILURES.refusedDigest,
+    reason: 'digest_refused',
+    message: `${subjectOf(call)} waits on: ${why}`,
+    // Who has not read the arguments does not learn their digest here.
+    details: { expected: got === null ? null : expected, got },
+  };
+};
+
+const editFault = (call: Call, payload: AnswerPayload): ApprovalFault | null => {
+  if (payload.arguments == null || call.plan.kind !== 'approval' || call.argumentsDigest === undefined)
+    return null;
+  const fault = (field: string, problem: string): ApprovalFault => ({
+    failure: FAILURES.refusedArguments,
+    reason: 'arguments_refused',
+    message: `${subjectOf(call)} waits on: the arguments given do not fit the tool: ${field === '' ? '' : `${field} `}${problem}. Correct them and send the answer again.`,
+    details: { field, problem },
+  });
+  const parsed = parseEditedArguments(payload.arguments);
+  if (!parsed.ok) return fault('', parsed.problem);
+  const wrong = call.plan.schema === undefined ? null : schemaProblem(call.plan.schema, parsed.value);
+  return wrong === null ? null : fault(wrong.field, wrong.problem);
+};
+
+/** Why a decision that has the right shape can't be taken; null = it can. */
+export const approvalFault = (runId: string, call: Call, payload: AnswerPayload): ApprovalFault | null =>
+  payload.decision === undefined ? null : (digestFault(runId, call, payload) ?? editFault(call, payload));
