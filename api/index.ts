@@ -1,5 +1,6 @@
 /** Public face of the HTTP layer: an app over any `RunsService`, its keys and limits, and a server for it. */
-export { createApi, type Api, type ApiEnv, type ApiOptions, type RequestLogEntry } from './app.ts';
+export { createApi, ROUTES, type Api, type ApiEnv, type ApiOptions, type RequestLogEntry } from './app.ts';
+export { openApiDocument } from './openapi.ts';
 export { keyAuth, openAuth, type Authenticator } from './auth.ts';
 export { hashKey, parseApiKeys, type ApiKey } from './keys.ts';
 export { createLimiter, parseRates, type RateLimiter, type RatesPerMinute } from './rate-limiter.ts';

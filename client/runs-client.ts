@@ -37,7 +37,7 @@ import type {
   WaitOptions,
 } from './types.ts';
 import { isOpen, partialSnapshot, toListItem } from './view.ts';
-import { workerTools } from './worker-tools.ts';
+import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
 
 export interface RunsClientOptions {
@@ -221,7 +221,7 @@ export class RunsClient {
 
   /** The tools of the workers on this client's task queue, as one of them has them now. `no_worker` without one. */
   async tools(options: CallOptions = {}): Promise<WorkerTool[]> {
-    return await workerTools(this.#session, options);
+    return await listWorkerTools(this.#session, options);
   }
 
   /** Snapshots of the run whenever they change; the last one has the result. Ends with the run or with `signal`. */

@@ -16,7 +16,7 @@ const EXECUTION_TIMEOUT_MS = 15_000;
 /** One id for each task queue. */
 const workerToolsWorkflowId = (taskQueue: string): string => `${WORKFLOWS.workerTools}.${taskQueue}`;
 
-export const workerTools = async (
+export const listWorkerTools = async (
   session: ClientSession,
   { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
 ): Promise<WorkerTool[]> => {
