@@ -1,5 +1,5 @@
 /**
- * The little of our HTTP API that the CLI speaks: start a run, look at it, follow its events, read its messages.
+ * The little of our HTTP API that the CLI speaks: assistants, start a run, look at it, follow its events, read its messages.
  *
  * Rule: every answer that is not a success becomes a `CliError` whose exit code says who can do something about it. The key
  * travels in the header only and is in no message. Imported by `start`, `watch` and the demo.
@@ -7,7 +7,8 @@
 import { createSseParser } from '../backends/http/sse.ts';
 import { quote } from '../protocol/rules/validation.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
-import type { Message, Page, Run } from '../protocol/wire/objects.ts';
+import type { AssistantParams } from '../protocol/ports/runs-service.ts';
+import type { Assistant, FunctionTool, Message, Page, Run } from '../protocol/wire/objects.ts';
 import { CliError, EXIT, type ExitCode } from '../app/exit.ts';
 import type { ApiPlace } from './connections.ts';
 
@@ -34,6 +35,22 @@ export class ApiClient {
   async startRun(threadId: string | null, body: StartBody, idempotencyKey: string | undefined): Promise<Run> {
     const path = threadId === null ? '/v1/threads/runs' : `/v1/threads/${encodeURIComponent(threadId)}/runs`;
     return this.#json<Run>('POST', path, body, idempotencyKey);
+  }
+
+  createAssistant(params: AssistantParams): Promise<Assistant> {
+    return this.#json<Assistant>('POST', '/v1/assistants', params);
+  }
+
+  /** Newest first. `limit` as the server takes it, which refuses what is no number from 1 to 100. */
+  async assistants(limit: string): Promise<Assistant[]> {
+    const query = `?limit=${encodeURIComponent(limit)}`;
+    return (await this.#json<Page<Assistant>>('GET', `/v1/assistants${query}`)).data;
+  }
+
+  /** Names of the worker's tools that the key may use. */
+  async toolNames(): Promise<string[]> {
+    const page = await this.#json<{ data: FunctionTool[] }>('GET', '/v1/tools');
+    return page.data.map((tool) => tool.function.name);
   }
 
   getRun(threadId: string, runId: string): Promise<Run> {

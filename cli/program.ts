@@ -4,9 +4,10 @@
  * Rule: exactly one JSON document on stdout with `--json`, whatever happens; everything else on stderr. Nobody but this
  * file prints results. Imported by `main.ts` and by tests.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './command.ts';
 import { answerCommand } from './commands/answer.ts';
+import { createAssistantCommand, listAssistantsCommand } from './commands/assistants.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
@@ -27,6 +28,8 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   worker,
   serve,
   toolsCommand,
+  createAssistantCommand,
+  listAssistantsCommand,
   startCommand,
   list,
   show,
@@ -47,7 +50,10 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.ok;
-      const message = usageSentence(error.message);
+      // A group of commands without its second word shows its help.
+      const message = usageSentence(
+        error.code === 'commander.help' ? 'a subcommand is missing' : error.message,
+      );
       if (json) frame.print({ error: { code: 'usage', message, failure: null, details: null, exitCode: 2 } });
       return EXIT.usage;
     }
@@ -85,14 +91,15 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
     .exitOverride()
     .addHelpText('after', '\nExit codes and environment variables: docs/CLI.md');
   for (const command of COMMANDS) {
-    const sub = program
-      .command(command.name)
+    const [first = '', second] = command.name.split(' ');
+    const sub = (second === undefined ? program : groupOf(program, first, output))
+      .command(second ?? first)
       .description(command.summary)
       .configureOutput(output)
       .helpOption('-h, --help', 'show help')
       .exitOverride();
     command.configure(sub);
-    sub.option('--json', 'one JSON document on stdout, everything else on stderr');
+    sub.option('--json', JSON_OPTION);
     sub.action(async () => {
       const ended = command.run(frame.context, sub);
       frame.finish(await (command.stays ? ended : unlessInterrupted(ended, io.signal)));
@@ -100,6 +107,25 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
   }
   return program;
 };
+
+const JSON_OPTION = 'one JSON document on stdout, everything else on stderr';
+
+/** The command whose subcommands share a first word; made with the first of them. */
+const groupOf = (program: Command, name: string, output: OutputConfiguration): Command =>
+  program.commands.find((command) => command.name() === name) ??
+  program
+    .command(name)
+    .description(
+      COMMANDS.filter((command) => command.name.startsWith(`${name} `))
+        .map(({ summary }) => summary)
+        .join('; '),
+    )
+    .configureOutput(output)
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false)
+    .option('--json', JSON_OPTION)
+    .showSuggestionAfterError()
+    .exitOverride();
 
 const unlessInterrupted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
   new Promise((resolve, reject) => {

@@ -59,7 +59,13 @@ export const dev = defineCommand<object>({
         const { tools } = stack.worker;
         context.announce({ ready: true, ...shown, tools, assistantId, dataDir: dir });
         const { welcome } = await import('../output/welcome.ts');
-        for (const line of welcome({ ...state, dataDir: config.dataDir, tools, assistantId }))
+        for (const line of welcome({
+          ...state,
+          dataDir: config.dataDir,
+          tools,
+          assistantId,
+          model: config.model,
+        }))
           context.say(line);
         await runUntilSignal(context.io.signal, stack.broken, BROKEN);
       } finally {

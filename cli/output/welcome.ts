@@ -5,6 +5,8 @@ import { shellWord } from './format.ts';
 export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
   dataDir: string;
   tools: readonly string[];
+  /** Takes the place of every run's model; null = the assistant names it. */
+  model: string | null;
   /** To try things with; null where there is none. */
   assistantId: string | null;
 }
@@ -39,19 +41,20 @@ export const welcome = (dev: Welcome): string[] => [
   ...examples(dev),
 ];
 
-const examples = ({ backend, assistantId, dataDir }: Welcome): string[] => {
+const examples = ({ backend, assistantId, dataDir, model }: Welcome): string[] => {
   // Commands look for us in the usual place only, unless they are told.
   const runs = `${dataDir === usualDataDir({}) ? '' : `RUNS_DATA_DIR=${shellWord(dataDir)} `}npx runs`;
   return assistantId === null
     ? [
-        backend === 'assistants'
-          ? `  ${runs} start --assistant ID --message "Hello" --wait`
-          : `  ${runs} start --assistant ID --message "Hello" --wait   (create the assistant with any OpenAI client)`,
+        ...(backend === 'assistants'
+          ? []
+          : [`  ${runs} assistants create --model ${shellWord(model ?? 'NAME')}`]),
+        `  ${runs} start --assistant ID --message "Hello" --wait`,
         `  ${runs} list`,
       ]
     : [
         `  ${runs} start --assistant ${assistantId} --message "Please deploy checkout 1.4.2."`,
         `  ${runs} list --waiting`,
-        `  ${runs} show RUN        (says what to paste to answer it)`,
+        `  ${runs} answer            (lists what waits, and asks)`,
       ];
 };

@@ -5,6 +5,7 @@ import { toCliFailure } from '../../../app/exit.ts';
 import { eventLines, followRun } from '../../../cli/output/follow.ts';
 import type { StreamEvent } from '../../../protocol/wire/events.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
+import { cli } from '../../support/cli.ts';
 import { json, reply, scriptedHttp, sse, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
 
 guardAgainstLeaks({
@@ -35,6 +36,76 @@ const body = (message: string, code: string | null = null) => ({
 
 const event = (seq: number, name: string, data: object): string =>
   `id: ${seq}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+
+const createAssistant = async (args: string[], steps: Step[], env: Record<string, string> = {}) => {
+  server = await scriptedHttp(steps);
+  return cli(['assistants', 'create', ...args], { RUNS_URL: server.url, ...env });
+};
+const sent = (): unknown => JSON.parse(server?.requests[0]?.body ?? 'null');
+
+describe('an assistant', () => {
+  const ASSISTANT = { id: 'asst_1', object: 'assistant', model: 'm', name: null, tools: [] };
+  test('is created by model, name, instructions and names of tools, and its id printed', async () => {
+    const made = await createAssistant(
+      [
+        '--model',
+        'qwen3',
+        '--name',
+        'Refunds',
+        '--instructions',
+        'Be brief.',
+        '--tool',
+        'refund',
+        '--tool',
+        'x',
+      ],
+      [json(ASSISTANT), json({ object: 'list', data: [{ type: 'function', function: { name: 'refund' } }] })],
+    );
+    expect([made.code, made.stdout]).toEqual([0, 'asst_1\n']);
+    expect(sent()).toEqual({
+      model: 'qwen3',
+      name: 'Refunds',
+      instructions: 'Be brief.',
+      tools: [
+        { type: 'function', function: { name: 'refund' } },
+        { type: 'function', function: { name: 'x' } },
+      ],
+    });
+    expect(made.stderr).toBe(
+      'note: the worker has no tool "x", so its calls wait for the caller. It has: refund.\n',
+    );
+  });
+
+  test.each([
+    [{}, 'scripted:auto'],
+    [{ RUNS_MODEL: 'llama' }, 'llama'],
+  ])('without --model and with %j asks %j', async (env: Record<string, string>, model) => {
+    await createAssistant([], [json(ASSISTANT)], env);
+    expect(sent()).toEqual({ model });
+  });
+
+  test.each([
+    [{ RUNS_BACKEND: 'chat' }, 'needs --model NAME'],
+    [{ RUNS_BACKEND: 'assistants' }, 'Create them there'],
+  ])('with %j is refused before a server is asked', async (env: Record<string, string>, words) => {
+    const refused = await createAssistant([], [], env);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(words);
+    expect(server?.requests).toEqual([]);
+  });
+
+  test('is listed with its model and its tools', async () => {
+    server = await scriptedHttp([
+      json({
+        object: 'list',
+        data: [{ ...ASSISTANT, name: 'R', tools: [{ type: 'function', function: { name: 'refund' } }] }],
+      }),
+    ]);
+    const listed = await cli(['assistants', 'list', '--limit', '5'], { RUNS_URL: server.url });
+    expect(server.requests[0]?.target).toBe('/v1/assistants?limit=5');
+    expect(listed.stdout).toMatch(/^asst_1 +m +R +refund$/m);
+  });
+});
 
 describe('a start', () => {
   test('sends key, idempotency key and the beta header, and creates a thread where none is given', async () => {

@@ -30,6 +30,7 @@ describe('a mistyped command', () => {
     [['replay']],
     [['doctor', '--role', 'king']],
     [['doctor', '--only', 'weather']],
+    [['assistants', 'creat']],
   ])('%j exits 2 with one sentence, and one document with --json', async (args) => {
     const people = await cli(args);
     expect(people.code).toBe(EXIT.usage);
@@ -133,7 +134,7 @@ describe('help', () => {
   });
 
   test('exists for every command, with --json among the options', async () => {
-    const pages = await Promise.all(COMMANDS.map(({ name }) => cli([name, '--help'])));
+    const pages = await Promise.all(COMMANDS.map(({ name }) => cli([...name.split(' '), '--help'])));
     expect(pages.map(({ code }) => code)).toEqual(COMMANDS.map(() => 0));
     expect(pages.filter(({ stdout }) => !stdout.includes('--json'))).toEqual([]);
   });

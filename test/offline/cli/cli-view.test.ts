@@ -382,7 +382,7 @@ describe('progress on a terminal', () => {
   });
 });
 
-const welcomeIn = (dataDir: string): string =>
+const welcomeIn = (dataDir: string, more: Partial<Parameters<typeof welcome>[0]> = {}): string =>
   welcome({
     temporalAddress: '127.0.0.1:7233',
     namespace: 'default',
@@ -392,7 +392,9 @@ const welcomeIn = (dataDir: string): string =>
     taskQueue: 'runs',
     tools: [],
     assistantId: 'asst_1',
+    model: null,
     dataDir,
+    ...more,
   }).join('\n');
 
 test('a log of a wait tells the moment of its deadline once, and never a time left', () => {
@@ -413,5 +415,12 @@ describe('the welcome of `runs dev`', () => {
   test('offers commands that find it: in a directory of its own they name the directory', () => {
     expect(welcomeIn('.runs')).toContain('\n  npx runs list --waiting');
     expect(welcomeIn('/tmp/my runs')).toContain(`\n  RUNS_DATA_DIR='/tmp/my runs' npx runs list --waiting`);
+  });
+
+  test.each([
+    ['chat', 'qwen3', '  npx runs assistants create --model qwen3'],
+    ['chat', null, '  npx runs assistants create --model NAME'],
+  ])('on %s with model %j makes the assistant by a command', (backend, model, line) => {
+    expect(welcomeIn('.runs', { backend, model, assistantId: null }).split('\n')).toContain(line);
   });
 });

@@ -24,16 +24,26 @@ const program = buildProgram({
   columns: () => 80,
   signal: new AbortController().signal,
 });
+/** By their full names; a command with subcommands stands for them alone. */
 const commands = new Map(
-  program.commands.map((command) => [command.name(), new Set(command.options.map(({ long }) => long))]),
+  program.commands.flatMap((command) =>
+    (command.commands.length === 0 ? [command] : command.commands).map((one) => [
+      one === command ? one.name() : `${command.name()} ${one.name()}`,
+      new Set(one.options.map(({ long }) => long)),
+    ]),
+  ),
 );
+const commandIn = (call: string): string => {
+  const [, first = '', second = ''] = call.split(/\s+/);
+  return commands.has(`${first} ${second}`) ? `${first} ${second}` : first;
+};
 
 /** Code in documents that calls us: in backticks, or a line of a code block. Prose like "runs go on" is no call. */
 const calls = (text: string): string[] => [
   ...[...text.matchAll(/`(?:npx )?(runs [^`\n]+)`/g)].map((match) => match[1] ?? ''),
   ...[...text.matchAll(/^(?:[A-Z_]+=\S+ )*(?:npx )?(runs .+)$/gm)]
     .map((match) => match[1] ?? '')
-    .filter((line) => commands.has(line.split(/\s+/)[1] ?? '')),
+    .filter((line) => commands.has(commandIn(line))),
 ];
 
 describe('the documents', () => {
@@ -44,7 +54,7 @@ describe('the documents', () => {
 
   test('call commands that exist, with options that they take', () => {
     const wrong = calls(all).flatMap((call) => {
-      const options = commands.get(call.split(/\s+/)[1] ?? '');
+      const options = commands.get(commandIn(call));
       if (options === undefined) return [`no such command: ${call}`];
       const used = [...call.matchAll(/(?<![\w-])--[a-z-]+/g)].map(([option]) => option);
       return used
