@@ -50,17 +50,20 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
         'unknown_tool',
         `there is no tool whose name is ${call.name.length} characters long: it may have 64.`,
       );
-  let total = [...kept.values()].reduce((sum, call) => sum + storedBytes(call), 0);
-  for (const call of [...kept.values()].toSorted((a, b) => storedBytes(b) - storedBytes(a))) {
+  // Measured once each: a call may be megabytes.
+  const sizes = new Map([...kept.values()].map((call) => [call, storedBytes(call)]));
+  const sizeOf = (call: ToolCall): number => sizes.get(call) ?? storedBytes(call);
+  let total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  for (const call of [...kept.values()].toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
     if (total <= MAX_CALLS_BYTES) break;
     if (refused.has(call.callId)) continue;
-    total -= storedBytes(call);
+    total -= sizeOf(call);
     refuse(
       call,
       'invalid_arguments',
       `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,
     );
-    total += storedBytes(kept.get(call.callId) ?? call);
+    total += sizeOf(kept.get(call.callId) ?? call);
   }
   return { calls: given.map((call) => kept.get(call.callId) ?? call), refused };
 };

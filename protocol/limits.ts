@@ -79,22 +79,24 @@ export const READ_BYTES = {
 
 /** One answer of a model. What exceeds one of these ends the attempt for good: asked again, the model would do it again. */
 export const ANSWER_LIMITS = {
-  /** As they come in the stream, with what the protocol puts around the text. */
+  /** All that comes from the socket. */
+  streamBytes: 134_217_728,
+  /** Events as they come in the stream, with what the protocol puts around the text. */
   streamChars: 33_554_432,
   events: 1_000_000,
-  /** One event of the stream; all of an answer that is not streamed. */
-  eventChars: 8_388_608,
+  /** One event of the stream. */
+  eventChars: 4_194_304,
+  /** An answer that is not streamed. */
+  bodyBytes: 8_388_608,
   /** Values in one event, or in all of an answer that is not streamed. */
   values: 20_000,
   /** What is said, refusals and reasoning included. */
-  textChars: 4_194_304,
+  textChars: 2_097_152,
   calls: 512,
-  /** Of the name of one call; what is longer names no tool. */
-  nameChars: 1_024,
-  /** Arguments of one call. */
-  argumentsChars: 2_097_152,
+  /** Arguments of one call. Far less is what history holds: such a call is refused to the model, and the run goes on. */
+  argumentsChars: 4_194_304,
   /** Arguments and names of all calls. */
-  allArgumentsChars: 4_194_304,
+  allArgumentsChars: 8_388_608,
 } as const;
 
 /** What one tenant may hold; each can be set for a server. A team of people does not meet them. */

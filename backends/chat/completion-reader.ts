@@ -3,8 +3,10 @@
  *
  * Rule: tolerant reading. Servers leave out a call's index or id, repeat ids, send names in pieces or again and again,
  * arguments as an object, a whole message instead of a delta. Ids are ours, always: theirs only tell calls apart.
+ * Each piece is counted before it is kept (`AnswerLimitError`), and costs the same however many came before it.
  * Imported within `backends/chat/` and by tests.
  */
+import { AnswerMeter } from '../answer-meter.ts';
 import type { ModelTurn } from './types.ts';
 
 export type ModelDelta =
@@ -14,6 +16,8 @@ export type ModelDelta =
   | { kind: 'arguments'; call: number; value: string };
 
 interface OpenCall {
+  /** Its place among the calls. */
+  at: number;
   callId: string;
   theirIndex: number | null;
   theirId: string | null;
@@ -69,16 +73,31 @@ export interface TurnReader {
   readonly brokeOff: boolean;
 }
 
-export const createTurnReader = (mint: () => string): TurnReader => {
+export const createTurnReader = (mint: () => string, meter = new AnswerMeter()): TurnReader => {
   const calls: OpenCall[] = [];
+  // The newest call of an index, the first of an id: looked up for each piece, of which there may be a million.
+  const byIndex = new Map<number, OpenCall>();
+  const byId = new Map<string, OpenCall>();
+  let complete = 0;
   let said = '';
   let refusal = '';
   let finishReason: string | null = null;
   let usage: ModelTurn['usage'] = null;
 
   const open = (theirIndex: number | null, theirId: string | null): OpenCall => {
-    const call = { callId: mint(), theirIndex, theirId, name: '', arguments: '', told: false };
+    meter.call();
+    const call = {
+      at: calls.length,
+      callId: mint(),
+      theirIndex,
+      theirId,
+      name: '',
+      arguments: '',
+      told: false,
+    };
     calls.push(call);
+    if (theirIndex !== null) byIndex.set(theirIndex, call);
+    if (theirId !== null && !byId.has(theirId)) byId.set(theirId, call);
     return call;
   };
 
@@ -88,13 +107,13 @@ export const createTurnReader = (mint: () => string): TurnReader => {
     const id = text(piece['id']) || null;
     const last = calls.at(-1);
     if (index !== null) {
-      const same = calls.findLast((call) => call.theirIndex === index);
+      const same = byIndex.get(index);
       if (same === undefined) return open(index, id);
       // Some servers number every parallel call 0: another id together with a name is another call.
       const another = id !== null && same.theirId !== null && id !== same.theirId && name !== '';
       return another ? open(index, id) : same;
     }
-    if (id !== null) return calls.find((call) => call.theirId === id) ?? open(null, id);
+    if (id !== null) return byId.get(id) ?? open(null, id);
     // Neither index nor id: a name after arguments begins the next call, anything else goes on with the last.
     if (last === undefined || (name !== '' && last.arguments !== '')) return open(null, null);
     return last;
@@ -103,34 +122,41 @@ export const createTurnReader = (mint: () => string): TurnReader => {
   const tell = (call: OpenCall): ModelDelta[] => {
     if (call.told) return [];
     call.told = true;
-    return [{ kind: 'call', call: calls.indexOf(call), callId: call.callId, name: call.name }];
+    return [{ kind: 'call', call: call.at, callId: call.callId, name: call.name }];
   };
 
   const pushCall = (value: unknown): ModelDelta[] => {
     const piece = record(value);
     const fn = record(piece['function']);
     const name = text(fn['name']);
-    const begun = calls.length;
     const call = find(piece, name);
     // The call before this one is complete when the next one begins.
-    const news = calls.length > begun ? calls.slice(0, -1).flatMap(tell) : [];
+    const before = calls.slice(complete, -1);
+    complete = calls.length - 1;
+    const news = before.flatMap(tell);
     // Names come whole, in pieces, or whole with every chunk.
-    if (!call.told && name !== '' && name !== call.name) call.name += name;
+    if (!call.told && name !== '' && name !== call.name) {
+      meter.name(name.length);
+      call.name += name;
+    }
     const more = argumentsText(fn['arguments']);
     if (more === '') return news;
+    meter.arguments(more.length, call.arguments.length + more.length);
     call.arguments += more;
-    return [...news, ...tell(call), { kind: 'arguments', call: calls.indexOf(call), value: more }];
+    return [...news, ...tell(call), { kind: 'arguments', call: call.at, value: more }];
   };
 
   const pushDelta = (delta: Record<string, unknown>): ModelDelta[] => {
     const news: ModelDelta[] = [];
     const content = spoken(delta['content']);
     if (content !== '') {
+      meter.text(content.length);
       said += content;
       news.push({ kind: 'text', value: content });
     }
     const refused = text(delta['refusal']);
     if (refused !== '') {
+      meter.text(refused.length);
       refusal += refused;
       news.push({ kind: 'refusal', value: refused });
     }

@@ -8,6 +8,7 @@
  */
 import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
+import { ANSWER_LIMITS } from '../../protocol/limits.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
 import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
@@ -60,6 +61,8 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   const http = createHttpClient({
     baseUrl: options.baseUrl,
     apiKey: options.apiKey,
+    maxBodyBytes: ANSWER_LIMITS.bodyBytes,
+    maxJsonValues: ANSWER_LIMITS.values,
     ...options.http,
   });
   const turn: TurnOptions = {

@@ -7,9 +7,12 @@
  * Imported within `backends/chat/`.
  */
 import type { BackendContext } from '../../protocol/ports/backend.ts';
+import { ANSWER_LIMITS } from '../../protocol/limits.ts';
+import { AnswerLimitError, AnswerMeter } from '../answer-meter.ts';
 import {
   asRecord,
   HttpFailure,
+  JsonValuesError,
   parseJson,
   sseEvents,
   SseLimitError,
@@ -43,9 +46,6 @@ export interface ModelTimeouts {
 
 const ROUTE = '/chat/completions';
 
-/** Most that one answer may be, in characters as they come in the stream. A model that never stops must not fill the memory. */
-export const MAX_ANSWER_CHARS = 33_554_432;
-
 /** The server's words for "the messages do not fit". */
 const TOO_LONG =
   /context[ _](length|window|size)|maximum context|too many tokens|prompt is too long|exceeds? the (available )?context/i;
@@ -70,6 +70,20 @@ const refusedCapability = (error: unknown, now: Capabilities): Capabilities | nu
   if (now.stream && /\bstream(ing)?\b/.test(words)) return { stream: false, streamUsage: false };
   return null;
 };
+
+/** An answer nests as deep as its arguments do, when a server sends them as objects. */
+const MAX_DEPTH = 100;
+
+/** Bytes as they come; more than an answer may have is an `AnswerLimitError`. */
+async function* metered(
+  chunks: AsyncIterable<Uint8Array>,
+  meter: AnswerMeter,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    meter.bytes(chunk.byteLength);
+    yield chunk;
+  }
+}
 
 const isRequestError = (type: string | null): boolean =>
   type !== null && /invalid_request|bad_?request/i.test(type);
@@ -128,24 +142,23 @@ export const createChatModel = (http: HttpClient, timeouts: ModelTimeouts): Mode
 
   const readEvents = async (
     asking: CompletionRequest,
-    request: HttpRequest,
     chunks: AsyncIterable<Uint8Array>,
     onBegun: () => void,
   ): Promise<void> => {
     let done = false;
-    let size = 0;
-    for await (const { data } of sseEvents(chunks)) {
-      size += data.length;
-      if (size > MAX_ANSWER_CHARS)
-        throw http.unusable(request, 200, `the answer is longer than ${MAX_ANSWER_CHARS} characters.`);
+    const meter = new AnswerMeter();
+    const limits = { maxLineChars: ANSWER_LIMITS.eventChars, maxEventChars: ANSWER_LIMITS.eventChars };
+    for await (const { data } of sseEvents(metered(chunks, meter), limits)) {
+      meter.event(data.length);
       if (data.trim() === '[DONE]') {
         done = true;
         break;
       }
       let chunk: unknown;
       try {
-        chunk = parseJson(data);
-      } catch {
+        chunk = parseJson(data, MAX_DEPTH, ANSWER_LIMITS.values);
+      } catch (error) {
+        if (error instanceof JsonValuesError) throw new AnswerLimitError('values', ANSWER_LIMITS.values);
         throw brokeOff('an event of the stream is no JSON.', null);
       }
       const error = asRecord(chunk)?.['error'];
@@ -166,19 +179,16 @@ export const createChatModel = (http: HttpClient, timeouts: ModelTimeouts): Mode
     onBegun: () => void,
   ): Promise<void> => {
     const request = requestFor(asking, can);
-    if (!can.stream) {
-      await readJson(asking, request, (await http.json(request)).body);
-      return;
+    try {
+      if (!can.stream) return await readJson(asking, request, (await http.json(request)).body);
+      const answer = await http.stream(request);
+      if (answer.kind === 'json') await readJson(asking, request, answer.body);
+      else await readEvents(asking, answer.chunks, onBegun);
+    } catch (error) {
+      if (error instanceof SseLimitError || error instanceof AnswerLimitError)
+        throw http.unusable(request, 200, `${error.message}.`, 'too_large');
+      throw error;
     }
-    const answer = await http.stream(request);
-    if (answer.kind === 'json') await readJson(asking, request, answer.body);
-    else
-      try {
-        await readEvents(asking, request, answer.chunks, onBegun);
-      } catch (error) {
-        if (error instanceof SseLimitError) throw http.unusable(request, 200, `${error.message}.`);
-        throw error;
-      }
   };
 
   return {

@@ -35,6 +35,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
   };
   const maxBytes = options.maxBodyBytes ?? 16_777_216;
   const maxDepth = options.maxJsonDepth ?? 100;
+  const maxValues = options.maxJsonValues ?? 250_000;
   const now = options.now ?? Date.now;
   const poolOf = (connections: number | null): Dispatcher =>
     (
@@ -179,7 +180,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
         `expected JSON, got ${JSON.stringify(type.slice(0, 60))}; something else answers there.`,
       );
     try {
-      return { ...answer, body: parseJson(text, maxDepth) };
+      return { ...answer, body: parseJson(text, maxDepth, maxValues) };
     } catch (error) {
       if (error instanceof JsonDepthError)
         throw report.badBody(request, status, 'too_deep', `${error.message}.`);
@@ -258,7 +259,7 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
       );
     },
 
-    unusable: (request, status, what) => report.badBody(request, status, 'shape', what),
+    unusable: (request, status, what, why = 'shape') => report.badBody(request, status, why, what),
 
     close: async () => {
       if (options.dispatcher === undefined) await Promise.all([calls.destroy(), streams.destroy()]);

@@ -79,7 +79,7 @@ export interface HttpErrorContext {
  */
 export const toBackendError = (failure: HttpFailure, context: HttpErrorContext): BackendError => {
   const { verdict, facts } = failure;
-  const fix = FIX[verdict.type];
+  const fix = facts.badBody === 'too_large' ? undefined : FIX[verdict.type];
   const bounded = boundedRetryAfter(verdict.retryAfterMs, {
     now: context.now,
     deadline: context.deadline ?? null,

@@ -6,7 +6,7 @@
 export { backoffMs, retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
 export { createHttpClient } from './client.ts';
 export { HttpFailure, toBackendError, type HttpErrorContext, type ServerError } from './failure.ts';
-export { asRecord, parseJson } from './json.ts';
+export { asRecord, JsonValuesError, parseJson } from './json.ts';
 export { sseEvents, SseLimitError, type SseEvent, type SseLimits } from './sse.ts';
 export type {
   HttpAnswer,

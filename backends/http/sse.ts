@@ -56,7 +56,8 @@ export const createSseParser = (limits: SseLimits = {}): SseParser => {
 
   const field = (name: string, value: string): void => {
     if (name === 'data') {
-      size += value.length + 1;
+      // A line that says nothing is kept, too.
+      size += Math.max(value.length + 1, 8);
       if (size > maxEvent) throw new SseLimitError('event', maxEvent);
       data.push(value);
     } else if (name === 'event') {

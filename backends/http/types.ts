@@ -34,6 +34,8 @@ export interface HttpClientOptions {
   maxBodyBytes?: number;
   /** Deepest nesting of JSON. Default 100. */
   maxJsonDepth?: number;
+  /** Most objects, arrays, strings, numbers and literals of one JSON body. Default 250,000. */
+  maxJsonValues?: number;
   /** Sockets for calls. Default 64. */
   connections?: number;
   /** Sockets for streams. Default: no limit. */
@@ -86,8 +88,8 @@ export interface HttpClient {
   json(request: HttpRequest): Promise<JsonAnswer>;
   /** An event stream, or JSON from a server that does not stream. */
   stream(request: HttpRequest): Promise<StreamAnswer>;
-  /** A failure for a 2xx answer that the caller can't use: it is JSON, but not what was asked for. */
-  unusable(request: HttpRequest, status: number, what: string): HttpFailure;
+  /** A failure for a 2xx answer that the caller can't use: JSON, but not what was asked for (`shape`, the default), or too much. */
+  unusable(request: HttpRequest, status: number, what: string, why?: 'shape' | 'too_large'): HttpFailure;
   /** Drops all sockets. */
   close(): Promise<void>;
 }

@@ -569,7 +569,7 @@ describe('a model that asks for too much', () => {
     await expect(backend.create(run.request, context())).rejects.toMatchObject({
       type: FAILURES.backendUnsupported,
       retryable: false,
-      message: expect.stringContaining('longer than 33554432 characters'),
+      message: expect.stringContaining('more than 2097152 characters of text'),
     });
   });
 

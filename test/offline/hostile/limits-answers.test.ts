@@ -1,0 +1,258 @@
+/**
+ * A model's answer of any shape: rows of docs/FAULTS.md about hostile servers.
+ *
+ * Proves: everything that is kept of an answer is counted before it is kept, an answer over a maximum ends the attempt with an
+ * error that is not retried, and what a piece belongs to is found as if all calls were looked through. Does not prove: times
+ * and memory (`npm run bench`).
+ */
+import * as fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { AnswerLimitError, AnswerMeter } from '../../../backends/answer-meter.ts';
+import { createTurnReader } from '../../../backends/chat/completion-reader.ts';
+import { createChatBackend } from '../../../backends/chat/index.ts';
+import { BackendError } from '../../../protocol/errors.ts';
+import { ANSWER_LIMITS } from '../../../protocol/limits.ts';
+import type { Backend } from '../../../protocol/ports/backend.ts';
+import type { Store } from '../../../protocol/ports/run-store.ts';
+import { FAILURES } from '../../../protocol/temporal/names.ts';
+import { fakeContext } from '../../support/backend-context.ts';
+import { chunk } from '../../support/chat-server.ts';
+import { holds } from '../../support/fuzz.ts';
+import { json, scriptedHttp, sse, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
+import { createRequest, memoryStore, startedRun } from '../../support/store.ts';
+
+const limitOf = (work: () => void): string | null => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof AnswerLimitError) return error.what;
+    throw error;
+  }
+  return null;
+};
+
+describe('the meter', () => {
+  const count: Record<string, (meter: AnswerMeter, units: number) => void> = {
+    streamBytes: (meter, units) => meter.bytes(units),
+    streamChars: (meter, units) => meter.event(units),
+    events: (meter, units) => {
+      for (let at = 0; at < units; at += 1) meter.event(1);
+    },
+    textChars: (meter, units) => meter.text(units),
+    calls: (meter, units) => {
+      for (let at = 0; at < units; at += 1) meter.call();
+    },
+    argumentsChars: (meter, units) => meter.arguments(units, units),
+    allArgumentsChars: (meter, units) => {
+      meter.name(1);
+      for (let at = 1; at < units; at += 1) meter.arguments(1, 1);
+    },
+  };
+
+  test.each(Object.keys(count))('allows as many %s as its limit says, and no more', (what) => {
+    expect(limitOf(() => count[what]?.(new AnswerMeter({ [what]: 10 }), 10))).toBe(null);
+    expect(limitOf(() => count[what]?.(new AnswerMeter({ [what]: 10 }), 11))).toBe(what);
+  });
+});
+
+const delta = (value: unknown) => ({ choices: [{ delta: value }] });
+const callPiece = (index: number, more: object = {}) => ({ index, function: { name: 'f', ...more } });
+
+const minting = () => {
+  const seen = { minted: 0 };
+  return { seen, mint: () => `call_${seen.minted++}` };
+};
+
+/** Where each piece belongs, found by looking through all calls each time. */
+const placesByScan = (pieces: readonly { index?: number; id?: string; name: string; text: string }[]) => {
+  const calls: { index: number | null; id: string | null; text: string }[] = [];
+  for (const { index = null, id = null, name, text } of pieces) {
+    const open = () => {
+      calls.push({ index, id, text: '' });
+      return calls.at(-1);
+    };
+    const last = calls.at(-1);
+    const same = calls.findLast((call) => index !== null && call.index === index);
+    const other = id !== null && same?.id != null && id !== same.id && name !== '';
+    const call =
+      index !== null
+        ? same === undefined || other
+          ? open()
+          : same
+        : id !== null
+          ? (calls.find((one) => one.id === id) ?? open())
+          : last === undefined || (name !== '' && last.text !== '')
+            ? open()
+            : last;
+    if (call !== undefined) call.text += text;
+  }
+  return calls.map(({ text }) => (text === '' ? '{}' : text));
+};
+
+const message = (value: object) => json({ choices: [{ message: value, finish_reason: 'stop' }] });
+const emptyObjects = (count: number) => Array.from({ length: count }, () => ({}));
+
+describe('the reader', () => {
+  test('gives thirty thousand calls in one chunk up when it has made five hundred of them', () => {
+    const { seen, mint } = minting();
+    const reader = createTurnReader(mint);
+    const pieces = Array.from({ length: 30_000 }, (_, index) => callPiece(index));
+    expect(limitOf(() => reader.push(delta({ tool_calls: pieces })))).toBe('calls');
+    expect(seen.minted).toBe(ANSWER_LIMITS.calls);
+  });
+
+  test.each([
+    ['text', { content: 'x'.repeat(11) }, 'textChars'],
+    ['parts of text', { content: [{ text: 'x'.repeat(6) }, { text: 'x'.repeat(5) }] }, 'textChars'],
+    ['a refusal', { refusal: 'x'.repeat(11) }, 'textChars'],
+    ['a name', { tool_calls: [{ index: 0, function: { name: 'x'.repeat(11) } }] }, 'allArgumentsChars'],
+    ['arguments', { tool_calls: [callPiece(0, { arguments: 'x'.repeat(11) })] }, 'argumentsChars'],
+    [
+      'arguments as an object',
+      { tool_calls: [callPiece(0, { arguments: { a: '12345' } })] },
+      'argumentsChars',
+    ],
+    ['an old call', { function_call: { name: 'f', arguments: 'x'.repeat(11) } }, 'argumentsChars'],
+  ])('counts %s before keeping it', (_name, value, what) => {
+    const meter = new AnswerMeter({ textChars: 10, argumentsChars: 9, allArgumentsChars: 10 });
+    const reader = createTurnReader(minting().mint, meter);
+    expect(limitOf(() => reader.push(delta(value)))).toBe(what);
+    const { text, refusal, calls } = reader.turn();
+    expect(text + refusal + calls.map((call) => call.name).join('')).toMatch(/^f?$/);
+  });
+
+  test('names that grow piece by piece are counted in all', () => {
+    const reader = createTurnReader(minting().mint, new AnswerMeter({ allArgumentsChars: 10 }));
+    const grow = (name: string) => reader.push(delta({ tool_calls: [{ index: 0, function: { name } }] }));
+    expect(
+      limitOf(() => {
+        for (const name of 'abcdefghij') grow(name);
+      }),
+    ).toBe(null);
+    expect(limitOf(() => void grow('k'))).toBe('allArgumentsChars');
+  });
+
+  test('finds the call of a piece as if it looked through all of them', () => {
+    const piece = fc.record(
+      {
+        index: fc.nat({ max: 3 }),
+        id: fc.constantFrom('a', 'b', 'c'),
+        name: fc.constantFrom('', 'f', 'g'),
+        text: fc.constantFrom('', '1', '2'),
+      },
+      { requiredKeys: ['name', 'text'] },
+    );
+    holds(
+      fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
+        const reader = createTurnReader(minting().mint);
+        const told: number[] = [];
+        for (const { name, text, ...rest } of pieces) {
+          const sent = { ...rest, function: { name, arguments: text } };
+          for (const news of reader.push(delta({ tool_calls: [sent] })))
+            if (news.kind === 'call') told.push(news.call);
+        }
+        for (const news of reader.end()) if (news.kind === 'call') told.push(news.call);
+        const { calls } = reader.turn();
+        expect(calls.map((call) => call.arguments)).toEqual(placesByScan(pieces));
+        // Each call is told of once, in order.
+        expect(told).toEqual(calls.map((_, index) => index));
+      }),
+      { runs: 1_000 },
+    );
+  });
+});
+
+describe('the backend', () => {
+  let store: Store;
+  let server: ScriptedHttp;
+  let backend: Backend & { dispose(): Promise<void> };
+  const NOW = 1_800_000_000_000;
+
+  beforeAll(async () => {
+    store = await memoryStore();
+  }, 60_000);
+  afterAll(() => store.close());
+  beforeEach(async () => {
+    server = await scriptedHttp();
+    backend = createChatBackend({ store, baseUrl: `${server.url}/v1`, flushMs: 1 });
+  });
+  afterEach(async () => {
+    await backend.dispose();
+    await server.close();
+  });
+
+  const megabyte = 'x'.repeat(1_000_000);
+  const manyCalls = Array.from({ length: 600 }, (_, index) => callPiece(index));
+  const answers: [string, Step, string][] = [
+    ['600 calls in one chunk', sse([chunk({ tool_calls: manyCalls })]), '512 tool calls'],
+    ['600 calls in a whole answer', message({ tool_calls: manyCalls }), '512 tool calls'],
+    [
+      '3 MB of text',
+      sse(Array.from({ length: 3 }, () => chunk({ content: megabyte }))),
+      'characters of text',
+    ],
+    [
+      '3 MB of refusal',
+      sse(Array.from({ length: 3 }, () => chunk({ refusal: megabyte }))),
+      'characters of text',
+    ],
+    [
+      '5 MB of arguments',
+      sse([0, 1, 2, 3, 4].map(() => chunk({ tool_calls: [callPiece(0, { arguments: megabyte })] }))),
+      'arguments of one tool call',
+    ],
+    [
+      '9 MB of arguments in nine calls',
+      sse(
+        [0, 1, 2, 3, 4, 5, 6, 7, 8].map((index) =>
+          chunk({ tool_calls: [callPiece(index, { arguments: megabyte })] }),
+        ),
+      ),
+      'arguments of all tool calls',
+    ],
+    ['an event of 5 MB', sse([`data: "${'x'.repeat(5_000_000)}"\n\n`]), '4194304 characters'],
+    [
+      'an event without an end',
+      sse(Array.from({ length: 60 }, () => `data: ${'x'.repeat(100_000)}\n`)),
+      '4194304 characters',
+    ],
+    [
+      'an event of empty lines',
+      sse(Array.from({ length: 6 }, () => 'data:\n'.repeat(100_000))),
+      '4194304 characters',
+    ],
+    [
+      'an event of a million values',
+      sse([chunk({ tool_calls: emptyObjects(1_000_000) })]),
+      '20000 values in one event',
+    ],
+    [
+      'a whole answer of a million values',
+      message({ tool_calls: emptyObjects(1_000_000) }),
+      'more than 20000 values',
+    ],
+    ['a whole answer of 9 MB', message({ content: 'x'.repeat(9_000_000) }), 'larger than 8388608 bytes'],
+    [
+      'comments without end',
+      sse(Array.from({ length: 140 }, () => `: ${'x'.repeat(1_000_000)}\n`)),
+      'bytes of stream',
+    ],
+  ];
+  const rows = answers.map(([name, step, words]) => ({ name, step, words }));
+
+  test.each(rows)('$name: the attempt ends for good', async ({ step, words }) => {
+    const { runId, ...run } = await startedRun(store, 'tenant', NOW);
+    server.script.push(step);
+    const ended = await backend
+      .create(createRequest({ runId, ...run }, NOW), fakeContext({ now: () => NOW + 1 }))
+      .catch((error: unknown) => error);
+    expect(ended).toBeInstanceOf(BackendError);
+    expect(ended).toMatchObject({
+      type: FAILURES.backendUnsupported,
+      retryable: false,
+      message: expect.stringContaining(words),
+    });
+    expect(String(ended).length).toBeLessThan(300);
+    expect(server.requests).toHaveLength(1);
+  });
+});
