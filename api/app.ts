@@ -8,6 +8,7 @@
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
 import { BODY_BYTES } from '../protocol/limits.ts';
+import type { Run } from '../protocol/wire/objects.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
@@ -16,6 +17,8 @@ import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { callerOf, tenantFor } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
+import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
+import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
 import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import type { Reply, Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
@@ -40,6 +43,8 @@ export interface RequestLogEntry {
   requestId: string;
   tenant: string | null;
   stream: boolean;
+  /** A long poll: most of its time is waiting for the run. */
+  held: boolean;
   /** On a 5xx: what was thrown. For the log, never for the client. */
   error: unknown;
 }
@@ -60,13 +65,15 @@ export interface ApiOptions {
   keepAliveMs?: number;
   /** Milliseconds after which a reader that takes nothing is dropped. Default 60 000. */
   stallMs?: number;
+  /** Long polls of the official helpers. */
+  polls?: HeldPollOptions;
   /** Version in the OpenAPI document. */
   version?: string;
 }
 
 /** What the Node adapter hands along with a request; absent in process. */
 export interface ApiEnv {
-  outgoing?: { destroy(): unknown };
+  outgoing?: Connection;
 }
 
 export interface Api {
@@ -101,6 +108,8 @@ const jsonOnce = (): ((value: object) => string) => {
   };
 };
 
+const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
+
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];
 const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
@@ -113,13 +122,18 @@ export const createApi = (options: ApiOptions): Api => {
   const stallMs = options.stallMs ?? 60_000;
   const closing = new ShutdownNotifier();
   const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
+  const polls = createHeldPolls(closing, options.polls);
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
   const headersOf = (caller: Caller, reply: Reply): Record<string, string> => ({
     'x-request-id': caller.requestId,
     'openai-version': API_VERSION,
-    ...(reply.run === undefined ? {} : { 'openai-poll-after-ms': String(engine.pollAfterMs(reply.run)) }),
+    ...(reply.run === undefined
+      ? {}
+      : {
+          'openai-poll-after-ms': String(isHeld(reply) ? AFTER_HELD_POLL_MS : engine.pollAfterMs(reply.run)),
+        }),
   });
 
   const respond = (caller: Caller, reply: Reply, env: ApiEnv | undefined): Response => {
@@ -157,6 +171,7 @@ export const createApi = (options: ApiOptions): Api => {
     let tenant: string | null = null;
     let failure: unknown = null;
     let stream = false;
+    let held = false;
     let response: Response;
     try {
       const { headers } = request;
@@ -179,8 +194,10 @@ export const createApi = (options: ApiOptions): Api => {
               ),
             )
           : undefined;
-      const reply = await route.run({ engine, caller, ids: params, query, headers, body });
+      const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
+      const reply = await route.run({ engine, caller, ids: params, query, headers, body, hold });
       stream = 'stream' in reply;
+      held = isHeld(reply);
       response = respond(caller, reply, env);
     } catch (error) {
       const answer = toApiError(error, requestId);
@@ -196,6 +213,7 @@ export const createApi = (options: ApiOptions): Api => {
       requestId,
       tenant,
       stream,
+      held,
       error: failure,
     });
     return response;
@@ -222,6 +240,7 @@ export const createApi = (options: ApiOptions): Api => {
       requestId,
       tenant: null,
       stream: false,
+      held: false,
       error: null,
     });
     return errorResponse(error, requestId);

@@ -17,10 +17,12 @@ import type {
   ThreadParams,
 } from '../protocol/ports/runs-service.ts';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
+import { pollAfterMs } from '../protocol/rules/polling.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { type CreatedRun, type NewRun, type RunForSubmit, type Store } from '../protocol/ports/run-store.ts';
 import { isTerminal, type Run, type ToolOutput } from '../protocol/wire/objects.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/temporal/messages.ts';
+import { awaitRun } from './await-run.ts';
 import { retryUntilWorkflowReady } from './retry-until-ready.ts';
 import {
   answerRefusal,
@@ -60,11 +62,6 @@ export interface RunsServiceOptions {
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** A helper polls again after a tenth of the run's age, so it is late by a tenth at most. */
-const POLL_SHARE = 0.1;
-const POLL_LEAST_MS = 100;
-const POLL_MOST_MS = 2_000;
 
 const rethrown = (error: unknown): never => {
   throw fromRunsError(error);
@@ -332,10 +329,9 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     getStep: (caller, threadId, runId, stepId) =>
       engineError(() => store.getStep(caller.tenant, threadId, runId, stepId)),
     events,
-    pollAfterMs: (run) =>
-      Math.round(
-        Math.min(Math.max((now() - run.created_at * 1000) * POLL_SHARE, POLL_LEAST_MS), POLL_MOST_MS),
-      ),
+    awaitRun: (caller, threadId, runId, wait) =>
+      engineError(() => awaitRun(store, runId, () => store.getRun(caller.tenant, threadId, runId), wait)),
+    pollAfterMs: (run) => pollAfterMs(run, now()),
     listTools: (caller) => engineError(() => listTools(caller)),
     async readiness() {
       const [database, temporal] = await Promise.allSettled([store.ping(), workflows.ping()]);

@@ -185,7 +185,7 @@ const claimOptimistic = async (
   }
   const taking = async (): Promise<boolean> => {
     const taken = await writeRunUpdateIf(db, version, row, seqBefore, events);
-    if (taken && events.length > 0) db.announcements.announce(runId, row.event_seq);
+    if (taken && events.length > 0) db.announcements.announce(runId, row.event_seq, 'change');
     return taken;
   };
   // After the caller's turn: what it sends first, it sends first.

@@ -316,7 +316,7 @@ const createRun = async (
     const created =
       (known === undefined ? null : await createRunFast(db, tenant, run, known)) ??
       (await db.transaction((sql) => insertRun(sql, tenant, run, assistants.keep)));
-    db.announcements.announce(run.runId, created.eventsAfter + 1);
+    db.announcements.announce(run.runId, created.eventsAfter + 1, 'change');
     return created;
   } catch (error) {
     const index = violatedIndex(error);

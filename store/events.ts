@@ -30,7 +30,7 @@ const APPEND = `
     select $1, head.event_seq - $3 + e.ord, e.event, e.data::json
     from head, unnest($4::text[], $5::text[]) with ordinality as e (event, data, ord)
   )
-  select event_seq, pg_notify('${CHANNEL}', $1 || ' ' || event_seq) from head`;
+  select event_seq, pg_notify('${CHANNEL}', $1 || ' ' || event_seq || ' d') from head`;
 
 const appendDeltas = async (db: Database, lease: RunLease, events: readonly StreamEvent[]): Promise<void> => {
   if (events.length === 0) return;
@@ -50,7 +50,7 @@ const appendDeltas = async (db: Database, lease: RunLease, events: readonly Stre
       'lease_lost',
       `Run ${lease.runId} has ended or was taken over by another attempt than ${lease.epoch}; this one must stop.`,
     );
-  db.announcements.announce(lease.runId, head.event_seq);
+  db.announcements.announce(lease.runId, head.event_seq, 'deltas');
 };
 
 const readEvents = async (

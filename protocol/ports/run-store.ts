@@ -214,6 +214,11 @@ export interface EventBatch {
 export interface EventWatch {
   /** Resolves when events after `after` may exist, after `timeoutMs` at the latest, or when `signal` aborts. */
   wait(after: number, options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
+  /**
+   * Resolves when the run's row may have changed since the last call or since the watch began, after `timeoutMs` at the latest,
+   * or when `signal` aborts. Deltas of a message or a step change no row.
+   */
+  nextChange(options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
   close(): void;
 }
 

@@ -181,7 +181,17 @@ export interface RunsService {
     options: { after: number; signal: AbortSignal; initialEvents?: readonly SequencedEvent[] },
   ): AsyncIterable<SequencedEvent>;
 
-  /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): about a tenth of the run's age. */
+  /**
+   * The run when the caller is asked for something or it has ended; as it then is after `timeoutMs`, or when `signal` aborts.
+   */
+  awaitRun(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<Run>;
+
+  /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): a tenth of the time since the last change. */
   pollAfterMs(run: Run): number;
 
   /** For `/readyz`: what is not in order right now; empty = ready. */
