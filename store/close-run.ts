@@ -106,6 +106,7 @@ export const closeRun = (
       case 'expire':
         await closeOpenObjects(unit, { message: 'run_expired', step: 'expired', error: null }, now);
         row.status = 'expired';
+        row.last_error = how.error ?? null;
         emit({ event: 'thread.run.expired', data: runView(row) });
         break;
       case 'fail':

@@ -24,6 +24,8 @@ export interface Config {
   apiVersion: string | null;
   /** Takes the place of every run's model. */
   model: string | null;
+  /** Attempts of one turn that may have made the model generate. */
+  modelAttempts: number;
   expiresInMs: number;
   databaseUrl: string | null;
   dataDir: string;
@@ -63,6 +65,7 @@ const VARIABLES = [
   'RUNS_URL',
   'RUNS_API_KEY',
   'RUNS_MODEL',
+  'RUNS_MODEL_ATTEMPTS',
   'RUNS_EXPIRES_IN',
   'RUNS_DATA_DIR',
   'RUNS_API_KEYS',
@@ -82,6 +85,8 @@ const VARIABLES = [
 
 const DEFAULTS = {
   expiresInMs: 600_000,
+  /** Each may be paid for; what five do not bring, more of them seldom do. */
+  modelAttempts: 5,
   port: 8787,
   /** About 60 KB of heap each while they wait; the others cost one replay when they wake. */
   maxCachedRuns: 1_000,
@@ -151,6 +156,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     apiKey: text('OPENAI_API_KEY'),
     apiVersion: text('OPENAI_API_VERSION'),
     model: text('RUNS_MODEL'),
+    modelAttempts: whole('RUNS_MODEL_ATTEMPTS', 1, 1_000, DEFAULTS.modelAttempts),
     expiresInMs: duration('RUNS_EXPIRES_IN', 1_000, YEAR_MS, DEFAULTS.expiresInMs),
     databaseUrl: text('DATABASE_URL'),
     dataDir: text('RUNS_DATA_DIR') ?? '.runs',

@@ -28,6 +28,7 @@ export const describeConfig = (config: Config): Record<string, string> => {
     apiKey: secret(config.apiKey),
     apiVersion: config.apiVersion ?? 'not set',
     model: config.model ?? 'as the run says',
+    modelAttempts: String(config.modelAttempts),
     expiresIn: `${config.expiresInMs / 1_000} s`,
     database: config.databaseUrl === null ? 'not set' : redactUrl(config.databaseUrl),
     dataDir: config.dataDir,

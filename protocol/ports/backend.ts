@@ -72,12 +72,13 @@ export type CloseTarget =
   | { kind: 'token'; runId: string; threadId: string | null; startedAt: number };
 
 /**
- * Why `close` is called. `fail` carries the error that a native run shows. `expire` carries the expiry that the caller
- * knows (unix milliseconds): a native run that a turn has prolonged since lives on, and `close` returns it as it is.
+ * Why `close` is called. `error` is why the run failed, or how the last attempt failed before the run expired; a native
+ * run shows its cause. `expire` carries the expiry that the caller knows (unix milliseconds): a native run that a turn has
+ * prolonged since lives on, and `close` returns it as it is.
  */
 export type CloseHow =
   | { kind: 'cancel' }
-  | { kind: 'expire'; expiresAt?: number | null }
+  | { kind: 'expire'; expiresAt?: number | null; error?: LastError }
   | { kind: 'fail'; error: LastError };
 
 /** Which of the worker's tools a run may use. */
@@ -142,6 +143,10 @@ export interface Progress {
   at?: number;
   /** A run that held the thread and is surely not ours. */
   foreign?: string;
+  /** `chat`: attempts of the turn, this one included, that may have made the model generate. */
+  asked?: number;
+  /** `chat`: how the last attempt failed. */
+  failed?: LastError;
 }
 
 export interface Logger {

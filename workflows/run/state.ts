@@ -134,6 +134,8 @@ export interface ActivityFailureInfo {
   /** `ApplicationFailure.type`, of the last attempt when attempts ran out; '' otherwise. */
   type: string;
   message: string;
+  /** What the backend calls the cause, when it names one. */
+  reason?: string;
   timeout?: 'start_to_close' | 'schedule_to_close' | 'schedule_to_start' | 'heartbeat';
   /** Temporal would have tried again, but the next attempt would have begun after the activity's own end. */
   outOfTime?: true;
