@@ -6,6 +6,7 @@
  * what servers really answer is held against the document in tests. Imports zod.
  */
 import { z } from 'zod';
+import { decision, stepDecision } from './decision-responses.ts';
 
 const time = z.int();
 const timeOrNull = time.nullable();
@@ -206,6 +207,7 @@ const stepDetails = z.discriminatedUnion('type', [
           arguments: z.string(),
           output: z.string().nullable(),
         }),
+        decision: stepDecision.optional(),
       }),
     ),
   }),
@@ -304,6 +306,8 @@ export const RESPONSES = {
   RunStepPage: pageOf(runStep),
   Deleted: deleted,
   Answer: answer,
+  Decision: decision,
+  DecisionPage: pageOf(decision),
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 

@@ -13,6 +13,7 @@ export interface AnswerOptions {
   deny?: boolean;
   reason?: string;
   by?: string;
+  note?: string;
 }
 
 /** How many of the options that say what the answer is are there. */
@@ -30,7 +31,12 @@ export const answerPayload = (runId: string, callId: string, options: AnswerOpti
     throw usageError('--arguments goes with --approve only. Leave it out, or add --approve.');
   if (options.reason !== undefined && options.deny !== true)
     throw usageError('--reason goes with --deny only. Leave it out, or add --deny.');
-  const base = { call_id: callId, run_id: runId, ...(options.by === undefined ? {} : { by: options.by }) };
+  const base = {
+    call_id: callId,
+    run_id: runId,
+    ...(options.by === undefined ? {} : { by: options.by }),
+    ...(options.note === undefined ? {} : { note: options.note }),
+  };
   if (options.output !== undefined) return { ...base, output: options.output };
   if (options.deny === true)
     return { ...base, decision: 'deny', ...(options.reason === undefined ? {} : { reason: options.reason }) };

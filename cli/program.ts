@@ -9,6 +9,7 @@ import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './comman
 import { answerCommand } from './commands/answer.ts';
 import { createAssistantCommand, listAssistantsCommand } from './commands/assistants.ts';
 import { cancelCommand } from './commands/cancel.ts';
+import { decisionsCommand } from './commands/decisions.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { list } from './commands/list.ts';
@@ -34,6 +35,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   list,
   show,
   answerCommand,
+  decisionsCommand,
   cancelCommand,
   watch,
   replay,

@@ -42,6 +42,8 @@ export const LIMITS = {
   /** Ids and the names of choices. */
   id: 256,
   reasonChars: 4_096,
+  /** Of the sender of a decision; a name that was sent beside a key's goes in front of it. */
+  noteChars: 2_048,
 } as const;
 
 /** JSON of a request. */

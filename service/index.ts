@@ -34,6 +34,7 @@ import {
 import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
+import { decidable, originOf, signed } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
 import { toolsLister } from './worker-tools.ts';
@@ -185,7 +186,12 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
         await retryUntilWorkflowReady(
           () =>
             withPingWatchdog(workflows, (signal) =>
-              workflows.submitToolOutputs(runId, payload, { timeoutMs: workerTimeoutMs, signal, ...round }),
+              workflows.submitToolOutputs(runId, payload, {
+                timeoutMs: workerTimeoutMs,
+                signal,
+                origin: originOf(caller),
+                ...round,
+              }),
             ),
           isAsked,
           workerTimeoutMs,
@@ -211,10 +217,11 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const answer = async (
     caller: Caller,
     [threadId, runId]: [string, string],
-    payload: AnswerPayload,
+    sent: AnswerPayload,
   ): Promise<AnswerReply> => {
     // The run must be the caller's, and of this thread.
     await store.getRun(caller.tenant, threadId, runId);
+    const payload = signed(caller, sent);
     const { call_id: callId, run_id: named = runId } = payload;
     const isAsked = async (): Promise<boolean> => {
       const { round } = await store.runForSubmit(caller.tenant, threadId, runId, { callId, key: null });
@@ -226,7 +233,11 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       reply = await retryUntilWorkflowReady(
         () =>
           withPingWatchdog(workflows, (signal) =>
-            workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs, signal }),
+            workflows.answer(runId, payload, {
+              timeoutMs: workerTimeoutMs,
+              signal,
+              origin: originOf(caller),
+            }),
           ),
         isAsked,
         workerTimeoutMs,
@@ -321,6 +332,10 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     cancelRun: (caller, threadId, runId) => engineError(() => cancel(caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       engineError(() => submit(caller, [threadId, runId], outputs)),
+    listDecisions: (caller, threadId, runId, query) =>
+      engineError(() =>
+        store.listDecisions(caller.tenant, threadId, runId, { ...query, tools: decidable(caller) }),
+      ),
     ownerOf: (kind, id) => engineError(() => store.ownerOf(kind, id)),
     answer: (caller, threadId, runId, payload) =>
       engineError(() => answer(caller, [threadId, runId], payload)),

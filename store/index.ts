@@ -7,6 +7,7 @@
 import type { Store } from '../protocol/ports/run-store.ts';
 import { closeRun } from './close-run.ts';
 import type { Database } from './database.ts';
+import { decisionStore } from './decisions.ts';
 import { eventStore } from './events.ts';
 import { migrate, readMigrations } from './migrate.ts';
 import { ownerOf } from './owners.ts';
@@ -31,7 +32,8 @@ export const storeOn = (db: Database): Store => ({
   ...eventStore(db),
   ...turnStore(db),
   acceptOutputs: (runId, outputs, options) => acceptOutputs(db, runId, outputs, options),
-  closeRun: (runId, how, now) => closeRun(db, runId, how, now),
+  closeRun: (runId, how, now, decisions) => closeRun(db, runId, how, now, decisions),
+  ...decisionStore(db),
   async ping() {
     await db.query('select 1');
   },

@@ -10,7 +10,7 @@ import type { Page } from '../protocol/wire/objects.ts';
 import type { Param, Sql } from './database.ts';
 
 export interface PageSource<Row, T> {
-  table: 'assistants' | 'messages' | 'runs' | 'steps';
+  table: 'assistants' | 'decisions' | 'messages' | 'runs' | 'steps';
   /** SQL condition over `$1…`, such as `thread_id = $1 and tenant = $2`. */
   where: string;
   params: readonly Param[];

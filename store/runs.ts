@@ -122,7 +122,7 @@ const liveRuns = async (
 
 export const runStore = (
   db: Database,
-): Omit<RunStore, 'readEvents' | 'watchEvents' | 'receivesNotifications' | 'prune'> => ({
+): Omit<RunStore, 'readEvents' | 'watchEvents' | 'receivesNotifications' | 'prune' | 'listDecisions'> => ({
   ...startStore(db),
   getRun: runReader(db),
   listRuns: (tenant, threadId, query) =>

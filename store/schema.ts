@@ -22,6 +22,7 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { PlannedCall } from '../protocol/tool-calls.ts';
+import type { Decision } from '../protocol/decisions.ts';
 import type { RunConfig } from '../protocol/ports/run-store.ts';
 import type {
   Assistant,
@@ -221,6 +222,27 @@ export const runEvents = pgTable(
   (table) => [primaryKey({ columns: [table.run_id, table.seq] })],
 );
 
+export const decisions = pgTable(
+  'decisions',
+  {
+    /** Made of run, round, call and time, so that a repeated write finds the first one. */
+    id: text().primaryKey(),
+    // No foreign key: who deletes a thread does not delete what was decided about its calls.
+    tenant: text().notNull(),
+    thread_id: text().notNull(),
+    run_id: text().notNull(),
+    position: position(),
+    /** The tool's name, which grants of keys are compared with. */
+    tool: text().notNull(),
+    decided_at: time().notNull(),
+    body: json().$type<Decision>().notNull(),
+  },
+  (table) => [
+    index('decisions_page').on(table.run_id, table.position),
+    index('decisions_of_thread').on(table.thread_id),
+  ],
+);
+
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -252,3 +274,4 @@ export type MessageRow = Row<typeof messages>;
 export type RunRow = Row<typeof runs>;
 export type RoundRow = Row<typeof rounds>;
 export type StepRow = Row<typeof steps>;
+export type DecisionRow = Row<typeof decisions>;

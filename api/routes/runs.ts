@@ -187,6 +187,20 @@ export const runRoutes: readonly Route[] = [
       };
     },
   }),
+  route('GET', `${THREAD_RUN}/decisions`, {
+    summary: 'List what was decided about calls of a run, and by whom (an extension of this server)',
+    roles: ['caller', 'approver', 'operator'],
+    query: PAGE_KEYS,
+    returns: { object: 'Decision', list: true },
+    handle: async (input) => ({
+      json: await input.engine.listDecisions(
+        input.caller,
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
+        parsePage(input.query),
+      ),
+    }),
+  }),
   route('GET', `${THREAD_RUN}/events`, {
     summary: 'Follow a run from any place in its event log (an extension of this server)',
     query: ['after'],

@@ -157,10 +157,14 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     prefetch: (runId) => store.prefetch(runId, turn.contextItems),
     create: (request, ctx) => translated(() => resume(request.runId, ctx)),
     follow: (run, ctx) => translated(() => resume(run.backendRunId, ctx)),
-    submit: (run, _round, outputs, ctx) =>
+    submit: (run, _round, outputs, ctx, decisions = []) =>
       translated(async () => {
         ctx.fence();
-        const { taken } = await store.acceptOutputs(run.backendRunId, outputs, { now: ctx.now(), by: null });
+        const { taken } = await store.acceptOutputs(run.backendRunId, outputs, {
+          now: ctx.now(),
+          by: null,
+          decisions,
+        });
         const settled = await resume(run.backendRunId, ctx);
         return settled.status === 'requires_action' ? settled : { ...settled, outputsTaken: taken };
       }),
@@ -169,13 +173,18 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         ctx.fence();
         await store.acceptOutputs(run.backendRunId, outputs, { now: ctx.now(), by: null });
       }),
-    close: (target, how, ctx) =>
+    recordDecisions: (runId, decisions, ctx) =>
+      translated(async () => {
+        ctx.fence();
+        await store.recordDecisions(runId, decisions);
+      }),
+    close: (target, how, ctx, decisions = []) =>
       translated(async () => {
         ctx.fence();
         const runId = target.kind === 'run' ? target.run.backendRunId : target.runId;
         const shown =
           'error' in how && how.error !== undefined ? { ...how, error: shownError(how.error) } : how;
-        const state = await store.closeRun(runId, shown, ctx.now());
+        const state = await store.closeRun(runId, shown, ctx.now(), decisions);
         if (state !== null) return toSettled(state);
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
         return { status, run: null };

@@ -23,7 +23,8 @@ export const answerCommand = defineCommand<AnswerOptions>({
       .option('--arguments <json>', 'with --approve: run it with these arguments instead (a JSON object)')
       .option('--deny', 'do not let the tool run')
       .option('--reason <text>', 'with --deny: told to the model')
-      .option('--by <name>', 'who answers; kept with the answer'),
+      .option('--by <name>', 'who answers; kept with the answer, as a claim that no key verifies')
+      .option('--note <text>', 'kept with the decision; not told to the model'),
   run: async (context, [run, call], options) => {
     const asks = context.io.ask !== undefined && !context.json;
     // What contradicts itself is refused before a server is asked.
@@ -47,7 +48,8 @@ const sent = async (
   callId: string,
   options: AnswerOptions,
 ): Promise<Outcome> => {
-  const reply = await client.answer(runId, answerPayload(runId, callId, options));
+  const payload = answerPayload(runId, callId, options);
+  const reply = await client.answer(runId, payload, { origin: { door: 'cli' } });
   return { json: reply, lines: replyLines(reply) };
 };
 

@@ -6,6 +6,7 @@
  */
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { shortCall } from '../call-code.ts';
+import { decisionLine, signedBy } from '../decisions-view.ts';
 import { duration, oneLine, shellWord } from './format.ts';
 
 /** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
@@ -47,6 +48,7 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
     if (work.callId === null)
       lines.push(`  … ${workText(run, work)}${timeText(work, options.now)}${attemptText(work, options.now)}`);
   }
+  for (const decision of run.decisions ?? []) lines.push(`  § ${decisionLine(decision)}`);
   if (run.unusable.count > 0) {
     const last = run.unusable.latest.at(-1);
     lines.push(
@@ -101,7 +103,7 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
   }
   if (call.state === 'done') {
     const notes = (call.notes ?? []).join(', ');
-    const by = call.by === undefined ? '' : ` by ${oneLine(call.by, 60)}`;
+    const by = call.by === undefined ? '' : ` ${signedBy(call.by, call.verified)}`;
     return [
       `  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}${by}${notes === '' ? '' : ` (${notes})`}`,
     ];

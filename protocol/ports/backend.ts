@@ -7,6 +7,7 @@
  * Imports calls and wire shapes only. Backends, activities and tests import it.
  */
 import type { PlannedCall, ToolCall } from '../tool-calls.ts';
+import type { Decision } from '../decisions.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
 /** Where a run lives. `backendRunId` equals our run id on native backends. */
@@ -167,14 +168,30 @@ export interface Backend {
   prefetch?(runId: string): void;
   /** Starts the run (or adopts the one an earlier attempt started) and follows it. */
   create(request: CreateRequest, ctx: BackendContext): Promise<Settled>;
-  /** Sends all outputs of round `round` at once (or finds that they are there already) and follows the run. */
-  submit(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<Settled>;
+  /**
+   * Sends all outputs of round `round` at once (or finds that they are there already) and follows the run. `decisions`:
+   * what was decided about its calls and is not kept yet, for backends with a store of their own.
+   */
+  submit(
+    run: RunRef,
+    round: number,
+    outputs: ToolOutput[],
+    ctx: BackendContext,
+    decisions?: readonly Decision[],
+  ): Promise<Settled>;
   /** Re-reads a run until it needs us or has ended. */
   follow(run: RunRef, ctx: BackendContext): Promise<Settled>;
   /** Shows outputs while others of the round are still awaited. Only backends that keep steps of their own have it. */
   recordAnswers?(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<void>;
+  /** Keeps decisions about calls of a run, each once. Only backends with a store of their own have it. */
+  recordDecisions?(runId: string, decisions: readonly Decision[], ctx: BackendContext): Promise<void>;
   /** Ends a run and returns the truth: a run that completed first is reported completed. */
-  close(target: CloseTarget, how: CloseHow, ctx: BackendContext): Promise<Settled>;
+  close(
+    target: CloseTarget,
+    how: CloseHow,
+    ctx: BackendContext,
+    decisions?: readonly Decision[],
+  ): Promise<Settled>;
   /** A cheap request that proves address and key; for `doctor`. Throws what is wrong. */
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }

@@ -10,6 +10,7 @@
  */
 import type { CloseHow, LastError, Usage } from './backend.ts';
 import type { PlannedCall } from '../tool-calls.ts';
+import type { Decision } from '../decisions.ts';
 import type { AssistantParams, MessageParams, PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent, StreamEvent } from '../wire/events.ts';
 import type {
@@ -30,6 +31,7 @@ import type {
   TruncationStrategy,
   WireToolCall,
 } from '../wire/objects.ts';
+import type { RunDecision } from '../wire/decisions.ts';
 
 export type StoreErrorCode =
   /** Can't be reached, or gave up on a lock or a statement: worth another try. */
@@ -243,6 +245,14 @@ export interface RunStore {
   listSteps(tenant: string, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(tenant: string, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
+  /** What was decided about calls of the run, also when its thread is gone. `tools`: of calls of these only; null = all. */
+  listDecisions(
+    tenant: string,
+    threadId: string,
+    runId: string,
+    query: PageQuery & { tools: readonly string[] | null },
+  ): Promise<Page<RunDecision>>;
+
   runForSubmit(
     tenant: string,
     threadId: string,
@@ -391,11 +401,30 @@ export interface TurnStore {
   acceptOutputs(
     runId: string,
     outputs: readonly ToolOutput[],
-    options: { now: number; by: string | null; idempotency?: { key: string; request: string } | null },
+    options: {
+      now: number;
+      by: string | null;
+      idempotency?: { key: string; request: string } | null;
+      /** Kept with the outputs, in the same transaction; see `recordDecisions`. */
+      decisions?: readonly Decision[];
+    },
   ): Promise<Acceptance>;
 
-  /** Ends the run, unless it has ended: then the truth is returned and nothing changes. null: no such row. */
-  closeRun(runId: string, how: CloseHow, now: number): Promise<StoredRunState | null>;
+  /**
+   * Adds decisions about calls of a run, each once however often it is written, and leaves a trace in the step of the call
+   * while that is open. `arguments` null: the model's are copied from the call. Nothing ever changes or deletes one.
+   */
+  recordDecisions(runId: string, decisions: readonly Decision[]): Promise<void>;
+
+  /**
+   * Ends the run, unless it has ended: then the truth is returned and only `decisions` are added. null: no such row.
+   */
+  closeRun(
+    runId: string,
+    how: CloseHow,
+    now: number,
+    decisions?: readonly Decision[],
+  ): Promise<StoredRunState | null>;
 }
 
 export interface Store extends ThreadStore, RunStore, TurnStore {

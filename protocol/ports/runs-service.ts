@@ -24,6 +24,7 @@ import type {
   ToolOutput,
   TruncationStrategy,
 } from '../wire/objects.ts';
+import type { RunDecision } from '../wire/decisions.ts';
 
 /**
  * What a key may do. `caller`: assistants, threads, runs and the outputs of its own tools. `approver`: lists and decides the
@@ -166,6 +167,14 @@ export interface RunsService {
   ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
   /** Our extension: one call answered or decided by a person. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
+
+  /** Our extension: what was decided about calls of the run. To an approver, only of the tools granted to it. */
+  listDecisions(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    query: PageQuery,
+  ): Promise<Page<RunDecision>>;
 
   listSteps(caller: Caller, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(caller: Caller, threadId: string, runId: string, stepId: string): Promise<RunStep>;

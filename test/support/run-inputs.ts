@@ -94,6 +94,8 @@ export const shortEffect = (effect: Effect): string => {
       return `tool ${effect.callId} ${effect.arguments}${effect.endBy === null ? '' : ` by ${seconds(effect.endBy)}`}`;
     case 'recordAnswers':
       return `record [${effect.outputs.map(({ tool_call_id: id }) => id).join(' ')}]`;
+    case 'recordDecision':
+      return `decision ${effect.decision.callId} ${effect.decision.decision}`;
     case 'enterWait':
       return `wait for ${effect.tools.join(' ')}${effect.deadline === null ? '' : ` by ${seconds(effect.deadline)}`}`;
     case 'leaveWait':

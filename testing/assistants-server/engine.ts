@@ -15,6 +15,7 @@ import type {
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
 import { pollAfterMs } from '../../protocol/rules/polling.ts';
 import type { Run, Thread } from '../../protocol/wire/objects.ts';
+import type { RunDecision } from '../../protocol/wire/decisions.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import { createClock } from '../clock.ts';
 import type { ManualClock } from '../clock.ts';
@@ -289,6 +290,11 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       return reply;
     },
 
+    async listDecisions(caller, threadId, id, query) {
+      runOf(caller, threadId, id);
+      // Scripted runs have no calls that wait for an approval.
+      return paged<never, RunDecision>([], query, (decision) => decision);
+    },
     ownerOf: async (kind, id) =>
       kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
 

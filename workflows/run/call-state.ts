@@ -141,6 +141,7 @@ export const summaryOf = (call: CallState, round: number): CallSummary => {
     ok: call.outcome?.ok ?? false,
     ...(notes.length === 0 ? {} : { notes }),
     ...(by === undefined ? {} : { by }),
+    ...(call.answer?.verified === undefined ? {} : { verified: true }),
   };
 };
 
