@@ -10,7 +10,7 @@ import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/run-st
 import { StoreError } from '../protocol/ports/run-store.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire/objects.ts';
 import type { Database } from './database.ts';
-import { decisionsIn, keepDecisions } from './decisions.ts';
+import { stepDecisions, keepDecisions } from './decisions.ts';
 import { callDetails, endStep, isExternal, readOpen, type OpenRounds } from './steps.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
@@ -61,7 +61,7 @@ const saveRound = ({ sql, later }: RunUpdate, round: RoundRow): void =>
 
 /** Shows new outputs in the step of the round, and completes it when all calls have one. */
 const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number): void => {
-  const details = callDetails(round.calls, round.outputs, decisionsIn(step));
+  const details = callDetails(round.calls, round.outputs, stepDecisions(step));
   if (round.done) unit.later(endStep(unit, step, { status: 'completed', completed_at: now, details }));
   else
     unit.later(

@@ -34,7 +34,7 @@ const traceOf = (decision: Decision): StepDecision => ({
 });
 
 /** Traces of decisions in a step, by call id. */
-export const decisionsIn = ({ details }: Pick<StepRow, 'details'>): Map<string, StepDecision> =>
+export const stepDecisions = ({ details }: Pick<StepRow, 'details'>): Map<string, StepDecision> =>
   new Map(
     details.type === 'tool_calls'
       ? details.tool_calls.flatMap(({ id, decision }) => (decision === undefined ? [] : [[id, decision]]))

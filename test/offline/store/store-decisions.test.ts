@@ -137,6 +137,22 @@ test('outputs that are refused keep their decisions out, and the end of a run br
   expect((await list(run)).data.map(({ call_id }) => call_id)).toEqual(['p', 's']);
 });
 
+test('a decision whose arguments the tool refused leaves the step, and the next one takes its place', async () => {
+  const run = await waiting();
+  await store.recordDecisions(run.runId, [decision('p', { editedArguments: '{}' })]);
+  await store.recordDecisions(run.runId, [decision('p', { at: NOW + 600, refusedEdit: 'q is missing' })]);
+  expect(JSON.stringify(await stepOf(run))).not.toContain('decision');
+  await store.recordDecisions(run.runId, [decision('p', { at: NOW + 700, by: 'bob' })]);
+  expect(await stepOf(run)).toMatchObject({
+    step_details: { tool_calls: [{ decision: { by: 'bob' } }, {}, {}] },
+  });
+  expect((await list(run)).data.map(({ by, refused_edit }) => [by, refused_edit])).toEqual([
+    ['alice', null],
+    ['alice', 'q is missing'],
+    ['bob', null],
+  ]);
+});
+
 test('is read in pages, by its tenant, and by tool where a key names its tools', async () => {
   const run = await waiting();
   const first = decision('p', { at: NOW + 1 });

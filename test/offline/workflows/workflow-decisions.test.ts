@@ -8,6 +8,7 @@ import { decisionsOf } from '../../../workflows/run/decisions.ts';
 import { evaluateAnswer } from '../../../workflows/run/evaluate-answer.ts';
 import { step } from '../../../workflows/run/machine.ts';
 import { snapshotOf } from '../../../workflows/run/snapshot.ts';
+import { carriedState } from '../../../workflows/run/state.ts';
 import type { Input, MachineState } from '../../../workflows/run/state.ts';
 import { DECISIONS_KEPT_CHARS } from '../../../workflows/run/timeouts.ts';
 import { EXPIRY, T0, after, asks, does, settles } from '../../support/run-inputs.ts';
@@ -221,6 +222,56 @@ describe('natively, a decision reaches the store', () => {
     expect(effectsOf(foreign, denial)[0]).toMatchObject({ type: 'submit', decisions: [] });
     expect(decisionsOf(step(foreign, denial).state)).toMatchObject([{ decision: 'deny', door: 'cli' }]);
   });
+});
+
+describe('a decision whose arguments the tool refuses', () => {
+  const edited = decides(approve('p', { arguments: { q: 'two' } }), ALICE);
+  const refusedBy = (problem: string, at: number): Input => ({
+    type: 'callDone',
+    callId: 'p',
+    outcome: { output: '', ok: false, refusedEdit: problem },
+    at,
+  });
+  const refused = step(step(waiting(approval('p')), edited).state, refusedBy('q must be a number', T0 + 1));
+
+  test('is followed by an entry that says so, which goes to the store like the decision', () => {
+    expect(decisionsOf(refused.state)).toMatchObject([
+      { editedArguments: '{"q":"two"}', at: T0 },
+      { callId: 'p', by: 'alice', verified: true, refusedEdit: 'q must be a number', at: T0 + 1 },
+    ]);
+    expect(refused.effects).toContainEqual(
+      expect.objectContaining({
+        type: 'recordDecision',
+        decision: expect.objectContaining({ refusedEdit: 'q must be a number' }),
+      }),
+    );
+    expect(currentDetails(refused.state)).toContain('waits again: the tool refused the arguments');
+  });
+
+  test('and the next decision is kept beside both', () => {
+    const next = step(refused.state, decides(approve('p'), { door: 'cli' }, T0 + 2)).state;
+    expect(
+      decisionsOf(next).map(({ door, at, refusedEdit }) => [door, at - T0, refusedEdit !== undefined]),
+    ).toEqual([
+      ['http', 0, false],
+      ['http', 1, true],
+      ['cli', 2, false],
+    ]);
+  });
+
+  test('but not sent by an execution that sends none, such as one that goes on with another one’s state', () => {
+    const running = step(waiting(approval('p')), edited).state;
+    const resumed = step(carriedState(JSON.parse(JSON.stringify(running))), refusedBy('no', T0 + 1));
+    expect(resumed.effects.map(({ type }) => type)).not.toContain('recordDecision');
+    expect(decisionsOf(resumed.state)).toHaveLength(2);
+  });
+});
+
+test('a decision keeps the digest of the arguments that it was about', () => {
+  const digest = 'ab'.repeat(32);
+  const call = { ...approval('p'), argumentsDigest: digest };
+  const state = step(waiting(call), decides(approve('p', { arguments_digest: digest }))).state;
+  expect(decisionsOf(state)).toMatchObject([{ shownDigest: digest }]);
 });
 
 test('a run with very long arguments keeps every decision, and leaves out texts when they are too many', () => {
