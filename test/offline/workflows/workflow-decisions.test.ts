@@ -224,14 +224,15 @@ describe('natively, a decision reaches the store', () => {
   });
 });
 
+const refusedBy = (problem: string, at: number): Input => ({
+  type: 'callDone',
+  callId: 'p',
+  outcome: { output: '', ok: false, refusedEdit: problem },
+  at,
+});
+
 describe('a decision whose arguments the tool refuses', () => {
   const edited = decides(approve('p', { arguments: { q: 'two' } }), ALICE);
-  const refusedBy = (problem: string, at: number): Input => ({
-    type: 'callDone',
-    callId: 'p',
-    outcome: { output: '', ok: false, refusedEdit: problem },
-    at,
-  });
   const refused = step(step(waiting(approval('p')), edited).state, refusedBy('q must be a number', T0 + 1));
 
   test('is followed by an entry that says so, which goes to the store like the decision', () => {
