@@ -6,7 +6,7 @@
  * provider: on this port a call is its number within the turn.
  * Imports wire shapes only. Adapters in `backends/models/`, `backends/chat/` and tests import it.
  */
-import type { FunctionTool, ResponseFormat, ToolChoice } from '../wire.ts';
+import type { FunctionTool, ResponseFormat, ToolChoice } from '../wire/objects.ts';
 
 export type ModelContent =
   | { type: 'text'; text: string }
@@ -172,7 +172,8 @@ export class ModelError extends Error {
   ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.kind = kind;
-    this.retryable = more.retryable ?? (kind === 'unavailable' || kind === 'broken_off' || kind === 'rate_limited');
+    this.retryable =
+      more.retryable ?? (kind === 'unavailable' || kind === 'broken_off' || kind === 'rate_limited');
     this.retryAfterMs = more.retryAfterMs ?? null;
     this.cost = more.cost ?? (kind === 'broken_off' ? 'turn' : 'nothing');
     this.field = more.field ?? null;

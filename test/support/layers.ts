@@ -67,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'backends/',
     rooms: ['protocol'],
-    packages: ['node', 'undici'],
+    packages: ['node', 'undici', 'eventsource-parser'],
     schemas: true,
     because: 'backends/ implement a port of protocol/; they know neither Temporal nor the store.',
   },

@@ -7,8 +7,17 @@
  * Pure. Imported by the completion reader and tests.
  */
 import type { ModelPart } from '../../../protocol/ports/model.ts';
-import { count, isRecord, JsonProgress, record, text } from './json-text.ts';
-import { collectFields, type Fields } from './provider-fields.ts';
+import {
+  collectCallFields,
+  isPlaceholder,
+  MAX_CALLS,
+  pieceOf,
+  sameJson,
+  TooManyCallsError,
+  type Piece,
+} from './call-piece.ts';
+import { JsonProgress, record } from './json-text.ts';
+import type { Fields } from './provider-fields.ts';
 
 export interface AssembledCall {
   name: string;
@@ -40,50 +49,6 @@ interface OpenCall {
   fields: Fields;
 }
 
-interface Piece {
-  index: number | null;
-  id: string | null;
-  name: string;
-  args: string;
-}
-
-/** Calls of one answer: more are a server gone wild. */
-export const MAX_CALLS = 1_000;
-
-export class TooManyCallsError extends Error {
-  override readonly name = 'TooManyCallsError';
-}
-
-const OWN_CALL_FIELDS = new Set(['index', 'id', 'type', 'function', 'name', 'arguments', 'parameters', 'input']);
-const OWN_FUNCTION_FIELDS = new Set(['name', 'arguments', 'parameters', 'description', 'strict']);
-
-const argumentsText = (value: unknown): string =>
-  typeof value === 'string' ? value : typeof value === 'object' && value !== null ? JSON.stringify(value) : '';
-
-/** `{type, function: {name, arguments}}`, or the same without the wrapper. */
-const pieceOf = (value: Record<string, unknown>): Piece => {
-  const inner = isRecord(value['function']) ? value['function'] : value;
-  return {
-    index: count(value['index']),
-    id: text(value['id']) || null,
-    name: text(inner['name']),
-    args: argumentsText(inner['arguments'] ?? inner['parameters'] ?? inner['input']),
-  };
-};
-
-const isPlaceholder = (args: string): boolean => args.length <= 8 && /^\s*(\{\s*\}|null)\s*$/.test(args);
-
-/** The same JSON, whatever its spacing. */
-const sameJson = (a: string, b: string): boolean => {
-  if (a === b) return true;
-  if (Math.abs(a.length - b.length) > 2_000) return false;
-  try {
-    return JSON.stringify(JSON.parse(a)) === JSON.stringify(JSON.parse(b));
-  } catch {
-    return false;
-  }
-};
-
 export class CallAssembler {
   readonly #tools: ReadonlySet<string>;
   readonly #calls: OpenCall[] = [];
@@ -105,7 +70,7 @@ export class CallAssembler {
     const parts: ModelPart[] = [];
     const call = this.#target(piece, parts);
     if (call !== null) {
-      this.#collect(call, raw);
+      collectCallFields(call.fields, raw);
       if (piece.args !== '') this.#append(call, piece.args, parts);
     }
     return parts;
@@ -118,14 +83,17 @@ export class CallAssembler {
     if (piece.name === '' && piece.args === '') return [];
     const parts: ModelPart[] = [];
     const known = this.#calls.find(
-      (call) => call.name === piece.name && call.number !== null && sameJson(this.#argumentsOf(call), piece.args || '{}'),
+      (call) =>
+        call.name === piece.name &&
+        call.number !== null &&
+        sameJson(this.#argumentsOf(call), piece.args || '{}'),
     );
     if (known !== undefined && this.#streamed) {
-      this.#collect(known, raw);
+      collectCallFields(known.fields, raw);
       return [];
     }
     const call = this.#open(piece, parts);
-    this.#collect(call, raw);
+    collectCallFields(call.fields, raw);
     if (piece.args !== '') this.#append(call, piece.args, parts);
     return parts;
   }
@@ -140,12 +108,18 @@ export class CallAssembler {
   end(): ModelPart[] {
     const parts: ModelPart[] = [];
     for (const call of this.#calls) {
-      if (call.tentative || (call.name === '' && call.args.trim() === '')) call.dropped = call.number === null;
+      if (call.tentative || (call.name === '' && call.args.trim() === ''))
+        call.dropped = call.number === null;
       if (!call.dropped) this.#finish(call, parts);
     }
     for (const call of this.#calls)
       if (!call.dropped)
-        parts.push({ kind: 'call', call: call.number ?? 0, name: call.name, arguments: this.#argumentsOf(call) });
+        parts.push({
+          kind: 'call',
+          call: call.number ?? 0,
+          name: call.name,
+          arguments: this.#argumentsOf(call),
+        });
     return parts;
   }
 
@@ -162,7 +136,9 @@ export class CallAssembler {
 
   /** Every call has complete arguments, or none at all. */
   get complete(): boolean {
-    return this.#calls.every(({ dropped, args, progress }) => dropped || args === '' || progress.state === 'complete');
+    return this.#calls.every(
+      ({ dropped, args, progress }) => dropped || args === '' || progress.state === 'complete',
+    );
   }
 
   #argumentsOf({ args }: OpenCall): string {
@@ -208,10 +184,12 @@ export class CallAssembler {
     if (byId !== undefined && (piece.name === '' || piece.name === byId.name)) {
       if (piece.name === '' || (piece.args !== '' && sameJson(byId.args, piece.args)))
         return piece.name === '' && byId.progress.state !== 'complete' ? byId : null;
-      if (piece.args === '' && byId.progress.state === 'complete') return this.#open(piece, parts, { tentative: true });
+      if (piece.args === '' && byId.progress.state === 'complete')
+        return this.#open(piece, parts, { tentative: true });
     }
     const last = live.at(-1);
-    if (piece.name === '' && piece.id === null && last !== undefined && last.progress.state !== 'complete') return last;
+    if (piece.name === '' && piece.id === null && last !== undefined && last.progress.state !== 'complete')
+      return last;
     return this.#open(piece, parts);
   }
 
@@ -245,7 +223,10 @@ export class CallAssembler {
     if (sameName && sameJson(call.args, args)) return null;
     const sameId = piece.id !== null && piece.id === call.id;
     if (sameName && isPlaceholder(call.args) && (sameId || name === '')) return this.#restart(call);
-    if (name !== '') return sameId && sameName && piece.index === call.index ? this.#restart(call) : this.#open(piece, parts);
+    if (name !== '')
+      return sameId && sameName && piece.index === call.index
+        ? this.#restart(call)
+        : this.#open(piece, parts);
     if (otherId) return this.#open(piece, parts, { name: call.name });
     // Without name and id: sent anew as a whole, or remains that mean nothing.
     return args.trimStart().startsWith('{') && !call.cumulative ? this.#restart(call) : null;
@@ -291,10 +272,5 @@ export class CallAssembler {
   #finish(call: OpenCall, parts: ModelPart[]): void {
     this.#begin(call, parts);
     if (call.args.trim() !== 'null') this.#tell(call, parts);
-  }
-
-  #collect(call: OpenCall, raw: Record<string, unknown>): void {
-    collectFields(call.fields, raw, OWN_CALL_FIELDS);
-    if (isRecord(raw['function'])) collectFields(call.fields, raw['function'], OWN_FUNCTION_FIELDS, 'function');
   }
 }

@@ -26,5 +26,10 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 /** The server's ids of one turn's calls; null where one is missing, repeated or no id. */
 export const usableIds = (ids: readonly (string | null)[]): (string | null)[] =>
   ids.map((id) =>
-    id !== null && id.length <= MAX_CHARS && PRINTABLE.test(id) && ids.filter((other) => other === id).length === 1 ? id : null,
+    id !== null &&
+    id.length <= MAX_CHARS &&
+    PRINTABLE.test(id) &&
+    ids.filter((other) => other === id).length === 1
+      ? id
+      : null,
   );

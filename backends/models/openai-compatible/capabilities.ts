@@ -60,7 +60,8 @@ export interface Capabilities {
   /** What to do differently for this model now. */
   active(model: string): Adjustment[];
   learn(model: string, adjustment: Adjustment): 'learned' | 'confirmed';
-  /** Called when the limit was kept or a reason came: what an answer's end shows. */
+  /** The server has shown the opposite. */
+  forget(model: string, adjustment: Adjustment): void;
   sawReason(model: string): void;
   sawBareEnd(model: string): void;
   ends(model: string): { sendsReason: boolean; bareEnds: number };
@@ -106,6 +107,9 @@ export const createCapabilities = (options: CapabilityOptions = {}): Capabilitie
       const times = (known?.times ?? 0) + 1;
       findings.set(adjustment, { times, until: now() + Math.min(longestMs, firstMs * 2 ** (times - 1)) });
       return times === 1 ? 'learned' : 'confirmed';
+    },
+    forget(model, adjustment) {
+      find(model)?.findings.delete(adjustment);
     },
     sawReason(model) {
       const memory = memoryOf(model);

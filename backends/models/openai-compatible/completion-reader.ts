@@ -8,7 +8,7 @@
 import type { ModelFinish, ModelPart, ModelUsage } from '../../../protocol/ports/model.ts';
 import { CallAssembler, type AssembledCall } from './call-assembler.ts';
 import { reasonClass, type ReasonClass } from './finish-reasons.ts';
-import { isRecord, list, record, text } from './json-text.ts';
+import { count, isRecord, list, record, text } from './json-text.ts';
 import { collectFields, type Fields } from './provider-fields.ts';
 import { addUsage } from './usage.ts';
 
@@ -26,7 +26,15 @@ export type Ending =
   | { kind: 'broken'; what: string }
   | { kind: 'too_long' };
 
-const MESSAGE_FIELDS = new Set(['role', 'content', 'refusal', 'tool_calls', 'function_call', 'name', 'parsed']);
+const MESSAGE_FIELDS = new Set([
+  'role',
+  'content',
+  'refusal',
+  'tool_calls',
+  'function_call',
+  'name',
+  'parsed',
+]);
 
 /** Text of a content that is a string or parts of which some are text. */
 const spoken = (value: unknown): string =>
@@ -47,7 +55,13 @@ const thought = (source: Record<string, unknown>): string => {
     .join('');
 };
 
-const RANK: Readonly<Record<ReasonClass, number>> = { broken: 4, content_filter: 3, length: 2, unknown: 1, stop: 0 };
+const RANK: Readonly<Record<ReasonClass, number>> = {
+  broken: 4,
+  content_filter: 3,
+  length: 2,
+  unknown: 1,
+  stop: 0,
+};
 
 export class CompletionReader {
   readonly #calls: CallAssembler;
@@ -80,8 +94,9 @@ export class CompletionReader {
     const choices = list(body['choices']);
     this.#usage = addUsage(this.#usage, body, choices);
     const parts: ModelPart[] = [];
-    for (const [index, item] of choices.entries()) {
+    for (const [at, item] of choices.entries()) {
       const choice = record(item);
+      const index = count(choice['index']) ?? at;
       this.#sawReason(choice);
       if (isRecord(choice['delta'])) parts.push(...this.#delta(choice['delta'], index, false));
       if (isRecord(choice['message'])) parts.push(...this.#repeated(choice['message'], index));
@@ -98,8 +113,9 @@ export class CompletionReader {
     const choices = list(body['choices']);
     this.#usage = addUsage(this.#usage, body, choices);
     const parts: ModelPart[] = [];
-    for (const [index, item] of choices.entries()) {
+    for (const [at, item] of choices.entries()) {
       const choice = record(item);
+      const index = count(choice['index']) ?? at;
       this.#sawReason(choice);
       const message = choice['message'] ?? choice['delta'] ?? { content: choice['text'] };
       if (isRecord(message)) parts.push(...this.#delta(message, index, true));
@@ -107,7 +123,7 @@ export class CompletionReader {
     return parts;
   }
 
-  /** The calls as they count. Call it once, when the answer has ended. */
+  /** The calls as they count. To be called when the answer has ended, before `ending`. */
   endCalls(): ModelPart[] {
     return this.#calls.end();
   }
@@ -117,15 +133,24 @@ export class CompletionReader {
     return { calls: this.#calls.calls(), fields: this.#fields };
   }
 
-  ending(end: BodyEnd, before: { sendsReason: boolean; bareEnds: number }, maxOutputTokens: number | null): Ending {
+  ending(
+    end: BodyEnd,
+    before: { sendsReason: boolean; bareEnds: number },
+    maxOutputTokens: number | null,
+  ): Ending {
     if (this.#reason === null) return this.#endingWithoutReason(end, before);
     const { raw, meaning } = this.#reason;
     const completion = this.#usage?.completionTokens ?? null;
-    if (meaning === 'broken') return { kind: 'broken', what: `the server gave its answer up (${JSON.stringify(raw)})` };
+    if (meaning === 'broken')
+      return { kind: 'broken', what: `the server gave its answer up (${JSON.stringify(raw)})` };
     if (meaning === 'unknown')
-      return { kind: 'broken', what: `the server ended its answer with the unknown reason ${JSON.stringify(raw.slice(0, 100))}` };
+      return {
+        kind: 'broken',
+        what: `the server ended its answer with the unknown reason ${JSON.stringify(raw.slice(0, 100))}`,
+      };
     // Not a word, and no token spent: the prompt fills the window.
-    if (meaning === 'length' && !this.saidAnything && !this.#spoke.reasoning && completion === 0) return { kind: 'too_long' };
+    if (meaning === 'length' && !this.saidAnything && !this.#spoke.reasoning && completion === 0)
+      return { kind: 'too_long' };
     if (meaning !== 'stop') return { kind: 'finish', reason: meaning, raw };
     // A server that ignores the limit has said more than was asked for.
     if (maxOutputTokens !== null && completion !== null && completion > maxOutputTokens)
@@ -139,15 +164,19 @@ export class CompletionReader {
       return { kind: 'broken', what: 'the answer is empty and names no reason for its end' };
     if (!this.#calls.complete) return { kind: 'broken', what: 'the answer ended in the middle of a call' };
     if (end === 'whole') return whole;
-    if (before.sendsReason) return { kind: 'broken', what: 'the stream ended without the reason that this server gives' };
+    if (before.sendsReason)
+      return { kind: 'broken', what: 'the stream ended without the reason that this server gives' };
     if (end === 'done' || before.bareEnds > 0) return whole;
     return { kind: 'broken', what: 'the stream ended before the answer was complete' };
   }
 
   #sawReason(choice: Record<string, unknown>): void {
-    const raw = text(choice['finish_reason']) || text(choice['finishReason']) || text(choice['stop_reason']);
+    // `stop_reason` is the reason on some servers, and the text that stopped the model on others.
+    const said = text(choice['finish_reason']) || text(choice['finishReason']);
+    const raw = said || text(choice['stop_reason']);
     if (raw === '' || raw === 'null') return;
     const meaning = reasonClass(raw, this.#own);
+    if (said === '' && meaning === 'unknown') return;
     if (this.#reason === null || RANK[meaning] > RANK[this.#reason.meaning]) this.#reason = { raw, meaning };
   }
 
@@ -174,9 +203,14 @@ export class CompletionReader {
     for (const call of calls) parts.push(...(whole ? this.#calls.pushWhole(call) : this.#calls.push(call)));
     if (isRecord(delta['function_call'])) {
       const call = { index: 0, function: delta['function_call'] };
+      if (calls.length > 0) return this.#withFields(delta, parts);
       if (!whole) parts.push(...this.#calls.push(call));
-      else if (calls.length === 0) parts.push(...this.#calls.pushWhole(call));
+      else parts.push(...this.#calls.pushWhole(call));
     }
+    return this.#withFields(delta, parts);
+  }
+
+  #withFields(delta: Record<string, unknown>, parts: ModelPart[]): ModelPart[] {
     collectFields(this.#fields, delta, MESSAGE_FIELDS);
     return parts;
   }

@@ -21,7 +21,7 @@ export interface ErrorReport {
 }
 
 const MAX_TEXT = 2_000;
-const MAX_DEPTH = 6;
+const MAX_DEPTH = 12;
 
 const tidy = (value: string): string => {
   const line = value.replaceAll(/\p{Cc}+/gu, ' ').trim();
@@ -38,13 +38,19 @@ interface Found {
 
 /** "7.66s", "1m2.5s", "250ms", "36s". */
 export const durationMs = (value: string): number | null => {
-  const match = /^\s*(?:(\d+)h)?\s*(?:(\d+)m(?!s))?\s*(?:(\d+(?:\.\d+)?)\s*s(?:ec(?:onds?)?)?)?\s*(?:(\d+(?:\.\d+)?)\s*ms)?\s*$/i.exec(value);
+  const match =
+    /^\s*(?:(\d+)h)?\s*(?:(\d+)m(?!s))?\s*(?:(\d+(?:\.\d+)?)\s*s(?:ec(?:onds?)?)?)?\s*(?:(\d+(?:\.\d+)?)\s*ms)?\s*$/i.exec(
+      value,
+    );
   if (match === null || match.slice(1).every((part) => part === undefined)) return null;
   const [, hours = '0', minutes = '0', seconds = '0', ms = '0'] = match;
-  return Math.round(Number(hours) * 3_600_000 + Number(minutes) * 60_000 + Number(seconds) * 1_000 + Number(ms));
+  return Math.round(
+    Number(hours) * 3_600_000 + Number(minutes) * 60_000 + Number(seconds) * 1_000 + Number(ms),
+  );
 };
 
-const WAIT_IN_TEXT = /(?:try again|retry|wait|available|reset)[^.\d]{0,24}?((?:\d+h\s*)?(?:\d+m(?!s)\s*)?\d+(?:\.\d+)?\s*(?:ms|s\b|sec(?:onds?)?\b))/i;
+const WAIT_IN_TEXT =
+  /(?:try again|retry|wait|available|reset)[^.\d]{0,24}?((?:\d+h\s*)?(?:\d+m(?!s)\s*)?\d+(?:\.\d+)?\s*(?:ms|s\b|sec(?:onds?)?\b))/i;
 
 const statusFrom = (value: unknown): number | null => {
   const number = count(value);
@@ -107,8 +113,14 @@ const readCodes = (from: Record<string, unknown>, found: Found): void => {
 
 const readWait = (from: Record<string, unknown>, found: Found): void => {
   for (const item of [from, ...list(from['details']).map(record), record(from['metadata'])]) {
-    const value = item['retryDelay'] ?? item['retry_after'] ?? item['retryAfter'] ?? item['retry_after_seconds'];
-    const ms = typeof value === 'number' ? Math.round(value * 1_000) : typeof value === 'string' ? (durationMs(value) ?? durationMs(`${value}s`)) : null;
+    const value =
+      item['retryDelay'] ?? item['retry_after'] ?? item['retryAfter'] ?? item['retry_after_seconds'];
+    const ms =
+      typeof value === 'number'
+        ? Math.round(value * 1_000)
+        : typeof value === 'string'
+          ? (durationMs(value) ?? durationMs(`${value}s`))
+          : null;
     found.retryAfterMs ??= ms;
   }
 };
@@ -125,7 +137,19 @@ const read = (value: unknown, found: Found, depth: number): void => {
 };
 
 /** Where errors are wrapped in errors. */
-const INNER = ['error', 'errors', 'message', 'msg', 'detail', 'status_msg', 'error_message', 'error_msg', 'reason', 'innererror', 'base_resp'] as const;
+const INNER = [
+  'error',
+  'errors',
+  'message',
+  'msg',
+  'detail',
+  'status_msg',
+  'error_message',
+  'error_msg',
+  'reason',
+  'innererror',
+  'base_resp',
+] as const;
 /** What a router passes on of the server behind it. */
 const PASSED_ON = ['raw', 'upstreamResponse', 'upstream', 'provider_error', 'cause'] as const;
 
@@ -134,7 +158,8 @@ const readRecord = (body: Record<string, unknown>, found: Found, depth: number):
   readWait(body, found);
   for (const name of INNER) {
     const inner = body[name];
-    if (typeof inner === 'string' ? inner.trim() !== '' : typeof inner === 'object' && inner !== null) read(inner, found, depth + 1);
+    if (typeof inner === 'string' ? inner.trim() !== '' : typeof inner === 'object' && inner !== null)
+      read(inner, found, depth + 1);
   }
   for (const name of PASSED_ON) {
     const inner = body[name] ?? record(body['metadata'])[name];
@@ -147,7 +172,9 @@ const readRecord = (body: Record<string, unknown>, found: Found, depth: number):
 export const readReport = (body: unknown): ErrorReport => {
   const found: Found = { messages: [], codes: [], fields: [], status: null, retryAfterMs: null };
   read(body, found, 0);
-  const message = tidy([...new Set(found.messages.map((one) => one.trim()).filter((one) => one !== ''))].join('; '));
+  const message = tidy(
+    [...new Set(found.messages.map((one) => one.trim()).filter((one) => one !== ''))].join('; '),
+  );
   const inText = WAIT_IN_TEXT.exec(message)?.[1];
   return {
     message,
@@ -168,7 +195,7 @@ const saysSomething = (value: unknown): boolean =>
 
 /** Is a value that came with status 200 an error, and not an answer or a chunk of one? */
 export const isErrorBody = (value: unknown): boolean => {
-  if (Array.isArray(value)) return value.length > 0 && value.some((item) => isRecord(item) && isErrorBody(item));
+  if (Array.isArray(value)) return value.some((item) => isRecord(item) && isErrorBody(item));
   if (!isRecord(value)) return false;
   if (saysSomething(value['error']) || saysSomething(value['errors'])) return true;
   if (value['object'] === 'error' || value['type'] === 'error' || value['success'] === false) return true;
@@ -177,7 +204,9 @@ export const isErrorBody = (value: unknown): boolean => {
   const choices = list(value['choices']);
   if (choices.some((choice) => saysSomething(record(choice)['error']))) return true;
   if (choices.length > 0 || value['usage'] !== undefined) return false;
-  return ['message', 'msg', 'detail', 'error_msg', 'error_message', 'errorCode', '__type'].some((name) => saysSomething(value[name]));
+  return ['message', 'msg', 'detail', 'error_msg', 'error_message', 'errorCode', '__type'].some((name) =>
+    saysSomething(value[name]),
+  );
 };
 
 /** The part of an in-band error that tells of it. */

@@ -60,7 +60,10 @@ const framesOf = (data: string): Frame[] => {
 
 const linesOf = (data: string): Frame[] => data.split('\n').flatMap((line) => framesOf(line));
 
-const errorOf = (data: string): Frame => ({ kind: 'error', value: parsed(data)?.value ?? data.slice(0, 2_000) });
+const errorOf = (data: string): Frame => ({
+  kind: 'error',
+  value: parsed(data)?.value ?? data.slice(0, 2_000),
+});
 
 export class FrameReader {
   readonly #limits: FrameLimits;
@@ -158,7 +161,9 @@ export class FrameReader {
 
   #drain(): Frame[] {
     if (this.#tooLarge)
-      throw new AnswerTooLargeError(`an event of the answer is longer than ${this.#limits.eventChars} characters`);
+      throw new AnswerTooLargeError(
+        `an event of the answer is longer than ${this.#limits.eventChars} characters`,
+      );
     const frames = this.#frames;
     this.#frames = [];
     return frames;

@@ -63,7 +63,8 @@ export class JsonProgress {
       this.#broken = true;
       return;
     }
-    if (this.#kind === 'none') this.#kind = char === '{' || char === '[' ? 'container' : char === '"' ? 'string' : 'word';
+    if (this.#kind === 'none')
+      this.#kind = char === '{' || char === '[' ? 'container' : char === '"' ? 'string' : 'word';
     if (this.#kind === 'word') {
       if (this.#word.length < 40) this.#word += char;
     } else if (char === '"') this.#inString = true;

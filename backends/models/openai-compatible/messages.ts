@@ -48,7 +48,10 @@ const userContent = (content: readonly ModelContent[]): unknown =>
     : content.map((part) =>
         part.type === 'text'
           ? { type: 'text', text: part.text }
-          : { type: 'image_url', image_url: { url: part.url, ...(part.detail === undefined ? {} : { detail: part.detail }) } },
+          : {
+              type: 'image_url',
+              image_url: { url: part.url, ...(part.detail === undefined ? {} : { detail: part.detail }) },
+            },
       );
 
 const callsInWords = (message: Assistant): string =>
@@ -72,14 +75,21 @@ class Conversation {
 
   add(message: ModelMessage): void {
     if (message.role === 'system') this.messages.push({ role: 'system', content: message.text });
-    else if (message.role === 'user') this.messages.push({ role: 'user', content: userContent(message.content) });
+    else if (message.role === 'user')
+      this.messages.push({ role: 'user', content: userContent(message.content) });
     else if (message.role === 'tool') this.#addOutput(message);
     else this.#addAssistant(message);
   }
 
   #addOutput({ callId, name, output }: Extract<ModelMessage, { role: 'tool' }>): void {
-    if (this.#inWords.has(callId)) this.messages.push({ role: 'user', content: `[${name} returned]\n${output}` });
-    else this.messages.push({ role: 'tool', tool_call_id: this.#ids.get(callId) ?? shortCallId(callId), content: output });
+    if (this.#inWords.has(callId))
+      this.messages.push({ role: 'user', content: `[${name} returned]\n${output}` });
+    else
+      this.messages.push({
+        role: 'tool',
+        tool_call_id: this.#ids.get(callId) ?? shortCallId(callId),
+        content: output,
+      });
   }
 
   #addAssistant(message: Assistant): void {
@@ -90,7 +100,8 @@ class Conversation {
       this.messages.push({ ...fields?.message, role: 'assistant', content: text });
       return;
     }
-    const hasFields = fields !== null && (Object.keys(fields.message).length > 0 || fields.calls.some((one) => one !== null));
+    const hasFields =
+      fields !== null && (Object.keys(fields.message).length > 0 || fields.calls.some((one) => one !== null));
     if (this.#with.has('foreign_calls_as_text') && !hasFields) {
       for (const { callId } of calls) this.#inWords.add(callId);
       this.messages.push({ role: 'assistant', content: callsInWords(message) });
@@ -113,7 +124,10 @@ class Conversation {
   }
 
   #idFor(callId: string, theirs: string | null): string {
-    const id = theirs === null || this.#with.has('short_call_ids') || this.#used.has(theirs) ? shortCallId(callId) : theirs;
+    const id =
+      theirs === null || this.#with.has('short_call_ids') || this.#used.has(theirs)
+        ? shortCallId(callId)
+        : theirs;
     this.#used.add(id);
     this.#ids.set(callId, id);
     return id;
@@ -124,7 +138,8 @@ const isText = (content: unknown): content is string => typeof content === 'stri
 
 const joinedContent = (a: unknown, b: unknown): unknown => {
   if (isText(a) && isText(b)) return [a, b].filter((one) => one !== '').join('\n\n');
-  const parts = (content: unknown): unknown[] => (isText(content) ? [{ type: 'text', text: content }] : list(content));
+  const parts = (content: unknown): unknown[] =>
+    isText(content) ? [{ type: 'text', text: content }] : list(content);
   return [...parts(a), ...parts(b)];
 };
 
@@ -139,11 +154,18 @@ const alternating = (messages: readonly WireMessage[]): WireMessage[] => {
   for (const message of messages) {
     const last = result.at(-1);
     const { role } = message;
-    if (role === 'assistant' && (last === undefined || last.role === 'system')) result.push({ role: 'user', content: BEGIN });
+    if (role === 'assistant' && (last === undefined || last.role === 'system'))
+      result.push({ role: 'user', content: BEGIN });
     if (role === 'user' && last?.role === 'tool') result.push({ role: 'assistant', content: NOTED });
-    const joins = last !== undefined && last.role === role && role !== 'tool' && last['tool_calls'] === undefined;
+    const joins =
+      last !== undefined && last.role === role && role !== 'tool' && last['tool_calls'] === undefined;
     if (!joins || last === undefined) result.push(message);
-    else result[result.length - 1] = { ...last, ...message, content: joinedContent(last['content'] ?? '', message['content'] ?? '') };
+    else
+      result[result.length - 1] = {
+        ...last,
+        ...message,
+        content: joinedContent(last['content'] ?? '', message['content'] ?? ''),
+      };
   }
   const last = result.at(-1);
   if (last?.role === 'assistant') result.push({ role: 'user', content: GO_ON });
@@ -176,7 +198,13 @@ export const wireMessages = (
   const asks = messages.some(({ role }) => role === 'user');
   if (!asks && (adjustments.has('user_message') || messages.length === 0)) {
     const at = firstNotSystem(messages);
-    messages = [...messages.slice(0, at), { role: 'user', content: messages.length === 0 ? '' : BEGIN }, ...messages.slice(at)];
+    messages = [
+      ...messages.slice(0, at),
+      { role: 'user', content: messages.length === 0 ? '' : BEGIN },
+      ...messages.slice(at),
+    ];
   }
-  return adjustments.has('roles_alternate') || adjustments.has('no_system_role') ? alternating(messages) : messages;
+  return adjustments.has('roles_alternate') || adjustments.has('no_system_role')
+    ? alternating(messages)
+    : messages;
 };

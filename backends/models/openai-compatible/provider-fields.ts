@@ -13,7 +13,20 @@ export type Fields = Record<string, unknown>;
 const IN_PIECES = /reason|think|summary/i;
 
 /** Said by servers and taken back by none. */
-const ONE_WAY = new Set(['role', 'content', 'refusal', 'annotations', 'audio', 'logprobs', 'stop_reason', 'token_ids', 'usage', 'padding', 'obfuscation', 'images']);
+const ONE_WAY = new Set([
+  'role',
+  'content',
+  'refusal',
+  'annotations',
+  'audio',
+  'logprobs',
+  'stop_reason',
+  'token_ids',
+  'usage',
+  'padding',
+  'obfuscation',
+  'images',
+]);
 
 const isEmpty = (value: unknown): boolean =>
   value === null || value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
@@ -23,14 +36,21 @@ const joinItems = (items: unknown[], more: unknown[]): unknown[] => {
   for (const item of more) {
     const last = items.at(-1);
     const joins =
-      isRecord(item) && isRecord(last) && item['index'] !== undefined && item['index'] === last['index'] && item['type'] === last['type'];
+      isRecord(item) &&
+      isRecord(last) &&
+      item['index'] !== undefined &&
+      item['index'] === last['index'] &&
+      item['type'] === last['type'];
     if (!joins) items.push(item);
     else items[items.length - 1] = joinRecord(last, item);
   }
   return items;
 };
 
-const joinRecord = (before: Record<string, unknown>, more: Record<string, unknown>): Record<string, unknown> => {
+const joinRecord = (
+  before: Record<string, unknown>,
+  more: Record<string, unknown>,
+): Record<string, unknown> => {
   const joined = { ...before };
   for (const [name, value] of Object.entries(more)) {
     if (value === null || value === undefined) continue;
@@ -52,7 +72,8 @@ export const collectFields = (
     if (known.has(name) || ONE_WAY.has(name) || name === '__proto__' || isEmpty(value)) continue;
     const inner = under === undefined ? fields : innerOf(fields, under);
     const old = inner[name];
-    if (typeof value === 'string' && typeof old === 'string' && IN_PIECES.test(name)) inner[name] = old + value;
+    if (typeof value === 'string' && typeof old === 'string' && IN_PIECES.test(name))
+      inner[name] = old + value;
     else if (Array.isArray(value) && Array.isArray(old)) inner[name] = joinItems(old, value);
     else inner[name] = Array.isArray(value) ? joinItems([], value) : value;
   }

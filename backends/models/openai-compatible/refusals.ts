@@ -39,13 +39,17 @@ const withoutNames = (message: string, names: readonly string[]): string =>
     .filter((name) => name.trim() !== '')
     .toSorted((a, b) => b.length - a.length)
     .slice(0, 200)
-    .reduce((words, name) => words.replaceAll(new RegExp(`(?<![\\w.-])${escaped(name)}(?![\\w-])`, 'gi'), '…'), message);
+    .reduce(
+      (words, name) => words.replaceAll(new RegExp(`(?<![\\w.-])${escaped(name)}(?![\\w-])`, 'gi'), '…'),
+      message,
+    );
 
 const namesField = ({ words, fields }: Evidence, field: string): boolean =>
   fields.some((path) => path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`)) ||
   (new RegExp(`(?<![\\w])${escaped(field)}(?![\\w])`).test(words) && REFUSES.test(words));
 
-const messagesOf = ({ refusal }: Evidence): Record<string, unknown>[] => list(refusal.body['messages']).filter(isRecord);
+const messagesOf = ({ refusal }: Evidence): Record<string, unknown>[] =>
+  list(refusal.body['messages']).filter(isRecord);
 
 const has = (evidence: Evidence, wanted: (message: Record<string, unknown>) => boolean): boolean =>
   messagesOf(evidence).some(wanted);
@@ -58,8 +62,9 @@ const WITH_TOOLS = /\btools?\b|tool[ _-](use|call)|function[ _-]call/i;
 
 const streamRefused = (evidence: Evidence): boolean =>
   evidence.refusal.body['stream'] === true &&
-  (evidence.fields.includes('stream') ||
-    /['"`]stream['"`]/.test(evidence.words) ? REFUSES.test(evidence.words) || evidence.fields.includes('stream') : STREAM_REFUSED.test(evidence.words) || NO_STREAMING.test(evidence.words));
+  (evidence.fields.includes('stream') || /['"`]stream['"`]/.test(evidence.words)
+    ? REFUSES.test(evidence.words) || evidence.fields.includes('stream')
+    : STREAM_REFUSED.test(evidence.words) || NO_STREAMING.test(evidence.words));
 
 /** Fields that stand in earlier turns and that only the server itself can have given. */
 const providerFields = (evidence: Evidence): string[] => {
@@ -84,7 +89,8 @@ const providerFields = (evidence: Evidence): string[] => {
 };
 
 const plain = (value: string): string => value.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-const MISSING = /(must|need(s)? to|has to|should) be (passed|sent|included|returned|provided)|is missing|missing (a |the )?|is required/i;
+const MISSING =
+  /(must|need(s)? to|has to|should) be (passed|sent|included|returned|provided)|is missing|missing (a |the )?|is required/i;
 
 /** What each adjustment needs to read in a refusal, and to find in the request. */
 const CALLED_FOR: Readonly<Record<Adjustment, (evidence: Evidence) => boolean>> = {
@@ -117,16 +123,21 @@ const CALLED_FOR: Readonly<Record<Adjustment, (evidence: Evidence) => boolean>> 
   content_string: (evidence) =>
     has(evidence, ({ content, tool_calls: calls }) => content === null && Array.isArray(calls)) &&
     (evidence.fields.some((path) => /(^|\.)content(\.|$)/.test(path.replaceAll(/[[\]]/g, '.'))) ||
-      (/\bcontent\b/i.test(evidence.words) && /null|none|string|required|missing|nil|undefined|empty/i.test(evidence.words))),
+      (/\bcontent\b/i.test(evidence.words) &&
+        /null|none|string|required|missing|nil|undefined|empty/i.test(evidence.words))),
   no_provider_fields: (evidence) => {
     const fields = providerFields(evidence);
     const said = plain(`${evidence.words} ${evidence.fields.join(' ')}`);
-    return fields.some((name) => name.length >= 4 && said.includes(plain(name))) && !MISSING.test(evidence.words);
+    return (
+      fields.some((name) => name.length >= 4 && said.includes(plain(name))) && !MISSING.test(evidence.words)
+    );
   },
   short_call_ids: (evidence) =>
     has(evidence, ({ tool_calls: calls }) => Array.isArray(calls)) &&
     (/(tool[ _]?call|function call)[ _-]?(id|identifier)s?\b/i.test(evidence.words) ||
-      evidence.fields.some((path) => /tool_call_id$|tool_calls\.\d+\.id$/.test(path.replaceAll(/\[(\d+)\]/g, '.$1')))) &&
+      evidence.fields.some((path) =>
+        /tool_call_id$|tool_calls\.\d+\.id$/.test(path.replaceAll(/\[(\d+)\]/g, '.$1')),
+      )) &&
     /must be|length|invalid|pattern|alphanumeric|format|expected|characters/i.test(evidence.words),
   foreign_calls_as_text: (evidence) =>
     has(evidence, ({ tool_calls: calls }) => Array.isArray(calls)) &&
@@ -151,7 +162,8 @@ const ORDER: readonly Adjustment[] = [
   ...ADJUSTMENTS,
 ];
 
-const COUNTS = (status: number): boolean => status === 200 || status === 400 || status === 403 || status === 422 || (status >= 500 && status < 600);
+const COUNTS = (status: number): boolean =>
+  status === 200 || status === 400 || status === 403 || status === 422 || (status >= 500 && status < 600);
 
 export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean => {
   if (!COUNTS(refusal.status)) return false;
@@ -163,5 +175,6 @@ export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean =
 /** What to try, or null when the refusal calls for nothing that this request is not already without. */
 export const adjustmentFor = (refusal: Refusal, fixed: ReadonlySet<Adjustment>): Adjustment | null =>
   ORDER.find(
-    (adjustment) => !fixed.has(adjustment) && !refusal.active.has(adjustment) && isCalledFor(adjustment, refusal),
+    (adjustment) =>
+      !fixed.has(adjustment) && !refusal.active.has(adjustment) && isCalledFor(adjustment, refusal),
   ) ?? null;

@@ -6,7 +6,7 @@
  * Imported within `backends/models/openai-compatible/` and by tests.
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
-import type { FunctionTool } from '../../../protocol/wire.ts';
+import type { FunctionTool } from '../../../protocol/wire/objects.ts';
 import type { Adjustment } from './capabilities.ts';
 import { wireMessages, type Speaker } from './messages.ts';
 
@@ -54,7 +54,10 @@ export const requestBody = (
     ...(reasoningEffort === null ? {} : { reasoning_effort: reasoningEffort }),
     ...(maxOutputTokens === null ? {} : { [maxTokensField(adjustments)]: maxOutputTokens }),
     ...(streams(request, adjustments)
-      ? { stream: true, ...(adjustments.has('no_stream_usage') ? {} : { stream_options: { include_usage: true } }) }
+      ? {
+          stream: true,
+          ...(adjustments.has('no_stream_usage') ? {} : { stream_options: { include_usage: true } }),
+        }
       : {}),
     ...extraBody,
   };

@@ -25,7 +25,9 @@ export interface OpenAiCompatibleSettings {
 }
 
 /** Adjustments that the settings decide: always on, or never to be learned. */
-export const decided = (settings: OpenAiCompatibleSettings): { on: Adjustment[]; fixed: ReadonlySet<Adjustment> } => {
+export const decided = (
+  settings: OpenAiCompatibleSettings,
+): { on: Adjustment[]; fixed: ReadonlySet<Adjustment> } => {
   const { stream, streamUsage, rolesAlternate, systemRole, maxTokensField } = settings;
   const on: Adjustment[] = [];
   const fixed = new Set<Adjustment>();

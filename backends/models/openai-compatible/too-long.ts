@@ -34,7 +34,10 @@ const WORDINGS: readonly RegExp[] = [
   /max(imum)?\s+(allowed\s+)?(context|model|input|prompt|sequence)\s*(length|window|size|len)/i,
   /max_(model|seq|sequence|context|input|prompt|total)_(len|length|tokens)/i,
   // "exceeds the context window", "exceeds the available context size", "exceed context limit"
-  new RegExp(String.raw`exceed(s|ed|ing)?\s+(the\s+|this\s+|its\s+|your\s+)?(model'?s?\s+|available\s+|maximum\s+|max\s+|allowed\s+|configured\s+|total\s+)*${CONTEXT}`, 'i'),
+  new RegExp(
+    String.raw`exceed(s|ed|ing)?\s+(the\s+|this\s+|its\s+|your\s+)?(model'?s?\s+|available\s+|maximum\s+|max\s+|allowed\s+|configured\s+|total\s+)*${CONTEXT}`,
+    'i',
+  ),
   /context[ _](length|window|size|limit)[^.]{0,40}(exceed|overflow|too (small|short)|full|reached|has been)/i,
   /(exceed|overflow|larger than|longer than|greater than|beyond|out of|bigger than)[^.]{0,60}context[ _]?(length|window|size|limit)?/i,
   /context[ _]overflow|context too long|conversation (is )?too long/i,
@@ -65,7 +68,8 @@ const WORDINGS: readonly RegExp[] = [
 ];
 
 /** Rate limits speak of tokens too. */
-const RATE = /per[ -](minute|min|hour|day|second)|\b(TPM|RPM|TPD|RPD|ITPM)\b|rate[ -]?limit|throttl|please wait|try again (in|later)|quota|每分钟/i;
+const RATE =
+  /per[ -](minute|min|hour|day|second)|\b(TPM|RPM|TPD|RPD|ITPM)\b|rate[ -]?limit|throttl|please wait|try again (in|later)|quota|每分钟/i;
 
 /** The limit of the answer is what is too large: "max_tokens is too large: 100000. This model supports at most 16384". */
 const ANSWER_LIMIT =
@@ -103,8 +107,9 @@ export const saysAnswerLimit = (message: string, maxOutputTokens: number | null)
 /** The model's window as far as the server names it. */
 export const windowOf = (message: string): number | null => {
   const found =
-    /(?:context (?:length|window|size|limit)|model length|max_model_len)[^\d]{0,24}([\d,_]{3,})/i.exec(message)?.[1] ??
-    /> ([\d,]{3,})/.exec(message)?.[1];
+    /(?:context (?:length|window|size|limit)|model length|max_model_len)[^\d]{0,24}([\d,_]{3,})/i.exec(
+      message,
+    )?.[1] ?? /> ([\d,]{3,})/.exec(message)?.[1];
   const number = found === undefined ? Number.NaN : Number(found.replaceAll(/[,_]/g, ''));
   return Number.isFinite(number) && number > 0 ? number : null;
 };

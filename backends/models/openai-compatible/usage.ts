@@ -19,7 +19,15 @@ const first = (from: Record<string, unknown>, ...names: string[]): number | null
 };
 
 const readOne = (raw: Record<string, unknown>): ModelUsage | null => {
-  const prompt = first(raw, 'prompt_tokens', 'input_tokens', 'promptTokens', 'inputTokens', 'prompt_eval_count', 'prompt_n');
+  const prompt = first(
+    raw,
+    'prompt_tokens',
+    'input_tokens',
+    'promptTokens',
+    'inputTokens',
+    'prompt_eval_count',
+    'prompt_n',
+  );
   const completion = first(
     raw,
     'completion_tokens',
@@ -38,12 +46,15 @@ const readOne = (raw: Record<string, unknown>): ModelUsage | null => {
     promptTokens: prompt ?? 0,
     completionTokens: completion ?? 0,
     totalTokens: Math.max(first(raw, 'total_tokens', 'totalTokens') ?? 0, sum),
-    cachedTokens: first(inDetails, 'cached_tokens') ?? first(raw, 'prompt_cache_hit_tokens', 'cached_tokens', 'cache_read_input_tokens', 'cache_n'),
+    cachedTokens:
+      first(inDetails, 'cached_tokens') ??
+      first(raw, 'prompt_cache_hit_tokens', 'cached_tokens', 'cache_read_input_tokens', 'cache_n'),
     reasoningTokens: first(outDetails, 'reasoning_tokens') ?? first(raw, 'reasoning_tokens'),
   };
 };
 
-const larger = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
+const larger = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : Math.max(a, b);
 
 const largest = (a: ModelUsage | null, b: ModelUsage | null): ModelUsage | null => {
   if (a === null || b === null) return a ?? b;
@@ -57,7 +68,11 @@ const largest = (a: ModelUsage | null, b: ModelUsage | null): ModelUsage | null 
 };
 
 /** Adds what one chunk or a whole body counts to what was counted before. */
-export const addUsage = (before: ModelUsage | null, body: Record<string, unknown>, choices: readonly unknown[]): ModelUsage | null => {
+export const addUsage = (
+  before: ModelUsage | null,
+  body: Record<string, unknown>,
+  choices: readonly unknown[],
+): ModelUsage | null => {
   const places = [
     body['usage'],
     record(body['x_groq'])['usage'],
