@@ -72,9 +72,3 @@ export class JsonProgress {
     else if ((char === '}' || char === ']') && (this.#depth -= 1) <= 0) this.#done = true;
   }
 }
-
-export const jsonState = (whole: string): JsonState => {
-  const progress = new JsonProgress();
-  progress.push(whole);
-  return progress.state;
-};
