@@ -13,7 +13,7 @@ import { planFitting } from '../fit-calls.ts';
 import { HttpFailure } from '../http/index.ts';
 import type { TurnAttempts } from './attempts.ts';
 import { createTurnReader, type ModelDelta } from './completion-reader.ts';
-import { isFiltered, isTooLong, type Model } from './model.ts';
+import { isFiltered, isTooLong, type ChatCompletionsModel } from './model.ts';
 import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
 import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
@@ -24,7 +24,7 @@ import type { ModelTurn } from './types.ts';
 
 export interface TurnOptions {
   store: TurnStore;
-  model: Model;
+  model: ChatCompletionsModel;
   /** Asked for in the place of the run's model. */
   modelName: string | null;
   maxTokensField: 'max_completion_tokens' | 'max_tokens';

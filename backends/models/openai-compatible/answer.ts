@@ -8,24 +8,24 @@
 import { ModelError, type ModelPart } from '../../../protocol/ports/model.ts';
 import { HttpFailure, type HttpClient, type HttpRequest, type OpenAnswer } from '../../http/index.ts';
 import { TooManyCallsError } from './call-piece.ts';
-import type { CompletionReader, BodyEnd } from './completion-reader.ts';
+import type { CompletionReader, AnswerBodyEnd } from './completion-reader.ts';
 import { isErrorBody, readErrorBody, readReport, reportOfBody, type ErrorReport } from './error-report.ts';
-import { brokenOff, errorOf, foreign, isFiltered, type FailureFacts } from './failures.ts';
-import { AnswerTooLargeError, FrameReader, type Frame } from './framing.ts';
+import { brokenOff, errorOf, foreign, isContentFilter, type RefusalFacts } from './failures.ts';
+import { AnswerTooLargeError, FrameReader, type AnswerFrame } from './framing.ts';
 import { isRecord } from './json-text.ts';
 
 /** Characters of one answer as it is sent. A model that never stops must not fill the memory. */
-export const MAX_ANSWER_CHARS = 33_554_432;
+const MAX_ANSWER_CHARS = 33_554_432;
 const MAX_EVENT_CHARS = 8_388_608;
 const ERROR_BODY_BYTES = 65_536;
 
 /** What the server said instead of an answer, with the error that it is unless the request can be adjusted. */
 export class ServerRefusal extends Error {
   override readonly name = 'ServerRefusal';
-  readonly facts: FailureFacts;
+  readonly facts: RefusalFacts;
   readonly error: ModelError;
 
-  constructor(facts: FailureFacts) {
+  constructor(facts: RefusalFacts) {
     super(facts.report.message);
     this.facts = facts;
     this.error = errorOf(facts);
@@ -44,7 +44,7 @@ export interface AnswerContext {
 }
 
 /** How the answer's body ended; null = a filter ended it. */
-export type AnswerEnd = BodyEnd | 'filtered';
+export type AnswerEnd = AnswerBodyEnd | 'filtered';
 
 const where = ({ http, request }: AnswerContext): string =>
   `${request.method} ${request.route} at ${http.origin}`;
@@ -84,7 +84,7 @@ const factsOf = (
   answer: OpenAnswer,
   report: ErrorReport,
   begun: boolean,
-): FailureFacts => ({
+): RefusalFacts => ({
   where: where(ctx),
   status: answer.status,
   retryAfterMs: answer.retryAfterMs,
@@ -104,11 +104,11 @@ const openAnswer = async (ctx: AnswerContext): Promise<OpenAnswer> => {
 
 /** Reads one frame into `parts`. Returns how the body ended, or null when it goes on. */
 const takeFrame = (
-  frame: Frame,
+  frame: AnswerFrame,
   ctx: AnswerContext,
   parts: ModelPart[],
   refuse: (body: unknown) => ServerRefusal,
-): BodyEnd | null => {
+): AnswerBodyEnd | null => {
   const { reader } = ctx;
   const take = (value: unknown): void => {
     // Once the answer has ended, an error is no part of it.
@@ -149,13 +149,13 @@ const takeFrame = (
 
 interface Taken {
   parts: ModelPart[];
-  end: BodyEnd | null;
+  end: AnswerBodyEnd | null;
   /** What is wrong, after the parts that came before it. */
   failure: { error: unknown } | null;
 }
 
 const takeFrames = (
-  frames: readonly Frame[],
+  frames: readonly AnswerFrame[],
   ctx: AnswerContext,
   refuse: (body: unknown, after: boolean) => ServerRefusal,
 ): Taken => {
@@ -194,7 +194,7 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
   try {
     if (answer.status < 200 || answer.status > 299) {
       const facts = factsOf(ctx, answer, readErrorBody(answer.scrub(await readStart(answer.chunks))), false);
-      if (isFiltered(facts)) return 'filtered';
+      if (isContentFilter(facts)) return 'filtered';
       throw new ServerRefusal(facts);
     }
     const refuse = (body: unknown, after: boolean): ServerRefusal => {
@@ -215,7 +215,7 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
       if (taken.end !== null || next === undefined) return taken.end ?? 'closed';
     }
   } catch (error) {
-    if (error instanceof ServerRefusal && isFiltered(error.facts)) return 'filtered';
+    if (error instanceof ServerRefusal && isContentFilter(error.facts)) return 'filtered';
     if (error instanceof AnswerTooLargeError || error instanceof TooManyCallsError)
       throw new ModelError('rejected', `${where(ctx)}: ${error.message}.`, {
         status: answer.status,

@@ -14,7 +14,7 @@ import {
 import type { HttpClient, HttpRequest } from '../../http/index.ts';
 import { readAnswer, type AnswerEnd } from './answer.ts';
 import { usableIds } from './call-ids.ts';
-import type { Adjustment, Capabilities } from './capabilities.ts';
+import type { Adjustment, CapabilityMemory } from './capabilities.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { brokenOff } from './failures.ts';
 import { maxTokensField, requestBody } from './request.ts';
@@ -29,7 +29,7 @@ export const MAX_TURN_CHARS = 262_144;
 
 export interface Adapter {
   http: HttpClient;
-  capabilities: Capabilities;
+  capabilities: CapabilityMemory;
   settings: OpenAiCompatibleSettings;
   provider: string;
   firstByteMs: number;
@@ -52,7 +52,7 @@ export const learn = (
 };
 
 /** One request of a turn. */
-export class Attempt {
+export class TurnAttempt {
   readonly adapter: Adapter;
   readonly request: ModelRequest;
   readonly body: Record<string, unknown>;

@@ -56,7 +56,7 @@ interface ModelMemory {
   bareEnds: number;
 }
 
-export interface Capabilities {
+export interface CapabilityMemory {
   /** What to do differently for this model now. */
   active(model: string): Adjustment[];
   learn(model: string, adjustment: Adjustment): 'learned' | 'confirmed';
@@ -68,7 +68,7 @@ export interface Capabilities {
   list(): LearnedCapability[];
 }
 
-export const createCapabilities = (options: CapabilityOptions = {}): Capabilities => {
+export const createCapabilityMemory = (options: CapabilityOptions = {}): CapabilityMemory => {
   const now = options.now ?? Date.now;
   const firstMs = options.firstMs ?? 600_000;
   const longestMs = options.longestMs ?? 86_400_000;

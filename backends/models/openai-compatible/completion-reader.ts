@@ -8,9 +8,9 @@
 import type { ModelFinish, ModelPart, ModelUsage } from '../../../protocol/ports/model.ts';
 import { CallAssembler, type AssembledCall } from './call-assembler.ts';
 import { reasonClass, type ReasonClass } from './finish-reasons.ts';
-import { count, isRecord, list, record, text } from './json-text.ts';
+import { count, isRecord, asList, record, text } from './json-text.ts';
 import { collectFields, type Fields } from './provider-fields.ts';
-import { addUsage } from './usage.ts';
+import { mergeUsage } from './usage.ts';
 
 export interface ReaderOptions {
   tools: Iterable<string>;
@@ -18,7 +18,7 @@ export interface ReaderOptions {
 }
 
 /** How the body ended: `[DONE]`, its own end, or the end of a whole answer. */
-export type BodyEnd = 'done' | 'closed' | 'whole';
+export type AnswerBodyEnd = 'done' | 'closed' | 'whole';
 
 /** Whether the answer is whole; `missing` = the server gave no reason. */
 export type Ending =
@@ -40,7 +40,7 @@ const MESSAGE_FIELDS = new Set([
 const spoken = (value: unknown): string =>
   typeof value === 'string'
     ? value
-    : list(value)
+    : asList(value)
         .map((part) => (record(part)['type'] === 'thinking' ? '' : text(record(part)['text'])))
         .join('');
 
@@ -49,7 +49,7 @@ const thought = (source: Record<string, unknown>): string => {
     const value = source[name];
     if (typeof value === 'string' && value !== '') return value;
   }
-  return list(source['content'])
+  return asList(source['content'])
     .filter((part) => record(part)['type'] === 'thinking')
     .map((part) => spoken(record(part)['thinking']))
     .join('');
@@ -91,8 +91,8 @@ export class CompletionReader {
   /** One chunk of a stream. */
   chunk(value: unknown): ModelPart[] {
     const body = record(value);
-    const choices = list(body['choices']);
-    this.#usage = addUsage(this.#usage, body, choices);
+    const choices = asList(body['choices']);
+    this.#usage = mergeUsage(this.#usage, body, choices);
     const parts: ModelPart[] = [];
     for (const [at, item] of choices.entries()) {
       const choice = record(item);
@@ -110,8 +110,8 @@ export class CompletionReader {
   /** A whole answer; its choices are one turn, since only one was asked for. */
   whole(value: unknown): ModelPart[] {
     const body = record(value);
-    const choices = list(body['choices']);
-    this.#usage = addUsage(this.#usage, body, choices);
+    const choices = asList(body['choices']);
+    this.#usage = mergeUsage(this.#usage, body, choices);
     const parts: ModelPart[] = [];
     for (const [at, item] of choices.entries()) {
       const choice = record(item);
@@ -134,7 +134,7 @@ export class CompletionReader {
   }
 
   ending(
-    end: BodyEnd,
+    end: AnswerBodyEnd,
     before: { sendsReason: boolean; bareEnds: number },
     maxOutputTokens: number | null,
   ): Ending {
@@ -158,7 +158,7 @@ export class CompletionReader {
     return { kind: 'finish', reason: this.#calls.size > 0 ? 'tool_calls' : 'stop', raw };
   }
 
-  #endingWithoutReason(end: BodyEnd, before: { sendsReason: boolean; bareEnds: number }): Ending {
+  #endingWithoutReason(end: AnswerBodyEnd, before: { sendsReason: boolean; bareEnds: number }): Ending {
     const whole: Ending = { kind: 'finish', reason: this.#calls.size > 0 ? 'tool_calls' : 'stop', raw: null };
     if (!this.saidAnything && this.#usage === null)
       return { kind: 'broken', what: 'the answer is empty and names no reason for its end' };
@@ -199,7 +199,7 @@ export class CompletionReader {
       this.#spoke.refusal = true;
       parts.push({ kind: 'refusal', text: refusal });
     }
-    const calls = isRecord(delta['tool_calls']) ? [delta['tool_calls']] : list(delta['tool_calls']);
+    const calls = isRecord(delta['tool_calls']) ? [delta['tool_calls']] : asList(delta['tool_calls']);
     for (const call of calls) parts.push(...(whole ? this.#calls.pushWhole(call) : this.#calls.push(call)));
     if (isRecord(delta['function_call'])) {
       const call = { index: 0, function: delta['function_call'] };

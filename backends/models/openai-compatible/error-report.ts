@@ -5,7 +5,7 @@
  * Pure. Imported within `backends/models/openai-compatible/` and by tests.
  */
 import { parseJson } from '../../http/index.ts';
-import { count, isRecord, list, record, text } from './json-text.ts';
+import { count, isRecord, asList, record, text } from './json-text.ts';
 
 export interface ErrorReport {
   /** One line, at most `MAX_TEXT` characters; '' when the server says nothing. */
@@ -81,7 +81,7 @@ const parsed = (value: string): unknown => {
 
 /** A validation error of one field: `{loc, msg, type}`. What was given (`input`) is the caller's and stays out. */
 const readDetail = (detail: Record<string, unknown>, found: Found): void => {
-  const path = fieldPath(list(detail['loc']));
+  const path = fieldPath(asList(detail['loc']));
   if (path !== '') found.fields.push(path);
   const message = text(detail['msg']) || text(detail['message']);
   if (message !== '') found.messages.push(path === '' ? message : `${path}: ${message}`);
@@ -112,7 +112,7 @@ const readCodes = (from: Record<string, unknown>, found: Found): void => {
 };
 
 const readWait = (from: Record<string, unknown>, found: Found): void => {
-  for (const item of [from, ...list(from['details']).map(record), record(from['metadata'])]) {
+  for (const item of [from, ...asList(from['details']).map(record), record(from['metadata'])]) {
     const value =
       item['retryDelay'] ?? item['retry_after'] ?? item['retryAfter'] ?? item['retry_after_seconds'];
     const ms =
@@ -201,7 +201,7 @@ export const isErrorBody = (value: unknown): boolean => {
   if (value['object'] === 'error' || value['type'] === 'error' || value['success'] === false) return true;
   const base = count(record(value['base_resp'])['status_code']);
   if (base !== null && base !== 0) return true;
-  const choices = list(value['choices']);
+  const choices = asList(value['choices']);
   if (choices.some((choice) => saysSomething(record(choice)['error']))) return true;
   if (choices.length > 0 || value['usage'] !== undefined) return false;
   return ['message', 'msg', 'detail', 'error_msg', 'error_message', 'errorCode', '__type'].some((name) =>
@@ -211,7 +211,7 @@ export const isErrorBody = (value: unknown): boolean => {
 
 /** The part of an in-band error that tells of it. */
 export const reportOfBody = (value: unknown): ErrorReport => {
-  const inChoice = list(record(value)['choices'])
+  const inChoice = asList(record(value)['choices'])
     .map((choice) => record(choice)['error'])
     .find((error) => saysSomething(error));
   return readReport(saysSomething(record(value)['error']) || inChoice === undefined ? value : inChoice);

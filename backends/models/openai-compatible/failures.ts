@@ -9,7 +9,7 @@ import { ModelError, type ModelErrorKind } from '../../../protocol/ports/model.t
 import type { ErrorReport } from './error-report.ts';
 import { saysAnswerLimit, saysTooLong } from './too-long.ts';
 
-export interface FailureFacts {
+export interface RefusalFacts {
   /** `POST /chat/completions at https://host`. */
   where: string;
   /** Of the answer; 200 for an error inside of one. */
@@ -64,7 +64,7 @@ const statusOfWords = (codes: readonly string[]): number | null => {
 };
 
 /** The status that decides: the answer's own, or the one that an error inside a 200 names. null = it names none. */
-export const effectiveStatus = ({ status, report }: Pick<FailureFacts, 'status' | 'report'>): number | null =>
+export const effectiveStatus = ({ status, report }: Pick<RefusalFacts, 'status' | 'report'>): number | null =>
   status >= 300 ? status : (report.status ?? statusOfWords(report.codes));
 
 const FILTER_CODES =
@@ -73,7 +73,7 @@ const FILTER_TEXT =
   /content management policy|content exists risk|flagged (by|as|for)|(input|prompt|request|content) (was|has been|is|were) (flagged|blocked|filtered)|blocked by (the )?(content|safety|guardrail)|data_inspection_failed|inappropriate content|safety (system|filter|settings)|敏感|违规/i;
 
 /** A filter found something in the messages: there will be no answer, and that is the answer. */
-export const isFiltered = (facts: FailureFacts): boolean => {
+export const isContentFilter = (facts: RefusalFacts): boolean => {
   const status = effectiveStatus(facts);
   if (status !== null && status !== 400 && status !== 403 && status !== 422 && status !== 451) return false;
   return facts.report.codes.some((code) => FILTER_CODES.test(code)) || FILTER_TEXT.test(facts.report.message);
@@ -114,7 +114,7 @@ const rateOf = (status: number | null, { message, codes, retryAfterMs }: ErrorRe
   return { retryable: !spent && !neverFits(message) };
 };
 
-const sentence = (facts: FailureFacts, what: string): string => {
+const sentence = (facts: RefusalFacts, what: string): string => {
   const { report, status, where } = facts;
   const said = report.message === '' ? '' : ` ${JSON.stringify(report.message.slice(0, 600))}`;
   return `${where}: ${what}${status >= 300 ? ` (HTTP ${status})` : ''}${said === '' ? '.' : `:${said}`}`;
@@ -136,7 +136,7 @@ interface Decision {
   cost?: 'nothing' | 'turn';
 }
 
-const decide = (facts: FailureFacts, status: number | null): Decision => {
+const decide = (facts: RefusalFacts, status: number | null): Decision => {
   const { report, begun, maxOutputTokens, shouldRetry } = facts;
   const rate = rateOf(status, report);
   if (status === 401) return { kind: 'unauthorized', what: 'the server does not accept the key' };
@@ -184,7 +184,7 @@ const decide = (facts: FailureFacts, status: number | null): Decision => {
 };
 
 /** Of an answer with an error status, or of an error inside an answer. */
-export const errorOf = (facts: FailureFacts): ModelError => {
+export const errorOf = (facts: RefusalFacts): ModelError => {
   const status = effectiveStatus(facts);
   const { kind, what, ...more } = decide(facts, status);
   const field =

@@ -8,7 +8,7 @@
 import { createParser, type EventSourceMessage, type ParseError } from 'eventsource-parser';
 import { parseJson } from '../../http/index.ts';
 
-export type Frame =
+export type AnswerFrame =
   /** One chunk of a stream. */
   | { kind: 'chunk'; value: unknown }
   /** A whole answer. */
@@ -47,7 +47,7 @@ const parsed = (data: string): { value: unknown } | null => {
 };
 
 /** One event's data as frames. Some servers put no blank line between events: then each line is one. */
-const framesOf = (data: string): Frame[] => {
+const framesOf = (data: string): AnswerFrame[] => {
   const trimmed = data.trim();
   if (trimmed === '') return [];
   if (isDone(trimmed)) return [{ kind: 'done' }];
@@ -58,9 +58,9 @@ const framesOf = (data: string): Frame[] => {
   return trimmed.includes('\n') ? linesOf(trimmed) : [{ kind: 'garbled', text: trimmed.slice(0, SHOWN) }];
 };
 
-const linesOf = (data: string): Frame[] => data.split('\n').flatMap((line) => framesOf(line));
+const linesOf = (data: string): AnswerFrame[] => data.split('\n').flatMap((line) => framesOf(line));
 
-const errorOf = (data: string): Frame => ({
+const errorOf = (data: string): AnswerFrame => ({
   kind: 'error',
   value: parsed(data)?.value ?? data.slice(0, 2_000),
 });
@@ -73,7 +73,7 @@ export class FrameReader {
   #size = 0;
   /** What was read before the mode is known, or a whole body, or an unfinished line. */
   #held: string[] = [];
-  #frames: Frame[] = [];
+  #frames: AnswerFrame[] = [];
   #tooLarge = false;
 
   constructor(limits: FrameLimits) {
@@ -85,12 +85,12 @@ export class FrameReader {
     });
   }
 
-  push(bytes: Uint8Array): Frame[] {
+  push(bytes: Uint8Array): AnswerFrame[] {
     return this.#take(this.#decoder.decode(bytes, { stream: true }));
   }
 
   /** What is left when the body has ended. */
-  end(): Frame[] {
+  end(): AnswerFrame[] {
     const frames = this.#take(this.#decoder.decode());
     const rest = this.#held.join('');
     this.#held = [];
@@ -104,7 +104,7 @@ export class FrameReader {
     return frames;
   }
 
-  #take(text: string): Frame[] {
+  #take(text: string): AnswerFrame[] {
     if (text === '') return [];
     this.#size += text.length;
     if (this.#size > this.#limits.answerChars)
@@ -116,7 +116,7 @@ export class FrameReader {
     return [];
   }
 
-  #sniff(): Frame[] {
+  #sniff(): AnswerFrame[] {
     const text = this.#held.join('').replace(/^\uFEFF/, '');
     const first = text.trimStart()[0];
     if (first === undefined) return [];
@@ -138,7 +138,7 @@ export class FrameReader {
   }
 
   /** One chunk a line, without the framing of events. */
-  #lines(): Frame[] {
+  #lines(): AnswerFrame[] {
     const newest = this.#held.at(-1) ?? '';
     if (!newest.includes('\n')) return [];
     const lines = this.#held.join('').split('\n');
@@ -146,7 +146,7 @@ export class FrameReader {
     return lines.flatMap((line) => framesOf(line));
   }
 
-  #whole(body: string): Frame[] {
+  #whole(body: string): AnswerFrame[] {
     const one = parsed(body);
     if (one !== null) return [{ kind: 'whole', value: one.value }];
     const lines = body.split('\n').filter((line) => line.trim() !== '');
@@ -154,12 +154,12 @@ export class FrameReader {
     return [{ kind: 'garbled', text: body.slice(0, SHOWN) }];
   }
 
-  #feed(text: string): Frame[] {
+  #feed(text: string): AnswerFrame[] {
     this.#parser.feed(text);
     return this.#drain();
   }
 
-  #drain(): Frame[] {
+  #drain(): AnswerFrame[] {
     if (this.#tooLarge)
       throw new AnswerTooLargeError(
         `an event of the answer is longer than ${this.#limits.eventChars} characters`,

@@ -14,8 +14,8 @@ import {
 } from '../../../protocol/ports/model.ts';
 import { asRecord, createHttpClient, type HttpClient, type HttpClientOptions } from '../../http/index.ts';
 import { ofTransport, ServerRefusal } from './answer.ts';
-import { Attempt, learn, OPENAI_CHAT, type Adapter } from './attempt.ts';
-import { createCapabilities, type Adjustment, type CapabilityOptions } from './capabilities.ts';
+import { TurnAttempt, learn, OPENAI_CHAT, type Adapter } from './attempt.ts';
+import { createCapabilityMemory, type Adjustment, type CapabilityOptions } from './capabilities.ts';
 import { effectiveStatus } from './failures.ts';
 import { adjustmentFor, isCalledFor, type Refusal } from './refusals.ts';
 import { decided, type OpenAiCompatibleSettings } from './settings.ts';
@@ -47,7 +47,7 @@ const ADJUSTABLE: ReadonlySet<string> = new Set(['refused', 'rejected', 'unavail
 
 export const createOpenAiCompatible = (options: OpenAiCompatibleOptions): Model => {
   const http = createHttpClient({ baseUrl: options.baseUrl, apiKey: options.apiKey, ...options.http });
-  const capabilities = createCapabilities(options.capabilities);
+  const capabilities = createCapabilityMemory(options.capabilities);
   const adapter: Adapter = {
     http,
     capabilities,
@@ -109,7 +109,7 @@ async function* runTurn(
   const tried: Adjustment[] = [];
   try {
     for (;;) {
-      const attempt = new Attempt(adapter, request, active, controls, signal, () =>
+      const attempt = new TurnAttempt(adapter, request, active, controls, signal, () =>
         learn(adapter, request.model, tried, controls),
       );
       try {
@@ -135,7 +135,7 @@ async function* runTurn(
 /** Changes `active` by what the refusal calls for; false = it calls for nothing. */
 const adjust = (
   { facts, error }: ServerRefusal,
-  attempt: Attempt,
+  attempt: TurnAttempt,
   state: { active: Set<Adjustment>; tried: Adjustment[]; fixed: ReadonlySet<Adjustment> },
 ): boolean => {
   const { active, tried, fixed } = state;

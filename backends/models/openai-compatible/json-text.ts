@@ -12,7 +12,7 @@ export const record = (value: unknown): Record<string, unknown> =>
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-export const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+export const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 /** A whole number from 0, also when it is written as text. */
 export const count = (value: unknown): number | null => {
   const number = typeof value === 'string' && /^\d{1,12}$/.test(value.trim()) ? Number(value) : value;

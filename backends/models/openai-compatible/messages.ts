@@ -8,7 +8,7 @@
 import type { ModelContent, ModelMessage, ProviderTurn } from '../../../protocol/ports/model.ts';
 import type { Adjustment } from './capabilities.ts';
 import { shortCallId } from './call-ids.ts';
-import { isRecord, list } from './json-text.ts';
+import { isRecord, asList } from './json-text.ts';
 
 export interface Speaker {
   provider: string;
@@ -38,7 +38,7 @@ const fieldsOf = (turn: ProviderTurn): TurnFields => {
   const data = isRecord(turn.data) ? turn.data : {};
   return {
     message: isRecord(data['message']) ? data['message'] : {},
-    calls: list(data['calls']).map((one) => (isRecord(one) ? one : null)),
+    calls: asList(data['calls']).map((one) => (isRecord(one) ? one : null)),
   };
 };
 
@@ -139,7 +139,7 @@ const isText = (content: unknown): content is string => typeof content === 'stri
 const joinedContent = (a: unknown, b: unknown): unknown => {
   if (isText(a) && isText(b)) return [a, b].filter((one) => one !== '').join('\n\n');
   const parts = (content: unknown): unknown[] =>
-    isText(content) ? [{ type: 'text', text: content }] : list(content);
+    isText(content) ? [{ type: 'text', text: content }] : asList(content);
   return [...parts(a), ...parts(b)];
 };
 

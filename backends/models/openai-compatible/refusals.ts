@@ -8,7 +8,7 @@
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import { type Adjustment, ADJUSTMENTS } from './capabilities.ts';
 import type { ErrorReport } from './error-report.ts';
-import { isRecord, list } from './json-text.ts';
+import { isRecord, asList } from './json-text.ts';
 import { maxTokensField } from './request.ts';
 
 export interface Refusal {
@@ -49,7 +49,7 @@ const namesField = ({ words, fields }: Evidence, field: string): boolean =>
   (new RegExp(`(?<![\\w])${escaped(field)}(?![\\w])`).test(words) && REFUSES.test(words));
 
 const messagesOf = ({ refusal }: Evidence): Record<string, unknown>[] =>
-  list(refusal.body['messages']).filter(isRecord);
+  asList(refusal.body['messages']).filter(isRecord);
 
 const has = (evidence: Evidence, wanted: (message: Record<string, unknown>) => boolean): boolean =>
   messagesOf(evidence).some(wanted);
@@ -80,7 +80,7 @@ const providerFields = (evidence: Evidence): string[] => {
   for (const message of messagesOf(evidence)) {
     if (message['role'] !== 'assistant') continue;
     collect(message, new Set(['role', 'content', 'tool_calls']));
-    for (const call of list(message['tool_calls'])) {
+    for (const call of asList(message['tool_calls'])) {
       collect(call, new Set(['id', 'type', 'function']));
       if (isRecord(call)) collect(call['function'], new Set(['name', 'arguments']));
     }

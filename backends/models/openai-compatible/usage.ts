@@ -68,7 +68,7 @@ const largest = (a: ModelUsage | null, b: ModelUsage | null): ModelUsage | null 
 };
 
 /** Adds what one chunk or a whole body counts to what was counted before. */
-export const addUsage = (
+export const mergeUsage = (
   before: ModelUsage | null,
   body: Record<string, unknown>,
   choices: readonly unknown[],

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { readReport } from '../../../backends/models/openai-compatible/error-report.ts';
 import { errorOf } from '../../../backends/models/openai-compatible/failures.ts';
 import { reasonClass } from '../../../backends/models/openai-compatible/finish-reasons.ts';
-import { FrameReader, type Frame } from '../../../backends/models/openai-compatible/framing.ts';
+import { FrameReader, type AnswerFrame } from '../../../backends/models/openai-compatible/framing.ts';
 import { adjustmentFor } from '../../../backends/models/openai-compatible/refusals.ts';
 import { requestBody } from '../../../backends/models/openai-compatible/request.ts';
 import { modelRequest, tool } from '../../support/model-turn.ts';
@@ -51,7 +51,7 @@ describe('frames', () => {
               .join('') + 'data: [DONE]\n\n';
           const bytes = Buffer.from(text.replaceAll('\n', end));
           const reader = new FrameReader({ answerChars: 100_000, eventChars: 100_000 });
-          const frames: Frame[] = [];
+          const frames: AnswerFrame[] = [];
           for (let at = 0, step = 0; at < bytes.length; step += 1) {
             const size = steps[step % steps.length] ?? 1;
             frames.push(...reader.push(bytes.subarray(at, at + size)));
