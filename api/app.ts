@@ -25,6 +25,7 @@ import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
 import { createPages } from './pages.ts';
 import { assistantRoutes } from './routes/assistants.ts';
+import { callRoutes } from './routes/calls.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
@@ -85,7 +86,13 @@ export interface Api {
 }
 
 /** Order matters: `/v1/threads/runs` before `/v1/threads/{thread_id}`. */
-export const ROUTES: readonly Route[] = [...assistantRoutes, ...toolRoutes, ...runRoutes, ...threadRoutes];
+export const ROUTES: readonly Route[] = [
+  ...assistantRoutes,
+  ...toolRoutes,
+  ...runRoutes,
+  ...callRoutes,
+  ...threadRoutes,
+];
 
 const API_VERSION = '2020-10-01';
 

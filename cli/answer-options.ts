@@ -4,12 +4,14 @@
  * Rule: options that contradict each other are refused before anything is asked of a server. Imported by `answer`.
  */
 import { usageError } from '../app/exit.ts';
+import { parseArguments } from '../protocol/rules/tool-arguments.ts';
 import type { AnswerPayload } from '../protocol/temporal/messages.ts';
 
 export interface AnswerOptions {
   output?: string;
   approve?: boolean;
   arguments?: string;
+  digest?: string;
   deny?: boolean;
   reason?: string;
   by?: string;
@@ -31,6 +33,9 @@ export const answerPayload = (runId: string, callId: string, options: AnswerOpti
     throw usageError('--arguments goes with --approve only. Leave it out, or add --approve.');
   if (options.reason !== undefined && options.deny !== true)
     throw usageError('--reason goes with --deny only. Leave it out, or add --deny.');
+  if (options.digest !== undefined && options.output !== undefined)
+    throw usageError('--digest goes with --approve or --deny. Leave it out, or decide.');
+  const digest = options.digest === undefined ? {} : { arguments_digest: options.digest };
   const base = {
     call_id: callId,
     run_id: runId,
@@ -39,23 +44,24 @@ export const answerPayload = (runId: string, callId: string, options: AnswerOpti
   };
   if (options.output !== undefined) return { ...base, output: options.output };
   if (options.deny === true)
-    return { ...base, decision: 'deny', ...(options.reason === undefined ? {} : { reason: options.reason }) };
+    return {
+      ...base,
+      decision: 'deny',
+      ...digest,
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    };
   return {
     ...base,
     decision: 'approve',
+    ...digest,
     ...(options.arguments === undefined ? {} : { arguments: jsonObject(options.arguments) }),
   };
 };
 
 const jsonObject = (text: string): object => {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  const parsed = parseArguments(text);
+  if (parsed.ok && text.trim() !== '') return parsed.value;
   throw usageError(
-    `--arguments must be a JSON object, got ${JSON.stringify(text)}. Quote it for the shell, such as --arguments '{"amount": 20}'.`,
+    `--arguments must be a JSON object, got ${JSON.stringify(text)}${parsed.ok ? '' : `: ${parsed.problem}`}. Quote it for the shell, such as --arguments '{"amount": 20}'.`,
   );
 };

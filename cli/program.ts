@@ -20,6 +20,7 @@ import { startCommand } from './commands/start.ts';
 import { toolsCommand } from './commands/tools.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
+import { visibleJson } from '../protocol/rules/visible.ts';
 import { CliError, EXIT, toCliFailure, type ExitCode } from '../app/exit.ts';
 import { version } from '../app/version.ts';
 
@@ -166,6 +167,6 @@ export class Frame {
   print(document: unknown): void {
     if (this.#printed) return;
     this.#printed = true;
-    this.#io.stdout(`${JSON.stringify(document, null, 2)}\n`);
+    this.#io.stdout(`${visibleJson(JSON.stringify(document, null, 2))}\n`);
   }
 }

@@ -6,6 +6,7 @@
  * left a workflow that awaits late answers: those go there.
  * Imported by the client only.
  */
+import { randomUUID } from 'node:crypto';
 import {
   ANSWER,
   FAILURES,
@@ -95,6 +96,15 @@ const tooLate = async (session: ClientSession, runId: string, what: string): Pro
   );
 };
 
+/**
+ * Of an answer's update. Arguments of a person that the tool refused may be sent again, word for word, when the tool or the
+ * world has changed: under the id of the first time, Temporal would give the first reply again and ask nobody.
+ */
+const answerUpdateId = (payload: AnswerPayload, origin: AnswerOrigin | undefined): string => {
+  const id = `${payload.call_id}:${answerDigest(payload, origin)}`;
+  return payload.arguments == null ? id : `${id}:${randomUUID()}`;
+};
+
 export const sendAnswer = async (
   session: ClientSession,
   runId: string,
@@ -106,7 +116,7 @@ export const sendAnswer = async (
   const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
   const message = {
     name: ANSWER,
-    id: `${payload.call_id}:${answerDigest(payload, origin)}`,
+    id: answerUpdateId(payload, origin),
     payload,
     origin,
     what,

@@ -61,8 +61,10 @@ const list = (ids: readonly string[]): string => {
 
 /** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
 export const apiErrors = {
-  notFound: (kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision', id: string) =>
-    new ApiError(404, `No ${kind} found with id '${id}'.`),
+  notFound: (
+    kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision' | 'tool call',
+    id: string,
+  ) => new ApiError(404, `No ${kind} found with id '${id}'.`),
   noRoute: (method: string, path: string) =>
     new ApiError(
       404,

@@ -135,3 +135,14 @@ export const showArguments = (json: string, most = MAX_SHOWN_CHARS): ShownArgume
   const text = stringText(writer, json, visibleString);
   return { text, shortened: writer.shortened, problem: visible(parsed.problem) };
 };
+
+/** For a list: all of it in one line where it fits, else how much there is, never a part of it. */
+export const summarizeArguments = (json: string, most: number): string => {
+  const parsed = parseArguments(json);
+  if (!parsed.ok) return `unreadable, ${json.length} characters`;
+  const { text } = showValue(parsed.value, Infinity);
+  const line = text.replaceAll(/\n */g, ' ');
+  if (line.length <= most) return line;
+  const keys = Object.keys(parsed.value).length;
+  return `${keys} key${keys === 1 ? '' : 's'}, ${json.length} characters`;
+};

@@ -472,6 +472,29 @@ describe('hooks and linked runs', () => {
     expect(told).toEqual([['run_1', 2], 'run_2']);
   });
 
+  test('a hook is handed the arguments as a person should see them', async () => {
+    const shown: unknown[] = [];
+    const { env, activities } = begin(
+      {},
+      {},
+      { hooks: { onWaiting: ({ calls }) => void shown.push(...calls.map((call) => call.shown)) } },
+    );
+    const call = { callId: 'c', name: 'refund', kind: 'approval', state: 'waiting' } as const;
+    await env.run(() =>
+      activities.notifyWaiting({
+        ...notice,
+        calls: [
+          { ...call, arguments: '{"amount":20000,"note":"\u202Eok"}' },
+          { ...call, arguments: '{"amount":20,"amount":20000}' },
+        ],
+      }),
+    );
+    expect(shown).toEqual([
+      { text: '{\n  "amount": 20000,\n  "note": "\\u202eok"\n}', shortened: 0 },
+      expect.objectContaining({ problem: 'the key "amount" stands twice in the same object' }),
+    ]);
+  });
+
   test('a worker without hooks has nothing to do', async () => {
     const { env, activities } = begin({});
     await expect(env.run(() => activities.notifyWaiting(notice))).resolves.toBeUndefined();

@@ -235,6 +235,8 @@ describe('answers are as documented', () => {
     ]);
     expect(await look(run)).toBe('requires_action');
     await call('POST', `${at}/answers`, { call_id: 'call_1', decision: 'approve' });
+    expect(await call('GET', `${at}/calls/call_2`)).toMatchObject({ id: 'call_2', name: 'a', output: null });
+    await call('GET', `${at}/calls/call_none`);
     const tool_outputs = calls.map(({ callId }) => ({ tool_call_id: callId, output: 'x' }));
     await call('POST', `${at}/submit_tool_outputs`, { tool_outputs });
     expect(await look(run)).toBe('queued');
