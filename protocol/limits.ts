@@ -111,5 +111,18 @@ export const TENANT_DEFAULTS = {
   storedBytes: 10_737_418_240,
 } as const;
 
+/** Arguments of one tool call, as planning, tool, workflow and doors read them. */
+export const ARGUMENT_LIMITS = {
+  characters: 1_048_576,
+  depth: 64,
+  /** What takes more is shortened value by value where a person reads it. */
+  shownChars: 8_000,
+  /** Keys of a call that a person must approve: each gets a line, whatever else is shortened. */
+  shownKeys: 256,
+  /** A tool's JSON Schema in the plan of such a call, and all of them in one settlement, which is one payload. */
+  schemaChars: 8_192,
+  schemasChars: 131_072,
+} as const;
+
 /** Offenders that one error names. */
 export const NAMED_OFFENDERS = 10;

@@ -8,7 +8,7 @@ import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { CallSnapshot, RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { oneLine } from './format.ts';
 import {
-  questionLines,
+  waitingLinesOf,
   resultLines,
   runLines,
   shownStatus,
@@ -90,7 +90,7 @@ const callChange = (runId: string, call: CallSnapshot, command?: string | null):
     return [`  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}`];
   return [
     `  ? ${name}  waits for ${call.kind === 'approval' ? 'an approval' : 'an answer'}${until(call)}`,
-    ...questionLines(runId, call, command),
+    ...waitingLinesOf(runId, call, command),
   ];
 };
 
@@ -180,7 +180,7 @@ const newQuestions = (run: RunSnapshot, asked: Set<string>, command?: string | n
     const key = `${run.round} ${call.callId} ${call.refusedEdit?.count ?? 0}`;
     if (run.result !== null || call.state !== 'waiting' || asked.has(key)) return [];
     asked.add(key);
-    const lines = questionLines(run.runId, call, command);
+    const lines = waitingLinesOf(run.runId, call, command);
     return lines.length === 0 ? [] : [`  ? ${oneLine(call.name, 64)}  ${call.callId}`, ...lines];
   });
 

@@ -112,12 +112,12 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
   }
   return [
     `  ? ${name}  ${waitText(call, options.now)}${call.refusedEdit === undefined ? '' : ', again'}`,
-    ...(options.questions === false ? [] : questionLines(run.runId, call, options.command)),
+    ...(options.questions === false ? [] : waitingLinesOf(run.runId, call, options.command)),
   ];
 };
 
 /** What a waiting call asks: its arguments, and the commands that answer it. None for who shows no commands. */
-export const questionLines = (
+export const waitingLinesOf = (
   runId: string,
   call: CallSnapshot,
   command: string | null | undefined = 'runs',

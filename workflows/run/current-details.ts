@@ -1,12 +1,13 @@
 /**
- * What a person reads on the run's page: who is waitingCallDetails for what, by when, and what to paste.
+ * What a person reads on the run's page: who is asked for what, by when, and what to paste.
  *
  * Rule: everything the model wrote is data: it stands in code blocks that it can't close, never as markdown. Built anew
  * after every step and kept in memory only; no event is spent on it.
  * Pure; imports the state only.
  */
 import type { OnDeadline, RefusedEdit } from '../../protocol/tool-calls.ts';
-import { MAX_SHOWN_CHARS, showArguments, showValue } from '../../protocol/rules/show-arguments.ts';
+import { ARGUMENT_LIMITS } from '../../protocol/limits.ts';
+import { showArguments, showValue } from '../../protocol/rules/show-arguments.ts';
 import type { ShownArguments } from '../../protocol/rules/show-arguments.ts';
 import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import type { JsonObject } from '../../protocol/rules/tool-arguments.ts';
@@ -50,12 +51,12 @@ type Asked = Pick<
 >;
 type Where = Pick<MachineState, 'about' | 'threadId'>;
 
-/** What is waitingCallDetails about one call, as markdown. `most`: about how many characters of its arguments stand here. */
+/** What is asked about one call, as markdown. `most`: about how many characters of its arguments stand here. */
 const waitingCallDetails = (
   state: Where,
   call: Asked,
   deadline: number | null,
-  most: number = MAX_SHOWN_CHARS,
+  most: number = ARGUMENT_LIMITS.shownChars,
 ): string => {
   const { plan } = call;
   const approval = plan.kind === 'approval';
@@ -220,7 +221,10 @@ export const onlyRejectedSignals = (before: MachineState, after: MachineState): 
 
 /** About how many characters of arguments each of so many calls may have. */
 const share = (calls: number): number =>
-  Math.max(MIN_SHOWN_CHARS, Math.min(MAX_SHOWN_CHARS, Math.floor(MAX_DETAILS_CHARS / Math.max(1, calls))));
+  Math.max(
+    MIN_SHOWN_CHARS,
+    Math.min(ARGUMENT_LIMITS.shownChars, Math.floor(MAX_DETAILS_CHARS / Math.max(1, calls))),
+  );
 
 /** Each call with its arguments, as long as the page has room; the others by name, without anything to paste. */
 export const waitingCallsDetails = (
