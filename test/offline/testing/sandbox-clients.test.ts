@@ -1,5 +1,5 @@
 /**
- * The official clients, unchanged, against the sandbox's socket: every endpoint, the poll and stream helpers, and errors
+ * The official client, unchanged, against the sandbox's socket: every endpoint, the poll and stream helpers, and errors
  * as their typed classes.
  */
 import OpenAI6 from 'openai';
@@ -13,20 +13,7 @@ interface Client {
   Api: typeof OpenAI;
 }
 
-/** The newest client asks for Node 22; where an older Node happens to load it, it is tested all the same. */
-const newest = async (): Promise<typeof OpenAI | null> => {
-  try {
-    return (await import('openai-next')).default as unknown as typeof OpenAI;
-  } catch (error) {
-    if (Number(process.versions.node.split('.')[0]) >= 22) throw error;
-    return null;
-  }
-};
-const next = await newest();
-const CLIENTS: Client[] = [
-  { name: 'openai 6', Api: OpenAI6 },
-  ...(next === null ? [] : [{ name: 'openai 7', Api: next }]),
-];
+const CLIENTS: Client[] = [{ name: 'openai 6', Api: OpenAI6 }];
 
 const callsOf = (run: OpenAI.Beta.Threads.Run): OpenAI.Beta.Threads.RequiredActionFunctionToolCall[] =>
   run.required_action?.submit_tool_outputs.tool_calls ?? [];

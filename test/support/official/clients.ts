@@ -6,6 +6,7 @@
  */
 import OpenAI6 from 'openai';
 import type OpenAI from 'openai';
+import { newestNodeClient } from './newest-node.ts';
 
 export type { default as OpenAI } from 'openai';
 
@@ -23,9 +24,7 @@ export interface OfficialClients {
 export const officialClients = async (): Promise<OfficialClients> => {
   const clients: OfficialClient[] = [{ name: 'openai-node 6', Api: OpenAI6 }];
   try {
-    const { default: Newest } = await import('openai-next');
-    // The two differ in types that no assistant, thread or run has.
-    clients.push({ name: 'openai-node 7', Api: Newest as unknown as typeof OpenAI });
+    clients.push({ name: 'openai-node 7', Api: await newestNodeClient() });
     return { clients, leftOut: null };
   } catch (error) {
     if (Number(process.versions.node.split('.')[0]) >= 22) throw error;
