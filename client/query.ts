@@ -28,8 +28,8 @@ const refuse = (message: string): never => {
 
 export interface VisibilityQuery {
   query: string;
-  /** A closed run's status is in its result only: filter after reading it. */
-  endedStatus: string | null;
+  /** A status that the query can't ask for exactly: filter after reading it. */
+  exactStatus: string | null;
 }
 
 /**
@@ -46,6 +46,7 @@ export const visibilityQuery = (options: ListOptions, searchAttributes: boolean)
   if (badThread !== undefined) refuse(badThread);
 
   const endedStatus = status !== undefined && ENDED.has(status) ? status : null;
+  const isWorking = status === 'queued' || status === 'in_progress';
   const needsAttributes =
     waiting === true || threadId !== undefined || (status !== undefined && endedStatus === null);
   if (needsAttributes && !searchAttributes) {
@@ -65,11 +66,14 @@ export const visibilityQuery = (options: ListOptions, searchAttributes: boolean)
   else if (endedStatus === 'failed')
     parts.push(`ExecutionStatus IN ('Completed', 'Failed', 'Terminated', 'TimedOut')`);
   else if (endedStatus !== null) parts.push(`ExecutionStatus = 'Completed'`);
-  // A run has no status attribute before its first wait: it costs history, and says what `Running` says.
-  else if (status === 'in_progress')
-    parts.push(`ExecutionStatus = 'Running'`, `(RunsStatus IS NULL OR RunsStatus = 'in_progress')`);
+  // A run has no status attribute before its first wait (it costs history), and whether its turn was taken is not in it.
+  else if (isWorking)
+    parts.push(
+      `ExecutionStatus = 'Running'`,
+      `(RunsStatus IS NULL OR RunsStatus IN ('queued', 'in_progress'))`,
+    );
   else if (status !== undefined) parts.push(`ExecutionStatus = 'Running'`, `RunsStatus = '${status}'`);
   else parts.push(`ExecutionStatus != 'ContinuedAsNew'`);
   if (threadId !== undefined) parts.push(`RunsThreadId = '${threadId}'`);
-  return { query: parts.join(' AND '), endedStatus };
+  return { query: parts.join(' AND '), exactStatus: isWorking ? (status ?? null) : endedStatus };
 };

@@ -39,7 +39,9 @@ import type {
   StartOptions,
   WaitOptions,
 } from './types.ts';
-import { isOpen, partialSnapshot, toListItem } from './view.ts';
+import { listItem } from './list-item.ts';
+import { liveStatus, lookAtWork } from './run-status.ts';
+import { attributeStatus, isOpen, partialSnapshot, type WorkflowView } from './view.ts';
 import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
 
@@ -71,6 +73,8 @@ const ATTRIBUTES_RECHECK_MS = 60_000;
 /** How long a worker may take to show a run's state, in milliseconds. */
 const QUERY_TIMEOUT_MS = 5_000;
 const DEFAULT_LIST_LIMIT = 100;
+/** Listed runs that are looked at side by side. */
+const LIST_AT_ONCE = 8;
 
 export class RunsClient {
   readonly #session: ClientSession;
@@ -150,7 +154,7 @@ export class RunsClient {
     checkRunId(runId);
     const { signal } = options;
     try {
-      return await this.#session.call(
+      const snapshot = await this.#session.call(
         {
           what: `Reading run ${JSON.stringify(runId)}`,
           runId,
@@ -160,13 +164,18 @@ export class RunsClient {
         },
         () => this.#session.handle(runId).query<RunSnapshot>(RUN_QUERY),
       );
+      if (snapshot.status !== 'queued') return snapshot;
+      const work = await lookAtWork(this.#session, runId, signal);
+      return { ...snapshot, status: liveStatus(snapshot.status, work) };
     } catch (error) {
       if (!(error instanceof RunsError) || (error.code !== 'no_worker' && error.code !== 'run_not_found'))
         throw error;
     }
     const view = await this.#session.look(runId, signal);
     if (view === null) throw notFound(runId, this.#session);
-    return partialSnapshot(view, isOpen(view) ? null : await this.#session.closedResult(view));
+    if (!isOpen(view)) return partialSnapshot(view, await this.#session.closedResult(view));
+    const work = await lookAtWork(this.#session, runId, signal);
+    return { ...partialSnapshot(view, null), status: liveStatus(attributeStatus(view), work) };
   }
 
   /**
@@ -216,18 +225,24 @@ export class RunsClient {
   /** Runs, newest first, as far as Temporal's visibility store has caught up (a second or so behind). */
   async *list(options: ListOptions = {}): AsyncGenerator<RunListItem, void, undefined> {
     const limit = options.limit ?? DEFAULT_LIST_LIMIT;
-    const { query, endedStatus } = visibilityQuery(options, await this.#searchAttributes());
+    const { query, exactStatus } = visibilityQuery(options, await this.#searchAttributes());
     const found = this.#session.client.workflow.list({ query, pageSize: Math.min(limit, 100) });
     const pages = found[Symbol.asyncIterator]();
     const next = () =>
       this.#session.call({ what: 'Listing runs', timeoutMs: SERVER_TIMEOUT_MS }, () => pages.next());
     let count = 0;
-    for (let page = await next(); page.done !== true; page = await next()) {
-      const view = page.value;
-      const item = toListItem(view, isOpen(view) ? null : await this.#session.closedResult(view));
-      if (endedStatus !== null && item.status !== endedStatus) continue;
-      yield item;
-      if (++count >= limit) return;
+    for (let over = false; !over;) {
+      const some: WorkflowView[] = [];
+      while (!over && some.length < LIST_AT_ONCE) {
+        const page = await next();
+        if (page.done === true) over = true;
+        else some.push(page.value);
+      }
+      for (const item of await Promise.all(some.map((view) => listItem(this.#session, view)))) {
+        if (exactStatus !== null && item.status !== exactStatus) continue;
+        yield item;
+        if (++count >= limit) return;
+      }
     }
   }
 

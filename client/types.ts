@@ -85,7 +85,7 @@ export interface ListOptions {
 
 export interface RunListItem {
   runId: string;
-  /** As the API shows the run; while it waits, as it was when the wait began. */
+  /** As the API shows the run; of one that waits, as it was when the wait began. */
   status: string;
   /** null when neither search attributes nor memo tell. */
   threadId: string | null;

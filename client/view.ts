@@ -55,6 +55,10 @@ const memoOf = (view: WorkflowView): Partial<RunMemo> => {
   return isRecord(memo) ? memo : {};
 };
 
+/** The status that the workflow wrote at its latest change of waiting; null = it has never waited. */
+export const attributeStatus = (view: WorkflowView): string | null =>
+  view.typedSearchAttributes.get(searchAttributeKeys.status) ?? null;
+
 export const toListItem = (view: WorkflowView, result: RunResult | null): RunListItem => {
   const attributes = view.typedSearchAttributes;
   const memo = memoOf(view);
@@ -63,7 +67,7 @@ export const toListItem = (view: WorkflowView, result: RunResult | null): RunLis
   return {
     runId: attributes.get(searchAttributeKeys.runId) ?? withoutSuffix(view.workflowId),
     status: open
-      ? (attributes.get(searchAttributeKeys.status) ?? 'in_progress')
+      ? (attributeStatus(view) ?? 'in_progress')
       : (result?.status ?? CLOSED_STATUS[view.status.name] ?? 'completed'),
     threadId: result?.threadId ?? attributes.get(searchAttributeKeys.threadId) ?? memo.threadId ?? null,
     assistantId: attributes.get(searchAttributeKeys.assistantId) ?? memo.assistantId ?? null,

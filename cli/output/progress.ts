@@ -11,7 +11,6 @@ import {
   waitingLinesOf,
   resultLines,
   runLines,
-  shownStatus,
   workText,
   type PendingWork,
   type ViewOptions,
@@ -43,8 +42,8 @@ export const changeLines = (
   const lines: string[] = [];
   const was = before?.run;
   const { run } = after;
-  const status = shownStatus(run, after.pending);
-  if (was === undefined || shownStatus(was, before?.pending) !== status || was.round !== run.round)
+  const { status } = run;
+  if (was === undefined || was.status !== status || was.round !== run.round)
     lines.push(`${run.runId}  ${status}${run.round > 0 ? ` · round ${run.round}` : ''}`);
   // A round ends when all its calls are answered; the next one may be seen before the last answer was.
   if (was !== undefined && run.round > was.round)

@@ -66,12 +66,6 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
 /** Backend work in which the run goes on. */
 const TURNS: ReadonlySet<string> = new Set(['createRun', 'submitToolOutputs', 'followRun']);
 
-/** The workflow hears of a turn when it is over; that one is under way is known from its being worked on. */
-export const shownStatus = (run: RunSnapshot, pending: readonly PendingWork[] = []): string =>
-  run.status === 'queued' && pending.some(({ type, worker }) => TURNS.has(type) && worker !== null)
-    ? 'in_progress'
-    : run.status;
-
 /** What is done by an activity that is no tool, in words. */
 export const workText = (
   { backend }: Pick<RunSnapshot, 'backend'>,
@@ -85,8 +79,8 @@ export const workText = (
 const timeText = ({ startedAt }: PendingWork, now: number): string =>
   startedAt === null || now - startedAt < 1_000 ? '' : ` for ${duration(now - startedAt)}`;
 
-const headline = (run: RunSnapshot, { now, pending }: ViewOptions): string => {
-  const parts = [shownStatus(run, pending)];
+const headline = (run: RunSnapshot, { now }: ViewOptions): string => {
+  const parts: string[] = [run.status];
   if (run.round > 0) parts.push(`round ${run.round}`);
   if (run.result === null && run.expiresAt !== null) {
     parts.push(run.expiresAt > now ? `${duration(run.expiresAt - now)} left` : 'past its deadline');

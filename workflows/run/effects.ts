@@ -146,10 +146,13 @@ const sameOp = (before: MachineState, after: MachineState): boolean =>
   before.op.kind === after.op.kind &&
   (before.op.kind !== 'submit' || before.round === after.round);
 
-/** On somebody else's server a round is an action until it is submitted; for people who look for waiting runs it is work. */
+/**
+ * On another runs server a round is an action until it is submitted; for people who look for waiting runs it is work. The
+ * attribute stays until the next wait, so a run that is queued for a moment is written as the work that follows.
+ */
 const workStatus = (state: MachineState): string => {
   const status = apiStatus(state);
-  return status === 'requires_action' ? 'in_progress' : status;
+  return status === 'requires_action' || status === 'queued' ? 'in_progress' : status;
 };
 
 /**

@@ -266,14 +266,15 @@ export const apiStatus = (state: MachineState): string => {
   if (state.ending !== null) return state.ending.result.status;
   if (state.closing?.kind === 'cancel') return 'cancelling';
   const phase = phaseOf(state);
-  if (phase === 'calling' || phase === 'following') {
-    // On somebody else's server every unsubmitted round is an action; natively only what the caller must answer is.
-    const open =
-      state.about.backend === 'assistants' ||
-      state.calls.some((call) => call.plan.kind === 'external' && call.status === 'waiting');
-    return open ? 'requires_action' : 'in_progress';
-  }
-  return state.run === null ? 'queued' : 'in_progress';
+  const calling = phase === 'calling' || phase === 'following';
+  // On another runs server every round that was not submitted is an action.
+  if (state.about.backend === 'assistants')
+    return calling ? 'requires_action' : state.run === null ? 'queued' : 'in_progress';
+  // On the chat backend only what the caller must answer is one; answered, the row is queued for the next turn.
+  const external = state.calls.filter((call) => call.plan.kind === 'external');
+  if (calling && external.some((call) => call.status === 'waiting')) return 'requires_action';
+  const queued = state.run === null || ((calling || phase === 'submitting') && external.length > 0);
+  return queued ? 'queued' : 'in_progress';
 };
 
 export type { LastError, Usage };

@@ -164,7 +164,7 @@ describe('looking', () => {
         assistantId: 'asst_ask',
         threadId: 'thread_1',
         backend: 'assistants',
-        status: 'in_progress',
+        status: 'queued',
         partial: true,
       });
       await idle.temporal.workflow.getHandle(runId).terminate('test');

@@ -189,6 +189,35 @@ const listed = async (): Promise<FunctionTool[]> => {
   return page.data;
 };
 
+/** As API, client and list tell it. */
+const told = async (on: NativeStack, run: { id: string; thread_id: string }): Promise<string[]> => {
+  const { status } = await on.openai.beta.threads.runs.retrieve(run.id, { thread_id: run.thread_id });
+  const inLists: string[] = [];
+  for await (const item of on.client.list()) if (item.runId === run.id) inLists.push(item.status);
+  return [status, (await on.client.get(run.id)).status, ...inLists];
+};
+
+describe('the status of a run', () => {
+  test('is the same over the API, by the client and in lists', { timeout: 60_000 }, async () => {
+    const alone = await openNative({ temporal, store, worker: false });
+    try {
+      const { id } = await assistant('scripted:parallel');
+      const run = await alone.openai.beta.threads.createAndRun({
+        assistant_id: id,
+        thread: { messages: [{ role: 'user', content: 'Weather?' }] },
+      });
+      await expect.poll(() => told(alone, run), { timeout: 20_000 }).toEqual(['queued', 'queued', 'queued']);
+      const worker = await alone.startWorker();
+      await expect
+        .poll(() => told(alone, run), { timeout: 20_000 })
+        .toEqual(['requires_action', 'requires_action', 'requires_action']);
+      await worker.stop();
+    } finally {
+      await alone.close();
+    }
+  });
+});
+
 describe('the tools of the worker', () => {
   test('are listed with their schemas, as an assistant takes them', async () => {
     const data = await listed();

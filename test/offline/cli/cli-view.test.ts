@@ -158,7 +158,7 @@ describe('a run', () => {
       '  … the model is working, attempt 2, next in 4 s, last failure: no route',
     ],
   ] as const)('on %s says what goes on in a turn', (backend, work, status, line) => {
-    const [head, , last] = runLines(run({ backend, status: 'queued', round: 0, calls: [] }), {
+    const [head, , last] = runLines(run({ backend, status, round: 0, calls: [] }), {
       now: NOW,
       pending: [work],
     });
@@ -350,7 +350,7 @@ describe('progress without a terminal', () => {
 
   test('says once that the model takes its time, and again in its next turn', () => {
     const at = (ms: number, startedAt: number): Picture => ({
-      run: run({ calls: [], status: 'queued', round: 0 }),
+      run: run({ calls: [], round: 0 }),
       pending: [turn({ startedAt })],
       at: NOW + ms,
     });

@@ -124,7 +124,7 @@ describe('list options', () => {
     ],
     [
       { status: 'in_progress' },
-      "WorkflowType = 'run' AND ExecutionStatus = 'Running' AND (RunsStatus IS NULL OR RunsStatus = 'in_progress')",
+      "WorkflowType = 'run' AND ExecutionStatus = 'Running' AND (RunsStatus IS NULL OR RunsStatus IN ('queued', 'in_progress'))",
     ],
     [{ status: 'expired' }, "WorkflowType = 'run' AND ExecutionStatus = 'Completed'"],
     [
@@ -167,7 +167,9 @@ describe('list options', () => {
     expect(thrownBy(() => visibilityQuery({ waiting: true }, false)).code).toBe('config');
     expect(thrownBy(() => visibilityQuery({ threadId: 't' }, false)).code).toBe('config');
     expect(thrownBy(() => visibilityQuery({ status: 'queued' }, false)).code).toBe('config');
-    expect(visibilityQuery({ status: 'completed' }, false).endedStatus).toBe('completed');
+    expect(visibilityQuery({ status: 'completed' }, false).exactStatus).toBe('completed');
+    expect(visibilityQuery({ status: 'queued' }, true).exactStatus).toBe('queued');
+    expect(visibilityQuery({ status: 'requires_action' }, true).exactStatus).toBeNull();
   });
 });
 
