@@ -65,13 +65,11 @@ export const messageView = (row: MessageRow): Message => ({
   metadata: row.metadata,
 });
 
-/** Codes that clients know. A row of an older version has others, with messages that name the model server. */
+/** Codes that clients know; what else went wrong is the server's own business, and its message says it. */
 const KNOWN_ERRORS: ReadonlySet<string> = new Set(['server_error', 'rate_limit_exceeded', 'invalid_prompt']);
 
 const errorView = (error: WireLastError | null): WireLastError | null =>
-  error === null || KNOWN_ERRORS.has(error.code)
-    ? error
-    : { code: 'server_error', message: 'The run could not be finished.' };
+  error === null ? null : { ...error, code: KNOWN_ERRORS.has(error.code) ? error.code : 'server_error' };
 
 export const stepView = (row: StepRow): RunStep => ({
   id: row.id,
