@@ -30,13 +30,7 @@ const SETTLEMENT_MOST_BYTES = 1_900_000;
 
 export type BackendActivities = Pick<
   RunActivities,
-  | 'createThread'
-  | 'createRun'
-  | 'submitToolOutputs'
-  | 'followRun'
-  | 'closeRun'
-  | 'recordAnswers'
-  | 'recordDecisions'
+  'createThread' | 'createRun' | 'submitToolOutputs' | 'followRun' | 'closeRun' | 'recordAnswers'
 >;
 
 /** A run is the workflow that asks, unless it says otherwise. */
@@ -153,18 +147,11 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
       if (input.waitedMs !== undefined && Context.current().info.attempt === 1)
         metrics.waited(input.waitedMs);
       return settle(input, (backend, context) =>
-        backend.submit(input.run, input.round, input.outputs, context, input.decisions ?? []),
+        backend.submit(input.run, input.round, input.outputs, context),
       );
     },
     followRun: (input) => settle(input, (backend, context) => backend.follow(input.run, context)),
-    closeRun: (input) =>
-      settle(input, (backend, context) =>
-        backend.close(input.target, input.how, context, input.decisions ?? []),
-      ),
-    recordDecisions: (input) =>
-      withBackend(input, async (backend, context) => {
-        await backend.recordDecisions?.(runIdOf(input), input.decisions, context);
-      }),
+    closeRun: (input) => settle(input, (backend, context) => backend.close(input.target, input.how, context)),
     recordAnswers: (input) =>
       withBackend(input, async (backend, context) => {
         // A backend without steps of its own has nowhere to show an answer before the submit.

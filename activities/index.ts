@@ -11,7 +11,6 @@ import {
   FAILURES,
   TOOL_ACTIVITY_PREFIX,
   packOutcome,
-  showArguments,
   unpackToolCall,
   type RunActivities,
   type OutcomePayload,
@@ -47,8 +46,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
   return {
     ...backendActivities(deps),
     notifyWaiting: async (notice) => {
-      const calls = notice.calls.map((call) => ({ ...call, shown: showArguments(call.arguments) }));
-      await deps.hooks?.onWaiting?.({ ...notice, calls }, hookContext());
+      await deps.hooks?.onWaiting?.(notice, hookContext());
     },
     listTools: async () => listTools(deps.tools),
     notifyEnd: async (result) => {

@@ -7,8 +7,7 @@
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
-import { BODY_BYTES } from '../protocol/limits.ts';
-import type { Run } from '../protocol/wire/objects.ts';
+import { BODY_BYTES, TENANT_DEFAULTS } from '../protocol/limits.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
@@ -17,19 +16,17 @@ import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { callerOf, tenantFor } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
-import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
-import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
 import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import type { Reply, Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
 import { createPages } from './pages.ts';
 import { assistantRoutes } from './routes/assistants.ts';
-import { callRoutes } from './routes/calls.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
 import { ShutdownNotifier, eventStream } from './sse.ts';
+import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 
 /** One finished request, for metrics and logs. Holds no body, no key. */
@@ -44,8 +41,6 @@ export interface RequestLogEntry {
   requestId: string;
   tenant: string | null;
   stream: boolean;
-  /** A long poll: most of its time is waiting for the run. */
-  held: boolean;
   /** On a 5xx: what was thrown. For the log, never for the client. */
   error: unknown;
 }
@@ -57,6 +52,8 @@ export interface ApiOptions {
   /** Default: none. */
   limiter?: RateLimiter;
   body?: Partial<BodyLimits>;
+  /** Event streams that one tenant may have open. 0 = no limit. Default 500. */
+  maxStreams?: number;
   /** Bytes that all request bodies may hold at a time. Default 64 MiB. */
   bodiesBytes?: number;
   /** Text of `GET /metrics` (Prometheus). Default: no such page. */
@@ -66,15 +63,13 @@ export interface ApiOptions {
   keepAliveMs?: number;
   /** Milliseconds after which a reader that takes nothing is dropped. Default 60 000. */
   stallMs?: number;
-  /** Long polls of the official helpers. */
-  polls?: HeldPollOptions;
   /** Version in the OpenAPI document. */
   version?: string;
 }
 
 /** What the Node adapter hands along with a request; absent in process. */
 export interface ApiEnv {
-  outgoing?: Connection;
+  outgoing?: { destroy(): unknown };
 }
 
 export interface Api {
@@ -86,13 +81,7 @@ export interface Api {
 }
 
 /** Order matters: `/v1/threads/runs` before `/v1/threads/{thread_id}`. */
-export const ROUTES: readonly Route[] = [
-  ...assistantRoutes,
-  ...toolRoutes,
-  ...runRoutes,
-  ...callRoutes,
-  ...threadRoutes,
-];
+export const ROUTES: readonly Route[] = [...assistantRoutes, ...toolRoutes, ...runRoutes, ...threadRoutes];
 
 const API_VERSION = '2020-10-01';
 
@@ -115,7 +104,10 @@ const jsonOnce = (): ((value: object) => string) => {
   };
 };
 
-const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
+/** Whether a reply will be a stream, by the request. */
+const asksForStream = ({ method, returns }: Route, body: unknown): boolean =>
+  returns.stream === true &&
+  (method === 'GET' || (typeof body === 'object' && body !== null && Reflect.get(body, 'stream') === true));
 
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];
@@ -129,21 +121,25 @@ export const createApi = (options: ApiOptions): Api => {
   const stallMs = options.stallMs ?? 60_000;
   const closing = new ShutdownNotifier();
   const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
-  const polls = createHeldPolls(closing, options.polls);
+  const streams = createStreamBudget({
+    streams: options.maxStreams ?? TENANT_DEFAULTS.streams,
+    unreadBytes: TENANT_DEFAULTS.unreadBytes,
+  });
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
   const headersOf = (caller: Caller, reply: Reply): Record<string, string> => ({
     'x-request-id': caller.requestId,
     'openai-version': API_VERSION,
-    ...(reply.run === undefined
-      ? {}
-      : {
-          'openai-poll-after-ms': String(isHeld(reply) ? AFTER_HELD_POLL_MS : engine.pollAfterMs(reply.run)),
-        }),
+    ...(reply.run === undefined ? {} : { 'openai-poll-after-ms': String(engine.pollAfterMs(reply.run)) }),
   });
 
-  const respond = (caller: Caller, reply: Reply, env: ApiEnv | undefined): Response => {
+  const respond = (
+    caller: Caller,
+    reply: Reply,
+    env: ApiEnv | undefined,
+    share: StreamShare | null,
+  ): Response => {
     const headers = headersOf(caller, reply);
     if ('json' in reply)
       return new Response(
@@ -164,6 +160,7 @@ export const createApi = (options: ApiOptions): Api => {
       stallMs,
       closing,
       drop: () => env?.outgoing?.destroy(),
+      ...(share === null ? {} : { share }),
     });
   };
 
@@ -178,7 +175,7 @@ export const createApi = (options: ApiOptions): Api => {
     let tenant: string | null = null;
     let failure: unknown = null;
     let stream = false;
-    let held = false;
+    let share: StreamShare | null = null;
     let response: Response;
     try {
       const { headers } = request;
@@ -201,12 +198,14 @@ export const createApi = (options: ApiOptions): Api => {
               ),
             )
           : undefined;
-      const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
-      const reply = await route.run({ engine, caller, ids: params, query, headers, body, hold });
+      // Before the run is started: a client that is refused then would have one that it does not know of.
+      if (asksForStream(route, body)) share = streams.open(tenant);
+      const reply = await route.run({ engine, caller, ids: params, query, headers, body });
       stream = 'stream' in reply;
-      held = isHeld(reply);
-      response = respond(caller, reply, env);
+      if (!stream) share?.close();
+      response = respond(caller, reply, env, share);
     } catch (error) {
+      share?.close();
       const answer = toApiError(error, requestId);
       if (answer.status >= 500) failure = error;
       response = errorResponse(answer, requestId);
@@ -220,7 +219,6 @@ export const createApi = (options: ApiOptions): Api => {
       requestId,
       tenant,
       stream,
-      held,
       error: failure,
     });
     return response;
@@ -247,7 +245,6 @@ export const createApi = (options: ApiOptions): Api => {
       requestId,
       tenant: null,
       stream: false,
-      held: false,
       error: null,
     });
     return errorResponse(error, requestId);

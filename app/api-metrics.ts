@@ -70,11 +70,10 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
   };
   return {
     delivered: (ms) => delivery.observe(ms / 1_000),
-    request({ method, route, status, ms, stream, held }) {
+    request({ method, route, status, ms, stream }) {
       const known = route ?? 'none';
       counterOf(route === null ? 'any' : method, known, status, stream).inc();
-      // The time of a long poll is that of its run, not of the server.
-      if (!held) timeOf(known).observe(ms / 1_000);
+      timeOf(known).observe(ms / 1_000);
     },
     page: async () => {
       await countLive();

@@ -6,14 +6,12 @@
  * left a workflow that awaits late answers: those go there.
  * Imported by the client only.
  */
-import { randomUUID } from 'node:crypto';
 import {
   ANSWER,
   FAILURES,
   followUpWorkflowId,
   RunsError,
   SUBMIT_TOOL_OUTPUTS,
-  type AnswerOrigin,
   type AnswerPayload,
   type AnswerReply,
   type SubmitPayload,
@@ -22,7 +20,7 @@ import {
 import { updateIdDigest } from './update-id.ts';
 import { checkAnswerPayload, checkSubmitPayload } from './payloads.ts';
 import { notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
-import type { SignedCallOptions, CallOptions } from './types.ts';
+import type { CallOptions } from './types.ts';
 import { isOpen, toListItem } from './view.ts';
 
 /** How long a worker is waited for by default, in milliseconds. */
@@ -32,14 +30,8 @@ interface Message<Payload> {
   name: string;
   id: string;
   payload: Payload;
-  /** What this program says about the sender; absent = nothing. */
-  origin: AnswerOrigin | undefined;
   what: string;
 }
-
-/** Who sent it is a part of the message: another sender's same answer is weighed anew. */
-const answerDigest = (payload: unknown, origin: AnswerOrigin | undefined): string =>
-  updateIdDigest(origin === undefined ? payload : { payload, origin });
 
 const isGone = (error: unknown): boolean => error instanceof RunsError && error.code === 'run_not_found';
 
@@ -53,8 +45,7 @@ const send = async <Reply, Payload>(
   message: Message<Payload>,
   { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
 ): Promise<Reply> => {
-  const { name, id, payload, origin, what } = message;
-  const args: [Payload] | [Payload, AnswerOrigin] = origin === undefined ? [payload] : [payload, origin];
+  const { name, id, payload, what } = message;
   try {
     return await session.call(
       {
@@ -65,9 +56,7 @@ const send = async <Reply, Payload>(
         ...(signal === undefined ? {} : { signal }),
       },
       () =>
-        session
-          .handle(workflowId)
-          .executeUpdate<Reply, [Payload] | [Payload, AnswerOrigin]>(name, { args, updateId: id }),
+        session.handle(workflowId).executeUpdate<Reply, [Payload]>(name, { args: [payload], updateId: id }),
     );
   } catch (error) {
     if (error instanceof RunsError && error.code === 'no_worker') await session.look(workflowId, signal);
@@ -96,31 +85,15 @@ const tooLate = async (session: ClientSession, runId: string, what: string): Pro
   );
 };
 
-/**
- * Of an answer's update. Arguments of a person that the tool refused may be sent again, word for word, when the tool or the
- * world has changed: under the id of the first time, Temporal would give the first reply again and ask nobody.
- */
-const answerUpdateId = (payload: AnswerPayload, origin: AnswerOrigin | undefined): string => {
-  const id = `${payload.call_id}:${answerDigest(payload, origin)}`;
-  return payload.arguments == null ? id : `${id}:${randomUUID()}`;
-};
-
 export const sendAnswer = async (
   session: ClientSession,
   runId: string,
   payload: AnswerPayload,
-  options: SignedCallOptions = {},
+  options: CallOptions = {},
 ): Promise<AnswerReply> => {
   checkAnswerPayload(runId, payload);
-  const { origin } = options;
   const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
-  const message = {
-    name: ANSWER,
-    id: answerUpdateId(payload, origin),
-    payload,
-    origin,
-    what,
-  };
+  const message = { name: ANSWER, id: `${payload.call_id}:${updateIdDigest(payload)}`, payload, what };
   try {
     return await send(session, runId, message, options);
   } catch (error) {
@@ -161,15 +134,14 @@ export const submitToolOutputs = async (
   session: ClientSession,
   runId: string,
   payload: SubmitPayload,
-  options: SignedCallOptions & { round?: number } = {},
+  options: CallOptions & { round?: number } = {},
 ): Promise<SubmitReply> => {
   checkSubmitPayload(runId, payload);
   const what = `Submitting tool outputs to run ${JSON.stringify(runId)}`;
   const message = {
     name: SUBMIT_TOOL_OUTPUTS,
-    id: `submit:${options.round ?? 'any'}:${answerDigest(payload, options.origin)}`,
+    id: `submit:${options.round ?? 'any'}:${updateIdDigest(payload)}`,
     payload,
-    origin: options.origin,
     what,
   };
   try {

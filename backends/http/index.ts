@@ -15,6 +15,5 @@ export type {
   HttpRequest,
   HttpTimeouts,
   JsonAnswer,
-  OpenAnswer,
   StreamAnswer,
 } from './types.ts';

@@ -67,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'backends/',
     rooms: ['protocol'],
-    packages: ['node', 'undici', 'eventsource-parser'],
+    packages: ['node', 'undici'],
     schemas: true,
     because: 'backends/ implement a port of protocol/; they know neither Temporal nor the store.',
   },
@@ -133,7 +133,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'dev-server/',
     rooms: [],
-    packages: ['node', 'hono', '@hono/node-server', '@temporalio/client', '@temporalio/testing'],
+    packages: ['node', '@temporalio/client', '@temporalio/testing'],
     because: 'dev-server/ finds and starts a Temporal dev server; it knows no run.',
   },
   {

@@ -214,7 +214,6 @@ export const simulate = (world: World): Played => {
         return;
       case 'notifyWaiting':
       case 'recordAnswers':
-      case 'recordDecision':
         tasks.add(effect.key);
         return;
       case 'enterWait':

@@ -10,8 +10,7 @@ import { LIMITS } from '../../protocol/limits.ts';
 import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, answerDigest } from '../run/evaluate-answer.ts';
 import { requestOf } from '../run/call-state.ts';
-import { withRefusedEdit } from '../run/decisions.ts';
-import { decisionsText, waitingCallsDetails, rejectedSignalsText } from '../run/current-details.ts';
+import { waitingCallsDetails, rejectedSignalsText } from '../run/current-details.ts';
 import { initialState } from '../run/state.ts';
 import type { LateCall, MachineState } from '../run/state.ts';
 
@@ -19,7 +18,6 @@ const DAYS_POLICY = { onDeadline: 'follow-up', answerWithinMs: null } as const;
 
 const lateCall = (call: LateCallInput, at: number): LateCall => ({
   ...requestOf(call),
-  ...(call.round === undefined ? {} : { round: call.round }),
   plan:
     call.kind === 'approval' && call.policy !== undefined
       ? {
@@ -40,7 +38,6 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
             at,
             ...(call.given.by == null ? {} : { by: call.given.by }),
           },
-          ...(call.decision === undefined ? {} : { decision: call.decision }),
         },
       }),
 });
@@ -49,7 +46,6 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
 export const lateState = (input: FollowUpInput, at: number): MachineState => ({
   ...initialState({ ...input, params: {}, busy: 'fail', expiresAt: null, createdAt: null }),
   startedAt: at,
-  ...(input.decisions === undefined ? {} : { decisions: input.decisions }),
   late: input.calls.map((call) => lateCall(call, at)),
 });
 
@@ -60,12 +56,7 @@ export const waitsAgain = (
   problem: string,
   at: number,
 ): MachineState => ({
-  ...withRefusedEdit(
-    state,
-    { callId, round: state.late.find((call) => call.callId === callId)?.round ?? 0 },
-    problem,
-    at,
-  ),
+  ...state,
   late: state.late.map((call): LateCall => {
     if (call.callId !== callId) return call;
     const { given, ...waiting } = call;
@@ -76,15 +67,15 @@ export const waitsAgain = (
 
 export const isDenial = (payload: AnswerPayload): boolean => payload.decision === 'deny';
 
-export const lateOutcome = (payload: AnswerPayload, by: string | undefined): CallOutcome =>
+export const lateOutcome = (payload: AnswerPayload): CallOutcome =>
   isDenial(payload)
     ? {
         output: payload.reason ? `Denied: ${payload.reason}` : 'Denied.',
         ok: false,
         notes: ['denied'],
-        ...(by === undefined ? {} : { by }),
+        ...(payload.by == null ? {} : { by: payload.by }),
       }
-    : outcomeOfAnswer(payload, by);
+    : outcomeOfAnswer(payload);
 
 /** Room for the words around the output. */
 const FRAME_CHARS = 2000;
@@ -111,7 +102,6 @@ export const lateDetails = (state: MachineState, answerBy: number): string => {
       state,
       open.map((call) => [call, answerBy] as const),
     ),
-    ...(state.decisions === undefined ? [] : [decisionsText(state.decisions)]),
     ...(state.unusable.count === 0 ? [] : [rejectedSignalsText(state.unusable)]),
   ].join('\n\n');
 };

@@ -140,16 +140,11 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
   const runTask = (effect: TaskEffect): void => {
     const { key } = effect;
     tasks.add(key);
-    const finished = (failed?: true): void => {
+    const finished = (): void => {
       tasks.delete(key);
-      dispatch({ type: 'taskDone', key, ...(failed === undefined ? {} : { failed }), at: world.now() });
+      dispatch({ type: 'taskDone', key, at: world.now() });
     };
-    onSettled(
-      world.runTask(effect, state).promise,
-      () => true,
-      () => finished(),
-      () => finished(true),
-    );
+    onSettled(world.runTask(effect, state).promise, () => true, finished, finished);
   };
 
   const armTimer = (at: number): void => {
@@ -194,7 +189,6 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
         return runTool(effect);
       case 'notifyWaiting':
       case 'recordAnswers':
-      case 'recordDecision':
         return runTask(effect);
       case 'enterWait':
       case 'leaveWait':
