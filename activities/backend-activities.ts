@@ -30,7 +30,13 @@ const SETTLEMENT_MOST_BYTES = 1_900_000;
 
 export type BackendActivities = Pick<
   RunActivities,
-  'createThread' | 'createRun' | 'submitToolOutputs' | 'followRun' | 'closeRun' | 'recordAnswers'
+  | 'createThread'
+  | 'createRun'
+  | 'submitToolOutputs'
+  | 'followRun'
+  | 'closeRun'
+  | 'recordAnswers'
+  | 'recordDecisions'
 >;
 
 /** A run is the workflow that asks, unless it says otherwise. */
@@ -147,11 +153,18 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
       if (input.waitedMs !== undefined && Context.current().info.attempt === 1)
         metrics.waited(input.waitedMs);
       return settle(input, (backend, context) =>
-        backend.submit(input.run, input.round, input.outputs, context),
+        backend.submit(input.run, input.round, input.outputs, context, input.decisions ?? []),
       );
     },
     followRun: (input) => settle(input, (backend, context) => backend.follow(input.run, context)),
-    closeRun: (input) => settle(input, (backend, context) => backend.close(input.target, input.how, context)),
+    closeRun: (input) =>
+      settle(input, (backend, context) =>
+        backend.close(input.target, input.how, context, input.decisions ?? []),
+      ),
+    recordDecisions: (input) =>
+      withBackend(input, async (backend, context) => {
+        await backend.recordDecisions?.(runIdOf(input), input.decisions, context);
+      }),
     recordAnswers: (input) =>
       withBackend(input, async (backend, context) => {
         // A backend without steps of its own has nowhere to show an answer before the submit.

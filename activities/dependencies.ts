@@ -3,7 +3,15 @@
  *
  * Rule: no activity reads the environment or builds its own dependency.
  */
-import type { Backend, FollowUpInput, Logger, RunResult, WaitingNotice } from '../protocol/index.ts';
+import type {
+  Backend,
+  CallSnapshot,
+  FollowUpInput,
+  Logger,
+  RunResult,
+  ShownArguments,
+  WaitingNotice,
+} from '../protocol/index.ts';
 import type { LeaseClock } from './lease.ts';
 import type { Metrics } from './metrics.ts';
 import type { ToolRegistry } from './tools/types.ts';
@@ -13,9 +21,17 @@ export interface HookContext {
   attempt: number;
 }
 
+/** A waiting call and its arguments as a person should see them: never post `arguments`, which a model wrote. */
+export interface ShownCall extends CallSnapshot {
+  shown: ShownArguments;
+}
+export interface ShownNotice extends WaitingNotice {
+  calls: ShownCall[];
+}
+
 export interface Hooks {
   /** A run began to wait for somebody. Tried again until it does not throw: make it idempotent. */
-  onWaiting?(notice: WaitingNotice, context: HookContext): Promise<void> | void;
+  onWaiting?(notice: ShownNotice, context: HookContext): Promise<void> | void;
   /** A run ended. Tried again until it does not throw. */
   onEnd?(result: RunResult, context: HookContext): Promise<void> | void;
 }

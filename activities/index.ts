@@ -11,6 +11,7 @@ import {
   FAILURES,
   TOOL_ACTIVITY_PREFIX,
   packOutcome,
+  showArguments,
   unpackToolCall,
   type RunActivities,
   type OutcomePayload,
@@ -46,7 +47,8 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
   return {
     ...backendActivities(deps),
     notifyWaiting: async (notice) => {
-      await deps.hooks?.onWaiting?.(notice, hookContext());
+      const calls = notice.calls.map((call) => ({ ...call, shown: showArguments(call.arguments) }));
+      await deps.hooks?.onWaiting?.({ ...notice, calls }, hookContext());
     },
     listTools: async () => listTools(deps.tools),
     notifyEnd: async (result) => {

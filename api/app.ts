@@ -7,7 +7,8 @@
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
-import { BODY_BYTES, TENANT_DEFAULTS } from '../protocol/limits.ts';
+import { BODY_BYTES } from '../protocol/limits.ts';
+import type { Run } from '../protocol/wire/objects.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
@@ -16,17 +17,19 @@ import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { callerOf, tenantFor } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
+import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
+import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
 import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import type { Reply, Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
 import { createPages } from './pages.ts';
 import { assistantRoutes } from './routes/assistants.ts';
+import { callRoutes } from './routes/calls.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
 import { ShutdownNotifier, eventStream } from './sse.ts';
-import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 
 /** One finished request, for metrics and logs. Holds no body, no key. */
@@ -41,6 +44,8 @@ export interface RequestLogEntry {
   requestId: string;
   tenant: string | null;
   stream: boolean;
+  /** A long poll: most of its time is waiting for the run. */
+  held: boolean;
   /** On a 5xx: what was thrown. For the log, never for the client. */
   error: unknown;
 }
@@ -52,8 +57,6 @@ export interface ApiOptions {
   /** Default: none. */
   limiter?: RateLimiter;
   body?: Partial<BodyLimits>;
-  /** Event streams that one tenant may have open. 0 = no limit. Default 500. */
-  maxStreams?: number;
   /** Bytes that all request bodies may hold at a time. Default 64 MiB. */
   bodiesBytes?: number;
   /** Text of `GET /metrics` (Prometheus). Default: no such page. */
@@ -63,13 +66,15 @@ export interface ApiOptions {
   keepAliveMs?: number;
   /** Milliseconds after which a reader that takes nothing is dropped. Default 60 000. */
   stallMs?: number;
+  /** Long polls of the official helpers. */
+  polls?: HeldPollOptions;
   /** Version in the OpenAPI document. */
   version?: string;
 }
 
 /** What the Node adapter hands along with a request; absent in process. */
 export interface ApiEnv {
-  outgoing?: { destroy(): unknown };
+  outgoing?: Connection;
 }
 
 export interface Api {
@@ -81,7 +86,13 @@ export interface Api {
 }
 
 /** Order matters: `/v1/threads/runs` before `/v1/threads/{thread_id}`. */
-export const ROUTES: readonly Route[] = [...assistantRoutes, ...toolRoutes, ...runRoutes, ...threadRoutes];
+export const ROUTES: readonly Route[] = [
+  ...assistantRoutes,
+  ...toolRoutes,
+  ...runRoutes,
+  ...callRoutes,
+  ...threadRoutes,
+];
 
 const API_VERSION = '2020-10-01';
 
@@ -104,10 +115,7 @@ const jsonOnce = (): ((value: object) => string) => {
   };
 };
 
-/** Whether a reply will be a stream, by the request. */
-const asksForStream = ({ method, returns }: Route, body: unknown): boolean =>
-  returns.stream === true &&
-  (method === 'GET' || (typeof body === 'object' && body !== null && Reflect.get(body, 'stream') === true));
+const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
 
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];
@@ -121,25 +129,21 @@ export const createApi = (options: ApiOptions): Api => {
   const stallMs = options.stallMs ?? 60_000;
   const closing = new ShutdownNotifier();
   const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
-  const streams = createStreamBudget({
-    streams: options.maxStreams ?? TENANT_DEFAULTS.streams,
-    unreadBytes: TENANT_DEFAULTS.unreadBytes,
-  });
+  const polls = createHeldPolls(closing, options.polls);
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
   const headersOf = (caller: Caller, reply: Reply): Record<string, string> => ({
     'x-request-id': caller.requestId,
     'openai-version': API_VERSION,
-    ...(reply.run === undefined ? {} : { 'openai-poll-after-ms': String(engine.pollAfterMs(reply.run)) }),
+    ...(reply.run === undefined
+      ? {}
+      : {
+          'openai-poll-after-ms': String(isHeld(reply) ? AFTER_HELD_POLL_MS : engine.pollAfterMs(reply.run)),
+        }),
   });
 
-  const respond = (
-    caller: Caller,
-    reply: Reply,
-    env: ApiEnv | undefined,
-    share: StreamShare | null,
-  ): Response => {
+  const respond = (caller: Caller, reply: Reply, env: ApiEnv | undefined): Response => {
     const headers = headersOf(caller, reply);
     if ('json' in reply)
       return new Response(
@@ -160,7 +164,6 @@ export const createApi = (options: ApiOptions): Api => {
       stallMs,
       closing,
       drop: () => env?.outgoing?.destroy(),
-      ...(share === null ? {} : { share }),
     });
   };
 
@@ -175,7 +178,7 @@ export const createApi = (options: ApiOptions): Api => {
     let tenant: string | null = null;
     let failure: unknown = null;
     let stream = false;
-    let share: StreamShare | null = null;
+    let held = false;
     let response: Response;
     try {
       const { headers } = request;
@@ -198,14 +201,12 @@ export const createApi = (options: ApiOptions): Api => {
               ),
             )
           : undefined;
-      // Before the run is started: a client that is refused then would have one that it does not know of.
-      if (asksForStream(route, body)) share = streams.open(tenant);
-      const reply = await route.run({ engine, caller, ids: params, query, headers, body });
+      const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
+      const reply = await route.run({ engine, caller, ids: params, query, headers, body, hold });
       stream = 'stream' in reply;
-      if (!stream) share?.close();
-      response = respond(caller, reply, env, share);
+      held = isHeld(reply);
+      response = respond(caller, reply, env);
     } catch (error) {
-      share?.close();
       const answer = toApiError(error, requestId);
       if (answer.status >= 500) failure = error;
       response = errorResponse(answer, requestId);
@@ -219,6 +220,7 @@ export const createApi = (options: ApiOptions): Api => {
       requestId,
       tenant,
       stream,
+      held,
       error: failure,
     });
     return response;
@@ -245,6 +247,7 @@ export const createApi = (options: ApiOptions): Api => {
       requestId,
       tenant: null,
       stream: false,
+      held: false,
       error: null,
     });
     return errorResponse(error, requestId);

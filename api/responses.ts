@@ -6,6 +6,7 @@
  * what servers really answer is held against the document in tests. Imports zod.
  */
 import { z } from 'zod';
+import { decision, stepDecision } from './decision-responses.ts';
 
 const time = z.int();
 const timeOrNull = time.nullable();
@@ -206,6 +207,7 @@ const stepDetails = z.discriminatedUnion('type', [
           arguments: z.string(),
           output: z.string().nullable(),
         }),
+        decision: stepDecision.optional(),
       }),
     ),
   }),
@@ -270,6 +272,25 @@ const error = z.strictObject({
   }),
 });
 
+const call = z.strictObject({
+  id: z.string(),
+  object: z.literal('thread.run.call'),
+  thread_id: z.string(),
+  run_id: z.string(),
+  name: z.string(),
+  arguments: z
+    .string()
+    .describe(
+      'JSON text that parses to exactly the arguments, one key on each line, control and format characters escaped; with a problem, the text of the model as one JSON string',
+    ),
+  arguments_digest: z
+    .string()
+    .nullable()
+    .describe('what a decision about these arguments names (arguments_digest); null with a problem'),
+  arguments_problem: z.string().nullable().describe('why the text of the model is no arguments'),
+  output: z.string().nullable(),
+});
+
 const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.strictObject({
     object: z.literal('list'),
@@ -304,6 +325,9 @@ export const RESPONSES = {
   RunStepPage: pageOf(runStep),
   Deleted: deleted,
   Answer: answer,
+  Decision: decision,
+  DecisionPage: pageOf(decision),
+  Call: call,
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 

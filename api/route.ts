@@ -9,6 +9,7 @@ import { BODY_BYTES } from '../protocol/limits.ts';
 import type { Caller, KeyRole, RunsService } from '../protocol/ports/runs-service.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Run, Thread } from '../protocol/wire/objects.ts';
+import type { WaitForRun } from './held-polls.ts';
 import type { RequestKind } from './rate-limiter.ts';
 import { parseBody } from './validate.ts';
 import type { Exact } from './validate.ts';
@@ -21,8 +22,8 @@ export interface StreamRequest {
   subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>;
 }
 
-/** What a handler answers: JSON, or a stream of events. `run` adds the poll hint of that run. */
-export type Reply = { json: unknown; run?: Run } | { stream: StreamRequest; run?: Run };
+/** What a handler answers: JSON, or a stream of events. `run` adds the poll hint of that run; `held`: it was a long poll. */
+export type Reply = { json: unknown; run?: Run; held?: boolean } | { stream: StreamRequest; run?: Run };
 
 export interface RouteInput<Body> {
   engine: RunsService;
@@ -32,6 +33,8 @@ export interface RouteInput<Body> {
   query: Record<string, string>;
   headers: Headers;
   body: Body;
+  /** Holds a poll of the official helpers; null when it has to be answered at once. */
+  hold: (wait: WaitForRun) => Promise<Run> | null;
 }
 
 export interface Route {

@@ -70,10 +70,11 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
   };
   return {
     delivered: (ms) => delivery.observe(ms / 1_000),
-    request({ method, route, status, ms, stream }) {
+    request({ method, route, status, ms, stream, held }) {
       const known = route ?? 'none';
       counterOf(route === null ? 'any' : method, known, status, stream).inc();
-      timeOf(known).observe(ms / 1_000);
+      // The time of a long poll is that of its run, not of the server.
+      if (!held) timeOf(known).observe(ms / 1_000);
     },
     page: async () => {
       await countLive();

@@ -43,7 +43,7 @@ export const nonEmpty = (value: string | undefined): string | undefined =>
 export const writeDevState = async (dir: string, state: DevState): Promise<void> => {
   const path = join(dir, FILE);
   // Renamed into place: a reader never sees half a file.
-  await writeFile(`${path}.${process.pid}`, `${JSON.stringify(state, null, 2)}\n`);
+  await writeFile(`${path}.${process.pid}`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
   await rename(`${path}.${process.pid}`, path);
 };
 

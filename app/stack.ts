@@ -20,7 +20,6 @@ export interface Stack {
   /** Of the embedded Temporal server; null = somebody else's. */
   temporalPid: number | null;
   uiUrl: string | null;
-  temporalHttpUrl: string | null;
   /** Ends in `/v1`; null where no API is served. */
   apiUrl: string | null;
   /** Nobody needs a key for it. */
@@ -73,7 +72,6 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
       connect,
       temporalPid: temporal.pid,
       uiUrl: temporal.uiUrl,
-      temporalHttpUrl: temporal.httpUrl,
       apiUrl: served?.url ?? null,
       apiOpen: served?.open ?? false,
       assistantId: served?.assistantId ?? null,

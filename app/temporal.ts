@@ -7,7 +7,8 @@
 import { temporalTarget, type ConnectOptions, type TemporalTarget } from '../client/index.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/temporal/names.ts';
 import { findTemporalCli, type BinarySource } from '../dev-server/find-temporal.ts';
-import { startTemporal } from '../dev-server/temporal-server.ts';
+import { startTemporal, type TemporalServer } from '../dev-server/temporal-server.ts';
+import { startUiProxy, type UiProxy } from '../dev-server/ui-proxy.ts';
 import { nonEmpty } from './dev-state.ts';
 import { NO_FILE, TEMPORAL_CHOICE } from './temporal-env.ts';
 import { choosePort } from './ports.ts';
@@ -20,8 +21,6 @@ export interface StackTemporal {
   connect: ConnectOptions;
   /** Null when nobody told us of one. */
   uiUrl: string | null;
-  /** Temporal's own HTTP API; null on a server that is not ours. */
-  httpUrl: string | null;
   /** Of the embedded server; null = somebody else's. */
   pid: number | null;
   /** Never resolves for somebody else's server. */
@@ -50,7 +49,6 @@ export const temporalAtAddress = (choice: ConnectOptions, taskQueue: string): St
   target: temporalTarget({ ...choice, taskQueue }),
   connect: { ...choice, taskQueue },
   uiUrl: null,
-  httpUrl: null,
   pid: null,
   exited: never(),
   stop: async () => undefined,
@@ -75,11 +73,13 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
   const server = await startTemporal({
     executable,
     port: grpc.port,
-    uiPort: ui.port,
+    ui: true,
+    guarded: true,
     searchAttributes: SEARCH_ATTRIBUTES,
     ...(wish.dbFilename === undefined ? {} : { dbFilename: wish.dbFilename }),
     ...(wish.logFile === undefined ? {} : { logFile: wish.logFile }),
   });
+  const proxy = await guardUi(server, ui.port);
   say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
   // Spelled out: a profile of the user's must not lead worker or client to another server, or to TLS on this one.
   const target: TemporalTarget = {
@@ -96,12 +96,25 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
       namespace: server.namespace,
       taskQueue,
     },
-    uiUrl: server.uiUrl ?? null,
-    httpUrl: server.httpUrl,
+    uiUrl: proxy?.url ?? null,
     pid: server.pid,
     exited: server.exited,
-    stop: () => server.stop(),
+    stop: async () => {
+      await proxy?.close();
+      await server.stop();
+    },
   };
+};
+
+/** The UI behind its guard; a server whose guard does not start is ended, since its UI must not stand open. */
+const guardUi = async (server: TemporalServer, port: number): Promise<UiProxy | null> => {
+  if (server.uiUrl === undefined) return null;
+  try {
+    return await startUiProxy(server.uiUrl, port);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 };
 
 const never = (): Promise<never> => new Promise(() => undefined);

@@ -4,15 +4,18 @@
  * Rule: options that contradict each other are refused before anything is asked of a server. Imported by `answer`.
  */
 import { usageError } from '../app/exit.ts';
+import { parseArguments } from '../protocol/rules/tool-arguments.ts';
 import type { AnswerPayload } from '../protocol/temporal/messages.ts';
 
 export interface AnswerOptions {
   output?: string;
   approve?: boolean;
   arguments?: string;
+  digest?: string;
   deny?: boolean;
   reason?: string;
   by?: string;
+  note?: string;
 }
 
 /** How many of the options that say what the answer is are there. */
@@ -30,26 +33,35 @@ export const answerPayload = (runId: string, callId: string, options: AnswerOpti
     throw usageError('--arguments goes with --approve only. Leave it out, or add --approve.');
   if (options.reason !== undefined && options.deny !== true)
     throw usageError('--reason goes with --deny only. Leave it out, or add --deny.');
-  const base = { call_id: callId, run_id: runId, ...(options.by === undefined ? {} : { by: options.by }) };
+  if (options.digest !== undefined && options.output !== undefined)
+    throw usageError('--digest goes with --approve or --deny. Leave it out, or decide.');
+  const digest = options.digest === undefined ? {} : { arguments_digest: options.digest };
+  const base = {
+    call_id: callId,
+    run_id: runId,
+    ...(options.by === undefined ? {} : { by: options.by }),
+    ...(options.note === undefined ? {} : { note: options.note }),
+  };
   if (options.output !== undefined) return { ...base, output: options.output };
   if (options.deny === true)
-    return { ...base, decision: 'deny', ...(options.reason === undefined ? {} : { reason: options.reason }) };
+    return {
+      ...base,
+      decision: 'deny',
+      ...digest,
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    };
   return {
     ...base,
     decision: 'approve',
+    ...digest,
     ...(options.arguments === undefined ? {} : { arguments: jsonObject(options.arguments) }),
   };
 };
 
 const jsonObject = (text: string): object => {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  const parsed = parseArguments(text);
+  if (parsed.ok && text.trim() !== '') return parsed.value;
   throw usageError(
-    `--arguments must be a JSON object, got ${JSON.stringify(text)}. Quote it for the shell, such as --arguments '{"amount": 20}'.`,
+    `--arguments must be a JSON object, got ${JSON.stringify(text)}${parsed.ok ? '' : `: ${parsed.problem}`}. Quote it for the shell, such as --arguments '{"amount": 20}'.`,
   );
 };

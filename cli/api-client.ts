@@ -9,6 +9,7 @@ import { quote } from '../protocol/rules/validation.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { AssistantParams } from '../protocol/ports/runs-service.ts';
 import type { Assistant, FunctionTool, Message, Page, Run } from '../protocol/wire/objects.ts';
+import type { RunDecision } from '../protocol/wire/decisions.ts';
 import { CliError, EXIT, type ExitCode } from '../app/exit.ts';
 import type { ApiPlace } from './connections.ts';
 
@@ -65,6 +66,20 @@ export class ApiClient {
       `/v1/threads/${encodeURIComponent(threadId)}/messages${query}`,
     );
     return page.data.filter((message) => message.role === 'assistant').map(textOf);
+  }
+
+  /** What was decided about calls of this run, oldest first. */
+  async decisions(threadId: string, runId: string): Promise<RunDecision[]> {
+    const found: RunDecision[] = [];
+    for (let after = ''; ;) {
+      const page = await this.#json<Page<RunDecision>>(
+        'GET',
+        `${runPath(threadId, runId)}/decisions?order=asc&limit=100${after}`,
+      );
+      found.push(...page.data);
+      if (!page.has_more || page.last_id === null) return found;
+      after = `&after=${encodeURIComponent(page.last_id)}`;
+    }
   }
 
   /** The run's events after `after`, until the run has ended or the connection breaks. */

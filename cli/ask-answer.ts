@@ -5,6 +5,7 @@
  */
 import type { AnswerOptions } from './answer-options.ts';
 import { decisionsIn } from './answer-options.ts';
+import { argumentLines } from './output/call-arguments.ts';
 import { duration, oneLine } from './output/format.ts';
 import type { WaitingCall } from './waiting-calls.ts';
 
@@ -43,8 +44,22 @@ export const askForAnswer = async (about: AskForAnswer): Promise<AskedAnswer | n
 const callLines = (call: WaitingCall, index: number, now: number): string[] => {
   const left = call.answerBy === null ? '' : `  ${duration(call.answerBy - now)} left`;
   const head = `${index + 1}. ${oneLine(call.tool, 64)}  ${call.code ?? ''}  ${call.runId}${left}`;
-  return call.arguments === null ? [head] : [head, `   ${oneLine(call.arguments, 200)}`];
+  return [head, ...shownArguments(call).map((line) => `   ${line}`)];
 };
+
+const shownArguments = (call: WaitingCall, whole = false): string[] =>
+  call.callId === null || call.arguments === null
+    ? []
+    : argumentLines(
+        call.runId,
+        {
+          callId: call.callId,
+          arguments: call.arguments,
+          ...(call.argumentsDigest === null ? {} : { argumentsDigest: call.argumentsDigest }),
+          ...(call.refusedEdit === null ? {} : { refusedEdit: call.refusedEdit }),
+        },
+        { whole },
+      );
 
 const choose = async ({ waiting, ask, say }: AskForAnswer): Promise<WaitingCall | null> => {
   const [only] = waiting;
@@ -66,19 +81,28 @@ const decide = async (
     const output = await ask("The call's output, as the model will read it: ");
     return output === null || output === '' ? null : { ...options, output };
   }
+  const digest = call.argumentsDigest === null ? {} : { digest: call.argumentsDigest };
   for (;;) {
     const choice = (
-      await ask('Approve (a), approve with other arguments (e) or deny (d; Enter for none)? ')
+      await ask(
+        'Approve (a), approve with other arguments (e), deny (d) or show the arguments whole (w; Enter for none)? ',
+      )
     )?.trim();
     if (choice === undefined || choice === '') return null;
-    if (choice === 'a') return { ...options, approve: true };
+    if (choice === 'w') {
+      for (const line of shownArguments(call, true)) say(`   ${line}`);
+      continue;
+    }
+    if (choice === 'a') return { ...options, ...digest, approve: true };
     if (choice === 'd') {
       const reason = await ask('Reason, told to the model (Enter for none): ');
       return { ...options, deny: true, ...(reason === null || reason === '' ? {} : { reason }) };
     }
     if (choice === 'e') {
       const edited = await ask('Arguments, as a JSON object: ');
-      return edited === null || edited === '' ? null : { ...options, approve: true, arguments: edited };
+      return edited === null || edited === ''
+        ? null
+        : { ...options, ...digest, approve: true, arguments: edited };
     }
     say(`There is no choice ${JSON.stringify(choice)}.`);
   }

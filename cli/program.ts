@@ -9,6 +9,7 @@ import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './comman
 import { answerCommand } from './commands/answer.ts';
 import { createAssistantCommand, listAssistantsCommand } from './commands/assistants.ts';
 import { cancelCommand } from './commands/cancel.ts';
+import { decisionsCommand } from './commands/decisions.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { list } from './commands/list.ts';
@@ -19,6 +20,7 @@ import { startCommand } from './commands/start.ts';
 import { toolsCommand } from './commands/tools.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
+import { visibleJson } from '../protocol/rules/visible.ts';
 import { CliError, EXIT, toCliFailure, type ExitCode } from '../app/exit.ts';
 import { version } from '../app/version.ts';
 
@@ -34,6 +36,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   list,
   show,
   answerCommand,
+  decisionsCommand,
   cancelCommand,
   watch,
   replay,
@@ -164,6 +167,6 @@ export class Frame {
   print(document: unknown): void {
     if (this.#printed) return;
     this.#printed = true;
-    this.#io.stdout(`${JSON.stringify(document, null, 2)}\n`);
+    this.#io.stdout(`${visibleJson(JSON.stringify(document, null, 2))}\n`);
   }
 }

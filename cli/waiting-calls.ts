@@ -7,6 +7,7 @@
  */
 import type { RunListItem, RunsClient } from '../client/index.ts';
 import type { CallSnapshot } from '../protocol/temporal/messages.ts';
+import type { RefusedEdit } from '../protocol/tool-calls.ts';
 import { RunsError } from '../protocol/errors.ts';
 import { CliError, EXIT, usageError } from '../app/exit.ts';
 import { callCode, isCallCode } from './call-code.ts';
@@ -20,6 +21,9 @@ export interface WaitingCall {
   tool: string;
   /** JSON text; null when no worker tells. */
   arguments: string | null;
+  /** What a decision about these arguments names; null = none is recorded. */
+  argumentsDigest: string | null;
+  refusedEdit: RefusedEdit | null;
   kind: CallSnapshot['kind'] | null;
   /** Unix ms by which an answer is of use; null = none known. */
   answerBy: number | null;
@@ -34,6 +38,8 @@ const ofCall = (runId: string, call: CallSnapshot): WaitingCall => ({
   code: callCode(runId, call.callId),
   tool: call.name,
   arguments: call.arguments,
+  argumentsDigest: call.argumentsDigest ?? null,
+  refusedEdit: call.refusedEdit ?? null,
   kind: call.kind,
   answerBy: call.answerBy ?? null,
 });
@@ -59,6 +65,8 @@ const ofItem = async (client: RunsClient, item: RunListItem): Promise<WaitingCal
     code: null,
     tool,
     arguments: null,
+    argumentsDigest: null,
+    refusedEdit: null,
     kind: null,
     answerBy: deadline,
   }));

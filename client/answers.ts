@@ -6,12 +6,14 @@
  * left a workflow that awaits late answers: those go there.
  * Imported by the client only.
  */
+import { randomUUID } from 'node:crypto';
 import {
   ANSWER,
   FAILURES,
   followUpWorkflowId,
   RunsError,
   SUBMIT_TOOL_OUTPUTS,
+  type AnswerOrigin,
   type AnswerPayload,
   type AnswerReply,
   type SubmitPayload,
@@ -20,7 +22,7 @@ import {
 import { updateIdDigest } from './update-id.ts';
 import { checkAnswerPayload, checkSubmitPayload } from './payloads.ts';
 import { notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
-import type { CallOptions } from './types.ts';
+import type { SignedCallOptions, CallOptions } from './types.ts';
 import { isOpen, toListItem } from './view.ts';
 
 /** How long a worker is waited for by default, in milliseconds. */
@@ -30,8 +32,14 @@ interface Message<Payload> {
   name: string;
   id: string;
   payload: Payload;
+  /** What this program says about the sender; absent = nothing. */
+  origin: AnswerOrigin | undefined;
   what: string;
 }
+
+/** Who sent it is a part of the message: another sender's same answer is weighed anew. */
+const answerDigest = (payload: unknown, origin: AnswerOrigin | undefined): string =>
+  updateIdDigest(origin === undefined ? payload : { payload, origin });
 
 const isGone = (error: unknown): boolean => error instanceof RunsError && error.code === 'run_not_found';
 
@@ -45,7 +53,8 @@ const send = async <Reply, Payload>(
   message: Message<Payload>,
   { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
 ): Promise<Reply> => {
-  const { name, id, payload, what } = message;
+  const { name, id, payload, origin, what } = message;
+  const args: [Payload] | [Payload, AnswerOrigin] = origin === undefined ? [payload] : [payload, origin];
   try {
     return await session.call(
       {
@@ -56,7 +65,9 @@ const send = async <Reply, Payload>(
         ...(signal === undefined ? {} : { signal }),
       },
       () =>
-        session.handle(workflowId).executeUpdate<Reply, [Payload]>(name, { args: [payload], updateId: id }),
+        session
+          .handle(workflowId)
+          .executeUpdate<Reply, [Payload] | [Payload, AnswerOrigin]>(name, { args, updateId: id }),
     );
   } catch (error) {
     if (error instanceof RunsError && error.code === 'no_worker') await session.look(workflowId, signal);
@@ -85,15 +96,31 @@ const tooLate = async (session: ClientSession, runId: string, what: string): Pro
   );
 };
 
+/**
+ * Of an answer's update. Arguments of a person that the tool refused may be sent again, word for word, when the tool or the
+ * world has changed: under the id of the first time, Temporal would give the first reply again and ask nobody.
+ */
+const answerUpdateId = (payload: AnswerPayload, origin: AnswerOrigin | undefined): string => {
+  const id = `${payload.call_id}:${answerDigest(payload, origin)}`;
+  return payload.arguments == null ? id : `${id}:${randomUUID()}`;
+};
+
 export const sendAnswer = async (
   session: ClientSession,
   runId: string,
   payload: AnswerPayload,
-  options: CallOptions = {},
+  options: SignedCallOptions = {},
 ): Promise<AnswerReply> => {
   checkAnswerPayload(runId, payload);
+  const { origin } = options;
   const what = `Answering call ${JSON.stringify(payload.call_id)} of run ${JSON.stringify(runId)}`;
-  const message = { name: ANSWER, id: `${payload.call_id}:${updateIdDigest(payload)}`, payload, what };
+  const message = {
+    name: ANSWER,
+    id: answerUpdateId(payload, origin),
+    payload,
+    origin,
+    what,
+  };
   try {
     return await send(session, runId, message, options);
   } catch (error) {
@@ -134,14 +161,15 @@ export const submitToolOutputs = async (
   session: ClientSession,
   runId: string,
   payload: SubmitPayload,
-  options: CallOptions & { round?: number } = {},
+  options: SignedCallOptions & { round?: number } = {},
 ): Promise<SubmitReply> => {
   checkSubmitPayload(runId, payload);
   const what = `Submitting tool outputs to run ${JSON.stringify(runId)}`;
   const message = {
     name: SUBMIT_TOOL_OUTPUTS,
-    id: `submit:${options.round ?? 'any'}:${updateIdDigest(payload)}`,
+    id: `submit:${options.round ?? 'any'}:${answerDigest(payload, options.origin)}`,
     payload,
+    origin: options.origin,
     what,
   };
   try {

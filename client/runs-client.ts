@@ -12,6 +12,7 @@ import {
   RunsError,
   type AnswerPayload,
   type AnswerReply,
+  type Decision,
   type RunResult,
   type RunSnapshot,
   type SubmitPayload,
@@ -22,12 +23,14 @@ import * as answers from './answers.ts';
 import { Calls, retryUntilClosing } from './temporal-calls.ts';
 import { openConnection, temporalTarget } from './connect.ts';
 import { checkRunId } from './payloads.ts';
+import { readDecisions } from './decisions.ts';
 import { cancelRun, awaitResult } from './result.ts';
 import { visibilityQuery } from './query.ts';
 import { checkSearchAttributes } from './search-attributes.ts';
 import { createSession, notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import { startRunWorkflow } from './start.ts';
 import type {
+  SignedCallOptions,
   CallOptions,
   ConnectOptions,
   ListOptions,
@@ -192,8 +195,17 @@ export class RunsClient {
   }
 
   /** Answers or decides one call. Waits for the run's verdict; see `RunsError` codes `refused` and `no_worker`. */
-  async answer(runId: string, payload: AnswerPayload, options: CallOptions = {}): Promise<AnswerReply> {
+  async answer(runId: string, payload: AnswerPayload, options: SignedCallOptions = {}): Promise<AnswerReply> {
     return await answers.sendAnswer(this.#session, runId, payload, options);
+  }
+
+  /**
+   * What was decided about calls of the run, oldest first, late calls included. Needs a worker. Empty for a run of a version
+   * that kept no decisions.
+   */
+  async decisions(runId: string, options: { signal?: AbortSignal } = {}): Promise<Decision[]> {
+    checkRunId(runId);
+    return await readDecisions(this.#session, runId, options);
   }
 
   /** Leaves an answer for the run, worker or not; whether it could be used is shown by the run only. */
@@ -205,7 +217,7 @@ export class RunsClient {
   async submitToolOutputs(
     runId: string,
     payload: SubmitPayload,
-    options: CallOptions & { round?: number } = {},
+    options: SignedCallOptions & { round?: number } = {},
   ): Promise<SubmitReply> {
     return await answers.submitToolOutputs(this.#session, runId, payload, options);
   }

@@ -5,7 +5,7 @@
  * Imported by the client's own files and re-exported by `index.ts`.
  */
 import type { DataConverter } from '@temporalio/common';
-import type { BusyPolicy, FollowUpInput, RunInput, RunSettings } from '../protocol/index.ts';
+import type { AnswerOrigin, BusyPolicy, FollowUpInput, RunInput, RunSettings } from '../protocol/index.ts';
 
 export interface ConnectOptions {
   /** Temporal frontend, `host:port`. Default: `TEMPORAL_ADDRESS`, the config file's profile, else `localhost:7233`. */
@@ -53,6 +53,11 @@ export interface StartedRun {
   runId: string;
   /** false: a run with this id was there already, running or ended; nothing was started. */
   started: boolean;
+}
+
+/** `origin`: what a program that vouches for its users says about the sender. Without one, whoever signs is a claim. */
+export interface SignedCallOptions extends CallOptions {
+  origin?: AnswerOrigin;
 }
 
 export interface CallOptions {

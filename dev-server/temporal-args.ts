@@ -16,6 +16,8 @@ export interface TemporalServerSettings {
   metricsPort: number;
   /** `undefined` = no Web UI. */
   uiPort: number | undefined;
+  /** Loopback address of the Web UI. */
+  uiHost: string;
   /** `undefined` = state lives in memory and dies with the server. */
   dbFilename: string | undefined;
   /** Created at start; `default` always exists. */
@@ -47,7 +49,7 @@ export function temporalServerArgs(settings: TemporalServerSettings): string[] {
   option('metrics-port', settings.metricsPort);
   if (settings.uiPort === undefined) args.push('--headless');
   // The news feed would send a request to the internet from the user's browser.
-  else args.push('--ui-port', String(settings.uiPort), '--ui-disable-news-fetch');
+  else args.push('--ui-ip', settings.uiHost, '--ui-port', String(settings.uiPort), '--ui-disable-news-fetch');
   option('log-level', 'error');
   if (settings.namespace !== 'default') option('namespace', settings.namespace);
   if (settings.dbFilename !== undefined) {

@@ -6,6 +6,7 @@
  * with this process. Callers look at `TEMPORAL_ADDRESS` first. Imported by `cli/` and `test/`.
  */
 import { connect } from 'node:net';
+import { closedHttpApi, unguessableLoopback } from './hidden-doors.ts';
 import { Connection } from '@temporalio/client';
 import { startServer, type ServerProcess } from './child.ts';
 import { findTemporalCli, type BinarySource } from './find-temporal.ts';
@@ -33,6 +34,11 @@ export interface StartTemporalOptions {
   httpPort?: number;
   /** Serve the Web UI. Default: true when `uiPort` is given, otherwise false. */
   ui?: boolean;
+  /**
+   * Close the doors that any page in a browser could use: the HTTP API answers no request, and the Web UI listens at an
+   * address that is not guessed, for `startUiProxy`. Default false.
+   */
+  guarded?: boolean;
   /** Default: `default`. */
   namespace?: string;
   searchAttributes?: SearchAttributeTypes;
@@ -85,7 +91,7 @@ export async function startTemporal(options: StartTemporalOptions = {}): Promise
       address,
       namespace: settings.namespace,
       httpUrl: `http://127.0.0.1:${settings.httpPort}`,
-      uiUrl: settings.uiPort === undefined ? undefined : `http://127.0.0.1:${settings.uiPort}`,
+      uiUrl: settings.uiPort === undefined ? undefined : `http://${settings.uiHost}:${settings.uiPort}`,
       pid: server.pid,
       source,
       path,
@@ -104,10 +110,11 @@ async function settingsOf(options: StartTemporalOptions): Promise<TemporalServer
     httpPort: options.httpPort ?? httpPort,
     metricsPort,
     uiPort: ui ? (options.uiPort ?? uiPort) : undefined,
+    uiHost: options.guarded === true ? await unguessableLoopback() : '127.0.0.1',
     dbFilename: options.dbFilename,
     namespace: options.namespace ?? 'default',
     searchAttributes: options.searchAttributes ?? {},
-    dynamicConfig: options.dynamicConfig ?? {},
+    dynamicConfig: { ...(options.guarded === true ? closedHttpApi() : {}), ...options.dynamicConfig },
   };
 }
 

@@ -61,8 +61,10 @@ const list = (ids: readonly string[]): string => {
 
 /** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
 export const apiErrors = {
-  notFound: (kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step', id: string) =>
-    new ApiError(404, `No ${kind} found with id '${id}'.`),
+  notFound: (
+    kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision' | 'tool call',
+    id: string,
+  ) => new ApiError(404, `No ${kind} found with id '${id}'.`),
   noRoute: (method: string, path: string) =>
     new ApiError(
       404,
@@ -118,24 +120,6 @@ export const apiErrors = {
       code: 'rate_limit_exceeded',
       headers: { 'retry-after': String(retryAfterSeconds) },
     }),
-  tooManyRuns: (live: number, limit: number) =>
-    new ApiError(
-      429,
-      `${live} runs have not ended; one tenant may have ${limit}. Wait until some have ended, or cancel them.`,
-      { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
-    ),
-  tooManyStreams: (limit: number) =>
-    new ApiError(
-      429,
-      `One tenant may have ${limit} event streams open at this server. Close some, or retrieve runs instead; the run goes on without a reader.`,
-      { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
-    ),
-  storageFull: (stored: number, limit: number) =>
-    new ApiError(
-      400,
-      `What is stored takes ${stored} bytes; one tenant may store ${limit}. Delete threads that are not needed any more.`,
-      { code: 'storage_limit_exceeded' },
-    ),
   unavailable: (what: string, retryAfterSeconds = 2) =>
     new ApiError(
       503,

@@ -42,6 +42,8 @@ export const LIMITS = {
   /** Ids and the names of choices. */
   id: 256,
   reasonChars: 4_096,
+  /** Of the sender of a decision; a name that was sent beside a key's goes in front of it. */
+  noteChars: 2_048,
 } as const;
 
 /** JSON of a request. */
@@ -72,9 +74,9 @@ export const READ_BYTES = {
   /** One page of a list. */
   page: 4_194_304,
   /** Events that one reader of a run's log holds at a time. */
-  events: 262_144,
+  events: 1_048_576,
   /** Messages and rounds of a thread that a model is given to read. The oldest are left out. */
-  prompt: 4_194_304,
+  prompt: 8_388_608,
 } as const;
 
 /** One answer of a model. What exceeds one of these ends the attempt for good: asked again, the model would do it again. */
@@ -99,16 +101,27 @@ export const ANSWER_LIMITS = {
   allArgumentsChars: 8_388_608,
 } as const;
 
-/** What one tenant may hold. A team of people does not meet them; a server may set its own. */
+/** What one tenant may hold; each can be set for a server. A team of people does not meet them. */
 export const TENANT_DEFAULTS = {
   /** Event streams open at one server process. */
   streams: 500,
-  /** What these streams hold of events that their readers have not taken, in bytes. */
-  unreadBytes: 67_108_864,
   /** Runs that have not ended. */
   liveRuns: 10_000,
   /** Assistants, threads, messages, runs and steps, each with 512 bytes for its row. */
   storedBytes: 10_737_418_240,
+} as const;
+
+/** Arguments of one tool call, as planning, tool, workflow and doors read them. */
+export const ARGUMENT_LIMITS = {
+  characters: 1_048_576,
+  depth: 64,
+  /** What takes more is shortened value by value where a person reads it. */
+  shownChars: 8_000,
+  /** Keys of a call that a person must approve: each gets a line, whatever else is shortened. */
+  shownKeys: 256,
+  /** A tool's JSON Schema in the plan of such a call, and all of them in one settlement, which is one payload. */
+  schemaChars: 8_192,
+  schemasChars: 131_072,
 } as const;
 
 /** Offenders that one error names. */

@@ -47,7 +47,9 @@ const ANSWER_CODES: Readonly<Record<string, string>> = {
 };
 
 export const answerRefusal = (error: RunsError): ApiError =>
-  apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
+  error.failure === FAILURES.refusedNotAllowed
+    ? apiErrors.forbidden(error.message)
+    : apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
 
 /**
  * Of messages to a run that is there: what was given up may have arrived all the same, so nobody is told that nothing

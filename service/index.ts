@@ -17,10 +17,12 @@ import type {
   ThreadParams,
 } from '../protocol/ports/runs-service.ts';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
+import { pollAfterMs } from '../protocol/rules/polling.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { type CreatedRun, type NewRun, type RunForSubmit, type Store } from '../protocol/ports/run-store.ts';
 import { isTerminal, type Run, type ToolOutput } from '../protocol/wire/objects.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/temporal/messages.ts';
+import { awaitRun } from './await-run.ts';
 import { retryUntilWorkflowReady } from './retry-until-ready.ts';
 import {
   answerRefusal,
@@ -31,8 +33,8 @@ import {
 } from './errors.ts';
 import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
-import { createQuotas, type TenantLimits } from './quotas.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
+import { decidable, originOf, signed } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
 import { toolsLister } from './worker-tools.ts';
@@ -55,19 +57,12 @@ export interface RunsServiceOptions {
   offerTools?: OfferTools;
   /** How long a submit or an answer waits for a worker, in milliseconds. Default 10,000. */
   workerTimeoutMs?: number;
-  /** What one tenant may hold. */
-  tenantLimits?: TenantLimits;
   tail?: TailOptions;
   now?: () => number;
   log?: Logger;
 }
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
-/** A helper polls again after a tenth of the run's age, so it is late by a tenth at most. */
-const POLL_SHARE = 0.1;
-const POLL_LEAST_MS = 100;
-const POLL_MOST_MS = 2_000;
 
 const rethrown = (error: unknown): never => {
   throw fromRunsError(error);
@@ -91,7 +86,6 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const workflows = 'workflows' in options.client ? options.client.workflows : workflowsOf(options.client);
   const now = options.now ?? Date.now;
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
-  const quotas = createQuotas(store, options.tenantLimits ?? {});
   const listTools = toolsLister({
     ask: () =>
       withPingWatchdog(workflows, (signal) => workflows.tools({ timeoutMs: workerTimeoutMs, signal })),
@@ -119,8 +113,6 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     thread: NewRun['thread'],
     params: RunParams,
   ): Promise<CreatedRun> => {
-    await quotas.takeSpace(caller.tenant, [thread, params]);
-    await quotas.takeRun(caller.tenant);
     const at = now();
     const expiresInMs = params.expires_in == null ? options.expiresInMs : params.expires_in * 1000;
     const runId = mintId('run');
@@ -141,7 +133,6 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       now: at,
     };
     const created = await store.createRun(caller.tenant, newRun).catch(async (error: unknown) => {
-      quotas.returnRun(caller.tenant);
       // A connection that broke during the commit: the row may be there after all, and must not hold the thread.
       if (isTransientApiError(error)) await rollBackRun(runId);
       throw error;
@@ -195,7 +186,12 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
         await retryUntilWorkflowReady(
           () =>
             withPingWatchdog(workflows, (signal) =>
-              workflows.submitToolOutputs(runId, payload, { timeoutMs: workerTimeoutMs, signal, ...round }),
+              workflows.submitToolOutputs(runId, payload, {
+                timeoutMs: workerTimeoutMs,
+                signal,
+                origin: originOf(caller),
+                ...round,
+              }),
             ),
           isAsked,
           workerTimeoutMs,
@@ -221,10 +217,11 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const answer = async (
     caller: Caller,
     [threadId, runId]: [string, string],
-    payload: AnswerPayload,
+    sent: AnswerPayload,
   ): Promise<AnswerReply> => {
     // The run must be the caller's, and of this thread.
     await store.getRun(caller.tenant, threadId, runId);
+    const payload = signed(caller, sent);
     const { call_id: callId, run_id: named = runId } = payload;
     const isAsked = async (): Promise<boolean> => {
       const { round } = await store.runForSubmit(caller.tenant, threadId, runId, { callId, key: null });
@@ -236,7 +233,11 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       reply = await retryUntilWorkflowReady(
         () =>
           withPingWatchdog(workflows, (signal) =>
-            workflows.answer(runId, payload, { timeoutMs: workerTimeoutMs, signal }),
+            workflows.answer(runId, payload, {
+              timeoutMs: workerTimeoutMs,
+              signal,
+              origin: originOf(caller),
+            }),
           ),
         isAsked,
         workerTimeoutMs,
@@ -298,33 +299,20 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
 
   return {
     createAssistant: (caller, params) =>
-      engineError(async () => {
-        await quotas.takeSpace(caller.tenant, params);
-        return store.createAssistant(caller.tenant, params, now());
-      }),
+      engineError(() => store.createAssistant(caller.tenant, params, now())),
     listAssistants: (caller, query) => engineError(() => store.listAssistants(caller.tenant, query)),
     getAssistant: (caller, id) => engineError(() => store.getAssistant(caller.tenant, id)),
     updateAssistant: (caller, id, params) =>
-      engineError(async () => {
-        await quotas.takeSpace(caller.tenant, params);
-        return store.updateAssistant(caller.tenant, id, params);
-      }),
+      engineError(() => store.updateAssistant(caller.tenant, id, params)),
     deleteAssistant: (caller, id) => engineError(() => store.deleteAssistant(caller.tenant, id)),
 
-    createThread: (caller, params) =>
-      engineError(async () => {
-        await quotas.takeSpace(caller.tenant, params);
-        return store.createThread(caller.tenant, params, now());
-      }),
+    createThread: (caller, params) => engineError(() => store.createThread(caller.tenant, params, now())),
     getThread: (caller, id) => engineError(() => store.getThread(caller.tenant, id)),
     updateThread: (caller, id, params) => engineError(() => store.updateThread(caller.tenant, id, params)),
     deleteThread: (caller, id) => engineError(() => store.deleteThread(caller.tenant, id)),
 
     createMessage: (caller, threadId, params) =>
-      engineError(async () => {
-        await quotas.takeSpace(caller.tenant, params);
-        return store.createMessage(caller.tenant, threadId, params, now());
-      }),
+      engineError(() => store.createMessage(caller.tenant, threadId, params, now())),
     listMessages: (caller, threadId, query) =>
       engineError(() => store.listMessages(caller.tenant, threadId, query)),
     getMessage: (caller, threadId, id) => engineError(() => store.getMessage(caller.tenant, threadId, id)),
@@ -344,6 +332,10 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     cancelRun: (caller, threadId, runId) => engineError(() => cancel(caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       engineError(() => submit(caller, [threadId, runId], outputs)),
+    listDecisions: (caller, threadId, runId, query) =>
+      engineError(() =>
+        store.listDecisions(caller.tenant, threadId, runId, { ...query, tools: decidable(caller) }),
+      ),
     ownerOf: (kind, id) => engineError(() => store.ownerOf(kind, id)),
     answer: (caller, threadId, runId, payload) =>
       engineError(() => answer(caller, [threadId, runId], payload)),
@@ -352,10 +344,9 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     getStep: (caller, threadId, runId, stepId) =>
       engineError(() => store.getStep(caller.tenant, threadId, runId, stepId)),
     events,
-    pollAfterMs: (run) =>
-      Math.round(
-        Math.min(Math.max((now() - run.created_at * 1000) * POLL_SHARE, POLL_LEAST_MS), POLL_MOST_MS),
-      ),
+    awaitRun: (caller, threadId, runId, wait) =>
+      engineError(() => awaitRun(store, runId, () => store.getRun(caller.tenant, threadId, runId), wait)),
+    pollAfterMs: (run) => pollAfterMs(run, now()),
     listTools: (caller) => engineError(() => listTools(caller)),
     async readiness() {
       const [database, temporal] = await Promise.allSettled([store.ping(), workflows.ping()]);

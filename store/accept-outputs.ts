@@ -9,9 +9,9 @@
 import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/run-store.ts';
 import { StoreError } from '../protocol/ports/run-store.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire/objects.ts';
-import type { Database, Sql } from './database.ts';
-import { callDetails, endStep, isExternal } from './steps.ts';
-import { newestRound, roundOfCall } from './rounds.ts';
+import type { Database } from './database.ts';
+import { stepDecisions, keepDecisions } from './decisions.ts';
+import { callDetails, endStep, isExternal, readOpen, type OpenRounds } from './steps.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
 import { runView, wireCall } from './views.ts';
@@ -43,24 +43,6 @@ const externalCalls = (round: Pick<RoundState, 'calls'>): RoundState['calls'] =>
 const openOf = (calls: RoundState['calls'], outputs: Outputs): RoundState['calls'] =>
   calls.filter(({ callId }) => !Object.hasOwn(outputs, callId));
 
-/** What a change of a round may need of the run: the round of a call, and the steps that are open. */
-interface Open {
-  round: RoundRow | null;
-  steps: StepRow[];
-}
-
-const readOpen = async (sql: Sql, runId: string, callId: string | null): Promise<Open> => {
-  const [newest, steps] = await Promise.all([
-    newestRound(sql, runId),
-    sql.query<StepRow>(
-      "select * from steps where run_id = $1 and kind <> 'message' and status = 'in_progress' order by position",
-      [runId],
-      'open-steps',
-    ),
-  ]);
-  return { round: await roundOfCall(sql, runId, newest, callId), steps };
-};
-
 const saveRound = ({ sql, later }: RunUpdate, round: RoundRow): void =>
   later(
     sql.query(
@@ -79,7 +61,7 @@ const saveRound = ({ sql, later }: RunUpdate, round: RoundRow): void =>
 
 /** Shows new outputs in the step of the round, and completes it when all calls have one. */
 const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number): void => {
-  const details = callDetails(round.calls, round.outputs);
+  const details = callDetails(round.calls, round.outputs, stepDecisions(step));
   if (round.done) unit.later(endStep(unit, step, { status: 'completed', completed_at: now, details }));
   else
     unit.later(
@@ -104,13 +86,14 @@ const keepKey = (
 
 const accept = (
   unit: RunUpdate,
-  open: Open,
+  open: OpenRounds,
   outputs: readonly ToolOutput[],
   options: Parameters<TurnStore['acceptOutputs']>[2],
 ): Acceptance => {
   const { row, emit } = unit;
   const first = outputs[0];
-  const { round } = open;
+  const round =
+    open.rounds.find(({ calls }) => calls.some((call) => call.callId === first?.tool_call_id)) ?? null;
   const repeated: Acceptance = {
     run: runView(row),
     eventsAfter: row.event_seq,
@@ -182,10 +165,13 @@ export const acceptOutputs = (
   outputs: readonly ToolOutput[],
   options: Parameters<TurnStore['acceptOutputs']>[2],
 ): Promise<Acceptance> =>
-  changeExistingRun<Acceptance, Open>(
+  changeExistingRun<Acceptance, OpenRounds>(
     db,
     runId,
     null,
-    async (unit, open) => accept(unit, open, outputs, options),
-    (sql) => readOpen(sql, runId, outputs[0]?.tool_call_id ?? null),
+    async (unit, open) => {
+      keepDecisions(unit, open, options.decisions ?? []);
+      return accept(unit, open, outputs, options);
+    },
+    (sql) => readOpen(sql, runId),
   );

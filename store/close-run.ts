@@ -6,11 +6,13 @@
  * Imported within `store/` only.
  */
 import type { CloseHow } from '../protocol/ports/backend.ts';
+import type { Decision } from '../protocol/decisions.ts';
 import type { MessageDelta } from '../protocol/wire/events.ts';
 import type { StoredRunState } from '../protocol/ports/run-store.ts';
 import { isTerminal, type MessageContent, type WireLastError } from '../protocol/wire/objects.ts';
 import type { Database } from './database.ts';
-import { currentRound, endMessage, endStep } from './steps.ts';
+import { keepDecisions } from './decisions.ts';
+import { currentRound, endMessage, endStep, readOpen } from './steps.ts';
 import type { MessageRow, StepRow } from './schema.ts';
 import { changeRun, type RunUpdate } from './update-run.ts';
 import { runState, runView } from './views.ts';
@@ -80,9 +82,11 @@ export const closeRun = (
   runId: string,
   how: CloseHow,
   now: number,
+  decisions: readonly Decision[] = [],
 ): Promise<StoredRunState | null> =>
   changeRun(db, runId, null, async (unit) => {
     const { row, emit, sql } = unit;
+    if (decisions.length > 0) keepDecisions(unit, await readOpen(sql, runId), decisions);
     const round = await currentRound(sql, row);
     if (isTerminal(row.status)) return runState(row, round);
     // The turn that prolonged it was settled, and its report was lost.
@@ -106,6 +110,7 @@ export const closeRun = (
       case 'expire':
         await closeOpenObjects(unit, { message: 'run_expired', step: 'expired', error: null }, now);
         row.status = 'expired';
+        row.last_error = how.error ?? null;
         emit({ event: 'thread.run.expired', data: runView(row) });
         break;
       case 'fail':

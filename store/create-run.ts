@@ -182,7 +182,6 @@ const newRow = (
   epoch: 0,
   event_seq: 2,
   pruned: 0,
-  bytes: null,
 });
 
 /** Of a thread that is there: locked, and asked for a live run. Of a new one: inserted. $16: its metadata. */
@@ -317,7 +316,7 @@ const createRun = async (
     const created =
       (known === undefined ? null : await createRunFast(db, tenant, run, known)) ??
       (await db.transaction((sql) => insertRun(sql, tenant, run, assistants.keep)));
-    db.announcements.announce(run.runId, created.eventsAfter + 1);
+    db.announcements.announce(run.runId, created.eventsAfter + 1, 'change');
     return created;
   } catch (error) {
     const index = violatedIndex(error);

@@ -25,13 +25,43 @@ export interface Database extends Sql {
   close(): Promise<void>;
 }
 
-/** Statements append word of new events to their commit under this channel: `<run id> <seq>`. */
+/**
+ * Statements append word of new events to their commit under this channel: `<run id> <seq>`, and ` d` when the events are deltas,
+ * which change nothing of the run itself.
+ */
 export const CHANNEL = 'run_events';
+
+/** What was announced: `deltas` only, or a change of the run with its events. */
+export type AnnouncedKind = 'deltas' | 'change';
 
 interface Watcher {
   seen: number;
+  changed: boolean;
   wake: (() => void) | null;
 }
+
+/** Resolves when `isDue` holds at a wake, after `timeoutMs`, or when `signal` aborts. */
+const untilDue = (
+  watcher: Watcher,
+  isDue: () => boolean,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      watcher.wake = null;
+      resolve();
+    };
+    const timer = setTimeout(done, timeoutMs);
+    timer.unref();
+    signal.addEventListener('abort', done);
+    watcher.wake = () => {
+      if (isDue()) done();
+    };
+    if (signal.aborted) done();
+    else watcher.wake();
+  });
 
 /** Who watches which run's events in this process. */
 export class Announcements {
@@ -51,12 +81,13 @@ export class Announcements {
     if (healthy === this.#healthy) return;
     this.#healthy = healthy;
     // Whatever was said while nobody listened is found by looking; and whoever waits for word must know that none comes.
-    for (const runId of this.#watchers.keys()) this.announce(runId, Number.MAX_SAFE_INTEGER);
+    for (const runId of this.#watchers.keys()) this.announce(runId, Number.MAX_SAFE_INTEGER, 'change');
   }
 
-  announce(runId: string, seq: number): void {
+  announce(runId: string, seq: number, kind: AnnouncedKind): void {
     for (const watcher of this.#watchers.get(runId) ?? []) {
       watcher.seen = Math.max(watcher.seen, seq);
+      if (kind === 'change') watcher.changed = true;
       watcher.wake?.();
     }
   }
@@ -64,28 +95,18 @@ export class Announcements {
   watch(runId: string): EventWatch {
     const watchers = this.#watchers.get(runId) ?? new Set<Watcher>();
     this.#watchers.set(runId, watchers);
-    const watcher: Watcher = { seen: 0, wake: null };
+    const watcher: Watcher = { seen: 0, changed: false, wake: null };
     watchers.add(watcher);
     return {
-      wait: (after, { timeoutMs, signal }) =>
-        new Promise((resolve) => {
-          const done = (): void => {
-            clearTimeout(timer);
-            signal.removeEventListener('abort', done);
-            watcher.wake = null;
-            // Said once: a look that finds nothing new must not spin.
-            if (watcher.seen === Number.MAX_SAFE_INTEGER) watcher.seen = 0;
-            resolve();
-          };
-          const timer = setTimeout(done, timeoutMs);
-          timer.unref();
-          signal.addEventListener('abort', done);
-          watcher.wake = () => {
-            if (watcher.seen > after) done();
-          };
-          if (signal.aborted) done();
-          else watcher.wake();
-        }),
+      wait: async (after, options) => {
+        await untilDue(watcher, () => watcher.seen > after, options);
+        // Said once: a look that finds nothing new must not spin.
+        if (watcher.seen === Number.MAX_SAFE_INTEGER) watcher.seen = 0;
+      },
+      nextChange: async (options) => {
+        await untilDue(watcher, () => watcher.changed, options);
+        watcher.changed = false;
+      },
       close: () => {
         watchers.delete(watcher);
         if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId);

@@ -41,8 +41,9 @@ export const listen = (
     client.on('error', onLost);
     client.on('end', onLost);
     client.on('notification', ({ payload }) => {
-      const [runId, seq] = (payload ?? '').split(' ');
-      if (runId !== undefined && seq !== undefined) announcements.announce(runId, Number(seq));
+      const [runId, seq, kind] = (payload ?? '').split(' ');
+      if (runId !== undefined && seq !== undefined)
+        announcements.announce(runId, Number(seq), kind === 'd' ? 'deltas' : 'change');
     });
     const over = AbortSignal.any([lost.signal, stop.signal]);
     try {

@@ -7,13 +7,16 @@
 import type { ThreadStore } from '../protocol/ports/run-store.ts';
 import type { Database } from './database.ts';
 
-const TABLES = { thread: 'threads', assistant: 'assistants' } as const;
+const STATEMENTS = {
+  // What was decided about the calls of a thread outlives it.
+  thread: `select tenant from threads where id = $1
+    union all select tenant from decisions where thread_id = $1 limit 1`,
+  assistant: 'select tenant from assistants where id = $1',
+} as const;
 
 export const ownerOf =
   (db: Database): ThreadStore['ownerOf'] =>
   async (kind, id) => {
-    const [row] = await db.query<{ tenant: string }>(`select tenant from ${TABLES[kind]} where id = $1`, [
-      id,
-    ]);
+    const [row] = await db.query<{ tenant: string }>(STATEMENTS[kind], [id]);
     return row?.tenant ?? null;
   };

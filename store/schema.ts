@@ -22,6 +22,7 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { PlannedCall } from '../protocol/tool-calls.ts';
+import type { Decision } from '../protocol/decisions.ts';
 import type { RunConfig } from '../protocol/ports/run-store.ts';
 import type {
   Assistant,
@@ -45,8 +46,6 @@ const position = () =>
     .notNull()
     .default(sql`nextval('positions')`);
 const time = () => bigint({ mode: 'number' });
-/** Bytes of the JSON that the row holds, kept by a trigger (`0002`): what pages and tenants are measured by. null: an older row. */
-const bytes = () => integer();
 
 export const assistants = pgTable(
   'assistants',
@@ -57,24 +56,19 @@ export const assistants = pgTable(
     created_at: time().notNull(),
     /** The wire object without `id`, `object` and `created_at`; temperature and the like are null when not given. */
     body: json().$type<AssistantBody>().notNull(),
-    bytes: bytes(),
   },
   (table) => [index('assistants_page').on(table.tenant, table.position)],
 );
 
-export const threads = pgTable(
-  'threads',
-  {
-    id: text().primaryKey(),
-    tenant: text().notNull(),
-    position: position(),
-    created_at: time().notNull(),
-    metadata: json().$type<Metadata>().notNull(),
-    /** The run it was created with, in one request. */
-    brought_by: text(),
-  },
-  (table) => [index('threads_of_tenant').on(table.tenant)],
-);
+export const threads = pgTable('threads', {
+  id: text().primaryKey(),
+  tenant: text().notNull(),
+  position: position(),
+  created_at: time().notNull(),
+  metadata: json().$type<Metadata>().notNull(),
+  /** The run it was created with, in one request. */
+  brought_by: text(),
+});
 
 export const messages = pgTable(
   'messages',
@@ -100,10 +94,8 @@ export const messages = pgTable(
     incomplete_reason: text(),
     completed_at: time(),
     incomplete_at: time(),
-    bytes: bytes(),
   },
   (table) => [
-    index('messages_of_tenant').on(table.tenant, table.bytes),
     index('messages_page').on(table.thread_id, table.position),
     index('messages_of_run')
       .on(table.run_id)
@@ -148,13 +140,8 @@ export const runs = pgTable(
     event_seq: bigint({ mode: 'number' }).notNull().default(0),
     /** What retention has taken from the event log: 0 nothing, 1 the deltas, 2 everything. */
     pruned: integer().notNull().default(0),
-    bytes: bytes(),
   },
   (table) => [
-    index('runs_of_tenant').on(table.tenant, table.bytes),
-    index('runs_live_of_tenant')
-      .on(table.tenant)
-      .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
     /** The thread lock: at most one live run per thread, whoever inserts it. */
     uniqueIndex('runs_live')
       .on(table.thread_id)
@@ -189,7 +176,6 @@ export const rounds = pgTable(
     accepted_after: bigint({ mode: 'number' }),
     /** The request that is told "accepted"; every other one is late. */
     accepted_by: text(),
-    bytes: bytes(),
   },
   (table) => [
     primaryKey({ columns: [table.run_id, table.round] }),
@@ -220,12 +206,8 @@ export const steps = pgTable(
     cancelled_at: time(),
     failed_at: time(),
     completed_at: time(),
-    bytes: bytes(),
   },
-  (table) => [
-    index('steps_page').on(table.run_id, table.position),
-    index('steps_of_tenant').on(table.tenant, table.bytes),
-  ],
+  (table) => [index('steps_page').on(table.run_id, table.position)],
 );
 
 export const runEvents = pgTable(
@@ -236,9 +218,29 @@ export const runEvents = pgTable(
     seq: bigint({ mode: 'number' }).notNull(),
     event: text().notNull(),
     data: json().notNull(),
-    bytes: bytes(),
   },
   (table) => [primaryKey({ columns: [table.run_id, table.seq] })],
+);
+
+export const decisions = pgTable(
+  'decisions',
+  {
+    /** Made of run, round, call and time, so that a repeated write finds the first one. */
+    id: text().primaryKey(),
+    // No foreign key: who deletes a thread does not delete what was decided about its calls.
+    tenant: text().notNull(),
+    thread_id: text().notNull(),
+    run_id: text().notNull(),
+    position: position(),
+    /** The tool's name, which grants of keys are compared with. */
+    tool: text().notNull(),
+    decided_at: time().notNull(),
+    body: json().$type<Decision>().notNull(),
+  },
+  (table) => [
+    index('decisions_page').on(table.run_id, table.position),
+    index('decisions_of_thread').on(table.thread_id),
+  ],
 );
 
 export const idempotencyKeys = pgTable(
@@ -272,3 +274,4 @@ export type MessageRow = Row<typeof messages>;
 export type RunRow = Row<typeof runs>;
 export type RoundRow = Row<typeof rounds>;
 export type StepRow = Row<typeof steps>;
+export type DecisionRow = Row<typeof decisions>;

@@ -7,6 +7,7 @@
 import type { PlannedCall } from '../protocol/tool-calls.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type { MessageContent, StepDetails } from '../protocol/wire/objects.ts';
+import type { StepDecision } from '../protocol/wire/decisions.ts';
 import type { Sql } from './database.ts';
 import type { MessageRow, RoundRow, RunRow, StepRow } from './schema.ts';
 import type { RunUpdate } from './update-run.ts';
@@ -21,6 +22,24 @@ export const currentRound = async (sql: Sql, row: RunRow): Promise<RoundRow | nu
     row.round,
   ]);
   return round ?? null;
+};
+
+/** What a change of a round may need of the run: its rounds, newest first, and the steps that are open. */
+export interface OpenRounds {
+  rounds: RoundRow[];
+  steps: StepRow[];
+}
+
+export const readOpen = async (sql: Sql, runId: string): Promise<OpenRounds> => {
+  const [rounds, steps] = await Promise.all([
+    sql.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [runId], 'read-rounds'),
+    sql.query<StepRow>(
+      "select * from steps where run_id = $1 and kind <> 'message' and status = 'in_progress' order by position",
+      [runId],
+      'open-steps',
+    ),
+  ]);
+  return { rounds, steps };
 };
 
 export const messageDetails = (messageId: string): StepDetails => ({
@@ -95,21 +114,26 @@ export const insertMessage = async (
 
 export const isExternal = (call: PlannedCall): boolean => call.plan.kind === 'external';
 
-/** Outputs that are there are shown, others are null. */
+/** Outputs that are there are shown, others are null; so are decisions, by call id. */
 export const callDetails = (
   calls: readonly PlannedCall[],
   outputs: Readonly<Record<string, string>>,
+  decisions: ReadonlyMap<string, StepDecision> = new Map(),
 ): StepDetails => ({
   type: 'tool_calls',
-  tool_calls: calls.map((call) => ({
-    id: call.callId,
-    type: 'function',
-    function: {
-      name: call.name,
-      arguments: call.arguments,
-      output: Object.hasOwn(outputs, call.callId) ? (outputs[call.callId] ?? null) : null,
-    },
-  })),
+  tool_calls: calls.map((call) => {
+    const decision = decisions.get(call.callId);
+    return {
+      id: call.callId,
+      type: 'function',
+      function: {
+        name: call.name,
+        arguments: call.arguments,
+        output: Object.hasOwn(outputs, call.callId) ? (outputs[call.callId] ?? null) : null,
+      },
+      ...(decision === undefined ? {} : { decision }),
+    };
+  }),
 });
 
 type StepEnd = Partial<

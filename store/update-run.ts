@@ -138,7 +138,7 @@ export const changeRun = async <T, Read = undefined>(
     if (events.length > 0) announced = row.event_seq;
     return value;
   });
-  if (announced > 0) db.announcements.announce(runId, announced);
+  if (announced > 0) db.announcements.announce(runId, announced, 'change');
   return result;
 };
 

@@ -65,11 +65,13 @@ export const messageView = (row: MessageRow): Message => ({
   metadata: row.metadata,
 });
 
-/** Codes that clients know; what else went wrong is the server's own business, and its message says it. */
+/** Codes that clients know. A row of an older version has others, with messages that name the model server. */
 const KNOWN_ERRORS: ReadonlySet<string> = new Set(['server_error', 'rate_limit_exceeded', 'invalid_prompt']);
 
 const errorView = (error: WireLastError | null): WireLastError | null =>
-  error === null ? null : { ...error, code: KNOWN_ERRORS.has(error.code) ? error.code : 'server_error' };
+  error === null || KNOWN_ERRORS.has(error.code)
+    ? error
+    : { code: 'server_error', message: 'The run could not be finished.' };
 
 export const stepView = (row: StepRow): RunStep => ({
   id: row.id,

@@ -41,6 +41,7 @@ export const makeChat = async (config: Config, store: Store): Promise<MadeBacken
     baseUrl: config.baseUrl ?? VENDOR_URL,
     ...optional('apiKey', config.apiKey),
     ...optional('model', config.model),
+    modelAttempts: config.modelAttempts,
     ...(config.apiVersion === null ? {} : { http: { query: { 'api-version': config.apiVersion } } }),
   });
   return { backend, dispose: () => backend.dispose() };

@@ -5,7 +5,7 @@
  * guessed from a bad value. What is shown of it is in config-shown.ts.
  * Imported by the composition roots and the CLI.
  */
-import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
+import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote } from '../protocol/index.ts';
 import { nearest } from './nearest-name.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
@@ -24,6 +24,8 @@ export interface Config {
   apiVersion: string | null;
   /** Takes the place of every run's model. */
   model: string | null;
+  /** Attempts of one turn that may have made the model generate. */
+  modelAttempts: number;
   expiresInMs: number;
   databaseUrl: string | null;
   dataDir: string;
@@ -31,8 +33,6 @@ export interface Config {
   apiKeys: string | null;
   /** Requests a minute that `serve` grants each tenant, as written: parsed by the API. null = no limit. */
   rateLimits: string | null;
-  /** What `serve` lets one tenant hold; 0 = no limit. */
-  tenantLimits: { streams: number; liveRuns: number; storedMegabytes: number };
   host: string;
   port: number;
   metricsPort: number | null;
@@ -65,13 +65,11 @@ const VARIABLES = [
   'RUNS_URL',
   'RUNS_API_KEY',
   'RUNS_MODEL',
+  'RUNS_MODEL_ATTEMPTS',
   'RUNS_EXPIRES_IN',
   'RUNS_DATA_DIR',
   'RUNS_API_KEYS',
   'RUNS_RATE_LIMITS',
-  'RUNS_MAX_STREAMS',
-  'RUNS_MAX_LIVE_RUNS',
-  'RUNS_MAX_STORED_MB',
   'RUNS_METRICS_PORT',
   'RUNS_TASK_QUEUE',
   'RUNS_TOOLS',
@@ -87,6 +85,8 @@ const VARIABLES = [
 
 const DEFAULTS = {
   expiresInMs: 600_000,
+  /** Each may be paid for; what five do not bring, more of them seldom do. */
+  modelAttempts: 5,
   port: 8787,
   /** About 60 KB of heap each while they wait; the others cost one replay when they wake. */
   maxCachedRuns: 1_000,
@@ -95,7 +95,6 @@ const DEFAULTS = {
   shutdownGraceMs: 10_000,
 } as const;
 
-const MEGABYTE = 1_048_576;
 const YEAR_MS = 31_536_000_000;
 
 /** Reads everything. Never throws: what can't be read is in `invalid`, and its default stands in its place. */
@@ -157,16 +156,12 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     apiKey: text('OPENAI_API_KEY'),
     apiVersion: text('OPENAI_API_VERSION'),
     model: text('RUNS_MODEL'),
+    modelAttempts: whole('RUNS_MODEL_ATTEMPTS', 1, 1_000, DEFAULTS.modelAttempts),
     expiresInMs: duration('RUNS_EXPIRES_IN', 1_000, YEAR_MS, DEFAULTS.expiresInMs),
     databaseUrl: text('DATABASE_URL'),
     dataDir: text('RUNS_DATA_DIR') ?? '.runs',
     apiKeys: text('RUNS_API_KEYS'),
     rateLimits: text('RUNS_RATE_LIMITS'),
-    tenantLimits: {
-      streams: whole('RUNS_MAX_STREAMS', 0, 1_000_000, TENANT_DEFAULTS.streams),
-      liveRuns: whole('RUNS_MAX_LIVE_RUNS', 0, 100_000_000, TENANT_DEFAULTS.liveRuns),
-      storedMegabytes: whole('RUNS_MAX_STORED_MB', 0, 1_000_000_000, TENANT_DEFAULTS.storedBytes / MEGABYTE),
-    },
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 0, 65_535, DEFAULTS.port),
     metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),

@@ -22,6 +22,14 @@ const TIMEOUTS: Partial<Record<string, NonNullable<ActivityFailureInfo['timeout'
   HEARTBEAT: 'heartbeat',
 };
 
+/** `details[0].reason`, as a backend's failure carries it. */
+const reasonIn = ({ details }: ApplicationFailure): Pick<ActivityFailureInfo, 'reason'> => {
+  const first: unknown = details?.[0];
+  return typeof first === 'object' && first !== null && 'reason' in first && typeof first.reason === 'string'
+    ? { reason: first.reason }
+    : {};
+};
+
 /** Did Temporal give an activity up because its next attempt would have come too late? */
 export const ranOutOfTime = (error: unknown): boolean =>
   error instanceof ActivityFailure && error.retryState === 'TIMEOUT';
@@ -33,7 +41,7 @@ export const toActivityFailureInfo = (error: unknown): ActivityFailureInfo | nul
       ? (error.cause ?? error)
       : error;
   if (cause instanceof ApplicationFailure)
-    return { kind: 'application', type: cause.type ?? '', message: cause.message };
+    return { kind: 'application', type: cause.type ?? '', message: cause.message, ...reasonIn(cause) };
   if (cause instanceof CancelledFailure) return { kind: 'cancelled', type: '', message: cause.message };
   if (cause instanceof TimeoutFailure) {
     const timeout = TIMEOUTS[cause.timeoutType ?? ''];
@@ -43,6 +51,7 @@ export const toActivityFailureInfo = (error: unknown): ActivityFailureInfo | nul
       kind: 'timeout',
       type: last?.type ?? '',
       message: last?.message ?? '',
+      ...(last === null ? {} : reasonIn(last)),
       ...(timeout === undefined ? {} : { timeout }),
     };
   }

@@ -13,17 +13,20 @@ import {
   defineUpdate,
 } from '@temporalio/workflow';
 import { RawValue, rawValueTypeInfo } from '@temporalio/common';
-import { ANSWER, RUN_QUERY, SUBMIT_TOOL_OUTPUTS } from '../protocol/temporal/names.ts';
+import type { Decision } from '../protocol/decisions.ts';
+import { ANSWER, DECISIONS_QUERY, RUN_QUERY, SUBMIT_TOOL_OUTPUTS } from '../protocol/temporal/names.ts';
 import type { AnswerReply, RunSnapshot, SubmitPayload, SubmitReply } from '../protocol/temporal/messages.ts';
 
 import type { AnswerRejection } from './run/evaluate-answer.ts';
 
-export const answerUpdate = defineUpdate<AnswerReply, [unknown]>(ANSWER);
+/** The second argument is an `AnswerOrigin`, or whatever was sent in its place. */
+export const answerUpdate = defineUpdate<AnswerReply, [unknown, unknown]>(ANSWER);
 export const answerSignal = defineSignal<[RawValue]>(ANSWER, {
   typeInfo: { inputTypes: [rawValueTypeInfo] },
 });
-export const submitUpdate = defineUpdate<SubmitReply, [SubmitPayload]>(SUBMIT_TOOL_OUTPUTS);
+export const submitUpdate = defineUpdate<SubmitReply, [SubmitPayload, unknown]>(SUBMIT_TOOL_OUTPUTS);
 export const runQuery = defineQuery<RunSnapshot>(RUN_QUERY);
+export const decisionsQuery = defineQuery<Decision[]>(DECISIONS_QUERY);
 
 /** A refusal as the sender of an update gets it. */
 export const toUpdateRejection = ({ failure, message, details }: AnswerRejection): ApplicationFailure => {

@@ -48,7 +48,7 @@ export const checkArguments = async (tool: Checking, text: string): Promise<Chec
   return checked.success ? { ok: true, value: checked.data } : invalid(tool.name, checked.error.issues);
 };
 
-/** What a plan is made of: the arguments as the model gave them, and as `approval` is waitingCallDetails about them. */
+/** What a plan is made of: the arguments as the model gave them, and as `approval` is asked about them. */
 export interface PlannedArguments {
   given: JsonObject;
   checked: unknown;

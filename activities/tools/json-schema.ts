@@ -6,12 +6,9 @@
  * Imported by the other files of this folder.
  */
 import { z } from 'zod';
-import type { FunctionTool, JsonSchema } from '../../protocol/index.ts';
+import { ARGUMENT_LIMITS, type FunctionTool, type JsonSchema } from '../../protocol/index.ts';
 import type { ToolDefinition } from './types.ts';
 import { definitionOf } from './zod-internals.ts';
-
-/** Most characters of a schema that is kept in history with a call. */
-const MAX_KEPT_CHARS = 8_192;
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -43,7 +40,7 @@ export const toFunctionTool = ({
   parameters,
 }: Pick<ToolDefinition, 'name' | 'description' | 'parameters'>): FunctionTool => {
   const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, { io: 'input', target: 'draft-7' });
-  // Arguments with unknown keys are accepted and the keys dropped; models are still waitingCallDetails not to send any.
+  // Arguments with unknown keys are accepted and the keys dropped; models are still asked not to send any.
   const schema: Record<string, unknown> = closed(written);
   return {
     type: 'function',
@@ -89,7 +86,7 @@ export const toEditSchema = (parameters: z.ZodObject): JsonSchema | null => {
     override: withoutDifferences,
   });
   const schema = withoutProse(closed(written)) as JsonSchema;
-  return JSON.stringify(schema).length > MAX_KEPT_CHARS ? null : schema;
+  return JSON.stringify(schema).length > ARGUMENT_LIMITS.schemaChars ? null : schema;
 };
 
 /** Keywords that decide nothing. */

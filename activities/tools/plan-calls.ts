@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import {
-  MAX_SHOWN_KEYS,
+  ARGUMENT_LIMITS,
   canonicalArguments,
   errorOutput,
   quote,
@@ -30,9 +30,6 @@ const CALLER_WAIT: WaitPolicy = { onDeadline: 'fail', answerWithinMs: null };
 /** The pseudo-tool under which some models bundle parallel calls when they mean to make several. */
 const PARALLEL_BUNDLE = /^multi_tool_use[._]parallel$/;
 const MAX_NAMES_SHOWN = 32;
-
-/** Most characters of schemas in one settlement, which has to fit one payload. */
-const MAX_SCHEMA_CHARS = 131_072;
 
 /** Only a plain no lets a tool run unasked: a rule that throws or returns nothing leaves it to a person. */
 const needsApproval = ({ approval }: ToolDefinition, checked: unknown): boolean => {
@@ -57,9 +54,9 @@ const invalid = (problem: string): Planned => ({
 
 const gatedPlan = (tool: ToolDefinition, given: JsonObject, schemaFits: boolean): Planned => {
   const keys = Object.keys(given).length;
-  if (keys > MAX_SHOWN_KEYS)
+  if (keys > ARGUMENT_LIMITS.shownKeys)
     return invalid(
-      `the arguments of ${quote(tool.name)} can't be used: they hold ${keys} keys, and a call that a person must approve may hold ${MAX_SHOWN_KEYS}. Call the tool again with fewer.`,
+      `the arguments of ${quote(tool.name)} can't be used: they hold ${keys} keys, and a call that a person must approve may hold ${ARGUMENT_LIMITS.shownKeys}. Call the tool again with fewer.`,
     );
   const { policy, wait, editSchema } = tool;
   return {
@@ -120,7 +117,7 @@ export const planCalls = (
       };
     const tool = mayUse(name) ? registry.get(name) : undefined;
     if (tool === undefined) return { ...made, plan: { kind: 'external', wait: CALLER_WAIT } };
-    const planned = registeredPlan(tool, call, schemas < MAX_SCHEMA_CHARS);
+    const planned = registeredPlan(tool, call, schemas < ARGUMENT_LIMITS.schemasChars);
     if ('schema' in planned.plan) schemas += JSON.stringify(planned.plan.schema).length;
     return { ...made, ...planned };
   });

@@ -9,9 +9,11 @@ import {
 } from '../../protocol/wire/schemas.ts';
 import { quote } from '../../protocol/rules/validation.ts';
 import type { StartedRunEvents } from '../../protocol/ports/runs-service.ts';
+import { isPolled } from '../../protocol/rules/polling.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import type { Thread } from '../../protocol/wire/objects.ts';
 import { requireRole } from '../auth.ts';
+import { isPollHelper } from '../held-polls.ts';
 import { idParam, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
 import { parsePage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
@@ -103,12 +105,12 @@ export const runRoutes: readonly Route[] = [
     summary: 'Retrieve a run',
     returns: { object: 'Run' },
     handle: async (input) => {
-      const run = await input.engine.getRun(
-        input.caller,
-        idParam(input, 'thread_id'),
-        idParam(input, 'run_id'),
-      );
-      return { json: run, run };
+      const { engine, caller } = input;
+      const [threadId, runId] = [idParam(input, 'thread_id'), idParam(input, 'run_id')];
+      const run = await engine.getRun(caller, threadId, runId);
+      if (!isPolled(run.status) || !isPollHelper(input.headers)) return { json: run, run };
+      const later = await input.hold((wait) => engine.awaitRun(caller, threadId, runId, wait));
+      return later === null ? { json: run, run } : { json: later, run: later, held: true };
     },
   }),
   route('POST', THREAD_RUN, {
@@ -184,6 +186,20 @@ export const runRoutes: readonly Route[] = [
         ),
       };
     },
+  }),
+  route('GET', `${THREAD_RUN}/decisions`, {
+    summary: 'List what was decided about calls of a run, and by whom (an extension of this server)',
+    roles: ['caller', 'approver', 'operator'],
+    query: PAGE_KEYS,
+    returns: { object: 'Decision', list: true },
+    handle: async (input) => ({
+      json: await input.engine.listDecisions(
+        input.caller,
+        idParam(input, 'thread_id'),
+        idParam(input, 'run_id'),
+        parsePage(input.query),
+      ),
+    }),
   }),
   route('GET', `${THREAD_RUN}/events`, {
     summary: 'Follow a run from any place in its event log (an extension of this server)',

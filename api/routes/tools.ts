@@ -1,4 +1,5 @@
 /** Route of the worker's tools. Rule: see `route.ts`. */
+import { shownTools } from '../../protocol/wire/objects.ts';
 import { route } from '../route.ts';
 import type { Route } from '../route.ts';
 
@@ -10,7 +11,7 @@ export const toolRoutes: readonly Route[] = [
       // One page: its entries have no ids, and are what an assistant's `tools` takes.
       json: {
         object: 'list',
-        data: await engine.listTools(caller),
+        data: shownTools(await engine.listTools(caller)),
         first_id: null,
         last_id: null,
         has_more: false,

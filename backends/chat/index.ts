@@ -12,7 +12,9 @@ import { ANSWER_LIMITS } from '../../protocol/limits.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
 import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
+import { createTurnAttempts, DEFAULT_MODEL_ATTEMPTS, type TurnAttempts } from './attempts.ts';
 import { boundByExpiry } from './expiry.ts';
+import { shownError } from './last-error.ts';
 import { createChatModel } from './model.ts';
 import { fromStoreError, toSettled } from './settlement.ts';
 import { FIRST_TURN, runTurn, type TurnOptions, type TurnResult, type TurnRetry } from './turn.ts';
@@ -30,6 +32,8 @@ export interface ChatBackendOptions {
   contextTokens?: number;
   /** Newest messages and rounds of a thread that are read at most. Default 2,000. */
   contextItems?: number;
+  /** Attempts of one turn that may have made the model generate. Default 5. */
+  modelAttempts?: number;
   /** Pause between two writes of deltas. Default 30 ms. */
   flushMs?: number;
   /** To the first byte of an answer. Default 600,000 ms. */
@@ -78,6 +82,8 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     flushMs: options.flushMs ?? 30,
   };
 
+  const modelAttempts = options.modelAttempts ?? DEFAULT_MODEL_ATTEMPTS;
+
   const closed = async (runId: string, how: CloseHow, ctx: BackendContext): Promise<StoredRunState> => {
     const state = await store.closeRun(runId, how, ctx.now());
     if (state === null) throw noRow(runId);
@@ -87,18 +93,25 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   /** One turn, and the run's end when its time is over before the turn is. */
   const turnUntilExpiry = async (
     claim: Claim,
+    attempts: TurnAttempts,
     beginning: TurnRetry,
     ctx: BackendContext,
   ): Promise<TurnResult> => {
     const bound = boundByExpiry(ctx, claim.state);
     try {
-      return await runTurn(claim, turn, bound.context, beginning);
+      return await runTurn(claim, turn, bound.context, attempts, beginning);
     } catch (error) {
       if (!bound.expired()) throw error;
       // Another attempt may have the run by now; then the end is that one's to write.
       ctx.fence();
       const { runId, expiresAt } = claim.state;
-      return { kind: 'settled', state: await closed(runId, { kind: 'expire', expiresAt }, ctx) };
+      const failed = attempts.last();
+      const how = {
+        kind: 'expire',
+        expiresAt,
+        ...(failed === null ? {} : { error: shownError(failed) }),
+      } as const;
+      return { kind: 'settled', state: await closed(runId, how, ctx) };
     } finally {
       bound.dispose();
     }
@@ -107,6 +120,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   /** Takes the run over and goes on from where it is. */
   const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
     let contextItems: number | undefined = turn.contextItems;
+    const attempts = createTurnAttempts(ctx, modelAttempts);
     for (let beginning = FIRST_TURN; ;) {
       ctx.fence();
       const claim = await store.claim(runId, ctx.now(), contextItems);
@@ -114,14 +128,17 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
       if (claim.next === 'cancel') return toSettled(await closed(runId, { kind: 'cancel' }, ctx));
       const turned: TurnResult =
         claim.next === 'turn'
-          ? await turnUntilExpiry(claim, beginning, ctx)
+          ? await turnUntilExpiry(claim, attempts, beginning, ctx)
           : { kind: 'settled', state: claim.state };
       if (turned.kind === 'settled') {
         const { state } = turned;
         // Asked to cancel while the model was speaking: its calls are not carried out.
-        return toSettled(
+        const end = toSettled(
           state.status === 'cancelling' ? await closed(runId, { kind: 'cancel' }, ctx) : state,
         );
+        // The row has the cause; the result has all of it, for those who run the server.
+        const failed = attempts.last();
+        return end.status === 'expired' && failed !== null ? { ...end, lastError: failed } : end;
       }
       // Somebody was faster: this time the row is held until it is ours.
       if (turned.kind === 'not-taken') contextItems = undefined;
@@ -140,10 +157,14 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     prefetch: (runId) => store.prefetch(runId, turn.contextItems),
     create: (request, ctx) => translated(() => resume(request.runId, ctx)),
     follow: (run, ctx) => translated(() => resume(run.backendRunId, ctx)),
-    submit: (run, _round, outputs, ctx) =>
+    submit: (run, _round, outputs, ctx, decisions = []) =>
       translated(async () => {
         ctx.fence();
-        const { taken } = await store.acceptOutputs(run.backendRunId, outputs, { now: ctx.now(), by: null });
+        const { taken } = await store.acceptOutputs(run.backendRunId, outputs, {
+          now: ctx.now(),
+          by: null,
+          decisions,
+        });
         const settled = await resume(run.backendRunId, ctx);
         return settled.status === 'requires_action' ? settled : { ...settled, outputsTaken: taken };
       }),
@@ -152,14 +173,21 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         ctx.fence();
         await store.acceptOutputs(run.backendRunId, outputs, { now: ctx.now(), by: null });
       }),
-    close: (target, how, ctx) =>
+    recordDecisions: (runId, decisions, ctx) =>
+      translated(async () => {
+        ctx.fence();
+        await store.recordDecisions(runId, decisions);
+      }),
+    close: (target, how, ctx, decisions = []) =>
       translated(async () => {
         ctx.fence();
         const runId = target.kind === 'run' ? target.run.backendRunId : target.runId;
-        const state = await store.closeRun(runId, how, ctx.now());
+        const shown =
+          'error' in how && how.error !== undefined ? { ...how, error: shownError(how.error) } : how;
+        const state = await store.closeRun(runId, shown, ctx.now(), decisions);
         if (state !== null) return toSettled(state);
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
-        return { status, run: null, ...(how.kind === 'fail' ? { lastError: how.error } : {}) };
+        return { status, run: null };
       }),
     probe: (signal) => turn.model.probe(signal),
     dispose: () => http.close(),

@@ -88,13 +88,13 @@ async function* metered(
 const isRequestError = (type: string | null): boolean =>
   type !== null && /invalid_request|bad_?request/i.test(type);
 
-export interface Model {
+export interface ChatCompletionsModel {
   /** Feeds `reader` and tells the news as they come. Throws `HttpFailure`, or the reason of an abort. */
   ask(asking: CompletionRequest): Promise<void>;
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }
 
-export const createChatModel = (http: HttpClient, timeouts: ModelTimeouts): Model => {
+export const createChatModel = (http: HttpClient, timeouts: ModelTimeouts): ChatCompletionsModel => {
   // What this server was found not to know; the next requests ask in the way that it understood.
   let capabilities: Capabilities = { stream: true, streamUsage: true };
 

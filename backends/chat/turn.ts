@@ -10,9 +10,10 @@ import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { mintId } from '../../protocol/wire/ids.ts';
 import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/run-store.ts';
 import { planFitting } from '../fit-calls.ts';
-import { HttpFailure, toBackendError } from '../http/index.ts';
+import { HttpFailure } from '../http/index.ts';
+import type { TurnAttempts } from './attempts.ts';
 import { createTurnReader, type ModelDelta } from './completion-reader.ts';
-import { isFiltered, isTooLong, type Model } from './model.ts';
+import { isFiltered, isTooLong, type ChatCompletionsModel } from './model.ts';
 import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
 import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
@@ -23,7 +24,7 @@ import type { ModelTurn } from './types.ts';
 
 export interface TurnOptions {
   store: TurnStore;
-  model: Model;
+  model: ChatCompletionsModel;
   /** Asked for in the place of the run's model. */
   modelName: string | null;
   maxTokensField: 'max_completion_tokens' | 'max_tokens';
@@ -80,6 +81,7 @@ export const runTurn = async (
   claim: Claim,
   options: TurnOptions,
   ctx: BackendContext,
+  attempts: TurnAttempts,
   beginning: TurnRetry = FIRST_TURN,
 ): Promise<TurnResult> => {
   const { store, model } = options;
@@ -106,7 +108,9 @@ export const runTurn = async (
     fence: () => ctx.fence(),
     onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
   });
+  let asked: { at: number; begun: boolean } | null = null;
   try {
+    attempts.assertAffordable();
     if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
     const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
     let budget = beginning.budget ?? budgetOf(state, options);
@@ -118,7 +122,9 @@ export const runTurn = async (
       const started = ctx.now();
       let firstAt: number | null = null;
       ctx.fence();
-      ctx.heartbeat({ run: { backendRunId: state.runId, threadId: state.threadId }, sent: true });
+      attempts.asking({ backendRunId: state.runId, threadId: state.threadId });
+      const asking = { at: started, begun: false };
+      asked = asking;
       try {
         await model.ask({
           signal: taking.signal,
@@ -132,6 +138,7 @@ export const runTurn = async (
             }),
           onNews: async (news: ModelDelta[]) => {
             firstAt ??= news.length > 0 ? ctx.now() : null;
+            asking.begun ||= news.length > 0;
             await taking.done;
             await show.news(news);
           },
@@ -173,9 +180,12 @@ export const runTurn = async (
     // What the server has against the request is no news of a run that is not ours.
     const reason = error instanceof HttpFailure ? ((await taking.failure()) ?? error) : error;
     if (reason instanceof ClaimLostError) return { kind: 'not-taken' };
-    throw reason instanceof HttpFailure
-      ? toBackendError(reason, { now: ctx.now(), attempt: ctx.attempt, deadline: state.expiresAt })
-      : reason;
+    if (!(reason instanceof HttpFailure)) throw reason;
+    throw attempts.failed(reason, {
+      begun: asked?.begun === true,
+      heldMs: asked === null ? 0 : ctx.now() - asked.at,
+      deadline: state.expiresAt,
+    });
   } finally {
     show.stop();
     taking.dispose();

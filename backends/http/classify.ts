@@ -79,18 +79,29 @@ const RETRIED_4XX: Readonly<Record<number, 'maybe' | 'no'>> = {
 /** The server does not know the method or the protocol; another attempt meets the same server. */
 const FINAL_5XX = new Set([501, 505]);
 
+/** Codes that say what a status does not: another attempt meets the same answer, however long it waits. */
+const FINAL_CODES: ReadonlySet<string | null> = new Set([
+  'insufficient_quota',
+  'billing_hard_limit_reached',
+  'billing_not_active',
+  'account_deactivated',
+  'invalid_prompt',
+  'invalid_request_error',
+  'model_not_found',
+]);
+
 const byStatus = (status: number, evidence: Evidence): Verdict => {
   if (status === 401 || status === 403) return verdict(F.backendUnauthorized, 'final', 'no');
   if (status === 404) return verdict(F.backendNotFound, 'final', 'no');
   if (status >= 500 && status < 600) {
     if (FINAL_5XX.has(status)) return verdict(F.backendUnsupported, 'final', 'no');
+    if (FINAL_CODES.has(evidence.errorCode)) return verdict(F.backendRejected, 'final', 'maybe');
     const retry = evidence.shouldRetry === false ? 'final' : 'retry';
     return verdict(F.backendUnavailable, retry, 'maybe', evidence.retryAfterMs);
   }
   if (status >= 400 && status < 500) {
     const retried = RETRIED_4XX[status];
-    // Quota that is used up does not come back by waiting seconds.
-    if (status === 429 && evidence.errorCode === 'insufficient_quota')
+    if (status === 429 && FINAL_CODES.has(evidence.errorCode))
       return verdict(F.backendRejected, 'final', 'no');
     if (retried !== undefined)
       return verdict(

@@ -10,6 +10,7 @@
 import { Pool, type Dispatcher } from 'undici';
 import { answerOf, isJsonType } from './response.ts';
 import { BodyError, decode, isEncoded, readBytes, readStart } from './body.ts';
+import { bodyChunks, decodedBody } from './body-chunks.ts';
 import { retryAfterFrom, shouldRetryFrom } from './classify.ts';
 import { HttpFailure, type ServerError } from './failure.ts';
 import { JsonDepthError, JsonValuesError, parseJson } from './json.ts';
@@ -17,7 +18,14 @@ import { createRequestDeadline, type RequestDeadline } from './request-deadline.
 import { createReporter } from './request-report.ts';
 import { trackSent, type SentTracker } from './track-sent.ts';
 import { serverErrorFrom, scrub } from './server-error.ts';
-import type { HttpClient, HttpClientOptions, HttpRequest, JsonAnswer, StreamAnswer } from './types.ts';
+import type {
+  HttpClient,
+  HttpClientOptions,
+  HttpRequest,
+  JsonAnswer,
+  OpenAnswer,
+  StreamAnswer,
+} from './types.ts';
 import { parseBaseUrl } from './url.ts';
 
 const ERROR_BODY_BYTES = 65_536;
@@ -73,8 +81,12 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
   const send = async <Result>(
     request: HttpRequest,
     dispatcher: Dispatcher,
-    limits: { gapMs: number; totalMs: number; accept: string },
-    read: (response: Dispatcher.ResponseData<SentTracker>, life: RequestDeadline) => Promise<Result>,
+    limits: { gapMs: number; totalMs: number; accept: string; anyStatus?: boolean },
+    read: (
+      response: Dispatcher.ResponseData<SentTracker>,
+      life: RequestDeadline,
+      key: string | undefined,
+    ) => Promise<Result>,
   ): Promise<Result> => {
     request.signal?.throwIfAborted();
     const key = await keyFor(request);
@@ -107,8 +119,9 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
       // A body may fail before it is read; without a listener that would end the process.
       response.body.on('error', () => undefined);
       status = response.statusCode;
-      if (status < 200 || status > 299) throw await statusFailure(request, response, key);
-      return await read(response, life);
+      if (limits.anyStatus !== true && (status < 200 || status > 299))
+        throw await statusFailure(request, response, key);
+      return await read(response, life, key);
     } catch (error) {
       throw life.explain(error, (cause) =>
         report.transport(request, cause, { sent: note.sent, status, timedOut: life.timedOut() }),
@@ -227,37 +240,43 @@ export const createHttpClient = (options: HttpClientOptions): HttpClient => {
             response.body.destroy();
             throw report.badBody(request, answer.status, 'encoding', 'the event stream is compressed.');
           }
-          const { body } = response;
-          const streamLife = createRequestDeadline(request.signal, null);
-          const chunks = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-            try {
-              const bytes: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
-              for (;;) {
-                const next = await streamLife.race(bytes.next());
-                if (next.done === true) return;
-                yield next.value;
-              }
-            } catch (error) {
-              throw streamLife.explain(error, (cause) =>
-                report.transport(request, cause, { sent: true, status: answer.status, timedOut: false }),
-              );
-            } finally {
-              streamLife.finish();
-              body.destroy();
-            }
-          };
-          return {
-            ...answer,
-            kind: 'events',
-            chunks: chunks(),
-            close: () => {
-              streamLife.finish();
-              body.destroy();
-            },
-          };
+          const stream = bodyChunks(response.body, request.signal, (cause) =>
+            report.transport(request, cause, { sent: true, status: answer.status, timedOut: false }),
+          );
+          return { ...answer, kind: 'events', ...stream };
         },
       );
     },
+
+    open: (request) =>
+      send<OpenAnswer>(
+        request,
+        streams,
+        {
+          gapMs: request.timeouts?.streamGapMs ?? times.streamGapMs,
+          totalMs: (request.timeouts?.headersMs ?? times.headersMs) + times.bodyGapMs,
+          accept: 'text/event-stream, application/json',
+          anyStatus: true,
+        },
+        async (response, _life, key) => {
+          const answer = answerOf(response, now());
+          const body = decodedBody(response.body, answer.headers['content-encoding']);
+          if (body === null) {
+            response.body.destroy();
+            throw report.badBody(request, answer.status, 'encoding', 'the answer’s encoding is not known.');
+          }
+          const stream = bodyChunks(body, request.signal, (cause) =>
+            report.transport(request, cause, { sent: true, status: answer.status, timedOut: false }),
+          );
+          return {
+            ...answer,
+            ...stream,
+            retryAfterMs: retryAfterFrom(answer.headers, answer.receivedAt, answer.serverTime),
+            shouldRetry: shouldRetryFrom(answer.headers),
+            scrub: (text) => scrub(text, key),
+          };
+        },
+      ),
 
     unusable: (request, status, what, why = 'shape') => report.badBody(request, status, why, what),
 

@@ -15,5 +15,6 @@ export type {
   HttpRequest,
   HttpTimeouts,
   JsonAnswer,
+  OpenAnswer,
   StreamAnswer,
 } from './types.ts';

@@ -82,12 +82,26 @@ export type StreamAnswer = HttpAnswer &
       }
   );
 
+/** An answer of any status, its body unread. */
+export type OpenAnswer = HttpAnswer & {
+  /** Bytes of the body. Stopping the iteration closes the connection. Throws `HttpFailure` when it breaks. */
+  chunks: AsyncIterable<Uint8Array>;
+  /** Closes the connection without reading. Needed only when `chunks` is never iterated. */
+  close(): void;
+  retryAfterMs: number | null;
+  shouldRetry: boolean | null;
+  /** Cuts the key, and what looks like one, out of a text of the server. */
+  scrub(text: string): string;
+};
+
 export interface HttpClient {
   readonly origin: string;
   /** A JSON answer; 2xx only. `body` is undefined when the answer has none. */
   json(request: HttpRequest): Promise<JsonAnswer>;
   /** An event stream, or JSON from a server that does not stream. */
   stream(request: HttpRequest): Promise<StreamAnswer>;
+  /** An answer of any status and content type, as it comes; unasked compression is undone. */
+  open(request: HttpRequest): Promise<OpenAnswer>;
   /** A failure for a 2xx answer that the caller can't use: JSON, but not what was asked for (`shape`, the default), or too much. */
   unusable(request: HttpRequest, status: number, what: string, why?: 'shape' | 'too_large'): HttpFailure;
   /** Drops all sockets. */

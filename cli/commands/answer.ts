@@ -3,11 +3,13 @@
  *
  * Rule: repeating the same answer is harmless; a different one is refused. At a terminal it asks for what is left out.
  */
-import { EXIT, usageError } from '../../app/exit.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { CliError, EXIT, usageError } from '../../app/exit.ts';
 import { answerPayload, decisionsIn, type AnswerOptions } from '../answer-options.ts';
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { withClient } from '../connections.ts';
 import { candidateCalls, meantCall } from '../waiting-calls.ts';
+import { visible } from '../../protocol/rules/visible.ts';
 import type { RunsClient } from '../../client/index.ts';
 import type { AnswerReply } from '../../protocol/temporal/messages.ts';
 
@@ -21,9 +23,11 @@ export const answerCommand = defineCommand<AnswerOptions>({
       .option('--output <text>', "the call's output, as the model will read it")
       .option('--approve', 'let the tool run')
       .option('--arguments <json>', 'with --approve: run it with these arguments instead (a JSON object)')
+      .option('--digest <hex>', 'of the arguments that were read; refused when the call has others')
       .option('--deny', 'do not let the tool run')
       .option('--reason <text>', 'with --deny: told to the model')
-      .option('--by <name>', 'who answers; kept with the answer'),
+      .option('--by <name>', 'who answers; kept with the answer, as a claim that no key verifies')
+      .option('--note <text>', 'kept with the decision; not told to the model'),
   run: async (context, [run, call], options) => {
     const asks = context.io.ask !== undefined && !context.json;
     // What contradicts itself is refused before a server is asked.
@@ -47,8 +51,34 @@ const sent = async (
   callId: string,
   options: AnswerOptions,
 ): Promise<Outcome> => {
-  const reply = await client.answer(runId, answerPayload(runId, callId, options));
+  const payload = answerPayload(runId, callId, options);
+  const reply = await client.answer(runId, payload, { origin: { door: 'cli' } });
+  const refused = payload.arguments == null ? null : await refusedByTool(client, runId, callId);
+  if (refused !== null)
+    throw new CliError(
+      EXIT.refused,
+      'arguments_refused',
+      `The approval was not used and call ${JSON.stringify(callId)} waits on: the arguments given do not fit the tool: ${visible(refused)}. Nothing has run. Correct them and answer again.`,
+    );
   return { json: reply, lines: replyLines(reply) };
+};
+
+/** How often and how far apart a run is looked at for what the tool makes of a person's arguments: milliseconds. */
+const LOOKS = { count: 8, everyMs: 250 };
+
+/**
+ * What only the tool can check it checks after the answer was taken. Its refusal comes within a moment, where a worker is
+ * free; later the run's page, `runs show` and the hook tell it.
+ */
+const refusedByTool = async (client: RunsClient, runId: string, callId: string): Promise<string | null> => {
+  for (let look = 0; look < LOOKS.count; look += 1) {
+    const run = await client.get(runId).catch(() => null);
+    const call = run?.calls.find((item) => item.callId === callId);
+    if (call === undefined || call.state === 'done') return null;
+    if (call.state === 'waiting') return call.refusedEdit?.problem ?? null;
+    await pause(LOOKS.everyMs);
+  }
+  return null;
 };
 
 interface Asked {

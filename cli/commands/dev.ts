@@ -2,7 +2,7 @@
  * `runs dev`, which is `npm start`: everything on this machine, to stay. Temporal with its Web UI, a worker, and on native
  * backends the store and the API, in one process tree. State is in the data directory and survives restarts.
  */
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { defineCommand, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
@@ -22,7 +22,10 @@ export const dev = defineCommand<object>({
   run: async (context) => {
     const config = await readConfig(context, 'dev');
     const dir = resolve(config.dataDir);
+    // State, logs and the databases of child processes hold conversations: readable by their owner only.
+    process.umask(0o077);
     await mkdir(dir, { recursive: true });
+    await chmod(dir, 0o700);
     const { lockDirectory } = await import('../../store/lock-file.ts');
     const lock = await lockDirectory(dir);
     try {

@@ -1,6 +1,7 @@
 /** `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for somebody. */
 import { defineCommand } from '../command.ts';
 import { usageError } from '../../app/exit.ts';
+import { summarizeArguments } from '../../protocol/rules/show-arguments.ts';
 import { duration, oneLine, table } from '../output/format.ts';
 import { withClient } from '../connections.ts';
 import { waitingCallsIn, type WaitingCall } from '../waiting-calls.ts';
@@ -81,7 +82,7 @@ export const waitingLines = (calls: readonly WaitingCall[], now: number): string
   const rows = calls.map((call) => [
     call.code ?? '',
     oneLine(call.tool, 32),
-    call.arguments === null ? 'no worker tells' : oneLine(call.arguments, 48),
+    call.arguments === null ? 'no worker tells' : summarizeArguments(call.arguments, 48),
     left(call.answerBy, now),
     call.runId,
   ]);

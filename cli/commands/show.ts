@@ -1,21 +1,59 @@
-/** `runs show RUN`: one run as it is now: calls, who is waited for and what to paste, or how it ended. */
+/**
+ * `runs show RUN`: one run as it is now: calls, who is waited for and what to paste, or how it ended. With `--call`, one
+ * of its calls alone and its arguments whole, however long they are.
+ */
+import { CliError, EXIT } from '../../app/exit.ts';
+import type { RunsClient } from '../../client/index.ts';
+import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
+import { callCode } from '../call-code.ts';
 import { defineCommand } from '../command.ts';
-import { commandName } from '../output/format.ts';
+import { answerCommands, argumentLines } from '../output/call-arguments.ts';
+import { commandName, oneLine } from '../output/format.ts';
 import { withClient } from '../connections.ts';
 import { pendingWork } from '../output/pending-activities.ts';
 import { runLines } from '../output/view.ts';
 
-export const show = defineCommand<object>({
+interface Options {
+  call?: string;
+}
+
+export const show = defineCommand<Options>({
   name: 'show',
   summary: 'show one run: its calls, who is waited for, how it ended',
-  configure: (command) => command.argument('<run>', 'id of the run'),
-  run: async ({ io }, [runId = '']) =>
+  configure: (command) =>
+    command
+      .argument('<run>', 'id of the run')
+      .option('--call <call>', 'id or code of a call of the current round: its arguments, whole'),
+  run: async ({ io }, [runId = ''], { call: named }) =>
     withClient(io, async (client) => {
+      const command = commandName(io.env);
+      if (named !== undefined) {
+        const call = await callOf(client, runId, named);
+        return { json: { call }, lines: wholeCall(runId, call, command) };
+      }
       const snapshot = await client.get(runId);
       const pending = await pendingWork(client, snapshot);
       return {
         json: { run: snapshot, pending },
-        lines: runLines(snapshot, { now: Date.now(), pending, command: commandName(io.env) }),
+        lines: runLines(snapshot, { now: Date.now(), pending, command }),
       };
     }),
 });
+
+const callOf = async (client: RunsClient, runId: string, named: string): Promise<CallSnapshot> => {
+  const { calls } = await client.get(runId);
+  const found = calls.find(({ callId }) => callId === named || callCode(runId, callId) === named);
+  if (found !== undefined) return found;
+  const there = calls.map(({ callId }) => JSON.stringify(callId)).join(', ');
+  throw new CliError(
+    EXIT.notFound,
+    'no_such_call',
+    `Run ${JSON.stringify(runId)} has no call ${JSON.stringify(named)} in its current round; it has ${there === '' ? 'none' : there}.`,
+  );
+};
+
+const wholeCall = (runId: string, call: CallSnapshot, command: string): string[] => [
+  `${oneLine(call.name, 64)}  ${call.callId}  ${call.state}`,
+  ...argumentLines(runId, call, { command, whole: true }),
+  ...(call.state === 'waiting' ? answerCommands(runId, call, command) : []),
+];

@@ -1,10 +1,12 @@
 /** What the demo prints, and the commands it offers. Pure. Imported by the demo and its tests. */
-import { shellWord } from '../output/format.ts';
+import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
+import { argumentLines } from '../output/call-arguments.ts';
+import { oneLine, shellWord } from '../output/format.ts';
 
 export interface Question {
   runId: string;
   threadId: string;
-  call: { callId: string; name: string; arguments: string };
+  call: Pick<CallSnapshot, 'callId' | 'name' | 'arguments' | 'argumentsDigest'>;
   /** The page that tells what to paste; null without a Web UI. */
   uiUrl: string | null;
   apiUrl: string;
@@ -13,18 +15,24 @@ export interface Question {
 
 /** The person's answer by the CLI, from the folder of the checkout. */
 export const answerCommandText = ({ runId, call, temporalAddress }: Question): string =>
-  `TEMPORAL_ADDRESS=${shellWord(temporalAddress)} npx runs answer ${shellWord(runId)} ${shellWord(call.callId)} --approve --by you`;
+  `TEMPORAL_ADDRESS=${shellWord(temporalAddress)} npx runs answer ${shellWord(runId)} ${shellWord(call.callId)} --approve${call.argumentsDigest === undefined ? '' : ` --digest ${call.argumentsDigest}`} --by you`;
 
 /** The same by our API. */
 export const answerCurl = ({ runId, threadId, call, apiUrl }: Question): string => {
-  const body = JSON.stringify({ call_id: call.callId, decision: 'approve', by: 'you' });
+  const body = JSON.stringify({
+    call_id: call.callId,
+    decision: 'approve',
+    arguments_digest: call.argumentsDigest,
+    by: 'you',
+  });
   const url = `${apiUrl}/threads/${threadId}/runs/${runId}/answers`;
   return `curl -sS ${shellWord(url)} -H 'content-type: application/json' -d ${shellWord(body)}`;
 };
 
 export const questionLines = (question: Question): string[] => [
   '',
-  `A person must decide: ${question.call.name} ${question.call.arguments}`,
+  `A person must decide: ${oneLine(question.call.name, 64)}`,
+  ...argumentLines(question.runId, question.call, { command: 'npx runs' }).map((line) => `  ${line}`),
   '',
   ...(question.uiUrl === null
     ? []

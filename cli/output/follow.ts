@@ -11,7 +11,7 @@ import { textOf, type ApiClient } from '../api-client.ts';
 import type { CommandContext } from '../command.ts';
 import { CliError, EXIT } from '../../app/exit.ts';
 import { commandName, oneLine } from './format.ts';
-import { answerCommands } from './view.ts';
+import { answerCommands, argumentLines } from './call-arguments.ts';
 
 const RECONNECT_MS = 1_000;
 
@@ -60,10 +60,10 @@ export const eventLines = (event: StreamEvent, command = 'runs'): string[] => {
         `${run.id}  requires_action`,
         ...calls.flatMap((call) => [
           `  ? ${oneLine(call.function.name, 64)}  ${call.id}  waits for an answer`,
-          `      arguments ${oneLine(call.function.arguments, 200)}`,
-          ...answerCommands(run.id, { callId: call.id, kind: 'external' }, command).map(
-            (line) => `      ${line}`,
-          ),
+          ...[
+            ...argumentLines(run.id, { callId: call.id, arguments: call.function.arguments }, { command }),
+            ...answerCommands(run.id, { callId: call.id, kind: 'external' }, command),
+          ].map((line) => `      ${line}`),
         ]),
       ];
     }

@@ -8,7 +8,7 @@ import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { CallSnapshot, RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { oneLine } from './format.ts';
 import {
-  answerCommands,
+  waitingLinesOf,
   resultLines,
   runLines,
   workText,
@@ -51,7 +51,8 @@ export const changeLines = (
       if (call.state !== 'done') lines.unshift(`  ✓ ${oneLine(call.name, 64)}  ${call.callId}  answered`);
   for (const call of run.calls) {
     const old = was?.round === run.round ? was.calls.find((item) => item.callId === call.callId) : undefined;
-    if (old?.state !== call.state) lines.push(...callChange(run.runId, call, command));
+    if (old?.state !== call.state || old.refusedEdit?.count !== call.refusedEdit?.count)
+      lines.push(...callChange(run.runId, call, command));
   }
   const long = longWork(before);
   for (const work of longWork(after))
@@ -88,8 +89,7 @@ const callChange = (runId: string, call: CallSnapshot, command?: string | null):
     return [`  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}`];
   return [
     `  ? ${name}  waits for ${call.kind === 'approval' ? 'an approval' : 'an answer'}${until(call)}`,
-    `      arguments ${oneLine(call.arguments, 200)}`,
-    ...answerCommands(runId, call, command).map((line) => `      ${line}`),
+    ...waitingLinesOf(runId, call, command),
   ];
 };
 
@@ -140,10 +140,11 @@ const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: B
   let picture: Picture | undefined;
   let drawn = 0;
   let shown = '';
+  const asked = new Set<string>();
   const clear = (): string => (drawn === 0 ? '' : `\u001B[${drawn}A\u001B[0J`);
   const draw = (): void => {
     if (picture === undefined) return;
-    const view: ViewOptions = { now: now(), pending: picture.pending };
+    const view: ViewOptions = { now: now(), pending: picture.pending, questions: false };
     const lines = runLines(picture.run, command === undefined ? view : { ...view, command });
     const text = lines.join('\n');
     if (text === shown && drawn > 0) return;
@@ -151,21 +152,36 @@ const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: B
     shown = text;
     drawn = lines.reduce((rows, line) => rows + rowsOf(line, columns()), 0);
   };
+  const stay = (line: string): void => {
+    write(`${clear()}${line}\n`);
+    drawn = 0;
+  };
   // The time left goes on while nothing else happens.
   const clock = setInterval(draw, 1_000);
   return {
     update(next) {
+      // What is asked may be longer than the screen, so it is written once and never redrawn.
+      for (const line of newQuestions(next.run, asked, command)) stay(line);
       picture = next;
       draw();
     },
     note(line) {
-      write(`${clear()}${line}\n`);
-      drawn = 0;
+      stay(line);
       draw();
     },
     end: () => clearInterval(clock),
   };
 };
+
+/** What waiting calls ask, of those that were not seen yet; a call that waits again asks again. */
+const newQuestions = (run: RunSnapshot, asked: Set<string>, command?: string | null): string[] =>
+  run.calls.flatMap((call) => {
+    const key = `${run.round} ${call.callId} ${call.refusedEdit?.count ?? 0}`;
+    if (run.result !== null || call.state !== 'waiting' || asked.has(key)) return [];
+    asked.add(key);
+    const lines = waitingLinesOf(run.runId, call, command);
+    return lines.length === 0 ? [] : [`  ? ${oneLine(call.name, 64)}  ${call.callId}`, ...lines];
+  });
 
 /** Letters that take two columns in a terminal. */
 const WIDE =

@@ -5,8 +5,9 @@
  * cleaned of control characters before it reaches a terminal.
  */
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/temporal/messages.ts';
-import { shortCall } from '../call-code.ts';
-import { duration, oneLine, shellWord } from './format.ts';
+import { decisionLine, signedBy } from '../decisions-view.ts';
+import { answerCommands, argumentLines } from './call-arguments.ts';
+import { duration, oneLine } from './format.ts';
 
 /** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
 export interface PendingWork {
@@ -32,6 +33,8 @@ export interface ViewOptions {
   pending?: readonly PendingWork[];
   /** How the reader calls us: `runs`, or with an environment in front; null = show no commands. Default `runs`. */
   command?: string | null;
+  /** Are the questions of waiting calls among the lines? Default true. */
+  questions?: boolean;
 }
 
 export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
@@ -47,6 +50,7 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
     if (work.callId === null)
       lines.push(`  … ${workText(run, work)}${timeText(work, options.now)}${attemptText(work, options.now)}`);
   }
+  for (const decision of run.decisions ?? []) lines.push(`  § ${decisionLine(decision)}`);
   if (run.unusable.count > 0) {
     const last = run.unusable.latest.at(-1);
     lines.push(
@@ -95,17 +99,28 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
   }
   if (call.state === 'done') {
     const notes = (call.notes ?? []).join(', ');
-    const by = call.by === undefined ? '' : ` by ${oneLine(call.by, 60)}`;
+    const by = call.by === undefined ? '' : ` ${signedBy(call.by, call.verified)}`;
     return [
       `  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}${by}${notes === '' ? '' : ` (${notes})`}`,
     ];
   }
   return [
-    `  ? ${name}  ${waitText(call, options.now)}`,
-    `      arguments ${oneLine(call.arguments, 200)}`,
-    ...answerCommands(run.runId, call, options.command).map((line) => `      ${line}`),
+    `  ? ${name}  ${waitText(call, options.now)}${call.refusedEdit === undefined ? '' : ', again'}`,
+    ...(options.questions === false ? [] : waitingLinesOf(run.runId, call, options.command)),
   ];
 };
+
+/** What a waiting call asks: its arguments, and the commands that answer it. None for who shows no commands. */
+export const waitingLinesOf = (
+  runId: string,
+  call: CallSnapshot,
+  command: string | null | undefined = 'runs',
+): string[] =>
+  command === null
+    ? []
+    : [...argumentLines(runId, call, { command }), ...answerCommands(runId, call, command)].map(
+        (line) => `      ${line}`,
+      );
 
 const waitText = (call: CallSnapshot, now: number): string => {
   const whom = call.kind === 'approval' ? 'waits for an approval' : 'waits for an answer';
@@ -121,19 +136,6 @@ const attemptText = (work: PendingWork, now: number): string => {
   const next = wait > 0 ? `, next in ${duration(wait)}` : '';
   const failure = work.lastFailure === null ? '' : `, last failure: ${oneLine(work.lastFailure, 120)}`;
   return `${attempt}${next}${failure}`;
-};
-
-/** The commands a person can paste to answer a waiting call. */
-export const answerCommands = (
-  runId: string,
-  call: Pick<CallSnapshot, 'callId' | 'kind'>,
-  command: string | null = 'runs',
-): string[] => {
-  if (command === null) return [];
-  const head = `${command} answer ${shellWord(runId)} ${shellWord(shortCall(runId, call.callId))}`;
-  return call.kind === 'approval'
-    ? [`${head} --approve`, `${head} --deny --reason 'why not'`]
-    : [`${head} --output 'your answer'`];
 };
 
 export const resultLines = (result: RunResult): string[] => {

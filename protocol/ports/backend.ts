@@ -7,6 +7,7 @@
  * Imports calls and wire shapes only. Backends, activities and tests import it.
  */
 import type { PlannedCall, ToolCall } from '../tool-calls.ts';
+import type { Decision } from '../decisions.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
 /** Where a run lives. `backendRunId` equals our run id on native backends. */
@@ -72,12 +73,13 @@ export type CloseTarget =
   | { kind: 'token'; runId: string; threadId: string | null; startedAt: number };
 
 /**
- * Why `close` is called. `fail` carries the error that a native run shows. `expire` carries the expiry that the caller
- * knows (unix milliseconds): a native run that a turn has prolonged since lives on, and `close` returns it as it is.
+ * Why `close` is called. `error` is why the run failed, or how the last attempt failed before the run expired; a native
+ * run shows its cause. `expire` carries the expiry that the caller knows (unix milliseconds): a native run that a turn has
+ * prolonged since lives on, and `close` returns it as it is.
  */
 export type CloseHow =
   | { kind: 'cancel' }
-  | { kind: 'expire'; expiresAt?: number | null }
+  | { kind: 'expire'; expiresAt?: number | null; error?: LastError }
   | { kind: 'fail'; error: LastError };
 
 /** Which of the worker's tools a run may use. */
@@ -142,6 +144,10 @@ export interface Progress {
   at?: number;
   /** A run that held the thread and is surely not ours. */
   foreign?: string;
+  /** `chat`: attempts of the turn, this one included, that may have made the model generate. */
+  asked?: number;
+  /** `chat`: how the last attempt failed. */
+  failed?: LastError;
 }
 
 export interface Logger {
@@ -162,14 +168,30 @@ export interface Backend {
   prefetch?(runId: string): void;
   /** Starts the run (or adopts the one an earlier attempt started) and follows it. */
   create(request: CreateRequest, ctx: BackendContext): Promise<Settled>;
-  /** Sends all outputs of round `round` at once (or finds that they are there already) and follows the run. */
-  submit(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<Settled>;
+  /**
+   * Sends all outputs of round `round` at once (or finds that they are there already) and follows the run. `decisions`:
+   * what was decided about its calls and is not kept yet, for backends with a store of their own.
+   */
+  submit(
+    run: RunRef,
+    round: number,
+    outputs: ToolOutput[],
+    ctx: BackendContext,
+    decisions?: readonly Decision[],
+  ): Promise<Settled>;
   /** Re-reads a run until it needs us or has ended. */
   follow(run: RunRef, ctx: BackendContext): Promise<Settled>;
   /** Shows outputs while others of the round are still awaited. Only backends that keep steps of their own have it. */
   recordAnswers?(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<void>;
+  /** Keeps decisions about calls of a run, each once. Only backends with a store of their own have it. */
+  recordDecisions?(runId: string, decisions: readonly Decision[], ctx: BackendContext): Promise<void>;
   /** Ends a run and returns the truth: a run that completed first is reported completed. */
-  close(target: CloseTarget, how: CloseHow, ctx: BackendContext): Promise<Settled>;
+  close(
+    target: CloseTarget,
+    how: CloseHow,
+    ctx: BackendContext,
+    decisions?: readonly Decision[],
+  ): Promise<Settled>;
   /** A cheap request that proves address and key; for `doctor`. Throws what is wrong. */
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }

@@ -10,6 +10,7 @@
  */
 import type { CloseHow, LastError, Usage } from './backend.ts';
 import type { PlannedCall } from '../tool-calls.ts';
+import type { Decision } from '../decisions.ts';
 import type { AssistantParams, MessageParams, PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent, StreamEvent } from '../wire/events.ts';
 import type {
@@ -30,6 +31,7 @@ import type {
   TruncationStrategy,
   WireToolCall,
 } from '../wire/objects.ts';
+import type { RunDecision } from '../wire/decisions.ts';
 
 export type StoreErrorCode =
   /** Can't be reached, or gave up on a lock or a statement: worth another try. */
@@ -209,13 +211,16 @@ export interface EventBatch {
   events: SequencedEvent[];
   /** No event will follow the last one here. */
   ended: boolean;
-  /** The limit of rows or bytes ended the batch: the next ones may be there already. */
-  more: boolean;
 }
 
 export interface EventWatch {
   /** Resolves when events after `after` may exist, after `timeoutMs` at the latest, or when `signal` aborts. */
   wait(after: number, options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
+  /**
+   * Resolves when the run's row may have changed since the last call or since the watch began, after `timeoutMs` at the latest,
+   * or when `signal` aborts. Deltas of a message or a step change no row.
+   */
+  nextChange(options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
   close(): void;
 }
 
@@ -240,6 +245,14 @@ export interface RunStore {
   listSteps(tenant: string, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(tenant: string, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
+  /** What was decided about calls of the run, also when its thread is gone. `tools`: of calls of these only; null = all. */
+  listDecisions(
+    tenant: string,
+    threadId: string,
+    runId: string,
+    query: PageQuery & { tools: readonly string[] | null },
+  ): Promise<Page<RunDecision>>;
+
   runForSubmit(
     tenant: string,
     threadId: string,
@@ -250,7 +263,7 @@ export interface RunStore {
   markCancelling(tenant: string, threadId: string, runId: string, now: number): Promise<Run>;
 
   /**
-   * At most `limit` events after `after`, fewer when they are large, but at least one that is there. `gaps: 'refuse'` throws 410 `events_pruned` when some of them are gone;
+   * At most `limit` events after `after`. `gaps: 'refuse'` throws 410 `events_pruned` when some of them are gone;
    * `'allow'` gives what is left (completed messages carry what pruned deltas said), unless nothing is.
    */
   readEvents(
@@ -266,10 +279,6 @@ export interface RunStore {
   findRun(runId: string): Promise<FoundRun | null>;
   /** How many runs are in each status that is not an end. Statuses without any are left out. */
   countLiveRuns(): Promise<Partial<Record<RunStatus, number>>>;
-  /** How many runs of a tenant have not ended. */
-  countLiveRunsOf(tenant: string): Promise<number>;
-  /** Bytes of a tenant's assistants, threads, messages, runs and steps, about; costs a scan of their index entries. */
-  storedBytesOf(tenant: string): Promise<number>;
   /** Facts about the whole store, such as which Temporal namespace its runs live in. */
   getFact(name: string): Promise<string | null>;
   setFact(name: string, value: string): Promise<void>;
@@ -358,7 +367,7 @@ export interface TurnStore {
   prefetch(runId: string, contextItems: number): void;
   /** The run as it is; takes nothing over. null: no such row. */
   readState(runId: string): Promise<StoredRunState | null>;
-  /** Finished messages and rounds of the thread: the newest `limit` items at most, fewer when they are large, at least the newest. */
+  /** Finished messages and rounds of the thread. At most the newest `limit` items. */
   readContext(threadId: string, limit: number): Promise<ContextItem[]>;
 
   /** The message of this turn, and its step. */
@@ -392,11 +401,30 @@ export interface TurnStore {
   acceptOutputs(
     runId: string,
     outputs: readonly ToolOutput[],
-    options: { now: number; by: string | null; idempotency?: { key: string; request: string } | null },
+    options: {
+      now: number;
+      by: string | null;
+      idempotency?: { key: string; request: string } | null;
+      /** Kept with the outputs, in the same transaction; see `recordDecisions`. */
+      decisions?: readonly Decision[];
+    },
   ): Promise<Acceptance>;
 
-  /** Ends the run, unless it has ended: then the truth is returned and nothing changes. null: no such row. */
-  closeRun(runId: string, how: CloseHow, now: number): Promise<StoredRunState | null>;
+  /**
+   * Adds decisions about calls of a run, each once however often it is written, and leaves a trace in the step of the call
+   * while that is open. `arguments` null: the model's are copied from the call. Nothing ever changes or deletes one.
+   */
+  recordDecisions(runId: string, decisions: readonly Decision[]): Promise<void>;
+
+  /**
+   * Ends the run, unless it has ended: then the truth is returned and only `decisions` are added. null: no such row.
+   */
+  closeRun(
+    runId: string,
+    how: CloseHow,
+    now: number,
+    decisions?: readonly Decision[],
+  ): Promise<StoredRunState | null>;
 }
 
 export interface Store extends ThreadStore, RunStore, TurnStore {

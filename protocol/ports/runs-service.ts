@@ -24,6 +24,7 @@ import type {
   ToolOutput,
   TruncationStrategy,
 } from '../wire/objects.ts';
+import type { RunDecision } from '../wire/decisions.ts';
 
 /**
  * What a key may do. `caller`: assistants, threads, runs and the outputs of its own tools. `approver`: lists and decides the
@@ -167,6 +168,14 @@ export interface RunsService {
   /** Our extension: one call answered or decided by a person. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
 
+  /** Our extension: what was decided about calls of the run. To an approver, only of the tools granted to it. */
+  listDecisions(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    query: PageQuery,
+  ): Promise<Page<RunDecision>>;
+
   listSteps(caller: Caller, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(caller: Caller, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
@@ -181,7 +190,17 @@ export interface RunsService {
     options: { after: number; signal: AbortSignal; initialEvents?: readonly SequencedEvent[] },
   ): AsyncIterable<SequencedEvent>;
 
-  /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): about a tenth of the run's age. */
+  /**
+   * The run when the caller is asked for something or it has ended; as it then is after `timeoutMs`, or when `signal` aborts.
+   */
+  awaitRun(
+    caller: Caller,
+    threadId: string,
+    runId: string,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<Run>;
+
+  /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): a tenth of the time since the last change. */
   pollAfterMs(run: Run): number;
 
   /** For `/readyz`: what is not in order right now; empty = ready. */

@@ -7,6 +7,7 @@
  * Pure; its work is bounded by what it shows and one reading of the arguments. Anybody may import it; the workflow
  * sandbox may too.
  */
+import { ARGUMENT_LIMITS } from '../limits.ts';
 import { jsonNumber, parseArguments, type JsonObject } from './tool-arguments.ts';
 import { asciiString, visible, visibleString } from './visible.ts';
 
@@ -18,11 +19,6 @@ export interface ShownArguments {
   /** Why the arguments can't be read as one value: `text` is then what the model wrote, as one string. */
   problem?: string;
 }
-
-/** Most characters of a text that is shown whole; what is longer is shortened to about as much. */
-export const MAX_SHOWN_CHARS = 8_000;
-/** Most keys of arguments that a person is waitingCallDetails to approve: each of them gets a line, whatever else is shortened. */
-export const MAX_SHOWN_KEYS = 256;
 
 interface Limits {
   characters: number;
@@ -84,7 +80,7 @@ const keyText = (writer: Writer, key: string): string =>
 /** How many entries of a container stand here. The arguments themselves (`depth` 0) show all their keys. */
 const allowed = ({ limits }: Writer, list: boolean, depth: number): number => {
   if (limits === WHOLE) return Infinity;
-  if (depth === 0) return MAX_SHOWN_KEYS;
+  if (depth === 0) return ARGUMENT_LIMITS.shownKeys;
   if (depth >= limits.depth) return 0;
   return list ? limits.elements : limits.keys;
 };
@@ -113,7 +109,7 @@ const containerText = (writer: Writer, value: object, depth: number): string => 
 };
 
 /** A value that `parseArguments` returned, in about `most` characters. */
-export const showValue = (value: JsonObject, most = MAX_SHOWN_CHARS): ShownArguments => {
+export const showValue = (value: JsonObject, most: number = ARGUMENT_LIMITS.shownChars): ShownArguments => {
   const write = (limits: Limits, left: number): ShownArguments & { fits: boolean } => {
     const writer: Writer = { limits, left, shortened: 0 };
     const text = containerText(writer, value, 0);
@@ -128,10 +124,21 @@ export const showValue = (value: JsonObject, most = MAX_SHOWN_CHARS): ShownArgum
 };
 
 /** The arguments of a call, JSON text of a model or a person. `most = Infinity`: never shortened. */
-export const showArguments = (json: string, most = MAX_SHOWN_CHARS): ShownArguments => {
+export const showArguments = (json: string, most: number = ARGUMENT_LIMITS.shownChars): ShownArguments => {
   const parsed = parseArguments(json);
   if (parsed.ok) return showValue(parsed.value, most);
   const writer: Writer = { limits: { ...WHOLE, characters: most }, left: Infinity, shortened: 0 };
   const text = stringText(writer, json, visibleString);
   return { text, shortened: writer.shortened, problem: visible(parsed.problem) };
+};
+
+/** For a list: all of it in one line where it fits, else how much there is, never a part of it. */
+export const summarizeArguments = (json: string, most: number): string => {
+  const parsed = parseArguments(json);
+  if (!parsed.ok) return `unreadable, ${json.length} characters`;
+  const { text } = showValue(parsed.value, Infinity);
+  const line = text.replaceAll(/\n */g, ' ');
+  if (line.length <= most) return line;
+  const keys = Object.keys(parsed.value).length;
+  return `${keys} key${keys === 1 ? '' : 's'}, ${json.length} characters`;
 };

@@ -3,11 +3,10 @@
  *
  * Rule: a text that two readers could read differently is refused, never repaired: duplicate keys at any depth, keys that
  * reach prototypes, numbers beyond JSON's range, nesting beyond the limit. Pure, linear in the text, no recursion.
- * Imports the problem functions only. Anybody may import it; the workflow sandbox may too.
+ * Imports limits and problem functions only. Anybody may import it; the workflow sandbox may too.
  */
+import { ARGUMENT_LIMITS } from '../limits.ts';
 import { jsonObject, quote } from './validation.ts';
-
-export const ARGUMENT_LIMITS = { characters: 1_048_576, depth: 64 } as const;
 
 export type JsonObject = Record<string, unknown>;
 /** `problem` is the end of a sentence that starts with the arguments: "they are …". */

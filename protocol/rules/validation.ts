@@ -104,7 +104,7 @@ const ANSWER_SHAPES =
 /** What is wrong with the shape of an `AnswerPayload`. Whether the call exists and still waits is the run's to say. */
 export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (!isObject(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
-  const { call_id, output, decision, arguments: edited, reason, by, run_id } = value;
+  const { call_id, output, decision, arguments: edited, reason, by, note, run_id } = value;
   const { arguments_digest: digest } = value;
   if (typeof call_id !== 'string' || call_id === '' || call_id.length > LIMITS.id)
     return `call_id must be the id of the call that is answered; got ${quote(call_id)}: ${ANSWER_SHAPES}`;
@@ -126,6 +126,8 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
     return `reason must be text of at most ${LIMITS.reasonChars} characters; got ${quote(reason)}`;
   if (by != null && (typeof by !== 'string' || by.length > LIMITS.id))
     return `by must be text of at most ${LIMITS.id} characters; got ${quote(by)}`;
+  if (note != null && (typeof note !== 'string' || note.length > LIMITS.reasonChars))
+    return `note must be text of at most ${LIMITS.reasonChars} characters; got ${quote(note)}`;
   if (run_id != null && typeof run_id !== 'string') return `run_id must be text; got ${quote(run_id)}`;
   return undefined;
 };

@@ -67,6 +67,10 @@ export const visibleString = (text: string): string => {
     .join('');
 };
 
+/** A JSON document whose strings hold no control or format character raw: the same document to every reader of JSON. */
+export const visibleJson = (json: string): string =>
+  json.replaceAll(/[^\P{C}\n]|[\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, escaped);
+
 /** A JSON string in ASCII alone: for names, where a letter that looks like another would be another name. */
 export const asciiString = (text: string): string =>
   JSON.stringify(text)

@@ -4,6 +4,7 @@
  * Rule: plain JSON, small, and readable by every later version: fields are added as optional, never renamed.
  * Imports protocol shapes only; the workflow sandbox loads it.
  */
+import type { Decision } from '../decisions.ts';
 import type { CloseHow, CloseTarget, RunRef, Settled } from '../ports/backend.ts';
 import type { CallOutcome } from '../tool-calls.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
@@ -44,14 +45,20 @@ export interface RunActivities {
       outputs: ToolOutput[];
       /** How long the round's slowest answer took, when somebody was awaited; for metrics. */
       waitedMs?: number;
+      /** Decisions that the store does not have yet; kept in the transaction that takes the outputs. */
+      decisions?: Decision[];
     },
   ): Promise<Settlement>;
   followRun(input: BackendActivityBase & { run: RunRef }): Promise<Settlement>;
-  closeRun(input: BackendActivityBase & { target: CloseTarget; how: CloseHow }): Promise<Settlement>;
+  closeRun(
+    input: BackendActivityBase & { target: CloseTarget; how: CloseHow; decisions?: Decision[] },
+  ): Promise<Settlement>;
   /** Native only: shows answers given by people while others of the round are still awaited. */
   recordAnswers(
     input: BackendActivityBase & { run: RunRef; round: number; outputs: ToolOutput[] },
   ): Promise<void>;
+  /** Native only: keeps decisions about calls of the run, each once. `arguments` is null: the store has the model's. */
+  recordDecisions(input: BackendActivityBase & { decisions: Decision[] }): Promise<void>;
   notifyWaiting(input: WaitingNotice): Promise<void>;
   notifyEnd(input: RunResult): Promise<void>;
   /** Starts the linked run that carries a late answer; idempotent by `newRunId`. */

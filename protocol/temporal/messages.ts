@@ -5,6 +5,7 @@
  * Imports protocol shapes only; the workflow sandbox loads it.
  */
 import type { BusyPolicy, LastError, Usage } from '../ports/backend.ts';
+import type { Decision } from '../decisions.ts';
 import type { ArgumentsMark, OnDeadline, OutcomeNote, RefusedEdit, ToolPolicy } from '../tool-calls.ts';
 import type { ToolOutput } from '../wire/objects.ts';
 
@@ -58,7 +59,10 @@ export interface CallSummary {
   kind: 'automatic' | 'approval' | 'external' | 'refused';
   ok: boolean;
   notes?: OutcomeNote[];
+  /** Who answered or decided, when somebody did: a claim, unless it is `verified`. */
   by?: string;
+  /** An API key carries the name in `by`. */
+  verified?: true;
 }
 
 /** An acknowledged answer that could not be used, with the reason. */
@@ -74,6 +78,7 @@ export interface UnusedAnswer {
     | 'unknown_call'
     | 'conflict'
     | 'wrong_kind'
+    | 'not_allowed'
     | 'too_late'
     /** The arguments that came with an approval do not fit the tool; the call waited on. */
     | 'arguments_refused'
@@ -111,7 +116,10 @@ export interface AnswerPayload {
   arguments_digest?: string;
   /** With `deny`: told to the model. */
   reason?: string;
+  /** Who answers. A claim: where an API key says who it is, the key's name stands in its place. */
   by?: string;
+  /** Kept with the decision, not told to the model. */
+  note?: string;
   /** When given, must name this run: protects against answering the wrong page. */
   run_id?: string;
 }
@@ -151,6 +159,7 @@ export interface CallSnapshot {
   ok?: boolean;
   notes?: OutcomeNote[];
   by?: string;
+  verified?: true;
   /** Unix ms by which an answer is of use; null = no limit known. Only while waiting. */
   answerBy?: number | null;
   onDeadline?: OnDeadline;
@@ -178,6 +187,8 @@ export interface RunSnapshot {
   /** Signals that could not be used: how many, and the latest few. */
   unusable: { count: number; latest: UnusedAnswer[] };
   result: RunResult | null;
+  /** What was decided about calls of this run, oldest first; absent = nothing was. */
+  decisions?: Decision[];
   /** Set by the client when no worker answered: only what Temporal itself knows; `calls` is empty then. */
   partial?: true;
 }
@@ -202,8 +213,11 @@ export interface LateCallInput extends ArgumentsMark {
   /** On `approval`: as in its plan. */
   schema?: Record<string, unknown>;
   refusedEdit?: RefusedEdit;
+  round?: number;
   /** An answer that came while the run was still going on. */
   given?: AnswerPayload;
+  /** What `given` decided. */
+  decision?: Decision;
 }
 
 export interface FollowUpInput {
@@ -222,6 +236,8 @@ export interface FollowUpInput {
   linkedRuns?: string[];
   /** Calls given up so far, after continue-as-new. */
   unanswered?: string[];
+  /** What was decided here so far, after continue-as-new. */
+  decisions?: Decision[];
 }
 export interface FollowUpResult {
   runId: string;

@@ -17,6 +17,8 @@ export const ANSWER = 'answer';
 export const SUBMIT_TOOL_OUTPUTS = 'submitToolOutputs';
 /** Query `run`: the run's distilled state (see `RunSnapshot`). */
 export const RUN_QUERY = 'run';
+/** Query `decisions`, of both workflows: what was decided about their calls, oldest first. */
+export const DECISIONS_QUERY = 'decisions';
 
 /** Activity types. A tool runs as `tool.<name>`, so that it is told apart in the UI and in metrics. */
 export const ACTIVITIES = {
@@ -26,6 +28,7 @@ export const ACTIVITIES = {
   followRun: 'followRun',
   closeRun: 'closeRun',
   recordAnswers: 'recordAnswers',
+  recordDecisions: 'recordDecisions',
   notifyWaiting: 'notifyWaiting',
   notifyEnd: 'notifyEnd',
   startFollowUpRun: 'startFollowUpRun',
@@ -51,6 +54,8 @@ export const FAILURES = {
   refusedTooLate: 'RefusedTooLate',
   /** The decision does not fit the call: approving an external call, output for an approval. */
   refusedWrongKind: 'RefusedWrongKind',
+  /** The key that signed the decision may not decide calls of this tool. */
+  refusedNotAllowed: 'RefusedNotAllowed',
   /** The run awaits no outputs now. `details[0]` = `{ status }` as the API would name it. */
   refusedNotWaiting: 'RefusedNotWaiting',
   /** The arguments that the person gave do not fit the tool. `details[0]` = `{ field, problem }`. */

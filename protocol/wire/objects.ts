@@ -4,8 +4,10 @@
  * Rule: what we write has every documented field, `null` included; what we read may lack any of them
  * (servers do omit `required_action`, send `expires_at: null`, add fields, name unknown statuses).
  * Times are unix seconds here, and only here; everywhere else they are milliseconds.
- * No imports. Anybody may import it; the workflow sandbox may too.
+ * Imports the shapes of our extensions. Anybody may import it; the workflow sandbox may too.
  */
+
+import type { StepDecision } from './decisions.ts';
 
 export type Metadata = Record<string, string>;
 
@@ -193,7 +195,10 @@ export interface StepToolCall {
   id: string;
   type: 'function';
   function: { name: string; arguments: string; output: string | null };
+  /** Our extension, on calls that somebody approved or denied. */
+  decision?: StepDecision;
 }
+
 export type StepDetails =
   | { type: 'message_creation'; message_creation: { message_id: string } }
   | { type: 'tool_calls'; tool_calls: StepToolCall[] };

@@ -185,5 +185,6 @@ export const answerPayloadSchema = z.strictObject({
   arguments_digest: z.string().max(64).optional(),
   reason: z.string().max(LIMITS.reasonChars).optional(),
   by: z.string().max(LIMITS.id).optional(),
+  note: z.string().max(LIMITS.noteChars).optional(),
   run_id: z.string().max(LIMITS.id).optional(),
 });

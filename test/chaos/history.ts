@@ -102,7 +102,10 @@ export const checkEvents = (history: History, expected: Expected): Violation[] =
   const shown = activities.get('recordAnswers') ?? 0;
   const answered = result.calls.filter(({ kind }) => kind !== 'automatic').length;
   if (shown > (expected.answersShown ? answered : 0)) violated(`${shown} activities recordAnswers`);
-  const known = tools + shown + Object.values(own).reduce((sum, n) => sum + n, 0);
+  const kept = activities.get('recordDecisions') ?? 0;
+  const gated = result.calls.filter(({ kind }) => kind === 'approval').length;
+  if (kept > (expected.answersShown ? gated : 0)) violated(`${kept} activities recordDecisions`);
+  const known = tools + shown + kept + Object.values(own).reduce((sum, n) => sum + n, 0);
   if (scheduled !== known && found.length === 0)
     violated(`${scheduled} activities, known are ${known}: ${JSON.stringify([...activities])}`);
   return found;

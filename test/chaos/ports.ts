@@ -48,15 +48,23 @@ export const faultyBackend = (
     kind: backend.kind,
     createThread: (request, ctx) => backend.createThread(request, ctx),
     create: (request, ctx) => through('create', ctx, (inner) => backend.create(request, inner)),
-    submit: (run, round, outputs, ctx) =>
-      through('submit', ctx, (inner) => backend.submit(run, round, outputs, inner)),
+    submit: (run, round, outputs, ctx, decisions) =>
+      through('submit', ctx, (inner) => backend.submit(run, round, outputs, inner, decisions)),
     follow: (run, ctx) => through('follow', ctx, (inner) => backend.follow(run, inner)),
-    close: (target, how, ctx) => through('close', ctx, (inner) => backend.close(target, how, inner)),
+    close: (target, how, ctx, decisions) =>
+      through('close', ctx, (inner) => backend.close(target, how, inner, decisions)),
     ...(backend.recordAnswers === undefined
       ? {}
       : {
           recordAnswers: async (run, round, outputs, ctx) => {
             await backend.recordAnswers?.(run, round, outputs, ctx);
+          },
+        }),
+    ...(backend.recordDecisions === undefined
+      ? {}
+      : {
+          recordDecisions: async (runId, decisions, ctx) => {
+            await backend.recordDecisions?.(runId, decisions, ctx);
           },
         }),
     probe: (signal) => backend.probe(signal),

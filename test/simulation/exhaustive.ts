@@ -199,6 +199,7 @@ export const search = (setting: Setting, step: typeof realStep = realStep, most 
         return { ...node, result: effect.result, ops: [], tools: [], due: null };
       case 'notifyWaiting':
       case 'recordAnswers':
+      case 'recordDecision':
       case 'enterWait':
       case 'leaveWait':
         return node;

@@ -27,7 +27,7 @@ import { evaluateAnswer } from '../../workflows/run/evaluate-answer.ts';
 import type { AnswerRejection } from '../../workflows/run/evaluate-answer.ts';
 import { createDriver } from '../../workflows/run/driver.ts';
 import type { Runtime } from '../../workflows/run/driver.ts';
-import type { OpEffect } from '../../workflows/run/effects.ts';
+import type { OpEffect, TaskEffect } from '../../workflows/run/effects.ts';
 import { assertNever } from '../../workflows/run/effects.ts';
 import { toFollowUpInput } from '../../workflows/run/follow-up-input.ts';
 import type { step } from '../../workflows/run/machine.ts';
@@ -141,8 +141,14 @@ const temporalRuntime = (
           }),
         });
       case 'submit': {
-        const { run, round, outputs } = effect;
-        return settling(effect, ACTIVITIES.submitToolOutputs, state, { ...base, run, round, outputs });
+        const { run, round, outputs, decisions } = effect;
+        return settling(effect, ACTIVITIES.submitToolOutputs, state, {
+          ...base,
+          run,
+          round,
+          outputs,
+          ...(decisions.length === 0 ? {} : { decisions }),
+        });
       }
       case 'follow':
         return settling(effect, ACTIVITIES.followRun, state, { ...base, run: effect.run });
@@ -151,6 +157,7 @@ const temporalRuntime = (
           ...base,
           target: effect.target,
           how: effect.how,
+          ...(effect.decisions.length === 0 ? {} : { decisions: effect.decisions }),
         });
       case 'startFollowUp': {
         const workflowId = followUpWorkflowId(runId);
@@ -164,6 +171,22 @@ const temporalRuntime = (
           type: 'endNotified',
           at: now(),
         }));
+      default:
+        return assertNever(effect);
+    }
+  };
+
+  const task = (effect: TaskEffect, state: MachineState) => {
+    const options = taskActivityOptions(effect.type, state);
+    switch (effect.type) {
+      case 'notifyWaiting':
+        return schedule(ACTIVITIES.notifyWaiting, options, noticeOf(state));
+      case 'recordDecision':
+        return schedule(ACTIVITIES.recordDecisions, options, { ...base, decisions: [effect.decision] });
+      case 'recordAnswers': {
+        const { run, round, outputs } = effect;
+        return schedule(ACTIVITIES.recordAnswers, options, { ...base, run, round, outputs });
+      }
       default:
         return assertNever(effect);
     }
@@ -192,18 +215,7 @@ const temporalRuntime = (
         (outcome) => unpackOutcome(outcome as OutcomePayload),
       );
     },
-    runTask: (effect, state) =>
-      mapped(
-        effect.type === 'notifyWaiting'
-          ? schedule(ACTIVITIES.notifyWaiting, taskActivityOptions(effect.type, state), noticeOf(state))
-          : schedule(ACTIVITIES.recordAnswers, taskActivityOptions(effect.type, state), {
-              ...base,
-              run: effect.run,
-              round: effect.round,
-              outputs: effect.outputs,
-            }),
-        () => undefined,
-      ),
+    runTask: (effect, state) => mapped(task(effect, state), () => undefined),
     timer: (at) => context.timer(at),
     failureOf: (error, { expiresAt }) => {
       if (!(error instanceof SimFailure)) return null;
@@ -234,6 +246,7 @@ export const runWorkflow =
       options.machine,
     );
     const now = (): number => context.now();
+    const records = input.backend === 'chat';
     driver.done
       .then((ending) =>
         ending.kind === 'continue'
@@ -245,7 +258,7 @@ export const runWorkflow =
 
     return {
       start: () => driver.dispatch({ type: resumed ? 'resume' : 'start', at: now() }),
-      signal: (payload) => driver.dispatch({ type: 'answer', payload, at: now() }),
+      signal: (payload) => driver.dispatch({ type: 'answer', payload, records, at: now() }),
       cancel: () => driver.dispatch({ type: 'cancelRequested', at: now() }),
       validate(name, payload) {
         const judgement =
@@ -258,7 +271,7 @@ export const runWorkflow =
         if (name === ANSWER) {
           const judgement = evaluateAnswer(driver.state(), payload, now());
           if (judgement.verdict === 'refuse') throw refused(judgement);
-          driver.dispatch({ type: 'answer', payload, at: now() });
+          driver.dispatch({ type: 'answer', payload, records, at: now() });
           return {
             run_id: input.runId,
             call_id: judgement.payload.call_id,

@@ -8,11 +8,11 @@ import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
 import { ANSWER, FAILURES, followUpWorkflowId } from '../../protocol/temporal/names.ts';
-import type { CallOutcome } from '../../protocol/tool-calls.ts';
+import type { CallOutcome, PlannedCall, ToolActivityInput } from '../../protocol/tool-calls.ts';
 import type { RunInput } from '../../protocol/temporal/messages.ts';
 import { deferred } from './deferred.ts';
 import type { LiveRun } from './run-on-server.ts';
-import { approval, automatic, external } from './run-stubs.ts';
+import { POLICY, WAIT, approval, automatic, external } from './run-stubs.ts';
 import type { Script } from './run-stubs.ts';
 
 interface Kind {
@@ -46,6 +46,26 @@ const untilCancelledThenNothing = async (): Promise<CallOutcome> => {
   await untilCancelled();
   return { output: '', ok: true };
 };
+
+const DIGEST = 'ab'.repeat(32);
+/** A call with all that a plan may carry for an approval. */
+const GATED: PlannedCall = {
+  callId: 'call_a',
+  name: 'pay',
+  arguments: '{"q":1}',
+  plan: {
+    kind: 'approval',
+    policy: POLICY,
+    wait: WAIT,
+    schema: { type: 'object', properties: { q: { type: 'number' } }, additionalProperties: false },
+  },
+  argumentsDigest: DIGEST,
+  digestRequired: true,
+};
+const refusesEdits = async ({ edited }: ToolActivityInput): Promise<CallOutcome> =>
+  edited === true
+    ? { output: 'error', ok: false, notes: ['invalid_arguments'], refusedEdit: 'q: not today' }
+    : { output: 'done', ok: true };
 
 const SEARCHABLE = (): Partial<RunInput> => ({ searchAttributes: true });
 /** An expiry that comes while one looks, but not before the worker is up. */
@@ -150,6 +170,28 @@ export const KINDS: Record<string, Kind> = {
     play: async (run) => {
       await waits(run);
       await run.answer({ call_id: 'call_a', decision: 'approve', arguments: { q: 2 }, by: 'ada' });
+      await run.result();
+    },
+  },
+  'approve-by-digest': {
+    script: () => ({ rounds: [[GATED]] }),
+    input: SEARCHABLE,
+    play: async (run) => {
+      await waits(run);
+      await run.handle.signal(ANSWER, { call_id: 'call_a', decision: 'approve' });
+      await run.until((now) => now.unusable.count === 1);
+      await run.answer({ call_id: 'call_a', decision: 'approve', arguments_digest: DIGEST, by: 'ada' });
+      await run.result();
+    },
+  },
+  'approve-edited-refused-by-tool': {
+    script: () => ({ rounds: [[GATED, automatic('call_b')]], tool: refusesEdits }),
+    input: () => ({ hooks: { onWaiting: true, onEnd: false }, searchAttributes: true }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer({ call_id: 'call_a', decision: 'approve', arguments: { q: 2 }, by: 'ada' });
+      await run.until((now) => now.calls.some(({ refusedEdit }) => refusedEdit !== undefined));
+      await run.answer({ call_id: 'call_a', decision: 'approve', arguments_digest: DIGEST, by: 'ada' });
       await run.result();
     },
   },
@@ -314,6 +356,28 @@ export const KINDS: Record<string, Kind> = {
       await later.executeUpdate(ANSWER, { args: [{ call_id: 'call_a', output: 'blue' }] });
       await later.signal(ANSWER, 'nonsense');
       await later.signal(ANSWER, { call_id: 'call_b', decision: 'approve' });
+      await later.result();
+    },
+  },
+  'deadline-follow-up-edited-refused-by-tool': {
+    script: () => {
+      const { plan, ...call } = GATED;
+      if (plan.kind !== 'approval') throw new Error('no approval');
+      const wait = { onDeadline: 'follow-up', answerWithinMs: 300 } as const;
+      return { rounds: [[{ ...call, plan: { ...plan, wait } }]], tool: refusesEdits };
+    },
+    input: SEARCHABLE,
+    play: async (run, client) => {
+      await run.result();
+      const later = client.workflow.getHandle(followUpWorkflowId(run.runId));
+      await later.executeUpdate(ANSWER, {
+        args: [{ call_id: 'call_a', decision: 'approve', arguments: { q: 2 } }],
+      });
+      const approved = { call_id: 'call_a', decision: 'approve', arguments_digest: DIGEST };
+      // Refused as a conflict until the tool has refused the arguments.
+      const approve = (): Promise<unknown> =>
+        later.executeUpdate(ANSWER, { args: [approved] }).catch(approve);
+      await approve();
       await later.result();
     },
   },

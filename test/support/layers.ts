@@ -67,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'backends/',
     rooms: ['protocol'],
-    packages: ['node', 'undici'],
+    packages: ['node', 'undici', 'eventsource-parser'],
     schemas: true,
     because: 'backends/ implement a port of protocol/; they know neither Temporal nor the store.',
   },
@@ -133,7 +133,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'dev-server/',
     rooms: [],
-    packages: ['node', '@temporalio/client', '@temporalio/testing'],
+    packages: ['node', 'hono', '@hono/node-server', '@temporalio/client', '@temporalio/testing'],
     because: 'dev-server/ finds and starts a Temporal dev server; it knows no run.',
   },
   {

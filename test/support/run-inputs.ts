@@ -81,7 +81,7 @@ export const shortEffect = (effect: Effect): string => {
     case 'submit':
       return `submit ${effect.round} [${effect.outputs.map(({ tool_call_id: id, output }) => `${id}=${output.startsWith('{"error"') ? (JSON.parse(output) as { error: { type: string } }).error.type : output}`).join(' ')}]`;
     case 'close':
-      return `close ${effect.target.kind} ${effect.how.kind}${effect.how.kind === 'fail' ? `(${effect.how.error.code})` : ''}`;
+      return `close ${effect.target.kind} ${effect.how.kind}${'error' in effect.how && effect.how.error !== undefined ? `(${effect.how.error.code})` : ''}`;
     case 'startFollowUp':
       return `startFollowUp [${effect.calls.map(({ callId, given }) => `${callId}${given === undefined ? '' : '!'}`).join(' ')}]`;
     case 'notifyEnd':
@@ -94,6 +94,8 @@ export const shortEffect = (effect: Effect): string => {
       return `tool ${effect.callId} ${effect.arguments}${effect.endBy === null ? '' : ` by ${seconds(effect.endBy)}`}`;
     case 'recordAnswers':
       return `record [${effect.outputs.map(({ tool_call_id: id }) => id).join(' ')}]`;
+    case 'recordDecision':
+      return `decision ${effect.decision.callId} ${effect.decision.decision}`;
     case 'enterWait':
       return `wait for ${effect.tools.join(' ')}${effect.deadline === null ? '' : ` by ${seconds(effect.deadline)}`}`;
     case 'leaveWait':

@@ -214,6 +214,7 @@ export const simulate = (world: World): Played => {
         return;
       case 'notifyWaiting':
       case 'recordAnswers':
+      case 'recordDecision':
         tasks.add(effect.key);
         return;
       case 'enterWait':

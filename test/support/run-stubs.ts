@@ -15,6 +15,7 @@ import type {
   ToolPolicy,
   WaitPolicy,
 } from '../../protocol/tool-calls.ts';
+import type { Decision } from '../../protocol/decisions.ts';
 import { unpackToolCall, type ToolCallPayload } from '../../protocol/temporal/compact.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
@@ -67,6 +68,8 @@ export interface Asked {
   follows: number;
   closes: { target: CloseTarget; how: CloseHow }[];
   recorded: ToolOutput[];
+  /** By an activity of their own, with a submit, or with a close. */
+  decisions: { by: 'record' | 'submit' | 'close'; decision: Decision }[];
   waiting: WaitingNotice[];
   ends: RunResult[];
   linked: { newRunId: string; callId: string; message: string; outcome: CallOutcome }[];
@@ -95,6 +98,7 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
     follows: 0,
     closes: [],
     recorded: [],
+    decisions: [],
     waiting: [],
     ends: [],
     linked: [],
@@ -115,6 +119,9 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
           createdAt: script.createdAt ?? Date.now(),
         };
   };
+  const keep = (by: Asked['decisions'][number]['by'], decisions: readonly Decision[]): void => {
+    asked.decisions.push(...decisions.map((decision) => ({ by, decision })));
+  };
   const activities: StubActivities = {
     createThread: async () => ({ threadId: 'thread_new' }),
     createRun: async () => {
@@ -122,7 +129,8 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
       await script.create?.();
       return settle(0);
     },
-    submitToolOutputs: async ({ round, outputs }) => {
+    submitToolOutputs: async ({ round, outputs, decisions = [] }) => {
+      keep('submit', decisions);
       asked.submits.push({ round, outputs });
       return (await script.submit?.(round)) ?? settle(round);
     },
@@ -131,7 +139,8 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
       if (script.follow === undefined) throw ApplicationFailure.nonRetryable('The script has no follow.');
       return await script.follow();
     },
-    closeRun: async ({ target, how }) => {
+    closeRun: async ({ target, how, decisions = [] }) => {
+      keep('close', decisions);
       asked.closes.push({ target, how });
       if (script.close !== undefined) return await script.close(target, how);
       return how.kind === 'fail'
@@ -140,6 +149,9 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
     },
     recordAnswers: async ({ outputs }) => {
       asked.recorded.push(...outputs);
+    },
+    recordDecisions: async ({ decisions }) => {
+      keep('record', decisions);
     },
     notifyWaiting: async (notice) => {
       asked.waiting.push(notice);

@@ -13,7 +13,9 @@ import type {
   ThreadParams,
 } from '../../protocol/ports/runs-service.ts';
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
+import { pollAfterMs } from '../../protocol/rules/polling.ts';
 import type { Run, Thread } from '../../protocol/wire/objects.ts';
+import type { RunDecision } from '../../protocol/wire/decisions.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import { createClock } from '../clock.ts';
 import type { ManualClock } from '../clock.ts';
@@ -23,7 +25,7 @@ import type { ScriptCatalogue } from '../script.ts';
 import { catalogue } from '../scripts.ts';
 import { chooseScript, createAssistants } from './assistants.ts';
 import { dropTimers } from './emit.ts';
-import { tail } from './log.ts';
+import { tail, untilNotPolled } from './log.ts';
 import { paged } from './paging.ts';
 import { createPlayer } from './play.ts';
 import { noQuirks } from './quirks.ts';
@@ -59,9 +61,6 @@ export interface SandboxEngine extends RunsService {
   /** Forgets everything. */
   reset(): void;
 }
-
-/** A tenth of the run's age, so that a poller sees a change within that share of it. */
-export const pollHint = (ageMs: number): number => Math.min(2000, Math.max(50, Math.round(ageMs / 10)));
 
 export const createSandboxEngine = (options: SandboxEngineOptions = {}): SandboxEngine => {
   const clock = options.clock ?? createClock();
@@ -291,6 +290,11 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       return reply;
     },
 
+    async listDecisions(caller, threadId, id, query) {
+      runOf(caller, threadId, id);
+      // Scripted runs have no calls that wait for an approval.
+      return paged<never, RunDecision>([], query, (decision) => decision);
+    },
     ownerOf: async (kind, id) =>
       kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
 
@@ -309,7 +313,11 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     async *events(caller, threadId, id, place) {
       yield* tail(runOf(caller, threadId, id), place);
     },
-    pollAfterMs: (run) => pollHint(clock.now() - (runs.get(run.id)?.createdAt ?? run.created_at * 1000)),
+    async awaitRun(caller, threadId, id, wait) {
+      await untilNotPolled(runOf(caller, threadId, id), wait);
+      return toRun(runOf(caller, threadId, id));
+    },
+    pollAfterMs: (run) => pollAfterMs(run, clock.now()),
     // Scripts call the caller's tools: there is no worker.
     listTools: async () => [],
     async readiness() {

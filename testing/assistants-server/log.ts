@@ -5,6 +5,7 @@
  * Only `testing/assistants-server/` imports it.
  */
 import { endsRun } from '../../protocol/wire/events.ts';
+import { isPolled } from '../../protocol/rules/polling.ts';
 import type { SequencedEvent, StreamEvent } from '../../protocol/wire/events.ts';
 import type { RunRecord } from './records.ts';
 
@@ -27,6 +28,15 @@ const news = (run: RunRecord, signal: AbortSignal): Promise<void> =>
     run.waiters.add(done);
     signal.addEventListener('abort', done, { once: true });
   });
+
+/** Resolves when the run is not polled any more, after `timeoutMs`, or when `signal` aborts. */
+export const untilNotPolled = async (
+  run: RunRecord,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+): Promise<void> => {
+  const over = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  while (isPolled(run.status) && !over.aborted) await news(run, over);
+};
 
 export async function* tail(
   run: RunRecord,

@@ -10,7 +10,8 @@ import { LIMITS } from '../../protocol/limits.ts';
 import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, answerDigest } from '../run/evaluate-answer.ts';
 import { requestOf } from '../run/call-state.ts';
-import { waitingCallsDetails, rejectedSignalsText } from '../run/current-details.ts';
+import { withRefusedEdit } from '../run/decisions.ts';
+import { decisionsText, waitingCallsDetails, rejectedSignalsText } from '../run/current-details.ts';
 import { initialState } from '../run/state.ts';
 import type { LateCall, MachineState } from '../run/state.ts';
 
@@ -18,6 +19,7 @@ const DAYS_POLICY = { onDeadline: 'follow-up', answerWithinMs: null } as const;
 
 const lateCall = (call: LateCallInput, at: number): LateCall => ({
   ...requestOf(call),
+  ...(call.round === undefined ? {} : { round: call.round }),
   plan:
     call.kind === 'approval' && call.policy !== undefined
       ? {
@@ -38,6 +40,7 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
             at,
             ...(call.given.by == null ? {} : { by: call.given.by }),
           },
+          ...(call.decision === undefined ? {} : { decision: call.decision }),
         },
       }),
 });
@@ -46,6 +49,7 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
 export const lateState = (input: FollowUpInput, at: number): MachineState => ({
   ...initialState({ ...input, params: {}, busy: 'fail', expiresAt: null, createdAt: null }),
   startedAt: at,
+  ...(input.decisions === undefined ? {} : { decisions: input.decisions }),
   late: input.calls.map((call) => lateCall(call, at)),
 });
 
@@ -56,7 +60,12 @@ export const waitsAgain = (
   problem: string,
   at: number,
 ): MachineState => ({
-  ...state,
+  ...withRefusedEdit(
+    state,
+    { callId, round: state.late.find((call) => call.callId === callId)?.round ?? 0 },
+    problem,
+    at,
+  ),
   late: state.late.map((call): LateCall => {
     if (call.callId !== callId) return call;
     const { given, ...waiting } = call;
@@ -67,15 +76,15 @@ export const waitsAgain = (
 
 export const isDenial = (payload: AnswerPayload): boolean => payload.decision === 'deny';
 
-export const lateOutcome = (payload: AnswerPayload): CallOutcome =>
+export const lateOutcome = (payload: AnswerPayload, by: string | undefined): CallOutcome =>
   isDenial(payload)
     ? {
         output: payload.reason ? `Denied: ${payload.reason}` : 'Denied.',
         ok: false,
         notes: ['denied'],
-        ...(payload.by == null ? {} : { by: payload.by }),
+        ...(by === undefined ? {} : { by }),
       }
-    : outcomeOfAnswer(payload);
+    : outcomeOfAnswer(payload, by);
 
 /** Room for the words around the output. */
 const FRAME_CHARS = 2000;
@@ -102,6 +111,7 @@ export const lateDetails = (state: MachineState, answerBy: number): string => {
       state,
       open.map((call) => [call, answerBy] as const),
     ),
+    ...(state.decisions === undefined ? [] : [decisionsText(state.decisions)]),
     ...(state.unusable.count === 0 ? [] : [rejectedSignalsText(state.unusable)]),
   ].join('\n\n');
 };

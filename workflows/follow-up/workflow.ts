@@ -11,6 +11,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -20,6 +21,8 @@ import {
 import type { CallOutcome } from '../../protocol/tool-calls.ts';
 import { packToolCall, unpackOutcome } from '../../protocol/temporal/compact.ts';
 import type { OutcomePayload, ToolCallPayload } from '../../protocol/temporal/compact.ts';
+import { sourceOf } from '../../protocol/decisions.ts';
+import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type {
   AnswerPayload,
@@ -34,13 +37,16 @@ import {
   SIGNAL_DESCRIPTION,
   answerSignal,
   answerUpdate,
+  decisionsQuery,
   decodeSignalPayload,
   toUpdateRejection,
 } from '../messages.ts';
-import { editedArguments, evaluateAnswer } from '../run/evaluate-answer.ts';
+import { evaluateAnswer } from '../run/evaluate-answer.ts';
 import { failedOutcome } from '../run/call-state.ts';
+import { decisionsOf, editedArguments, toStore } from '../run/decisions.ts';
+import { signedPayload } from '../run/follow-up-input.ts';
 import { step } from '../run/machine.ts';
-import { toolActivityOptions } from '../run/activity-options.ts';
+import { decisionOptions, toolActivityOptions } from '../run/activity-options.ts';
 import type { LateCall } from '../run/state.ts';
 import {
   FOLLOW_UP_RUN_START_TO_CLOSE_MS,
@@ -57,14 +63,16 @@ const activities = proxyActivities<Pick<RunActivities, 'startFollowUpRun'>>({
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
 
+const recorder = proxyActivities<Pick<RunActivities, 'recordDecisions'>>(decisionOptions);
+
 export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   let state = lateState(input, Date.now());
   const linkedRuns = [...(input.linkedRuns ?? [])];
   const unanswered = [...(input.unanswered ?? [])];
   const handled = new Set<string>();
   const show = (): void => setCurrentDetails(lateDetails(state, input.answerBy));
-  const take = (payload: unknown): void => {
-    state = step(state, { type: 'answer', payload, at: Date.now() }).state;
+  const take = (payload: unknown, source: AnswerSource): void => {
+    state = step(state, { type: 'answer', payload, source, at: Date.now() }).state;
     show();
   };
   const open = (): LateCall[] => state.late.filter((call) => call.given === undefined);
@@ -73,10 +81,11 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
 
   setHandler(
     answerUpdate,
-    (payload): AnswerReply => {
-      const judgement = evaluateAnswer(state, payload, Date.now());
+    (payload, origin): AnswerReply => {
+      const source = sourceOf(origin);
+      const judgement = evaluateAnswer(state, payload, Date.now(), source);
       if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
-      take(payload);
+      take(payload, source);
       return {
         run_id: input.runId,
         call_id: judgement.payload.call_id,
@@ -88,14 +97,17 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
     },
     {
       description: ANSWER_DESCRIPTION,
-      validator: (payload) => {
-        const judgement = evaluateAnswer(state, payload, Date.now());
+      validator: (payload, origin) => {
+        const judgement = evaluateAnswer(state, payload, Date.now(), sourceOf(origin));
         if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       },
     },
   );
-  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw)), {
+  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw), { door: 'temporal_signal' }), {
     description: SIGNAL_DESCRIPTION,
+  });
+  setHandler(decisionsQuery, () => decisionsOf(state), {
+    description: 'What was decided about late calls here, oldest first.',
   });
   show();
 
@@ -111,6 +123,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
           ...input,
           linkedRuns,
           unanswered,
+          ...(state.decisions === undefined ? {} : { decisions: decisionsOf(state) }),
           calls: input.calls
             .filter((item) => !handled.has(item.callId))
             .map((item) =>
@@ -128,6 +141,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
     if (linked !== null && typeof linked === 'object') {
       handled.delete(call.callId);
       state = waitsAgain(state, call.callId, linked.refusedEdit, Date.now());
+      await keepDecision(input, decisionsOf(state).at(-1));
       show();
     } else if (linked === null) unanswered.push(call.callId);
     else linkedRuns.push(linked);
@@ -138,11 +152,12 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
 }
 
 const withGiven = (
-  { given: _before, ...call }: FollowUpInput['calls'][number],
+  { given: _before, decision: _decided, ...call }: FollowUpInput['calls'][number],
   late: LateCall | undefined,
 ): FollowUpInput['calls'][number] => ({
   ...call,
-  ...(late?.given === undefined ? {} : { given: late.given.payload }),
+  ...(late?.given === undefined ? {} : { given: signedPayload(late.given) }),
+  ...(late?.given?.decision === undefined ? {} : { decision: toStore(late.given.decision) }),
   ...(late?.refusedEdit === undefined ? {} : { refusedEdit: late.refusedEdit }),
 });
 
@@ -154,10 +169,11 @@ const carry = async (
   input: FollowUpInput,
   call: LateCall,
 ): Promise<string | { refusedEdit: string } | null> => {
-  const payload = call.given?.payload;
-  if (payload === undefined) return null;
+  if (call.given === undefined) return null;
+  const { payload, answer, decision } = call.given;
+  await keepDecision(input, decision);
   const outcome =
-    payload.decision === 'approve' ? await approved(input, call, payload) : lateOutcome(payload);
+    payload.decision === 'approve' ? await approved(input, call, payload) : lateOutcome(payload, answer.by);
   if (outcome.refusedEdit !== undefined && editedArguments(payload) !== null)
     return { refusedEdit: outcome.refusedEdit };
   try {
@@ -176,13 +192,26 @@ const carry = async (
   }
 };
 
+/** In the store before anything is done about it. A store that is away for too long does not hold the answer up. */
+const keepDecision = async (
+  { backend, runId }: FollowUpInput,
+  decision: Decision | undefined,
+): Promise<void> => {
+  if (backend !== 'chat' || decision === undefined || !patched('decisions-in-store')) return;
+  try {
+    await recorder.recordDecisions({ backend, runId, decisions: [toStore(decision)] });
+  } catch (error) {
+    if (isCancellation(error) || toActivityFailureInfo(error) === null) throw error;
+  }
+};
+
 /** A late approval runs the tool now; what came of it is the answer. */
 const approved = async (
   input: FollowUpInput,
   call: LateCall,
   payload: AnswerPayload,
 ): Promise<CallOutcome> => {
-  if (call.plan.kind !== 'approval') return lateOutcome(payload);
+  if (call.plan.kind !== 'approval') return lateOutcome(payload, call.given?.answer.by);
   const { policy } = call.plan;
   const edited = editedArguments(payload);
   const effect = {

@@ -17,6 +17,7 @@ import {
   MIN_BACKEND_MS,
   BACKEND_RETRY,
   CLOSE_SCHEDULE_TO_CLOSE_MS,
+  DECISION_WITHIN_MS,
   DEFAULTS,
   EXPIRY_GRACE_MS,
   HOOK_START_TO_CLOSE_MS,
@@ -115,16 +116,31 @@ export const toolActivityOptions = (
   };
 };
 
-export const taskActivityOptions = (kind: TaskEffect['type'], state: MachineState): ActivityOptions =>
-  kind === 'notifyWaiting'
-    ? { ...hookActivityOptions, summary: `round ${state.round} waits` }
-    : {
-        scheduleToCloseTimeout: RECORD_SCHEDULE_TO_CLOSE_MS,
-        startToCloseTimeout: RECORD_START_TO_CLOSE_MS,
-        retry: BACKEND_RETRY,
-        cancellationType: ActivityCancellationType.ABANDON,
-        summary: `answers of round ${state.round}`,
-      };
+export const taskActivityOptions = (kind: TaskEffect['type'], state: MachineState): ActivityOptions => {
+  switch (kind) {
+    case 'notifyWaiting':
+      return { ...hookActivityOptions, summary: `round ${state.round} waits` };
+    case 'recordAnswers':
+      return { ...recordOptions(RECORD_SCHEDULE_TO_CLOSE_MS), summary: `answers of round ${state.round}` };
+    case 'recordDecision':
+      return decisionOptions;
+    default:
+      return assertNever(kind);
+  }
+};
+
+const recordOptions = (scheduleToCloseTimeout: number): ActivityOptions => ({
+  scheduleToCloseTimeout,
+  startToCloseTimeout: RECORD_START_TO_CLOSE_MS,
+  retry: BACKEND_RETRY,
+  cancellationType: ActivityCancellationType.ABANDON,
+});
+
+/** Of the activity that keeps a decision. */
+export const decisionOptions: ActivityOptions = {
+  ...recordOptions(DECISION_WITHIN_MS),
+  summary: 'decision',
+};
 
 export const hookActivityOptions: ActivityOptions = {
   scheduleToCloseTimeout: HOOK_SCHEDULE_TO_CLOSE_MS,

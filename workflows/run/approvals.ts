@@ -2,7 +2,7 @@
  * Checks what only approvals carry: the digest of the arguments that were read, and arguments in their place.
  *
  * Rule: what the plan recorded decides, never the code of the day, so that a verdict in history stays as it was: calls of an
- * older worker have neither digest nor schema, and nothing more is waitingCallDetails of them.
+ * older worker have neither digest nor schema, and nothing more is asked of them.
  * Pure; imports protocol and the state. `answers.ts` and tests import it.
  */
 import { schemaProblem } from '../../protocol/rules/argument-schema.ts';

@@ -44,7 +44,7 @@ export const startCall = (state: MachineState, call: CallState, at: number): Cal
     : { ...call, status: 'running', endBy };
 };
 
-/** What was waitingCallDetails, without what became of it. */
+/** What was asked, without what became of it. */
 export const requestOf = (call: ToolCall & ArgumentsMark): ToolCall & ArgumentsMark => ({
   callId: call.callId,
   name: call.name,
@@ -141,6 +141,7 @@ export const summaryOf = (call: CallState, round: number): CallSummary => {
     ok: call.outcome?.ok ?? false,
     ...(notes.length === 0 ? {} : { notes }),
     ...(by === undefined ? {} : { by }),
+    ...(call.answer?.verified === undefined ? {} : { verified: true }),
   };
 };
 

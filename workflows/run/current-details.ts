@@ -1,22 +1,24 @@
 /**
- * What a person reads on the run's page: who is waitingCallDetails for what, by when, and what to paste.
+ * What a person reads on the run's page: who is asked for what, by when, and what to paste.
  *
  * Rule: everything the model wrote is data: it stands in code blocks that it can't close, never as markdown. Built anew
  * after every step and kept in memory only; no event is spent on it.
  * Pure; imports the state only.
  */
 import type { OnDeadline, RefusedEdit } from '../../protocol/tool-calls.ts';
-import { MAX_SHOWN_CHARS, showArguments, showValue } from '../../protocol/rules/show-arguments.ts';
+import { ARGUMENT_LIMITS } from '../../protocol/limits.ts';
+import { showArguments, showValue } from '../../protocol/rules/show-arguments.ts';
 import type { ShownArguments } from '../../protocol/rules/show-arguments.ts';
 import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import type { JsonObject } from '../../protocol/rules/tool-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
+import type { AnswerDoor, Decision } from '../../protocol/decisions.ts';
 import type { UnusedAnswer } from '../../protocol/temporal/messages.ts';
 import { answerBy } from './deadline.ts';
 import { assertNever } from './effects.ts';
 import { apiStatus, phaseOf, waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
-import { MAX_DETAILS_CHARS, MAX_EDITABLE_CHARS, MIN_SHOWN_CHARS } from './timeouts.ts';
+import { DECISIONS_SHOWN, MAX_DETAILS_CHARS, MAX_EDITABLE_CHARS, MIN_SHOWN_CHARS } from './timeouts.ts';
 
 /** A code block whose fence is longer than any run of backticks inside. */
 export const codeFence = (text: string, language = ''): string => {
@@ -49,12 +51,12 @@ type Asked = Pick<
 >;
 type Where = Pick<MachineState, 'about' | 'threadId'>;
 
-/** What is waitingCallDetails about one call, as markdown. `most`: about how many characters of its arguments stand here. */
+/** What is asked about one call, as markdown. `most`: about how many characters of its arguments stand here. */
 const waitingCallDetails = (
   state: Where,
   call: Asked,
   deadline: number | null,
-  most: number = MAX_SHOWN_CHARS,
+  most: number = ARGUMENT_LIMITS.shownChars,
 ): string => {
   const { plan } = call;
   const approval = plan.kind === 'approval';
@@ -132,6 +134,7 @@ const REASONS: Record<UnusedAnswer['reason'], string> = {
   unknown_call: 'no such call in this run',
   conflict: 'the call was answered before, differently',
   wrong_kind: 'output for an approval, or a decision for a call that needs an output',
+  not_allowed: 'the key may not decide calls of this tool',
   too_late: 'the call takes no answer any more',
   arguments_refused: 'the arguments given do not fit the tool; the call waits on',
   digest_refused: 'it is not about the arguments of this call; the call waits on',
@@ -178,6 +181,38 @@ const heading = (state: MachineState): string => {
   }
 };
 
+const DOORS: Record<AnswerDoor, string> = {
+  http: 'the HTTP API',
+  cli: 'the command line',
+  temporal_update: 'an update sent to Temporal',
+  temporal_signal: 'a signal sent to Temporal',
+};
+
+const verb = ({ decision, editedArguments, refusedEdit }: Decision): string => {
+  if (refusedEdit !== undefined)
+    return 'waits again: the tool refused the arguments that came with its approval';
+  if (decision === 'deny') return 'denied';
+  return editedArguments === undefined ? 'approved' : 'approved with other arguments';
+};
+
+const decided = (decision: Decision): string => {
+  const { callId, name, at, door, by, verified } = decision;
+  const who =
+    by === undefined
+      ? 'without a name'
+      : `by ${inline(by)}${verified === true ? ' (API key)' : ' (not verified)'}`;
+  return `- ${utc(at)}: call ${inline(callId)} of ${inline(name)} ${verb(decision)} ${who}, over ${DOORS[door]}`;
+};
+
+/** The latest decisions, oldest first. A name that no key carries is marked as what it is. */
+export const decisionsText = (decisions: readonly Decision[]): string => {
+  const left = decisions.length - DECISIONS_SHOWN;
+  return [
+    `**Decisions**${left > 0 ? `, the latest ${DECISIONS_SHOWN} of ${decisions.length}` : ''}`,
+    decisions.slice(-DECISIONS_SHOWN).map(decided).join('\n'),
+  ].join('\n\n');
+};
+
 /** Has nothing changed but what could not be used? That comes in floods. */
 export const onlyRejectedSignals = (before: MachineState, after: MachineState): boolean =>
   (Object.keys(after) as (keyof MachineState)[]).every(
@@ -186,7 +221,10 @@ export const onlyRejectedSignals = (before: MachineState, after: MachineState): 
 
 /** About how many characters of arguments each of so many calls may have. */
 const share = (calls: number): number =>
-  Math.max(MIN_SHOWN_CHARS, Math.min(MAX_SHOWN_CHARS, Math.floor(MAX_DETAILS_CHARS / Math.max(1, calls))));
+  Math.max(
+    MIN_SHOWN_CHARS,
+    Math.min(ARGUMENT_LIMITS.shownChars, Math.floor(MAX_DETAILS_CHARS / Math.max(1, calls))),
+  );
 
 /** Each call with its arguments, as long as the page has room; the others by name, without anything to paste. */
 export const waitingCallsDetails = (
@@ -223,5 +261,6 @@ export const currentDetails = (state: MachineState): string =>
         ? state.late.filter((call) => call.given === undefined).map((call) => [call, null] as const)
         : []),
     ]),
+    ...(state.decisions === undefined ? [] : [decisionsText(state.decisions)]),
     ...(state.unusable.count === 0 ? [] : [rejectedSignalsText(state.unusable)]),
   ].join('\n\n');

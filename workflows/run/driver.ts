@@ -140,11 +140,16 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
   const runTask = (effect: TaskEffect): void => {
     const { key } = effect;
     tasks.add(key);
-    const finished = (): void => {
+    const finished = (failed?: true): void => {
       tasks.delete(key);
-      dispatch({ type: 'taskDone', key, at: world.now() });
+      dispatch({ type: 'taskDone', key, ...(failed === undefined ? {} : { failed }), at: world.now() });
     };
-    onSettled(world.runTask(effect, state).promise, () => true, finished, finished);
+    onSettled(
+      world.runTask(effect, state).promise,
+      () => true,
+      () => finished(),
+      () => finished(true),
+    );
   };
 
   const armTimer = (at: number): void => {
@@ -189,6 +194,7 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
         return runTool(effect);
       case 'notifyWaiting':
       case 'recordAnswers':
+      case 'recordDecision':
         return runTask(effect);
       case 'enterWait':
       case 'leaveWait':

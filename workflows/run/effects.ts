@@ -8,24 +8,27 @@
  */
 import type { CloseHow, CloseTarget, RunRef } from '../../protocol/ports/backend.ts';
 import type { ToolPolicy } from '../../protocol/tool-calls.ts';
+import type { Decision } from '../../protocol/decisions.ts';
 import type { RunResult } from '../../protocol/temporal/messages.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { waitDeadline } from './deadline.ts';
+import { unstored } from './decisions.ts';
 import { apiStatus, takesAnswers, waitingCalls } from './state.ts';
 import type { CallState, LateCall, Operation, MachineState, Task, OperationKind } from './state.ts';
 
 export type OpEffect =
   | { type: 'createThread' }
   | { type: 'create'; threadId: string }
-  | { type: 'submit'; run: RunRef; round: number; outputs: ToolOutput[] }
+  | { type: 'submit'; run: RunRef; round: number; outputs: ToolOutput[]; decisions: Decision[] }
   | { type: 'follow'; run: RunRef }
-  | { type: 'close'; target: CloseTarget; how: CloseHow }
+  | { type: 'close'; target: CloseTarget; how: CloseHow; decisions: Decision[] }
   | { type: 'startFollowUp'; calls: LateCall[] }
   | { type: 'notifyEnd'; result: RunResult };
 
 export type TaskEffect =
   | { type: 'notifyWaiting'; key: string }
-  | { type: 'recordAnswers'; key: string; run: RunRef; round: number; outputs: ToolOutput[] };
+  | { type: 'recordAnswers'; key: string; run: RunRef; round: number; outputs: ToolOutput[] }
+  | { type: 'recordDecision'; key: string; decision: Decision };
 
 export interface RunToolEffect {
   type: 'runTool';
@@ -67,11 +70,12 @@ const opEffect = (state: MachineState, op: Operation): OpEffect => {
         run: assertPresent(run, 'run'),
         round: state.round,
         outputs: outputsOf(state),
+        decisions: unstored(state),
       };
     case 'follow':
       return { type: 'follow', run: assertPresent(run, 'run') };
     case 'close':
-      return { type: 'close', target: op.target, how: op.how };
+      return { type: 'close', target: op.target, how: op.how, decisions: unstored(state) };
     case 'startFollowUp':
       return { type: 'startFollowUp', calls: state.late };
     case 'notifyEnd':
@@ -113,6 +117,8 @@ const toolEffect = (call: CallState): RunToolEffect | null =>
 
 const taskEffect = (state: MachineState, task: Task): TaskEffect | null => {
   if (task.kind === 'notifyWaiting') return { type: 'notifyWaiting', key: task.key };
+  if (task.kind === 'recordDecision')
+    return { type: 'recordDecision', key: task.key, decision: task.decision };
   const output = state.calls.find((call) => call.callId === task.callId)?.outcome?.output;
   return output === undefined || state.run === null
     ? null

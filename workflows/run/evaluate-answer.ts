@@ -6,6 +6,7 @@
  * Imports protocol and the state, no SDK.
  */
 import type { CallOutcome, OutcomeNote } from '../../protocol/tool-calls.ts';
+import type { AnswerSource } from '../../protocol/decisions.ts';
 import { FAILURES, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FailureType } from '../../protocol/temporal/names.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -13,6 +14,7 @@ import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/va
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
 import { approvalFault } from './approvals.ts';
 import { isExpired } from './deadline.ts';
+import { UNKNOWN_SENDER, editedArguments, isForbidden, signature } from './decisions.ts';
 import { contentDigest } from './content-digest.ts';
 import { MAX_PAYLOAD_BYTES, storedBytes, utf8Length } from './fit-outputs.ts';
 import type { Output } from './fit-outputs.ts';
@@ -56,12 +58,6 @@ export const outputText = (output: unknown): { text: string; notes: OutcomeNote[
     ? { text: output, notes: [] }
     : { text: JSON.stringify(output) ?? 'null', notes: ['serialised'] };
 
-/** Edited arguments as JSON text, or null when there are none. */
-export const editedArguments = (payload: AnswerPayload): string | null => {
-  const edited = jsonObject(payload.arguments);
-  return edited === null ? null : JSON.stringify(edited);
-};
-
 /** What was said, `by` left out: the same answer from another desk is a repeat. */
 const canonicalAnswer = (payload: AnswerPayload): string =>
   payload.decision === undefined
@@ -79,7 +75,12 @@ const parseJsonText = (value: unknown): unknown =>
 const list = (ids: readonly string[]): string =>
   ids.length === 0 ? 'none' : ids.map((id) => quote(id)).join(', ');
 
-export const evaluateAnswer = (state: MachineState, value: unknown, at: number): AnswerEvaluation => {
+export const evaluateAnswer = (
+  state: MachineState,
+  value: unknown,
+  at: number,
+  source: AnswerSource = UNKNOWN_SENDER,
+): AnswerEvaluation => {
   const candidate = parseJsonText(value);
   const problem = answerPayloadProblem(candidate);
   if (problem !== undefined) {
@@ -89,7 +90,8 @@ export const evaluateAnswer = (state: MachineState, value: unknown, at: number):
     });
   }
   const payload = candidate as AnswerPayload;
-  const about = { callId: payload.call_id, ...(payload.by == null ? {} : { by: payload.by }) };
+  const signed = signature(source, payload.by);
+  const about = { callId: payload.call_id, ...(signed.by === undefined ? {} : { by: signed.by }) };
   const { runId } = state.about;
   if (payload.run_id != null && payload.run_id !== runId && payload.run_id !== state.run?.backendRunId)
     return rejectionText(
@@ -104,7 +106,7 @@ export const evaluateAnswer = (state: MachineState, value: unknown, at: number):
   const accept = (late: boolean): AnswerEvaluation => ({
     verdict: 'accept',
     payload,
-    answer: { digest: answerDigest(payload), at, ...(payload.by == null ? {} : { by: payload.by }) },
+    answer: { digest: answerDigest(payload), at, ...signed },
     notes: serialised,
     late,
   });
@@ -120,6 +122,18 @@ export const evaluateAnswer = (state: MachineState, value: unknown, at: number):
 
   const late = state.late.find((call) => call.callId === payload.call_id);
   const call = state.calls.find((item) => item.callId === payload.call_id);
+  const past = state.past.findLast((item) => item.callId === payload.call_id);
+  // An id may come again in a later round: a key that may not decide one of the calls that it names decides none of them.
+  const forbidden = [call, late, past].find(
+    (item) => item !== undefined && isForbidden(payload, source, item.name),
+  );
+  if (forbidden !== undefined)
+    return rejectionText(
+      FAILURES.refusedNotAllowed,
+      'not_allowed',
+      `Call ${quote(payload.call_id)} is of tool ${quote(forbidden.name)}; the key of ${quote(source.keyName ?? null)} may decide calls of ${list(source.tools ?? [])}. Use a key that has the tool.`,
+      about,
+    );
   if (call !== undefined) {
     if (call.answer !== undefined) return against(call.answer.digest);
     if (call.status === 'waiting') {
@@ -153,7 +167,6 @@ export const evaluateAnswer = (state: MachineState, value: unknown, at: number):
       accept(true)
     );
   }
-  const past = state.past.findLast((item) => item.callId === payload.call_id);
   if (past?.digest !== undefined) return against(past.digest);
   if (past !== undefined) return tooLate(state, payload, about, at);
   const open = openIds(state);
@@ -271,12 +284,12 @@ const payloadTooLarge = (
 };
 
 /** The outcome of an accepted output for an external call. */
-export const outcomeOfAnswer = (payload: AnswerPayload): CallOutcome => {
+export const outcomeOfAnswer = (payload: AnswerPayload, by: string | undefined): CallOutcome => {
   const { text, notes } = outputText(payload.output);
   return {
     output: text,
     ok: true,
     ...(notes.length === 0 ? {} : { notes }),
-    ...(payload.by == null ? {} : { by: payload.by }),
+    ...(by === undefined ? {} : { by }),
   };
 };

@@ -2,9 +2,16 @@
  * Hands calls whose answer may still come over to the workflow that waits for them.
  * Pure; imports protocol and the state.
  */
-import type { FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
+import type { AnswerPayload, FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
 import { requestOf } from './call-state.ts';
+import { toStore } from './decisions.ts';
 import type { LateCall, MachineState } from './state.ts';
+
+/** The answer as it was accepted: signed by whom the run took it from. */
+export const signedPayload = ({ payload, answer }: NonNullable<LateCall['given']>): AnswerPayload => {
+  const { by: _claimed, ...rest } = payload;
+  return answer.by === undefined ? rest : { ...rest, by: answer.by };
+};
 
 export const toFollowUpInput = (
   input: RunInput,
@@ -23,7 +30,9 @@ export const toFollowUpInput = (
     ...(call.plan.kind === 'approval' ? { policy: call.plan.policy } : {}),
     ...(call.plan.kind === 'approval' && call.plan.schema !== undefined ? { schema: call.plan.schema } : {}),
     ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
-    ...(call.given === undefined ? {} : { given: call.given.payload }),
+    ...(call.round === undefined ? {} : { round: call.round }),
+    ...(call.given === undefined ? {} : { given: signedPayload(call.given) }),
+    ...(call.given?.decision === undefined ? {} : { decision: toStore(call.given.decision) }),
   })),
   answerBy: at + state.about.followUpWithinMs,
   searchAttributes: input.searchAttributes,

@@ -13,6 +13,7 @@ import { applyAnswer, applySubmit, applyOutcome } from './transitions/answer.ts'
 import { failedOutcome } from './call-state.ts';
 import { applyCancel, startClose, applyOperationFailure } from './transitions/close.ts';
 import { awaitsExpiry, isExpired, nextWakeUp } from './deadline.ts';
+import { markStored } from './decisions.ts';
 import { effectsBetween, assertNever } from './effects.ts';
 import type { Effect } from './effects.ts';
 import { advanceRound, applySettlement } from './transitions/round.ts';
@@ -115,9 +116,9 @@ const transition = (state: MachineState, input: Exclude<Input, { type: 'resume' 
     case 'callFailed':
       return applyOutcome(state, input.callId, input.at, (call) => failedOutcome(call, input.failure));
     case 'answer':
-      return applyAnswer(state, input.payload, input.at);
+      return applyAnswer(state, input);
     case 'submit':
-      return applySubmit(state, input.payload, input.at);
+      return applySubmit(state, input);
     case 'deadline':
       return awaitsExpiry(state) && state.closing !== null && isExpired(state, input.at)
         ? startClose({ ...state, timer: null }, state.closing)
@@ -125,12 +126,23 @@ const transition = (state: MachineState, input: Exclude<Input, { type: 'resume' 
     case 'cancelRequested':
       return applyCancel(state);
     case 'taskDone':
-      return state.tasks.some((task) => task.key === input.key)
-        ? { ...state, tasks: state.tasks.filter((task) => task.key !== input.key) }
-        : state;
+      return taskDone(state, input);
     default:
       return assertNever(input);
   }
+};
+
+/** What was given up stays owed: an entry for the store then travels with the round's outputs or the run's end. */
+const taskDone = (
+  state: MachineState,
+  { key, failed }: Extract<Input, { type: 'taskDone' }>,
+): MachineState => {
+  const task = state.tasks.find((item) => item.key === key);
+  if (task === undefined) return state;
+  const next = { ...state, tasks: state.tasks.filter((item) => item !== task) };
+  if (task.kind !== 'recordDecision' || failed === true) return next;
+  const { round, callId, at } = task.decision;
+  return markStored(next, (item) => item.round === round && item.callId === callId && item.at === at);
 };
 
 /** Once nothing of the run itself is left to do, its end is told: late calls handed over, then the hook, then the finish. */

@@ -4,6 +4,7 @@
  */
 import type { CallSnapshot, RunSnapshot, WaitingNotice } from '../../protocol/temporal/messages.ts';
 import { answerBy } from './deadline.ts';
+import { decisionsOf } from './decisions.ts';
 import { apiStatus, phaseOf, takesAnswers, waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
 
@@ -18,6 +19,7 @@ const callSnapshot = (state: MachineState, call: CallState): CallSnapshot => {
     ...(call.outcome === undefined ? {} : { ok: call.outcome.ok }),
     ...(call.outcome?.notes === undefined ? {} : { notes: call.outcome.notes }),
     ...(by === undefined ? {} : { by }),
+    ...(call.answer?.verified === undefined ? {} : { verified: true }),
     ...(call.status === 'waiting' && takesAnswers(state) && 'wait' in call.plan
       ? {
           answerBy: answerBy(state, call),
@@ -43,6 +45,7 @@ export const snapshotOf = (state: MachineState): RunSnapshot => ({
   calls: state.calls.map((call) => callSnapshot(state, call)),
   unusable: state.unusable,
   result: state.ending?.result ?? null,
+  ...(state.decisions === undefined ? {} : { decisions: decisionsOf(state) }),
 });
 
 export const noticeOf = (state: MachineState): WaitingNotice => ({

@@ -21,6 +21,7 @@ import type {
   RefusedEdit,
   ToolCall,
 } from '../../protocol/tool-calls.ts';
+import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
 import type {
   AnswerPayload,
   CallSummary,
@@ -38,7 +39,12 @@ export interface AcceptedAnswer {
   digest: string;
   at: number;
   by?: string;
+  /** An API key carries the name in `by`. */
+  verified?: true;
 }
+
+/** `stored`: the store has it. */
+export type DecisionState = Decision & { stored?: true };
 
 export interface CallState extends ToolCall, ArgumentsMark {
   plan: CallPlan;
@@ -73,13 +79,16 @@ export type Operation =
 /** Work on the side that nobody waits for. */
 export type Task =
   | { key: string; kind: 'notifyWaiting' }
-  | { key: string; kind: 'recordAnswers'; callId: string };
+  | { key: string; kind: 'recordAnswers'; callId: string }
+  | { key: string; kind: 'recordDecision'; decision: Decision };
 
 /** A call whose answer may still come after the model was given a placeholder. */
 export interface LateCall extends ToolCall, ArgumentsMark {
   plan: Extract<CallPlan, { kind: 'external' | 'approval' }>;
   refusedEdit?: RefusedEdit;
-  given?: { payload: AnswerPayload; answer: AcceptedAnswer };
+  /** Absent in states of earlier versions. */
+  round?: number;
+  given?: { payload: AnswerPayload; answer: AcceptedAnswer; decision?: Decision };
 }
 
 export interface RunSpec {
@@ -122,6 +131,10 @@ export interface MachineState {
   unusable: { count: number; latest: UnusedAnswer[] };
   /** Accepted answers that were never submitted, with the reason. */
   unused: UnusedAnswer[];
+  /** What was decided about calls of all rounds, in order; absent = nothing was. */
+  decisions?: DecisionState[];
+  /** This execution sends decisions to the store as they are made; asked anew after continue-as-new. */
+  recordsDecisions?: true;
   late: LateCall[];
   /** Decided; what remains is to hand over late calls and to tell the end. */
   ending: { result: RunResult; cancelled: boolean } | null;
@@ -134,6 +147,8 @@ export interface ActivityFailureInfo {
   /** `ApplicationFailure.type`, of the last attempt when attempts ran out; '' otherwise. */
   type: string;
   message: string;
+  /** What the backend calls the cause, when it names one. */
+  reason?: string;
   timeout?: 'start_to_close' | 'schedule_to_close' | 'schedule_to_start' | 'heartbeat';
   /** Temporal would have tried again, but the next attempt would have begun after the activity's own end. */
   outOfTime?: true;
@@ -154,12 +169,16 @@ export type Input =
   | { type: 'endNotified'; at: number }
   | { type: 'callDone'; callId: string; outcome: CallOutcome; at: number }
   | { type: 'callFailed'; callId: string; failure: ActivityFailureInfo; at: number }
-  /** By signal or accepted update; `payload` is whatever was sent. */
-  | { type: 'answer'; payload: unknown; at: number }
-  | { type: 'submit'; payload: SubmitPayload; at: number }
+  /**
+   * By signal or accepted update; `payload` is whatever was sent, `source` absent = an update straight from Temporal.
+   * `records`: natively, a decision is sent to the store at once.
+   */
+  | { type: 'answer'; payload: unknown; source?: AnswerSource; records?: boolean; at: number }
+  | { type: 'submit'; payload: SubmitPayload; source?: AnswerSource; at: number }
   | { type: 'deadline'; at: number }
   | { type: 'cancelRequested'; at: number }
-  | { type: 'taskDone'; key: string; at: number };
+  /** `failed`: the work was given up. */
+  | { type: 'taskDone'; key: string; failed?: true; at: number };
 
 export const initialState = (input: RunInput): MachineState => ({
   v: 1,
@@ -197,8 +216,10 @@ export const initialState = (input: RunInput): MachineState => ({
 
 /** Reads the state that the previous execution of this run left. An unknown version is a deploy mistake, not an input error. */
 export const carriedState = (carried: unknown): MachineState => {
-  if (typeof carried === 'object' && carried !== null && 'v' in carried && carried.v === 1)
-    return carried as MachineState;
+  if (typeof carried === 'object' && carried !== null && 'v' in carried && carried.v === 1) {
+    const { recordsDecisions: _asked, ...state } = carried as MachineState;
+    return state;
+  }
   throw new Error(
     'The carried state of this run has a version that this worker does not know: run a worker of the version that wrote it.',
   );

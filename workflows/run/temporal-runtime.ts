@@ -100,7 +100,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
       }
       case 'submit': {
         const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
-        const { round, outputs } = effect;
+        const { round, outputs, decisions } = effect;
         const waitedMs = longestWait(state);
         return act
           .submitToolOutputs({
@@ -109,6 +109,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
             round,
             outputs,
             ...(waitedMs === null ? {} : { waitedMs }),
+            ...(decisions.length === 0 ? {} : { decisions }),
           })
           .then(toSettledInput('submit'));
       }
@@ -118,8 +119,9 @@ export const temporalRuntime = (input: RunInput): Runtime => {
       }
       case 'close': {
         const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
+        const { target, how, decisions } = effect;
         return act
-          .closeRun({ ...base, target: effect.target, how: effect.how })
+          .closeRun({ ...base, target, how, ...(decisions.length === 0 ? {} : { decisions }) })
           .then(toSettledInput('close'));
       }
       case 'startFollowUp':
@@ -161,6 +163,8 @@ export const temporalRuntime = (input: RunInput): Runtime => {
       pending(() => {
         const act = activities(taskActivityOptions(effect.type, state));
         if (effect.type === 'notifyWaiting') return act.notifyWaiting(noticeOf(state));
+        if (effect.type === 'recordDecision')
+          return act.recordDecisions({ ...base, decisions: [effect.decision] });
         const { round, outputs } = effect;
         return act.recordAnswers({ ...base, run: effect.run, round, outputs });
       }),

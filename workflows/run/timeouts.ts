@@ -84,6 +84,14 @@ export const MAX_POLL_MS = HOUR;
 
 /** Signals that could not be used: how many are kept for people to read. */
 export const MAX_REJECTED_SIGNALS = 10;
+/** Decisions whose texts are kept in the state; beyond it who decided what is kept, and the texts are with the store. */
+export const DECISIONS_KEPT_CHARS = 200_000;
+/** Texts of decisions that travel beside a round's outputs: both must fit one payload. */
+export const DECISIONS_SENT_CHARS = 64_000;
+/** A decision that the store can't take for an hour travels with the round's outputs or the run's end. */
+export const DECISION_WITHIN_MS = HOUR;
+/** Decisions on the run's page: the latest ones. */
+export const DECISIONS_SHOWN = 20;
 /** Carried state must fit one payload (2 MB) beside the input, with room for escapes. */
 export const MAX_CARRIED_STATE_CHARS = 750_000;
 /** The memo a cancelled run leaves: the server warns at 2 KB. */

@@ -11,15 +11,24 @@ import {
   allHandlersFinished,
   condition,
   makeContinueAsNewFunc,
+  patched,
   proxySinks,
   setHandler,
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
+import { sourceOf } from '../../protocol/decisions.ts';
+import type { AnswerSource } from '../../protocol/decisions.ts';
 import { WORKFLOWS } from '../../protocol/temporal/names.ts';
 import { packRunInput, unpackRunInput } from '../../protocol/temporal/run-input.ts';
 import type { RunInputPayload } from '../../protocol/temporal/run-input.ts';
-import type { AnswerReply, RunInput, RunResult, SubmitReply } from '../../protocol/temporal/messages.ts';
+import type {
+  AnswerReply,
+  RunInput,
+  RunResult,
+  SubmitPayload,
+  SubmitReply,
+} from '../../protocol/temporal/messages.ts';
 import type { RunSinks } from '../../protocol/temporal/activities.ts';
 import {
   ANSWER_DESCRIPTION,
@@ -27,12 +36,15 @@ import {
   SUBMIT_DESCRIPTION,
   answerSignal,
   answerUpdate,
+  decisionsQuery,
   decodeSignalPayload,
   toUpdateRejection,
   runQuery,
   submitUpdate,
 } from '../messages.ts';
 import { evaluateAnswer } from './evaluate-answer.ts';
+import type { AnswerEvaluation } from './evaluate-answer.ts';
+import { decisionsOf } from './decisions.ts';
 import { createDriver } from './driver.ts';
 import { memoOf } from './transitions/end.ts';
 import { snapshotOf } from './snapshot.ts';
@@ -49,6 +61,16 @@ export function run(sent: RunInputPayload): Promise<RunResult> {
   return CancellationScope.nonCancellable(() => drive(input, cancelRequested));
 }
 
+/** A signal names nobody who could be asked: whatever it says of its sender is a claim. */
+const SIGNAL: AnswerSource = { door: 'temporal_signal' };
+
+/** Is a decision to be sent to the store at once? Asked for those alone: the answer leaves a marker in history. */
+const recordsDecision = ({ backend }: RunInput, judgement: AnswerEvaluation): boolean =>
+  backend === 'chat' &&
+  judgement.verdict === 'accept' &&
+  judgement.payload.decision !== undefined &&
+  patched('decisions-in-store');
+
 const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<RunResult> => {
   const resumed = input.carried !== undefined;
   const driver = createDriver(
@@ -63,10 +85,12 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
 
   setHandler(
     answerUpdate,
-    (payload): AnswerReply => {
-      const judgement = evaluateAnswer(driver.state(), payload, Date.now());
+    (payload, origin): AnswerReply => {
+      const source = sourceOf(origin);
+      const judgement = evaluateAnswer(driver.state(), payload, Date.now(), source);
       if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
-      driver.dispatch({ type: 'answer', payload, at: Date.now() });
+      const records = recordsDecision(input, judgement);
+      driver.dispatch({ type: 'answer', payload, source, records, at: Date.now() });
       return {
         run_id: input.runId,
         call_id: judgement.payload.call_id,
@@ -78,18 +102,18 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     },
     {
       description: ANSWER_DESCRIPTION,
-      validator: (payload) => {
-        const judgement = evaluateAnswer(driver.state(), payload, Date.now());
+      validator: (payload, origin) => {
+        const judgement = evaluateAnswer(driver.state(), payload, Date.now(), sourceOf(origin));
         if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       },
     },
   );
   setHandler(
     submitUpdate,
-    (payload): SubmitReply => {
+    (payload: SubmitPayload, origin: unknown): SubmitReply => {
       const judgement = evaluateSubmit(driver.state(), payload, Date.now());
       if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
-      driver.dispatch({ type: 'submit', payload, at: Date.now() });
+      driver.dispatch({ type: 'submit', payload, source: sourceOf(origin), at: Date.now() });
       return {
         run_id: input.runId,
         round: judgement.round,
@@ -98,7 +122,7 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     },
     {
       description: SUBMIT_DESCRIPTION,
-      validator: (payload) => {
+      validator: (payload: SubmitPayload, _origin: unknown) => {
         const judgement = evaluateSubmit(driver.state(), payload, Date.now());
         if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       },
@@ -106,11 +130,18 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
   );
   setHandler(
     answerSignal,
-    (raw: unknown) => driver.dispatch({ type: 'answer', payload: decodeSignalPayload(raw), at: Date.now() }),
+    (raw: unknown) => {
+      const payload = decodeSignalPayload(raw);
+      const records = recordsDecision(input, evaluateAnswer(driver.state(), payload, Date.now(), SIGNAL));
+      driver.dispatch({ type: 'answer', payload, source: SIGNAL, records, at: Date.now() });
+    },
     { description: SIGNAL_DESCRIPTION },
   );
   setHandler(runQuery, () => snapshotOf(driver.state()), {
     description: 'The run as the workflow knows it.',
+  });
+  setHandler(decisionsQuery, () => decisionsOf(driver.state()), {
+    description: 'What was decided about calls of this run, oldest first.',
   });
 
   const ending = await driver.done;

@@ -3,7 +3,7 @@
  * environment of docker-compose.yml, and `runs dev` through kill -9.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -175,6 +175,26 @@ describe('runs dev', { timeout: 180_000 }, () => {
     const read: Ready = JSON.parse(child.stdout());
     return read;
   };
+
+  test('keeps its state from other users of the machine', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'durable-runs-dev-'));
+    const state = join(dir, 'state');
+    const child = start(['dev', '--json'], { env: { RUNS_DATA_DIR: state }, cwd: dir });
+    try {
+      await ready(child);
+      expect((await stat(state)).mode & 0o777).toBe(0o700);
+      const files = (await readdir(state, { withFileTypes: true })).filter((entry) => entry.isFile());
+      expect(files.map(({ name }) => name)).toContain('temporal.db');
+      const modes = await Promise.all(
+        files.map(async ({ name }) => (await stat(join(state, name))).mode & 0o077),
+      );
+      expect(new Set(modes)).toEqual(new Set([0]));
+    } finally {
+      child.signal('SIGTERM');
+      await child.ended;
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
 
   test('survives kill -9 with a run that waits, finds its ports again, and leaves nothing behind', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'durable-runs-dev-'));

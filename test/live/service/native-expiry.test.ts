@@ -1,4 +1,7 @@
-/** A run on the `chat` backend ends at its expiry, whatever its turn is doing then: on a real Temporal, API and worker. */
+/**
+ * How a run on the `chat` backend ends when its model does not answer: at its expiry, or when its attempts are used up.
+ * On a real Temporal, API and worker.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import { openStore } from '../../../store/index.ts';
@@ -30,7 +33,7 @@ beforeEach(async () => {
     temporal,
     store,
     worker: false,
-    backend: { baseUrl: `${model.url}/v1`, flushMs: 1 },
+    backend: { baseUrl: `${model.url}/v1`, flushMs: 1, modelAttempts: 3 },
   });
 });
 afterEach(async () => {
@@ -40,18 +43,20 @@ afterEach(async () => {
 
 const SECONDS = 3;
 
-const started = async () => {
+const started = async (seconds = SECONDS) => {
   const { id } = await stack.openai.beta.assistants.create({ model: 'm' });
   const thread = await stack.openai.beta.threads.create({ messages: [{ role: 'user', content: 'x' }] });
-  const params = { assistant_id: id, expires_in: SECONDS };
+  const params = { assistant_id: id, expires_in: seconds };
   const { id: runId } = await stack.openai.beta.threads.runs.create(thread.id, params);
   return { runId, threadId: thread.id };
 };
 
+const retrieved = ({ runId, threadId }: { runId: string; threadId: string }) =>
+  stack.openai.beta.threads.runs.retrieve(runId, { thread_id: threadId });
+
 const expectExpired = async ({ runId, threadId }: { runId: string; threadId: string }) => {
   expect(await stack.client.result(runId)).toMatchObject({ status: 'expired' });
-  const run = await stack.openai.beta.threads.runs.retrieve(runId, { thread_id: threadId });
-  expect(run.status).toBe('expired');
+  expect((await retrieved({ runId, threadId })).status).toBe('expired');
   // The thread is free again.
   await stack.openai.beta.threads.messages.create(threadId, { role: 'user', content: 'again' });
 };
@@ -95,6 +100,15 @@ describe('at its expiry a run is expired, and the model is not asked again, when
     await expectExpired(run);
     expect(model.requests.length).toBeLessThan(asked);
     expect(await scheduled(run.runId)).toEqual(['createRun', 'timer', 'closeRun']);
+    // The caller learns the cause, those who run the server all of it.
+    expect((await retrieved(run)).last_error).toEqual({
+      code: 'server_error',
+      message: 'The model server could not answer.',
+    });
+    expect((await stack.client.result(run.runId)).lastError).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('HTTP 503: "starting"'),
+    });
   });
 
   test('the server asks to be left alone for longer than the run lives', async () => {
@@ -116,4 +130,21 @@ describe('at its expiry a run is expired, and the model is not asked again, when
     await expectExpired(run);
     expect(model.requests).toHaveLength(0);
   });
+});
+
+test('a model that breaks off each answer is asked as often as the budget says, and the run fails long before its expiry', async () => {
+  await stack.startWorker();
+  model.script.push(...Array.from({ length: 3 }, () => sse([chunk({ content: 'half' })], 'cut')));
+  const run = await started(3_600);
+  expect(await stack.client.result(run.runId)).toMatchObject({
+    status: 'failed',
+    lastError: { code: 'broken_off', message: expect.stringContaining('The model was asked 3 times') },
+  });
+  expect(model.requests).toHaveLength(3);
+  const wire = await retrieved(run);
+  expect(wire.last_error).toEqual({
+    code: 'server_error',
+    message: 'The model server broke off its answer.',
+  });
+  expect(JSON.stringify(wire)).not.toContain(String(model.port));
 });

@@ -7,6 +7,7 @@ import {
   FAILURES,
   type Backend,
   type BackendContext,
+  type Decision,
   type Progress,
   type Settled,
 } from '../../../protocol/index.ts';
@@ -62,7 +63,8 @@ describe('each activity asks its backend', () => {
     const note =
       (what: string) =>
       (...args: unknown[]) => {
-        asked.push([what, ...args.slice(0, -1)]);
+        // The attempt's context is the only argument with a function in it.
+        asked.push([what, ...args.filter((arg) => !Object.hasOwn(Object(arg), 'fence'))]);
         return Promise.resolve(completed);
       };
     const { env, activities } = begin({
@@ -85,10 +87,19 @@ describe('each activity asks its backend', () => {
       expiresAt: null,
     };
     const outputs = [{ tool_call_id: 'call_1', output: 'o' }];
+    const denied: Decision = {
+      callId: 'call_1',
+      name: 'pay',
+      round: 2,
+      decision: 'deny',
+      at: 1,
+      door: 'cli',
+      arguments: null,
+    };
     const results = await env.run(async () => [
       await activities.createThread({ ...base, metadata: { a: 'b' } }),
       await activities.createRun({ ...base, request }),
-      await activities.submitToolOutputs({ ...base, run: ref, round: 2, outputs }),
+      await activities.submitToolOutputs({ ...base, run: ref, round: 2, outputs, decisions: [denied] }),
       await activities.followRun({ ...base, run: ref }),
       await activities.closeRun({ ...base, target: { kind: 'run', run: ref }, how: { kind: 'expire' } }),
     ]);
@@ -96,9 +107,9 @@ describe('each activity asks its backend', () => {
     expect(asked).toEqual([
       ['createThread', { runId: 'run_1', metadata: { a: 'b' } }],
       ['create', request],
-      ['submit', ref, 2, outputs],
+      ['submit', ref, 2, outputs, [denied]],
       ['follow', ref],
-      ['close', { kind: 'run', run: ref }, { kind: 'expire' }],
+      ['close', { kind: 'run', run: ref }, { kind: 'expire' }, []],
     ]);
   });
 
@@ -459,6 +470,29 @@ describe('hooks and linked runs', () => {
     );
     expect(linked).toEqual({ runId: 'run_2' });
     expect(told).toEqual([['run_1', 2], 'run_2']);
+  });
+
+  test('a hook is handed the arguments as a person should see them', async () => {
+    const shown: unknown[] = [];
+    const { env, activities } = begin(
+      {},
+      {},
+      { hooks: { onWaiting: ({ calls }) => void shown.push(...calls.map((call) => call.shown)) } },
+    );
+    const call = { callId: 'c', name: 'refund', kind: 'approval', state: 'waiting' } as const;
+    await env.run(() =>
+      activities.notifyWaiting({
+        ...notice,
+        calls: [
+          { ...call, arguments: '{"amount":20000,"note":"\u202Eok"}' },
+          { ...call, arguments: '{"amount":20,"amount":20000}' },
+        ],
+      }),
+    );
+    expect(shown).toEqual([
+      { text: '{\n  "amount": 20000,\n  "note": "\\u202eok"\n}', shortened: 0 },
+      expect.objectContaining({ problem: 'the key "amount" stands twice in the same object' }),
+    ]);
   });
 
   test('a worker without hooks has nothing to do', async () => {

@@ -10,7 +10,8 @@ import {
   toOutcome,
   utf8Bytes,
 } from '../../../activities/tools/tool-output.ts';
-import { ARGUMENT_LIMITS, parseArguments } from '../../../protocol/rules/tool-arguments.ts';
+import { ARGUMENT_LIMITS } from '../../../protocol/limits.ts';
+import { parseArguments } from '../../../protocol/rules/tool-arguments.ts';
 
 const RUNS = { numRuns: 300, seed: 20261122 };
 

@@ -16,6 +16,7 @@ import type {
   Thread,
   WireUsage,
 } from '../../../protocol/wire/objects.ts';
+import type { RunDecision } from '../../../protocol/wire/decisions.ts';
 import type { AnswerReply } from '../../../protocol/temporal/messages.ts';
 import { responseCheck, type OpenApiDocument, type ResponseCheck } from '../../support/openapi.ts';
 import { external, memoryStore } from '../../support/store.ts';
@@ -37,6 +38,7 @@ test('the documented shapes are those that engines return', () => {
   expectTypeOf<Same<Documented<'RunStep'>, RunStep>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'RunPage'>, Page<Run>>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Answer'>, AnswerReply>>().toEqualTypeOf<true>();
+  expectTypeOf<Same<Documented<'Decision'>, RunDecision>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Error'>, ApiErrorBody>>().toEqualTypeOf<true>();
 });
 
@@ -109,6 +111,7 @@ const look = async ({ id, thread_id: thread }: Run): Promise<string> => {
   const { status } = await call<Run>('GET', `/threads/${thread}/runs/${id}`);
   await call('GET', `/threads/${thread}/runs`);
   await call('GET', `/threads/${thread}/messages`);
+  await call('GET', `/threads/${thread}/runs/${id}/decisions`);
   const { data } = await call<Page<RunStep>>('GET', `/threads/${thread}/runs/${id}/steps`);
   if (data[0] !== undefined) await call('GET', `/threads/${thread}/runs/${id}/steps/${data[0].id}`);
   return status;
@@ -218,8 +221,22 @@ describe('answers are as documented', () => {
     const calls = [external('call_1', 'a'), external('call_2', 'a')];
     const outcome = { kind: 'calls' as const, calls, expiresAt: null };
     await store.settleTurn(await leaseOf(run), { outcome, message: null, usage: null }, NOW);
+    await store.recordDecisions(run.id, [
+      {
+        callId: 'call_2',
+        name: 'a',
+        round: 1,
+        decision: 'approve',
+        at: NOW,
+        door: 'cli',
+        arguments: null,
+        editedArguments: '{}',
+      },
+    ]);
     expect(await look(run)).toBe('requires_action');
     await call('POST', `${at}/answers`, { call_id: 'call_1', decision: 'approve' });
+    expect(await call('GET', `${at}/calls/call_2`)).toMatchObject({ id: 'call_2', name: 'a', output: null });
+    await call('GET', `${at}/calls/call_none`);
     const tool_outputs = calls.map(({ callId }) => ({ tool_call_id: callId, output: 'x' }));
     await call('POST', `${at}/submit_tool_outputs`, { tool_outputs });
     expect(await look(run)).toBe('queued');

@@ -247,7 +247,7 @@ describe('readers', () => {
     });
     const dropped = deferred();
     const response = await api.fetch(get(`${path}/events`), {
-      outgoing: { destroy: () => dropped.resolve() },
+      outgoing: { destroy: () => dropped.resolve(), once: () => undefined, off: () => undefined },
     });
     await dropped.promise;
     expect(subscribed()).toBe(0);

@@ -1,6 +1,6 @@
 /** Which call an answer is for: codes, the only one that waits, and questions at a terminal. */
 import { describe, expect, test } from 'vitest';
-import type { AnswerOptions } from '../../../cli/answer-options.ts';
+import { answerPayload, type AnswerOptions } from '../../../cli/answer-options.ts';
 import { askForAnswer } from '../../../cli/ask-answer.ts';
 import { callCode, isCallCode, shortCall } from '../../../cli/call-code.ts';
 import { waitingLines } from '../../../cli/commands/list.ts';
@@ -131,23 +131,54 @@ describe('the call that is meant', () => {
   });
 });
 
+const DIGEST = 'ab'.repeat(32);
+
+test.each<[AnswerOptions, object]>([
+  [
+    { approve: true, digest: DIGEST },
+    { decision: 'approve', arguments_digest: DIGEST },
+  ],
+  [
+    { deny: true, digest: DIGEST },
+    { decision: 'deny', arguments_digest: DIGEST },
+  ],
+])('the digest of what was read goes with the decision %j', (options, expected) => {
+  expect(answerPayload('run_1', 'call_1', options)).toMatchObject(expected);
+});
+
+test.each<[AnswerOptions, RegExp]>([
+  [{ output: 'x', digest: DIGEST }, /--digest goes with --approve or --deny/],
+  [{ approve: true, arguments: '{"a":1,"a":2}' }, /the key "a" stands twice in the same object/],
+  [{ approve: true, arguments: '' }, /must be a JSON object, got ""/],
+])('%j is refused before a server is asked', (options, problem) => {
+  expect(() => answerPayload('run_1', 'call_1', options)).toThrow(problem);
+});
+
 const waiting = (more: Partial<WaitingCall> = {}): WaitingCall => ({
   runId: 'run_1',
   callId: 'call_1',
   code: 'k7f2q',
   tool: 'refund',
   arguments: '{"amount":80}',
+  argumentsDigest: null,
+  refusedEdit: null,
   kind: 'approval',
   answerBy: NOW + 90_000,
   ...more,
 });
 
 test('the list of waiting calls shows code, tool, arguments and deadline', () => {
-  const calls = [waiting(), waiting({ callId: null, code: null, arguments: null, answerBy: null })];
+  const calls = [
+    waiting(),
+    // What has no room is counted, not begun: an amount must not hide behind the edge of a column.
+    waiting({ arguments: JSON.stringify({ note: 'x'.repeat(60), amount: 20_000 }) }),
+    waiting({ callId: null, code: null, arguments: null, answerBy: null }),
+  ];
   expect(waitingLines(calls, NOW)).toEqual([
-    'CALL   TOOL    ARGUMENTS        DEADLINE       RUN',
-    'k7f2q  refund  {"amount":80}    1 m 30 s left  run_1',
-    '       refund  no worker tells                 run_1',
+    'CALL   TOOL    ARGUMENTS              DEADLINE       RUN',
+    'k7f2q  refund  { "amount": 80 }       1 m 30 s left  run_1',
+    'k7f2q  refund  2 keys, 86 characters  1 m 30 s left  run_1',
+    '       refund  no worker tells                       run_1',
   ]);
 });
 
@@ -199,6 +230,22 @@ describe('questions at a terminal', () => {
       expect((await asking([waiting(), second], [...answers])).asked).toBeNull();
     },
   );
+
+  test('show the arguments first, whole where that is asked for, and approve what was shown', async () => {
+    const note = 'x'.repeat(9_000);
+    const long = waiting({ arguments: JSON.stringify({ note, amount: 20_000 }), argumentsDigest: DIGEST });
+    const { asked, said } = await asking([long], ['w', 'a']);
+    expect(said[1]).toBe(
+      '   ! NOT SHOWN WHOLE: 1 value is shortened. All of it: runs show run_1 --call call_1',
+    );
+    expect(said[2]).toBe(`   arguments, written by the model, digest ${DIGEST}:`);
+    expect(said.findIndex((line) => line.includes(note))).toBeGreaterThan(
+      said.findIndex((line) => line.includes('<shortened: the first 1000 of 9000 characters>')),
+    );
+    expect(asked?.options).toEqual({ approve: true, digest: DIGEST });
+    const { asked: edited } = await asking([long], ['e', '{"amount":1}']);
+    expect(edited?.options).toEqual({ approve: true, digest: DIGEST, arguments: '{"amount":1}' });
+  });
 
   test('are not asked when nothing waits', async () => {
     const { asked, said, questions } = await asking([], []);

@@ -243,7 +243,10 @@ test('a stream’s events become few lines, each of which tells something', () =
   expect(eventLines(asked)).toEqual([
     'run_1  requires_action',
     '  ? ask  call_1  waits for an answer',
-    '      arguments {"q":1}',
+    '      arguments, written by the model:',
+    '      │ {',
+    '      │   "q": 1',
+    '      │ }',
     `      runs answer run_1 call_1 --output 'your answer'`,
   ]);
   const delta = { event: 'thread.message.delta', data: {} } as unknown as StreamEvent;

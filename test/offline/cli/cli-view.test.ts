@@ -4,7 +4,8 @@ import { commandName, duration, oneLine, shellWord, table } from '../../../cli/o
 import { toPendingWork } from '../../../cli/output/pending-activities.ts';
 import { changeLines, createBoard, type Picture } from '../../../cli/output/progress.ts';
 import { welcome } from '../../../cli/output/welcome.ts';
-import { answerCommands, resultLines, runLines, type PendingWork } from '../../../cli/output/view.ts';
+import { answerCommands } from '../../../cli/output/call-arguments.ts';
+import { resultLines, runLines, type PendingWork } from '../../../cli/output/view.ts';
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../../protocol/temporal/messages.ts';
 
 const NOW = 1_800_000_000_000;
@@ -176,7 +177,10 @@ describe('a run', () => {
     });
     expect(runLines(run({ status: 'requires_action', calls: [waiting] }), { now: NOW }).slice(2)).toEqual([
       '  ? refund  call_2  waits for an approval, 1 m 30 s left, then: placeholder',
-      '      arguments {"amount":20}',
+      '      arguments, written by the model:',
+      '      │ {',
+      '      │   "amount": 20',
+      '      │ }',
       '      runs answer run_1 call_2 --approve',
       `      runs answer run_1 call_2 --deny --reason 'why not'`,
     ]);
@@ -209,6 +213,40 @@ describe('a run', () => {
   test('keeps control characters of a model away from the terminal', () => {
     const evil = call('call_1', { name: 'x\u001B[31m', arguments: '\u001B]0;owned\u0007', state: 'waiting' });
     expect(runLines(run({ calls: [evil] }), { now: NOW }).join('')).not.toContain('\u001B');
+  });
+
+  test('shows every key of what is approved, says first what is not whole, and approves by its digest', () => {
+    const digest = 'ab'.repeat(32);
+    const long = call('call_2', {
+      name: 'refund',
+      kind: 'approval',
+      state: 'waiting',
+      arguments: JSON.stringify({ note: '\u202E'.repeat(9_000), amount: 20_000 }),
+      argumentsDigest: digest,
+      digestRequired: true,
+      refusedEdit: { count: 1, problem: 'amount: too\u2028much', at: NOW, by: 'ada' },
+    });
+    const lines = runLines(run({ calls: [long] }), { now: NOW, command: 'npx runs' }).slice(2);
+    expect(lines.map((line) => line.replace(/(\\u202e)+/, '…').trimStart())).toEqual([
+      '? refund  call_2  waits for an approval, again',
+      '! NOT SHOWN WHOLE: 1 value is shortened. All of it: npx runs show run_1 --call call_2',
+      '! an approval was not used (by ada): the arguments that came with it do not fit the tool. Nothing has run. Its check said:',
+      '│ amount: too\\u2028much',
+      `arguments, written by the model, digest ${digest}:`,
+      '│ {',
+      '│   "note": "…" <shortened: the first 1000 of 9000 characters>,',
+      '│   "amount": 20000',
+      '│ }',
+      `npx runs answer run_1 call_2 --approve --digest ${digest}`,
+      `npx runs answer run_1 call_2 --deny --reason 'why not'`,
+    ]);
+  });
+
+  test('says of arguments that can be read in two ways that they are none', () => {
+    const twice = call('call_1', { state: 'waiting', arguments: '{"amount":20,"amount":20000}' });
+    const lines = runLines(run({ calls: [twice] }), { now: NOW }).map((line) => line.trimStart());
+    expect(lines).toContain('│ the key "amount" stands twice in the same object');
+    expect(lines).toContain('│ "{\\"amount\\":20,\\"amount\\":20000}"');
   });
 });
 
@@ -345,7 +383,7 @@ describe('progress without a terminal', () => {
 describe('progress on a terminal', () => {
   test('counts the rows of a line that the terminal wraps', () => {
     let written = '';
-    const wide = run({ calls: [call('call_1', { state: 'waiting', arguments: '東'.repeat(40) })] });
+    const wide = run({ threadId: '東'.repeat(40) });
     const board = createBoard({
       write: (text) => (written += text),
       tty: true,
@@ -358,8 +396,26 @@ describe('progress on a terminal', () => {
       board.update({ run: wide, pending: [] });
       expect(written).toBe('');
       board.update({ run: { ...wide, status: 'cancelling' }, pending: [] });
-      // Two head lines (the second one wraps), the call, its arguments on two rows, the command on two.
-      expect(written.startsWith('\u001B[8A')).toBe(true);
+      // Two head lines, of which the second takes three rows.
+      expect(written.startsWith('\u001B[4A')).toBe(true);
+    } finally {
+      board.end();
+    }
+  });
+
+  test('writes once what is asked, above the picture, and again when the call waits again', () => {
+    let written = '';
+    const waiting = call('call_1', { state: 'waiting', kind: 'approval' });
+    const board = createBoard({ write: (text) => (written += text), tty: true, now: () => NOW });
+    const questions = (): number => written.split('"city": "Oslo"').length - 1;
+    try {
+      board.update({ run: run({ calls: [waiting] }), pending: [] });
+      board.update({ run: run({ calls: [waiting], status: 'cancelling' }), pending: [] });
+      expect(questions()).toBe(1);
+      const again = { ...waiting, refusedEdit: { count: 1, problem: 'no', at: NOW } };
+      board.update({ run: run({ calls: [again] }), pending: [] });
+      expect(questions()).toBe(2);
+      expect(written).toContain('│ no');
     } finally {
       board.end();
     }

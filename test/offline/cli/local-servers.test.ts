@@ -13,6 +13,7 @@ const SETTINGS: TemporalServerSettings = {
   httpPort: 7002,
   metricsPort: 7003,
   uiPort: undefined,
+  uiHost: '127.0.0.1',
   dbFilename: undefined,
   namespace: 'default',
   searchAttributes: {},
@@ -36,6 +37,7 @@ describe('the command line of the dev server', () => {
     expect(args).toContain('--headless');
     const withUi = temporalServerArgs({ ...SETTINGS, uiPort: 7004 });
     expect(valuesOf(withUi, '--ui-port')).toEqual(['7004']);
+    expect(valuesOf(withUi, '--ui-ip')).toEqual(['127.0.0.1']);
     expect(withUi).not.toContain('--headless');
   });
 

@@ -1,7 +1,8 @@
 /** How arguments are read and shown: one way to read them, and nothing hidden in what is shown. Pure. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MAX_SHOWN_KEYS, showArguments, showValue } from '../../../protocol/rules/show-arguments.ts';
+import { ARGUMENT_LIMITS } from '../../../protocol/limits.ts';
+import { showArguments, showValue } from '../../../protocol/rules/show-arguments.ts';
 import {
   canonicalArguments,
   parseArguments,
@@ -96,7 +97,7 @@ describe('the text that every door shows', () => {
     );
   });
 
-  test('and the digest are never the same for two values that differ', () => {
+  test('and the digest, together, are never the same for two values that differ', () => {
     // The digest is SHA-256 of the canonical text: it differs where that does.
     const seen = new Map<string, string>();
     fc.assert(
@@ -161,7 +162,7 @@ describe('the text that every door shows', () => {
     const { text, shortened } = showValue(many);
     expect(text.length).toBeLessThan(60_000);
     expect(shortened).toBe(1);
-    expect(text).toContain(`<shortened: the first ${MAX_SHOWN_KEYS} of 50000 keys>`);
+    expect(text).toContain(`<shortened: the first ${ARGUMENT_LIMITS.shownKeys} of 50000 keys>`);
   });
 
   test.each([

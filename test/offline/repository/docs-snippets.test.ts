@@ -13,6 +13,7 @@ const run = promisify(execFile);
 const BROUGHT: Record<string, string> = {
   pay: 'declare const pay: (order: string, amount: number, idempotencyKey: string) => Promise<string>;',
   postToChat: 'declare const postToChat: (text: string) => Promise<void>;',
+  ask: 'declare const ask: (question: string) => Promise<boolean>;',
   assistant: 'declare const assistant: { id: string };',
   OpenAI: `import OpenAI from 'openai';`,
   createSandbox: `import { createSandbox } from 'durable-runs/testing';`,

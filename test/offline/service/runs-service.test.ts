@@ -770,11 +770,3 @@ describe('trouble', () => {
     await expect(engine.getRun(caller(), 't', 'r')).rejects.not.toBeInstanceOf(ApiError);
   });
 });
-
-test('polling is asked for after a tenth of the run’s age, within bounds', async () => {
-  const run = await waitingRun();
-  const wire = await engine.getRun(caller(), run.threadId, run.runId);
-  const at = (ageMs: number) =>
-    createRunsService({ store, client: { workflows }, now: () => NOW + ageMs }).pollAfterMs(wire);
-  expect([at(0), at(3_000), at(15_000), at(600_000)]).toEqual([100, 300, 1_500, 2_000]);
-});

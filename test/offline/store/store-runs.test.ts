@@ -350,18 +350,29 @@ describe('closing', () => {
   );
 
   test.each([
-    ['rate_limit_exceeded', 'rate_limit_exceeded'],
-    ['backend_rejected', 'server_error'],
-  ])('a failure of code %s is shown as %s', async (code, shown) => {
+    ['rate_limit_exceeded', 'rate_limit_exceeded', 'No.'],
+    // As an older version wrote it, with the model server's own words.
+    ['backend_rejected', 'server_error', 'The run could not be finished.'],
+  ])('a failure of code %s is shown as %s', async (code, shown, message) => {
     const { runId, threadId } = await startedRun(store, T, NOW);
     const claim = await store.claim(runId, NOW);
     if (claim === null) throw new Error('no row');
     const { stepId } = await store.openMessage(claim.lease, NOW);
     const state = await store.closeRun(runId, { kind: 'fail', error: { code, message: 'No.' } }, NOW);
     expect(state?.lastError).toEqual({ code, message: 'No.' });
-    const last_error = { code: shown, message: 'No.' };
+    const last_error = { code: shown, message };
     expect(await store.getRun(T, threadId, runId)).toMatchObject({ last_error });
     expect(await store.getStep(T, threadId, runId, stepId)).toMatchObject({ last_error });
+  });
+
+  test('an expired run tells how the last attempt failed, when one did', async () => {
+    const error = { code: 'server_error', message: 'No.' };
+    for (const how of [{ kind: 'expire' as const }, { kind: 'expire' as const, error }]) {
+      const { runId, threadId } = await startedRun(store, T, NOW);
+      await store.closeRun(runId, how, NOW);
+      const run = await store.getRun(T, threadId, runId);
+      expect(run).toMatchObject({ status: 'expired', last_error: how.error ?? null });
+    }
   });
 
   test('asking to cancel shows at once and is said once', async () => {

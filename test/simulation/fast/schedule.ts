@@ -91,6 +91,8 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
         return native ? chat.close(a, given.how) : assistants.close(a, given.target, given.how);
       case ACTIVITIES.recordAnswers:
         return chat.recordAnswers(a, given.outputs);
+      case ACTIVITIES.recordDecisions:
+        return chat.recordDecisions(a);
       default:
         return tools.runHook(a);
     }

@@ -5,45 +5,82 @@
  * Imports the machine's pure parts, no SDK. The machine imports it.
  */
 import type { CallOutcome } from '../../../protocol/tool-calls.ts';
-import type { SubmitPayload } from '../../../protocol/temporal/messages.ts';
-import { outcomeOfAnswer, outputDigest, editedArguments, evaluateAnswer } from '../evaluate-answer.ts';
+import type { Decision } from '../../../protocol/decisions.ts';
+import type { AnswerPayload } from '../../../protocol/temporal/messages.ts';
+import { outcomeOfAnswer, outputDigest, evaluateAnswer } from '../evaluate-answer.ts';
 import type { AnswerRejection } from '../evaluate-answer.ts';
 import { deniedOutcome, requestOf, startCall } from '../call-state.ts';
+import {
+  UNKNOWN_SENDER,
+  signature,
+  decisionOf,
+  decisionsOf,
+  editedArguments,
+  toStore,
+  withDecision,
+  withRefusedEdit,
+} from '../decisions.ts';
 import { advanceRound } from './round.ts';
 import { takesAnswers, waitingCalls } from '../state.ts';
-import type { CallState, MachineState } from '../state.ts';
+import type { CallState, Input, MachineState } from '../state.ts';
 import { evaluateSubmit } from '../evaluate-submit.ts';
 import { MAX_REJECTED_SIGNALS } from '../timeouts.ts';
 
-export const applyAnswer = (state: MachineState, payload: unknown, at: number): MachineState => {
-  const judgement = evaluateAnswer(state, payload, at);
+export const applyAnswer = (state: MachineState, input: Extract<Input, { type: 'answer' }>): MachineState => {
+  const { at, source = UNKNOWN_SENDER } = input;
+  const judgement = evaluateAnswer(state, input.payload, at, source);
   if (judgement.verdict === 'repeat') return state;
   if (judgement.verdict === 'refuse') return unusable(state, judgement, at);
-  const { answer, payload: said } = judgement;
-  if (judgement.late)
-    return {
-      ...state,
-      late: state.late.map((call) =>
-        call.callId === said.call_id ? { ...call, given: { payload: said, answer } } : call,
-      ),
-    };
+  const { answer, payload: said, late } = judgement;
   const call = state.calls.find((item) => item.callId === said.call_id);
-  if (call === undefined) return state;
-  const taken: CallState = { ...call, answer };
+  const lateCall = state.late.find((item) => item.callId === said.call_id);
+  const subject = late ? lateCall : call;
+  if (subject === undefined) return state;
+  // Of a late call that an earlier version put aside, the round is not known.
+  const round = late ? (lateCall?.round ?? 0) : state.round;
+  const decision = isDecision(said) ? decisionOf(subject, said, answer, { round, source, late }) : null;
+  const decided = decision === null ? state : withKept(state, decision, input.records === true);
+  if (!late) return call === undefined ? state : applied(decided, { ...call, answer }, said, at);
+  const given = { payload: said, answer, ...(decision === null ? {} : { decision }) };
+  return {
+    ...decided,
+    late: state.late.map((item) => (item === lateCall ? { ...item, given } : item)),
+  };
+};
+
+const isDecision = (payload: AnswerPayload): payload is AnswerPayload & { decision: 'approve' | 'deny' } =>
+  payload.decision !== undefined;
+
+/** `records`: this execution sends decisions to the store as they are made. */
+const withKept = (state: MachineState, decision: Decision, records: boolean): MachineState =>
+  sendLatest(withDecision(records ? { ...state, recordsDecisions: true } : state, decision), decision);
+
+/** Sends the latest decision to the store, where this execution does so. `whole`: with the texts that the state left out. */
+const sendLatest = (state: MachineState, whole?: Decision): MachineState => {
+  const decision = whole ?? decisionsOf(state).at(-1);
+  if (decision === undefined || state.recordsDecisions !== true) return state;
+  const key = `decision:${decision.round}:${decision.callId}:${decision.at}`;
+  return {
+    ...state,
+    tasks: [...state.tasks, { key, kind: 'recordDecision', decision: toStore(decision) }],
+  };
+};
+
+/** An accepted answer to a call of the current round. */
+const applied = (state: MachineState, call: CallState, said: AnswerPayload, at: number): MachineState => {
+  const by = call.answer?.by;
   if (said.decision === 'deny')
     return advanceRound(
-      replaced(state, { ...taken, status: 'done', outcome: deniedOutcome(said.reason, answer.by) }),
+      replaced(state, { ...call, status: 'done', outcome: deniedOutcome(said.reason, by) }),
       at,
     );
   if (said.decision === 'approve') {
     const edited = editedArguments(said);
-    const ready = startCall(state, edited === null ? taken : { ...taken, editedArguments: edited }, at);
+    const ready = startCall(state, edited === null ? call : { ...call, editedArguments: edited }, at);
     return advanceRound(replaced(state, ready), at);
   }
-  return advanceRound(
-    recorded(replaced(state, { ...taken, status: 'done', outcome: outcomeOfAnswer(said) }), said.call_id),
-    at,
-  );
+  const outcome = outcomeOfAnswer(said, by);
+  return advanceRound(recorded(replaced(state, { ...call, status: 'done', outcome }), said.call_id), at);
 };
 
 /** Natively, an answer is shown at once while the caller still owes others. */
@@ -73,11 +110,15 @@ const unusable = (state: MachineState, refused: AnswerRejection, at: number): Ma
   },
 });
 
-export const applySubmit = (state: MachineState, payload: SubmitPayload, at: number): MachineState => {
+export const applySubmit = (
+  state: MachineState,
+  { payload, source = UNKNOWN_SENDER, at }: Extract<Input, { type: 'submit' }>,
+): MachineState => {
   const judgement = evaluateSubmit(state, payload, at);
   if (judgement.verdict !== 'accept') return state;
   const outputs = new Map(payload.tool_outputs.map((item) => [item.tool_call_id, item.output]));
-  const by = payload.by == null ? {} : { by: payload.by };
+  const signed = signature(source, payload.by);
+  const by = signed.by === undefined ? {} : { by: signed.by };
   const calls = state.calls.map((call): CallState => {
     const output = judgement.callIds.includes(call.callId) ? outputs.get(call.callId) : undefined;
     return output === undefined
@@ -85,7 +126,7 @@ export const applySubmit = (state: MachineState, payload: SubmitPayload, at: num
       : {
           ...call,
           status: 'done',
-          answer: { digest: outputDigest(output), at, ...by },
+          answer: { digest: outputDigest(output), at, ...signed },
           outcome: { output, ok: true, ...by },
         };
   });
@@ -130,14 +171,10 @@ const waitsAgain = (state: MachineState, call: CallState, problem: string, at: n
     reason: 'arguments_refused',
     at: call.answer?.at ?? at,
   } as const;
-  return advanceRound(
-    {
-      ...replaced(state, waiting),
-      unused: [...state.unused, unused],
-      tasks: state.about.onWaiting ? [...state.tasks, notice] : state.tasks,
-    },
-    at,
-  );
+  const tasks = state.about.onWaiting ? [...state.tasks, notice] : state.tasks;
+  const next = { ...replaced(state, waiting), unused: [...state.unused, unused], tasks };
+  const { callId } = call;
+  return advanceRound(sendLatest(withRefusedEdit(next, { callId, round: state.round }, problem, at)), at);
 };
 
 const replaced = (state: MachineState, call: CallState): MachineState => ({

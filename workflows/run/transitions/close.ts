@@ -16,8 +16,13 @@ const closeTarget = (state: MachineState): CloseTarget =>
     ? { kind: 'token', runId: state.about.runId, threadId: state.threadId, startedAt: state.startedAt }
     : { kind: 'run', run: state.run };
 
-/** What the run's expiry is carried out with. */
-export const expiry = ({ expiresAt }: MachineState): CloseHow => ({ kind: 'expire', expiresAt });
+/** What the run's expiry is carried out with. `failure`: how the last attempt failed, when one did. */
+export const expiry = ({ expiresAt }: MachineState, failure?: ActivityFailureInfo): CloseHow => ({
+  kind: 'expire',
+  expiresAt,
+  // A timeout alone says nothing about why: only an attempt that reported has something to tell.
+  ...(failure === undefined || failure.type === '' ? {} : { error: lastErrorOf(failure) }),
+});
 
 /** From here on nothing is started but the close; tools and timers stop, since no call takes an answer any more (I2). */
 export const startClose = (state: MachineState, how: CloseHow): MachineState => ({
@@ -34,18 +39,18 @@ export const failRun = (state: MachineState, error: LastError): MachineState =>
  * Temporal gave the operation up before the expiry, since its next attempt would have come after it. The run is not over
  * before it said it would be: nothing is started any more, and it expires at its time.
  */
-const untilExpiry = (state: MachineState): MachineState => ({
+const untilExpiry = (state: MachineState, failure: ActivityFailureInfo): MachineState => ({
   ...state,
   op: null,
-  closing: expiry(state),
+  closing: expiry(state, failure),
   tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
 });
 
 /** What ends a turn that has failed: the expiry, when it is due or nothing fits in before it; else the failure. */
 const turnFailed = (state: MachineState, failure: ActivityFailureInfo, at: number): MachineState => {
-  if (isExpired(state, at)) return startClose(state, expiry(state));
+  if (isExpired(state, at)) return startClose(state, expiry(state, failure));
   return state.about.backend === 'chat' && state.expiresAt !== null && failure.outOfTime === true
-    ? untilExpiry(state)
+    ? untilExpiry(state, failure)
     : failRun(state, lastErrorOf(failure));
 };
 
@@ -83,7 +88,9 @@ export const applyClose = (state: MachineState, settlement: Settled): MachineSta
       submitted: false,
     });
   const confirms =
-    settlement.status === 'cancelled' || (how.kind === 'fail' && settlement.status === 'failed');
+    settlement.status === 'cancelled' ||
+    (how.kind === 'fail' && settlement.status === 'failed') ||
+    (how.kind === 'expire' && settlement.status === 'expired');
   return endRun(state, { ...settlement, ...(confirms ? closeStatus(how) : {}), submitted: false });
 };
 
@@ -94,7 +101,7 @@ const closeStatus = (
     case 'cancel':
       return { status: 'cancelled' };
     case 'expire':
-      return { status: 'expired' };
+      return { status: 'expired', ...(how.error === undefined ? {} : { lastError: how.error }) };
     case 'fail':
       return { status: 'failed', lastError: how.error };
     default:

@@ -20,7 +20,9 @@ type Status = RunResult['status'];
 const snake = (type: string): string => type.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase();
 
 export const lastErrorOf = (failure: ActivityFailureInfo): LastError => ({
-  code: failure.kind === 'timeout' ? 'timeout' : failure.type === '' ? 'failed' : snake(failure.type),
+  code:
+    failure.reason ??
+    (failure.kind === 'timeout' ? 'timeout' : failure.type === '' ? 'failed' : snake(failure.type)),
   message:
     failure.message === '' ? `The activity ended by ${failure.kind} without a message.` : failure.message,
 });

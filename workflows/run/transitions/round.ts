@@ -9,6 +9,7 @@ import type { Settled } from '../../../protocol/ports/backend.ts';
 import { newCallState, archiveCall, placeholderOutcome, requestOf } from '../call-state.ts';
 import { applyClose, expiry, failRun, startClose, wasProlonged } from './close.ts';
 import { nextDue, schedulePoll } from '../deadline.ts';
+import { markStored } from '../decisions.ts';
 import { assertNever } from '../effects.ts';
 import { endRun, unusedOf } from './end.ts';
 import type { Terminal } from './end.ts';
@@ -23,7 +24,11 @@ export const applySettlement = (
   at: number,
 ): MachineState => {
   const run = settlement.run ?? before.run;
-  const seen: MachineState = { ...before, run, threadId: run?.threadId ?? before.threadId };
+  const seen: MachineState = {
+    ...(via === 'submit' ? markStored(before, ({ late }) => late !== true) : before),
+    run,
+    threadId: run?.threadId ?? before.threadId,
+  };
   if (via === 'close' && !wasProlonged(seen, settlement)) return applyClose(seen, settlement);
   if (settlement.status !== 'requires_action')
     return endRun(seen, { ...settlement, submitted: outputsAccepted(via, settlement) });
@@ -143,8 +148,11 @@ const submitting = (state: MachineState): MachineState => {
           outcome: { ...call.outcome, output, notes: [...(call.outcome.notes ?? []), 'truncated' as const] },
         };
   });
-  // The submit shows every answer: showing single ones early has lost its point.
-  const tasks = state.tasks.filter((task) => task.kind !== 'recordAnswers');
+  // The submit shows every answer and takes decisions of the round along: single ones have lost their point.
+  const tasks = state.tasks.filter(
+    (task) =>
+      task.kind !== 'recordAnswers' && (task.kind !== 'recordDecision' || task.decision.late === true),
+  );
   return { ...state, calls, tasks, op: { kind: 'submit' } };
 };
 
@@ -159,6 +167,7 @@ const withPlaceholders = (state: MachineState, callIds: readonly string[]): Mach
     const kept: LateCall = {
       ...requestOf(call),
       plan: call.plan,
+      round: state.round,
       ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
     };
     const followsUp =

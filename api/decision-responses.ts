@@ -1,0 +1,52 @@
+/**
+ * Decisions as this server answers them, as schemas: our extension of the wire.
+ *
+ * Rule: as in `responses.ts`, which gives them their names in the document. Imports zod.
+ */
+import { z } from 'zod';
+
+const time = z.int();
+const type = z.enum(['approve', 'deny']);
+const by = z.string().nullable();
+const verified = z.boolean().describe('an API key carries the name in `by`');
+
+/** On a tool call of a run step. */
+export const stepDecision = z.strictObject({
+  type,
+  decided_at: time,
+  by,
+  verified,
+  edited_arguments: z
+    .string()
+    .nullable()
+    .optional()
+    .describe('when the tool ran with other arguments than the model’s: these; null = too long to be kept'),
+});
+
+export const decision = z.strictObject({
+  id: z.string(),
+  object: z.literal('thread.run.decision'),
+  created_at: time.describe('when it was decided'),
+  thread_id: z.string(),
+  run_id: z.string(),
+  call_id: z.string(),
+  tool: z.string(),
+  decision: type,
+  by,
+  verified,
+  door: z.enum(['http', 'cli', 'temporal_update', 'temporal_signal']),
+  arguments: z.string().nullable().describe('the model’s'),
+  edited: z.boolean(),
+  edited_arguments: z.string().nullable(),
+  reason: z.string().nullable().describe('told to the model'),
+  note: z.string().nullable().describe('not told to the model'),
+  shown_digest: z
+    .string()
+    .nullable()
+    .describe('of the arguments that the decision was about, when it named them'),
+  late: z.boolean().describe('the model had gone on without it'),
+  refused_edit: z
+    .string()
+    .nullable()
+    .describe('why the tool refused the arguments of the decision before: nothing ran, the call waits again'),
+});

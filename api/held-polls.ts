@@ -1,0 +1,79 @@
+/**
+ * Long polls: a GET of the official polling helpers is answered when there is something to tell, instead of at once.
+ *
+ * Rule: what is held is bounded for each tenant, and one poll more is answered at once as it always was; the end of its connection
+ * or of the server frees a held one. Imports protocol and the shutdown notifier of `sse.ts`.
+ */
+import type { Run } from '../protocol/wire/objects.ts';
+import type { ShutdownNotifier } from './sse.ts';
+
+export interface HeldPollOptions {
+  /** Milliseconds that a poll is held at most. Default 20,000: below the 30 s and 60 s at which proxies give up. */
+  maxMs?: number;
+  /** Polls held at a time for one tenant, by this process. Default 2,000. */
+  maxPerTenant?: number;
+}
+
+/** Waits for the run; `signal` aborts when nobody waits for the answer any more, or the server is shutting down. */
+export type WaitForRun = (options: { timeoutMs: number; signal: AbortSignal }) => Promise<Run>;
+
+/** What the Node adapter hands along as the answer's socket. */
+export interface Connection {
+  destroy(): unknown;
+  once(event: 'close', listener: () => void): unknown;
+  off(event: 'close', listener: () => void): unknown;
+}
+
+export interface HeldPolls {
+  /** Null when the poll is not held: the tenant holds its maximum, or the server is shutting down. */
+  hold(tenant: string, connection: Connection | undefined, wait: WaitForRun): Promise<Run> | null;
+  /** How many are held now. */
+  readonly count: number;
+}
+
+/** What `openai-poll-after-ms` says after a held poll: it has waited already. */
+export const AFTER_HELD_POLL_MS = 10;
+
+const HELPER_HEADER = 'x-stainless-poll-helper';
+
+export const isPollHelper = (headers: Headers): boolean => headers.get(HELPER_HEADER) === 'true';
+
+export const createHeldPolls = (closing: ShutdownNotifier, options: HeldPollOptions = {}): HeldPolls => {
+  const { maxMs = 20_000, maxPerTenant = 2_000 } = options;
+  const held = new Map<string, number>();
+  let count = 0;
+
+  const add = (tenant: string, by: 1 | -1): void => {
+    count += by;
+    const left = (held.get(tenant) ?? 0) + by;
+    if (left === 0) held.delete(tenant);
+    else held.set(tenant, left);
+  };
+
+  const holdOne = async (
+    tenant: string,
+    connection: Connection | undefined,
+    wait: WaitForRun,
+  ): Promise<Run> => {
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    add(tenant, 1);
+    closing.add(end);
+    connection?.once('close', end);
+    try {
+      return await wait({ timeoutMs: maxMs, signal: over.signal });
+    } finally {
+      connection?.off('close', end);
+      closing.delete(end);
+      add(tenant, -1);
+    }
+  };
+
+  return {
+    hold: (tenant, connection, wait) =>
+      closing.begun || (held.get(tenant) ?? 0) >= maxPerTenant ? null : holdOne(tenant, connection, wait),
+    get count() {
+      return count;
+    },
+  };
+};

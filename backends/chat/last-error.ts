@@ -1,0 +1,35 @@
+/**
+ * Why a run ended, as its `last_error` tells it to the API's caller.
+ *
+ * Rule: a code of the wire's three and one plain sentence of our own. The model server's address and words are for those
+ * who run it: they stand in the run's history and its result, never in the row.
+ * Imported within `backends/chat/` and by tests.
+ */
+import type { LastError } from '../../protocol/ports/backend.ts';
+import type { WireLastError } from '../../protocol/wire/objects.ts';
+
+type Known = readonly [code: 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt', message: string];
+
+/** By the codes of `LastError`: reasons of attempts, failure types and what the workflow itself ends a run for. */
+const SENTENCES: Readonly<Record<string, Known>> = {
+  rate_limited: [
+    'rate_limit_exceeded',
+    'The model server refused the request: its rate limit or quota is used up.',
+  ],
+  rejected: ['invalid_prompt', 'The model server refused the prompt.'],
+  unauthorized: ['server_error', 'The model server refused the credentials of this server.'],
+  unsupported: ['server_error', 'The model server can not serve this model or request.'],
+  unavailable: ['server_error', 'The model server could not answer.'],
+  broken_off: ['server_error', 'The model server broke off its answer.'],
+  backend_unavailable: ['server_error', 'A part of this server was not available.'],
+  backend_conflict: ['server_error', 'Tool outputs of the run were submitted twice, differently.'],
+  budget_exceeded: ['server_error', 'The run asked for more rounds or tool calls than it may have.'],
+};
+
+export const shownError = (error: LastError): WireLastError => {
+  const [code, message] = (Object.hasOwn(SENTENCES, error.code) ? SENTENCES[error.code] : undefined) ?? [
+    'server_error',
+    'The run could not be finished.',
+  ];
+  return { code, message };
+};

@@ -1,0 +1,241 @@
+/**
+ * One request and its answer: from the HTTP client to parts, with everything that goes wrong on the way as an error.
+ *
+ * Rule: one request, no retry. An answer ends with its reason: what comes after is awaited for a moment only (token
+ * counts come last), and a connection that breaks then breaks nothing.
+ * Imported by `index.ts`.
+ */
+import { ModelError, type ModelPart } from '../../../protocol/ports/model.ts';
+import { HttpFailure, type HttpClient, type HttpRequest, type OpenAnswer } from '../../http/index.ts';
+import { TooManyCallsError } from './call-piece.ts';
+import type { CompletionReader, AnswerBodyEnd } from './completion-reader.ts';
+import { isErrorBody, readErrorBody, readReport, reportOfBody, type ErrorReport } from './error-report.ts';
+import { brokenOff, errorOf, foreign, isContentFilter, type RefusalFacts } from './failures.ts';
+import { AnswerTooLargeError, FrameReader, type AnswerFrame } from './framing.ts';
+import { isRecord } from './json-text.ts';
+
+/** Characters of one answer as it is sent. A model that never stops must not fill the memory. */
+const MAX_ANSWER_CHARS = 33_554_432;
+const MAX_EVENT_CHARS = 8_388_608;
+const ERROR_BODY_BYTES = 65_536;
+
+/** What the server said instead of an answer, with the error that it is unless the request can be adjusted. */
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal';
+  readonly facts: RefusalFacts;
+  readonly error: ModelError;
+
+  constructor(facts: RefusalFacts) {
+    super(facts.report.message);
+    this.facts = facts;
+    this.error = errorOf(facts);
+  }
+}
+
+export interface AnswerContext {
+  http: HttpClient;
+  request: HttpRequest;
+  reader: CompletionReader;
+  maxOutputTokens: number | null;
+  /** After the reason of the end has come, in milliseconds. */
+  settleMs: number;
+  /** The server has taken the request: a part of an answer has come. */
+  onAccepted(): void;
+}
+
+/** How the answer's body ended; null = a filter ended it. */
+export type AnswerEnd = AnswerBodyEnd | 'filtered';
+
+const where = ({ http, request }: AnswerContext): string =>
+  `${request.method} ${request.route} at ${http.origin}`;
+
+/** An error of the transport in the terms of the port; any other error as it is. */
+export const ofTransport = (error: unknown, begun: boolean): unknown => {
+  if (!(error instanceof HttpFailure)) return error;
+  const { kind, status, facts, message, mayHaveHappened } = error;
+  const more = {
+    status,
+    code: facts.networkCode,
+    cost: mayHaveHappened ? ('turn' as const) : ('nothing' as const),
+  };
+  if (kind === 'key') return new ModelError('unauthorized', message, more);
+  if (kind === 'bad_body' && facts.badBody !== 'not_http') return new ModelError('rejected', message, more);
+  return new ModelError(begun ? 'broken_off' : 'unavailable', message, more);
+};
+
+const readStart = async (chunks: AsyncIterable<Uint8Array>): Promise<string> => {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of chunks) {
+      parts.push(chunk);
+      size += chunk.byteLength;
+      if (size >= ERROR_BODY_BYTES) break;
+    }
+  } catch (error) {
+    // The status has said what matters; the rest of an error's body is a courtesy. An abort is the caller's.
+    if (!(error instanceof HttpFailure)) throw error;
+  }
+  return Buffer.concat(parts).subarray(0, ERROR_BODY_BYTES).toString('utf8');
+};
+
+const factsOf = (
+  ctx: AnswerContext,
+  answer: OpenAnswer,
+  report: ErrorReport,
+  begun: boolean,
+): RefusalFacts => ({
+  where: where(ctx),
+  status: answer.status,
+  retryAfterMs: answer.retryAfterMs,
+  shouldRetry: answer.shouldRetry,
+  report,
+  begun,
+  maxOutputTokens: ctx.maxOutputTokens,
+});
+
+const openAnswer = async (ctx: AnswerContext): Promise<OpenAnswer> => {
+  try {
+    return await ctx.http.open(ctx.request);
+  } catch (error) {
+    throw ofTransport(error, false);
+  }
+};
+
+/** Reads one frame into `parts`. Returns how the body ended, or null when it goes on. */
+const takeFrame = (
+  frame: AnswerFrame,
+  ctx: AnswerContext,
+  parts: ModelPart[],
+  refuse: (body: unknown) => ServerRefusal,
+): AnswerBodyEnd | null => {
+  const { reader } = ctx;
+  const take = (value: unknown): void => {
+    // Once the answer has ended, an error is no part of it.
+    if (isErrorBody(value)) {
+      if (!reader.finished) throw refuse(value);
+      return;
+    }
+    if (isRecord(value) && (value['choices'] !== undefined || value['usage'] !== undefined)) ctx.onAccepted();
+    parts.push(...reader.chunk(value));
+  };
+  switch (frame.kind) {
+    case 'chunk':
+      take(frame.value);
+      return null;
+    case 'whole':
+      if (Array.isArray(frame.value)) {
+        for (const item of frame.value) take(item);
+        return 'closed';
+      }
+      if (isErrorBody(frame.value)) throw refuse(frame.value);
+      if (!isRecord(frame.value) || frame.value['choices'] === undefined)
+        throw foreign(where(ctx), 'the answer is no chat completion (it has no choices)');
+      ctx.onAccepted();
+      parts.push(...reader.whole(frame.value));
+      return 'whole';
+    case 'error':
+      if (!reader.finished) throw refuse(frame.value);
+      return null;
+    case 'garbled':
+      if (!reader.finished) throw brokenOff(where(ctx), 'a part of the answer is no JSON');
+      return null;
+    case 'foreign':
+      throw foreign(where(ctx), 'the answer is a page, not JSON');
+    default:
+      return 'done';
+  }
+};
+
+interface Taken {
+  parts: ModelPart[];
+  end: AnswerBodyEnd | null;
+  /** What is wrong, after the parts that came before it. */
+  failure: { error: unknown } | null;
+}
+
+const takeFrames = (
+  frames: readonly AnswerFrame[],
+  ctx: AnswerContext,
+  refuse: (body: unknown, after: boolean) => ServerRefusal,
+): Taken => {
+  const parts: ModelPart[] = [];
+  for (const frame of frames) {
+    try {
+      const end = takeFrame(frame, ctx, parts, (body) => refuse(body, parts.length > 0));
+      if (end !== null) return { parts, end, failure: null };
+    } catch (error) {
+      return { parts, end: null, failure: { error } };
+    }
+  }
+  return { parts, end: null, failure: null };
+};
+
+/** The next chunk; undefined when it does not come within `ms`. */
+const within = async <T>(next: Promise<T>, ms: number): Promise<T | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      next,
+      new Promise<undefined>((resolve) => {
+        timer = setTimeout(() => resolve(undefined), ms);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** Parts as they come; returns how the answer ended. Throws `ServerRefusal`, `ModelError` or the reason of an abort. */
+export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[], AnswerEnd, undefined> {
+  const answer = await openAnswer(ctx);
+  const { reader } = ctx;
+  let begun = false;
+  try {
+    if (answer.status < 200 || answer.status > 299) {
+      const facts = factsOf(ctx, answer, readErrorBody(answer.scrub(await readStart(answer.chunks))), false);
+      if (isContentFilter(facts)) return 'filtered';
+      throw new ServerRefusal(facts);
+    }
+    const refuse = (body: unknown, after: boolean): ServerRefusal => {
+      const report = isRecord(body) || Array.isArray(body) ? reportOfBody(body) : readReport(body);
+      const scrubbed = { ...report, message: answer.scrub(report.message) };
+      return new ServerRefusal(factsOf(ctx, answer, scrubbed, begun || after));
+    };
+    const frames = new FrameReader({ answerChars: MAX_ANSWER_CHARS, eventChars: MAX_EVENT_CHARS });
+    const chunks = answer.chunks[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await nextChunk(chunks, ctx);
+      const taken = takeFrames(next === undefined ? frames.end() : frames.push(next), ctx, refuse);
+      if (taken.parts.length > 0) {
+        begun = true;
+        yield taken.parts;
+      }
+      if (taken.failure !== null) throw taken.failure.error;
+      if (taken.end !== null || next === undefined) return taken.end ?? 'closed';
+    }
+  } catch (error) {
+    if (error instanceof ServerRefusal && isContentFilter(error.facts)) return 'filtered';
+    if (error instanceof AnswerTooLargeError || error instanceof TooManyCallsError)
+      throw new ModelError('rejected', `${where(ctx)}: ${error.message}.`, {
+        status: answer.status,
+        cost: 'turn',
+      });
+    if (reader.finished && error instanceof HttpFailure) return 'closed';
+    throw ofTransport(error, begun);
+  } finally {
+    answer.close();
+  }
+}
+
+/** undefined: the body has ended, or the answer has and nothing follows. */
+const nextChunk = async (
+  chunks: AsyncIterator<Uint8Array>,
+  { reader, settleMs }: AnswerContext,
+): Promise<Uint8Array | undefined> => {
+  const next = chunks.next();
+  const item = reader.finished ? await within(next, settleMs) : await next;
+  // The chunk that is not awaited any more fails when the connection is closed.
+  if (item === undefined) next.catch(() => undefined);
+  return item === undefined || item.done === true ? undefined : item.value;
+};

@@ -1,0 +1,185 @@
+/**
+ * One request of a turn: its body for what the server is believed to take, its answer as parts, and its end.
+ *
+ * Rule: an answer is whole or an error; what the end of it shows of the server is remembered.
+ * Imported by `index.ts`.
+ */
+import {
+  ModelError,
+  type ModelPart,
+  type ModelRequest,
+  type ProviderTurn,
+  type TurnControls,
+} from '../../../protocol/ports/model.ts';
+import type { HttpClient, HttpRequest } from '../../http/index.ts';
+import { readAnswer, type AnswerEnd } from './answer.ts';
+import { usableIds } from './call-ids.ts';
+import type { Adjustment, CapabilityMemory } from './capabilities.ts';
+import { CompletionReader } from './completion-reader.ts';
+import { brokenOff } from './failures.ts';
+import { maxTokensField, requestBody } from './request.ts';
+import { decided, type OpenAiCompatibleSettings } from './settings.ts';
+
+export const OPENAI_CHAT = 'openai-chat';
+
+const ROUTE = '/chat/completions';
+
+/** Most that a turn's fields may take in the store, as JSON. A server that sends more gets none of them back. */
+export const MAX_TURN_CHARS = 262_144;
+
+export interface Adapter {
+  http: HttpClient;
+  capabilities: CapabilityMemory;
+  settings: OpenAiCompatibleSettings;
+  provider: string;
+  firstByteMs: number;
+  gapMs: number;
+  settleMs: number;
+}
+
+export const learn = (
+  { capabilities }: Adapter,
+  model: string,
+  tried: readonly Adjustment[],
+  controls: TurnControls,
+): void => {
+  for (const adjustment of tried)
+    controls.observe?.({
+      kind: 'capability',
+      capability: adjustment,
+      change: capabilities.learn(model, adjustment),
+    });
+};
+
+/** One request of a turn. */
+export class TurnAttempt {
+  readonly adapter: Adapter;
+  readonly request: ModelRequest;
+  readonly body: Record<string, unknown>;
+  readonly #active: ReadonlySet<Adjustment>;
+  readonly #controls: TurnControls;
+  readonly #signal: AbortSignal;
+  readonly #onAccepted: () => void;
+  #accepted = false;
+  begun = false;
+
+  constructor(
+    adapter: Adapter,
+    request: ModelRequest,
+    active: ReadonlySet<Adjustment>,
+    controls: TurnControls,
+    signal: AbortSignal,
+    onAccepted: () => void,
+  ) {
+    this.adapter = adapter;
+    this.request = request;
+    this.#active = new Set(active);
+    this.#controls = controls;
+    this.#signal = signal;
+    this.#onAccepted = onAccepted;
+    const speaker = { provider: adapter.provider, dialect: OPENAI_CHAT, model: request.model };
+    this.body = requestBody(request, speaker, this.#active, adapter.settings.extraBody);
+  }
+
+  async *run(): AsyncGenerator<ModelPart[], void, undefined> {
+    const { http, settings, settleMs } = this.adapter;
+    const reader = new CompletionReader({
+      tools: this.request.tools.map((tool) => tool.function.name),
+      ...(settings.finishReasons === undefined ? {} : { finishReasons: settings.finishReasons }),
+    });
+    const answer = readAnswer({
+      http,
+      request: this.#httpRequest(),
+      reader,
+      maxOutputTokens: this.request.maxOutputTokens,
+      settleMs,
+      onAccepted: () => {
+        if (!this.#accepted) this.#onAccepted();
+        this.#accepted = true;
+      },
+    });
+    let next = await answer.next();
+    try {
+      for (; next.done !== true; next = await answer.next()) {
+        this.begun = true;
+        yield next.value;
+      }
+    } finally {
+      if (next.done !== true) await answer.return('closed');
+    }
+    const parts = this.#ending(reader, next.value);
+    this.begun = true;
+    yield parts;
+  }
+
+  #httpRequest(): HttpRequest {
+    const { firstByteMs, gapMs } = this.adapter;
+    return {
+      method: 'POST',
+      path: ['chat', 'completions'],
+      route: ROUTE,
+      body: this.body,
+      signal: this.#signal,
+      timeouts: {
+        headersMs: firstByteMs,
+        streamGapMs: gapMs,
+        bodyGapMs: gapMs,
+        totalMs: firstByteMs + gapMs,
+      },
+      observe: (what) => this.#controls.observe?.({ kind: 'request', ...what }),
+    };
+  }
+
+  /** The last parts of a whole answer; throws when it is not whole. */
+  #ending(reader: CompletionReader, end: AnswerEnd): ModelPart[] {
+    const { capabilities, http } = this.adapter;
+    const { model, maxOutputTokens } = this.request;
+    const usage: ModelPart[] = reader.usage === null ? [] : [{ kind: 'usage', usage: reader.usage }];
+    if (end === 'filtered') return [...usage, { kind: 'finish', reason: 'content_filter', raw: null }];
+    const where = `POST ${ROUTE} at ${http.origin}`;
+    const calls = reader.endCalls();
+    const before = capabilities.ends(model);
+    const ending = reader.ending(end, before, maxOutputTokens);
+    if (ending.kind === 'broken') {
+      if (!reader.finished && end === 'closed' && reader.saidAnything && !before.sendsReason)
+        capabilities.sawBareEnd(model);
+      throw brokenOff(where, ending.what, { status: 200 });
+    }
+    if (ending.kind === 'too_long')
+      throw new ModelError('too_long', `${where}: the messages fill the model’s window.`, {
+        status: 200,
+        cost: 'turn',
+      });
+    if (reader.finished && end !== 'whole') capabilities.sawReason(model);
+    this.#checkLimit(reader);
+    return [...calls, ...usage, { kind: 'provider_turn', turn: this.#providerTurn(reader) }, ending];
+  }
+
+  /** A limit that was not kept: the server calls it otherwise, perhaps. */
+  #checkLimit(reader: CompletionReader): void {
+    const { maxOutputTokens, model } = this.request;
+    const { fixed } = decided(this.adapter.settings);
+    const completion = reader.usage?.completionTokens ?? 0;
+    if (maxOutputTokens === null || completion <= maxOutputTokens || fixed.has('other_max_tokens_field'))
+      return;
+    if (maxTokensField(this.#active) === 'max_completion_tokens')
+      learn(this.adapter, model, ['other_max_tokens_field'], this.#controls);
+  }
+
+  #providerTurn(reader: CompletionReader): ProviderTurn {
+    const { calls, fields } = reader.turn();
+    const turn: ProviderTurn = {
+      provider: this.adapter.provider,
+      dialect: OPENAI_CHAT,
+      model: this.request.model,
+      ids: usableIds(calls.map(({ id }) => id)),
+      data: null,
+    };
+    const callFields = calls.map((call) => (Object.keys(call.fields).length === 0 ? null : call.fields));
+    if (Object.keys(fields).length === 0 && callFields.every((one) => one === null)) return turn;
+    const data = { message: fields, calls: callFields };
+    if (JSON.stringify(data).length <= MAX_TURN_CHARS) return { ...turn, data };
+    this.#controls.observe?.({ kind: 'fallback', reason: 'provider_fields_too_large' });
+    return turn;
+  }
+}

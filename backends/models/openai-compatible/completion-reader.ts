@@ -1,0 +1,234 @@
+/**
+ * Adds up what a chat-completions server says and tells what is new in it, as parts of the port.
+ *
+ * Rule: read tolerantly, decide strictly. Chunks and whole answers, several choices, texts as parts, legacy calls: all are
+ * read. An answer is whole only when the server says so, or ends as it has ended before.
+ * Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ */
+import type { ModelFinish, ModelPart, ModelUsage } from '../../../protocol/ports/model.ts';
+import { CallAssembler, type AssembledCall } from './call-assembler.ts';
+import { reasonClass, type ReasonClass } from './finish-reasons.ts';
+import { count, isRecord, asList, record, text } from './json-text.ts';
+import { collectFields, type Fields } from './provider-fields.ts';
+import { mergeUsage } from './usage.ts';
+
+export interface ReaderOptions {
+  tools: Iterable<string>;
+  finishReasons?: Readonly<Record<string, ReasonClass>>;
+}
+
+/** How the body ended: `[DONE]`, its own end, or the end of a whole answer. */
+export type AnswerBodyEnd = 'done' | 'closed' | 'whole';
+
+/** Whether the answer is whole; `missing` = the server gave no reason. */
+export type Ending =
+  | { kind: 'finish'; reason: ModelFinish; raw: string | null }
+  | { kind: 'broken'; what: string }
+  | { kind: 'too_long' };
+
+const MESSAGE_FIELDS = new Set([
+  'role',
+  'content',
+  'refusal',
+  'tool_calls',
+  'function_call',
+  'name',
+  'parsed',
+]);
+
+/** Text of a content that is a string or parts of which some are text. */
+const spoken = (value: unknown): string =>
+  typeof value === 'string'
+    ? value
+    : asList(value)
+        .map((part) => (record(part)['type'] === 'thinking' ? '' : text(record(part)['text'])))
+        .join('');
+
+const thought = (source: Record<string, unknown>): string => {
+  for (const name of ['reasoning_content', 'reasoning', 'thinking', 'reasoning_text', 'thoughts']) {
+    const value = source[name];
+    if (typeof value === 'string' && value !== '') return value;
+  }
+  return asList(source['content'])
+    .filter((part) => record(part)['type'] === 'thinking')
+    .map((part) => spoken(record(part)['thinking']))
+    .join('');
+};
+
+const RANK: Readonly<Record<ReasonClass, number>> = {
+  broken: 4,
+  content_filter: 3,
+  length: 2,
+  unknown: 1,
+  stop: 0,
+};
+
+export class CompletionReader {
+  readonly #calls: CallAssembler;
+  readonly #own: Readonly<Record<string, ReasonClass>>;
+  readonly #fields: Fields = {};
+  #reason: { raw: string; meaning: ReasonClass } | null = null;
+  #usage: ModelUsage | null = null;
+  #spoke = { text: false, refusal: false, reasoning: false };
+  #textFrom: number | null = null;
+
+  constructor({ tools, finishReasons = {} }: ReaderOptions) {
+    this.#calls = new CallAssembler(tools);
+    this.#own = finishReasons;
+  }
+
+  get usage(): ModelUsage | null {
+    return this.#usage;
+  }
+  /** The server has said that it is done. */
+  get finished(): boolean {
+    return this.#reason !== null;
+  }
+  get saidAnything(): boolean {
+    return this.#spoke.text || this.#spoke.refusal || this.#calls.size > 0;
+  }
+
+  /** One chunk of a stream. */
+  chunk(value: unknown): ModelPart[] {
+    const body = record(value);
+    const choices = asList(body['choices']);
+    this.#usage = mergeUsage(this.#usage, body, choices);
+    const parts: ModelPart[] = [];
+    for (const [at, item] of choices.entries()) {
+      const choice = record(item);
+      const index = count(choice['index']) ?? at;
+      this.#sawReason(choice);
+      if (isRecord(choice['delta'])) parts.push(...this.#delta(choice['delta'], index, false));
+      if (isRecord(choice['message'])) parts.push(...this.#repeated(choice['message'], index));
+      // Some servers stream as the old completions do.
+      if (!isRecord(choice['delta']) && !isRecord(choice['message']) && typeof choice['text'] === 'string')
+        parts.push(...this.#delta({ content: choice['text'] }, index, false));
+    }
+    return parts;
+  }
+
+  /** A whole answer; its choices are one turn, since only one was asked for. */
+  whole(value: unknown): ModelPart[] {
+    const body = record(value);
+    const choices = asList(body['choices']);
+    this.#usage = mergeUsage(this.#usage, body, choices);
+    const parts: ModelPart[] = [];
+    for (const [at, item] of choices.entries()) {
+      const choice = record(item);
+      const index = count(choice['index']) ?? at;
+      this.#sawReason(choice);
+      const message = choice['message'] ?? choice['delta'] ?? { content: choice['text'] };
+      if (isRecord(message)) parts.push(...this.#delta(message, index, true));
+    }
+    return parts;
+  }
+
+  /** The calls as they count. To be called when the answer has ended, before `ending`. */
+  endCalls(): ModelPart[] {
+    return this.#calls.end();
+  }
+
+  /** What must be given back: the calls' ids, and unknown fields. */
+  turn(): { calls: AssembledCall[]; fields: Fields } {
+    return { calls: this.#calls.calls(), fields: this.#fields };
+  }
+
+  ending(
+    end: AnswerBodyEnd,
+    before: { sendsReason: boolean; bareEnds: number },
+    maxOutputTokens: number | null,
+  ): Ending {
+    if (this.#reason === null) return this.#endingWithoutReason(end, before);
+    const { raw, meaning } = this.#reason;
+    const completion = this.#usage?.completionTokens ?? null;
+    if (meaning === 'broken')
+      return { kind: 'broken', what: `the server gave its answer up (${JSON.stringify(raw)})` };
+    if (meaning === 'unknown')
+      return {
+        kind: 'broken',
+        what: `the server ended its answer with the unknown reason ${JSON.stringify(raw.slice(0, 100))}`,
+      };
+    // Not a word, and no token spent: the prompt fills the window.
+    if (meaning === 'length' && !this.saidAnything && !this.#spoke.reasoning && completion === 0)
+      return { kind: 'too_long' };
+    if (meaning !== 'stop') return { kind: 'finish', reason: meaning, raw };
+    // A server that ignores the limit has said more than was asked for.
+    if (maxOutputTokens !== null && completion !== null && completion > maxOutputTokens)
+      return { kind: 'finish', reason: 'length', raw };
+    return { kind: 'finish', reason: this.#calls.size > 0 ? 'tool_calls' : 'stop', raw };
+  }
+
+  #endingWithoutReason(end: AnswerBodyEnd, before: { sendsReason: boolean; bareEnds: number }): Ending {
+    const whole: Ending = { kind: 'finish', reason: this.#calls.size > 0 ? 'tool_calls' : 'stop', raw: null };
+    if (!this.saidAnything && this.#usage === null)
+      return { kind: 'broken', what: 'the answer is empty and names no reason for its end' };
+    if (!this.#calls.complete) return { kind: 'broken', what: 'the answer ended in the middle of a call' };
+    if (end === 'whole') return whole;
+    if (before.sendsReason)
+      return { kind: 'broken', what: 'the stream ended without the reason that this server gives' };
+    if (end === 'done' || before.bareEnds > 0) return whole;
+    return { kind: 'broken', what: 'the stream ended before the answer was complete' };
+  }
+
+  #sawReason(choice: Record<string, unknown>): void {
+    // `stop_reason` is the reason on some servers, and the text that stopped the model on others.
+    const said = text(choice['finish_reason']) || text(choice['finishReason']);
+    const raw = said || text(choice['stop_reason']);
+    if (raw === '' || raw === 'null') return;
+    const meaning = reasonClass(raw, this.#own);
+    if (said === '' && meaning === 'unknown') return;
+    if (this.#reason === null || RANK[meaning] > RANK[this.#reason.meaning]) this.#reason = { raw, meaning };
+  }
+
+  #delta(delta: Record<string, unknown>, index: number, whole: boolean): ModelPart[] {
+    const parts: ModelPart[] = [];
+    const reasoning = thought(delta);
+    if (reasoning !== '') {
+      this.#spoke.reasoning = true;
+      parts.push({ kind: 'reasoning', text: reasoning });
+    }
+    // One choice speaks. Servers that answer in several put calls into another one, or the same text again.
+    const content = spoken(delta['content']);
+    if (content !== '' && (this.#textFrom === null || this.#textFrom === index)) {
+      this.#textFrom = index;
+      this.#spoke.text = true;
+      parts.push({ kind: 'text', text: content });
+    }
+    const refusal = text(delta['refusal']);
+    if (refusal !== '') {
+      this.#spoke.refusal = true;
+      parts.push({ kind: 'refusal', text: refusal });
+    }
+    const calls = isRecord(delta['tool_calls']) ? [delta['tool_calls']] : asList(delta['tool_calls']);
+    for (const call of calls) parts.push(...(whole ? this.#calls.pushWhole(call) : this.#calls.push(call)));
+    if (isRecord(delta['function_call'])) {
+      const call = { index: 0, function: delta['function_call'] };
+      if (calls.length > 0) return this.#withFields(delta, parts);
+      if (!whole) parts.push(...this.#calls.push(call));
+      else parts.push(...this.#calls.pushWhole(call));
+    }
+    return this.#withFields(delta, parts);
+  }
+
+  #withFields(delta: Record<string, unknown>, parts: ModelPart[]): ModelPart[] {
+    collectFields(this.#fields, delta, MESSAGE_FIELDS);
+    return parts;
+  }
+
+  /** A whole message within a stream: what was not streamed before is new, all else is said again. */
+  #repeated(message: Record<string, unknown>, index: number): ModelPart[] {
+    this.#calls.markStreamed();
+    const { content, refusal, tool_calls: calls, function_call: call } = message;
+    return this.#delta(
+      {
+        role: 'assistant',
+        ...(this.#spoke.text ? {} : { content }),
+        ...(this.#spoke.refusal ? {} : { refusal }),
+        tool_calls: calls,
+        function_call: call,
+      },
+      index,
+      true,
+    );
+  }
+}

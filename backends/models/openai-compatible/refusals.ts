@@ -1,0 +1,180 @@
+/**
+ * Which adjustment a refusal calls for.
+ *
+ * Rule: a refusal counts when its status is 400, 403, 422 or a 5xx, it names the field or the rule in the server's own
+ * words, and the adjustment would change this request. Names that the caller has chosen (model, tools) are cut out of the
+ * text first, so that nobody steers what is learned. Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ */
+import type { ModelRequest } from '../../../protocol/ports/model.ts';
+import { type Adjustment, ADJUSTMENTS } from './capabilities.ts';
+import type { ErrorReport } from './error-report.ts';
+import { isRecord, asList } from './json-text.ts';
+import { maxTokensField } from './request.ts';
+
+export interface Refusal {
+  /** 200 for an error inside an answer that names no status of its own. */
+  status: number;
+  report: ErrorReport;
+  request: ModelRequest;
+  /** As it was sent. */
+  body: Readonly<Record<string, unknown>>;
+  active: ReadonlySet<Adjustment>;
+}
+
+interface Evidence {
+  /** The server's text, without the caller's names. */
+  words: string;
+  fields: readonly string[];
+  refusal: Refusal;
+}
+
+const REFUSES =
+  /unknown|unrecogni[sz]ed|unsupported|unexpected|extra|forbidden|invalid|illegal|not (yet |currently |be )?(a valid|supported|permitted|allowed|accepted|available|implemented|enabled|recogni[sz]ed|set|used|defined|valid)|(isn|aren|doesn|don|can)['’]?t|does not|do not|cannot|no longer|instead|不支持|无效/i;
+
+const escaped = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+
+/** Cuts out what the caller has named: as a whole word, in quotes or not. */
+const withoutNames = (message: string, names: readonly string[]): string =>
+  names
+    .filter((name) => name.trim() !== '')
+    .toSorted((a, b) => b.length - a.length)
+    .slice(0, 200)
+    .reduce(
+      (words, name) => words.replaceAll(new RegExp(`(?<![\\w.-])${escaped(name)}(?![\\w-])`, 'gi'), '…'),
+      message,
+    );
+
+const namesField = ({ words, fields }: Evidence, field: string): boolean =>
+  fields.some((path) => path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`)) ||
+  (new RegExp(`(?<![\\w])${escaped(field)}(?![\\w])`).test(words) && REFUSES.test(words));
+
+const messagesOf = ({ refusal }: Evidence): Record<string, unknown>[] =>
+  asList(refusal.body['messages']).filter(isRecord);
+
+const has = (evidence: Evidence, wanted: (message: Record<string, unknown>) => boolean): boolean =>
+  messagesOf(evidence).some(wanted);
+
+const STREAM_REFUSED =
+  /stream(ing|ed)?['"`]?\s*(mode|request|requests|response|responses|output|api|calls)?\s*(is|are|was|does|do|for|with|when|together|can|has|have)?[^.;]{0,60}?(not|n['’]t|unsupported|unavailable|disabled|cannot)/i;
+const NO_STREAMING =
+  /(not|n['’]t|cannot|unable to|unsupported|without|no)\b[^.;]{0,60}?\bstream(ing|ed|s)?\b|\bstream(ing)?\b[^.;]{0,40}?(not (yet )?(supported|allowed|available|implemented)|unsupported)/i;
+const WITH_TOOLS = /\btools?\b|tool[ _-](use|call)|function[ _-]call/i;
+
+const streamRefused = (evidence: Evidence): boolean =>
+  evidence.refusal.body['stream'] === true &&
+  (evidence.fields.includes('stream') || /['"`]stream['"`]/.test(evidence.words)
+    ? REFUSES.test(evidence.words) || evidence.fields.includes('stream')
+    : STREAM_REFUSED.test(evidence.words) || NO_STREAMING.test(evidence.words));
+
+/** Fields that stand in earlier turns and that only the server itself can have given. */
+const providerFields = (evidence: Evidence): string[] => {
+  const names = new Set<string>();
+  const collect = (value: unknown, known: ReadonlySet<string>): void => {
+    if (!isRecord(value)) return;
+    for (const [name, inner] of Object.entries(value)) {
+      if (known.has(name)) continue;
+      names.add(name);
+      if (isRecord(inner)) collect(inner, new Set());
+    }
+  };
+  for (const message of messagesOf(evidence)) {
+    if (message['role'] !== 'assistant') continue;
+    collect(message, new Set(['role', 'content', 'tool_calls']));
+    for (const call of asList(message['tool_calls'])) {
+      collect(call, new Set(['id', 'type', 'function']));
+      if (isRecord(call)) collect(call['function'], new Set(['name', 'arguments']));
+    }
+  }
+  return [...names];
+};
+
+const plain = (value: string): string => value.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+const MISSING =
+  /(must|need(s)? to|has to|should) be (passed|sent|included|returned|provided)|is missing|missing (a |the )?|is required/i;
+
+/** What each adjustment needs to read in a refusal, and to find in the request. */
+const CALLED_FOR: Readonly<Record<Adjustment, (evidence: Evidence) => boolean>> = {
+  other_max_tokens_field: (evidence) => {
+    const field = maxTokensField(evidence.refusal.active);
+    return evidence.refusal.body[field] !== undefined && namesField(evidence, field);
+  },
+  no_stream_usage: (evidence) =>
+    evidence.refusal.body['stream_options'] !== undefined &&
+    (namesField(evidence, 'stream_options') || namesField(evidence, 'include_usage')),
+  no_stream_with_tools: (evidence) =>
+    evidence.refusal.request.tools.length > 0 && streamRefused(evidence) && WITH_TOOLS.test(evidence.words),
+  no_stream: streamRefused,
+  no_parallel_tool_calls_field: (evidence) =>
+    evidence.refusal.body['parallel_tool_calls'] !== undefined && namesField(evidence, 'parallel_tool_calls'),
+  roles_alternate: ({ words }) =>
+    /roles?\b[^.]{0,60}\balternat|alternat\w+ (between|user|roles)|consecutive (user|assistant|messages)|(expected|unexpected) (last )?role|first (non-system )?message (must|should|has to|needs to)|(last|final) message (must|should|cannot|can['’]t|has to)|same role/i.test(
+      words,
+    ),
+  user_message: (evidence) =>
+    !has(evidence, ({ role }) => role === 'user') &&
+    /no user (query|message|input|prompt)|(at least one|contain a|include a|have a|requires? a|must be a) (non-system |user |message)|user (message|query|prompt|input) (is )?(required|missing|expected)|messages?['"`]? (must not|cannot|should not|can['’]t) be empty|messages? (array |list )?is empty/i.test(
+      evidence.words,
+    ),
+  no_system_role: (evidence) =>
+    has(evidence, ({ role }) => role === 'system') &&
+    /system (role|message|prompt|instruction)s?[^.]{0,40}(not|n['’]t|unsupported|forbidden)|does not support ['"`]?system|only user (and|or|,) ?assistant|(unsupported|invalid|unknown|unexpected) (message )?role:? ?['"`(]*system|['"`]?system['"`]? (is|role)[^.]{0,30}(not|n['’]t)|developer instruction is not enabled|system_instruction is not supported/i.test(
+      evidence.words,
+    ),
+  content_string: (evidence) =>
+    has(evidence, ({ content, tool_calls: calls }) => content === null && Array.isArray(calls)) &&
+    (evidence.fields.some((path) => /(^|\.)content(\.|$)/.test(path.replaceAll(/[[\]]/g, '.'))) ||
+      (/\bcontent\b/i.test(evidence.words) &&
+        /null|none|string|required|missing|nil|undefined|empty/i.test(evidence.words))),
+  no_provider_fields: (evidence) => {
+    const fields = providerFields(evidence);
+    const said = plain(`${evidence.words} ${evidence.fields.join(' ')}`);
+    return (
+      fields.some((name) => name.length >= 4 && said.includes(plain(name))) && !MISSING.test(evidence.words)
+    );
+  },
+  short_call_ids: (evidence) =>
+    has(evidence, ({ tool_calls: calls }) => Array.isArray(calls)) &&
+    (/(tool[ _]?call|function call)[ _-]?(id|identifier)s?\b/i.test(evidence.words) ||
+      evidence.fields.some((path) =>
+        /tool_call_id$|tool_calls\.\d+\.id$/.test(path.replaceAll(/\[(\d+)\]/g, '.$1')),
+      )) &&
+    /must be|length|invalid|pattern|alphanumeric|format|expected|characters/i.test(evidence.words),
+  foreign_calls_as_text: (evidence) =>
+    has(evidence, ({ tool_calls: calls }) => Array.isArray(calls)) &&
+    MISSING.test(evidence.words) &&
+    /reasoning|thinking|thought[ _]?signature|signature/i.test(evidence.words),
+};
+
+/** Most telling first: a refusal that speaks of tools and streams is not one of streams. */
+const ORDER: readonly Adjustment[] = [
+  'no_stream_usage',
+  'other_max_tokens_field',
+  'no_parallel_tool_calls_field',
+  'short_call_ids',
+  'foreign_calls_as_text',
+  'no_provider_fields',
+  'no_system_role',
+  'roles_alternate',
+  'user_message',
+  'content_string',
+  'no_stream_with_tools',
+  'no_stream',
+  ...ADJUSTMENTS,
+];
+
+const COUNTS = (status: number): boolean =>
+  status === 200 || status === 400 || status === 403 || status === 422 || (status >= 500 && status < 600);
+
+export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean => {
+  if (!COUNTS(refusal.status)) return false;
+  const names = [refusal.request.model, ...refusal.request.tools.map((tool) => tool.function.name)];
+  const words = withoutNames(refusal.report.message, names);
+  return CALLED_FOR[adjustment]({ words, fields: refusal.report.fields, refusal });
+};
+
+/** What to try, or null when the refusal calls for nothing that this request is not already without. */
+export const adjustmentFor = (refusal: Refusal, fixed: ReadonlySet<Adjustment>): Adjustment | null =>
+  ORDER.find(
+    (adjustment) =>
+      !fixed.has(adjustment) && !refusal.active.has(adjustment) && isCalledFor(adjustment, refusal),
+  ) ?? null;

@@ -1,0 +1,68 @@
+/**
+ * Decisions as lines for a person: who decided what, when and through which door, and what was run instead.
+ *
+ * Rule: pure. A name that no API key carries is marked; what people or a model wrote is cleaned before it reaches a
+ * terminal. Imported by `show`, `watch` and `decisions`.
+ */
+import type { Decision } from '../protocol/decisions.ts';
+import type { RunDecision } from '../protocol/wire/decisions.ts';
+import { oneLine } from './output/format.ts';
+
+export const signedBy = (by: string, verified: boolean | undefined): string =>
+  `by ${oneLine(by, 60)} (${verified === true ? 'API key' : 'not verified'})`;
+
+const utc = (at: number): string =>
+  new Date(at)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' UTC');
+
+/** One line: `approved call_1 (refund) with other arguments by alice (API key), 2026-11-26 14:00:00 UTC, http`. */
+export const decisionLine = (decision: Decision): string =>
+  [
+    decision.refusedEdit === undefined
+      ? decision.decision === 'approve'
+        ? 'approved'
+        : 'denied'
+      : 'refused by the tool, waits again:',
+    oneLine(decision.callId, 64),
+    `(${oneLine(decision.name, 64)})`,
+    ...(decision.editedArguments === undefined ? [] : ['with other arguments']),
+    decision.by === undefined ? 'without a name,' : `${signedBy(decision.by, decision.verified)},`,
+    `${utc(decision.at)}, ${decision.door}${decision.late === true ? ', late' : ''}`,
+  ].join(' ');
+
+const NOT_KEPT = '(not kept here: too long)';
+
+const detail = (label: string, text: string | null | undefined): string[] =>
+  text === undefined ? [] : [`    ${label} ${text === null ? NOT_KEPT : oneLine(text, 2_000)}`];
+
+/** The line, and what it is about. */
+export const decisionLines = (decision: Decision): string[] => [
+  decisionLine(decision),
+  ...detail('arguments', decision.arguments),
+  ...detail('ran with ', decision.editedArguments),
+  ...detail('reason   ', decision.reason),
+  ...detail('note     ', decision.note),
+  ...detail('shown    ', decision.shownDigest),
+  ...detail('problem  ', decision.refusedEdit),
+];
+
+/** A decision that came over the API, in the shape that the workflow gives. */
+export const fromWire = (wire: RunDecision): Decision => ({
+  callId: wire.call_id,
+  name: wire.tool,
+  round: 0,
+  decision: wire.decision,
+  at: wire.created_at * 1000,
+  door: wire.door,
+  ...(wire.by === null ? {} : { by: wire.by }),
+  ...(wire.verified ? { verified: true } : {}),
+  arguments: wire.arguments,
+  ...(wire.edited ? { editedArguments: wire.edited_arguments } : {}),
+  ...(wire.reason === null ? {} : { reason: wire.reason }),
+  ...(wire.note === null ? {} : { note: wire.note }),
+  ...(wire.shown_digest === null ? {} : { shownDigest: wire.shown_digest }),
+  ...(wire.late ? { late: true } : {}),
+  ...(wire.refused_edit === null ? {} : { refusedEdit: wire.refused_edit }),
+});

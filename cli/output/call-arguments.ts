@@ -1,0 +1,67 @@
+/**
+ * The arguments of a waiting call on a terminal, and the commands that decide about them.
+ *
+ * Rule: what is not shown whole says so first, and where it is whole. The model's words stand behind a bar of their own, so
+ * that none of them passes for ours; a command that approves names the digest of what was shown. Pure.
+ * Imported by the commands, the board and the demo.
+ */
+import { showArguments } from '../../protocol/rules/show-arguments.ts';
+import { visible } from '../../protocol/rules/visible.ts';
+import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
+import { shortCall } from '../call-code.ts';
+import { shellWord } from './format.ts';
+
+type Call = Pick<CallSnapshot, 'callId' | 'arguments' | 'argumentsDigest' | 'refusedEdit'>;
+
+interface ArgumentLinesOptions {
+  /** How the reader calls us; null = no commands of ours. Default `runs`. */
+  command?: string | null;
+  /** Nothing is shortened, however long it is. */
+  whole?: boolean;
+}
+
+export const showCommand = (runId: string, callId: string, command = 'runs'): string =>
+  `${command} show ${shellWord(runId)} --call ${shellWord(shortCall(runId, callId))}`;
+
+/** Lines about the arguments of a call, without indent. */
+export const argumentLines = (
+  runId: string,
+  call: Call,
+  { command = 'runs', whole = false }: ArgumentLinesOptions = {},
+): string[] => {
+  const { text, shortened, problem } = showArguments(call.arguments, whole ? Infinity : undefined);
+  const lines: string[] = [];
+  if (shortened > 0)
+    lines.push(
+      `! NOT SHOWN WHOLE: ${shortened} value${shortened === 1 ? ' is' : 's are'} shortened. All of it: ${showCommand(runId, call.callId, command ?? 'runs')}`,
+    );
+  if (call.refusedEdit !== undefined) lines.push(...refusedLines(call.refusedEdit));
+  const digest = call.argumentsDigest === undefined ? '' : `, digest ${call.argumentsDigest}`;
+  lines.push(
+    problem === undefined
+      ? `arguments, written by the model${digest}:`
+      : "the model's text is no arguments that can be read; why, and the text as one string:",
+  );
+  if (problem !== undefined) lines.push(`│ ${problem}`);
+  return [...lines, ...text.split('\n').map((line) => `│ ${line}`)];
+};
+
+const refusedLines = ({ count, problem, by }: NonNullable<Call['refusedEdit']>): string[] => [
+  `! ${count === 1 ? 'an approval was' : `${count} approvals were`} not used${
+    by === undefined ? '' : ` (by ${visible(by)})`
+  }: the arguments that came with ${count === 1 ? 'it' : 'the last one'} do not fit the tool. Nothing has run. Its check said:`,
+  `│ ${visible(problem)}`,
+];
+
+/** The commands a person can paste to answer a waiting call. */
+export const answerCommands = (
+  runId: string,
+  call: Pick<CallSnapshot, 'callId' | 'kind' | 'argumentsDigest'>,
+  command: string | null = 'runs',
+): string[] => {
+  if (command === null) return [];
+  const head = `${command} answer ${shellWord(runId)} ${shellWord(shortCall(runId, call.callId))}`;
+  if (call.kind !== 'approval') return [`${head} --output 'your answer'`];
+  const digest = call.argumentsDigest === undefined ? '' : ` --digest ${call.argumentsDigest}`;
+  return [`${head} --approve${digest}`, `${head} --deny --reason 'why not'`];
+};

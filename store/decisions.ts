@@ -1,0 +1,154 @@
+/**
+ * Decisions about calls: added, and read in pages. In the open step of the call they leave a trace.
+ *
+ * Rule: append-only. A decision is told from another one by run, round, call and time, so a repeated write changes nothing;
+ * no statement of this project updates or deletes one, and they outlive the thread that they were about.
+ * Imported within `store/` only.
+ */
+import { hash } from 'node:crypto';
+import type { Decision } from '../protocol/decisions.ts';
+import { apiErrors } from '../protocol/errors.ts';
+import type { RunStore, TurnStore } from '../protocol/ports/run-store.ts';
+import type { RunDecision, StepDecision } from '../protocol/wire/decisions.ts';
+import type { Database } from './database.ts';
+import { readPage } from './paging.ts';
+import { readOpen, type OpenRounds } from './steps.ts';
+import type { DecisionRow, RoundRow, StepRow } from './schema.ts';
+import { changeExistingRun, type RunUpdate } from './update-run.ts';
+
+const ID_DIGITS = 24;
+
+export const decisionId = (runId: string, { round, callId, at }: Decision): string =>
+  `dec_${hash('sha256', JSON.stringify([runId, round, callId, at]), 'hex').slice(0, ID_DIGITS)}`;
+
+/** Nothing stands of a decision whose arguments the tool refused. */
+const stepDecision = (decision: Decision): StepDecision | undefined =>
+  decision.refusedEdit === undefined ? traceOf(decision) : undefined;
+
+const traceOf = (decision: Decision): StepDecision => ({
+  type: decision.decision,
+  decided_at: Math.floor(decision.at / 1000),
+  by: decision.by ?? null,
+  verified: decision.verified === true,
+  ...(decision.editedArguments === undefined ? {} : { edited_arguments: decision.editedArguments }),
+});
+
+/** Traces of decisions in a step, by call id. */
+export const stepDecisions = ({ details }: Pick<StepRow, 'details'>): Map<string, StepDecision> =>
+  new Map(
+    details.type === 'tool_calls'
+      ? details.tool_calls.flatMap(({ id, decision }) => (decision === undefined ? [] : [[id, decision]]))
+      : [],
+  );
+
+/** The round of a decided call; a decision that names none is of the newest round that has the call. Newest first. */
+const roundOf = (rounds: readonly RoundRow[], { round, callId }: Decision): RoundRow | undefined =>
+  rounds.find((row) => row.round === round) ??
+  rounds.find(({ calls }) => calls.some((call) => call.callId === callId));
+
+const trace = ({ sql, later }: RunUpdate, step: StepRow, decision: Decision): void => {
+  if (step.details.type !== 'tool_calls') return;
+  step.details = {
+    ...step.details,
+    tool_calls: step.details.tool_calls.map(({ decision: before, ...call }) => {
+      const shown = call.id === decision.callId ? stepDecision(decision) : before;
+      return shown === undefined ? call : { ...call, decision: shown };
+    }),
+  };
+  later(
+    sql.query('update steps set details = $2::json where id = $1', [step.id, JSON.stringify(step.details)]),
+  );
+};
+
+/** Writes them with the unit's own changes. The open steps of `open` then show them. */
+export const keepDecisions = (unit: RunUpdate, open: OpenRounds, decisions: readonly Decision[]): void => {
+  if (decisions.length === 0) return;
+  const { row, sql, later } = unit;
+  const kept = decisions.map((decision) => {
+    const round = roundOf(open.rounds, decision);
+    const call = round?.calls.find(({ callId }) => callId === decision.callId);
+    const step = open.steps.find((item) => item.round === round?.round);
+    if (step !== undefined && decision.late !== true) trace(unit, step, decision);
+    return { ...decision, arguments: decision.arguments ?? call?.arguments ?? null };
+  });
+  later(
+    sql.query(
+      `insert into decisions (id, tenant, thread_id, run_id, tool, decided_at, body)
+       select d.id, $1, $2, $3, d.tool, d.decided_at, d.body::json
+       from unnest($4::text[], $5::text[], $6::bigint[], $7::text[]) with ordinality as d (id, tool, decided_at, body, ord)
+       order by d.ord on conflict (id) do nothing`,
+      [
+        row.tenant,
+        row.thread_id,
+        row.id,
+        kept.map((decision) => decisionId(row.id, decision)),
+        kept.map(({ name }) => name),
+        kept.map(({ at }) => String(at)),
+        kept.map((decision) => JSON.stringify(decision)),
+      ],
+    ),
+  );
+};
+
+const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunDecision => ({
+  id,
+  object: 'thread.run.decision',
+  created_at: Math.floor(body.at / 1000),
+  thread_id,
+  run_id,
+  call_id: body.callId,
+  tool: body.name,
+  decision: body.decision,
+  by: body.by ?? null,
+  verified: body.verified === true,
+  door: body.door,
+  arguments: body.arguments,
+  edited: body.editedArguments !== undefined,
+  edited_arguments: body.editedArguments ?? null,
+  reason: body.reason ?? null,
+  note: body.note ?? null,
+  shown_digest: body.shownDigest ?? null,
+  late: body.late === true,
+  refused_edit: body.refusedEdit ?? null,
+});
+
+/** A run without decisions is there all the same; one that is neither there nor decided about is not found. */
+const requireRun = async (
+  db: Database,
+  [tenant, threadId, runId]: [string, string, string],
+): Promise<void> => {
+  const found = await db.query(
+    `select 1 from runs where id = $1 and thread_id = $2 and tenant = $3
+     union all select 1 from decisions where run_id = $1 and thread_id = $2 and tenant = $3 limit 1`,
+    [runId, threadId, tenant],
+  );
+  if (found.length === 0) throw apiErrors.notFound('run', runId);
+};
+
+export const decisionStore = (
+  db: Database,
+): Pick<TurnStore, 'recordDecisions'> & Pick<RunStore, 'listDecisions'> => ({
+  recordDecisions: (runId, decisions) =>
+    changeExistingRun<void, OpenRounds>(
+      db,
+      runId,
+      null,
+      async (unit, open) => keepDecisions(unit, open, decisions),
+      (sql) => readOpen(sql, runId),
+    ),
+  async listDecisions(tenant, threadId, runId, { tools, ...query }) {
+    const page = await readPage<DecisionRow, RunDecision>(
+      db,
+      {
+        table: 'decisions',
+        where: `run_id = $1 and thread_id = $2 and tenant = $3${tools === null ? '' : ' and tool = any($4::text[])'}`,
+        params: [runId, threadId, tenant, ...(tools === null ? [] : [tools])],
+        view: decisionView,
+        notFound: (id) => apiErrors.notFound('decision', id),
+      },
+      query,
+    );
+    if (page.data.length === 0) await requireRun(db, [tenant, threadId, runId]);
+    return page;
+  },
+});

@@ -1,0 +1,72 @@
+/**
+ * The clients that are tried: where each program is, which manifest pins its library, and what it is known not to do.
+ *
+ * Rule: a version stands in the lane's own manifest and nowhere else; it is read from there. `known` holds the steps that fail
+ * for a reason of the client, in the words that the table shows. The harness and its test import it.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Step } from './steps.ts';
+
+export const CLIENTS_DIR = fileURLToPath(new URL('..', import.meta.url));
+
+export type Language = 'python' | 'node' | 'go' | 'rust' | 'java';
+
+export interface Lane {
+  /** Also the name of the program's folder (Go: of its command; Java: of its Maven project). */
+  name: string;
+  language: Language;
+  /** As people call it. */
+  client: string;
+  /** File below `test/clients/` that pins the version, and what comes before the version in it. */
+  manifest: [file: string, before: string];
+  known?: Partial<Record<Step, string>>;
+}
+
+const python = (name: string, client: string, distribution = name): Lane => ({
+  name,
+  language: 'python',
+  client,
+  manifest: [`python/${name}/requirements.txt`, `${distribution}==`],
+});
+const node = (
+  name: string,
+  client: string,
+  distribution = client,
+  known: NonNullable<Lane['known']> = {},
+): Lane => ({
+  name,
+  language: 'node',
+  client,
+  manifest: [`node/${name}/package.json`, `"${distribution}": "`],
+  known,
+});
+
+export const LANES: readonly Lane[] = [
+  python('azure-ai-agents', 'azure-ai-agents'),
+  python('langchain', 'LangChain', 'langchain-classic'),
+  python('autogen', 'AutoGen', 'autogen-ext'),
+  python('semantic-kernel', 'Semantic Kernel'),
+  python('llama-index', 'LlamaIndex', 'llama-index-agent-openai'),
+  python('marvin', 'Marvin'),
+  python('litellm', 'LiteLLM'),
+  node('langchain-js', 'LangChain.js', '@langchain/classic'),
+  node('azure-ai-agents-js', '@azure/ai-agents', '@azure/ai-agents', {
+    paging:
+      'its lists end after the first page: it looks for a `nextLink`, which lists of this API do not have; ask for the next page by `after`',
+  }),
+  node('azure-openai-assistants', '@azure/openai-assistants'),
+];
+
+/** Throws when the manifest pins no version. */
+export const versionOf = ({ name, manifest: [file, before] }: Lane): string => {
+  const text = readFileSync(join(CLIENTS_DIR, file), 'utf8');
+  const at = text.indexOf(before);
+  const version = /^[\w.+-]+/.exec(text.slice(at + before.length))?.[0];
+  if (at < 0 || version === undefined)
+    throw new Error(
+      `${file} pins no version of ${JSON.stringify(name)}: it holds no ${JSON.stringify(before)}.`,
+    );
+  return version;
+};

@@ -1,0 +1,190 @@
+/**
+ * What every adapter of the port for models must do, on its own wire.
+ *
+ * Rule: an adapter brings a server that plays its wire, by scenario, and a way to build itself; the properties are the same
+ * for all. A new adapter is plugged in by one `describeModelContract`. Tests only.
+ */
+import { describe, expect, test } from 'vitest';
+import type { Model, ModelMessage, ProviderTurn } from '../../protocol/ports/model.ts';
+import { checkTurn, collectTurn, modelRequest, withTools, type CollectedTurn } from './model-turn.ts';
+
+/** What the server is to play for one request. */
+export type Scenario =
+  | {
+      kind: 'text';
+      pieces: string[];
+      usage: { prompt: number; completion: number; cached: number; reasoning: number };
+    }
+  | { kind: 'calls'; calls: { name: string; pieces: string[] }[]; signature: string }
+  | { kind: 'length' | 'filtered'; text: string }
+  /** The text, then nothing more: the connection breaks, or stays open. */
+  | { kind: 'cut' | 'stalls'; text: string }
+  | { kind: 'too_long' | 'unauthorized' | 'unavailable' | 'rejected' }
+  | { kind: 'rate_limited'; retryAfterSeconds: number };
+
+export interface ModelWire {
+  play(...scenarios: Scenario[]): void;
+  /** Bodies of the requests so far, parsed. */
+  requests(): Record<string, unknown>[];
+  /** Resolves when the adapter has closed the connection of the newest request. */
+  closed(): Promise<void>;
+  create(): Model;
+  /** Where the wire carries what was given back: true when this request repeats `signature` unchanged. */
+  repeats(request: Record<string, unknown>, signature: string): boolean;
+}
+
+const OURS = ['call_aaaaaaaaaaaaaaaaaaaaaaaa', 'call_bbbbbbbbbbbbbbbbbbbbbbbb'];
+
+const answered = (turn: CollectedTurn, providerTurn: ProviderTurn | null): ModelMessage[] => {
+  const calls = turn.calls.map(([name, args], index) => ({
+    callId: OURS[index] ?? '',
+    name,
+    arguments: args,
+  }));
+  return [
+    { role: 'user', content: [{ type: 'text', text: 'Weather?' }] },
+    { role: 'assistant', text: turn.text, calls, providerTurn },
+    ...calls.map(({ callId, name }): ModelMessage => ({
+      role: 'tool',
+      callId,
+      name,
+      output: `out ${callId}`,
+    })),
+  ];
+};
+
+const throughJson = (turn: ProviderTurn | null): ProviderTurn | null =>
+  JSON.parse(JSON.stringify(turn)) as ProviderTurn | null;
+
+const CALLS: Extract<Scenario, { kind: 'calls' }> = {
+  kind: 'calls',
+  calls: [
+    { name: 'get_weather', pieces: ['{"city":', '"Paris"}'] },
+    { name: 'get_time', pieces: ['{}'] },
+  ],
+  signature: 'c2lnbmF0dXJl',
+};
+
+const TEXT: Extract<Scenario, { kind: 'text' }> = {
+  kind: 'text',
+  pieces: ['Hel', 'lo', ' there'],
+  usage: { prompt: 11, completion: 7, cached: 4, reasoning: 2 },
+};
+
+export const describeModelContract = (name: string, wire: () => ModelWire): void => {
+  describe(`the contract of a model, by ${name}`, () => {
+    const turnOf = async (
+      scenario: Scenario,
+      request = withTools(),
+      controls = {},
+    ): Promise<CollectedTurn> => {
+      wire().play(scenario);
+      const turn = await collectTurn(wire().create(), request, controls);
+      checkTurn(turn);
+      return turn;
+    };
+
+    test('text comes in order, with its token counts, and ends with the reason and the server’s own word', async () => {
+      const turn = await turnOf(TEXT);
+      expect(turn).toMatchObject({ text: 'Hello there', calls: [], error: null, finish: { reason: 'stop' } });
+      expect(turn.finish?.raw).toEqual(expect.any(String));
+      expect(turn.usage).toEqual({
+        promptTokens: 11,
+        completionTokens: 7,
+        totalTokens: 18,
+        cachedTokens: 4,
+        reasoningTokens: 2,
+      });
+      expect(wire().requests()).toHaveLength(1);
+    });
+
+    test('calls come begun, in pieces, and whole', async () => {
+      const turn = await turnOf(CALLS);
+      expect(turn.calls).toEqual([
+        ['get_weather', '{"city":"Paris"}'],
+        ['get_time', '{}'],
+      ]);
+      expect(turn.finish?.reason).toBe('tool_calls');
+    });
+
+    test('what must be given back survives JSON and another process, for this model only', async () => {
+      const turn = await turnOf(CALLS);
+      const messages = answered(turn, throughJson(turn.turn));
+      await turnOf(TEXT, withTools({ messages }));
+      await turnOf(TEXT, withTools({ messages, model: 'model-b' }));
+      await turnOf(TEXT, withTools({ messages: answered(turn, null) }));
+      const [, own, other, without] = wire().requests();
+      expect([own, other, without].map((one) => wire().repeats(one ?? {}, CALLS.signature))).toEqual([
+        true,
+        false,
+        false,
+      ]);
+      for (const id of OURS) expect(JSON.stringify(own)).toContain(`out ${id}`);
+    });
+
+    test.each(['length', 'filtered'] as const)('an answer that ends by %s says so', async (kind) => {
+      const turn = await turnOf({ kind, text: 'Half' });
+      expect(turn.finish?.reason).toBe(kind === 'length' ? 'length' : 'content_filter');
+      expect(turn.text).toBe('Half');
+    });
+
+    test.each([
+      [{ kind: 'too_long' }, { kind: 'too_long', retryable: false }],
+      [{ kind: 'unauthorized' }, { kind: 'unauthorized', retryable: false }],
+      [{ kind: 'rejected' }, { kind: 'rejected', retryable: false, cost: 'nothing' }],
+      [{ kind: 'unavailable' }, { kind: 'unavailable', retryable: true }],
+      [
+        { kind: 'rate_limited', retryAfterSeconds: 7 },
+        { kind: 'rate_limited', retryable: true, retryAfterMs: 7_000, cost: 'nothing' },
+      ],
+      [
+        { kind: 'cut', text: 'Half' },
+        { kind: 'broken_off', retryable: true, cost: 'turn' },
+      ],
+    ] as [Scenario, Record<string, unknown>][])('%j is an error of the list', async (scenario, expected) => {
+      const turn = await turnOf(scenario);
+      expect(turn.error).toMatchObject({ name: 'ModelError', ...expected });
+      expect(wire().requests()).toHaveLength(1);
+    });
+
+    test('an abort ends the turn at once with its own reason, and closes the connection', async () => {
+      const controller = new AbortController();
+      const reason = new Error('given up');
+      const turn = await turnOf({ kind: 'stalls', text: 'Half' }, modelRequest(), {
+        signal: controller.signal,
+        onParts: () => controller.abort(reason),
+      });
+      expect(turn.error).toBe(reason);
+      await wire().closed();
+    });
+
+    test('a signal that is aborted before sends nothing', async () => {
+      const reason = new Error('too late');
+      const turn = await collectTurn(wire().create(), modelRequest(), { signal: AbortSignal.abort(reason) });
+      expect(turn.error).toBe(reason);
+      expect(wire().requests()).toHaveLength(0);
+    });
+
+    test('a deadline ends a turn that stalls', async () => {
+      const turn = await turnOf({ kind: 'stalls', text: 'Half' }, modelRequest(), {
+        deadline: Date.now() + 100,
+      });
+      expect(turn.error).toMatchObject({ kind: 'broken_off', code: 'deadline', retryable: false });
+      await wire().closed();
+    });
+
+    test('a consumer that leaves closes the connection', async () => {
+      wire().play({ kind: 'stalls', text: 'Half' });
+      const signal = new AbortController().signal;
+      for await (const _ of wire().create().turn(modelRequest(), { signal, deadline: null })) break;
+      await expect(wire().closed()).resolves.toBeUndefined();
+    });
+
+    test('what was sent is told once for each request', async () => {
+      const { observed } = await turnOf(TEXT);
+      expect(observed.filter(({ kind }) => kind === 'request')).toMatchObject([
+        { method: 'POST', status: 200 },
+      ]);
+    });
+  });
+};

@@ -1,0 +1,112 @@
+/**
+ * Keeps what was decided about calls: in the state for whoever reads the run, and as entries for the store on native runs.
+ *
+ * Rule: append-only, and bounded: texts that would make the state too large to carry on are left out of it, never the
+ * decision itself. An entry leaves for the store with the answer of its call, or before it when that takes time.
+ * Imports protocol and the state, no SDK.
+ */
+import { mayDecide, withoutTexts } from '../../protocol/decisions.ts';
+import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
+import { jsonObject } from '../../protocol/rules/validation.ts';
+import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
+import type { AcceptedAnswer, DecisionState, LateCall, MachineState } from './state.ts';
+import { DECISIONS_KEPT_CHARS, DECISIONS_SENT_CHARS } from './timeouts.ts';
+
+/** Without a source: an update straight from Temporal. */
+export const UNKNOWN_SENDER: AnswerSource = { door: 'temporal_update' };
+
+/** Who signs: the key's name, which nothing in a payload outranks. */
+export const signature = (
+  source: AnswerSource,
+  by: string | null | undefined,
+): Pick<AcceptedAnswer, 'by' | 'verified'> => {
+  if (source.keyName !== undefined) return { by: source.keyName, verified: true };
+  return by == null ? {} : { by };
+};
+
+/** Edited arguments as JSON text, or null when there are none. */
+export const editedArguments = (payload: AnswerPayload): string | null => {
+  const edited = jsonObject(payload.arguments);
+  return edited === null ? null : JSON.stringify(edited);
+};
+
+/** Which decision rule does this answer break, if any? `tool`: of the call that it decides. */
+export const isForbidden = (payload: AnswerPayload, source: AnswerSource, tool: string): boolean =>
+  payload.decision !== undefined && !mayDecide(source.tools, tool);
+
+export const decisionOf = (
+  call: Pick<LateCall, 'callId' | 'name' | 'arguments'>,
+  payload: AnswerPayload & { decision: 'approve' | 'deny' },
+  answer: AcceptedAnswer,
+  more: { round: number; source: AnswerSource; late: boolean },
+): Decision => {
+  const edited = editedArguments(payload);
+  return {
+    callId: call.callId,
+    name: call.name,
+    round: more.round,
+    decision: payload.decision,
+    at: answer.at,
+    door: more.source.door,
+    ...(answer.by === undefined ? {} : { by: answer.by }),
+    ...(answer.verified === undefined ? {} : { verified: true }),
+    arguments: call.arguments,
+    ...(edited === null ? {} : { editedArguments: edited }),
+    ...(payload.reason == null ? {} : { reason: payload.reason }),
+    ...(payload.note == null ? {} : { note: payload.note }),
+    ...(payload.arguments_digest == null ? {} : { shownDigest: payload.arguments_digest }),
+    ...(more.late ? { late: true } : {}),
+  };
+};
+
+const chars = (value: unknown): number => JSON.stringify(value).length;
+
+export const withDecision = (state: MachineState, decision: Decision): MachineState => {
+  const kept = state.decisions ?? [];
+  const fits = chars(kept) + chars(decision) <= DECISIONS_KEPT_CHARS;
+  return { ...state, decisions: [...kept, fits ? decision : withoutTexts(decision)] };
+};
+
+/** The tool refused the arguments that came with the latest decision about the call; that is kept as well. */
+export const withRefusedEdit = (
+  state: MachineState,
+  call: { callId: string; round: number },
+  problem: string,
+  at: number,
+): MachineState => {
+  const before = state.decisions?.findLast(
+    ({ callId, round }) => callId === call.callId && round === call.round,
+  );
+  if (before === undefined) return state;
+  const { stored: _stored, ...decision } = before;
+  return withDecision(state, { ...withoutTexts(decision), at, refusedEdit: problem });
+};
+
+/** Decisions as readers get them. */
+export const decisionsOf = (state: MachineState): Decision[] =>
+  (state.decisions ?? []).map(({ stored: _stored, ...decision }) => decision);
+
+/** For the store, which has the model's arguments already. */
+export const toStore = (decision: Decision): Decision => ({ ...decision, arguments: null });
+
+/** What the store does not have yet, for an operation that can take it along; without texts when they are many. */
+export const unstored = (state: MachineState): Decision[] => {
+  if (state.about.backend !== 'chat') return [];
+  const owed = (state.decisions ?? [])
+    .filter(({ stored }) => stored !== true)
+    .map(({ stored: _stored, ...decision }) => toStore(decision));
+  return chars(owed) <= DECISIONS_SENT_CHARS ? owed : owed.map(withoutTexts);
+};
+
+export const markStored = (
+  state: MachineState,
+  isStored: (decision: DecisionState) => boolean,
+): MachineState =>
+  state.decisions === undefined
+    ? state
+    : {
+        ...state,
+        decisions: state.decisions.map((decision) =>
+          decision.stored !== true && isStored(decision) ? { ...decision, stored: true } : decision,
+        ),
+      };
