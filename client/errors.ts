@@ -13,7 +13,7 @@ import {
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, ValueError } from '@temporalio/common';
 import { RunsError } from '../protocol/index.ts';
 
 /** gRPC status codes that this file tells apart (the wire's own numbers). */
@@ -92,6 +92,13 @@ export const toRunsError = (error: unknown, context: ClientErrorContext): unknow
     return new RunsError(
       'run_not_found',
       `${what} failed: there is no live run ${JSON.stringify(runId ?? error.workflowId)} in namespace ${JSON.stringify(namespace)} of Temporal at ${JSON.stringify(address)}. Check the id ("runs list" shows what is there).`,
+      { cause: error },
+    );
+  }
+  if (error instanceof ValueError) {
+    return new RunsError(
+      'config',
+      `${what} failed: what the worker wrote can't be decoded here (${error.message}). Its payloads are encoded: set RUNS_DATA_CONVERTER, or the client's dataConverter, to what the worker uses.`,
       { cause: error },
     );
   }

@@ -96,6 +96,7 @@ const allChecks = async (
   const temporal = {
     ...target,
     fix,
+    dataConverter: config.dataConverter,
     client: async () => {
       if (chosen instanceof CliError) throw chosen;
       return (await (connecting ??= RunsClient.connect(chosen))).temporal;

@@ -12,6 +12,7 @@ import {
 } from '../../client/index.ts';
 import { toNumber } from '../output/pending-activities.ts';
 import { ok, problem, type Check, type Finding } from './check.ts';
+import { payloadCheck } from './payload-check.ts';
 
 export interface TemporalGround {
   /** Connects on first use; the error says what to do. */
@@ -20,6 +21,8 @@ export interface TemporalGround {
   namespace: string;
   taskQueue: string;
   fix: boolean;
+  /** RUNS_DATA_CONVERTER; null = none. */
+  dataConverter: string | null;
 }
 
 export const temporalChecks = (ground: TemporalGround): Check[] => [
@@ -27,6 +30,11 @@ export const temporalChecks = (ground: TemporalGround): Check[] => [
   { name: 'namespace', needs: ['temporal'], run: () => namespaceCheck(ground) },
   { name: 'search-attributes', needs: ['namespace'], run: () => attributesCheck(ground) },
   { name: 'worker', needs: ['namespace'], run: () => workerCheck(ground) },
+  {
+    name: 'payloads',
+    needs: ['namespace'],
+    run: async () => payloadCheck(await ground.client(), ground.namespace, ground.dataConverter),
+  },
 ];
 
 const serverCheck = async ({ client, address }: TemporalGround): Promise<Finding> => {

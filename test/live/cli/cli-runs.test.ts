@@ -237,6 +237,24 @@ describe('replay', () => {
   });
 });
 
+/** Turns every byte round: enough to be unreadable without it. */
+const CODEC = `const turn = (data) => Uint8Array.from(data, (byte) => byte ^ 255);
+const text = new TextEncoder();
+export const dataConverter = {
+  payloadCodecs: [{
+    encode: async (payloads) => payloads.map((payload) => ({
+      metadata: { encoding: text.encode('binary/turned') },
+      data: turn(text.encode(JSON.stringify({ m: [...payload.metadata.encoding], d: [...payload.data] }))),
+    })),
+    decode: async (payloads) => payloads.map((payload) => {
+      if (new TextDecoder().decode(payload.metadata.encoding) !== 'binary/turned') return payload;
+      const { m, d } = JSON.parse(new TextDecoder().decode(turn(payload.data)));
+      return { metadata: { encoding: Uint8Array.from(m) }, data: Uint8Array.from(d) };
+    }),
+  }],
+};
+`;
+
 describe('doctor', () => {
   interface Diagnoses {
     ok: boolean;
@@ -255,11 +273,40 @@ describe('doctor', () => {
       namespace: 'ok',
       'search-attributes': 'ok',
       worker: 'ok',
+      payloads: expect.stringMatching(/ok|skipped/),
       tools: 'skipped',
       backend: 'ok',
       store: 'skipped',
     });
     expect(healthy.code).toBe(0);
+  });
+
+  test('names a data converter that this shell lacks, and so does show', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'durable-runs-codec-'));
+    const file = join(folder, 'codec.mjs');
+    await writeFile(file, CODEC);
+    const server = await privateTemporal({ searchAttributes: {} });
+    try {
+      const env = { ...running.env, TEMPORAL_ADDRESS: server.address };
+      const begun = await cli(['start', '--assistant', 'asst_1', '--json'], {
+        ...env,
+        RUNS_DATA_CONVERTER: file,
+      });
+      const { runId } = begun.json() as { runId: string };
+      const blind = await cli(['doctor', '--only', 'payloads'], env);
+      expect(blind.stdout).toMatch(/PROBLEM\s+payloads\s+the input of run "run_\w+" can't be decoded here/);
+      expect(blind.stdout).toContain('fix: set RUNS_DATA_CONVERTER');
+      expect(blind.code).toBe(7);
+      const sighted = await cli(['doctor', '--only', 'payloads'], { ...env, RUNS_DATA_CONVERTER: file });
+      expect(sighted.stdout).toMatch(/ok\s+payloads\s+readable with/);
+      const shown = await cli(['show', runId, '--json'], env);
+      expect(shown.json()).toMatchObject({
+        error: { message: expect.stringContaining('RUNS_DATA_CONVERTER') },
+      });
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   test('says how to fix what is missing, and fixes what it may', async () => {

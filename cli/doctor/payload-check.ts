@@ -1,0 +1,55 @@
+/**
+ * Can this shell read what the workers of the namespace write? A worker with a payload codec and a client without it fail
+ * at every `show` and `answer`.
+ *
+ * Rule: read only; one payload of the latest run is decoded, and nothing of it is printed. Imported by `runs doctor`.
+ */
+import type { Client } from '@temporalio/client';
+import type { LoadedDataConverter, Payload } from '@temporalio/common';
+import { WORKFLOWS } from '../../protocol/temporal/names.ts';
+import { ok, problem, skipped, type Finding } from './check.ts';
+
+/** As the SDK does it: codecs from the last to the first, then the converter. */
+const decode = async (converter: LoadedDataConverter, payload: Payload): Promise<unknown> => {
+  let payloads = [payload];
+  for (const codec of converter.payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
+  const [plain = payload] = payloads;
+  return converter.payloadConverter.fromPayload(plain);
+};
+
+const SET = 'set RUNS_DATA_CONVERTER to the module that the workers use, in this shell too';
+
+export const payloadCheck = async (
+  client: Client,
+  namespace: string,
+  converter: string | null,
+): Promise<Finding> => {
+  const { workflowService } = client;
+  const { executions } = await workflowService.listWorkflowExecutions({
+    namespace,
+    pageSize: 1,
+    query: `WorkflowType = "${WORKFLOWS.run}"`,
+  });
+  const execution = executions[0]?.execution;
+  if (execution == null) return skipped('no run is there yet');
+  const { history } = await workflowService.getWorkflowExecutionHistory({
+    namespace,
+    execution,
+    maximumPageSize: 1,
+  });
+  const [input] = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  if (input === undefined) return skipped('the latest run has no input');
+  const run = JSON.stringify(execution.workflowId);
+  try {
+    await decode(client.options.loadedDataConverter, input);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return problem(
+      converter === null
+        ? `the input of run ${run} can't be decoded here (${why}): its worker encodes payloads, and this shell has no data converter`
+        : `the input of run ${run} can't be decoded with ${converter}: ${why}`,
+      converter === null ? SET : `${SET}; check its keys`,
+    );
+  }
+  return ok(converter === null ? 'plain JSON, readable here' : `readable with ${converter}`);
+};
