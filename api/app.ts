@@ -7,15 +7,14 @@
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
-import { BODY_BYTES } from '../protocol/limits.ts';
+import { BODY_BYTES, TENANT_DEFAULTS } from '../protocol/limits.ts';
 import type { Run } from '../protocol/wire/objects.ts';
-import { mintId } from '../protocol/wire/ids.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
 import { createBodyBudget } from './body-budget.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
-import { callerOf, tenantFor } from './caller.ts';
+import { callerOf, tenantFor, requestIds } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
 import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
@@ -30,6 +29,7 @@ import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
 import { ShutdownNotifier, eventStream } from './sse.ts';
+import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 
 /** One finished request, for metrics and logs. Holds no body, no key. */
@@ -57,6 +57,8 @@ export interface ApiOptions {
   /** Default: none. */
   limiter?: RateLimiter;
   body?: Partial<BodyLimits>;
+  /** Event streams that one tenant may have open. 0 = no limit. Default 500. */
+  maxStreams?: number;
   /** Bytes that all request bodies may hold at a time. Default 64 MiB. */
   bodiesBytes?: number;
   /** Text of `GET /metrics` (Prometheus). Default: no such page. */
@@ -96,13 +98,6 @@ export const ROUTES: readonly Route[] = [
 
 const API_VERSION = '2020-10-01';
 
-/** Unique among processes and cheap: random once, counted from there. */
-const requestIds = (): (() => string) => {
-  const own = mintId('req').slice(0, -8);
-  let count = 0;
-  return () => `${own}${(count++).toString(36).padStart(8, '0')}`;
-};
-
 /** The text of an object that an engine may hand out many times is made once. Engines never change what they gave. */
 const jsonOnce = (): ((value: object) => string) => {
   const known = new WeakMap<object, string>();
@@ -117,6 +112,11 @@ const jsonOnce = (): ((value: object) => string) => {
 
 const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
 
+/** Whether a reply will be a stream, by the request. */
+const asksForStream = ({ method, returns }: Route, body: unknown): boolean =>
+  returns.stream === true &&
+  (method === 'GET' || (typeof body === 'object' && body !== null && Reflect.get(body, 'stream') === true));
+
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];
 const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
@@ -130,6 +130,10 @@ export const createApi = (options: ApiOptions): Api => {
   const closing = new ShutdownNotifier();
   const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
   const polls = createHeldPolls(closing, options.polls);
+  const streams = createStreamBudget({
+    streams: options.maxStreams ?? TENANT_DEFAULTS.streams,
+    unreadBytes: TENANT_DEFAULTS.unreadBytes,
+  });
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
@@ -143,7 +147,12 @@ export const createApi = (options: ApiOptions): Api => {
         }),
   });
 
-  const respond = (caller: Caller, reply: Reply, env: ApiEnv | undefined): Response => {
+  const respond = (
+    caller: Caller,
+    reply: Reply,
+    env: ApiEnv | undefined,
+    share: StreamShare | null,
+  ): Response => {
     const headers = headersOf(caller, reply);
     if ('json' in reply)
       return new Response(
@@ -164,6 +173,7 @@ export const createApi = (options: ApiOptions): Api => {
       stallMs,
       closing,
       drop: () => env?.outgoing?.destroy(),
+      ...(share === null ? {} : { share }),
     });
   };
 
@@ -179,6 +189,7 @@ export const createApi = (options: ApiOptions): Api => {
     let failure: unknown = null;
     let stream = false;
     let held = false;
+    let share: StreamShare | null = null;
     let response: Response;
     try {
       const { headers } = request;
@@ -202,11 +213,15 @@ export const createApi = (options: ApiOptions): Api => {
             )
           : undefined;
       const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
+      // Before the run is started: a client that is refused then would have one that it does not know of.
+      if (asksForStream(route, body)) share = streams.open(tenant);
       const reply = await route.run({ engine, caller, ids: params, query, headers, body, hold });
       stream = 'stream' in reply;
+      if (!stream) share?.close();
       held = isHeld(reply);
-      response = respond(caller, reply, env);
+      response = respond(caller, reply, env, share);
     } catch (error) {
+      share?.close();
       const answer = toApiError(error, requestId);
       if (answer.status >= 500) failure = error;
       response = errorResponse(answer, requestId);

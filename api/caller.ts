@@ -5,8 +5,16 @@
  * owns what the path names. Imports protocol and the edges of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
+import { mintId } from '../protocol/wire/ids.ts';
 import type { Principal } from './auth.ts';
 import type { Route } from './route.ts';
+
+/** Unique among processes and cheap: random once, counted from there. */
+export const requestIds = (): (() => string) => {
+  const own = mintId('req').slice(0, -8);
+  let count = 0;
+  return () => `${own}${(count++).toString(36).padStart(8, '0')}`;
+};
 
 /** What only a request that changes something is asked for; a look at a header costs as much as finding the route. */
 const repetition = (method: string, headers: Headers): Pick<Caller, 'isRetry' | 'idempotencyKey'> =>

@@ -21,6 +21,8 @@ export interface ServeOptions {
   port?: number;
   /** Milliseconds that requests in flight get when the server closes. Default 10 000. */
   drainMs?: number;
+  /** Milliseconds after which a connection on which nothing moves is closed. Default 90 000. */
+  idleMs?: number;
   /** Lets the adapter swap the global Request and Response for faster ones. For a process of its own only. Default false. */
   fastGlobals?: boolean;
 }
@@ -32,6 +34,8 @@ export interface ServedApi {
   port: number;
   close(): Promise<void>;
 }
+
+const IDLE_MS = 90_000;
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i;
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
@@ -81,8 +85,15 @@ export const serveApi = async (
       return api.fetch(request, env as ApiEnv);
     },
     overrideGlobalObjects: options.fastGlobals ?? false,
-    serverOptions: { requestTimeout: 60_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 },
+    serverOptions: {
+      requestTimeout: 60_000,
+      headersTimeout: 15_000,
+      keepAliveTimeout: 65_000,
+      connectionsCheckingInterval: 5_000,
+    },
   }) as Server;
+  // A reader that takes nothing of an answer; streams say why before that (`stallMs`).
+  server.setTimeout(options.idleMs ?? IDLE_MS);
   const { port } = await listen(server, options.port ?? 0, host);
   const shownHost = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 

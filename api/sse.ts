@@ -11,6 +11,7 @@ import { endsRun, endsStream } from '../protocol/wire/events.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Thread } from '../protocol/wire/objects.ts';
 import { toApiError } from './errors.ts';
+import type { StreamShare } from './stream-budget.ts';
 
 const encoder = new TextEncoder();
 const oneLine = (text: string): string => text.replace(/[\r\n]+/g, ' ');
@@ -69,6 +70,8 @@ export interface StreamOptions {
   closing: ShutdownNotifier;
   /** Cuts the connection of a reader that takes nothing. */
   drop: () => void;
+  /** What the tenant's streams may hold; ended with the stream. Default: no limit. */
+  share?: StreamShare;
 }
 
 /** How long a stalled reader may still take its error before the connection is cut. */
@@ -77,6 +80,8 @@ const DROP_GRACE_MS = 1000;
 const READY_TURNS = 4;
 /** Frames sent together when they are ready together. */
 const BATCH = 64;
+/** And no more are added to this many characters. */
+const BATCH_CHARS = 65_536;
 
 const SHUTTING_DOWN = new ApiError(
   503,
@@ -85,7 +90,7 @@ const SHUTTING_DOWN = new ApiError(
 );
 const STALLED = new ApiError(
   408,
-  'The stream was dropped, because nothing was read from it for too long. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
+  'The stream was dropped, because its events were not read for too long, or those of all streams are too many. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
   { type: 'server_error', code: 'slow_reader' },
 );
 const CUT_OFF = new ApiError(
@@ -120,6 +125,7 @@ export const eventStream = (
   const finish = (): void => {
     state.over = true;
     clearInterval(tick);
+    options.share?.close();
     options.closing.delete(onShutdown);
     subscription.abort();
     // An engine that waits hears the signal; one that was not asked for more hears this.
@@ -183,7 +189,7 @@ export const eventStream = (
       let frames = first;
       first = '';
       try {
-        for (let count = 0; count < BATCH && !state.over; count += 1) {
+        for (let count = 0; count < BATCH && frames.length < BATCH_CHARS && !state.over; count += 1) {
           if (frames === '') await ask();
           const result = await ready();
           if (state.over) return;
@@ -204,7 +210,12 @@ export const eventStream = (
           }
         }
         if (state.over) return;
-        controller.enqueue(encoder.encode(frames));
+        const bytes = encoder.encode(frames);
+        if (options.share?.hold(bytes.byteLength) === false) {
+          close(controller, errorFrame(STALLED));
+          return;
+        }
+        controller.enqueue(bytes);
         tick?.refresh();
       } catch (error) {
         close(controller, frames + errorFrame(toApiError(error, options.requestId)));

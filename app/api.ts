@@ -57,6 +57,7 @@ export const startApi = async ({
   const endings = new Disposables(log);
   const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
+  const { streams, liveRuns, storedMegabytes } = config.tenantLimits;
   const seen = apiMetrics(store);
   // The worker calls them; the run has to know from its start that there are any.
   // Loaded only then: worker code in a server's process costs tens of megabytes.
@@ -81,6 +82,7 @@ export const startApi = async ({
     // Without keys every tool may be declared by anyone who reaches the server, so an offer opens nothing.
     offerTools: config.offerTools ?? (auth.open ? 'all' : 'none'),
     expiresInMs: config.expiresInMs,
+    tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });
   const engine = {
@@ -91,6 +93,7 @@ export const startApi = async ({
     engine,
     auth,
     ...(limiter === null ? {} : { limiter }),
+    maxStreams: streams,
     version: version(),
     metrics: seen.page,
     onRequest: (request) => {

@@ -103,6 +103,8 @@ export const setServerStage = async (): Promise<ServerStage> => {
       OPENAI_BASE_URL: String(model.ready),
       DATABASE_URL: postgres.url,
       RUNS_LOG_LEVEL: 'warn',
+      // Thousands of streams of one key are what is measured.
+      RUNS_MAX_STREAMS: '0',
       RUNS_API_KEYS: keys,
       PORT: '0',
     };

@@ -120,6 +120,24 @@ export const apiErrors = {
       code: 'rate_limit_exceeded',
       headers: { 'retry-after': String(retryAfterSeconds) },
     }),
+  tooManyRuns: (live: number, limit: number) =>
+    new ApiError(
+      429,
+      `${live} runs have not ended; one tenant may have ${limit}. Wait until some have ended, or cancel them.`,
+      { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
+    ),
+  tooManyStreams: (limit: number) =>
+    new ApiError(
+      429,
+      `One tenant may have ${limit} event streams open at this server. Close some, or retrieve runs instead; the run goes on without a reader.`,
+      { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
+    ),
+  storageFull: (stored: number, limit: number) =>
+    new ApiError(
+      400,
+      `What is stored takes ${stored} bytes; one tenant may store ${limit}. Delete threads that are not needed any more.`,
+      { code: 'storage_limit_exceeded' },
+    ),
   unavailable: (what: string, retryAfterSeconds = 2) =>
     new ApiError(
       503,

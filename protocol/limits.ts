@@ -74,9 +74,9 @@ export const READ_BYTES = {
   /** One page of a list. */
   page: 4_194_304,
   /** Events that one reader of a run's log holds at a time. */
-  events: 1_048_576,
+  events: 262_144,
   /** Messages and rounds of a thread that a model is given to read. The oldest are left out. */
-  prompt: 8_388_608,
+  prompt: 4_194_304,
 } as const;
 
 /** One answer of a model. What exceeds one of these ends the attempt for good: asked again, the model would do it again. */
@@ -101,10 +101,12 @@ export const ANSWER_LIMITS = {
   allArgumentsChars: 8_388_608,
 } as const;
 
-/** What one tenant may hold; each can be set for a server. A team of people does not meet them. */
+/** What one tenant may hold. A team of people does not meet them; a server may set its own. */
 export const TENANT_DEFAULTS = {
   /** Event streams open at one server process. */
   streams: 500,
+  /** What these streams hold of events that their readers have not taken, in bytes. */
+  unreadBytes: 67_108_864,
   /** Runs that have not ended. */
   liveRuns: 10_000,
   /** Assistants, threads, messages, runs and steps, each with 512 bytes for its row. */

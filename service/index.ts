@@ -33,6 +33,7 @@ import {
 } from './errors.ts';
 import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
+import { createQuotas, type TenantLimits } from './quotas.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
 import { decidable, originOf, signed } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
@@ -57,6 +58,8 @@ export interface RunsServiceOptions {
   offerTools?: OfferTools;
   /** How long a submit or an answer waits for a worker, in milliseconds. Default 10,000. */
   workerTimeoutMs?: number;
+  /** What one tenant may hold. */
+  tenantLimits?: TenantLimits;
   tail?: TailOptions;
   now?: () => number;
   log?: Logger;
@@ -86,6 +89,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const workflows = 'workflows' in options.client ? options.client.workflows : workflowsOf(options.client);
   const now = options.now ?? Date.now;
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
+  const quotas = createQuotas(store, options.tenantLimits ?? {});
   const listTools = toolsLister({
     ask: () =>
       withPingWatchdog(workflows, (signal) => workflows.tools({ timeoutMs: workerTimeoutMs, signal })),
@@ -113,6 +117,8 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     thread: NewRun['thread'],
     params: RunParams,
   ): Promise<CreatedRun> => {
+    await quotas.takeSpace(caller.tenant, [thread, params]);
+    await quotas.takeRun(caller.tenant);
     const at = now();
     const expiresInMs = params.expires_in == null ? options.expiresInMs : params.expires_in * 1000;
     const runId = mintId('run');
@@ -133,6 +139,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       now: at,
     };
     const created = await store.createRun(caller.tenant, newRun).catch(async (error: unknown) => {
+      quotas.returnRun(caller.tenant);
       // A connection that broke during the commit: the row may be there after all, and must not hold the thread.
       if (isTransientApiError(error)) await rollBackRun(runId);
       throw error;
@@ -299,20 +306,33 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
 
   return {
     createAssistant: (caller, params) =>
-      engineError(() => store.createAssistant(caller.tenant, params, now())),
+      engineError(async () => {
+        await quotas.takeSpace(caller.tenant, params);
+        return store.createAssistant(caller.tenant, params, now());
+      }),
     listAssistants: (caller, query) => engineError(() => store.listAssistants(caller.tenant, query)),
     getAssistant: (caller, id) => engineError(() => store.getAssistant(caller.tenant, id)),
     updateAssistant: (caller, id, params) =>
-      engineError(() => store.updateAssistant(caller.tenant, id, params)),
+      engineError(async () => {
+        await quotas.takeSpace(caller.tenant, params);
+        return store.updateAssistant(caller.tenant, id, params);
+      }),
     deleteAssistant: (caller, id) => engineError(() => store.deleteAssistant(caller.tenant, id)),
 
-    createThread: (caller, params) => engineError(() => store.createThread(caller.tenant, params, now())),
+    createThread: (caller, params) =>
+      engineError(async () => {
+        await quotas.takeSpace(caller.tenant, params);
+        return store.createThread(caller.tenant, params, now());
+      }),
     getThread: (caller, id) => engineError(() => store.getThread(caller.tenant, id)),
     updateThread: (caller, id, params) => engineError(() => store.updateThread(caller.tenant, id, params)),
     deleteThread: (caller, id) => engineError(() => store.deleteThread(caller.tenant, id)),
 
     createMessage: (caller, threadId, params) =>
-      engineError(() => store.createMessage(caller.tenant, threadId, params, now())),
+      engineError(async () => {
+        await quotas.takeSpace(caller.tenant, params);
+        return store.createMessage(caller.tenant, threadId, params, now());
+      }),
     listMessages: (caller, threadId, query) =>
       engineError(() => store.listMessages(caller.tenant, threadId, query)),
     getMessage: (caller, threadId, id) => engineError(() => store.getMessage(caller.tenant, threadId, id)),

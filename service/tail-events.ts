@@ -74,7 +74,7 @@ export async function* tailEvents(
       await watch.wait(after, { timeoutMs: newsMs, signal });
     }
     while (!signal.aborted) {
-      const { events, ended } = await read();
+      const { events, ended, more } = await read();
       for (const event of events) {
         yield event;
         after = event.seq;
@@ -82,7 +82,7 @@ export async function* tailEvents(
       if (wokenAt !== null && events.length > 0) options.onDelivered?.(performance.now() - wokenAt);
       wokenAt = null;
       if (ended) return;
-      if (events.length < batch) {
+      if (!more) {
         await watch.wait(after, { timeoutMs: store.receivesNotifications() ? idleMs : pollMs, signal });
         wokenAt = performance.now();
       }

@@ -92,8 +92,7 @@ const accept = (
 ): Acceptance => {
   const { row, emit } = unit;
   const first = outputs[0];
-  const round =
-    open.rounds.find(({ calls }) => calls.some((call) => call.callId === first?.tool_call_id)) ?? null;
+  const { round } = open;
   const repeated: Acceptance = {
     run: runView(row),
     eventsAfter: row.event_seq,
@@ -170,8 +169,8 @@ export const acceptOutputs = (
     runId,
     null,
     async (unit, open) => {
-      keepDecisions(unit, open, options.decisions ?? []);
+      await keepDecisions(unit, open, options.decisions ?? []);
       return accept(unit, open, outputs, options);
     },
-    (sql) => readOpen(sql, runId),
+    (sql) => readOpen(sql, runId, outputs[0]?.tool_call_id ?? null),
   );

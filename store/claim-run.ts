@@ -9,6 +9,7 @@
  * Imported within `store/` only.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
+import { READ_BYTES } from '../protocol/limits.ts';
 import type { StreamEvent } from '../protocol/wire/events.ts';
 import type { Claim, ContextItem, TurnStore } from '../protocol/ports/run-store.ts';
 import { isTerminal, type WireLastError } from '../protocol/wire/objects.ts';
@@ -18,6 +19,7 @@ import { currentRound } from './steps.ts';
 import type { MessageRow, RoundRow, RunRow } from './schema.ts';
 import { changeRun, writeRunUpdateIf, type RunUpdate } from './update-run.ts';
 import { runState, runView, wireCall } from './views.ts';
+import { withinBytes, type Counted } from './within-bytes.ts';
 
 const ABANDONED: WireLastError = {
   code: 'server_error',
@@ -68,22 +70,44 @@ type ContextRound = Pick<RoundRow, 'position' | 'run_id' | 'round' | 'calls' | '
 
 /** What of a thread is read: finished messages and rounds, the newest of each. $thread, $limit. */
 const contextMessages = (thread: string, limit: string): string => `
-  select position, role, content, run_id, round from messages where thread_id = ${thread}
-     and (status = 'completed' or (status = 'incomplete' and incomplete_reason = 'max_tokens'))
-   order by position desc limit ${limit}`;
+  select position, role, content, run_id, round, of_rows, bytes_so_far::float8 as bytes_so_far from (${withinBytes(
+    'messages',
+    `select * from messages where thread_id = ${thread}
+       and (status = 'completed' or (status = 'incomplete' and incomplete_reason = 'max_tokens'))
+     order by position desc limit ${limit}`,
+    'position desc',
+    String(READ_BYTES.prompt),
+  )}) m`;
 const contextRounds = (thread: string, limit: string): string => `
-  select position, run_id, round, calls, outputs from rounds where thread_id = ${thread} and done
-   order by position desc limit ${limit}`;
+  select position, run_id, round, calls, outputs, of_rows, bytes_so_far::float8 as bytes_so_far from (${withinBytes(
+    'rounds',
+    `select * from rounds where thread_id = ${thread} and done order by position desc limit ${limit}`,
+    'position desc',
+    String(READ_BYTES.prompt),
+  )}) o`;
 
-/** Oldest first. Pure. */
+/** Newest first. `bytes_so_far`: of this one and of those of its kind before it. */
+interface Measured extends Counted {
+  position: number;
+  bytes_so_far: number;
+}
+
+/** Where a list that was cut begins: of what is older nothing may be read, or there would be a hole in the conversation. */
+const cutAt = (rows: readonly Measured[]): number =>
+  rows.length < (rows[0]?.of_rows ?? 0) ? (rows.at(-1)?.position ?? 0) : 0;
+const ownBytes = (rows: readonly Measured[], at: number): number =>
+  (rows[at]?.bytes_so_far ?? 0) - (rows[at - 1]?.bytes_so_far ?? 0);
+
+/** Oldest first; the newest come whatever their size. Pure. */
 const contextOf = (
-  messages: readonly ContextMessage[],
-  rounds: readonly ContextRound[],
+  messages: readonly (ContextMessage & Measured)[],
+  rounds: readonly (ContextRound & Measured)[],
   limit: number,
 ): ContextItem[] => {
-  const items: { position: number; item: ContextItem }[] = [
-    ...messages.map((row) => ({
+  const items: { position: number; bytes: number; item: ContextItem }[] = [
+    ...messages.map((row, at) => ({
       position: row.position,
+      bytes: ownBytes(messages, at),
       item: {
         kind: 'message' as const,
         role: row.role,
@@ -92,8 +116,9 @@ const contextOf = (
         round: row.round,
       },
     })),
-    ...rounds.map((row) => ({
+    ...rounds.map((row, at) => ({
       position: row.position,
+      bytes: ownBytes(rounds, at),
       item: {
         kind: 'round' as const,
         runId: row.run_id,
@@ -103,14 +128,20 @@ const contextOf = (
       },
     })),
   ];
-  items.sort((a, b) => a.position - b.position);
-  return items.slice(-limit).map(({ item }) => item);
+  items.sort((a, b) => b.position - a.position);
+  const oldest = Math.max(cutAt(messages), cutAt(rounds));
+  let bytes = 0;
+  const fitting = items
+    .filter(({ position }) => position >= oldest)
+    .slice(0, limit)
+    .filter((item, at) => (bytes += item.bytes) <= READ_BYTES.prompt || at === 0);
+  return fitting.map(({ item }) => item).toReversed();
 };
 
 const readContext = async (db: Database, threadId: string, limit: number): Promise<ContextItem[]> => {
   const [messages, rounds] = await Promise.all([
-    db.query<ContextMessage>(contextMessages('$1', '$2'), [threadId, limit], 'context-messages'),
-    db.query<ContextRound>(contextRounds('$1', '$2'), [threadId, limit], 'context-rounds'),
+    db.query<ContextMessage & Measured>(contextMessages('$1', '$2'), [threadId, limit], 'context-messages'),
+    db.query<ContextRound & Measured>(contextRounds('$1', '$2'), [threadId, limit], 'context-rounds'),
   ]);
   return contextOf(messages, rounds, limit);
 };
@@ -119,8 +150,8 @@ type ClaimCandidate = RunRow & {
   version: string;
   current: RoundRow | null;
   leftovers: boolean;
-  said: ContextMessage[] | null;
-  done: ContextRound[] | null;
+  said: (ContextMessage & Measured)[] | null;
+  done: (ContextRound & Measured)[] | null;
 };
 
 /** A run as a worker needs it, in one snapshot. `leftovers`: an earlier attempt of this turn has begun something. */

@@ -86,7 +86,7 @@ export const closeRun = (
 ): Promise<StoredRunState | null> =>
   changeRun(db, runId, null, async (unit) => {
     const { row, emit, sql } = unit;
-    if (decisions.length > 0) keepDecisions(unit, await readOpen(sql, runId), decisions);
+    if (decisions.length > 0) await keepDecisions(unit, await readOpen(sql, runId, null), decisions);
     const round = await currentRound(sql, row);
     if (isTerminal(row.status)) return runState(row, round);
     // The turn that prolonged it was settled, and its report was lost.

@@ -182,6 +182,7 @@ const newRow = (
   epoch: 0,
   event_seq: 2,
   pruned: 0,
+  bytes: null,
 });
 
 /** Of a thread that is there: locked, and asked for a live run. Of a new one: inserted. $16: its metadata. */

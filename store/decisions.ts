@@ -10,8 +10,9 @@ import type { Decision } from '../protocol/decisions.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import type { RunStore, TurnStore } from '../protocol/ports/run-store.ts';
 import type { RunDecision, StepDecision } from '../protocol/wire/decisions.ts';
-import type { Database } from './database.ts';
+import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
+import { roundOfCall } from './rounds.ts';
 import { readOpen, type OpenRounds } from './steps.ts';
 import type { DecisionRow, RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
@@ -41,10 +42,21 @@ export const stepDecisions = ({ details }: Pick<StepRow, 'details'>): Map<string
       : [],
   );
 
-/** The round of a decided call; a decision that names none is of the newest round that has the call. Newest first. */
-const roundOf = (rounds: readonly RoundRow[], { round, callId }: Decision): RoundRow | undefined =>
-  rounds.find((row) => row.round === round) ??
-  rounds.find(({ calls }) => calls.some((call) => call.callId === callId));
+/** The round of a decided call; a decision that names none is of the newest round that has the call. */
+const roundOf = async (
+  sql: Sql,
+  runId: string,
+  { newest }: OpenRounds,
+  { round, callId }: Decision,
+): Promise<RoundRow | null> => {
+  if (round === 0) return roundOfCall(sql, runId, newest, callId);
+  if (newest?.round === round) return newest;
+  const [row] = await sql.query<RoundRow>('select * from rounds where run_id = $1 and round = $2', [
+    runId,
+    round,
+  ]);
+  return row ?? null;
+};
 
 const trace = ({ sql, later }: RunUpdate, step: StepRow, decision: Decision): void => {
   if (step.details.type !== 'tool_calls') return;
@@ -61,16 +73,21 @@ const trace = ({ sql, later }: RunUpdate, step: StepRow, decision: Decision): vo
 };
 
 /** Writes them with the unit's own changes. The open steps of `open` then show them. */
-export const keepDecisions = (unit: RunUpdate, open: OpenRounds, decisions: readonly Decision[]): void => {
+export const keepDecisions = async (
+  unit: RunUpdate,
+  open: OpenRounds,
+  decisions: readonly Decision[],
+): Promise<void> => {
   if (decisions.length === 0) return;
   const { row, sql, later } = unit;
-  const kept = decisions.map((decision) => {
-    const round = roundOf(open.rounds, decision);
+  const kept: Decision[] = [];
+  for (const decision of decisions) {
+    const round = await roundOf(sql, row.id, open, decision);
     const call = round?.calls.find(({ callId }) => callId === decision.callId);
     const step = open.steps.find((item) => item.round === round?.round);
     if (step !== undefined && decision.late !== true) trace(unit, step, decision);
-    return { ...decision, arguments: decision.arguments ?? call?.arguments ?? null };
-  });
+    kept.push({ ...decision, arguments: decision.arguments ?? call?.arguments ?? null });
+  }
   later(
     sql.query(
       `insert into decisions (id, tenant, thread_id, run_id, tool, decided_at, body)
@@ -133,8 +150,8 @@ export const decisionStore = (
       db,
       runId,
       null,
-      async (unit, open) => keepDecisions(unit, open, decisions),
-      (sql) => readOpen(sql, runId),
+      (unit, open) => keepDecisions(unit, open, decisions),
+      (sql) => readOpen(sql, runId, null),
     ),
   async listDecisions(tenant, threadId, runId, { tools, ...query }) {
     const page = await readPage<DecisionRow, RunDecision>(

@@ -7,6 +7,7 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
+import { READ_BYTES } from '../protocol/limits.ts';
 import { endsRun, type SequencedEvent, type StreamEvent } from '../protocol/wire/events.ts';
 import {
   StoreError,
@@ -19,6 +20,7 @@ import { isTerminal } from '../protocol/wire/objects.ts';
 import { CHANNEL, type Database } from './database.ts';
 import type { RunRow } from './schema.ts';
 import { noSuchRun } from './update-run.ts';
+import { withinBytes, type Counted } from './within-bytes.ts';
 
 const APPEND = `
   with head as (
@@ -53,27 +55,38 @@ const appendDeltas = async (db: Database, lease: RunLease, events: readonly Stre
   db.announcements.announce(lease.runId, head.event_seq, 'deltas');
 };
 
+const READ = withinBytes(
+  'run_events',
+  'select * from run_events where run_id = $1 and seq > $2 order by seq limit $3',
+  'seq',
+  '$4',
+);
+
 const readEvents = async (
   db: Database,
   runId: string,
   { after, limit, gaps }: { after: number; limit: number; gaps: 'refuse' | 'allow' },
 ): Promise<EventBatch> => {
-  const events = await db.query<SequencedEvent>(
-    'select seq, event, data from run_events where run_id = $1 and seq > $2 order by seq limit $3',
-    [runId, after, limit],
+  const rows = await db.query<SequencedEvent & Counted>(
+    READ,
+    [runId, after, limit, READ_BYTES.events],
     'read-events',
   );
+  const events = rows.map(({ seq, event, data }) => ({ seq, event, data }) as SequencedEvent);
   if (gaps === 'refuse' && events.some(({ seq }, index) => seq !== after + index + 1))
     throw apiErrors.eventsPruned(after);
   const last = events.at(-1);
-  if (last !== undefined) return { events, ended: endsRun(last.event) };
+  if (last !== undefined) {
+    const found = rows[0]?.of_rows ?? 0;
+    return { events, ended: endsRun(last.event), more: found > events.length || found >= limit };
+  }
   const [row] = await db.query<Pick<RunRow, 'status' | 'event_seq' | 'pruned'>>(
     'select status, event_seq, pruned from runs where id = $1',
     [runId],
   );
   if (row === undefined) throw noSuchRun(runId);
   if (row.pruned > 0 && after < row.event_seq) throw apiErrors.eventsPruned(after);
-  return { events, ended: isTerminal(row.status) && after >= row.event_seq };
+  return { events, ended: isTerminal(row.status) && after >= row.event_seq, more: false };
 };
 
 /** One batch of ended runs whose events are `level` pruned: 1 = deltas, 2 = all. */

@@ -16,6 +16,7 @@ import { acceptOutputs } from './accept-outputs.ts';
 import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
 import { turnStore } from './turns.ts';
+import { usageStore } from './usage.ts';
 
 export type StoreOptions =
   | PostgresOptions
@@ -28,6 +29,7 @@ export type StoreOptions =
 export const storeOn = (db: Database): Store => ({
   ...threadStore(db),
   ownerOf: ownerOf(db),
+  ...usageStore(db),
   ...runStore(db),
   ...eventStore(db),
   ...turnStore(db),
@@ -50,12 +52,34 @@ const openDatabase = async (options: StoreOptions): Promise<Database> => {
   return openPglite(options);
 };
 
+/** An index on a large table takes minutes, and other processes wait for it. */
+const MIGRATION_MS = 3_600_000;
+
+/** Over a connection of its own, whose statements may take their time. */
+const migrateLargeDatabase = async (databaseUrl: string): Promise<void> => {
+  const db = await openDatabase({
+    databaseUrl,
+    maxConnections: 1,
+    statementTimeoutMs: MIGRATION_MS,
+    listens: false,
+  });
+  try {
+    await migrate(db, await readMigrations());
+  } finally {
+    await db.close();
+  }
+};
+
 /**
  * Opens the database and applies missing migrations (once, whoever comes first).
  * Throws `StoreError` (`unavailable`) when it can't be reached, `RunsError` (`config`) when it is locked by another
  * process or newer than this program.
  */
 export const openStore = async (options: StoreOptions): Promise<Store> => {
+  if ('databaseUrl' in options) {
+    await migrateLargeDatabase(options.databaseUrl);
+    return storeOn(await openDatabase(options));
+  }
   const db = await openDatabase(options);
   try {
     await migrate(db, await readMigrations());

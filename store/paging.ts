@@ -1,13 +1,16 @@
 /**
  * Pages by cursor. Cursors are object ids; the order is that of `position`, which never changes and never ties.
  *
- * Rule: an unknown cursor is a 404, not an empty page: an empty page would look like the end.
+ * Rule: an unknown cursor is a 404, not an empty page: an empty page would look like the end. A page is bounded in rows and in
+ * bytes; whatever ended it, `has_more` says whether there are more.
  * Imported within `store/` only.
  */
 import type { PageQuery } from '../protocol/ports/runs-service.ts';
 import type { ApiError } from '../protocol/errors.ts';
+import { READ_BYTES } from '../protocol/limits.ts';
 import type { Page } from '../protocol/wire/objects.ts';
 import type { Param, Sql } from './database.ts';
+import { withinBytes, type Counted } from './within-bytes.ts';
 
 export interface PageSource<Row, T> {
   table: 'assistants' | 'decisions' | 'messages' | 'runs' | 'steps';
@@ -47,11 +50,12 @@ export const readPage = async <Row extends { id: string; position: number }, T e
   const backwards = query.before !== undefined && query.after === undefined;
   const direction = (query.order === 'asc') === backwards ? 'desc' : 'asc';
   params.push(query.limit + 1);
-  const rows = await sql.query<Row>(
-    `select * from ${source.table} where ${conditions.join(' and ')} order by position ${direction} limit $${params.length}`,
+  const limited = `select * from ${source.table} where ${conditions.join(' and ')} order by position ${direction} limit $${params.length}`;
+  params.push(READ_BYTES.page);
+  const rows = await sql.query<Row & Counted>(
+    withinBytes(source.table, limited, `position ${direction}`, `$${params.length}`),
     params,
   );
-  const more = rows.length > query.limit;
   const page = rows.slice(0, query.limit);
   if (backwards) page.reverse();
   const data = page.map((row) => source.view(row));
@@ -60,6 +64,6 @@ export const readPage = async <Row extends { id: string; position: number }, T e
     data,
     first_id: data[0]?.id ?? null,
     last_id: data.at(-1)?.id ?? null,
-    has_more: more,
+    has_more: (rows[0]?.of_rows ?? 0) > data.length,
   };
 };

@@ -10,7 +10,8 @@ import { isTerminal, type Run, type RunStep } from '../protocol/wire/objects.ts'
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
 import { runReader } from './read-run.ts';
-import type { RoundRow, RunRow, StepRow } from './schema.ts';
+import { newestRound, roundOfCall } from './rounds.ts';
+import type { RunRow, StepRow } from './schema.ts';
 import { startStore } from './create-run.ts';
 import { LIVE, pageOfThread, updateMetadata } from './threads.ts';
 import { changeRun } from './update-run.ts';
@@ -52,11 +53,8 @@ const runForSubmit = async (
   { callId, key }: { callId: string | null; key: string | null },
 ): Promise<RunForSubmit> => {
   const row = await readRun(db, tenant, threadId, runId);
-  const rounds = await db.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [
-    runId,
-  ]);
-  const [newest] = rounds;
-  const asked = rounds.find(({ calls }) => calls.some((call) => call.callId === callId));
+  const newest = await newestRound(db, runId);
+  const asked = await roundOfCall(db, runId, newest, callId);
   const used =
     key === null
       ? []
@@ -68,9 +66,9 @@ const runForSubmit = async (
   return {
     run: runView(row),
     status: row.status,
-    round: newest === undefined ? null : roundState(newest),
+    round: newest === null ? null : roundState(newest),
     asked:
-      asked === undefined
+      asked === null
         ? null
         : {
             ...roundState(asked),
@@ -122,7 +120,16 @@ const liveRuns = async (
 
 export const runStore = (
   db: Database,
-): Omit<RunStore, 'readEvents' | 'watchEvents' | 'receivesNotifications' | 'prune' | 'listDecisions'> => ({
+): Omit<
+  RunStore,
+  | 'countLiveRunsOf'
+  | 'storedBytesOf'
+  | 'readEvents'
+  | 'watchEvents'
+  | 'receivesNotifications'
+  | 'prune'
+  | 'listDecisions'
+> => ({
   ...startStore(db),
   getRun: runReader(db),
   listRuns: (tenant, threadId, query) =>

@@ -46,6 +46,8 @@ const position = () =>
     .notNull()
     .default(sql`nextval('positions')`);
 const time = () => bigint({ mode: 'number' });
+/** Bytes of the JSON that the row holds, kept by a trigger (`0002`): what pages and tenants are measured by. null: an older row. */
+const bytes = () => integer();
 
 export const assistants = pgTable(
   'assistants',
@@ -56,19 +58,24 @@ export const assistants = pgTable(
     created_at: time().notNull(),
     /** The wire object without `id`, `object` and `created_at`; temperature and the like are null when not given. */
     body: json().$type<AssistantBody>().notNull(),
+    bytes: bytes(),
   },
   (table) => [index('assistants_page').on(table.tenant, table.position)],
 );
 
-export const threads = pgTable('threads', {
-  id: text().primaryKey(),
-  tenant: text().notNull(),
-  position: position(),
-  created_at: time().notNull(),
-  metadata: json().$type<Metadata>().notNull(),
-  /** The run it was created with, in one request. */
-  brought_by: text(),
-});
+export const threads = pgTable(
+  'threads',
+  {
+    id: text().primaryKey(),
+    tenant: text().notNull(),
+    position: position(),
+    created_at: time().notNull(),
+    metadata: json().$type<Metadata>().notNull(),
+    /** The run it was created with, in one request. */
+    brought_by: text(),
+  },
+  (table) => [index('threads_of_tenant').on(table.tenant)],
+);
 
 export const messages = pgTable(
   'messages',
@@ -94,8 +101,10 @@ export const messages = pgTable(
     incomplete_reason: text(),
     completed_at: time(),
     incomplete_at: time(),
+    bytes: bytes(),
   },
   (table) => [
+    index('messages_of_tenant').on(table.tenant, table.bytes),
     index('messages_page').on(table.thread_id, table.position),
     index('messages_of_run')
       .on(table.run_id)
@@ -140,8 +149,13 @@ export const runs = pgTable(
     event_seq: bigint({ mode: 'number' }).notNull().default(0),
     /** What retention has taken from the event log: 0 nothing, 1 the deltas, 2 everything. */
     pruned: integer().notNull().default(0),
+    bytes: bytes(),
   },
   (table) => [
+    index('runs_of_tenant').on(table.tenant, table.bytes),
+    index('runs_live_of_tenant')
+      .on(table.tenant)
+      .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
     /** The thread lock: at most one live run per thread, whoever inserts it. */
     uniqueIndex('runs_live')
       .on(table.thread_id)
@@ -176,6 +190,7 @@ export const rounds = pgTable(
     accepted_after: bigint({ mode: 'number' }),
     /** The request that is told "accepted"; every other one is late. */
     accepted_by: text(),
+    bytes: bytes(),
   },
   (table) => [
     primaryKey({ columns: [table.run_id, table.round] }),
@@ -206,8 +221,12 @@ export const steps = pgTable(
     cancelled_at: time(),
     failed_at: time(),
     completed_at: time(),
+    bytes: bytes(),
   },
-  (table) => [index('steps_page').on(table.run_id, table.position)],
+  (table) => [
+    index('steps_page').on(table.run_id, table.position),
+    index('steps_of_tenant').on(table.tenant, table.bytes),
+  ],
 );
 
 export const runEvents = pgTable(
@@ -218,6 +237,7 @@ export const runEvents = pgTable(
     seq: bigint({ mode: 'number' }).notNull(),
     event: text().notNull(),
     data: json().notNull(),
+    bytes: bytes(),
   },
   (table) => [primaryKey({ columns: [table.run_id, table.seq] })],
 );

@@ -26,6 +26,7 @@ import {
   writeStep,
   writeStepEnd,
 } from './steps.ts';
+import { newestRound } from './rounds.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
 import { runState, runView, wireCall } from './views.ts';
@@ -138,19 +139,15 @@ interface Begun {
 }
 
 const readBegun = async (sql: Sql, runId: string): Promise<Begun> => {
-  const [rounds, steps] = await Promise.all([
-    sql.query<RoundRow>(
-      'select * from rounds where run_id = $1 order by round desc limit 1',
-      [runId],
-      'newest-round',
-    ),
+  const [round, steps] = await Promise.all([
+    newestRound(sql, runId),
     sql.query<StepRow>(
       "select * from steps where run_id = $1 and status = 'in_progress' order by position",
       [runId],
       'begun-steps',
     ),
   ]);
-  return { round: rounds[0] ?? null, steps };
+  return { round, steps };
 };
 
 const settle = async (

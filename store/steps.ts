@@ -10,6 +10,7 @@ import type { MessageContent, StepDetails } from '../protocol/wire/objects.ts';
 import type { StepDecision } from '../protocol/wire/decisions.ts';
 import type { Sql } from './database.ts';
 import type { MessageRow, RoundRow, RunRow, StepRow } from './schema.ts';
+import { newestRound, roundOfCall } from './rounds.ts';
 import type { RunUpdate } from './update-run.ts';
 import { messageView, stepView } from './views.ts';
 
@@ -24,22 +25,23 @@ export const currentRound = async (sql: Sql, row: RunRow): Promise<RoundRow | nu
   return round ?? null;
 };
 
-/** What a change of a round may need of the run: its rounds, newest first, and the steps that are open. */
+/** What a change of a round may need of the run: the newest round, the round of a call, and the steps that are open. */
 export interface OpenRounds {
-  rounds: RoundRow[];
+  newest: RoundRow | null;
+  round: RoundRow | null;
   steps: StepRow[];
 }
 
-export const readOpen = async (sql: Sql, runId: string): Promise<OpenRounds> => {
-  const [rounds, steps] = await Promise.all([
-    sql.query<RoundRow>('select * from rounds where run_id = $1 order by round desc', [runId], 'read-rounds'),
+export const readOpen = async (sql: Sql, runId: string, callId: string | null): Promise<OpenRounds> => {
+  const [newest, steps] = await Promise.all([
+    newestRound(sql, runId),
     sql.query<StepRow>(
       "select * from steps where run_id = $1 and kind <> 'message' and status = 'in_progress' order by position",
       [runId],
       'open-steps',
     ),
   ]);
-  return { rounds, steps };
+  return { newest, round: await roundOfCall(sql, runId, newest, callId), steps };
 };
 
 export const messageDetails = (messageId: string): StepDetails => ({

@@ -5,7 +5,7 @@
  * guessed from a bad value. What is shown of it is in config-shown.ts.
  * Imported by the composition roots and the CLI.
  */
-import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote } from '../protocol/index.ts';
+import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
 import { nearest } from './nearest-name.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
@@ -33,6 +33,8 @@ export interface Config {
   apiKeys: string | null;
   /** Requests a minute that `serve` grants each tenant, as written: parsed by the API. null = no limit. */
   rateLimits: string | null;
+  /** What `serve` lets one tenant hold; 0 = no limit. */
+  tenantLimits: { streams: number; liveRuns: number; storedMegabytes: number };
   host: string;
   port: number;
   metricsPort: number | null;
@@ -70,6 +72,9 @@ const VARIABLES = [
   'RUNS_DATA_DIR',
   'RUNS_API_KEYS',
   'RUNS_RATE_LIMITS',
+  'RUNS_MAX_STREAMS',
+  'RUNS_MAX_LIVE_RUNS',
+  'RUNS_MAX_STORED_MB',
   'RUNS_METRICS_PORT',
   'RUNS_TASK_QUEUE',
   'RUNS_TOOLS',
@@ -95,6 +100,7 @@ const DEFAULTS = {
   shutdownGraceMs: 10_000,
 } as const;
 
+const MEGABYTE = 1_048_576;
 const YEAR_MS = 31_536_000_000;
 
 /** Reads everything. Never throws: what can't be read is in `invalid`, and its default stands in its place. */
@@ -162,6 +168,11 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     dataDir: text('RUNS_DATA_DIR') ?? '.runs',
     apiKeys: text('RUNS_API_KEYS'),
     rateLimits: text('RUNS_RATE_LIMITS'),
+    tenantLimits: {
+      streams: whole('RUNS_MAX_STREAMS', 0, 1_000_000, TENANT_DEFAULTS.streams),
+      liveRuns: whole('RUNS_MAX_LIVE_RUNS', 0, 100_000_000, TENANT_DEFAULTS.liveRuns),
+      storedMegabytes: whole('RUNS_MAX_STORED_MB', 0, 1_000_000_000, TENANT_DEFAULTS.storedBytes / MEGABYTE),
+    },
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 0, 65_535, DEFAULTS.port),
     metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),

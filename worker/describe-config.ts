@@ -34,6 +34,7 @@ export const describeConfig = (config: Config): Record<string, string> => {
     dataDir: config.dataDir,
     apiKeys: secret(config.apiKeys),
     rateLimits: config.rateLimits ?? 'none',
+    tenantLimits: `${config.tenantLimits.streams} streams, ${config.tenantLimits.liveRuns} live runs, ${config.tenantLimits.storedMegabytes} MB stored (0 = no limit)`,
     listen: `${config.host}:${config.port}`,
     metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),
     taskQueue: config.taskQueue,

@@ -211,6 +211,8 @@ export interface EventBatch {
   events: SequencedEvent[];
   /** No event will follow the last one here. */
   ended: boolean;
+  /** The limit of rows or bytes ended the batch: the next ones may be there already. */
+  more: boolean;
 }
 
 export interface EventWatch {
@@ -263,7 +265,7 @@ export interface RunStore {
   markCancelling(tenant: string, threadId: string, runId: string, now: number): Promise<Run>;
 
   /**
-   * At most `limit` events after `after`. `gaps: 'refuse'` throws 410 `events_pruned` when some of them are gone;
+   * At most `limit` events after `after`, fewer when they are large, but at least one that is there. `gaps: 'refuse'` throws 410 `events_pruned` when some of them are gone;
    * `'allow'` gives what is left (completed messages carry what pruned deltas said), unless nothing is.
    */
   readEvents(
@@ -279,6 +281,10 @@ export interface RunStore {
   findRun(runId: string): Promise<FoundRun | null>;
   /** How many runs are in each status that is not an end. Statuses without any are left out. */
   countLiveRuns(): Promise<Partial<Record<RunStatus, number>>>;
+  /** How many runs of a tenant have not ended. */
+  countLiveRunsOf(tenant: string): Promise<number>;
+  /** Bytes of a tenant's assistants, threads, messages, runs and steps, about; costs a scan of their index entries. */
+  storedBytesOf(tenant: string): Promise<number>;
   /** Facts about the whole store, such as which Temporal namespace its runs live in. */
   getFact(name: string): Promise<string | null>;
   setFact(name: string, value: string): Promise<void>;
@@ -367,7 +373,7 @@ export interface TurnStore {
   prefetch(runId: string, contextItems: number): void;
   /** The run as it is; takes nothing over. null: no such row. */
   readState(runId: string): Promise<StoredRunState | null>;
-  /** Finished messages and rounds of the thread. At most the newest `limit` items. */
+  /** Finished messages and rounds of the thread: the newest `limit` items at most, fewer when they are large, at least the newest. */
   readContext(threadId: string, limit: number): Promise<ContextItem[]>;
 
   /** The message of this turn, and its step. */

@@ -80,8 +80,13 @@ export const createRequest = (
 ): CreateRequest => ({ ...run, params: {}, busy: 'fail', startedAt: now, expiresAt: now + 600_000 });
 
 export const eventNames = async (store: Store, runId: string): Promise<string[]> => {
-  const { events } = await store.readEvents(runId, { after: 0, limit: 10_000, gaps: 'refuse' });
-  return events.map(({ event }) => event);
+  const names: string[] = [];
+  for (let after = 0; ;) {
+    const { events, more } = await store.readEvents(runId, { after, limit: 10_000, gaps: 'refuse' });
+    names.push(...events.map(({ event }) => event));
+    if (!more) return names;
+    after = events.at(-1)?.seq ?? after;
+  }
 };
 
 /** An empty database, made once a machine and version of PGlite: making one takes seconds of CPU in every test file. */

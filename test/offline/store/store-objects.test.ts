@@ -196,8 +196,8 @@ describe('the event log', () => {
     const { runId } = await ended(NOW);
     const { events } = await read(runId, 0);
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
-    expect(await read(runId, 5)).toEqual({ events: events.slice(5), ended: true });
-    expect(await read(runId, events.length)).toEqual({ events: [], ended: true });
+    expect(await read(runId, 5)).toEqual({ events: events.slice(5), more: false, ended: true });
+    expect(await read(runId, events.length)).toEqual({ events: [], more: false, ended: true });
     expect((await store.readEvents(runId, { after: 0, limit: 2, gaps: 'refuse' })).ended).toBe(false);
   });
 

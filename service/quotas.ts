@@ -1,0 +1,134 @@
+/**
+ * What one tenant may hold: runs that have not ended, and stored bytes.
+ *
+ * Rule: a limit is kept without asking the database for each request: a figure that was read is added to by what was let in
+ * since, and read again from time to time. A request is refused only by a figure that was read a moment ago. Several processes may
+ * together let in a little more than the limit before they have read each other's.
+ * Imported by `service/index.ts` and tests.
+ */
+import { apiErrors } from '../protocol/errors.ts';
+import { TENANT_DEFAULTS } from '../protocol/limits.ts';
+import type { RunStore } from '../protocol/ports/run-store.ts';
+
+export interface TenantLimits {
+  /** Runs that have not ended. 0 = no limit. Default 10,000. */
+  liveRuns?: number;
+  /** Bytes of assistants, threads, messages, runs and steps. 0 = no limit. Default 10 GiB. */
+  storedBytes?: number;
+}
+
+export interface Quotas {
+  /** Throws `ApiError` 429. */
+  takeRun(tenant: string): Promise<void>;
+  /** The run was not started. */
+  returnRun(tenant: string): void;
+  /** Throws `ApiError` 400. `params`: what is about to be stored. */
+  takeSpace(tenant: string, params: unknown): Promise<void>;
+}
+
+export interface Freshness {
+  /** A figure is read again when it is this old, in milliseconds, at the next request. */
+  freshMs: number;
+  /** A request is refused by a figure that is this old at most. */
+  refusalMs: number;
+}
+const LIVE: Freshness = { freshMs: 5_000, refusalMs: 200 };
+const STORED: Freshness = { freshMs: 60_000, refusalMs: 5_000 };
+/** Reading is to take this share of the time at most. */
+const READING_SHARE = 0.02;
+
+interface Figure {
+  value: number;
+  readAt: number;
+  /** How long the reading took, in milliseconds. */
+  took: number;
+}
+
+export interface Quota {
+  /** null: let in. Otherwise the figure that forbids it. */
+  take(tenant: string, amount: number): Promise<number | null>;
+  give(tenant: string, amount: number): void;
+}
+
+/** One limit for all tenants; 0 = none. */
+export const createQuota = (
+  limit: number,
+  read: (tenant: string) => Promise<number>,
+  { freshMs, refusalMs }: Freshness,
+  now: () => number,
+): Quota => {
+  const figures = new Map<string, Figure>();
+  const reading = new Map<string, Promise<Figure>>();
+
+  const load = async (tenant: string): Promise<Figure> => {
+    const began = now();
+    const before = figures.get(tenant)?.value ?? 0;
+    const value = await read(tenant);
+    // What was let in meanwhile may be in the figure or not: counted twice for a while, it is never forgotten.
+    const meanwhile = Math.max(0, (figures.get(tenant)?.value ?? before) - before);
+    const readAt = now();
+    const figure = { value: value + meanwhile, readAt, took: readAt - began };
+    figures.set(tenant, figure);
+    return figure;
+  };
+  const reload = (tenant: string): Promise<Figure> => {
+    const under = reading.get(tenant) ?? load(tenant).finally(() => reading.delete(tenant));
+    reading.set(tenant, under);
+    return under;
+  };
+
+  const isOlder = ({ readAt, took }: Figure, ms: number): boolean =>
+    now() - readAt >= Math.max(ms, took / READING_SHARE);
+
+  return {
+    async take(tenant, amount) {
+      if (limit === 0) return null;
+      let figure = figures.get(tenant) ?? (await reload(tenant));
+      if (figure.value + amount > limit && isOlder(figure, refusalMs)) figure = await reload(tenant);
+      else if (isOlder(figure, freshMs)) reload(tenant).catch(() => undefined);
+      if (figure.value + amount > limit) return figure.value;
+      figure.value += amount;
+      return null;
+    },
+    give(tenant, amount) {
+      const figure = figures.get(tenant);
+      if (figure !== undefined) figure.value = Math.max(0, figure.value - amount);
+    },
+  };
+};
+
+/** About as many bytes as a value takes: the characters of its texts, and some for each value. */
+export const sizeOf = (value: unknown): number => {
+  let size = 0;
+  const todo: unknown[] = [value];
+  while (todo.length > 0) {
+    const item = todo.pop();
+    size += 16;
+    if (typeof item === 'string') size += item.length;
+    else if (typeof item === 'object' && item !== null)
+      for (const member of Object.values(item)) todo.push(member);
+  }
+  return size;
+};
+
+export const createQuotas = (
+  store: Pick<RunStore, 'countLiveRunsOf' | 'storedBytesOf'>,
+  limits: TenantLimits,
+  now: () => number = () => performance.now(),
+): Quotas => {
+  const liveRuns = limits.liveRuns ?? TENANT_DEFAULTS.liveRuns;
+  const storedBytes = limits.storedBytes ?? TENANT_DEFAULTS.storedBytes;
+  const live = createQuota(liveRuns, (tenant) => store.countLiveRunsOf(tenant), LIVE, now);
+  const stored = createQuota(storedBytes, (tenant) => store.storedBytesOf(tenant), STORED, now);
+  return {
+    async takeRun(tenant) {
+      const found = await live.take(tenant, 1);
+      if (found !== null) throw apiErrors.tooManyRuns(found, liveRuns);
+    },
+    returnRun: (tenant) => live.give(tenant, 1),
+    async takeSpace(tenant, params) {
+      const found = await stored.take(tenant, sizeOf(params));
+      if (found !== null) throw apiErrors.storageFull(found, storedBytes);
+    },
+  };
+};

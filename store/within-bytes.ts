@@ -1,0 +1,39 @@
+/**
+ * Reading rows in order until they have too many bytes.
+ *
+ * Rule: the database adds up what the rows hold and sends no more than that; the first row comes whatever its size, so a
+ * reader always gets on. Sizes are those that the rows carry (`bytes`); older rows have none and are measured. Pure.
+ * Imported within `store/` only.
+ */
+
+/** What one row of each table holds, as SQL. */
+export const ROW_BYTES = {
+  assistants: 'coalesce(bytes, octet_length(body::text))',
+  messages: 'coalesce(bytes, octet_length(content::text))',
+  runs: 'coalesce(bytes, octet_length(config::text))',
+  rounds: 'coalesce(bytes, octet_length(calls::text) + octet_length(outputs::text))',
+  steps: 'coalesce(bytes, octet_length(details::text))',
+  run_events: 'coalesce(bytes, octet_length(data::text))',
+  decisions: 'octet_length(body::text)',
+} as const;
+
+/**
+ * The first rows of `rows`, a select that ends with `order by <order> limit …` and has all columns of `table`; with them
+ * `of_rows`, how many rows there are without the limit of bytes. `maxBytes`: an SQL expression.
+ */
+export const withinBytes = (
+  table: keyof typeof ROW_BYTES,
+  rows: string,
+  order: string,
+  maxBytes: string,
+): string => `
+  select * from (
+    select *, sum(${ROW_BYTES[table]}) over (order by ${order}) as bytes_so_far,
+      row_number() over (order by ${order}) as nth_row, count(*) over () as of_rows
+    from (${rows}) limited
+  ) counted where bytes_so_far <= ${maxBytes} or nth_row = 1 order by ${order}`;
+
+/** Columns that `withinBytes` adds. `of_rows` and `nth_row` are bigints, `bytes_so_far` a numeric. */
+export interface Counted {
+  of_rows: number;
+}
