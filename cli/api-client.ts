@@ -8,10 +8,11 @@ import { createSseParser } from '../backends/http/sse.ts';
 import { quote } from '../protocol/rules/validation.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { AssistantParams } from '../protocol/ports/runs-service.ts';
-import type { Assistant, FunctionTool, Message, Page, Run } from '../protocol/wire/objects.ts';
+import type { Assistant, FunctionTool, Message, Page, Run, RunStep } from '../protocol/wire/objects.ts';
 import type { RunDecision } from '../protocol/wire/decisions.ts';
 import { CliError, EXIT, type ExitCode } from '../app/exit.ts';
 import type { ApiPlace } from './connections.ts';
+import type { RunMessage } from './output/rounds.ts';
 
 export interface StartBody {
   assistant_id: string;
@@ -60,12 +61,7 @@ export class ApiClient {
 
   /** What the assistant has said in this run, oldest first. */
   async messages(threadId: string, runId: string): Promise<string[]> {
-    const query = `?run_id=${encodeURIComponent(runId)}&order=asc&limit=100`;
-    const page = await this.#json<Page<Message>>(
-      'GET',
-      `/v1/threads/${encodeURIComponent(threadId)}/messages${query}`,
-    );
-    return page.data.filter((message) => message.role === 'assistant').map(textOf);
+    return (await this.#messages(threadId, runId)).map(textOf);
   }
 
   /** What was decided about calls of this run, oldest first. */
@@ -80,6 +76,20 @@ export class ApiClient {
       if (!page.has_more || page.last_id === null) return found;
       after = `&after=${encodeURIComponent(page.last_id)}`;
     }
+  }
+
+  /** The same with the number of rounds before each message, by the run's steps. */
+  async story(threadId: string, runId: string): Promise<RunMessage[]> {
+    const [steps, page] = await Promise.all([
+      this.#json<Page<RunStep>>('GET', `${runPath(threadId, runId)}/steps?order=asc&limit=100`),
+      this.#messages(threadId, runId),
+    ]);
+    let rounds = 0;
+    const before = new Map<string, number>();
+    for (const { step_details: details } of steps.data)
+      if (details.type === 'tool_calls') rounds += 1;
+      else before.set(details.message_creation.message_id, rounds);
+    return page.map((message) => ({ afterRound: before.get(message.id) ?? rounds, text: textOf(message) }));
   }
 
   /** The run's events after `after`, until the run has ended or the connection breaks. */
@@ -98,6 +108,13 @@ export class ApiClient {
           yield { event: event.event, data: JSON.parse(event.data), seq } as SequencedEvent;
       }
     }
+  }
+
+  async #messages(threadId: string, runId: string): Promise<Message[]> {
+    const query = `?run_id=${encodeURIComponent(runId)}&order=asc&limit=100`;
+    const path = `/v1/threads/${encodeURIComponent(threadId)}/messages${query}`;
+    const page = await this.#json<Page<Message>>('GET', path);
+    return page.data.filter((message) => message.role === 'assistant');
   }
 
   async #json<T>(method: string, path: string, body?: unknown, idempotencyKey?: string): Promise<T> {

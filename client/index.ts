@@ -20,6 +20,8 @@ export {
 export type {
   CallOptions,
   ConnectOptions,
+  HistoryCall,
+  HistoryRound,
   ListOptions,
   RunListItem,
   StartedRun,

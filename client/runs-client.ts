@@ -33,6 +33,7 @@ import type {
   SignedCallOptions,
   CallOptions,
   ConnectOptions,
+  HistoryRound,
   ListOptions,
   RunListItem,
   StartedRun,
@@ -40,6 +41,7 @@ import type {
   WaitOptions,
 } from './types.ts';
 import { listItem } from './list-item.ts';
+import { runHistory } from './run-history.ts';
 import { liveStatus, lookAtWork } from './run-status.ts';
 import { attributeStatus, isOpen, partialSnapshot, type WorkflowView } from './view.ts';
 import { listWorkerTools } from './worker-tools.ts';
@@ -244,6 +246,15 @@ export class RunsClient {
         if (++count >= limit) return;
       }
     }
+  }
+
+  /**
+   * All rounds of the run so far, from Temporal's history: needs no worker. What an earlier execution of a run that was
+   * continued as new did is there as long as the namespace keeps it.
+   */
+  async history(runId: string, options: { signal?: AbortSignal } = {}): Promise<HistoryRound[]> {
+    checkRunId(runId);
+    return await runHistory(this.#session, runId, options.signal);
   }
 
   /** The tools of the workers on this client's task queue, as one of them has them now. `no_worker` without one. */

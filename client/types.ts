@@ -5,7 +5,14 @@
  * Imported by the client's own files and re-exported by `index.ts`.
  */
 import type { DataConverter } from '@temporalio/common';
-import type { AnswerOrigin, BusyPolicy, FollowUpInput, RunInput, RunSettings } from '../protocol/index.ts';
+import type {
+  AnswerOrigin,
+  BusyPolicy,
+  CallPlan,
+  FollowUpInput,
+  RunInput,
+  RunSettings,
+} from '../protocol/index.ts';
 
 export interface ConnectOptions {
   /** Temporal frontend, `host:port`. Default: `TEMPORAL_ADDRESS`, the config file's profile, else `localhost:7233`. */
@@ -105,4 +112,31 @@ export interface RunMemo {
   backend: RunInput['backend'];
   assistantId?: FollowUpInput['assistantId'];
   threadId?: string | null;
+}
+
+/** A call as its run's history tells it. */
+export interface HistoryCall {
+  callId: string;
+  name: string;
+  /** JSON text: those that ran, or the model's while none did. */
+  arguments: string;
+  kind: CallPlan['kind'];
+  /** What the model read; null = it has not yet. */
+  output: string | null;
+  /** null = not known yet. */
+  ok: boolean | null;
+  /** Of the worker; 0 = it ran nothing. */
+  attempts: number;
+  /** Of the attempt before the last one, or why there is no output. */
+  lastFailure: string | null;
+  /** From the first attempt's scheduling to the end of the last; null = not ended, or the worker ran nothing. */
+  ms: number | null;
+}
+
+export interface HistoryRound {
+  round: number;
+  /** The turn at the backend that asked for the calls. */
+  turn: { attempts: number; lastFailure: string | null };
+  /** In the model's order. */
+  calls: HistoryCall[];
 }

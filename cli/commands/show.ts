@@ -1,5 +1,5 @@
 /**
- * `runs show RUN`: one run as it is now: calls, who is waited for and what to paste, or how it ended. With `--call`, one
+ * `runs show RUN`: the whole run: rounds with attempts and outputs, messages, who is waited for and what to paste. With `--call`, one
  * of its calls alone and its arguments whole, however long they are.
  */
 import { CliError, EXIT } from '../../app/exit.ts';
@@ -11,6 +11,7 @@ import { answerCommands, argumentLines } from '../output/call-arguments.ts';
 import { commandName, oneLine } from '../output/format.ts';
 import { withClient } from '../connections.ts';
 import { pendingWork } from '../output/pending-activities.ts';
+import { runMessages } from '../run-messages.ts';
 import { runLines } from '../output/view.ts';
 
 interface Options {
@@ -19,12 +20,12 @@ interface Options {
 
 export const show = defineCommand<Options>({
   name: 'show',
-  summary: 'show one run: its calls, who is waited for, how it ended',
+  summary: 'show one run: its rounds, messages, who is waited for, how it ended',
   configure: (command) =>
     command
       .argument('<run>', 'id of the run')
       .option('--call <call>', 'id or code of a call of the current round: its arguments, whole'),
-  run: async ({ io }, [runId = ''], { call: named }) =>
+  run: async ({ io, say }, [runId = ''], { call: named }) =>
     withClient(io, async (client) => {
       const command = commandName(io.env);
       if (named !== undefined) {
@@ -32,10 +33,15 @@ export const show = defineCommand<Options>({
         return { json: { call }, lines: wholeCall(runId, call, command) };
       }
       const snapshot = await client.get(runId);
-      const pending = await pendingWork(client, snapshot);
+      const [pending, rounds, { messages, note }] = await Promise.all([
+        pendingWork(client, snapshot),
+        client.history(runId),
+        runMessages(io, snapshot),
+      ]);
+      if (note !== null) say(note);
       return {
-        json: { run: snapshot, pending },
-        lines: runLines(snapshot, { now: Date.now(), pending, command }),
+        json: { run: snapshot, pending, rounds, messages },
+        lines: runLines(snapshot, { now: Date.now(), pending, command, story: { rounds, messages } }),
       };
     }),
 });

@@ -6,8 +6,9 @@
  */
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { CliError, EXIT } from '../../app/exit.ts';
-import { commandName, oneLine } from '../output/format.ts';
+import { commandName } from '../output/format.ts';
 import { pendingWork } from '../output/pending-activities.ts';
+import { runMessages } from '../run-messages.ts';
 import { connections, withClient, type Connections } from '../connections.ts';
 import { createBoard, type Board } from '../output/progress.ts';
 import type { RunsClient } from '../../client/index.ts';
@@ -31,7 +32,7 @@ export const watch = defineCommand<Options>({
   run: async (context, [runId = ''], options) => {
     const where = await connections(context.io);
     return options.thread === undefined
-      ? await withClient(context.io, (client) => byTemporal(context, client, where, runId))
+      ? await withClient(context.io, (client) => byTemporal(context, client, runId))
       : await byApi(context, where, runId, options.thread);
   },
 });
@@ -50,12 +51,7 @@ const byApi = async (
   return outcome({ run, messages }, run.status, messages);
 };
 
-const byTemporal = async (
-  context: CommandContext,
-  client: RunsClient,
-  where: Connections,
-  runId: string,
-): Promise<Outcome> => {
+const byTemporal = async (context: CommandContext, client: RunsClient, runId: string): Promise<Outcome> => {
   const { io } = context;
   const board = createBoard({
     write: io.stderr,
@@ -78,7 +74,7 @@ const byTemporal = async (
   }
   if (last?.result === null || last === undefined)
     throw new CliError(EXIT.interrupted, 'interrupted', 'interrupted; the run goes on');
-  const messages = await messagesOf(context, last, where);
+  const messages = await messagesOf(context, last);
   return outcome({ run: last, messages }, last.result.status, messages);
 };
 
@@ -100,21 +96,10 @@ const watchAttempts = async (
   }
 };
 
-/** On native backends, when the API can be reached; a run is watched without it as well. */
-const messagesOf = async (
-  context: CommandContext,
-  run: RunSnapshot,
-  where: Connections,
-): Promise<string[]> => {
-  if (run.backend !== 'chat' || run.threadId === null) return [];
-  const { ApiClient } = await import('../api-client.ts');
-  try {
-    return await new ApiClient(where.api(), context.io.signal).messages(run.threadId, run.runId);
-  } catch (error) {
-    if (!(error instanceof CliError)) throw error;
-    context.say(`what the assistant said can't be shown: ${oneLine(error.message, 300)}`);
-    return [];
-  }
+const messagesOf = async (context: CommandContext, run: RunSnapshot): Promise<string[]> => {
+  const { messages, note } = await runMessages(context.io, run);
+  if (note !== null && run.backend === 'chat') context.say(note);
+  return messages.map(({ text }) => text);
 };
 
 const outcome = (json: object, status: string, lines: string[]): Outcome => ({

@@ -8,6 +8,7 @@ import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/tempor
 import { decisionLine, signedBy } from '../decisions-view.ts';
 import { answerCommands, argumentLines } from './call-arguments.ts';
 import { duration, oneLine } from './format.ts';
+import { roundLines, type Story } from './rounds.ts';
 
 /** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
 export interface PendingWork {
@@ -33,6 +34,8 @@ export interface ViewOptions {
   pending?: readonly PendingWork[];
   /** How the reader calls us: `runs`, or with an environment in front; null = show no commands. Default `runs`. */
   command?: string | null;
+  /** All rounds so far and what was said. Default: only the current round. */
+  story?: Story;
   /** Are the questions of waiting calls among the lines? Default true. */
   questions?: boolean;
 }
@@ -45,7 +48,12 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
     `backend ${run.backend}`,
   ];
   lines.push(`  ${where.filter((part) => part !== null).join(' · ')}`);
-  for (const call of run.calls) lines.push(...callLines(run, call, options));
+  const { story } = options;
+  const live = run.result === null && run.calls.length > 0 ? run.round : null;
+  if (story !== undefined) lines.push(...roundLines(story, live));
+  // With its rounds at hand, an ended run has told its last one.
+  if (story === undefined || live !== null)
+    for (const call of run.calls) lines.push(...callLines(run, call, options));
   for (const work of options.pending ?? []) {
     if (work.callId === null)
       lines.push(`  … ${workText(run, work)}${timeText(work, options.now)}${attemptText(work, options.now)}`);

@@ -108,7 +108,9 @@ describe('a waiting run', () => {
     const code = callCode(runId, callId);
     expect(shown.stdout).toContain(`runs answer ${runId} ${code} --output 'your answer'`);
     const listed = await runs('list', '--waiting');
-    expect(listed.stdout).toMatch(new RegExp(`^${code} +get_current_weather +\\{.* left +${runId}$`, 'm'));
+    expect(listed.stdout).toMatch(
+      new RegExp(`^${code} +get_current_weather +2 keys, 52 characters .* left +${runId}$`, 'm'),
+    );
     expect((await runs('show', runId, '--json')).json()).toMatchObject({
       run: { runId, status: 'requires_action' } satisfies Partial<RunSnapshot>,
     });
@@ -153,6 +155,21 @@ describe('a waiting run', () => {
     expect((await running.client.result(runId)).status).toBe('completed');
     const sent = running.sandbox.requests.findLast(({ path }) => path.endsWith('/submit_tool_outputs'));
     expect(JSON.stringify(sent?.body)).toContain('checkout 1.4.3 is live.');
+
+    // Afterwards the whole run is there: every round, its attempts and outputs, and what the assistant said.
+    const { stdout } = await runs('show', runId);
+    const order = [
+      /^ {2}round 1$/m,
+      /^ {4}✓ run_checks {2}\S+ {2}done, 2 attempts, .*, last failure: the build server did not answer$/m,
+      /^ {8}output \{"service":"checkout"/m,
+      /^ {2}round 2$/m,
+      /^ {8}arguments \{"service":"checkout","version":"1.4.3"\}$/m,
+      /^ {8}output checkout 1\.4\.3 is live\.$/m,
+      /^ {2}assistant: .*checkout 1\.4\.3 is live\./m,
+      /^ {2}completed · 2 rounds · 2 calls/m,
+    ].map((line) => stdout.search(line));
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(order[0]).toBeGreaterThan(0);
   });
 
   test('can be denied with a reason that reaches the model', async () => {

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { commandName, duration, oneLine, shellWord, table } from '../../../cli/output/format.ts';
 import { toPendingWork } from '../../../cli/output/pending-activities.ts';
 import { changeLines, createBoard, type Picture } from '../../../cli/output/progress.ts';
+import type { HistoryCall } from '../../../client/index.ts';
+import type { Story } from '../../../cli/output/rounds.ts';
 import { welcome } from '../../../cli/output/welcome.ts';
 import { answerCommands } from '../../../cli/output/call-arguments.ts';
 import { resultLines, runLines, type PendingWork } from '../../../cli/output/view.ts';
@@ -257,6 +259,101 @@ test.each([
   [{ npm_command: 'run-script', npm_lifecycle_event: 'demo' }, 'runs'],
 ])('with %j in the environment the reader has called %s', (env, name) => {
   expect(commandName(env)).toBe(name);
+});
+
+const past = (more: Partial<HistoryCall> = {}): HistoryCall => ({
+  callId: 'call_1',
+  name: 'run_checks',
+  arguments: '{"service":"checkout"}',
+  kind: 'automatic',
+  output: '128 passed',
+  ok: true,
+  attempts: 2,
+  lastFailure: 'no answer',
+  ms: 2_100,
+  ...more,
+});
+
+describe('the whole of a run', () => {
+  const story: Story = {
+    rounds: [
+      { round: 1, turn: { attempts: 1, lastFailure: null }, calls: [past()] },
+      {
+        round: 2,
+        turn: { attempts: 3, lastFailure: 'the model was away' },
+        calls: [
+          past({
+            callId: 'call_2',
+            name: 'deploy',
+            kind: 'approval',
+            output: null,
+            ok: null,
+            attempts: 0,
+            lastFailure: null,
+            ms: null,
+          }),
+        ],
+      },
+    ],
+    messages: [
+      { afterRound: 0, text: 'I check first.' },
+      { afterRound: 1, text: 'Now I deploy.' },
+    ],
+  };
+  const first = [
+    '  assistant: I check first.',
+    '  round 1',
+    '    ✓ run_checks  call_1  done, 2 attempts, 2 s, last failure: no answer',
+    '        arguments {"service":"checkout"}',
+    '        output 128 passed',
+    '  assistant: Now I deploy.',
+  ];
+
+  test('that goes on is its rounds, what was said, and the current round with what to paste', () => {
+    const waiting = call('call_2', { name: 'deploy', kind: 'approval', state: 'waiting' });
+    const lines = runLines(run({ round: 2, calls: [waiting] }), { now: NOW, story });
+    expect(lines.slice(2, 9)).toEqual([...first, '  ? deploy  call_2  waits for an approval']);
+  });
+
+  test('that has ended is all its rounds, once each', () => {
+    const lines = runLines(
+      run({ round: 2, calls: [call('call_2', { state: 'waiting' })], result: result({ status: 'expired' }) }),
+      { now: NOW, story },
+    );
+    expect(lines.slice(2)).toEqual([
+      ...first,
+      '  round 2 · asked for in attempt 3, last failure: the model was away',
+      '    ✗ deploy  call_2  was not answered',
+      '        arguments {"service":"checkout"}',
+      '  expired · 1 round · 1 call · 15 tokens',
+    ]);
+  });
+
+  test.each([
+    [{ ok: false }, '✗', 'failed, 2 attempts, 2 s, last failure: no answer'],
+    [{ attempts: 0, ms: null, lastFailure: null }, '✓', 'answered'],
+    [{ kind: 'refused', ok: false, attempts: 0, ms: null, lastFailure: null }, '✗', 'refused'],
+    [{ output: null, ok: null, attempts: 5, ms: null }, '✗', 'was given up'],
+  ] as const)('says what became of a call like %j', (more, sign, words) => {
+    const one: Story = {
+      rounds: [
+        { ...story.rounds[0], round: 1, turn: { attempts: 1, lastFailure: null }, calls: [past(more)] },
+      ],
+      messages: [],
+    };
+    const text = runLines(run({ result: result() }), { now: NOW, story: one }).join('\n');
+    expect(text).toContain(`    ${sign} run_checks  call_1  ${words}`);
+  });
+
+  test('lets no text of a tool or a model move the cursor', () => {
+    const evil = past({ output: '\u001B[2Jgone\nround 9', name: 'x\u001B[31m' });
+    const one: Story = {
+      rounds: [{ round: 1, turn: { attempts: 1, lastFailure: null }, calls: [evil] }],
+      messages: [{ afterRound: 1, text: '\u001B]0;owned\u0007' }],
+    };
+    const lines = runLines(run({ result: result() }), { now: NOW, story: one });
+    for (const character of ['\u001B', '\u0007', '\n']) expect(lines.join('')).not.toContain(character);
+  });
 });
 
 test('the command to paste fits the kind of the call', () => {

@@ -1,0 +1,47 @@
+/**
+ * What the assistant said in a run, by the API that keeps its thread: ours on native backends, the runs server's on
+ * `assistants`.
+ *
+ * Rule: a run is shown without it as well: what can't be had is a note, not an error. Imported by `show` and `watch`.
+ */
+import { CliError } from '../app/exit.ts';
+import { nonEmpty } from '../app/dev-state.ts';
+import type { RunSnapshot } from '../protocol/temporal/messages.ts';
+import type { CliIo } from './command.ts';
+import { connections, type ApiPlace } from './connections.ts';
+import { oneLine } from './output/format.ts';
+import type { RunMessage } from './output/rounds.ts';
+
+export interface RunMessages {
+  messages: RunMessage[];
+  /** Why there are none; null = they are all there are. */
+  note: string | null;
+}
+
+const unknown = (why: string): RunMessages => ({
+  messages: [],
+  note: `what the assistant said can't be shown: ${why}`,
+});
+
+/** The runs server's own place, when its address is the usual one. */
+const upstream = ({ env }: CliIo): ApiPlace | null => {
+  const base = nonEmpty(env['OPENAI_BASE_URL'])?.replace(/\/+$/, '');
+  return base?.endsWith('/v1') === true
+    ? { apiUrl: base.slice(0, -'/v1'.length), apiKey: nonEmpty(env['OPENAI_API_KEY']) }
+    : null;
+};
+
+export const runMessages = async (io: CliIo, run: RunSnapshot): Promise<RunMessages> => {
+  const { backend, backendRunId, threadId } = run;
+  if (threadId === null || backendRunId === null) return { messages: [], note: null };
+  try {
+    const place = backend === 'chat' ? (await connections(io)).api() : upstream(io);
+    if (place === null)
+      return unknown("the thread is the runs server's; OPENAI_BASE_URL names it, with /v1 at its end");
+    const { ApiClient } = await import('./api-client.ts');
+    return { messages: await new ApiClient(place, io.signal).story(threadId, backendRunId), note: null };
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return unknown(oneLine(error.message, 300));
+  }
+};
