@@ -57,6 +57,24 @@ export const LANES: readonly Lane[] = [
       'its lists end after the first page: it looks for a `nextLink`, which lists of this API do not have; ask for the next page by `after`',
   }),
   node('azure-openai-assistants', '@azure/openai-assistants'),
+  {
+    name: 'go-openai',
+    language: 'go',
+    client: 'go-openai',
+    manifest: ['go/go.mod', 'github.com/sashabaranov/go-openai v'],
+  },
+  {
+    name: 'openai-go',
+    language: 'go',
+    client: 'openai-go',
+    manifest: ['go/go.mod', 'github.com/openai/openai-go/v3 v'],
+  },
+  {
+    name: 'async-openai',
+    language: 'rust',
+    client: 'async-openai',
+    manifest: ['rust/Cargo.toml', 'async-openai = { version = "='],
+  },
 ];
 
 /** Throws when the manifest pins no version. */

@@ -31,9 +31,10 @@ interface StepLine extends StepResult {
 }
 
 const asLine = (text: string): StepLine | null => {
-  if (!text.startsWith('{"step"')) return null;
+  if (!text.startsWith('{')) return null;
   try {
-    return JSON.parse(text) as StepLine;
+    const line = JSON.parse(text) as StepLine;
+    return typeof line.step === 'string' ? line : null;
   } catch {
     return null;
   }
