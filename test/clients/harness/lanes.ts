@@ -14,7 +14,7 @@ export const CLIENTS_DIR = fileURLToPath(new URL('..', import.meta.url));
 export type Language = 'python' | 'node' | 'go' | 'rust' | 'java';
 
 export interface Lane {
-  /** Also the name of the program's folder (Go: of its command; Java: of its Maven project). */
+  /** Also the name of the program's folder (Go and Rust: of its command; Java: of its main class, in kebab-case). */
   name: string;
   language: Language;
   /** As people call it. */
@@ -41,6 +41,14 @@ const node = (
   client,
   manifest: [`node/${name}/package.json`, `"${distribution}": "`],
   known,
+});
+
+const java = (name: string, known: NonNullable<Lane['known']> = {}): Lane => ({
+  name,
+  language: 'java',
+  client: name,
+  known,
+  manifest: ['java/pom.xml', `<artifactId>${name}</artifactId>\n      <version>`],
 });
 
 export const LANES: readonly Lane[] = [
@@ -75,6 +83,11 @@ export const LANES: readonly Lane[] = [
     client: 'async-openai',
     manifest: ['rust/Cargo.toml', 'async-openai = { version = "='],
   },
+  java('openai-java'),
+  java('azure-ai-openai-assistants', {
+    silence:
+      'it takes the keep-alive comment of a stream for an event; poll where the model may be silent for 15 s',
+  }),
 ];
 
 /** Throws when the manifest pins no version. */

@@ -69,8 +69,7 @@ export const openServer = async (): Promise<ClientsServer> => {
       HTTPS_URL: proxy.url,
       CA_FILE: proxy.certificate,
       NODE_EXTRA_CA_CERTS: proxy.certificate,
-      CA_STORE: store,
-      CA_STORE_PASSWORD: STORE_PASSWORD,
+      JAVA_TOOL_OPTIONS: `-Djavax.net.ssl.trustStore=${store} -Djavax.net.ssl.trustStorePassword=${STORE_PASSWORD}`,
     },
     close,
   };

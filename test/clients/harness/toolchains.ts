@@ -138,13 +138,14 @@ const java: Toolchain = {
     ['mvn', '-version'],
   ],
   async prepare({ name }) {
-    const target = join(CACHE, `java-${name}`);
+    const target = join(CACHE, 'java');
     const goals = ['compile', 'dependency:copy-dependencies'];
     const places = [`-Dclients.target=${target}`, `-DoutputDirectory=${target}/libraries`];
-    await build('mvn', ['-B', '-q', ...places, ...goals], join(CLIENTS_DIR, 'java', name));
+    await build('mvn', ['-B', '-q', ...places, ...goals], join(CLIENTS_DIR, 'java'));
+    const main = name.replaceAll(/(?:^|-)(.)/g, (_match, letter: string) => letter.toUpperCase());
     return {
       command: 'java',
-      args: ['-cp', `${target}/classes:${target}/libraries/*`, 'Main'],
+      args: ['-cp', `${target}/classes:${target}/libraries/*`, main],
       cwd: target,
       env: {},
     };
