@@ -23,6 +23,7 @@ import { beginAttempt, LeaseLostError } from './attempt.ts';
 import type { ActivityDeps } from './dependencies.ts';
 import { throwFailure, fromBackendError } from './failure.ts';
 import { systemClock } from './lease.ts';
+import { ENDING_RETRY_MS, isProcessEnding } from './tools/call-scope.ts';
 import { noMetrics } from './metrics.ts';
 
 /** Temporal refuses a payload over 2 MB, as often as it is tried; a codec may add a little. */
@@ -75,6 +76,11 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
   ): Promise<T> => {
     const activity = Context.current();
     const { activityType } = activity.info;
+    if (isProcessEnding())
+      throw throwFailure(FAILURES.backendUnavailable, 'The worker that took this attempt is exiting.', {
+        retryable: true,
+        retryAfterMs: ENDING_RETRY_MS,
+      });
     const backend = deps.backends[input.backend];
     if (backend === undefined) {
       throw throwFailure(

@@ -24,6 +24,8 @@ export const EXIT = {
   runNotCompleted: 6,
   /** `doctor` or `replay` found something. */
   checkFailed: 7,
+  /** An exception escaped from a tool: `process-guard.ts` ends the process with it. */
+  crashed: 70,
   /** Ctrl-C. */
   interrupted: 130,
 } as const;

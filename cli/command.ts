@@ -21,6 +21,10 @@ export interface CliIo {
   ask?: (question: string) => Promise<string | null>;
   /** Aborted on Ctrl-C or SIGTERM. */
   signal: AbortSignal;
+  /** The JSON document of a command that stays was printed by an earlier life of its process. Default false. */
+  announced?: boolean;
+  /** Called when a command that stays has begun its work. */
+  onReady?: () => void;
 }
 
 export interface CommandContext {
@@ -51,6 +55,12 @@ export interface CommandSpec<Options> {
   /** `undefined` only from commands that stay and have announced their document. */
   run(context: CommandContext, args: string[], options: Options): Promise<Outcome | undefined>;
 }
+
+/** Of commands that run tools; `supervise.ts` reads it from the command line. */
+export const NO_RESTART = [
+  '--no-restart',
+  'end when the process crashes, instead of starting again',
+] as const;
 
 /** A command with its option type closed over. */
 export interface RegisteredCommand {

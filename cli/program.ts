@@ -147,11 +147,13 @@ export class Frame {
 
   constructor(io: CliIo, json: boolean) {
     this.#io = io;
+    this.#printed = io.announced === true;
     this.context = {
       io,
       json,
       say: (line) => io.stderr(`${line}\n`),
       announce: (document) => {
+        io.onReady?.();
         if (json) this.print(document);
       },
     };

@@ -6,6 +6,7 @@
 import { RunsError } from '../protocol/errors.ts';
 import type { Config } from '../worker/config.ts';
 import { makeLog } from '../worker/log.ts';
+import { guardProcess } from '../worker/process-guard.ts';
 import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { readyLine } from './serve-api.ts';
@@ -18,13 +19,15 @@ export const serveWithWorker = async (
   config: Config,
 ): Promise<undefined> => {
   const elsewhere = temporalAtAddress(await temporalChoice(io), config.taskQueue);
+  const log = makeLog(config.logLevel);
+  const guard = guardProcess({ log });
   const stack = await startOn(async () => elsewhere, {
     config,
     env: io.env,
     storeDir: null,
     sample: false,
     apiPort: { named: config.port },
-    log: makeLog(config.logLevel),
+    log,
     say,
   });
   try {
@@ -39,6 +42,7 @@ export const serveWithWorker = async (
     say('stopping: finishing what is under way');
   } finally {
     await stack.close();
+    guard.dispose();
   }
   return undefined;
 };

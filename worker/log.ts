@@ -17,6 +17,7 @@ const FIELDS = new Set([
   'activityType',
   'address',
   'assistantId',
+  'at',
   'attempt',
   'backend',
   'backendRunId',

@@ -9,6 +9,7 @@ import { startWorker, type RunningWorker, type WorkerDependencies } from './star
 import { describeConfig } from './describe-config.ts';
 import { configFromEnv, configWarnings, type Config } from './config.ts';
 import { makeLog } from './log.ts';
+import { guardProcess } from './process-guard.ts';
 import { throwConfigErrors } from './config-errors.ts';
 import { productionBackends } from './backends.ts';
 
@@ -33,6 +34,7 @@ export const runWorker = async (
   log.debug(describeConfig(config), 'configuration');
 
   const made = options.backends === undefined ? await productionBackends(config) : null;
+  const guard = guardProcess({ log });
   try {
     const worker = await startWorker(config, {
       ...options,
@@ -58,6 +60,7 @@ export const runWorker = async (
     }
   } finally {
     await made?.dispose();
+    guard.dispose();
   }
 };
 

@@ -7,6 +7,7 @@
  * Imported by the activities' index and by tests.
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   FAILURES,
   quote,
@@ -17,7 +18,17 @@ import {
 import { throwFailure } from '../failure.ts';
 import type { LeaseClock } from '../lease.ts';
 import type { Metrics, ToolAttemptOutcome } from '../metrics.ts';
+import { createAttemptMarks, MAX_LOST_ATTEMPTS, type AttemptMarks } from './attempt-mark.ts';
+import {
+  closeCall,
+  ENDING_RETRY_MS,
+  isProcessEnding,
+  openCall,
+  withinCall,
+  type CallScope,
+} from './call-scope.ts';
 import { checkArguments, issuesText } from './check-arguments.ts';
+import { makeStopper, type Stop, type Stopper } from './stopper.ts';
 import { errorOutcome, toOutcome } from './tool-output.ts';
 import { isToolError } from './tool-error.ts';
 import type { ToolContext, ToolDefinition, ToolRegistry } from './types.ts';
@@ -29,33 +40,28 @@ export interface ToolRunDeps {
   clock: LeaseClock;
 }
 
-/** How long a tool that was told to stop may take to do so, in milliseconds. */
-const STOP_GRACE_MS = 5_000;
-/** How often Temporal is asked whether a tool without heartbeats was cancelled, in milliseconds. */
-const CANCEL_CHECK_MS = 2_000;
 /** A deploy may bring a tool back: worth a longer pause than a failed call. Milliseconds. */
 const NOT_REGISTERED_RETRY_MS = 15_000;
-const MAX_HEARTBEAT_CHARS = 32_768;
-
-const nothing = (): void => undefined;
-
-/** Why an attempt was stopped from outside the tool. */
-type Stop = 'cancelled' | 'shutdown' | 'too_long' | 'deadline';
+/** After a lost attempt the mark is given this long to reach Temporal before the tool runs. Milliseconds. */
+const MARK_SENT_MS = 250;
 
 export const runTool = async (deps: ToolRunDeps, input: ToolActivityInput): Promise<CallOutcome> => {
   const { log, metrics, clock } = deps;
   const begun = clock.monotonic();
-  const { info } = Context.current();
+  const context = Context.current();
+  const { info } = context;
+  const marks = createAttemptMarks(context, () => clock.monotonic() - begun);
   let outcome: ToolAttemptOutcome = 'failed';
   try {
-    const result = await attempt(deps, input, begun);
+    const result = await attempt(deps, input, begun, marks);
     outcome = result.ok ? 'ok' : 'rejected';
     return result;
   } catch (error) {
     if (error instanceof CancelledFailure) outcome = 'cancelled';
     else if (error instanceof ApplicationFailure && error.type === FAILURES.toolOutcomeUnknown)
       outcome = 'unknown';
-    throw error;
+    if (!(error instanceof LostAttempt)) marks.end();
+    throw error instanceof LostAttempt ? error.failure : error;
   } finally {
     const ms = Math.round(clock.monotonic() - begun);
     metrics.toolAttempt(input.name, outcome, ms);
@@ -76,11 +82,17 @@ const attempt = async (
   { tools, clock }: ToolRunDeps,
   input: ToolActivityInput,
   begun: number,
+  marks: AttemptMarks,
 ): Promise<CallOutcome> => {
   const { info } = Context.current();
   if (input.atMostOnce && info.attempt > 1) {
     throw outcomeUnknown(input, `attempt ${info.attempt - 1} was lost`);
   }
+  if (isProcessEnding())
+    throw throwFailure(FAILURES.toolFailed, 'The worker that took this attempt is exiting.', {
+      retryable: true,
+      retryAfterMs: ENDING_RETRY_MS,
+    });
   const tool = tools.get(input.name);
   const execute = tool?.execute;
   if (tool === undefined || execute == null) {
@@ -107,9 +119,30 @@ const attempt = async (
       },
     );
   }
-  const value = await runEffect(tool, execute, checked.value, input, clock);
-  return await toResult(tool, value);
+  if (marks.lost >= MAX_LOST_ATTEMPTS) return endsWorkers(input);
+  if (info.attempt > 1 || hasHeartbeat(info)) marks.beat();
+  if (marks.lost > 0) await pause(MARK_SENT_MS);
+  const ran = await runEffect(tool, execute, checked.value, input, { clock, marks });
+  return 'outcome' in ran ? ran.outcome : await toResult(tool, ran.value);
 };
+
+const hasHeartbeat = ({ heartbeatTimeoutMs }: Context['info']): boolean => (heartbeatTimeoutMs ?? 0) > 0;
+
+/** What the model reads when the call is given up for the workers' sake. */
+const endsWorkers = (input: ToolActivityInput): CallOutcome =>
+  errorOutcome(
+    'tool_failed',
+    `The worker that ran ${quote(input.name)} was lost ${MAX_LOST_ATTEMPTS} times while it ran, so it is not run again. It may have taken effect.`,
+  );
+
+/** Thrown when an exception of the tool ends the process. The mark is written already. */
+class LostAttempt extends Error {
+  readonly failure: ApplicationFailure;
+  constructor(failure: ApplicationFailure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
 
 const toResult = async (tool: ToolDefinition, value: unknown): Promise<CallOutcome> => {
   if (tool.output === null) return toOutcome(tool.name, value, tool.maxOutputBytes);
@@ -129,32 +162,66 @@ const outcomeUnknown = (input: ToolActivityInput, why: string): ApplicationFailu
     { retryable: false },
   );
 
-/** Runs the tool against its signal. Rejects with what Temporal is to be told. */
+/** Runs the tool against its signal and in its scope. Rejects with what Temporal is to be told. */
 const runEffect = async (
   tool: ToolDefinition,
   execute: NonNullable<ToolDefinition['execute']>,
   args: unknown,
   input: ToolActivityInput,
-  clock: LeaseClock,
-): Promise<unknown> => {
+  { clock, marks }: { clock: LeaseClock; marks: AttemptMarks },
+): Promise<{ value: unknown } | { outcome: CallOutcome }> => {
   const context = Context.current();
-  const stopper = makeStopper(context, input.deadline, clock);
+  const stopper = makeStopper(context, {
+    deadline: input.deadline,
+    clock,
+    beat: () => marks.beat(),
+    onStop: () => marks.end(),
+  });
+  let scope: CallScope | null = null;
   try {
     if (stopper.stopped() !== null) throw await stopFailure(stopper.stopped(), context, tool, input, false);
     try {
       return await new Promise((resolve, reject) => {
         stopper.whenGivenUp(reject);
+        scope = {
+          tool: input.name,
+          runId: input.runId,
+          callId: input.callId,
+          attempt: context.info.attempt,
+          blame(error) {
+            const lost = marks.lost + 1;
+            marks.end(lost);
+            if (lost >= MAX_LOST_ATTEMPTS && !tool.policy.atMostOnce)
+              resolve({ outcome: endsWorkers(input) });
+            else reject(new LostAttempt(lostFailure(error, tool, input)));
+          },
+          spare: () => marks.end(),
+        };
+        openCall(scope);
+        const value = withinCall(scope, () => execute(args, toolContext(context, input, stopper, marks)));
         // Left behind when it ignores its signal: both handlers are set, so that its late rejection is nobody's business.
-        Promise.resolve(execute(args, toolContext(context, input, stopper))).then(resolve, reject);
+        Promise.resolve(value).then((done) => resolve({ value: done }), reject);
       });
     } catch (error) {
+      if (error instanceof LostAttempt) throw error;
       const stop = stopper.stopped();
       throw stop === null ? toolFailure(error) : await stopFailure(stop, context, tool, input, true);
     }
   } finally {
     stopper.dispose();
+    if (scope !== null) closeCall(scope);
   }
 };
+
+/** The attempt is lost: what the tool left behind has thrown, and the process ends. */
+const lostFailure = (error: unknown, tool: ToolDefinition, input: ToolActivityInput): ApplicationFailure =>
+  tool.policy.atMostOnce
+    ? outcomeUnknown(input, 'it threw outside of its call and ended its worker')
+    : throwFailure(
+        FAILURES.toolFailed,
+        `The tool threw outside of its call and ended its worker: ${error instanceof Error ? error.message || error.name : quote(error, 500)}`,
+        { retryable: true, retryAfterMs: ENDING_RETRY_MS },
+      );
 
 /** A thrown error. The tool's own `ApplicationFailure` keeps its say over retries; its stack stays here. */
 const toolFailure = (error: unknown): ApplicationFailure => {
@@ -192,91 +259,22 @@ const stopFailure = async (
       );
 };
 
-interface Stopper {
-  /** Made when it is first asked for: most tools never do, and thousands of calls a second need none. */
-  signal(): AbortSignal;
-  /** Calls `giveUp` when the tool's time is over; after a cancellation only when the grace is over too. */
-  whenGivenUp(giveUp: (reason: Error) => void): void;
-  stopped(): Stop | null;
-  dispose(): void;
-}
-
-/** Joins everything that ends an attempt into one signal, and says which it was. */
-const makeStopper = (context: Context, deadline: number | null, clock: LeaseClock): Stopper => {
-  const { info, cancellationSignal } = context;
-  let abort: AbortController | null = null;
-  let stopped: { why: Stop; reason: Error } | null = null;
-  let giveUp: (reason: Error) => void = nothing;
-  const timers: NodeJS.Timeout[] = [];
-
-  const after = (ms: number, act: () => void) => {
-    // setTimeout takes 31 bits; anything longer is beyond any attempt.
-    if (ms < 2 ** 31 - 1) timers.push(setTimeout(act, Math.max(0, ms)));
-  };
-  const stop = (why: Stop, graceMs: number) => {
-    if (stopped !== null) return;
-    const reason = new Error(`the tool was stopped: ${why}`);
-    reason.name = 'AbortError';
-    stopped = { why, reason };
-    abort?.abort(reason);
-    if (graceMs === 0) giveUp(reason);
-    else after(graceMs, () => giveUp(reason));
-  };
-  const onCancel = () =>
-    stop(context.cancellationDetails?.workerShutdown === true ? 'shutdown' : 'cancelled', STOP_GRACE_MS);
-
-  if (cancellationSignal.aborted) onCancel();
-  else cancellationSignal.addEventListener('abort', onCancel, { once: true });
-  const attemptMs = info.startToCloseTimeoutMs > 0 ? info.startToCloseTimeoutMs : Infinity;
-  const leftMs = deadline === null ? Infinity : deadline - clock.wall();
-  after(Math.min(attemptMs, leftMs), () => stop(attemptMs <= leftMs ? 'too_long' : 'deadline', 0));
-  // Temporal tells of a cancellation in its reply to a heartbeat. Without a heartbeat timeout a beat commits to nothing.
-  const asker =
-    info.heartbeatTimeoutMs === undefined || info.heartbeatTimeoutMs === 0
-      ? setInterval(() => context.heartbeat(), CANCEL_CHECK_MS)
-      : undefined;
-
-  return {
-    signal: () => {
-      if (abort === null) {
-        abort = new AbortController();
-        if (stopped !== null) abort.abort(stopped.reason);
-      }
-      return abort.signal;
-    },
-    whenGivenUp: (act) => {
-      giveUp = act;
-    },
-    stopped: () => stopped?.why ?? null,
-    dispose: () => {
-      cancellationSignal.removeEventListener('abort', onCancel);
-      for (const timer of timers) clearTimeout(timer);
-      clearInterval(asker);
-    },
-  };
-};
-
-const toolContext = (context: Context, input: ToolActivityInput, stopper: Stopper): ToolContext => ({
+const toolContext = (
+  context: Context,
+  input: ToolActivityInput,
+  stopper: Stopper,
+  marks: AttemptMarks,
+): ToolContext => ({
   idempotencyKey: input.idempotencyKey,
   get signal() {
     return stopper.signal();
   },
   attempt: context.info.attempt,
   deadline: input.deadline,
-  heartbeat: (details) => context.heartbeat(sendable(details)),
-  previous: context.info.heartbeatDetails,
+  heartbeat: (details) => marks.beat({ value: details }),
+  previous: marks.previous,
   run: input.runId,
   thread: input.threadId,
   assistant: input.assistantId,
   metadata: { ...input.metadata },
 });
-
-/** Details that JSON can't hold would make the SDK cancel the attempt: they are left out instead. */
-const sendable = (details: unknown): unknown => {
-  try {
-    const text = JSON.stringify(details);
-    return text === undefined || text.length > MAX_HEARTBEAT_CHARS ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};

@@ -4,7 +4,7 @@
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { defineCommand, type CommandContext } from '../command.ts';
+import { defineCommand, NO_RESTART, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
 import { lastDevState, nonEmpty, writeDevState, type DevState } from '../../app/dev-state.ts';
 import { runUntilSignal } from '../../app/run-until-signal.ts';
@@ -18,7 +18,7 @@ export const dev = defineCommand<object>({
   name: 'dev',
   summary: 'everything on this machine: Temporal, worker, store and API; stays until stopped',
   stays: true,
-  configure: () => undefined,
+  configure: (command) => command.option(...NO_RESTART),
   run: async (context) => {
     const config = await readConfig(context, 'dev');
     const dir = resolve(config.dataDir);
@@ -28,9 +28,12 @@ export const dev = defineCommand<object>({
     await chmod(dir, 0o700);
     const { lockDirectory } = await import('../../store/lock-file.ts');
     const lock = await lockDirectory(dir);
+    const { makeLog } = await import('../../worker/log.ts');
+    const { guardProcess } = await import('../../worker/process-guard.ts');
+    const log = makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel);
+    const guard = guardProcess({ log });
     try {
       const { startStack } = await import('../../app/stack.ts');
-      const { makeLog } = await import('../../worker/log.ts');
       const dbFilename = join(dir, 'temporal.db');
       const last = await lastDevState(dir);
       await endStale(context, last, dbFilename);
@@ -42,7 +45,7 @@ export const dev = defineCommand<object>({
         storeDir: join(dir, 'store'),
         sample: true,
         apiPort: await apiPort(context, config.port, crashed),
-        log: makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
+        log,
         say: context.say,
       });
       const state: DevState = {
@@ -79,6 +82,7 @@ export const dev = defineCommand<object>({
       return undefined;
     } finally {
       await lock.release();
+      guard.dispose();
     }
   },
 });

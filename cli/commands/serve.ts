@@ -3,7 +3,7 @@
  *
  * With `--worker` a worker is in the same process: for one process that does it all, and for runs that begin sooner.
  */
-import { defineCommand } from '../command.ts';
+import { defineCommand, NO_RESTART } from '../command.ts';
 import { readConfig } from '../config.ts';
 
 export interface ServeFlags {
@@ -15,7 +15,9 @@ export const serve = defineCommand<ServeFlags>({
   summary: 'serve the HTTP API; stays until stopped',
   stays: true,
   configure: (command) =>
-    command.option('--worker', 'run a worker in this process, too: it takes the runs created here at once'),
+    command
+      .option('--worker', 'run a worker in this process, too: it takes the runs created here at once')
+      .option(...NO_RESTART),
   run: async (context, _args, flags) => {
     if (flags.worker === true) {
       const config = await readConfig(context, 'serve', 'worker');

@@ -1,12 +1,12 @@
 /** `runs worker`: runs workflows and activities until a signal ends it. Says `ready …` on stderr when it can take work. */
-import { defineCommand } from '../command.ts';
+import { defineCommand, NO_RESTART } from '../command.ts';
 import { temporalChoice } from '../connections.ts';
 
 export const worker = defineCommand<object>({
   name: 'worker',
   summary: 'run workflows, tools and backend work; stays until stopped',
   stays: true,
-  configure: () => undefined,
+  configure: (command) => command.option(...NO_RESTART),
   run: async ({ io, say, announce }) => {
     const { runWorker } = await import('../../worker/run-worker.ts');
     const { configFromEnv } = await import('../../worker/config.ts');

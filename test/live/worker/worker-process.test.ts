@@ -137,7 +137,7 @@ describe('a worker process', { timeout: 90_000 }, () => {
     await second.ready;
     const result = await stack.client.result(runId);
     expect(result).toMatchObject({ status: 'completed', calls: [{ ok: false, notes: ['outcome_unknown'] }] });
-    expect(await noted('once')).toEqual([String(first.pid)]);
+    expect(await noted('once')).toHaveLength(1);
     expect(stack.submitted().at(-1)?.['call_1']).toMatch(/unknown/);
     second.signal('SIGTERM');
     await second.exited;

@@ -1,0 +1,95 @@
+/**
+ * Everything that ends a tool's attempt from outside, joined into one signal.
+ *
+ * Rule: the first reason counts. A cancellation leaves the tool a grace to stop in; time that is over does not.
+ * Imported by the tool runner.
+ */
+import type { Context } from '@temporalio/activity';
+import type { LeaseClock } from '../lease.ts';
+
+/** How long a tool that was told to stop may take to do so, in milliseconds. */
+const STOP_GRACE_MS = 5_000;
+/** How often Temporal is asked whether a tool without heartbeats was cancelled, in milliseconds. */
+const CANCEL_CHECK_MS = 2_000;
+
+const nothing = (): void => undefined;
+
+/** Why an attempt was stopped from outside the tool. */
+export type Stop = 'cancelled' | 'shutdown' | 'too_long' | 'deadline';
+
+export interface Stopper {
+  /** Made when it is first asked for: most tools never do, and thousands of calls a second need none. */
+  signal(): AbortSignal;
+  /** Calls `giveUp` when the tool's time is over; after a cancellation only when the grace is over too. */
+  whenGivenUp(giveUp: (reason: Error) => void): void;
+  stopped(): Stop | null;
+  dispose(): void;
+}
+
+/** Joins everything that ends an attempt into one signal, and says which it was. */
+export const makeStopper = (
+  context: Context,
+  options: {
+    /** Unix milliseconds; null = none. */
+    deadline: number | null;
+    clock: LeaseClock;
+    /** Sends a heartbeat. */
+    beat(): void;
+    /** Called once, when the attempt is stopped. */
+    onStop(): void;
+  },
+): Stopper => {
+  const { deadline, clock } = options;
+  const { info, cancellationSignal } = context;
+  let abort: AbortController | null = null;
+  let stopped: { why: Stop; reason: Error } | null = null;
+  let giveUp: (reason: Error) => void = nothing;
+  const timers: NodeJS.Timeout[] = [];
+
+  const after = (ms: number, act: () => void) => {
+    // setTimeout takes 31 bits; anything longer is beyond any attempt.
+    if (ms < 2 ** 31 - 1) timers.push(setTimeout(act, Math.max(0, ms)));
+  };
+  const stop = (why: Stop, graceMs: number) => {
+    if (stopped !== null) return;
+    const reason = new Error(`the tool was stopped: ${why}`);
+    reason.name = 'AbortError';
+    stopped = { why, reason };
+    options.onStop();
+    abort?.abort(reason);
+    if (graceMs === 0) giveUp(reason);
+    else after(graceMs, () => giveUp(reason));
+  };
+  const onCancel = () =>
+    stop(context.cancellationDetails?.workerShutdown === true ? 'shutdown' : 'cancelled', STOP_GRACE_MS);
+
+  if (cancellationSignal.aborted) onCancel();
+  else cancellationSignal.addEventListener('abort', onCancel, { once: true });
+  const attemptMs = info.startToCloseTimeoutMs > 0 ? info.startToCloseTimeoutMs : Infinity;
+  const leftMs = deadline === null ? Infinity : deadline - clock.wall();
+  after(Math.min(attemptMs, leftMs), () => stop(attemptMs <= leftMs ? 'too_long' : 'deadline', 0));
+  // Temporal tells of a cancellation in its reply to a heartbeat. Without a heartbeat timeout a beat commits to nothing.
+  const asker =
+    info.heartbeatTimeoutMs === undefined || info.heartbeatTimeoutMs === 0
+      ? setInterval(() => options.beat(), CANCEL_CHECK_MS)
+      : undefined;
+
+  return {
+    signal: () => {
+      if (abort === null) {
+        abort = new AbortController();
+        if (stopped !== null) abort.abort(stopped.reason);
+      }
+      return abort.signal;
+    },
+    whenGivenUp: (act) => {
+      giveUp = act;
+    },
+    stopped: () => stopped?.why ?? null,
+    dispose: () => {
+      cancellationSignal.removeEventListener('abort', onCancel);
+      for (const timer of timers) clearTimeout(timer);
+      clearInterval(asker);
+    },
+  };
+};
