@@ -23,6 +23,7 @@ import type { Reply, Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
 import { createPages } from './pages.ts';
+import { approvalRoutes } from './routes/approvals.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { callRoutes } from './routes/calls.ts';
 import { runRoutes } from './routes/runs.ts';
@@ -91,6 +92,7 @@ export interface Api {
 export const ROUTES: readonly Route[] = [
   ...assistantRoutes,
   ...toolRoutes,
+  ...approvalRoutes,
   ...runRoutes,
   ...callRoutes,
   ...threadRoutes,

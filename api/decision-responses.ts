@@ -50,3 +50,21 @@ export const decision = z.strictObject({
     .nullable()
     .describe('why the tool refused the arguments of the decision before: nothing ran, the call waits again'),
 });
+
+export const approval = z.strictObject({
+  id: z.string().describe('its place in the list, and a page’s cursor'),
+  object: z.literal('approval'),
+  created_at: time.nullable().describe('when the model made the call'),
+  tenant: z.string(),
+  thread_id: z.string(),
+  run_id: z.string(),
+  assistant_id: z.string(),
+  call_id: z.string(),
+  tool: z.string(),
+  arguments: z.string().describe('the model’s, as JSON text'),
+  arguments_digest: z.string().nullable().describe('names these arguments in a decision'),
+  digest_required: z.boolean().describe('a decision without the digest is refused'),
+  on_deadline: z.enum(['fail', 'placeholder', 'follow-up']),
+  answer_within: z.int().nullable().describe('seconds from the call on in which an answer is of use'),
+  expires_at: time.nullable().describe('of the run'),
+});

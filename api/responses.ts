@@ -6,7 +6,7 @@
  * what servers really answer is held against the document in tests. Imports zod.
  */
 import { z } from 'zod';
-import { decision, stepDecision } from './decision-responses.ts';
+import { approval, decision, stepDecision } from './decision-responses.ts';
 
 const time = z.int();
 const timeOrNull = time.nullable();
@@ -325,6 +325,8 @@ export const RESPONSES = {
   RunStepPage: pageOf(runStep),
   Deleted: deleted,
   Answer: answer,
+  Approval: approval,
+  ApprovalPage: pageOf(approval),
   Decision: decision,
   DecisionPage: pageOf(decision),
   Call: call,

@@ -62,7 +62,7 @@ const list = (ids: readonly string[]): string => {
 /** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
 export const apiErrors = {
   notFound: (
-    kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision' | 'tool call',
+    kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision' | 'approval' | 'tool call',
     id: string,
   ) => new ApiError(404, `No ${kind} found with id '${id}'.`),
   noRoute: (method: string, path: string) =>

@@ -35,7 +35,7 @@ import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { createQuotas, type TenantLimits } from './quotas.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
-import { decidable, originOf, signed } from './signature.ts';
+import { approvalsOf, decidable, originOf, signed } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
 import { toolsLister } from './worker-tools.ts';
@@ -352,6 +352,8 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     cancelRun: (caller, threadId, runId) => engineError(() => cancel(caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       engineError(() => submit(caller, [threadId, runId], outputs)),
+    listApprovals: (caller, query) =>
+      engineError(() => store.listApprovals({ ...query, ...approvalsOf(caller), now: now() })),
     listDecisions: (caller, threadId, runId, query) =>
       engineError(() =>
         store.listDecisions(caller.tenant, threadId, runId, { ...query, tools: decidable(caller) }),

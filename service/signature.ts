@@ -28,3 +28,9 @@ export const decidable = ({ roles, grantedTools }: Caller): readonly string[] | 
   roles === undefined || roles.includes('caller') || roles.includes('operator')
     ? null
     : (grantedTools ?? null);
+
+/** Whose waiting calls a caller reads. Where there are no keys there is one tenant, whatever the roles. */
+export const approvalsOf = (caller: Caller): { tenant: string | null; tools: readonly string[] | null } =>
+  caller.keyName != null && caller.roles?.includes('operator') === true
+    ? { tenant: null, tools: null }
+    : { tenant: caller.tenant, tools: caller.grantedTools ?? null };

@@ -5,6 +5,7 @@
  * Imported by the composition roots (worker, server, CLI) and tests; everybody else knows `protocol/ports/run-store.ts` only.
  */
 import type { Store } from '../protocol/ports/run-store.ts';
+import { approvalStore } from './approvals.ts';
 import { closeRun } from './close-run.ts';
 import type { Database } from './database.ts';
 import { decisionStore } from './decisions.ts';
@@ -36,6 +37,7 @@ export const storeOn = (db: Database): Store => ({
   acceptOutputs: (runId, outputs, options) => acceptOutputs(db, runId, outputs, options),
   closeRun: (runId, how, now, decisions) => closeRun(db, runId, how, now, decisions),
   ...decisionStore(db),
+  ...approvalStore(db),
   async ping() {
     await db.query('select 1');
   },

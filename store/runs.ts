@@ -129,6 +129,7 @@ export const runStore = (
   | 'receivesNotifications'
   | 'prune'
   | 'listDecisions'
+  | 'listApprovals'
 > => ({
   ...startStore(db),
   getRun: runReader(db),

@@ -31,7 +31,7 @@ import type {
   TruncationStrategy,
   WireToolCall,
 } from '../wire/objects.ts';
-import type { RunDecision } from '../wire/decisions.ts';
+import type { Approval, RunDecision } from '../wire/decisions.ts';
 
 export type StoreErrorCode =
   /** Can't be reached, or gave up on a lock or a statement: worth another try. */
@@ -226,6 +226,15 @@ export interface EventWatch {
   close(): void;
 }
 
+/** Which waiting calls: of one tenant (null = all), of some tools (null = all), behind a cursor. `now`: unix ms. */
+export interface ApprovalQuery {
+  tenant: string | null;
+  tools: readonly string[] | null;
+  limit: number;
+  after?: string;
+  now: number;
+}
+
 /** The engine's side: from a request to a row, and back. */
 export interface RunStore {
   /**
@@ -247,6 +256,8 @@ export interface RunStore {
   listSteps(tenant: string, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(tenant: string, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
+  /** Calls that wait for an approval, oldest run first. */
+  listApprovals(query: ApprovalQuery): Promise<Page<Approval>>;
   /** What was decided about calls of the run, also when its thread is gone. `tools`: of calls of these only; null = all. */
   listDecisions(
     tenant: string,

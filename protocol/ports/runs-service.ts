@@ -24,7 +24,7 @@ import type {
   ToolOutput,
   TruncationStrategy,
 } from '../wire/objects.ts';
-import type { RunDecision } from '../wire/decisions.ts';
+import type { Approval, RunDecision } from '../wire/decisions.ts';
 
 /**
  * What a key may do. `caller`: assistants, threads, runs and the outputs of its own tools. `approver`: lists and decides the
@@ -168,6 +168,8 @@ export interface RunsService {
   /** Our extension: one call answered or decided by a person. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
 
+  /** Our extension: calls that wait for an approval: of the caller's tenant and tools; to an operator, of all tenants. */
+  listApprovals(caller: Caller, query: { limit: number; after?: string }): Promise<Page<Approval>>;
   /** Our extension: what was decided about calls of the run. To an approver, only of the tools granted to it. */
   listDecisions(
     caller: Caller,

@@ -46,3 +46,29 @@ export interface RunDecision {
    */
   refused_edit: string | null;
 }
+
+/** Our extension: a call that waits for somebody to approve or deny it. */
+export interface Approval {
+  /** Its place in the list, and a page's cursor. */
+  id: string;
+  object: 'approval';
+  /** When the model made the call; null = not known. */
+  created_at: number | null;
+  tenant: string;
+  thread_id: string;
+  run_id: string;
+  assistant_id: string;
+  call_id: string;
+  tool: string;
+  /** The model's, as JSON text. */
+  arguments: string;
+  /** Names these arguments in a decision; null = an older worker planned the call. */
+  arguments_digest: string | null;
+  /** A decision without the digest is refused. */
+  digest_required: boolean;
+  on_deadline: 'fail' | 'placeholder' | 'follow-up';
+  /** Seconds from the call on in which an answer is of use; null = as long as the run lives. */
+  answer_within: number | null;
+  /** Of the run. */
+  expires_at: number | null;
+}

@@ -15,7 +15,7 @@ import type {
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
 import { pollAfterMs } from '../../protocol/rules/polling.ts';
 import type { Run, Thread } from '../../protocol/wire/objects.ts';
-import type { RunDecision } from '../../protocol/wire/decisions.ts';
+import type { Approval, RunDecision } from '../../protocol/wire/decisions.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import { createClock } from '../clock.ts';
 import type { ManualClock } from '../clock.ts';
@@ -290,6 +290,7 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       return reply;
     },
 
+    listApprovals: async () => paged<never, Approval>([], { limit: 1, order: 'asc' }, (approval) => approval),
     async listDecisions(caller, threadId, id, query) {
       runOf(caller, threadId, id);
       // Scripted runs have no calls that wait for an approval.

@@ -16,9 +16,10 @@ import type {
   Thread,
   WireUsage,
 } from '../../../protocol/wire/objects.ts';
-import type { RunDecision } from '../../../protocol/wire/decisions.ts';
+import type { Approval, RunDecision } from '../../../protocol/wire/decisions.ts';
 import type { AnswerReply } from '../../../protocol/temporal/messages.ts';
 import { responseCheck, type OpenApiDocument, type ResponseCheck } from '../../support/openapi.ts';
+import { approval } from '../../support/run-stubs.ts';
 import { external, memoryStore } from '../../support/store.ts';
 
 /** zod infers `a?: T | undefined` where the shapes say `a?: T`. */
@@ -39,6 +40,7 @@ test('the documented shapes are those that engines return', () => {
   expectTypeOf<Same<Documented<'RunPage'>, Page<Run>>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Answer'>, AnswerReply>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Decision'>, RunDecision>>().toEqualTypeOf<true>();
+  expectTypeOf<Same<Documented<'Approval'>, Approval>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Error'>, ApiErrorBody>>().toEqualTypeOf<true>();
 });
 
@@ -219,6 +221,10 @@ describe('answers are as documented', () => {
     const run = await startRun();
     const at = `/threads/${run.thread_id}/runs/${run.id}`;
     const calls = [external('call_1', 'a'), external('call_2', 'a')];
+    const gated = await startRun();
+    const waits = { kind: 'calls' as const, calls: [approval('call_3')], expiresAt: null };
+    await store.settleTurn(await leaseOf(gated), { outcome: waits, message: null, usage: null }, NOW);
+    expect(await call('GET', '/approvals?limit=1')).toMatchObject({ data: [{ call_id: 'call_3' }] });
     const outcome = { kind: 'calls' as const, calls, expiresAt: null };
     await store.settleTurn(await leaseOf(run), { outcome, message: null, usage: null }, NOW);
     await store.recordDecisions(run.id, [

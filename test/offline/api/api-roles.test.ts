@@ -76,6 +76,7 @@ describe('the text of RUNS_API_KEYS', () => {
 /** Routes that differ from "reads for callers and operators, the rest for callers". Answers: with an output. */
 const OPEN_TO: Readonly<Record<string, readonly (keyof typeof KEY)[]>> = {
   'POST /v1/threads/{thread_id}/runs/{run_id}/cancel': ['caller', 'operator', 'both'],
+  'GET /v1/approvals': ['approver', 'operator', 'both'],
   'GET /v1/threads/{thread_id}/runs/{run_id}/decisions': ['caller', 'approver', 'operator', 'both'],
   'GET /v1/threads/{thread_id}/runs/{run_id}/calls/{call_id}': ['caller', 'approver', 'operator', 'both'],
 };
