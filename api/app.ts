@@ -19,7 +19,7 @@ import { errorResponse, toApiError } from './errors.ts';
 import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
 import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
 import type { RateLimiter, RequestKind } from './rate-limiter.ts';
-import type { Reply, Route } from './route.ts';
+import { asksForStream, type Reply, type Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
 import { createPages } from './pages.ts';
@@ -113,11 +113,6 @@ const jsonOnce = (): ((value: object) => string) => {
 };
 
 const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
-
-/** Whether a reply will be a stream, by the request. */
-const asksForStream = ({ method, returns }: Route, body: unknown): boolean =>
-  returns.stream === true &&
-  (method === 'GET' || (typeof body === 'object' && body !== null && Reflect.get(body, 'stream') === true));
 
 const routeFor = createRouter(ROUTES);
 const METHODS = ['GET', 'POST', 'DELETE'];

@@ -99,3 +99,8 @@ export const route = <Schema extends z.ZodType>(
 /** An id of the path; the router only gets here when it is there. */
 export const idParam = (input: { ids: Record<string, string> }, name: string): string =>
   input.ids[name] ?? '';
+
+/** Whether a reply will be a stream, by the request. */
+export const asksForStream = ({ method, returns }: Route, body: unknown): boolean =>
+  returns.stream === true &&
+  (method === 'GET' || (typeof body === 'object' && body !== null && Reflect.get(body, 'stream') === true));
