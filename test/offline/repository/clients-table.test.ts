@@ -31,6 +31,13 @@ describe('the table of docs/CLIENTS.md', () => {
     for (const { name, known } of LANES) expect(kept[name]?.known).toEqual(known ?? {});
   });
 
+  test('has a row in docs/MIGRATING.md for each client', () => {
+    const rows = new Set(
+      [...read('docs/MIGRATING.md').matchAll(/^\| (\S[^|]*?) \|/gm)].map(([, name]) => name),
+    );
+    expect(LANES.map(({ client }) => client).filter((client) => !rows.has(client))).toEqual([]);
+  });
+
   test('names a step that fails, and one that the client does not offer, with the reason', () => {
     const steps = {
       ...allPassed,
