@@ -16,9 +16,11 @@ import {
   type AnswerOrigin,
   type AnswerPayload,
   type AnswerReply,
+  type RunResult,
   type SubmitPayload,
   type SubmitReply,
 } from '../protocol/index.ts';
+import { readDecisions } from './decisions.ts';
 import { updateIdDigest } from './update-id.ts';
 import { checkAnswerPayload, checkSubmitPayload } from './payloads.ts';
 import { notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
@@ -75,8 +77,36 @@ const send = async <Reply, Payload>(
   }
 };
 
+/**
+ * What was decided about a call of a run that has ended: who, what and when. Needs a worker; without one, what the result
+ * tells. A sentence with a space before it, or nothing.
+ */
+const whatStands = async (
+  session: ClientSession,
+  runId: string,
+  callId: string,
+  result: RunResult | null,
+): Promise<string> => {
+  const subject = ` Call ${JSON.stringify(callId)} was`;
+  const decisions = await readDecisions(session, runId, {}).catch(() => []);
+  const decided = decisions.findLast((item) => item.callId === callId && item.refusedEdit === undefined);
+  if (decided !== undefined) {
+    const { decision, by, verified, at } = decided;
+    const signed =
+      by === undefined ? '' : ` by ${JSON.stringify(by)} (${verified === true ? 'API key' : 'not verified'})`;
+    return `${subject} ${decision === 'approve' ? 'approved' : 'denied'}${signed} at ${new Date(at).toISOString()}.`;
+  }
+  const summary = result?.calls.findLast((call) => call.callId === callId);
+  return summary?.by === undefined ? '' : `${subject} answered by ${JSON.stringify(summary.by)}.`;
+};
+
 /** Why a run that has ended cannot use a message; names how it ended. */
-const tooLate = async (session: ClientSession, runId: string, what: string): Promise<RunsError> => {
+const tooLate = async (
+  session: ClientSession,
+  runId: string,
+  what: string,
+  callId?: string,
+): Promise<RunsError> => {
   const view = await session.look(runId);
   if (view === null) return notFound(runId, session);
   if (isOpen(view)) {
@@ -87,11 +117,18 @@ const tooLate = async (session: ClientSession, runId: string, what: string): Pro
   }
   const result = await session.closedResult(view);
   const { status } = toListItem(view, result);
+  if (callId !== undefined && result !== null && !result.calls.some((call) => call.callId === callId))
+    return new RunsError(
+      'refused',
+      `Run ${JSON.stringify(runId)} has no call ${JSON.stringify(callId)}, and it has ended, ${status}. Its calls were: ${result.calls.map((call) => JSON.stringify(call.callId)).join(', ') || 'none'}.`,
+      { failure: FAILURES.refusedUnknownCall, details: { status, result } },
+    );
+  const before = callId === undefined ? '' : await whatStands(session, runId, callId, result);
   return new RunsError(
     'refused',
     `${what} came too late: the run has ended, ${status}${
       result?.lastError === undefined ? '' : ` (${result.lastError.code}: ${result.lastError.message})`
-    }. Start a new run on the thread to go on.`,
+    }.${before} Start a new run on the thread to go on.`,
     { failure: FAILURES.refusedTooLate, details: { status, result } },
   );
 };
@@ -129,7 +166,7 @@ export const sendAnswer = async (
   try {
     return await send(session, followUpWorkflowId(runId), message, options);
   } catch (error) {
-    throw isGone(error) ? await tooLate(session, runId, what) : error;
+    throw isGone(error) ? await tooLate(session, runId, what, payload.call_id) : error;
   }
 };
 

@@ -13,6 +13,7 @@ import { LIMITS } from '../../protocol/limits.ts';
 import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/validation.ts';
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
 import { approvalFault } from './approvals.ts';
+import { earlierAnswer, earlierAnswerText } from './earlier-answer.ts';
 import { isExpired } from './deadline.ts';
 import { UNKNOWN_SENDER, editedArguments, isForbidden, signature } from './decisions.ts';
 import { contentDigest } from './content-digest.ts';
@@ -110,15 +111,16 @@ export const evaluateAnswer = (
     notes: serialised,
     late,
   });
-  const against = (first: string): AnswerEvaluation =>
-    first === answerDigest(payload)
-      ? { verdict: 'repeat', payload, notes: serialised }
-      : rejectionText(
-          FAILURES.refusedConflict,
-          'conflict',
-          `Call ${quote(payload.call_id)} was answered before, differently. The first answer stands; nothing was changed.`,
-          about,
-        );
+  const against = (first: string): AnswerEvaluation => {
+    if (first === answerDigest(payload)) return { verdict: 'repeat', payload, notes: serialised };
+    const earlier = earlierAnswer(state, payload.call_id);
+    return rejectionText(
+      FAILURES.refusedConflict,
+      'conflict',
+      `Call ${quote(payload.call_id)} ${earlier === null ? 'was answered before' : earlierAnswerText(earlier)}; this answer is another one. The first answer stands; nothing was changed.`,
+      { ...about, details: earlier },
+    );
+  };
 
   const late = state.late.find((call) => call.callId === payload.call_id);
   const call = state.calls.find((item) => item.callId === payload.call_id);

@@ -180,6 +180,19 @@ describe('a waiting run', () => {
     await running.client.result(runId);
     const sent = running.sandbox.requests.findLast(({ path }) => path.endsWith('/submit_tool_outputs'));
     expect(JSON.stringify(sent?.body)).toContain('not on a Friday');
+
+    // After the end, too: who decided what and when, and which ids there are.
+    const second = await runs('answer', runId, callId, '--approve');
+    expect(second.code).toBe(4);
+    expect(second.stderr).toMatch(
+      new RegExp(`Call "${callId}" was denied by "bob" \\(not verified\\) at \\d{4}-\\d\\d-\\d\\dT`),
+    );
+    const strange = await runs('answer', runId, 'call_nowhere', '--approve', '--json');
+    expect(strange.code).toBe(4);
+    expect((strange.json() as ErrorDocument).error).toMatchObject({
+      failure: 'RefusedUnknownCall',
+      message: expect.stringContaining(`has no call "call_nowhere", and it has ended, completed`) as unknown,
+    });
   });
 
   test('is cancelled, and once ended can not be', async () => {

@@ -1,0 +1,56 @@
+/**
+ * What is known about the answer that a call had before: what it was, who gave it and when. For refusals of a second one.
+ *
+ * Rule: pure; says less rather than something uncertain. Imports protocol and the state, no SDK.
+ */
+import { quote } from '../../protocol/rules/validation.ts';
+import type { MachineState } from './state.ts';
+
+export interface EarlierAnswer {
+  decision?: 'approve' | 'deny';
+  by?: string;
+  verified?: true;
+  /** Unix ms. */
+  at?: number;
+  /** Of a call that awaited an output. */
+  output?: string;
+}
+
+const OUTPUT_CHARS = 60;
+
+/** Null when nothing is kept about it. */
+export const earlierAnswer = (state: MachineState, callId: string): EarlierAnswer | null => {
+  // What only the tool refused was no decision: the call waited again.
+  const decided = state.decisions?.findLast(
+    (item) => item.callId === callId && item.refusedEdit === undefined,
+  );
+  if (decided !== undefined) {
+    const { decision, by, verified, at } = decided;
+    return {
+      decision,
+      at,
+      ...(by === undefined ? {} : { by }),
+      ...(verified === undefined ? {} : { verified }),
+    };
+  }
+  const call = state.calls.find((item) => item.callId === callId);
+  const given = state.late.find((item) => item.callId === callId)?.given?.answer ?? call?.answer;
+  const past = state.past.findLast((item) => item.callId === callId);
+  const by = given?.by ?? past?.by;
+  if (given === undefined && by === undefined) return null;
+  return {
+    ...(by === undefined ? {} : { by }),
+    ...(given?.verified === undefined ? {} : { verified: given.verified }),
+    ...(given === undefined ? {} : { at: given.at }),
+    ...(call?.outcome === undefined ? {} : { output: call.outcome.output }),
+  };
+};
+
+/** As the rest of a sentence that begins with the call: `was approved by "ada" (not verified) at 2026-11-26T14:00:00.000Z`. */
+export const earlierAnswerText = ({ decision, by, verified, at, output }: EarlierAnswer): string =>
+  [
+    `was ${decision === undefined ? 'answered' : decision === 'approve' ? 'approved' : 'denied'} before`,
+    ...(output === undefined ? [] : [`with ${quote(output, OUTPUT_CHARS)}`]),
+    ...(by === undefined ? [] : [`by ${quote(by)} (${verified === true ? 'API key' : 'not verified'})`]),
+    ...(at === undefined ? [] : [`at ${new Date(at).toISOString()}`]),
+  ].join(' ');
