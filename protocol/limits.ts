@@ -121,6 +121,8 @@ export const ARGUMENT_LIMITS = {
   shownChars: 8_000,
   /** Keys of a call that a person must approve: each gets a line, whatever else is shortened. */
   shownKeys: 256,
+  /** Hex digits that name the arguments of a call in a decision. */
+  digestChars: 32,
   /** A tool's JSON Schema in the plan of such a call, and all of them in one settlement, which is one payload. */
   schemaChars: 8_192,
   schemasChars: 131_072,

@@ -57,7 +57,7 @@ export type CallPlan =
 
 /** Of the arguments of a call that needs approval. Absent on calls that an older worker planned. */
 export interface ArgumentsMark {
-  /** SHA-256 of the canonical arguments, 64 hex digits: names what a person has read. */
+  /** 128 bits of SHA-256 of the canonical arguments, as hex: names what a person has read. */
   argumentsDigest?: string;
   /** The arguments are too long to be shown whole: an approval must name their digest. */
   digestRequired?: true;

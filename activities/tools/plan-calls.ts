@@ -42,9 +42,9 @@ const needsApproval = ({ approval }: ToolDefinition, checked: unknown): boolean 
   }
 };
 
-/** Names arguments in history, on every door and in a decision. 64 hex digits. */
+/** Names arguments in history, on every door and in a decision: 128 bits of SHA-256, as hex. */
 export const argumentsDigest = (value: JsonObject): string =>
-  createHash('sha256').update(canonicalArguments(value)).digest('hex');
+  createHash('sha256').update(canonicalArguments(value)).digest('hex').slice(0, ARGUMENT_LIMITS.digestChars);
 
 type Planned = ArgumentsMark & { plan: CallPlan };
 

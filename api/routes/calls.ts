@@ -1,6 +1,7 @@
 /** The route of one call, as a person should see it before deciding. Rule: see `route.ts`. */
 import { createHash } from 'node:crypto';
 import { apiErrors } from '../../protocol/errors.ts';
+import { ARGUMENT_LIMITS } from '../../protocol/limits.ts';
 import { showArguments } from '../../protocol/rules/show-arguments.ts';
 import { canonicalArguments, parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
@@ -55,7 +56,10 @@ const callView = (run: Run, { id, function: { name, arguments: json, output } }:
     // JSON that parses to exactly the arguments, with nothing in it that misleads a reader.
     arguments: showArguments(json, Infinity).text,
     arguments_digest: parsed.ok
-      ? createHash('sha256').update(canonicalArguments(parsed.value)).digest('hex')
+      ? createHash('sha256')
+          .update(canonicalArguments(parsed.value))
+          .digest('hex')
+          .slice(0, ARGUMENT_LIMITS.digestChars)
       : null,
     arguments_problem: parsed.ok ? null : visible(parsed.problem),
     output: output ?? null,

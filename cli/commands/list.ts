@@ -82,7 +82,7 @@ export const waitingLines = (calls: readonly WaitingCall[], now: number): string
   const rows = calls.map((call) => [
     call.code ?? '',
     oneLine(call.tool, 32),
-    call.arguments === null ? 'no worker tells' : summarizeArguments(call.arguments, 48),
+    call.arguments === null ? 'no worker tells' : summarizeArguments(call.arguments, 64),
     left(call.answerBy, now),
     call.runId,
   ]);

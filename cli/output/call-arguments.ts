@@ -5,13 +5,16 @@
  * that none of them passes for ours; a command that approves names the digest of what was shown. Pure.
  * Imported by the commands, the board and the demo.
  */
-import { showArguments } from '../../protocol/rules/show-arguments.ts';
+import { showArguments, wrapShown } from '../../protocol/rules/show-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
 import { shortCall } from '../call-code.ts';
 import { shellWord } from './format.ts';
 
 type Call = Pick<CallSnapshot, 'callId' | 'arguments' | 'argumentsDigest' | 'refusedEdit'>;
+
+/** A terminal would go on at its left edge, where the model's words could pass for ours. */
+const COLUMNS = 70;
 
 interface ArgumentLinesOptions {
   /** How the reader calls us; null = no commands of ours. Default `runs`. */
@@ -42,15 +45,15 @@ export const argumentLines = (
       ? `arguments, written by the model${digest}:`
       : "the model's text is no arguments that can be read; why, and the text as one string:",
   );
-  if (problem !== undefined) lines.push(`│ ${problem}`);
-  return [...lines, ...text.split('\n').map((line) => `│ ${line}`)];
+  if (problem !== undefined) lines.push(...wrapShown(problem, COLUMNS).map((line) => `│ ${line}`));
+  return [...lines, ...wrapShown(text, COLUMNS).map((line) => `│ ${line}`)];
 };
 
 const refusedLines = ({ count, problem, by }: NonNullable<Call['refusedEdit']>): string[] => [
   `! ${count === 1 ? 'an approval was' : `${count} approvals were`} not used${
     by === undefined ? '' : ` (by ${visible(by)})`
   }: the arguments that came with ${count === 1 ? 'it' : 'the last one'} do not fit the tool. Nothing has run. Its check said:`,
-  `│ ${visible(problem)}`,
+  ...wrapShown(visible(problem), COLUMNS).map((line) => `│ ${line}`),
 ];
 
 /** The commands a person can paste to answer a waiting call. */

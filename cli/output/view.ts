@@ -113,7 +113,7 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
     ];
   }
   return [
-    `  ? ${name}  ${waitText(call, options.now)}${call.refusedEdit === undefined ? '' : ', again'}`,
+    `  ? ${name}  ${waitText(call, options.now)}`,
     ...(options.questions === false ? [] : waitingLinesOf(run.runId, call, options.command)),
   ];
 };
@@ -131,7 +131,8 @@ export const waitingLinesOf = (
       );
 
 const waitText = (call: CallSnapshot, now: number): string => {
-  const whom = call.kind === 'approval' ? 'waits for an approval' : 'waits for an answer';
+  const again = call.refusedEdit === undefined ? '' : ' again';
+  const whom = `waits for an ${call.kind === 'approval' ? 'approval' : 'answer'}${again}`;
   if (call.answerBy === null || call.answerBy === undefined) return whom;
   const then = call.onDeadline === undefined ? '' : `, then: ${call.onDeadline}`;
   return `${whom}, ${duration(call.answerBy - now)} left${then}`;

@@ -171,22 +171,26 @@ const objectProblem = (check: Check, schema: JsonSchema, value: JsonObject, path
   const known = isObject(properties) ? properties : {};
   const patterns = Object.entries(isObject(patternProperties) ? patternProperties : {});
   const keys = Object.keys(value);
-  const missing = (isList(required) ? required : []).find(
-    (key) => typeof key === 'string' && !Object.hasOwn(value, key),
-  );
-  if (typeof missing === 'string') return found([...path, missing], 'is missing');
   const sizes: Rule[] = [
     ['minProperties', (limit) => keys.length >= limit, 'must have at least this many keys:'],
     ['maxProperties', (limit) => keys.length <= limit, 'must have at most this many keys:'],
   ];
+  const isKnown = (key: string): boolean =>
+    Object.hasOwn(known, key) || patterns.some(([pattern]) => matches(pattern, key));
+  // A misspelled key is most likely the one that is missing, so it is named first.
+  const stranger = additionalProperties === false ? keys.find((key) => !isKnown(key)) : undefined;
+  if (stranger !== undefined)
+    return found(
+      [...path, stranger],
+      `is not known to the tool; the keys it knows here: ${names(Object.keys(known))}`,
+    );
+  const missing = (isList(required) ? required : []).find(
+    (key) => typeof key === 'string' && !Object.hasOwn(value, key),
+  );
+  if (typeof missing === 'string') return found([...path, missing], 'is missing');
   const entryProblem = (key: string): Found => {
     const own = Object.hasOwn(known, key);
     const fitting = patterns.filter(([pattern]) => matches(pattern, key));
-    if (!own && fitting.length === 0 && additionalProperties === false)
-      return found(
-        [...path, key],
-        `is not known to the tool; the keys it knows here: ${names(Object.keys(known))}`,
-      );
     const rules = [...(own ? [known[key]] : []), ...fitting.map(([, rule]) => rule)];
     return first(rules.length === 0 ? [additionalProperties] : rules, (rule) =>
       problemIn(check, rule, value[key], [...path, key]),

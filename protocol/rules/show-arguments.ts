@@ -137,8 +137,39 @@ export const summarizeArguments = (json: string, most: number): string => {
   const parsed = parseArguments(json);
   if (!parsed.ok) return `unreadable, ${json.length} characters`;
   const { text } = showValue(parsed.value, Infinity);
-  const line = text.replaceAll(/\n */g, ' ');
+  const line = text
+    .split('\n')
+    .map((part) => part.trimStart().replace(/^("(?:[^"\\]|\\.)*"): /, '$1:'))
+    .join('');
   if (line.length <= most) return line;
   const keys = Object.keys(parsed.value).length;
   return `${keys} key${keys === 1 ? '' : 's'}, ${json.length} characters`;
 };
+
+/** Letters from here on take two columns, mostly. */
+const WIDE_FROM = 0x2e80;
+const columns = (token: string): number => ((token.codePointAt(0) ?? 0) < WIDE_FROM ? token.length : 2);
+
+/**
+ * Shown text in lines of about `width` columns, for places that cut what is longer. A line that goes on another one starts
+ * with `↪`, as no line of a shown text does: the model can't make one, since its strings hold no line feed.
+ */
+export const wrapShown = (text: string, width: number): string[] =>
+  text.split('\n').flatMap((line) => {
+    const indent = `${/^ */.exec(line)?.[0] ?? ''}  ↪ `;
+    const lines: string[] = [];
+    let current = '';
+    let used = 0;
+    // What says how much is missing stays whole, and so does an escape; a mark stays with its letter.
+    for (const [token] of line.matchAll(/(?:<shortened: [^<>"]+>|\\u[0-9a-f]{4}|\\.|.)\p{M}*/gsu)) {
+      const size = columns(token);
+      if (used + size > width) {
+        lines.push(current);
+        current = indent;
+        used = indent.length;
+      }
+      current += token;
+      used += size;
+    }
+    return [...lines, current];
+  });

@@ -96,7 +96,8 @@ export const jsonObject = (value: unknown): Record<string, unknown> | null => {
   }
 };
 
-const DIGEST = /^[0-9a-f]{64}$/;
+/** Of 32 digits, or whole: the run compares it with what its plan recorded. */
+const DIGEST = /^[0-9a-f]{32,64}$/;
 
 const ANSWER_SHAPES =
   'send one JSON object {"call_id": "…", "output": "…"} or {"call_id": "…", "decision": "approve" | "deny"}';
@@ -121,7 +122,7 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (digest != null && decision === undefined)
     return `arguments_digest goes with a decision only; got ${quote(digest)}`;
   if (digest != null && (typeof digest !== 'string' || !DIGEST.test(digest)))
-    return `arguments_digest must be the 64 hex digits that stand beside the arguments; got ${quote(digest)}`;
+    return `arguments_digest must be the hex digits that stand beside the arguments; got ${quote(digest)}`;
   if (reason != null && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
     return `reason must be text of at most ${LIMITS.reasonChars} characters; got ${quote(reason)}`;
   if (by != null && (typeof by !== 'string' || by.length > LIMITS.id))

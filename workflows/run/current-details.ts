@@ -7,7 +7,7 @@
  */
 import type { OnDeadline, RefusedEdit } from '../../protocol/tool-calls.ts';
 import { ARGUMENT_LIMITS } from '../../protocol/limits.ts';
-import { showArguments, showValue } from '../../protocol/rules/show-arguments.ts';
+import { showArguments, showValue, wrapShown } from '../../protocol/rules/show-arguments.ts';
 import type { ShownArguments } from '../../protocol/rules/show-arguments.ts';
 import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import type { JsonObject } from '../../protocol/rules/tool-arguments.ts';
@@ -18,7 +18,13 @@ import { answerBy } from './deadline.ts';
 import { assertNever } from './effects.ts';
 import { apiStatus, phaseOf, waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
-import { DECISIONS_SHOWN, MAX_DETAILS_CHARS, MAX_EDITABLE_CHARS, MIN_SHOWN_CHARS } from './timeouts.ts';
+import {
+  DECISIONS_SHOWN,
+  DETAILS_COLUMNS,
+  MAX_DETAILS_CHARS,
+  MAX_EDITABLE_CHARS,
+  MIN_SHOWN_CHARS,
+} from './timeouts.ts';
 
 /** A code block whose fence is longer than any run of backticks inside. */
 export const codeFence = (text: string, language = ''): string => {
@@ -75,7 +81,7 @@ const waitingCallDetails = (
         : "The model's text is no arguments that can be read. Why, and the text as one string"
     }${call.argumentsDigest === undefined ? '' : `, digest \`${call.argumentsDigest}\``}:`,
     ...(shownArguments.problem === undefined ? [] : [codeFence(shownArguments.problem)]),
-    codeFence(shownArguments.text, 'json'),
+    codeFence(wrapShown(shownArguments.text, DETAILS_COLUMNS).join('\n'), 'json'),
     `Answer by *More Actions*, *Send an Update*, \`answer\`, with ${approval ? 'one of these' : 'this'} as data (the signal of that name works too, without a reply).`,
     ...pastes(call, shownArguments),
   ].join('\n\n');

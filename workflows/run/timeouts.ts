@@ -98,6 +98,8 @@ export const MAX_CARRIED_STATE_CHARS = 750_000;
 export const MAX_MEMO_BYTES = 1900;
 /** A run's page, in characters: a reply to a query may have 4 MB, and nobody reads more than this. */
 export const MAX_DETAILS_CHARS = 128_000;
+/** The Web UI cuts lines of a code block at the edge of its column, which holds this much on a small screen. */
+export const DETAILS_COLUMNS = 48;
 /** However many calls wait, each shows about this much of its arguments. */
 export const MIN_SHOWN_CHARS = 2000;
 /** Arguments that are laid out a second time, to be edited. */

@@ -134,8 +134,8 @@ describe('a run on a real worker', () => {
       status: 'completed',
       calls: [
         { kind: 'refused', ok: false, notes: ['unknown_tool'] },
-        { kind: 'automatic', ok: false, notes: ['invalid_arguments'] },
-        { kind: 'automatic', ok: false, notes: ['invalid_arguments'] },
+        { kind: 'refused', ok: false, notes: ['invalid_arguments'] },
+        { kind: 'refused', ok: false, notes: ['invalid_arguments'] },
       ],
     });
     expect(last()['call_1']).toMatch(/no tool \\"teleport\\".*\\"flaky\\"/);

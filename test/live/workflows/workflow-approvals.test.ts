@@ -22,7 +22,7 @@ afterAll(async () => {
   await live.close();
 });
 
-const DIGEST = 'ab'.repeat(32);
+const DIGEST = 'ab'.repeat(16);
 const gated = (wait: Partial<WaitPolicy> = {}): PlannedCall => {
   const { plan, ...call } = approval('call_a', wait);
   if (plan.kind !== 'approval') throw new Error('no approval');
@@ -55,10 +55,10 @@ test('decisions without the digest that they need, or with another, are refused 
     await run.until((now) => now.calls[0]?.state === 'waiting');
     const before = (await run.events()).length;
     expect((await failureOf(run.answer(approve()))).type).toBe(FAILURES.refusedDigest);
-    const other = await failureOf(run.answer(approve({ arguments_digest: 'cd'.repeat(32) })));
+    const other = await failureOf(run.answer(approve({ arguments_digest: 'cd'.repeat(16) })));
     expect([other.type, other.details?.[0]]).toEqual([
       FAILURES.refusedDigest,
-      { expected: DIGEST, got: 'cd'.repeat(32) },
+      { expected: DIGEST, got: 'cd'.repeat(16) },
     ]);
     const wrong = await failureOf(run.answer(approve({ arguments: { q: -1 } })));
     expect([wrong.type, wrong.details?.[0]]).toEqual([

@@ -213,7 +213,7 @@ describe('a call that a person must approve', () => {
   test('carries the digest of its arguments: of the value, not of the text', () => {
     const { argumentsDigest, digestRequired } = gated('{"amount": 200, "note": "a"}');
     const canonical = '{"amount":200,"note":"a"}';
-    expect(argumentsDigest).toBe(createHash('sha256').update(canonical).digest('hex'));
+    expect(argumentsDigest).toBe(createHash('sha256').update(canonical).digest('hex').slice(0, 32));
     expect(gated('{ "note":"\\u0061","amount":2e2 }').argumentsDigest).toBe(argumentsDigest);
     expect(gated({ amount: 201, note: 'a' }).argumentsDigest).not.toBe(argumentsDigest);
     expect(digestRequired).toBeUndefined();

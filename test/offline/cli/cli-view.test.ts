@@ -218,7 +218,7 @@ describe('a run', () => {
   });
 
   test('shows every key of what is approved, says first what is not whole, and approves by its digest', () => {
-    const digest = 'ab'.repeat(32);
+    const digest = 'ab'.repeat(16);
     const long = call('call_2', {
       name: 'refund',
       kind: 'approval',
@@ -229,14 +229,18 @@ describe('a run', () => {
       refusedEdit: { count: 1, problem: 'amount: too\u2028much', at: NOW, by: 'ada' },
     });
     const lines = runLines(run({ calls: [long] }), { now: NOW, command: 'npx runs' }).slice(2);
-    expect(lines.map((line) => line.replace(/(\\u202e)+/, '…').trimStart())).toEqual([
-      '? refund  call_2  waits for an approval, again',
+    const short = lines
+      .filter((line) => !/^ *│ +↪ (\\u202e)+"?$/.test(line))
+      .map((line) => line.replace(/(\\u202e)+/, '…').trimStart());
+    expect(short).toEqual([
+      '? refund  call_2  waits for an approval again',
       '! NOT SHOWN WHOLE: 1 value is shortened. All of it: npx runs show run_1 --call call_2',
       '! an approval was not used (by ada): the arguments that came with it do not fit the tool. Nothing has run. Its check said:',
       '│ amount: too\\u2028much',
       `arguments, written by the model, digest ${digest}:`,
       '│ {',
-      '│   "note": "…" <shortened: the first 1000 of 9000 characters>,',
+      '│   "note": "…',
+      '│     ↪ …" <shortened: the first 1000 of 9000 characters>,',
       '│   "amount": 20000',
       '│ }',
       `npx runs answer run_1 call_2 --approve --digest ${digest}`,

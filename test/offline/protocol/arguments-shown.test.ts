@@ -2,7 +2,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ARGUMENT_LIMITS } from '../../../protocol/limits.ts';
-import { showArguments, showValue } from '../../../protocol/rules/show-arguments.ts';
+import {
+  showArguments,
+  showValue,
+  summarizeArguments,
+  wrapShown,
+} from '../../../protocol/rules/show-arguments.ts';
 import {
   canonicalArguments,
   parseArguments,
@@ -169,9 +174,9 @@ describe('the text that every door shows', () => {
     ['a second amount', '{"order":"42","amount":20,"note":"x","amount":20000}'],
     ['no JSON', '{"order": \u202E'],
     ['a list', '["\u2028"]'],
-  ])('of what is no arguments (%s) is the text of the model as one string, and why', (_what, json_) => {
-    const { text, problem } = showArguments(json_);
-    expect(JSON.parse(text)).toBe(json_);
+  ])('of what is no arguments (%s) is the text of the model as one string, and why', (_what, given) => {
+    const { text, problem } = showArguments(given);
+    expect(JSON.parse(text)).toBe(given);
     expect(problem).toMatch(/^(the key|they) /);
     expect(MISLEADING.test(text) || MISLEADING.test(problem ?? '')).toBe(false);
   });
@@ -248,3 +253,48 @@ const escapedUnits = (text: string): string =>
     { length: text.length },
     (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`,
   ).join('');
+
+describe('lines that a place would cut', () => {
+  test('are wrapped, with a sign that no string can make, and lose nothing', () => {
+    fc.assert(
+      fc.property(value, fc.integer({ min: 20, max: 80 }), (object, width) => {
+        const { text } = showValue(object, Infinity);
+        const wrapped = wrapShown(text, width);
+        const joined = wrapped.reduce((whole, line) =>
+          /^ *↪ /.test(line) ? `${whole}${line.replace(/^ *↪ /, '')}` : `${whole}\n${line}`,
+        );
+        expect(joined).toBe(text);
+        expect(text.split('\n').filter((line) => /^ *↪/.test(line))).toEqual([]);
+      }),
+      RUNS,
+    );
+  });
+
+  test('keep escapes whole, and count wide letters twice', () => {
+    expect(wrapShown('  "note": "abc\\u202e退款退款"', 16)).toEqual([
+      '  "note": "abc',
+      '    ↪ \\u202e退款',
+      '    ↪ 退款"',
+    ]);
+  });
+});
+
+describe('one line of a list', () => {
+  test('is all of the arguments, as JSON, or says how much there is and shows nothing of it', () => {
+    fc.assert(
+      fc.property(value, fc.integer({ min: 10, max: 200 }), (object, most) => {
+        const given = JSON.stringify(object);
+        const line = summarizeArguments(given, most);
+        const whole = line.startsWith('{');
+        expect(whole ? canonicalArguments(JSON.parse(line)) : line).toBe(
+          whole
+            ? canonicalArguments(JSON.parse(given))
+            : `${Object.keys(object).length} key${Object.keys(object).length === 1 ? '' : 's'}, ${given.length} characters`,
+        );
+      }),
+      RUNS,
+    );
+    expect(summarizeArguments('{"order":"42","amount":1}', 48)).toBe('{"order":"42","amount":1}');
+    expect(summarizeArguments('{"a":1,"a":2}', 48)).toBe('unreadable, 13 characters');
+  });
+});

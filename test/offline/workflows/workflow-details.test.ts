@@ -11,7 +11,7 @@ import { EXPIRY, T0, after, asks, says, settles } from '../../support/run-inputs
 import { approval, automatic, external, planned } from '../../support/run-stubs.ts';
 
 const start = { type: 'start', at: T0 } as const;
-const GATED = { argumentsDigest: 'ab'.repeat(32), digestRequired: true } as const;
+const GATED = { argumentsDigest: 'ab'.repeat(16), digestRequired: true } as const;
 const waitingFor = (...calls: Parameters<typeof asks>[0]) => after({}, start, settles('create', asks(calls)));
 
 const statusOf = (backend: 'assistants' | 'chat', ...calls: Parameters<typeof asks>[0]): unknown => {
