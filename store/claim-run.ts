@@ -66,7 +66,7 @@ const claimLocked = (db: Database, runId: string, now: number): Promise<Claim | 
   });
 
 type ContextMessage = Pick<MessageRow, 'position' | 'role' | 'content' | 'run_id' | 'round'>;
-type ContextRound = Pick<RoundRow, 'position' | 'run_id' | 'round' | 'calls' | 'outputs'>;
+type ContextRound = Pick<RoundRow, 'position' | 'run_id' | 'round' | 'calls' | 'outputs' | 'provider_turn'>;
 
 /** What of a thread is read: finished messages and rounds, the newest of each. $thread, $limit. */
 const contextMessages = (thread: string, limit: string): string => `
@@ -79,7 +79,7 @@ const contextMessages = (thread: string, limit: string): string => `
     String(READ_BYTES.prompt),
   )}) m`;
 const contextRounds = (thread: string, limit: string): string => `
-  select position, run_id, round, calls, outputs, of_rows, bytes_so_far::float8 as bytes_so_far from (${withinBytes(
+  select position, run_id, round, calls, outputs, provider_turn, of_rows, bytes_so_far::float8 as bytes_so_far from (${withinBytes(
     'rounds',
     `select * from rounds where thread_id = ${thread} and done order by position desc limit ${limit}`,
     'position desc',
@@ -125,6 +125,7 @@ const contextOf = (
         round: row.round,
         calls: row.calls.map(wireCall),
         outputs: row.outputs,
+        providerTurn: row.provider_turn,
       },
     })),
   ];

@@ -21,6 +21,7 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
+import type { ProviderTurn } from '../protocol/ports/model.ts';
 import type { PlannedCall } from '../protocol/tool-calls.ts';
 import type { Decision } from '../protocol/decisions.ts';
 import type { RunConfig } from '../protocol/ports/run-store.ts';
@@ -191,6 +192,8 @@ export const rounds = pgTable(
     /** The request that is told "accepted"; every other one is late. */
     accepted_by: text(),
     bytes: bytes(),
+    /** What the model's provider must get back with this round; null = nothing, or an older process wrote the row. */
+    provider_turn: json().$type<ProviderTurn>(),
   },
   (table) => [
     primaryKey({ columns: [table.run_id, table.round] }),

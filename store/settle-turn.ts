@@ -5,6 +5,7 @@
  * Imported within `store/` only.
  */
 import type { Usage } from '../protocol/ports/backend.ts';
+import type { ProviderTurn } from '../protocol/ports/model.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type {
   RunLease,
@@ -87,6 +88,7 @@ const settleMessage = async (
 const settleCalls = async (
   unit: RunUpdate,
   outcome: Extract<TurnOutcome, { kind: 'calls' }>,
+  providerTurn: ProviderTurn | null,
   streamed: StepRow | undefined,
   usage: WireUsage | null,
   now: number,
@@ -96,8 +98,15 @@ const settleCalls = async (
   row.expires_at =
     outcome.expiresAt === null ? row.expires_at : Math.max(outcome.expiresAt, row.expires_at ?? 0);
   const [round] = await sql.query<RoundRow>(
-    `insert into rounds (run_id, round, thread_id, calls, outputs) values ($1, $2, $3, $4::json, '{}'::json) returning *`,
-    [row.id, row.round, row.thread_id, json(outcome.calls)],
+    `insert into rounds (run_id, round, thread_id, calls, outputs, provider_turn)
+     values ($1, $2, $3, $4::json, '{}'::json, $5::json) returning *`,
+    [
+      row.id,
+      row.round,
+      row.thread_id,
+      json(outcome.calls),
+      providerTurn === null ? null : json(providerTurn),
+    ],
   );
   if (round === undefined) throw new Error('insert into rounds returned no row');
   const details = callDetails(outcome.calls, {});
@@ -179,7 +188,8 @@ const settle = async (
       }),
     );
   const callStep = open.find(({ kind }) => kind !== 'message');
-  if (outcome.kind === 'calls') return runState(row, await settleCalls(unit, outcome, callStep, usage, now));
+  if (outcome.kind === 'calls')
+    return runState(row, await settleCalls(unit, outcome, turn.providerTurn ?? null, callStep, usage, now));
 
   // Calls that the model began and did not finish can't be carried out.
   if (callStep !== undefined)

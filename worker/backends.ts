@@ -35,14 +35,20 @@ const VENDOR_URL = 'https://api.openai.com/v1';
 
 /** Any chat-completions server, with threads and runs in our own store. */
 export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {
-  const { createChatBackend } = await import('../backends/chat/index.ts');
-  const backend = createChatBackend({
-    store,
+  const [{ createChatBackend }, { createOpenAiCompatible }] = await Promise.all([
+    import('../backends/chat/index.ts'),
+    import('../backends/models/openai-compatible/index.ts'),
+  ]);
+  const model = createOpenAiCompatible({
     baseUrl: config.baseUrl ?? VENDOR_URL,
     ...optional('apiKey', config.apiKey),
-    ...optional('model', config.model),
-    modelAttempts: config.modelAttempts,
     ...(config.apiVersion === null ? {} : { http: { query: { 'api-version': config.apiVersion } } }),
+  });
+  const backend = createChatBackend({
+    store,
+    model,
+    ...optional('modelName', config.model),
+    modelAttempts: config.modelAttempts,
   });
   return { backend, dispose: () => backend.dispose() };
 };

@@ -71,6 +71,11 @@ export const prometheusMetrics = (): PrometheusMetrics => {
     'backend',
     'reason',
   ]);
+  const capabilities = counter(
+    'runs_model_capabilities_total',
+    'Limits of model servers that were learned, for one model each.',
+    ['backend', 'capability', 'change'],
+  );
   const oddStatuses = counter(
     'runs_backend_unknown_statuses_total',
     'Run statuses this version does not know.',
@@ -113,6 +118,9 @@ export const prometheusMetrics = (): PrometheusMetrics => {
       },
       observe: (backend, what) => {
         switch (what.kind) {
+          case 'capability':
+            capabilities.inc({ backend, capability: what.capability, change: what.change });
+            break;
           case 'request':
             requests.inc({ backend, method: what.method, route: what.route, status: String(what.status) });
             requestTime.observe({ backend }, seconds(what.ms));

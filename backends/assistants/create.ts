@@ -10,7 +10,8 @@ import type { CreateRequest, RunRef, Settled } from '../../protocol/ports/backen
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES, METADATA } from '../../protocol/temporal/names.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
-import { asRecord, backoffMs, HttpFailure } from '../http/index.ts';
+import { asRecord, HttpFailure } from '../http/index.ts';
+import { backoffMs } from '../retry-after.ts';
 import type { RunReading, StartedStream } from './api.ts';
 import { conclude, follow, followStarted, type Followed } from './follow.ts';
 import { busyFrom } from './assess.ts';

@@ -9,7 +9,8 @@
 import { BackendError } from '../../protocol/errors.ts';
 import type { BackendContext, LastError, Progress, RunRef } from '../../protocol/ports/backend.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
-import { toBackendError, type HttpFailure } from '../http/index.ts';
+import type { ModelError } from '../../protocol/ports/model.ts';
+import { fromModelError } from './model-failure.ts';
 
 /** Attempts of a turn that may have reached a model. */
 export const DEFAULT_MODEL_ATTEMPTS = 5;
@@ -28,36 +29,21 @@ export type AttemptReason =
   /** The answer began and did not end as an answer ends. */
   | 'broken_off';
 
-/** Longer than this, a server that then breaks the connection has most likely been generating. Milliseconds. */
-const GENERATING_AFTER_MS = 5_000;
-const PROMPT_STATUSES: readonly (number | null)[] = [400, 413, 422];
-/** A proxy gave up waiting for a server that was at work. */
-const GATEWAY_TIMEOUTS: readonly (number | null)[] = [504, 524];
+const PROMPT_STATUSES: ReadonlySet<number | null> = new Set([400, 413, 422]);
 
-export const reasonOf = (failure: HttpFailure, begun: boolean): AttemptReason => {
-  const { kind, status } = failure;
-  if (status === 429) return 'rate_limited';
-  if (kind === 'key' || status === 401 || status === 403) return 'unauthorized';
-  if (PROMPT_STATUSES.includes(status)) return 'rejected';
-  if (begun || (kind === 'network_ambiguous' && status !== null)) return 'broken_off';
-  return failure.verdict.nonRetryable ? 'unsupported' : 'unavailable';
-};
-
-/** May the model have generated an answer, or a part of one? `begun`: a part of it came; `heldMs`: how long the request took. */
-export const costsTurn = (failure: HttpFailure, begun: boolean, heldMs: number): boolean => {
-  const { kind, status } = failure;
-  if (begun) return true;
+export const reasonOf = ({ kind, status, retryable }: ModelError): AttemptReason => {
   switch (kind) {
-    case 'network_ambiguous':
-      return status !== null || heldMs >= GENERATING_AFTER_MS;
-    case 'timeout':
-      return true;
-    case 'bad_body':
-      return status !== null;
-    case 'status':
-      return GATEWAY_TIMEOUTS.includes(status);
+    case 'rate_limited':
+    case 'unauthorized':
+    case 'broken_off':
+      return kind;
+    case 'too_long':
+    case 'refused':
+      return 'rejected';
+    case 'rejected':
+      return PROMPT_STATUSES.has(status) ? 'rejected' : 'unsupported';
     default:
-      return false;
+      return retryable ? 'unavailable' : 'unsupported';
   }
 };
 
@@ -66,11 +52,8 @@ export interface TurnAttempts {
   assertAffordable(): void;
   /** Call before each request. */
   asking(run: RunRef): void;
-  /** What is thrown for a failed request. `begun`: a part of the answer came; `heldMs`: how long the request took. */
-  failed(
-    failure: HttpFailure,
-    seen: { begun: boolean; heldMs: number; deadline: number | null },
-  ): BackendError;
+  /** What is thrown for a failed request. `deadline`: unix ms after which waiting is of no use. */
+  failed(failure: ModelError, deadline: number | null): BackendError;
   /** How the last attempt failed; null = none has. */
   last(): LastError | null;
 }
@@ -105,13 +88,13 @@ export const createTurnAttempts = (ctx: BackendContext, budget: number): TurnAtt
       run = where;
       tell(before + 1, { sent: true });
     },
-    failed(failure, { begun, heldMs, deadline }) {
-      const error = toBackendError(failure, { now: ctx.now(), attempt: ctx.attempt, deadline });
-      const reason = reasonOf(failure, begun);
-      const asked = costsTurn(failure, begun, heldMs) ? before + 1 : before;
+    failed(failure, deadline) {
+      const error = fromModelError(failure, { now: ctx.now(), attempt: ctx.attempt, deadline });
+      const reason = reasonOf(failure);
+      const asked = failure.cost === 'turn' ? before + 1 : before;
       last = { code: reason, message: error.message };
       tell(asked, { sent: asked > before });
-      const details = [{ status: failure.status, code: failure.error?.code ?? null, reason }];
+      const details = [{ status: failure.status, code: failure.code, reason }];
       ctx.log.warn({ ...details[0], asked }, 'model attempt gave no answer');
       if (error.retryable && asked >= budget) return spent(asked, `The last time: ${error.message}`, details);
       return new BackendError(error.type, error.message, {

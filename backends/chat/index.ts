@@ -1,6 +1,6 @@
 /**
- * The `chat` backend: runs on any chat-completions server. We are the runs server: thread, messages, steps and expiry are
- * ours, in the store; the model server is asked one turn at a time and remembers nothing.
+ * The `chat` backend: runs on a model. This project is the runs server: thread, messages, steps and expiry are in its store;
+ * the model is asked one turn at a time, by its port, and remembers nothing.
  *
  * Rule: the store's row is the truth. Whatever an earlier attempt did is found there by claiming the run, so create, submit
  * and follow are one thing after their first step: look, and go on from where the run is.
@@ -8,26 +8,21 @@
  */
 import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import { ANSWER_LIMITS } from '../../protocol/limits.ts';
+import type { Model } from '../../protocol/ports/model.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
-import { createHttpClient, type HttpClientOptions } from '../http/index.ts';
 import { createTurnAttempts, DEFAULT_MODEL_ATTEMPTS, type TurnAttempts } from './attempts.ts';
 import { boundByExpiry } from './expiry.ts';
 import { shownError } from './last-error.ts';
-import { createChatModel } from './model.ts';
 import { fromStoreError, toSettled } from './settlement.ts';
 import { FIRST_TURN, runTurn, type TurnOptions, type TurnResult, type TurnRetry } from './turn.ts';
 
 export interface ChatBackendOptions {
   store: TurnStore;
-  /** Of the chat-completions server, version path included, such as `http://127.0.0.1:8080/v1`. */
-  baseUrl: string;
-  apiKey?: HttpClientOptions['apiKey'];
+  /** Who answers; disposed of with the backend. */
+  model: Model;
   /** Asked for in the place of the model that the run names. */
-  model?: string;
-  /** How the server calls the limit of an answer's length. Default `max_completion_tokens`. */
-  maxTokensField?: 'max_completion_tokens' | 'max_tokens';
+  modelName?: string;
   /** The model's window in tokens. Default: unknown; the prompt is cut when the server says that it is too long. */
   contextTokens?: number;
   /** Newest messages and rounds of a thread that are read at most. Default 2,000. */
@@ -36,14 +31,6 @@ export interface ChatBackendOptions {
   modelAttempts?: number;
   /** Pause between two writes of deltas. Default 30 ms. */
   flushMs?: number;
-  /** To the first byte of an answer. Default 600,000 ms. */
-  firstByteMs?: number;
-  /** Silence within an answer after which it counts as broken. Default 300,000 ms. */
-  gapMs?: number;
-  http?: Pick<
-    HttpClientOptions,
-    'headers' | 'query' | 'connections' | 'streamConnections' | 'maxBodyBytes' | 'dispatcher'
-  >;
 }
 
 const noRow = (runId: string): BackendError =>
@@ -62,21 +49,10 @@ const translated = async <T>(work: () => Promise<T>): Promise<T> => {
 
 export const createChatBackend = (options: ChatBackendOptions): Backend & { dispose(): Promise<void> } => {
   const { store } = options;
-  const http = createHttpClient({
-    baseUrl: options.baseUrl,
-    apiKey: options.apiKey,
-    maxBodyBytes: ANSWER_LIMITS.bodyBytes,
-    maxJsonValues: ANSWER_LIMITS.values,
-    ...options.http,
-  });
   const turn: TurnOptions = {
     store,
-    model: createChatModel(http, {
-      firstByteMs: options.firstByteMs ?? 600_000,
-      gapMs: options.gapMs ?? 300_000,
-    }),
-    modelName: options.model ?? null,
-    maxTokensField: options.maxTokensField ?? 'max_completion_tokens',
+    model: options.model,
+    modelName: options.modelName ?? null,
     contextTokens: options.contextTokens ?? null,
     contextItems: options.contextItems ?? 2_000,
     flushMs: options.flushMs ?? 30,
@@ -190,6 +166,6 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         return { status, run: null };
       }),
     probe: (signal) => turn.model.probe(signal),
-    dispose: () => http.close(),
+    dispose: () => turn.model.dispose(),
   };
 };

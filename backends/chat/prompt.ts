@@ -1,17 +1,17 @@
 /**
- * What the model is given to read: the thread's finished messages and rounds as chat messages, cut to size. Pure.
+ * What the model is given to read: the thread's finished messages and rounds as messages of a model, cut to size. Pure.
  *
  * Rule: calls and their outputs are one unit and are kept or dropped together: a server refuses one without the other.
  * Whole turns go before parts of a turn, old ones before new ones, and the newest user message always stays.
  * Imported within `backends/chat/` and by tests.
  */
+import type { ModelContent, ModelMessage } from '../../protocol/ports/model.ts';
 import type { ContextItem } from '../../protocol/ports/run-store.ts';
 import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire/objects.ts';
-import type { ChatContent, ChatMessage } from './types.ts';
 
 /** Messages that stand or fall together. */
 export interface PromptUnit {
-  messages: ChatMessage[];
+  messages: ModelMessage[];
   /** Thread messages in it: what `last_messages` counts. */
   counted: number;
   calls: boolean;
@@ -25,11 +25,11 @@ const textOf = (content: readonly MessageContent[]): string =>
     .filter((text) => text !== '')
     .join('\n');
 
-const userContent = (content: readonly MessageContent[]): ChatContent => {
-  if (content.every((part) => part.type !== 'image_url')) return textOf(content);
+const userContent = (content: readonly MessageContent[]): ModelContent[] => {
+  if (content.every((part) => part.type !== 'image_url')) return [{ type: 'text', text: textOf(content) }];
   return content.map((part) =>
     part.type === 'image_url'
-      ? { type: 'image_url', image_url: part.image_url }
+      ? { type: 'image', ...part.image_url }
       : { type: 'text', text: part.type === 'text' ? part.text.value : part.refusal },
   );
 };
@@ -61,18 +61,22 @@ export const repeatable = (call: WireToolCall): WireToolCall => {
   };
 };
 
-const roundUnit = (round: Extract<ContextItem, { kind: 'round' }>, said: string | null): PromptUnit => ({
-  messages: [
-    { role: 'assistant', content: said, tool_calls: round.calls.map(repeatable) },
-    ...round.calls.map((call): ChatMessage => ({
-      role: 'tool',
-      tool_call_id: call.id,
-      content: Object.hasOwn(round.outputs, call.id) ? (round.outputs[call.id] ?? '') : '',
-    })),
-  ],
-  counted: said === null ? 0 : 1,
-  calls: true,
-});
+const roundUnit = (round: Extract<ContextItem, { kind: 'round' }>, said: string | null): PromptUnit => {
+  const calls = round.calls.map(repeatable).map(({ id, function: called }) => ({ callId: id, ...called }));
+  return {
+    messages: [
+      { role: 'assistant', text: said ?? '', calls, providerTurn: round.providerTurn },
+      ...calls.map(({ callId, name }): ModelMessage => ({
+        role: 'tool',
+        callId,
+        name,
+        output: Object.hasOwn(round.outputs, callId) ? (round.outputs[callId] ?? '') : '',
+      })),
+    ],
+    counted: said === null ? 0 : 1,
+    calls: true,
+  };
+};
 
 const introduces = (item: ContextItem, next: ContextItem | undefined): boolean =>
   item.kind === 'message' &&
@@ -102,7 +106,7 @@ export const toUnits = (items: readonly ContextItem[]): PromptUnit[] => {
     // A message without a word (an empty answer) says nothing, and servers refuse it.
     else if (textOf(item.content) !== '')
       units.push({
-        messages: [{ role: 'assistant', content: textOf(item.content) }],
+        messages: [{ role: 'assistant', text: textOf(item.content), calls: [], providerTurn: null }],
         counted: 1,
         calls: false,
       });
@@ -123,11 +127,33 @@ export const toTurns = (units: readonly PromptUnit[]): PromptTurn[] => {
   return turns;
 };
 
-export type Estimate = (messages: readonly ChatMessage[]) => number;
+export type Estimate = (messages: readonly ModelMessage[]) => number;
+
+/** A message as most wires carry it; what only the provider understands is read again, too. */
+const weighed = (message: ModelMessage): unknown => {
+  if (message.role === 'system') return { role: 'system', content: message.text };
+  if (message.role === 'tool') return { role: 'tool', tool_call_id: message.callId, content: message.output };
+  if (message.role === 'user') {
+    const [only] = message.content;
+    const text = message.content.length === 1 && only?.type === 'text' ? only.text : null;
+    return { role: 'user', content: text ?? message.content };
+  }
+  const { text, calls, providerTurn } = message;
+  const tools = calls.map(({ callId, ...called }) => ({ id: callId, type: 'function', function: called }));
+  return {
+    role: 'assistant',
+    content: text === '' ? null : text,
+    ...(tools.length === 0 ? {} : { tool_calls: tools }),
+    ...(providerTurn?.data == null ? {} : { data: providerTurn.data }),
+  };
+};
 
 /** Without the model's tokenizer: four UTF-8 bytes a token, and some for the frame of each message. */
 export const estimateTokens: Estimate = (messages) =>
-  messages.reduce((sum, message) => sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(message)) / 4), 0);
+  messages.reduce(
+    (sum, message) => sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(weighed(message))) / 4),
+    0,
+  );
 
 const lastMessages = (units: readonly PromptUnit[], count: number): PromptUnit[] => {
   let left = count;
@@ -140,11 +166,11 @@ const lastMessages = (units: readonly PromptUnit[], count: number): PromptUnit[]
   return units.slice(from);
 };
 
-const flat = (turns: readonly PromptTurn[]): ChatMessage[] =>
+const flat = (turns: readonly PromptTurn[]): ModelMessage[] =>
   turns.flatMap((turn) => turn.flatMap(({ messages }) => messages));
 
 export interface PromptCut {
-  messages: ChatMessage[];
+  messages: ModelMessage[];
   /** Something was left out. */
   dropped: boolean;
   /** Nothing more can be left out. */

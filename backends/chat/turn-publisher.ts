@@ -7,8 +7,7 @@
  */
 import type { RunLease, TurnStore } from '../../protocol/ports/run-store.ts';
 import type { MessageContent } from '../../protocol/wire/objects.ts';
-import type { ModelDelta } from './completion-reader.ts';
-import type { ModelTurn } from './types.ts';
+import type { ModelDelta, ModelTurn } from './turn-recorder.ts';
 import { DeltaWriter } from './delta-writer.ts';
 
 export interface TurnPublisher {

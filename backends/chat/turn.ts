@@ -5,29 +5,26 @@
  * is written under the claim's lease; an attempt that was replaced finds out at its next write at the latest.
  * Imported by `backends/chat/index.ts`.
  */
-import type { BackendContext } from '../../protocol/ports/backend.ts';
+import type { BackendContext, Usage } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { mintId } from '../../protocol/wire/ids.ts';
 import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/run-store.ts';
+import { ModelError, type Model, type ModelRequest } from '../../protocol/ports/model.ts';
 import { planFitting } from '../fit-calls.ts';
-import { HttpFailure } from '../http/index.ts';
 import type { TurnAttempts } from './attempts.ts';
-import { createTurnReader, type ModelDelta } from './completion-reader.ts';
-import { isFiltered, isTooLong, type ChatCompletionsModel } from './model.ts';
+import { ClaimLostError, pendingClaim, type PendingClaim } from './pending-claim.ts';
 import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
-import { buildRequest, completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
+import { completionTokensLeft, promptTokensLeft, systemMessages, turnRequest } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
-import { publishedContent, createTurnPublisher, type TurnPublisher } from './turn-publisher.ts';
-import { ClaimLostError, pendingClaim } from './pending-claim.ts';
 import { declaredTools } from './tools.ts';
-import type { ModelTurn } from './types.ts';
+import { createTurnPublisher, publishedContent, type TurnPublisher } from './turn-publisher.ts';
+import { createTurnRecorder, type ModelTurn, type TurnRecorder } from './turn-recorder.ts';
 
 export interface TurnOptions {
   store: TurnStore;
-  model: ChatCompletionsModel;
+  model: Model;
   /** Asked for in the place of the run's model. */
   modelName: string | null;
-  maxTokensField: 'max_completion_tokens' | 'max_tokens';
   /** The model's window in tokens; null = unknown, the server says when it is exceeded. */
   contextTokens: number | null;
   /** Newest messages and rounds of the thread that are read at most. */
@@ -63,15 +60,14 @@ const budgetOf = (state: StoredRunState, options: TurnOptions): number | null =>
 
 type Reason = Extract<TurnOutcome, { kind: 'incomplete' }>['reason'];
 
-/** By what came rather than by what the server calls it: reasons differ between servers. */
 export const outcomeOf = (
   spoken: ModelTurn,
   plan: (calls: ModelTurn['calls']) => PlannedCall[],
   expiry: (calls: readonly PlannedCall[]) => number | null,
 ): TurnOutcome => {
   // A call that was cut off by the limit can't be carried out.
-  if (spoken.finishReason === 'length') return { kind: 'incomplete', reason: 'max_completion_tokens' };
-  if (spoken.finishReason === 'content_filter') return { kind: 'incomplete', reason: 'content_filter' };
+  if (spoken.finish === 'length') return { kind: 'incomplete', reason: 'max_completion_tokens' };
+  if (spoken.finish === 'content_filter') return { kind: 'incomplete', reason: 'content_filter' };
   if (spoken.calls.length === 0) return { kind: 'completed' };
   const calls = plan(spoken.calls);
   return { kind: 'calls', calls, expiresAt: expiry(calls) };
@@ -108,7 +104,6 @@ export const runTurn = async (
     fence: () => ctx.fence(),
     onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
   });
-  let asked: { at: number; begun: boolean } | null = null;
   try {
     attempts.assertAffordable();
     if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
@@ -118,52 +113,27 @@ export const runTurn = async (
     if ((promptTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_prompt_tokens');
 
     for (let cuts = beginning.cuts; ; cuts -= 1) {
-      const reader = createTurnReader(() => mintId('call'));
-      const started = ctx.now();
-      let firstAt: number | null = null;
+      const recorder = createTurnRecorder(() => mintId('call'));
       ctx.fence();
       attempts.asking({ backendRunId: state.runId, threadId: state.threadId });
-      const asking = { at: started, begun: false };
-      asked = asking;
       try {
-        await model.ask({
-          signal: taking.signal,
-          observe: (what) => ctx.observe?.(what),
-          reader,
-          body: (can) =>
-            buildRequest(state, cut.messages, {
-              ...can,
-              ...(options.modelName === null ? {} : { model: options.modelName }),
-              maxTokensField: options.maxTokensField,
-            }),
-          onNews: async (news: ModelDelta[]) => {
-            firstAt ??= news.length > 0 ? ctx.now() : null;
-            asking.begun ||= news.length > 0;
-            await taking.done;
-            await show.news(news);
-          },
+        await speak(model, turnRequest(state, cut.messages, options.modelName), {
+          ctx,
+          taking,
+          show,
+          recorder,
         });
-        await taking.done;
-        await show.news(reader.end());
       } catch (error) {
-        if (isFiltered(error)) return await settlePartial(show, reader.turn(), 'content_filter', settle);
-        if (!isTooLong(error)) throw error;
+        if (!(error instanceof ModelError) || error.kind !== 'too_long') throw error;
         const smaller = cuts > 0 ? smallerBudget(cut, budget) : null;
-        if (smaller === null) return await settlePartial(show, reader.turn(), 'max_prompt_tokens', settle);
+        if (smaller === null) return await settlePartial(show, recorder.turn(), 'max_prompt_tokens', settle);
         if (show.begun()) return { kind: 'again', beginning: { budget: smaller, cuts: cuts - 1 } };
         budget = smaller;
         cut = cutToSize(items, state.config.truncation_strategy, budget);
         ctx.observe?.({ kind: 'fallback', reason: 'prompt cut to size' });
         continue;
       }
-      const spoken = reader.turn();
-      ctx.observe?.({
-        kind: 'model',
-        ms: ctx.now() - started,
-        firstTokenMs: firstAt === null ? null : firstAt - started,
-        promptTokens: spoken.usage?.promptTokens ?? 0,
-        completionTokens: spoken.usage?.completionTokens ?? 0,
-      });
+      const spoken = recorder.turn();
       const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state, ctx.now()));
       // An answer without a word and without a call is an empty message, not nothing.
       if (outcome.kind === 'completed') await show.message();
@@ -174,22 +144,55 @@ export const runTurn = async (
         outcome,
         message: spoke ? { id, content: publishedContent(spoken) } : null,
         usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
+        providerTurn: spoken.providerTurn,
       });
     }
   } catch (error) {
     // What the server has against the request is no news of a run that is not ours.
-    const reason = error instanceof HttpFailure ? ((await taking.failure()) ?? error) : error;
+    const reason = error instanceof ModelError ? ((await taking.failure()) ?? error) : error;
     if (reason instanceof ClaimLostError) return { kind: 'not-taken' };
-    if (!(reason instanceof HttpFailure)) throw reason;
-    throw attempts.failed(reason, {
-      begun: asked?.begun === true,
-      heldMs: asked === null ? 0 : ctx.now() - asked.at,
-      deadline: state.expiresAt,
-    });
+    throw reason instanceof ModelError ? attempts.failed(reason, state.expiresAt) : reason;
   } finally {
     show.stop();
     taking.dispose();
   }
+};
+
+interface Speaking {
+  ctx: BackendContext;
+  taking: PendingClaim;
+  show: TurnPublisher;
+  recorder: TurnRecorder;
+}
+
+/** Asks the model and shows what it says, to the end of its answer. */
+const speak = async (
+  model: Model,
+  request: ModelRequest,
+  { ctx, taking, show, recorder }: Speaking,
+): Promise<void> => {
+  const started = ctx.now();
+  let firstAt: number | null = null;
+  const answer = model.turn(request, {
+    signal: taking.signal,
+    // The run's expiry aborts the signal.
+    deadline: null,
+    observe: (what) => ctx.observe?.(what),
+  });
+  for await (const parts of answer) {
+    const news = recorder.take(parts);
+    firstAt ??= news.length > 0 ? ctx.now() : null;
+    await taking.done;
+    await show.news(news);
+  }
+  const { usage } = recorder.turn();
+  ctx.observe?.({
+    kind: 'model',
+    ms: ctx.now() - started,
+    firstTokenMs: firstAt === null ? null : firstAt - started,
+    promptTokens: usage?.promptTokens ?? 0,
+    completionTokens: usage?.completionTokens ?? 0,
+  });
 };
 
 /** An answer that will not go on: what was said of it so far stays, as incomplete. */
@@ -213,7 +216,7 @@ const smallerBudget = (cut: PromptCut, budget: number | null): number | null =>
   cut.minimal ? null : Math.floor(Math.min(cut.tokens, budget ?? cut.tokens) / 2);
 
 /** A limit in tokens must end a run also on a server that never tells how many there were. */
-const estimatedUsage = (state: StoredRunState, cut: PromptCut, spoken: ModelTurn): ModelTurn['usage'] => {
+const estimatedUsage = (state: StoredRunState, cut: PromptCut, spoken: ModelTurn): Usage | null => {
   if (state.config.max_completion_tokens === null && state.config.max_prompt_tokens === null) return null;
   const promptTokens = cut.tokens + estimateTokens(systemMessages(state.config));
   const said = spoken.text + spoken.calls.map((call) => call.name + call.arguments).join('');

@@ -7,7 +7,8 @@
  */
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';
-import { backoffMs, boundedRetryAfter, classify, type Evidence, type Verdict } from './classify.ts';
+import { backoffMs, boundedRetryAfter } from '../retry-after.ts';
+import { classify, type Evidence, type Verdict } from './classify.ts';
 
 /** The error body of the wire, as far as the server sent one. Texts are cut and scrubbed. */
 export interface ServerError {

@@ -3,11 +3,18 @@
  *
  * Rule: everything here is about transport; nothing knows runs or chat. Only the backends import this file.
  */
-export { backoffMs, retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
+export { retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
 export { createHttpClient } from './client.ts';
 export { HttpFailure, toBackendError, type HttpErrorContext, type ServerError } from './failure.ts';
 export { asRecord, JsonValuesError, parseJson } from './json.ts';
-export { sseEvents, SseLimitError, type SseEvent, type SseLimits } from './sse.ts';
+export {
+  createSseParser,
+  sseEvents,
+  SseLimitError,
+  UNKNOWN_LINE,
+  type SseEvent,
+  type SseLimits,
+} from './sse.ts';
 export type {
   HttpAnswer,
   HttpClient,

@@ -20,7 +20,14 @@ export interface SseLimits {
   maxLineChars?: number;
   /** Most data of one event, in UTF-16 units. Default 8,388,608. */
   maxEventChars?: number;
+  /** Give lines whose field is not one of the format as events named `UNKNOWN_LINE`. Default: false, they are dropped. */
+  keepUnknownLines?: boolean;
 }
+
+/** No server can name an event like this: the name of one ends with its line. */
+export const UNKNOWN_LINE = '\n';
+
+const FIELDS: ReadonlySet<string> = new Set(['data', 'event', 'id', 'retry']);
 
 /** The stream is larger in one place than this client is ready to hold. Reading on is pointless. */
 export class SseLimitError extends Error {
@@ -79,6 +86,8 @@ export const createSseParser = (limits: SseLimits = {}): SseParser => {
     }
     const colon = text.indexOf(':');
     if (colon === 0) return;
+    if (limits.keepUnknownLines === true && !FIELDS.has(colon === -1 ? text : text.slice(0, colon)))
+      into.push({ event: UNKNOWN_LINE, data: text, id });
     if (colon === -1) return field(text, '');
     // One space after the colon belongs to the syntax, further ones to the value.
     field(text.slice(0, colon), text.slice(text[colon + 1] === ' ' ? colon + 2 : colon + 1));

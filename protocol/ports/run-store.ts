@@ -9,6 +9,7 @@
  * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
 import type { CloseHow, LastError, Usage } from './backend.ts';
+import type { ProviderTurn } from './model.ts';
 import type { PlannedCall } from '../tool-calls.ts';
 import type { Decision } from '../decisions.ts';
 import type { AssistantParams, MessageParams, PageQuery, RunParams, ThreadParams } from './runs-service.ts';
@@ -360,7 +361,15 @@ export type ContextItem =
       runId: string | null;
       round: number | null;
     }
-  | { kind: 'round'; runId: string; round: number; calls: WireToolCall[]; outputs: Record<string, string> };
+  | {
+      kind: 'round';
+      runId: string;
+      round: number;
+      calls: WireToolCall[];
+      outputs: Record<string, string>;
+      /** What the model's provider must get back with these calls; null = nothing. */
+      providerTurn: ProviderTurn | null;
+    };
 
 export type TurnOutcome =
   | { kind: 'completed' }
@@ -406,6 +415,8 @@ export interface TurnStore {
       outcome: TurnOutcome;
       message: StreamedMessage | { id: null; content: MessageContent[] } | null;
       usage: Usage | null;
+      /** Kept with a round of calls, as it is; its maker has bounded it. Default null. */
+      providerTurn?: ProviderTurn | null;
     },
     now: number,
   ): Promise<StoredRunState>;

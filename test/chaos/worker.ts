@@ -7,11 +7,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createAssistantsBackend } from '../../backends/assistants/index.ts';
-import { createChatBackend } from '../../backends/chat/index.ts';
 import type { HttpTimeouts } from '../../backends/http/index.ts';
 import type { Backend, BackendObservation } from '../../protocol/ports/backend.ts';
 import { configFromEnv } from '../../worker/config.ts';
 import { runWorker } from '../../worker/run-worker.ts';
+import { chatOnServer } from '../support/chat-backend.ts';
 import { createFaults, parseFaults } from './faults.ts';
 import { openLedger } from './ledger.ts';
 import { faultyBackend, faultyStore } from './ports.ts';
@@ -49,7 +49,7 @@ const headers = { 'x-drill-worker': label };
 const chat = async (databaseUrl: string): Promise<Backend> => {
   const { openStore } = await import('../../store/index.ts');
   const store = await openStore({ databaseUrl });
-  return createChatBackend({
+  return chatOnServer({
     ...common,
     store: faultyStore(store, faults),
     firstByteMs: 4_000,

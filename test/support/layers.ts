@@ -67,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'backends/',
     rooms: ['protocol'],
-    packages: ['node', 'undici', 'eventsource-parser'],
+    packages: ['node', 'undici'],
     schemas: true,
     because: 'backends/ implement a port of protocol/; they know neither Temporal nor the store.',
   },

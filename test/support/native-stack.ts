@@ -5,7 +5,7 @@
 import OpenAI from 'openai';
 import { createActivities, defineTools, noTools, type ToolRegistry } from '../../activities/index.ts';
 import { createApi, serveApi } from '../../api/index.ts';
-import { createChatBackend, type ChatBackendOptions } from '../../backends/chat/index.ts';
+import { chatOnServer, type ChatOnServerOptions } from './chat-backend.ts';
 import { RunsClient } from '../../client/index.ts';
 import {
   createRunsService,
@@ -28,7 +28,7 @@ export interface NativeOptions {
   taskQueue?: string;
   tools?: ToolRegistry;
   sandbox?: SandboxOptions;
-  backend?: Partial<ChatBackendOptions>;
+  backend?: Partial<ChatOnServerOptions>;
   engine?: Partial<RunsServiceOptions>;
   /** Default true. */
   worker?: boolean;
@@ -61,7 +61,7 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
   const workers = new Set<RunningTestWorker>();
 
   const startWorker = async (): Promise<RunningTestWorker> => {
-    const backend = createChatBackend({ store, baseUrl: sandbox.modelUrl, ...options.backend });
+    const backend = chatOnServer({ store, baseUrl: sandbox.modelUrl, ...options.backend });
     const worker = await makeWorker({
       connection: temporal.nativeConnection,
       taskQueue,

@@ -6,17 +6,27 @@
  * Imported by `index.ts`.
  */
 import { ModelError, type ModelPart } from '../../../protocol/ports/model.ts';
-import { HttpFailure, type HttpClient, type HttpRequest, type OpenAnswer } from '../../http/index.ts';
-import { TooManyCallsError } from './call-piece.ts';
+import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
+import {
+  HttpFailure,
+  SseLimitError,
+  type HttpClient,
+  type HttpRequest,
+  type OpenAnswer,
+} from '../../http/index.ts';
 import type { CompletionReader, AnswerBodyEnd } from './completion-reader.ts';
 import { isErrorBody, readErrorBody, readReport, reportOfBody, type ErrorReport } from './error-report.ts';
-import { brokenOff, errorOf, foreign, isContentFilter, type RefusalFacts } from './failures.ts';
-import { AnswerTooLargeError, FrameReader, type AnswerFrame } from './framing.ts';
+import {
+  brokenOff,
+  errorOf,
+  foreign,
+  GENERATING_AFTER_MS,
+  isContentFilter,
+  type RefusalFacts,
+} from './failures.ts';
+import { FrameReader, type AnswerFrame } from './framing.ts';
 import { isRecord } from './json-text.ts';
 
-/** Characters of one answer as it is sent. A model that never stops must not fill the memory. */
-const MAX_ANSWER_CHARS = 33_554_432;
-const MAX_EVENT_CHARS = 8_388_608;
 const ERROR_BODY_BYTES = 65_536;
 
 /** What the server said instead of an answer, with the error that it is unless the request can be adjusted. */
@@ -36,7 +46,10 @@ export interface AnswerContext {
   http: HttpClient;
   request: HttpRequest;
   reader: CompletionReader;
+  meter: AnswerMeter;
   maxOutputTokens: number | null;
+  /** Unix ms of the request. */
+  startedAt: number;
   /** After the reason of the end has come, in milliseconds. */
   settleMs: number;
   /** The server has taken the request: a part of an answer has come. */
@@ -49,18 +62,32 @@ export type AnswerEnd = AnswerBodyEnd | 'filtered';
 const where = ({ http, request }: AnswerContext): string =>
   `${request.method} ${request.route} at ${http.origin}`;
 
+/** May the model have generated? `heldMs`: from the request to the failure. */
+const costOfTransport = (
+  { kind, status }: HttpFailure,
+  begun: boolean,
+  heldMs: number,
+): 'nothing' | 'turn' => {
+  if (begun || kind === 'timeout') return 'turn';
+  if (kind === 'network_ambiguous')
+    return status !== null || heldMs >= GENERATING_AFTER_MS ? 'turn' : 'nothing';
+  return kind === 'bad_body' && status !== null ? 'turn' : 'nothing';
+};
+
 /** An error of the transport in the terms of the port; any other error as it is. */
-export const ofTransport = (error: unknown, begun: boolean): unknown => {
+export const ofTransport = (error: unknown, begun: boolean, heldMs: number): unknown => {
   if (!(error instanceof HttpFailure)) return error;
-  const { kind, status, facts, message, mayHaveHappened } = error;
-  const more = {
-    status,
-    code: facts.networkCode,
-    cost: mayHaveHappened ? ('turn' as const) : ('nothing' as const),
-  };
-  if (kind === 'key') return new ModelError('unauthorized', message, more);
+  const { kind, status, facts, message } = error;
+  const more = { status, code: facts.networkCode, cost: costOfTransport(error, begun, heldMs) };
+  if (kind === 'key' || status === 401 || status === 403)
+    return new ModelError('unauthorized', message, more);
+  if (kind === 'status' && error.verdict.nonRetryable) return new ModelError('rejected', message, more);
   if (kind === 'bad_body' && facts.badBody !== 'not_http') return new ModelError('rejected', message, more);
-  return new ModelError(begun ? 'broken_off' : 'unavailable', message, more);
+  return new ModelError(
+    begun || (kind === 'network_ambiguous' && status !== null) ? 'broken_off' : 'unavailable',
+    message,
+    more,
+  );
 };
 
 const readStart = async (chunks: AsyncIterable<Uint8Array>): Promise<string> => {
@@ -85,6 +112,7 @@ const factsOf = (
   report: ErrorReport,
   begun: boolean,
 ): RefusalFacts => ({
+  heldMs: Date.now() - ctx.startedAt,
   where: where(ctx),
   status: answer.status,
   retryAfterMs: answer.retryAfterMs,
@@ -98,7 +126,7 @@ const openAnswer = async (ctx: AnswerContext): Promise<OpenAnswer> => {
   try {
     return await ctx.http.open(ctx.request);
   } catch (error) {
-    throw ofTransport(error, false);
+    throw ofTransport(error, false, Date.now() - ctx.startedAt);
   }
 };
 
@@ -202,7 +230,7 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
       const scrubbed = { ...report, message: answer.scrub(report.message) };
       return new ServerRefusal(factsOf(ctx, answer, scrubbed, begun || after));
     };
-    const frames = new FrameReader({ answerChars: MAX_ANSWER_CHARS, eventChars: MAX_EVENT_CHARS });
+    const frames = new FrameReader(ctx.meter);
     const chunks = answer.chunks[Symbol.asyncIterator]();
     for (;;) {
       const next = await nextChunk(chunks, ctx);
@@ -216,13 +244,13 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
     }
   } catch (error) {
     if (error instanceof ServerRefusal && isContentFilter(error.facts)) return 'filtered';
-    if (error instanceof AnswerTooLargeError || error instanceof TooManyCallsError)
+    if (error instanceof SseLimitError || error instanceof AnswerLimitError)
       throw new ModelError('rejected', `${where(ctx)}: ${error.message}.`, {
         status: answer.status,
         cost: 'turn',
       });
     if (reader.finished && error instanceof HttpFailure) return 'closed';
-    throw ofTransport(error, begun);
+    throw ofTransport(error, begun, Date.now() - ctx.startedAt);
   } finally {
     answer.close();
   }

@@ -11,6 +11,7 @@ import {
   type ProviderTurn,
   type TurnControls,
 } from '../../../protocol/ports/model.ts';
+import { AnswerMeter } from '../../answer-meter.ts';
 import type { HttpClient, HttpRequest } from '../../http/index.ts';
 import { readAnswer, type AnswerEnd } from './answer.ts';
 import { usableIds } from './call-ids.ts';
@@ -83,7 +84,9 @@ export class TurnAttempt {
 
   async *run(): AsyncGenerator<ModelPart[], void, undefined> {
     const { http, settings, settleMs } = this.adapter;
+    const meter = new AnswerMeter();
     const reader = new CompletionReader({
+      meter,
       tools: this.request.tools.map((tool) => tool.function.name),
       ...(settings.finishReasons === undefined ? {} : { finishReasons: settings.finishReasons }),
     });
@@ -91,7 +94,9 @@ export class TurnAttempt {
       http,
       request: this.#httpRequest(),
       reader,
+      meter,
       maxOutputTokens: this.request.maxOutputTokens,
+      startedAt: Date.now(),
       settleMs,
       onAccepted: () => {
         if (!this.#accepted) this.#onAccepted();

@@ -7,15 +7,8 @@
  * Pure. Imported by the completion reader and tests.
  */
 import type { ModelPart } from '../../../protocol/ports/model.ts';
-import {
-  collectCallFields,
-  isPlaceholder,
-  MAX_CALLS,
-  pieceOf,
-  sameJson,
-  TooManyCallsError,
-  type Piece,
-} from './call-piece.ts';
+import type { AnswerMeter } from '../../answer-meter.ts';
+import { collectCallFields, isPlaceholder, pieceOf, sameJson, type Piece } from './call-piece.ts';
 import { record } from './json-text.ts';
 import { OpenCall } from './open-call.ts';
 import type { Fields } from './provider-fields.ts';
@@ -35,6 +28,7 @@ const newest = (calls: readonly OpenCall[] | undefined): OpenCall | undefined =>
 
 export class CallAssembler {
   readonly #tools: ReadonlySet<string>;
+  readonly #meter: AnswerMeter;
   readonly #calls: OpenCall[] = [];
   /** The newest calls of an index and of an id, oldest first. */
   readonly #byIndex = new Map<number, OpenCall[]>();
@@ -45,8 +39,9 @@ export class CallAssembler {
   #streamed = false;
 
   /** `tools`: names that the request declares; they tell a second call from the second half of a name. */
-  constructor(tools: Iterable<string>) {
+  constructor(tools: Iterable<string>, meter: AnswerMeter) {
     this.#tools = new Set(tools);
+    this.#meter = meter;
   }
 
   get size(): number {
@@ -116,7 +111,6 @@ export class CallAssembler {
     collectCallFields(call.fields, raw);
     if (piece.args === '') return;
     call.append(piece.args);
-    if (call.holds) return;
     this.#begin(call, parts);
     call.tell(parts);
   }
@@ -126,8 +120,9 @@ export class CallAssembler {
     const last = this.#calls.at(-1);
     if (last?.tentative === true) last.dropped = true;
     this.#settle(parts);
-    if (this.#calls.length >= MAX_CALLS) throw new TooManyCallsError(`more than ${MAX_CALLS} calls`);
-    const call = new OpenCall(piece, tentative);
+    this.#meter.call();
+    this.#meter.name(piece.name.length);
+    const call = new OpenCall(piece, tentative, this.#meter);
     this.#calls.push(call);
     if (piece.index !== null)
       this.#byIndex.set(piece.index, [...(this.#byIndex.get(piece.index) ?? []), call]);
@@ -200,6 +195,7 @@ export class CallAssembler {
     if (call.name !== '' && (otherId || (this.#tools.has(call.name) && this.#tools.has(piece.name))))
       return this.#open(piece, parts);
     call.id ??= piece.id;
+    this.#meter.name(piece.name.length);
     const grows = piece.name.startsWith(call.name) && this.#tools.has(piece.name);
     call.name = grows ? piece.name : call.name + piece.name;
     return call;

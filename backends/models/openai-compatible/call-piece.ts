@@ -14,13 +14,6 @@ export interface Piece {
   args: string;
 }
 
-/** Calls of one answer: more are a server gone wild. */
-export const MAX_CALLS = 1_000;
-
-export class TooManyCallsError extends Error {
-  override readonly name = 'TooManyCallsError';
-}
-
 const OWN_CALL_FIELDS = new Set([
   'index',
   'id',

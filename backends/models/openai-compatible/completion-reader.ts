@@ -6,6 +6,7 @@
  * Pure. Imported within `backends/models/openai-compatible/` and by tests.
  */
 import type { ModelFinish, ModelPart, ModelUsage } from '../../../protocol/ports/model.ts';
+import type { AnswerMeter } from '../../answer-meter.ts';
 import { CallAssembler, type AssembledCall } from './call-assembler.ts';
 import { reasonClass, type ReasonClass } from './finish-reasons.ts';
 import { count, isRecord, asList, record, text } from './json-text.ts';
@@ -13,6 +14,8 @@ import { collectFields, type Fields } from './provider-fields.ts';
 import { mergeUsage } from './usage.ts';
 
 export interface ReaderOptions {
+  /** Counts what is kept before it is kept. */
+  meter: AnswerMeter;
   tools: Iterable<string>;
   finishReasons?: Readonly<Record<string, ReasonClass>>;
 }
@@ -65,6 +68,7 @@ const RANK: Readonly<Record<ReasonClass, number>> = {
 
 export class CompletionReader {
   readonly #calls: CallAssembler;
+  readonly #meter: AnswerMeter;
   readonly #own: Readonly<Record<string, ReasonClass>>;
   readonly #fields: Fields = {};
   #reason: { raw: string; meaning: ReasonClass } | null = null;
@@ -72,8 +76,9 @@ export class CompletionReader {
   #spoke = { text: false, refusal: false, reasoning: false };
   #textFrom: number | null = null;
 
-  constructor({ tools, finishReasons = {} }: ReaderOptions) {
-    this.#calls = new CallAssembler(tools);
+  constructor({ tools, meter, finishReasons = {} }: ReaderOptions) {
+    this.#meter = meter;
+    this.#calls = new CallAssembler(tools, meter);
     this.#own = finishReasons;
   }
 
@@ -184,18 +189,21 @@ export class CompletionReader {
     const parts: ModelPart[] = [];
     const reasoning = thought(delta);
     if (reasoning !== '') {
+      this.#meter.text(reasoning.length);
       this.#spoke.reasoning = true;
       parts.push({ kind: 'reasoning', text: reasoning });
     }
     // One choice speaks. Servers that answer in several put calls into another one, or the same text again.
     const content = spoken(delta['content']);
     if (content !== '' && (this.#textFrom === null || this.#textFrom === index)) {
+      this.#meter.text(content.length);
       this.#textFrom = index;
       this.#spoke.text = true;
       parts.push({ kind: 'text', text: content });
     }
     const refusal = text(delta['refusal']);
     if (refusal !== '') {
+      this.#meter.text(refusal.length);
       this.#spoke.refusal = true;
       parts.push({ kind: 'refusal', text: refusal });
     }

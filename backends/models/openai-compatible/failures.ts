@@ -2,7 +2,7 @@
  * From what a server or the network says to an error of the port, and the one case that is no error: a filter's refusal.
  *
  * Rule: conservative and total. Filter before rate before length before field before status, since texts of the later kinds
- * occur in errors of the earlier ones. In doubt a failure passes and may have cost a turn.
+ * occur in errors of the earlier ones. In doubt a failure passes.
  * Pure. Imported within `backends/models/openai-compatible/` and by tests.
  */
 import { ModelError, type ModelErrorKind } from '../../../protocol/ports/model.ts';
@@ -21,6 +21,8 @@ export interface RefusalFacts {
   report: ErrorReport;
   /** Parts of the answer have come: the answer broke off. */
   begun: boolean;
+  /** From the request to the failure, in milliseconds. */
+  heldMs: number;
   maxOutputTokens: number | null;
 }
 
@@ -37,7 +39,7 @@ const STATUS_WORDS: readonly (readonly [RegExp, number])[] = [
     429,
   ],
   [
-    /^(insufficient_quota|quota_exceeded|insufficient_balance|billing_(error|hard_limit_reached)|payment_required|credit_.*|service_?quota_?exceeded_?exception)$/i,
+    /^(insufficient_quota|quota_exceeded|insufficient_balance|billing_(error|hard_limit_reached|not_active)|account_deactivated|payment_required|credit_.*|service_?quota_?exceeded_?exception)$/i,
     402,
   ],
   [
@@ -129,6 +131,20 @@ const PASSING_4XX: Readonly<Record<number, 'nothing' | 'turn'>> = {
   425: 'nothing',
 };
 
+/** Longer than this, a server that then fails has most likely been generating. Milliseconds. */
+export const GENERATING_AFTER_MS = 5_000;
+
+/** A proxy gave up waiting for a server that was at work. */
+const GATEWAY_TIMEOUTS: ReadonlySet<number | null> = new Set([504, 524]);
+
+const costOfFailure = ({ status, begun, heldMs }: RefusalFacts): 'nothing' | 'turn' =>
+  begun || GATEWAY_TIMEOUTS.has(status) || (status < 300 && heldMs >= GENERATING_AFTER_MS)
+    ? 'turn'
+    : 'nothing';
+
+/** A wrong request under a status of the server's own failure: another attempt meets the same answer. */
+const WRONG_REQUEST: ReadonlySet<string> = new Set(['invalid_prompt', 'model_not_found']);
+
 interface Decision {
   kind: ModelErrorKind;
   what: string;
@@ -174,12 +190,14 @@ const decide = (facts: RefusalFacts, status: number | null): Decision => {
     return { kind: 'rejected', what: 'the server redirects, and a redirect would carry the key elsewhere' };
   if (status === 501 || status === 505)
     return { kind: 'rejected', what: 'the server does not know this request' };
+  if (report.codes.some((code) => WRONG_REQUEST.has(code)))
+    return { kind: 'rejected', what: 'the server does not accept the request' };
   if (begun) return { kind: 'broken_off', what: 'the server broke off its answer', cost: 'turn' };
   return {
     kind: 'unavailable',
     what: 'the server failed',
     retryable: facts.status < 500 || shouldRetry !== false,
-    cost: 'turn',
+    cost: costOfFailure(facts),
   };
 };
 

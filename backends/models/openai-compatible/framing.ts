@@ -5,8 +5,15 @@
  * is an event stream. Heartbeats of any form are skipped. Memory is bounded by the caps.
  * Pure but for the decoder's state. Imported within `backends/models/openai-compatible/` and by tests.
  */
-import { createParser, type EventSourceMessage, type ParseError } from 'eventsource-parser';
-import { parseJson } from '../../http/index.ts';
+import { ANSWER_LIMITS } from '../../../protocol/limits.ts';
+import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
+import {
+  createSseParser,
+  JsonValuesError,
+  parseJson,
+  UNKNOWN_LINE,
+  type SseEvent,
+} from '../../http/index.ts';
 
 export type AnswerFrame =
   /** One chunk of a stream. */
@@ -21,27 +28,20 @@ export type AnswerFrame =
   /** The body is no answer of an API at all. */
   | { kind: 'foreign'; text: string };
 
-export class AnswerTooLargeError extends Error {
-  override readonly name = 'AnswerTooLargeError';
-}
-
-export interface FrameLimits {
-  /** Characters of a whole answer, as it is sent. */
-  answerChars: number;
-  /** Characters of one event. */
-  eventChars: number;
-}
-
+/** An answer nests as deep as its arguments do, when a server sends them as objects. */
+const MAX_DEPTH = 100;
 const SHOWN = 200;
 const HEARTBEATS = /^(ping|heartbeat|keep[-_]?alive|comment)$/i;
 const ERRORS = /^(error|exception|fail(ed|ure)?)$/i;
 const isDone = (data: string): boolean => /^"?\[?done\]?"?$/i.test(data);
 const looksLikeJson = (data: string): boolean => data.startsWith('{') || data.startsWith('[');
 
+/** null = no JSON. Throws `AnswerLimitError` when it holds more than an answer may. */
 const parsed = (data: string): { value: unknown } | null => {
   try {
-    return { value: parseJson(data) };
-  } catch {
+    return { value: parseJson(data, MAX_DEPTH, ANSWER_LIMITS.values) };
+  } catch (error) {
+    if (error instanceof JsonValuesError) throw new AnswerLimitError('values', ANSWER_LIMITS.values);
     return null;
   }
 };
@@ -65,76 +65,78 @@ const errorOf = (data: string): AnswerFrame => ({
   value: parsed(data)?.value ?? data.slice(0, 2_000),
 });
 
-export class FrameReader {
-  readonly #limits: FrameLimits;
-  readonly #decoder = new TextDecoder('utf-8');
-  readonly #parser;
-  #mode: 'unknown' | 'events' | 'json' | 'lines' | 'markup' = 'unknown';
-  #size = 0;
-  /** What was read before the mode is known, or a whole body, or an unfinished line. */
-  #held: string[] = [];
-  #frames: AnswerFrame[] = [];
-  #tooLarge = false;
+/** White space, and the mark of UTF-8 at the very start. */
+const BLANK: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 
-  constructor(limits: FrameLimits) {
-    this.#limits = limits;
-    this.#parser = createParser({
-      maxBufferSize: limits.eventChars,
-      onEvent: (event) => this.#onEvent(event),
-      onError: (error) => this.#onOddLine(error),
-    });
+export class FrameReader {
+  readonly #meter: AnswerMeter;
+  readonly #decoder = new TextDecoder('utf-8');
+  readonly #parser = createSseParser({
+    maxLineChars: ANSWER_LIMITS.eventChars,
+    maxEventChars: ANSWER_LIMITS.eventChars,
+    keepUnknownLines: true,
+  });
+  #mode: 'unknown' | 'events' | 'json' | 'lines' | 'markup' = 'unknown';
+  /** Characters of a body that is not a stream of events. */
+  #size = 0;
+  /** A whole body, or an unfinished line of it. */
+  #held: string[] = [];
+
+  constructor(meter: AnswerMeter) {
+    this.#meter = meter;
   }
 
   push(bytes: Uint8Array): AnswerFrame[] {
+    this.#meter.bytes(bytes.byteLength);
+    if (this.#mode === 'unknown') {
+      const first = bytes.find((byte) => !BLANK.has(byte));
+      // Blank so far: it means nothing in any form.
+      if (first === undefined) return [];
+      this.#mode = first === 0x3c ? 'markup' : first === 0x7b || first === 0x5b ? 'json' : 'events';
+    }
+    if (this.#mode === 'events') return this.#parser.push(bytes).flatMap((event) => this.#eventFrames(event));
     return this.#take(this.#decoder.decode(bytes, { stream: true }));
   }
 
   /** What is left when the body has ended. */
   end(): AnswerFrame[] {
-    const frames = this.#take(this.#decoder.decode());
-    const rest = this.#held.join('');
+    // A last event without its blank line still counts: if it was cut, it is no JSON.
+    if (this.#mode === 'events')
+      return this.#parser.push(Buffer.from('\n\n')).flatMap((event) => this.#eventFrames(event));
+    const rest = this.#held.join('') + this.#decoder.decode();
     this.#held = [];
-    if (this.#mode === 'events') {
-      // A last event without its blank line still counts: if it was cut, it is no JSON.
-      this.#parser.feed('\n\n');
-      frames.push(...this.#drain());
-    } else if (this.#mode === 'lines') frames.push(...framesOf(rest));
-    else if (this.#mode === 'markup') frames.push({ kind: 'foreign', text: rest.slice(0, SHOWN) });
-    else if (this.#mode === 'json') frames.push(...this.#whole(rest));
-    return frames;
+    if (this.#mode === 'markup') return [{ kind: 'foreign', text: rest.slice(0, SHOWN) }];
+    if (this.#mode === 'lines') return framesOf(rest);
+    return this.#mode === 'json' ? this.#whole(rest) : [];
   }
 
   #take(text: string): AnswerFrame[] {
-    if (text === '') return [];
     this.#size += text.length;
-    if (this.#size > this.#limits.answerChars)
-      throw new AnswerTooLargeError(`the answer is longer than ${this.#limits.answerChars} characters`);
-    if (this.#mode === 'events') return this.#feed(text);
+    if (this.#size > ANSWER_LIMITS.bodyBytes)
+      throw new AnswerLimitError('bodyBytes', ANSWER_LIMITS.bodyBytes);
     this.#held.push(text);
-    if (this.#mode === 'unknown') return this.#sniff();
     if (this.#mode === 'lines') return this.#lines();
-    return [];
+    return this.#mode === 'json' && this.#isLines() ? this.#lines() : [];
   }
 
-  #sniff(): AnswerFrame[] {
-    const text = this.#held.join('').replace(/^\uFEFF/, '');
-    const first = text.trimStart()[0];
-    if (first === undefined) return [];
-    if (first === '<') this.#mode = 'markup';
-    else if (first === '{' || first === '[') {
-      this.#mode = 'json';
-      const line = text.trimStart();
-      const end = line.indexOf('\n');
-      if (end > 0 && first === '{' && parsed(line.slice(0, end)) !== null && line.slice(end).trim() !== '') {
-        this.#mode = 'lines';
-        return this.#lines();
-      }
-    } else {
-      this.#mode = 'events';
-      this.#held = [];
-      return this.#feed(text);
-    }
-    return [];
+  /** Is it one chunk a line? Decided by the first line, once there is one. */
+  #isLines(): boolean {
+    if (
+      this.#held.length > 1 &&
+      this.#held.some((text, at) => at < this.#held.length - 1 && text.includes('\n'))
+    )
+      return false;
+    const text = this.#held.join('').trimStart();
+    const end = text.indexOf('\n');
+    if (
+      end <= 0 ||
+      !text.startsWith('{') ||
+      text.slice(end).trim() === '' ||
+      parsed(text.slice(0, end)) === null
+    )
+      return false;
+    this.#mode = 'lines';
+    return true;
   }
 
   /** One chunk a line, without the framing of events. */
@@ -143,7 +145,10 @@ export class FrameReader {
     if (!newest.includes('\n')) return [];
     const lines = this.#held.join('').split('\n');
     this.#held = [lines.pop() ?? ''];
-    return lines.flatMap((line) => framesOf(line));
+    return lines.flatMap((line) => {
+      this.#meter.event(line.length);
+      return framesOf(line);
+    });
   }
 
   #whole(body: string): AnswerFrame[] {
@@ -154,33 +159,20 @@ export class FrameReader {
     return [{ kind: 'garbled', text: body.slice(0, SHOWN) }];
   }
 
-  #feed(text: string): AnswerFrame[] {
-    this.#parser.feed(text);
-    return this.#drain();
-  }
-
-  #drain(): AnswerFrame[] {
-    if (this.#tooLarge)
-      throw new AnswerTooLargeError(
-        `an event of the answer is longer than ${this.#limits.eventChars} characters`,
-      );
-    const frames = this.#frames;
-    this.#frames = [];
-    return frames;
-  }
-
-  #onEvent({ event, data }: EventSourceMessage): void {
-    if (event !== undefined && HEARTBEATS.test(event)) return;
-    if (event !== undefined && ERRORS.test(event)) this.#frames.push(errorOf(data));
-    else this.#frames.push(...framesOf(data));
-  }
-
-  /** Lines that are no field of an event stream: an error under its own field, a bare end, a chunk without `data:`. */
-  #onOddLine({ type, field = '', value = '', line = '' }: ParseError): void {
-    if (type === 'max-buffer-size-exceeded') this.#tooLarge = true;
-    else if (type !== 'unknown-field') return;
-    else if (ERRORS.test(field) && value !== '') this.#frames.push(errorOf(value));
-    else if (isDone(line.trim())) this.#frames.push({ kind: 'done' });
-    else if (looksLikeJson(line.trim())) this.#frames.push(...framesOf(line));
+  #eventFrames({ event, data }: SseEvent): AnswerFrame[] {
+    this.#meter.event(data.length);
+    if (event === UNKNOWN_LINE) return oddLine(data);
+    if (HEARTBEATS.test(event)) return [];
+    return ERRORS.test(event) ? [errorOf(data)] : framesOf(data);
   }
 }
+
+/** A line that is no field of an event stream: an error under its own field, a bare end, a chunk without `data:`. */
+const oddLine = (line: string): AnswerFrame[] => {
+  const trimmed = line.trim();
+  if (isDone(trimmed)) return [{ kind: 'done' }];
+  if (looksLikeJson(trimmed)) return framesOf(trimmed);
+  const colon = line.indexOf(':');
+  const value = line.slice(colon + 1).trim();
+  return colon > 0 && value !== '' && ERRORS.test(line.slice(0, colon)) ? [errorOf(value)] : [];
+};

@@ -170,6 +170,6 @@ const probe = async (http: HttpClient, signal: AbortSignal): Promise<{ detail: s
     const known = names.filter((name) => typeof name === 'string').slice(0, 5);
     return { detail: `${http.origin} answers${known.length === 0 ? '' : ` and has ${known.join(', ')}`}` };
   } catch (error) {
-    throw ofTransport(error, false);
+    throw ofTransport(error, false, 0);
   }
 };

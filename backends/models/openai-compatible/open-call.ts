@@ -6,6 +6,7 @@
  * Pure. Imported by the assembler.
  */
 import type { ModelPart } from '../../../protocol/ports/model.ts';
+import type { AnswerMeter } from '../../answer-meter.ts';
 import { isPlaceholder, type Piece } from './call-piece.ts';
 import { JsonProgress, type JsonState } from './json-text.ts';
 import type { Fields } from './provider-fields.ts';
@@ -29,6 +30,7 @@ export class OpenCall {
   /** Its number on the port; null = not told yet. */
   number: number | null = null;
   readonly fields: Fields = {};
+  readonly #meter: AnswerMeter;
   #args = '';
   #progress = new JsonProgress();
   /** Arguments that were not told yet. */
@@ -40,7 +42,8 @@ export class OpenCall {
   /** A piece that began like all arguments before it: they may be the whole of it. null = there is none. */
   #doubt: string | null = null;
 
-  constructor({ index, id, name }: Piece, tentative: boolean) {
+  constructor({ index, id, name }: Piece, tentative: boolean, meter: AnswerMeter) {
+    this.#meter = meter;
     this.index = index;
     this.id = id;
     this.name = name;
@@ -77,6 +80,7 @@ export class OpenCall {
       else if (piece.length > before.length) this.#doubt = piece;
     }
     if (more === '') return;
+    this.#meter.arguments(more.length, this.#args.length + more.length);
     this.tentative = false;
     this.#args += more;
     this.#pending += more;
@@ -91,7 +95,7 @@ export class OpenCall {
   /** What can be told of the arguments now. `ended`: nothing more comes. */
   tell(parts: ModelPart[], ended = false): void {
     if (ended) this.#resolve();
-    if (this.number === null || (!ended && this.holds)) return;
+    if (this.number === null || (!ended && this.#holds)) return;
     const told =
       this.#pending.trim() === 'null' && this.#pending.length === this.#args.length ? '' : this.#pending;
     if (told !== '' && !this.#silent) parts.push({ kind: 'call_piece', call: this.number, text: told });
@@ -99,7 +103,7 @@ export class OpenCall {
   }
 
   /** What has come may have to be taken back. */
-  get holds(): boolean {
+  get #holds(): boolean {
     return this.#doubt !== null || isPlaceholder(this.#args);
   }
 

@@ -3,14 +3,16 @@
  * how the last one failed.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { costsTurn, reasonOf } from '../../../backends/chat/attempts.ts';
-import { createChatBackend } from '../../../backends/chat/index.ts';
+import { reasonOf } from '../../../backends/chat/attempts.ts';
 import { shownError } from '../../../backends/chat/last-error.ts';
-import { HttpFailure, type FailureFacts } from '../../../backends/http/failure.ts';
+import { fromModelError } from '../../../backends/chat/model-failure.ts';
 import { BackendError } from '../../../protocol/errors.ts';
 import type { Backend } from '../../../protocol/ports/backend.ts';
+import { ModelError, type ModelErrorKind } from '../../../protocol/ports/model.ts';
+import { FAILURES } from '../../../protocol/temporal/names.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import { fakeContext, type FakeContext } from '../../support/backend-context.ts';
+import { chatOnServer } from '../../support/chat-backend.ts';
 import { chunk, refuses, says } from '../../support/chat-server.ts';
 import { reset, scriptedHttp, sse, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
 import { createRequest, memoryStore, startedRun } from '../../support/store.ts';
@@ -28,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => store.close());
 beforeEach(async () => {
   server = await scriptedHttp();
-  backend = createChatBackend({ store, baseUrl: `${server.url}/v1`, flushMs: 1, modelAttempts: 3 });
+  backend = chatOnServer({ store, baseUrl: `${server.url}/v1`, flushMs: 1, modelAttempts: 3 });
 });
 afterEach(async () => {
   await backend.dispose();
@@ -49,55 +51,53 @@ const fails = async (run: Awaited<ReturnType<typeof start>>, ctx: FakeContext): 
   return error;
 };
 
-const facts = (more: Partial<FailureFacts>): HttpFailure =>
-  new HttpFailure({
-    kind: 'status',
-    route: 'POST /chat/completions',
-    origin: 'http://model',
-    what: 'x',
-    status: null,
-    errorCode: null,
-    shouldRetry: null,
-    retryAfterMs: null,
-    networkCode: null,
-    error: null,
-    serverTime: null,
-    ...more,
-  });
+const failure = (kind: ModelErrorKind, more: ConstructorParameters<typeof ModelError>[2] = {}): ModelError =>
+  new ModelError(kind, 'x', more);
+
+const wait = (retryAfterMs: number, deadline: number | null) =>
+  fromModelError(failure('rate_limited', { retryAfterMs }), { now: 0, attempt: 1, deadline }).retryAfterMs;
 
 describe('a failed request', () => {
   test.each([
-    ['was refused a connection', { kind: 'network_before_send' }, 'unavailable', false],
-    ['was answered 503', { status: 503 }, 'unavailable', false],
-    ['was answered 502', { status: 502 }, 'unavailable', false],
-    ['was given up by a proxy', { status: 504 }, 'unavailable', true],
-    ['had to wait', { status: 429 }, 'rate_limited', false],
-    ['was refused', { status: 400 }, 'rejected', false],
-    ['was too large', { status: 413 }, 'rejected', false],
-    ['named a model that is not there', { status: 404 }, 'unsupported', false],
-    ['came with a wrong key', { status: 401 }, 'unauthorized', false],
-    ['broke before an answer', { kind: 'network_ambiguous' }, 'unavailable', false],
-    ['broke in its answer', { kind: 'network_ambiguous', status: 200 }, 'broken_off', true],
-    ['was not answered in time', { kind: 'timeout' }, 'unavailable', true],
-    [
-      'was answered by something else',
-      { kind: 'bad_body', badBody: 'shape', status: 200 },
-      'unsupported',
-      true,
-    ],
-  ] as const)('that %s: %o is %s, and costs a turn: %s', (_name, more, reason, cost) => {
-    expect(reasonOf(facts(more), false)).toBe(reason);
-    expect(costsTurn(facts(more), false, 10)).toBe(cost);
+    ['could not be sent', failure('unavailable'), 'unavailable'],
+    ['had to wait', failure('rate_limited'), 'rate_limited'],
+    ['had its prompt refused', failure('rejected', { status: 400 }), 'rejected'],
+    ['had a field refused', failure('refused', { status: 422, field: 'temperature' }), 'rejected'],
+    ['was too large', failure('rejected', { status: 413 }), 'rejected'],
+    ['named a model that is not there', failure('rejected', { status: 404 }), 'unsupported'],
+    ['was answered by something else', failure('rejected', { status: 200 }), 'unsupported'],
+    ['met a server that asks for no retry', failure('unavailable', { retryable: false }), 'unsupported'],
+    ['came with a wrong key', failure('unauthorized'), 'unauthorized'],
+    ['broke in its answer', failure('broken_off'), 'broken_off'],
+  ] as const)('that %s is told as such', (_name, error, reason) => {
+    expect(reasonOf(error)).toBe(reason);
   });
 
-  test('whose answer had begun has cost a turn, whatever the server says then', () => {
-    expect(costsTurn(facts({ status: 503 }), true, 10)).toBe(true);
-    expect(reasonOf(facts({ status: 503 }), true)).toBe('broken_off');
-    expect(reasonOf(facts({ status: 429 }), true)).toBe('rate_limited');
+  test.each([
+    ['unavailable', {}, FAILURES.backendUnavailable, true],
+    ['broken_off', {}, FAILURES.backendUnavailable, true],
+    ['rate_limited', {}, FAILURES.backendUnavailable, true],
+    ['rate_limited', { retryable: false }, FAILURES.backendRejected, false],
+    ['unauthorized', {}, FAILURES.backendUnauthorized, false],
+    ['refused', { status: 400 }, FAILURES.backendRejected, false],
+    ['rejected', { status: 400 }, FAILURES.backendRejected, false],
+    ['rejected', { status: 404 }, FAILURES.backendNotFound, false],
+    ['rejected', { status: 200 }, FAILURES.backendUnsupported, false],
+    ['rejected', { status: 302 }, FAILURES.backendUnsupported, false],
+    ['rejected', { status: 501 }, FAILURES.backendUnsupported, false],
+  ] as const)('that is %s %o leaves the backend as %s', (kind, more, type, retryable) => {
+    const error = fromModelError(failure(kind, more), {
+      now: 0,
+      attempt: 1,
+      deadline: null,
+      random: () => 1,
+    });
+    expect(error).toMatchObject({ type, retryable });
+    expect(error.retryAfterMs).toBe(retryable ? 500 : null);
   });
 
-  test('that the server held for long before the connection broke is taken for a turn', () => {
-    expect(costsTurn(facts({ kind: 'network_ambiguous' }), false, 60_000)).toBe(true);
+  test('waits as long as the server asks, within bounds', () => {
+    expect([wait(7_000, null), wait(7_000, 5_000), wait(10_000_000, null)]).toEqual([7_000, 5_000, 600_000]);
   });
 });
 

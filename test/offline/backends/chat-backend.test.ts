@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineTools, planCalls } from '../../../activities/index.ts';
-import { createChatBackend } from '../../../backends/chat/index.ts';
 import type { Backend, Settled } from '../../../protocol/ports/backend.ts';
 import type { FunctionTool } from '../../../protocol/wire/objects.ts';
 import { BackendError } from '../../../protocol/errors.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import { fakeContext, type FakeContextOptions } from '../../support/backend-context.ts';
+import { chatOnServer } from '../../support/chat-backend.ts';
 import { calls, chunk, completion, DONE, refuses, says, usageChunk } from '../../support/chat-server.ts';
 import { reset, scriptedHttp, sse, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
 import { createRequest, eventNames, memoryStore, POLICY, startedRun } from '../../support/store.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => store.close());
 beforeEach(async () => {
   server = await scriptedHttp();
-  backend = createChatBackend({ store, baseUrl: `${server.url}/v1`, apiKey: 'key-1', flushMs: 1 });
+  backend = chatOnServer({ store, baseUrl: `${server.url}/v1`, apiKey: 'key-1', flushMs: 1 });
 });
 afterEach(async () => {
   await backend.dispose();
@@ -100,7 +100,12 @@ describe('a turn', () => {
         { role: 'system', content: 'Be brief.\n\nBe kind.' },
         { role: 'user', content: 'Hello' },
       ],
-      tools: [tool('get_weather')],
+      tools: [
+        {
+          type: 'function',
+          function: { name: 'get_weather', parameters: { type: 'object', properties: {} } },
+        },
+      ],
       temperature: 0.5,
       max_completion_tokens: 300,
       stream: true,
@@ -122,7 +127,7 @@ describe('a turn', () => {
     ]);
   });
 
-  test('with calls waits for outputs under ids of its own, and goes on with them in the model’s order', async () => {
+  test('with calls waits for outputs under ids of its own, and goes on with the server’s in the model’s order', async () => {
     const run = await start({ assistant: { tools: [tool('a'), tool('b')] } });
     server.script.push(
       calls([
@@ -162,12 +167,12 @@ describe('a turn', () => {
         role: 'assistant',
         content: null,
         tool_calls: [
-          { id: a, type: 'function', function: { name: 'a', arguments: '{"x":1}' } },
-          { id: b, type: 'function', function: { name: 'b', arguments: '{}' } },
+          { id: 'same', type: 'function', function: { name: 'a', arguments: '{"x":1}' } },
+          { id: 'same2', type: 'function', function: { name: 'b', arguments: '{}' } },
         ],
       },
-      { role: 'tool', tool_call_id: a, content: 'out a' },
-      { role: 'tool', tool_call_id: b, content: 'out b' },
+      { role: 'tool', tool_call_id: 'same', content: 'out a' },
+      { role: 'tool', tool_call_id: 'same2', content: 'out b' },
     ]);
   });
 
@@ -216,7 +221,7 @@ describe('a turn', () => {
       await backend.submit(run.ref, 1, [{ tool_call_id: asked?.callId ?? '', output: 'x' }], context());
       expect(sent(1)['messages']).toMatchObject([
         { role: 'user' },
-        { role: 'assistant', content: 'Let me look.', tool_calls: [{ id: asked?.callId }] },
+        { role: 'assistant', content: 'Let me look.', tool_calls: [{ id: 'x' }] },
         { role: 'tool', content: 'x' },
       ]);
     });

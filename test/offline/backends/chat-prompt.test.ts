@@ -1,8 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cutToSize, estimateTokens, repeatable, toUnits } from '../../../backends/chat/prompt.ts';
-import { buildRequest, completionTokensLeft, promptTokensLeft } from '../../../backends/chat/request.ts';
-import type { ChatMessage } from '../../../backends/chat/types.ts';
+import { completionTokensLeft, promptTokensLeft, turnRequest } from '../../../backends/chat/request.ts';
+import type { Adjustment } from '../../../backends/models/openai-compatible/capabilities.ts';
+import { requestBody } from '../../../backends/models/openai-compatible/request.ts';
+import type { ModelMessage } from '../../../protocol/ports/model.ts';
 import type { ContextItem, RunConfig } from '../../../protocol/ports/run-store.ts';
 
 const AUTO = { type: 'auto' } as const;
@@ -26,14 +28,15 @@ const round = (run: string, number: number, ids: string[]): ContextItem => ({
   round: number,
   calls: ids.map((id) => ({ id, type: 'function', function: { name: 'tool', arguments: '{}' } })),
   outputs: Object.fromEntries(ids.map((id) => [id, `output of ${id}`])),
+  providerTurn: null,
 });
 
 describe('units', () => {
   test('a message that introduces calls is one assistant message with them', () => {
     const [unit] = toUnits([said('assistant', 'Let me look.', 'run_1', 1), round('run_1', 1, ['a'])]);
     expect(unit?.messages).toMatchObject([
-      { role: 'assistant', content: 'Let me look.', tool_calls: [{ id: 'a' }] },
-      { role: 'tool', tool_call_id: 'a', content: 'output of a' },
+      { role: 'assistant', text: 'Let me look.', calls: [{ callId: 'a' }] },
+      { role: 'tool', callId: 'a', name: 'tool', output: 'output of a' },
     ]);
   });
 
@@ -61,7 +64,7 @@ describe('units', () => {
         role: 'user',
         content: [
           { type: 'text', text: 'See' },
-          { type: 'image_url', image_url: { url: 'https://x.test/a.png' } },
+          { type: 'image', url: 'https://x.test/a.png' },
         ],
       },
     ]);
@@ -82,7 +85,12 @@ describe('units', () => {
   });
 });
 
-const texts = (messages: readonly ChatMessage[]): unknown[] => messages.map(({ content }) => content);
+const textOf = (message: ModelMessage): string => {
+  if (message.role === 'user')
+    return message.content.map((part) => (part.type === 'text' ? part.text : part.url)).join('');
+  return message.role === 'tool' ? message.output : message.text;
+};
+const texts = (messages: readonly ModelMessage[]): string[] => messages.map(textOf);
 
 describe('cutting', () => {
   const thread: ContextItem[] = [
@@ -123,7 +131,7 @@ describe('cutting', () => {
       round('run_1', 2, ['b']),
       round('run_1', 3, ['c']),
     ];
-    expect(texts(cutToSize(long, AUTO, 1).messages)).toEqual(['go', null, 'output of c']);
+    expect(texts(cutToSize(long, AUTO, 1).messages)).toEqual(['go', '', 'output of c']);
   });
 
   test('last_messages counts messages and keeps the calls between them', () => {
@@ -151,8 +159,8 @@ describe('cutting', () => {
           const asked: string[] = [];
           for (const message of cut.messages) {
             const answered = message.role === 'tool' ? asked.shift() : asked[0];
-            expect(answered).toBe(message.role === 'tool' ? message.tool_call_id : undefined);
-            if (message.role === 'assistant') asked.push(...(message.tool_calls ?? []).map(({ id }) => id));
+            expect(answered).toBe(message.role === 'tool' ? message.callId : undefined);
+            if (message.role === 'assistant') asked.push(...message.calls.map(({ callId }) => callId));
           }
           expect(asked).toEqual([]);
           const full = cutToSize(items, AUTO, null).messages.map((message) => JSON.stringify(message));
@@ -172,6 +180,17 @@ describe('cutting', () => {
   });
 });
 
+const sent = (
+  given: Parameters<typeof turnRequest>[0],
+  messages: readonly ModelMessage[],
+  { without = [], model = null }: { without?: Adjustment[]; model?: string | null } = {},
+) =>
+  requestBody(
+    turnRequest(given, messages, model),
+    { provider: 'p', dialect: 'd', model: 'm' },
+    new Set(without),
+  );
+
 describe('the request', () => {
   const config: RunConfig = {
     model: 'm',
@@ -189,7 +208,9 @@ describe('the request', () => {
     granted_tools: null,
   };
   const tools = [{ type: 'function' as const, function: { name: 'a' } }];
-  const options = { stream: true, streamUsage: true, maxTokensField: 'max_completion_tokens' } as const;
+  const SENT = [
+    { type: 'function', function: { name: 'a', parameters: { type: 'object', properties: {} } } },
+  ];
   const state = (more: Partial<RunConfig> = {}) => ({
     config: { ...config, ...more },
     usage: null,
@@ -197,14 +218,25 @@ describe('the request', () => {
   });
   const frame = { stream: true, stream_options: { include_usage: true } };
   const hello = { role: 'user' as const, content: 'Hello' };
+  const greeting: ModelMessage = { role: 'user', content: [{ type: 'text', text: 'Hello' }] };
 
   test.each([
     ['nothing but what is needed', {}, {}, {}],
     ['instructions', { instructions: 'Hi' }, {}, { messages: [{ role: 'system', content: 'Hi' }, hello] }],
     ['no choice of tools without tools', { tool_choice: 'required' as const }, {}, {}],
-    ['a forced choice', { tools, tool_choice: 'required' as const }, {}, { tools, tool_choice: 'required' }],
-    ['a choice of none', { tools, tool_choice: 'none' as const }, {}, { tools, tool_choice: 'none' }],
-    ['one call at a time', { tools, parallel_tool_calls: false }, {}, { tools, parallel_tool_calls: false }],
+    [
+      'a forced choice',
+      { tools, tool_choice: 'required' as const },
+      {},
+      { tools: SENT, tool_choice: 'required' },
+    ],
+    ['a choice of none', { tools, tool_choice: 'none' as const }, {}, { tools: SENT, tool_choice: 'none' }],
+    [
+      'one call at a time',
+      { tools, parallel_tool_calls: false },
+      {},
+      { tools: SENT, parallel_tool_calls: false },
+    ],
     ['sampling, zero included', { temperature: 0, top_p: 0.5 }, {}, { temperature: 0, top_p: 0.5 }],
     [
       'a response format',
@@ -218,18 +250,18 @@ describe('the request', () => {
       'no wish for strictness that is none',
       { tools: [{ type: 'function' as const, function: { name: 'a', strict: null } }] },
       {},
-      { tools },
+      { tools: SENT },
     ],
     ['a limit', { max_completion_tokens: 300 }, {}, { max_completion_tokens: 300 }],
     [
       'the limit in an older word',
       { max_completion_tokens: 300 },
-      { maxTokensField: 'max_tokens' as const },
+      { without: ['other_max_tokens_field' as const] },
       { max_tokens: 300 },
     ],
     ['another model', {}, { model: 'other' }, { model: 'other' }],
   ])('has %s', (_name, more, asked, expected) => {
-    expect(buildRequest(state(more), [hello], { ...options, ...asked })).toEqual({
+    expect(sent(state(more), [greeting], asked)).toEqual({
       model: 'm',
       messages: [hello],
       ...frame,
@@ -238,22 +270,20 @@ describe('the request', () => {
   });
 
   test('says less to servers that know less', () => {
-    expect(buildRequest(state(), [hello], { ...options, streamUsage: false })).toEqual({
+    expect(sent(state(), [greeting], { without: ['no_stream_usage'] })).toEqual({
       model: 'm',
       messages: [hello],
       stream: true,
     });
-    expect(buildRequest(state(), [hello], { ...options, stream: false, streamUsage: false })).toEqual({
+    expect(sent(state(), [greeting], { without: ['no_stream'] })).toEqual({
       model: 'm',
       messages: [hello],
     });
   });
 
   test('holds a message when nobody has said anything, since servers want one', () => {
-    expect(buildRequest(state(), [], options)['messages']).toEqual([{ role: 'user', content: '' }]);
-    expect(buildRequest(state({ instructions: 'Hi' }), [], options)['messages']).toEqual([
-      { role: 'system', content: 'Hi' },
-    ]);
+    expect(sent(state(), [])['messages']).toEqual([{ role: 'user', content: '' }]);
+    expect(sent(state({ instructions: 'Hi' }), [])['messages']).toEqual([{ role: 'system', content: 'Hi' }]);
   });
 
   test('knows what is left of a budget', () => {

@@ -1,10 +1,10 @@
 /** The model is asked while the run is being taken over; nothing of its answer passes before it is. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createChatBackend } from '../../../backends/chat/index.ts';
 import type { Backend } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
 import { StoreError, type Store } from '../../../protocol/ports/run-store.ts';
 import { fakeContext } from '../../support/backend-context.ts';
+import { chatOnServer } from '../../support/chat-backend.ts';
 import { refuses, says } from '../../support/chat-server.ts';
 import { deferred } from '../../support/deferred.ts';
 import { hang, json, scriptedHttp, type ScriptedHttp } from '../../support/scripted-http.ts';
@@ -32,7 +32,7 @@ afterEach(async () => {
 
 /** A backend over the store with some of it exchanged, and a run to carry out. */
 const opened = async (exchanged: Partial<Store> = {}) => {
-  backend = createChatBackend({
+  backend = chatOnServer({
     store: { ...store, ...exchanged },
     baseUrl: `${server.url}/v1`,
     flushMs: 1,

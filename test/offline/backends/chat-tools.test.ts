@@ -2,13 +2,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { defineTools, planCalls, toJSONSchema } from '../../../activities/index.ts';
-import { createChatBackend } from '../../../backends/chat/index.ts';
 import { declaredTools } from '../../../backends/chat/tools.ts';
 import { isOffered } from '../../../service/offered-tools.ts';
 import type { Backend } from '../../../protocol/ports/backend.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import type { FunctionTool } from '../../../protocol/wire/objects.ts';
 import { fakeContext } from '../../support/backend-context.ts';
+import { chatOnServer } from '../../support/chat-backend.ts';
 import { calls, says } from '../../support/chat-server.ts';
 import { scriptedHttp, type ScriptedHttp } from '../../support/scripted-http.ts';
 import { createRequest, memoryStore, startedRun } from '../../support/store.ts';
@@ -79,7 +79,7 @@ describe('a run', () => {
   afterAll(() => store.close());
   beforeEach(async () => {
     server = await scriptedHttp();
-    backend = createChatBackend({ store, baseUrl: `${server.url}/v1`, flushMs: 1 });
+    backend = chatOnServer({ store, baseUrl: `${server.url}/v1`, flushMs: 1 });
   });
   afterEach(async () => {
     await backend.dispose();
@@ -120,7 +120,7 @@ describe('a run', () => {
     [
       'the assistant declares another',
       { offerTools: true, assistant: { tools: [named('mine')] } },
-      [named('mine')],
+      [{ type: 'function', function: { name: 'mine', parameters: { type: 'object', properties: {} } } }],
     ],
     ['nothing was said of an offer', {}, null],
   ])('no tool is offered when %s', async (_when, more, expected) => {

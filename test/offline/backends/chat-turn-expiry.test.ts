@@ -2,10 +2,10 @@
  * The `chat` backend at the expiry of its run: what an attempt stops, what it leaves to others, and how the run ends.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createChatBackend } from '../../../backends/chat/index.ts';
 import type { Backend, Settled } from '../../../protocol/ports/backend.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import { fakeContext, type FakeContextOptions } from '../../support/backend-context.ts';
+import { chatOnServer } from '../../support/chat-backend.ts';
 import { calls, chunk, refuses } from '../../support/chat-server.ts';
 import { deferred } from '../../support/deferred.ts';
 import { hang, scriptedHttp, sse, type ScriptedHttp } from '../../support/scripted-http.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => store.close());
 beforeEach(async () => {
   server = await scriptedHttp();
-  backend = createChatBackend({ store, baseUrl: `${server.url}/v1`, flushMs: 1 });
+  backend = chatOnServer({ store, baseUrl: `${server.url}/v1`, flushMs: 1 });
 });
 afterEach(async () => {
   await backend.dispose();

@@ -1,12 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  backoffMs,
-  boundedRetryAfter,
-  classify,
-  retryAfterFrom,
-  shouldRetryFrom,
-  type Evidence,
-} from '../../../backends/http/classify.ts';
+import { classify, retryAfterFrom, shouldRetryFrom, type Evidence } from '../../../backends/http/classify.ts';
+import { backoffMs, boundedRetryAfter } from '../../../backends/retry-after.ts';
 import { HttpFailure, toBackendError } from '../../../backends/http/failure.ts';
 
 const evidence = (more: Partial<Evidence>): Evidence => ({

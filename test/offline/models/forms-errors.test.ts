@@ -264,7 +264,8 @@ test('an error that a router passes on is read', async () => {
 test.each([
   ['nothing was sent', null, 'nothing'],
   ['the server refused', error({ message: 'bad' }, 400), 'nothing'],
-  ['the server failed', error({ message: 'oops' }, 500), 'turn'],
+  ['the server failed', error({ message: 'oops' }, 500), 'nothing'],
+  ['a proxy gave up waiting', error({ message: 'oops' }, 504), 'turn'],
   ['the answer broke off', sse([said('Half')], 'cut'), 'turn'],
 ])('what a retry may cost when %s', async (_what, answer, cost) => {
   if (answer !== null) server.script(answer);

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { AnswerMeter } from '../../../backends/answer-meter.ts';
 import { CompletionReader } from '../../../backends/models/openai-compatible/completion-reader.ts';
 
 import type { ModelPart } from '../../../protocol/ports/model.ts';
@@ -111,7 +112,7 @@ const readAll = (
   chunks: readonly unknown[],
   reason = 'tool_calls',
 ): { reader: CompletionReader; parts: ModelPart[] } => {
-  const reader = new CompletionReader({ tools: TOOLS });
+  const reader = new CompletionReader({ tools: TOOLS, meter: new AnswerMeter() });
   const parts = chunks.flatMap((chunk) => reader.chunk(chunk));
   if (reason !== '') reader.chunk({ choices: [{ index: 0, delta: {}, finish_reason: reason }] });
   return { reader, parts: [...parts, ...reader.endCalls()] };

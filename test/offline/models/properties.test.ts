@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { AnswerMeter } from '../../../backends/answer-meter.ts';
 import { readReport } from '../../../backends/models/openai-compatible/error-report.ts';
 import { errorOf } from '../../../backends/models/openai-compatible/failures.ts';
 import { reasonClass } from '../../../backends/models/openai-compatible/finish-reasons.ts';
@@ -50,7 +51,7 @@ describe('frames', () => {
               .map(({ text: content, noise }) => `${noise}data: ${JSON.stringify({ content })}\n\n`)
               .join('') + 'data: [DONE]\n\n';
           const bytes = Buffer.from(text.replaceAll('\n', end));
-          const reader = new FrameReader({ answerChars: 100_000, eventChars: 100_000 });
+          const reader = new FrameReader(new AnswerMeter());
           const frames: AnswerFrame[] = [];
           for (let at = 0, step = 0; at < bytes.length; step += 1) {
             const size = steps[step % steps.length] ?? 1;
@@ -71,7 +72,7 @@ describe('frames', () => {
   test('of bytes that are nothing throw nothing', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 5 }), (pieces) => {
-        const reader = new FrameReader({ answerChars: 10_000, eventChars: 10_000 });
+        const reader = new FrameReader(new AnswerMeter());
         const frames = [...pieces.flatMap((piece) => reader.push(piece)), ...reader.end()];
         expect(frames.every(({ kind }) => kind !== 'chunk')).toBe(true);
       }),
@@ -86,6 +87,7 @@ const facts = (value: unknown, status: number) => ({
   shouldRetry: null,
   report: readReport(value),
   begun: false,
+  heldMs: 0,
   maxOutputTokens: null,
 });
 

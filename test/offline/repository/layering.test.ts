@@ -45,6 +45,19 @@ describe('the sources', () => {
     expect(cycles(graph)).toEqual([]);
   });
 
+  test('let the chat backend know a model by its port only', () => {
+    const strangers = [...graph].flatMap(([file, imports]) =>
+      file.startsWith('backends/chat/')
+        ? imports.flatMap(({ target }) =>
+            'file' in target && /^backends\/(http|models)\//.test(target.file)
+              ? [`${file}: ${target.file}`]
+              : [],
+          )
+        : [],
+    );
+    expect(strangers).toEqual([]);
+  });
+
   test('load no schema, no Node module and no other package into the workflow sandbox', () => {
     const reached = [...reach('workflows/index.ts')];
     expect(reached).toContain('workflows/run/machine.ts');

@@ -1,0 +1,46 @@
+/**
+ * An error of a model as the error that leaves the backend. Pure.
+ *
+ * Rule: retryable errors always name a wait, the server's within bounds or a backoff with jitter, so that a herd of runs does
+ * not come back in step. Imported within `backends/chat/` and by tests.
+ */
+import { BackendError } from '../../protocol/errors.ts';
+import type { ModelError } from '../../protocol/ports/model.ts';
+import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';
+import { backoffMs, boundedRetryAfter } from '../retry-after.ts';
+
+const FINAL_BY_STATUS: Readonly<Record<number, FailureType>> = {
+  404: FAILURES.backendNotFound,
+  501: FAILURES.backendUnsupported,
+  505: FAILURES.backendUnsupported,
+};
+
+const typeOf = ({ kind, retryable, status }: ModelError): FailureType => {
+  if (kind === 'unauthorized') return FAILURES.backendUnauthorized;
+  if (kind === 'unavailable' || kind === 'broken_off' || retryable) return FAILURES.backendUnavailable;
+  // An answer that is none, or a redirect: something else answers there.
+  if (kind === 'rejected' && status !== null && status < 400) return FAILURES.backendUnsupported;
+  return (kind === 'rejected' ? FINAL_BY_STATUS[status ?? 0] : undefined) ?? FAILURES.backendRejected;
+};
+
+const FIX: Partial<Record<FailureType, string>> = {
+  [FAILURES.backendUnauthorized]: 'Check the API key and what it may access.',
+  [FAILURES.backendNotFound]: 'Check the model’s name and the base URL.',
+};
+
+export const fromModelError = (
+  error: ModelError,
+  context: { now: number; attempt: number; deadline: number | null; random?: () => number },
+): BackendError => {
+  const type = typeOf(error);
+  const fix = FIX[type];
+  const { now, deadline, attempt, random = Math.random } = context;
+  return new BackendError(type, fix === undefined ? error.message : `${error.message} ${fix}`, {
+    retryable: error.retryable,
+    retryAfterMs: error.retryable
+      ? (boundedRetryAfter(error.retryAfterMs, { now, deadline }) ?? backoffMs(attempt, random()))
+      : null,
+    mayHaveHappened: error.cost === 'turn',
+    details: [{ status: error.status, code: error.code }],
+  });
+};
