@@ -190,7 +190,7 @@ export const signalAnswer = async (
   try {
     await signal(followUpWorkflowId(runId));
   } catch (error) {
-    throw isGone(error) ? await tooLate(session, runId, what) : error;
+    throw isGone(error) ? await tooLate(session, runId, what, payload.call_id) : error;
   }
 };
 

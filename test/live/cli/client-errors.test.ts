@@ -103,18 +103,18 @@ describe('answering', () => {
   test('a run that has ended says how it ended', async () => {
     const runId = await stack.start('talk');
     await stack.client.result(runId);
-    const error = await errorOf(stack.client.answer(runId, { call_id: 'call_a', output: 'o' }));
-    expect(error).toMatchObject({
-      code: 'refused',
-      failure: FAILURES.refusedTooLate,
-      details: { status: 'completed' },
-    });
-    expect(error.message).toMatch(/came too late: the run has ended, completed/);
-    expect(await errorOf(stack.client.signalAnswer(runId, { call_id: 'call_a', output: 'o' }))).toMatchObject(
-      {
-        failure: FAILURES.refusedTooLate,
-      },
-    );
+    const answer = { call_id: 'call_a', output: 'o' };
+    for (const send of [stack.client.answer(runId, answer), stack.client.signalAnswer(runId, answer)]) {
+      const error = await errorOf(send);
+      expect(error).toMatchObject({
+        code: 'refused',
+        failure: FAILURES.refusedUnknownCall,
+        details: { status: 'completed' },
+      });
+      expect(error.message).toMatch(
+        /has no call "call_a", and it has ended, completed\. Its calls were: none\./,
+      );
+    }
     const tool_outputs = [{ tool_call_id: 'call_a', output: 'o' }];
     expect(
       await errorOf(stack.client.submitToolOutputs(runId, { run_id: runId, tool_outputs })),
