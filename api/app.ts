@@ -9,6 +9,8 @@
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
 import { BODY_BYTES, TENANT_DEFAULTS } from '../protocol/limits.ts';
 import type { Run } from '../protocol/wire/objects.ts';
+import type { ApiError } from '../protocol/errors.ts';
+import { corsNeedsKeys, createBrowserGuard } from './browser.ts';
 import { openAuth, requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
 import { createBodyBudget } from './body-budget.ts';
@@ -18,6 +20,7 @@ import { callerOf, tenantFor, requestIds } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
 import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
+import { jsonOnce } from './json-once.ts';
 import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
@@ -69,6 +72,8 @@ export interface ApiOptions {
   keepAliveMs?: number;
   /** Milliseconds after which a reader that takes nothing is dropped. Default 60 000. */
   stallMs?: number;
+  /** Origins of web pages that may use the API. Default none. Needs keys: throws `RunsError` `config` without. */
+  corsOrigins?: readonly string[];
   /** Long polls of the official helpers. */
   polls?: HeldPollOptions;
   /** Version in the OpenAPI document. */
@@ -100,18 +105,6 @@ export const ROUTES: readonly Route[] = [
 
 const API_VERSION = '2020-10-01';
 
-/** The text of an object that an engine may hand out many times is made once. Engines never change what they gave. */
-const jsonOnce = (): ((value: object) => string) => {
-  const known = new WeakMap<object, string>();
-  return (value) => {
-    const before = known.get(value);
-    if (before !== undefined) return before;
-    const text = JSON.stringify(value);
-    known.set(value, text);
-    return text;
-  };
-};
-
 const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
 
 const routeFor = createRouter(ROUTES);
@@ -124,6 +117,8 @@ export const createApi = (options: ApiOptions): Api => {
   const bodyLimits: BodyLimits = { ...DEFAULT_BODY_LIMITS, ...options.body };
   const keepAliveMs = options.keepAliveMs ?? 15_000;
   const stallMs = options.stallMs ?? 60_000;
+  const origins = options.corsOrigins ?? [];
+  if (auth.open && origins.length > 0) throw corsNeedsKeys();
   const closing = new ShutdownNotifier();
   const bodies = createBodyBudget(options.bodiesBytes ?? BODY_BYTES.inFlight);
   const polls = createHeldPolls(closing, options.polls);
@@ -247,9 +242,9 @@ export const createApi = (options: ApiOptions): Api => {
     metrics: options.metrics,
   });
 
-  const notFound = (method: string, path: string): Response => {
+  /** Refuses what no route or page has to do with. */
+  const refuse = (method: string, error: ApiError): Response => {
     const requestId = nextRequestId();
-    const error = noSuchPath(method, path, isKnownPath);
     onRequest?.({
       method,
       route: null,
@@ -271,7 +266,7 @@ export const createApi = (options: ApiOptions): Api => {
     const found = routeFor(method, path);
     if (found !== null) return serve(found.row, request, found.params, env);
     const page = method === 'GET' && Object.hasOwn(pages, path) ? pages[path] : undefined;
-    if (page === undefined) return notFound(method, asked);
+    if (page === undefined) return refuse(method, noSuchPath(method, asked, isKnownPath));
     try {
       return await page(request);
     } catch (error) {
@@ -287,9 +282,12 @@ export const createApi = (options: ApiOptions): Api => {
     return new Response(null, { status: response.status, headers: response.headers });
   };
 
+  const guard = createBrowserGuard(origins, ({ method }, error) => refuse(method, error));
   return {
     fetch: (request, env) =>
-      request.method === 'HEAD' ? head(request, env) : answer(request, request.method, env),
+      guard(request, () =>
+        request.method === 'HEAD' ? head(request, env) : answer(request, request.method, env),
+      ),
     open: auth.open,
     shutdown: () => closing.begin(),
   };

@@ -51,6 +51,16 @@ const unsupportedType = (type: string | null): ApiError =>
     { code: 'invalid_content_type' },
   );
 
+/** Compressed bodies are not read: their size is known only by unpacking them. */
+const refuseEncoded = (encoding: string | null): void => {
+  if (encoding === null || /^\s*(?:identity)?\s*$/i.test(encoding)) return;
+  throw new ApiError(
+    415,
+    `Unsupported Content-Encoding ${quote(encoding)}: send the body as it is, without compressing it and without this header.`,
+    { code: 'unsupported_content_encoding' },
+  );
+};
+
 const isJson = (type: string | null): boolean =>
   type !== null && /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type);
 
@@ -122,6 +132,7 @@ export const readJson = async (
   const { headers } = request;
   const length = headers.get('content-length');
   if (length !== null && Number(length) > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  refuseEncoded(headers.get('content-encoding'));
   const type = headers.get('content-type');
   if (length !== null && Number(length) <= WHOLE_BYTES) {
     const text = await readWhole(request, limits);

@@ -77,8 +77,9 @@ const EVENTS = {
 const REFUSALS: Readonly<Record<string, string>> = {
   400: 'The request is wrong, or the state of the run or thread forbids it',
   401: 'No API key, or an unknown one',
-  403: 'The key has not the role that this needs',
+  403: 'The key has not the role that this needs, or the request is that of a web page whose origin is not allowed',
   404: 'No such object, or not one of yours',
+  415: 'The body is compressed',
   429: 'Too many requests; Retry-After says when to come again',
   500: 'An error of the server, named by its request id',
   503: 'Database, workflow service or workers are away; safe to repeat after Retry-After',

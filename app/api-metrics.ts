@@ -14,6 +14,9 @@ export interface ApiMetrics {
   request(seen: RequestLogEntry): void;
   delivered(ms: number): void;
   page: () => Promise<{ contentType: string; body: string }>;
+  contentType: string;
+  /** Text of the page. */
+  metrics: () => Promise<string>;
 }
 
 /** Of the store, whose answer every server process repeats. */
@@ -54,6 +57,10 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
       live.reset();
     }
   };
+  const metrics = async (): Promise<string> => {
+    await countLive();
+    return registry.metrics();
+  };
   // Finding a series by its labels costs more than counting in it.
   const counters = new Map<string, Counter.Internal>();
   const counterOf = (method: string, route: string, status: number, stream: boolean): Counter.Internal => {
@@ -76,9 +83,8 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
       // The time of a long poll is that of its run, not of the server.
       if (!held) timeOf(known).observe(ms / 1_000);
     },
-    page: async () => {
-      await countLive();
-      return { contentType: registry.contentType, body: await registry.metrics() };
-    },
+    page: async () => ({ contentType: registry.contentType, body: await metrics() }),
+    contentType: registry.contentType,
+    metrics,
   };
 };

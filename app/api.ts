@@ -9,16 +9,20 @@ import {
   keyAuth,
   openAuth,
   parseApiKeys,
+  parseOrigins,
   parseRates,
   serveApi,
 } from '../api/index.ts';
+import type { RequestLogEntry } from '../api/index.ts';
 import type { RunsClient } from '../client/index.ts';
 import { createRunsService, startMaintenance, workflowsOf } from '../service/index.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
+import { splitAddress } from '../worker/address.ts';
 import type { Config } from '../worker/config.ts';
+import { serveMetrics, type MetricsEndpoint } from '../worker/metrics.ts';
 import { version } from './version.ts';
-import { apiMetrics } from './api-metrics.ts';
+import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
 import { Disposables } from './disposables.ts';
 
 export interface ApiParts {
@@ -44,6 +48,29 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
+/**
+ * The worker calls them; a run has to know from its start that there are any. Loaded only then: worker code in a server's process
+ * costs tens of megabytes.
+ */
+const hooksOfWorkers = async ({ toolsFile }: Config): Promise<{ onWaiting?: boolean; onEnd?: boolean }> =>
+  toolsFile === null ? {} : (await import('../worker/tools-file.ts')).hooksOf(toolsFile);
+
+const logRequest = (log: Logger, { method, route, status, ms, requestId, error }: RequestLogEntry): void => {
+  const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
+  if (status >= 500) log.error({ ...fields, error }, 'request failed');
+  else log.debug(fields, 'request');
+};
+
+const serveMetricsAt = async (
+  { host, port }: { host: string; port: number },
+  metrics: ApiMetrics,
+  log: Logger,
+): Promise<MetricsEndpoint> => {
+  const endpoint = await serveMetrics(metrics, host, port, 'RUNS_METRICS_ADDRESS');
+  log.info({ address: endpoint.url }, 'metrics are served');
+  return endpoint;
+};
+
 export const startApi = async ({
   config,
   store,
@@ -59,12 +86,8 @@ export const startApi = async ({
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
   const { streams, liveRuns, storedMegabytes } = config.tenantLimits;
   const seen = apiMetrics(store);
-  // The worker calls them; the run has to know from its start that there are any.
-  // Loaded only then: worker code in a server's process costs tens of megabytes.
-  const hooks =
-    config.toolsFile === null
-      ? {}
-      : await (await import('../worker/tools-file.ts')).hooksOf(config.toolsFile);
+  const metricsAddress = config.metricsAddress === null ? null : splitAddress(config.metricsAddress);
+  const hooks = await hooksOfWorkers(config);
   const workflows = workflowsOf(client);
   const maintenance = startMaintenance({
     store,
@@ -94,14 +117,12 @@ export const startApi = async ({
     auth,
     ...(limiter === null ? {} : { limiter }),
     maxStreams: streams,
+    corsOrigins: parseOrigins(config.corsOrigins ?? ''),
     version: version(),
-    metrics: seen.page,
+    ...(metricsAddress === null ? { metrics: seen.page } : {}),
     onRequest: (request) => {
       seen.request(request);
-      const { method, route, status, ms, requestId, error } = request;
-      const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
-      if (status >= 500) log.error({ ...fields, error }, 'request failed');
-      else log.debug(fields, 'request');
+      logRequest(log, request);
     },
   });
   try {
@@ -111,6 +132,10 @@ export const startApi = async ({
       fastGlobals: alone ?? false,
     });
     endings.add('server', () => served.close());
+    if (metricsAddress !== null) {
+      const endpoint = await serveMetricsAt(metricsAddress, seen, log);
+      endings.add('metrics', () => endpoint.close());
+    }
     return { url: served.url, open: api.open, close: () => endings.run() };
   } catch (error) {
     await endings.run();

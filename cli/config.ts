@@ -2,7 +2,8 @@
  * The configuration of the commands that run something, from the environment: refused as a whole, with every reason.
  * Imported by `serve` and `dev`; the worker reads its own.
  */
-import { configFromEnv, configWarnings, type Config, type Role } from '../worker/config.ts';
+import { configFromEnv, type Config, type Role } from '../worker/config.ts';
+import { configWarnings } from '../worker/config-warnings.ts';
 import { throwConfigErrors } from '../worker/config-errors.ts';
 import type { CommandContext } from './command.ts';
 

@@ -1,12 +1,12 @@
 /**
  * The environment of `runs worker`, `runs serve` and `runs dev` → one typed record, and what is wrong with it.
  *
- * Rule: three functions and no effects: `configFromEnv` reads, `problems` refuses (value and fix), `notes` warns. Nothing is
- * guessed from a bad value. What is shown of it is in config-shown.ts.
+ * Rule: no effects: `configFromEnv` reads, `configErrors` refuses (value and fix); nothing is guessed from a bad value. What is odd
+ * is in config-warnings.ts, what is shown in describe-config.ts.
  * Imported by the composition roots and the CLI.
  */
 import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
-import { nearest } from './nearest-name.ts';
+import { splitAddress } from './address.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
 
@@ -35,8 +35,12 @@ export interface Config {
   rateLimits: string | null;
   /** What `serve` lets one tenant hold; 0 = no limit. */
   tenantLimits: { streams: number; liveRuns: number; storedMegabytes: number };
+  /** Origins of web pages that may use the API, as written: parsed by the API. null = none. */
+  corsOrigins: string | null;
   host: string;
   port: number;
+  /** `host:port` where `serve` offers its metrics instead of on the API's address. */
+  metricsAddress: string | null;
   metricsPort: number | null;
   taskQueue: string;
   toolsFile: string | null;
@@ -62,7 +66,7 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Every variable of ours, with what `describe` calls it. `RUNS_URL` and `RUNS_API_KEY` are for commands that call the API. */
-const VARIABLES = [
+export const VARIABLES = [
   'RUNS_BACKEND',
   'RUNS_URL',
   'RUNS_API_KEY',
@@ -75,6 +79,8 @@ const VARIABLES = [
   'RUNS_MAX_STREAMS',
   'RUNS_MAX_LIVE_RUNS',
   'RUNS_MAX_STORED_MB',
+  'RUNS_CORS_ORIGINS',
+  'RUNS_METRICS_ADDRESS',
   'RUNS_METRICS_PORT',
   'RUNS_TASK_QUEUE',
   'RUNS_TOOLS',
@@ -142,6 +148,16 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     return fallback;
   };
 
+  const address = (name: string): string | null => {
+    const value = text(name);
+    const parts = value === null ? null : splitAddress(value);
+    if (value !== null && parts === null)
+      invalid.push(
+        `${name} must be a host and a port, such as "127.0.0.1:9465" or "[::1]:9465"; got ${quote(value)}`,
+      );
+    return parts === null ? null : value;
+  };
+
   const taskQueue = text('RUNS_TASK_QUEUE') ?? DEFAULT_TASK_QUEUE;
   const badQueue = idProblem('RUNS_TASK_QUEUE', taskQueue);
   if (badQueue !== undefined) invalid.push(badQueue);
@@ -173,8 +189,10 @@ export const configFromEnv = (env: ConfigEnv): Config => {
       liveRuns: whole('RUNS_MAX_LIVE_RUNS', 0, 100_000_000, TENANT_DEFAULTS.liveRuns),
       storedMegabytes: whole('RUNS_MAX_STORED_MB', 0, 1_000_000_000, TENANT_DEFAULTS.storedBytes / MEGABYTE),
     },
+    corsOrigins: text('RUNS_CORS_ORIGINS'),
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 0, 65_535, DEFAULTS.port),
+    metricsAddress: address('RUNS_METRICS_ADDRESS'),
     metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),
     taskQueue,
     toolsFile: text('RUNS_TOOLS'),
@@ -251,36 +269,6 @@ export const configErrors = (config: Config, role: Role): string[] => {
     baseUrlProblem(config, role),
     urlProblem('DATABASE_URL', config.databaseUrl, ['postgres:', 'postgresql:']),
     backend !== 'sandbox' && store.kind === 'refused' && store.problem,
-  ];
-  return list.filter((item) => typeof item === 'string');
-};
-
-/** What is odd but works. */
-export const configWarnings = (config: Config, role: Role): string[] => {
-  const list: (string | false)[] = [
-    ...config.unknown.map((name) => {
-      const meant = nearest(name, VARIABLES);
-      return `${name} is not a setting of this program and is ignored${meant === null ? '' : `; did you mean ${meant}?`}`;
-    }),
-    config.backend === 'assistants' &&
-      config.databaseUrl !== null &&
-      'DATABASE_URL is ignored with RUNS_BACKEND=assistants: threads and runs live on that server',
-    config.backend === 'assistants' &&
-      config.model !== null &&
-      'RUNS_MODEL is ignored with RUNS_BACKEND=assistants: the assistant names its model',
-    config.backend !== 'assistants' &&
-      config.apiVersion !== null &&
-      config.baseUrl === null &&
-      'OPENAI_API_VERSION is for Azure, and OPENAI_BASE_URL is not set',
-    config.backend === 'assistants' &&
-      config.offerTools !== null &&
-      'RUNS_OFFER_TOOLS is ignored with RUNS_BACKEND=assistants: that server tells the model which tools there are',
-    config.backend === 'sandbox' &&
-      config.baseUrl !== null &&
-      'OPENAI_BASE_URL is ignored with RUNS_BACKEND=sandbox; set RUNS_BACKEND=chat to use that server',
-    role === 'worker' &&
-      config.toolsFile === null &&
-      'RUNS_TOOLS is not set: this worker has no tools of its own, every call is left to the caller of the API',
   ];
   return list.filter((item) => typeof item === 'string');
 };

@@ -30,7 +30,6 @@ export { startWorker, type RunningWorker, type WorkerDependencies } from './star
 export { describeConfig, redactUrl } from './describe-config.ts';
 export {
   configFromEnv,
-  configWarnings,
   configErrors,
   storeFor,
   type BackendName,
@@ -39,6 +38,7 @@ export {
   type LogLevel,
   type Role,
 } from './config.ts';
+export { configWarnings } from './config-warnings.ts';
 export { dataConverterOf, loadDataConverter } from './data-converter.ts';
 export { isAllowedLogField as allowedLogFields, makeLog } from './log.ts';
 export { runWorker, type RunWorkerOptions } from './run-worker.ts';

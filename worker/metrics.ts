@@ -152,11 +152,15 @@ export interface MetricsEndpoint {
   close(): Promise<void>;
 }
 
-/** Serves the registry on `host:port`; port 0 takes a free one. Throws `RunsError('config')` when it can't listen. */
+/**
+ * Serves the registry on `host:port`, to anyone who reaches it; port 0 takes a free one. `setting`: the variable that names the port.
+ * Throws `RunsError('config')` when it can't listen.
+ */
 export const serveMetrics = async (
-  registry: Registry,
+  registry: { contentType: string; metrics(): Promise<string> },
   host: string,
   port: number,
+  setting = 'RUNS_METRICS_PORT',
 ): Promise<MetricsEndpoint> => {
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url?.split('?', 1)[0] !== '/metrics') {
@@ -178,7 +182,7 @@ export const serveMetrics = async (
       reject(
         new RunsError(
           'config',
-          `RUNS_METRICS_PORT=${port} can't be used on ${host}: ${error.message}. Choose another port.`,
+          `Port ${port} of ${setting} can't be used on ${host}: ${error.message}. Choose another one.`,
           { cause: error },
         ),
       ),

@@ -7,7 +7,8 @@
  */
 import { startWorker, type RunningWorker, type WorkerDependencies } from './start-worker.ts';
 import { describeConfig } from './describe-config.ts';
-import { configFromEnv, configWarnings, type Config } from './config.ts';
+import { configFromEnv, type Config } from './config.ts';
+import { configWarnings } from './config-warnings.ts';
 import { makeLog } from './log.ts';
 import { guardProcess } from './process-guard.ts';
 import { throwConfigErrors } from './config-errors.ts';

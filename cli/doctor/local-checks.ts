@@ -5,7 +5,8 @@
  * Imported by `runs doctor`.
  */
 import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
-import { configWarnings, configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
+import { configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
+import { configWarnings } from '../../worker/config-warnings.ts';
 import type { MadeBackend } from '../../worker/backends.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 

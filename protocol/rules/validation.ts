@@ -43,6 +43,12 @@ export const idProblem = (subject: string, value: unknown): string | undefined =
     ? undefined
     : `${subject} must be 1 to 128 letters, digits, "_", "-", "." or ":", starting with a letter, digit or "_"; got ${quote(value)}`;
 
+/** Of a text that is kept as such: PostgreSQL has no U+0000, and UTF-8 has no half of a surrogate pair. */
+export const textProblem = (value: string): string | undefined =>
+  /[\0\p{Cs}]/u.test(value)
+    ? `it must not hold U+0000 or half of a surrogate pair; got ${quote(value)}`
+    : undefined;
+
 export const toolNameProblem = (value: unknown): string | undefined =>
   typeof value === 'string' && TOOL_NAME.test(value)
     ? undefined

@@ -8,7 +8,7 @@
  */
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
-import { metadataProblem } from '../rules/validation.ts';
+import { metadataProblem, textProblem } from '../rules/validation.ts';
 
 export const metadataSchema = z
   .custom<Record<string, string>>(
@@ -32,6 +32,16 @@ export const functionToolSchema = z.strictObject({
     strict: z.boolean().nullable().optional(),
   }),
 });
+
+/** A text that reaches a column, a query or a message of Temporal as it is, not as JSON. */
+const plainText = (maximum: number) =>
+  z
+    .string()
+    .max(maximum)
+    .superRefine((value, ctx) => {
+      const message = textProblem(value);
+      if (message !== undefined) ctx.addIssue({ code: 'custom', message });
+    });
 
 /** `chars` of the value may be `maximum` at most; the complaint is the wire's own about a string. */
 const maxChars =
@@ -66,7 +76,7 @@ export const toolChoiceSchema = z.union([
   z.enum(['none', 'auto', 'required']),
   z.strictObject({
     type: z.literal('function'),
-    function: z.strictObject({ name: z.string().max(LIMITS.id) }),
+    function: z.strictObject({ name: plainText(LIMITS.id) }),
   }),
 ]);
 
@@ -121,7 +131,7 @@ const temperature = z.number().min(0).max(2).nullable().optional();
 const topP = z.number().min(0).max(1).nullable().optional();
 
 export const assistantParamsSchema = z.strictObject({
-  model: z.string().min(1).max(LIMITS.model),
+  model: plainText(LIMITS.model).min(1),
   name: z.string().max(LIMITS.name).nullable().optional(),
   description: z.string().max(LIMITS.description).nullable().optional(),
   instructions: z.string().max(LIMITS.instructions).nullable().optional(),
@@ -130,7 +140,7 @@ export const assistantParamsSchema = z.strictObject({
   temperature,
   top_p: topP,
   response_format: responseFormatSchema.nullable().optional(),
-  reasoning_effort: z.string().max(LIMITS.id).nullable().optional(),
+  reasoning_effort: plainText(LIMITS.id).nullable().optional(),
 });
 export const assistantUpdateSchema = assistantParamsSchema.partial();
 
@@ -141,8 +151,8 @@ export const threadParamsSchema = z.strictObject({
 export const metadataUpdateSchema = z.strictObject({ metadata: metadataSchema });
 
 const runFields = {
-  assistant_id: z.string().min(1).max(LIMITS.id),
-  model: z.string().min(1).max(LIMITS.model).nullable().optional(),
+  assistant_id: plainText(LIMITS.id).min(1),
+  model: plainText(LIMITS.model).min(1).nullable().optional(),
   instructions: z.string().max(LIMITS.instructions).nullable().optional(),
   tools: toolsSchema.nullable().optional(),
   metadata: metadataSchema,
@@ -155,7 +165,7 @@ const runFields = {
   tool_choice: toolChoiceSchema.nullable().optional(),
   parallel_tool_calls: z.boolean().optional(),
   response_format: responseFormatSchema.nullable().optional(),
-  reasoning_effort: z.string().max(LIMITS.id).nullable().optional(),
+  reasoning_effort: plainText(LIMITS.id).nullable().optional(),
   expires_in: z.int().min(1).max(31_536_000).nullable().optional(),
 };
 export const runParamsSchema = z.strictObject({
@@ -169,7 +179,7 @@ export const threadAndRunParamsSchema = z.strictObject({
 });
 
 export const toolOutputSchema = z.strictObject({
-  tool_call_id: z.string().min(1).max(LIMITS.id),
+  tool_call_id: plainText(LIMITS.id).min(1),
   output: z.string(),
 });
 export const submitParamsSchema = z.strictObject({
@@ -178,13 +188,13 @@ export const submitParamsSchema = z.strictObject({
 });
 
 export const answerPayloadSchema = z.strictObject({
-  call_id: z.string().min(1).max(LIMITS.id),
+  call_id: plainText(LIMITS.id).min(1),
   output: z.unknown().optional(),
   decision: z.enum(['approve', 'deny']).optional(),
   arguments: z.unknown().optional(),
   arguments_digest: z.string().max(64).optional(),
   reason: z.string().max(LIMITS.reasonChars).optional(),
-  by: z.string().max(LIMITS.id).optional(),
+  by: plainText(LIMITS.id).optional(),
   note: z.string().max(LIMITS.noteChars).optional(),
-  run_id: z.string().max(LIMITS.id).optional(),
+  run_id: plainText(LIMITS.id).optional(),
 });

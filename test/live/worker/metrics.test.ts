@@ -40,6 +40,14 @@ test('server and worker tell of a streamed run, and no label is an id', { timeou
     const server = spawnWorker(env, ['serve']);
     children.push(server);
     const url = /ready api at (\S+),/.exec(await server.ready)?.[1] ?? '';
+    // A second server, whose metrics have an address of their own.
+    const ownPort = await freePort();
+    const apart = spawnWorker({ ...env, RUNS_METRICS_ADDRESS: `127.0.0.1:${ownPort}` }, ['serve']);
+    children.push(apart);
+    const apartUrl = /ready api at (\S+),/.exec(await apart.ready)?.[1] ?? '';
+    expect(await scrape(`http://127.0.0.1:${ownPort}/metrics`)).toContain('runs_live');
+    expect((await fetch(new URL('/metrics', apartUrl))).status).toBe(404);
+
     const worker = spawnWorker({ ...env, RUNS_METRICS_PORT: String(metricsPort) });
     children.push(worker);
     await worker.ready;

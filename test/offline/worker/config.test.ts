@@ -1,7 +1,8 @@
 /** Configuration: what is refused, what is noted, what is shown. Tables. */
 import { describe, expect, test } from 'vitest';
 import { describeConfig, redactUrl } from '../../../worker/describe-config.ts';
-import { configFromEnv, configWarnings, configErrors, storeFor, type Role } from '../../../worker/config.ts';
+import { configFromEnv, configErrors, storeFor, type Role } from '../../../worker/config.ts';
+import { configWarnings } from '../../../worker/config-warnings.ts';
 
 const CHAT = {
   RUNS_BACKEND: 'chat',
@@ -58,6 +59,8 @@ describe('configFromEnv', () => {
         RUNS_MAX_STORED_MB: '0',
         HOST: '0.0.0.0',
         PORT: '80',
+        RUNS_CORS_ORIGINS: 'https://app.example',
+        RUNS_METRICS_ADDRESS: '10.0.0.1:9465',
         RUNS_METRICS_PORT: '9464',
         RUNS_TASK_QUEUE: 'q',
         RUNS_TOOLS: './t.mjs',
@@ -84,6 +87,8 @@ describe('configFromEnv', () => {
       apiKeys: 'k1,k2',
       rateLimits: 'run=50',
       tenantLimits: { streams: 10, liveRuns: 20, storedMegabytes: 0 },
+      corsOrigins: 'https://app.example',
+      metricsAddress: '10.0.0.1:9465',
       host: '0.0.0.0',
       port: 80,
       metricsPort: 9_464,

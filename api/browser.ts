@@ -1,0 +1,123 @@
+/**
+ * Requests of web pages: refused unless their origin is this server's own or was allowed by name.
+ *
+ * Rule: a page reaches a server of its visitor's machine or network, so a request that a browser marks as another site's is
+ * refused before anything is read, empty ones included. Allowed origins are exact, need API keys, and get CORS headers; cookies
+ * are never used. Pure but for the responses. Imports protocol only.
+ */
+import { apiErrors, RunsError } from '../protocol/errors.ts';
+import type { ApiError } from '../protocol/errors.ts';
+import { quote, shortenText } from '../protocol/rules/validation.ts';
+
+/**
+ * Origins by comma or white space, such as `https://app.example http://localhost:3000`. Throws `RunsError` `config` for one that is
+ * no origin: a path, a wildcard, a missing scheme.
+ */
+export const parseOrigins = (text: string): string[] =>
+  text
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const url = URL.canParse(entry) ? new URL(entry) : null;
+      if (url === null || !/^https?:$/.test(url.protocol) || url.origin !== entry || entry.includes('*'))
+        throw new RunsError(
+          'config',
+          `RUNS_CORS_ORIGINS takes exact origins, such as "https://app.example" or "http://localhost:3000", without a path or a wildcard; got ${quote(entry)}`,
+        );
+      return entry;
+    });
+
+export const corsNeedsKeys = (): RunsError =>
+  new RunsError(
+    'config',
+    'RUNS_CORS_ORIGINS needs RUNS_API_KEYS: a page of an allowed origin could otherwise use this server for every person who visits it. Set keys, or leave RUNS_CORS_ORIGINS out.',
+  );
+
+export interface BrowserHeaders {
+  method: string;
+  host: string | null;
+  origin: string | null;
+  /** `Sec-Fetch-Site`. */
+  site: string | null;
+  /** `Access-Control-Request-Method`. */
+  preflightFor: string | null;
+}
+
+/** `pass`: no page, or one of this server. `allowed`: answer with CORS headers. */
+export type BrowserVerdict = 'pass' | 'allowed' | 'preflight' | 'refused';
+
+const isOwn = (origin: string, host: string | null): boolean =>
+  URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+
+export const browserVerdict = (
+  { method, host, origin, site, preflightFor }: BrowserHeaders,
+  allowed: ReadonlySet<string>,
+): BrowserVerdict => {
+  if (origin !== null && allowed.has(origin))
+    return method === 'OPTIONS' && preflightFor !== null ? 'preflight' : 'allowed';
+  if (site === 'cross-site' || site === 'same-site') return 'refused';
+  return origin === null || isOwn(origin, host) ? 'pass' : 'refused';
+};
+
+const refusal = (origin: string | null): ApiError =>
+  apiErrors.forbidden(
+    `Requests from ${origin === null ? 'another site' : `the site ${quote(shortenText(origin))}`} are refused. To let a web page use this server, add its origin to RUNS_CORS_ORIGINS (with API keys); to let a proxy pass requests of a page on, have it drop the Origin and Sec-Fetch-Site headers.`,
+  );
+
+const EXPOSED = 'x-request-id, openai-version, openai-poll-after-ms, retry-after';
+const METHODS = 'GET, HEAD, POST, DELETE';
+/** Two hours: the longest that browsers keep it. */
+const PREFLIGHT_SECONDS = '7200';
+
+/** The clients send a dozen headers of their own, so those that were asked for are named again, if they are names. */
+const askedHeaders = (headers: Headers): string => {
+  const asked = headers.get('access-control-request-headers') ?? '';
+  return asked.length <= 2_048 && /^[\w\-, ]*$/.test(asked) ? asked : '';
+};
+
+const preflight = (origin: string, headers: Headers): Response =>
+  new Response(null, {
+    status: 204,
+    headers: {
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': METHODS,
+      'access-control-allow-headers': askedHeaders(headers),
+      'access-control-max-age': PREFLIGHT_SECONDS,
+      vary: 'origin, access-control-request-headers',
+    },
+  });
+
+const withCors = (response: Response, origin: string): Response => {
+  response.headers.set('access-control-allow-origin', origin);
+  response.headers.set('access-control-expose-headers', EXPOSED);
+  response.headers.set('vary', 'origin');
+  return response;
+};
+
+/** `next` answers what is no page's business to be refused; `refuse` turns the error into an answer. */
+export const createBrowserGuard = (
+  origins: readonly string[],
+  refuse: (request: Request, error: ApiError) => Response,
+) => {
+  const allowed = new Set(origins);
+  return (request: Request, next: () => Response | Promise<Response>): Response | Promise<Response> => {
+    const { headers, method } = request;
+    const origin = headers.get('origin');
+    const site = headers.get('sec-fetch-site');
+    if (origin === null && site === null) return next();
+    const verdict = browserVerdict(
+      {
+        method,
+        origin,
+        site,
+        host: headers.get('host') ?? new URL(request.url).host,
+        preflightFor: headers.get('access-control-request-method'),
+      },
+      allowed,
+    );
+    if (verdict === 'refused') return refuse(request, refusal(origin));
+    if (verdict === 'pass' || origin === null) return next();
+    if (verdict === 'preflight') return preflight(origin, headers);
+    return Promise.resolve(next()).then((response) => withCors(response, origin));
+  };
+};

@@ -1,0 +1,37 @@
+/**
+ * What is odd about a configuration, but works: settings that are ignored, and names that are none.
+ *
+ * Rule: no effects. Imported by the composition roots and the CLI.
+ */
+import { VARIABLES, type Config, type Role } from './config.ts';
+import { nearest } from './nearest-name.ts';
+
+/** One sentence each, without its full stop. */
+export const configWarnings = (config: Config, role: Role): string[] => {
+  const list: (string | false)[] = [
+    ...config.unknown.map((name) => {
+      const meant = nearest(name, VARIABLES);
+      return `${name} is not a setting of this program and is ignored${meant === null ? '' : `; did you mean ${meant}?`}`;
+    }),
+    config.backend === 'assistants' &&
+      config.databaseUrl !== null &&
+      'DATABASE_URL is ignored with RUNS_BACKEND=assistants: threads and runs live on that server',
+    config.backend === 'assistants' &&
+      config.model !== null &&
+      'RUNS_MODEL is ignored with RUNS_BACKEND=assistants: the assistant names its model',
+    config.backend !== 'assistants' &&
+      config.apiVersion !== null &&
+      config.baseUrl === null &&
+      'OPENAI_API_VERSION is for Azure, and OPENAI_BASE_URL is not set',
+    config.backend === 'assistants' &&
+      config.offerTools !== null &&
+      'RUNS_OFFER_TOOLS is ignored with RUNS_BACKEND=assistants: that server tells the model which tools there are',
+    config.backend === 'sandbox' &&
+      config.baseUrl !== null &&
+      'OPENAI_BASE_URL is ignored with RUNS_BACKEND=sandbox; set RUNS_BACKEND=chat to use that server',
+    role === 'worker' &&
+      config.toolsFile === null &&
+      'RUNS_TOOLS is not set: this worker has no tools of its own, every call is left to the caller of the API',
+  ];
+  return list.filter((item) => typeof item === 'string');
+};
