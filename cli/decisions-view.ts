@@ -6,7 +6,11 @@
  */
 import type { Decision } from '../protocol/decisions.ts';
 import type { RunDecision } from '../protocol/wire/decisions.ts';
+import { showArguments, wrapShown } from '../protocol/rules/show-arguments.ts';
 import { oneLine } from './output/format.ts';
+
+/** As far as a terminal of 80 columns has room. */
+const COLUMNS = 70;
 
 export const signedBy = (by: string, verified: boolean | undefined): string =>
   `by ${oneLine(by, 60)} (${verified === true ? 'API key' : 'not verified'})`;
@@ -37,11 +41,19 @@ const NOT_KEPT = '(not kept here: too long)';
 const detail = (label: string, text: string | null | undefined): string[] =>
   text === undefined ? [] : [`    ${label} ${text === null ? NOT_KEPT : oneLine(text, 2_000)}`];
 
+/** Arguments as every door shows them: a record that hides a key would be no record. */
+const argumentsDetail = (label: string, json: string | null | undefined): string[] => {
+  if (json === undefined || json === null) return detail(label, json);
+  const { text, shortened } = showArguments(json);
+  const size = shortened === 0 ? '' : ` (${shortened} shortened, of ${json.length} characters)`;
+  return [`    ${label.trimEnd()}${size}:`, ...wrapShown(text, COLUMNS).map((line) => `    │ ${line}`)];
+};
+
 /** The line, and what it is about. */
 export const decisionLines = (decision: Decision): string[] => [
   decisionLine(decision),
-  ...detail('arguments', decision.arguments),
-  ...detail('ran with ', decision.editedArguments),
+  ...argumentsDetail('arguments', decision.arguments),
+  ...argumentsDetail('ran with ', decision.editedArguments),
   ...detail('reason   ', decision.reason),
   ...detail('note     ', decision.note),
   ...detail('shown    ', decision.shownDigest),
