@@ -60,7 +60,7 @@ export const BREAKS: readonly KnownBreak[] = [
   {
     name: 'a refusal is taken for the last word, though another request followed it',
     caughtBy: ['I1'],
-    from: 410,
+    from: 1500,
     make: () => ({
       info({ activityType, attempt, heartbeatDetails: kept }) {
         const refused = typeof kept === 'object' && kept !== null && 'foreign' in kept;
