@@ -40,7 +40,8 @@ export const fromModelError = (
     retryAfterMs: error.retryable
       ? (boundedRetryAfter(error.retryAfterMs, { now, deadline }) ?? backoffMs(attempt, random()))
       : null,
-    mayHaveHappened: error.cost === 'turn',
+    // A server that fails may have worked all the same; the run's row says what came of it.
+    mayHaveHappened: error.cost === 'turn' || (error.status !== null && error.status >= 500),
     details: [{ status: error.status, code: error.code }],
   });
 };

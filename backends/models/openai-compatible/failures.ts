@@ -118,8 +118,8 @@ const rateOf = (status: number | null, { message, codes, retryAfterMs }: ErrorRe
 
 const sentence = (facts: RefusalFacts, what: string): string => {
   const { report, status, where } = facts;
-  const said = report.message === '' ? '' : ` ${JSON.stringify(report.message.slice(0, 600))}`;
-  return `${where}: ${what}${status >= 300 ? ` (HTTP ${status})` : ''}${said === '' ? '.' : `:${said}`}`;
+  const said = report.message === '' ? '.' : `: ${JSON.stringify(report.message.slice(0, 600))}`;
+  return `${where}: ${what}${status >= 300 ? `, HTTP ${status}` : ''}${said}`;
 };
 
 /** The field of the request that the server refuses; null = it names none. */
