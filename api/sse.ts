@@ -139,6 +139,11 @@ export const eventStream = (
     controller.close();
   };
 
+  const evict = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    close(controller, errorFrame(STALLED));
+    setTimeout(options.drop, DROP_GRACE_MS).unref();
+  };
+
   /** Asks for the next event, once. Never rejects: what went wrong has arrived, too. */
   const ask = (): Promise<void> => (pending ??= next());
   const next = async (): Promise<void> => {
@@ -176,9 +181,7 @@ export const eventStream = (
             return;
           }
           state.waitingSince ??= performance.now();
-          if (performance.now() - state.waitingSince < options.stallMs) return;
-          close(controller, errorFrame(STALLED));
-          setTimeout(options.drop, DROP_GRACE_MS).unref();
+          if (performance.now() - state.waitingSince >= options.stallMs) evict(controller);
         },
         Math.min(options.keepAliveMs, options.stallMs),
       );
@@ -212,7 +215,7 @@ export const eventStream = (
         if (state.over) return;
         const bytes = encoder.encode(frames);
         if (options.share?.hold(bytes.byteLength) === false) {
-          close(controller, errorFrame(STALLED));
+          evict(controller);
           return;
         }
         controller.enqueue(bytes);

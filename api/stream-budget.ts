@@ -7,7 +7,7 @@
 import { apiErrors } from '../protocol/errors.ts';
 
 export interface StreamShare {
-  /** Holds this many bytes in the place of what it held; false = that would be too much. */
+  /** Another piece is on its way, and the one before the last has left; false = the tenant would hold too much. */
   hold(bytes: number): boolean;
   close(): void;
 }
@@ -27,19 +27,20 @@ export const createStreamBudget = (limits: { streams: number; unreadBytes: numbe
         throw apiErrors.tooManyStreams(limits.streams);
       held.streams += 1;
       tenants.set(tenant, held);
-      let own = 0;
+      // One piece waits in the stream while the connection still sends the one before it.
+      let [sending, waiting] = [0, 0];
       let open = true;
       return {
         hold(bytes) {
-          if (!open || held.bytes - own + bytes > limits.unreadBytes) return false;
-          held.bytes += bytes - own;
-          own = bytes;
+          if (!open || held.bytes - sending + bytes > limits.unreadBytes) return false;
+          held.bytes += bytes - sending;
+          [sending, waiting] = [waiting, bytes];
           return true;
         },
         close() {
           if (!open) return;
           open = false;
-          held.bytes -= own;
+          held.bytes -= sending + waiting;
           held.streams -= 1;
           if (held.streams === 0) tenants.delete(tenant);
         },

@@ -17,6 +17,7 @@ const WORDS: Readonly<Record<AnswerLimit, string>> = {
   eventChars: 'characters in one event',
   bodyBytes: 'bytes',
   values: 'values in one event',
+  depth: 'levels of nesting',
   textChars: 'characters of text',
   calls: 'tool calls',
   argumentsChars: 'characters in the arguments of one tool call',
@@ -65,8 +66,8 @@ export class AnswerMeter {
   }
 
   /** Text, refusal or reasoning. */
-  text(chars: number): void {
-    this.#add('textChars', chars);
+  text(piece: string): void {
+    this.#add('textChars', JSON.stringify(piece).length - 2);
   }
 
   call(): void {

@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: measures, prints tables of ratios, and says which targets were met; README.md says what was not measured.
- * `--suite runs` (what a run costs on an assistants backend) or `--suite server` (the runs server) measures one half,
+ * `--suite runs` (what a run costs on an assistants backend), `--suite server` (the runs server) or `--suite hostile` (what hostile
+ * input costs it; part of no other) measures one part,
  * `--quick` takes a look in two minutes each, `--only TEXT` measures the server's parts whose name has that text,
  * `--json FILE` keeps the figures. Run it on an idle machine; nothing here is asserted by tests.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchHostile, hostileTable, type HostileRow } from './hostile/suite.ts';
 import type { Lag } from './lag.ts';
 import { setStage } from './processes.ts';
 import type { Row } from './row.ts';
@@ -24,8 +26,8 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-if (!['all', 'runs', 'server'].includes(values.suite))
-  throw new Error(`--suite is "runs", "server" or "all"; got ${JSON.stringify(values.suite)}.`);
+if (!['all', 'runs', 'server', 'hostile'].includes(values.suite))
+  throw new Error(`--suite is "runs", "server", "hostile" or "all"; got ${JSON.stringify(values.suite)}.`);
 
 const table = (rows: readonly Row[]): string => {
   const lines = rows.map((row) => {
@@ -87,14 +89,21 @@ const serverSuite = async (): Promise<{ server: Figure[] }> => {
   return { server };
 };
 
+const hostileSuite = async (): Promise<{ hostile: HostileRow[] }> => {
+  const hostile = await benchHostile({ generated: values.quick ? 40 : 300 }, values.only, told);
+  console.log(`\n${hostileTable(hostile)}`);
+  return { hostile };
+};
+
 // How busy others keep the machine: above one or two, the absolute figures are theirs as much as ours.
 const busy = loadavg()[0] ?? 0;
 console.log(
   `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB, load before ${busy.toFixed(1)}; everything on this machine, Temporal in memory`,
 );
 const found = {
-  ...(values.suite === 'server' ? {} : await runsSuite()),
-  ...(values.suite === 'runs' ? {} : await serverSuite()),
+  ...(['all', 'runs'].includes(values.suite) ? await runsSuite() : {}),
+  ...(['all', 'server'].includes(values.suite) ? await serverSuite() : {}),
+  ...(values.suite === 'hostile' ? await hostileSuite() : {}),
 };
 if (values.json !== undefined)
   await writeFile(

@@ -89,11 +89,13 @@ export const ANSWER_LIMITS = {
   /** One event of the stream. */
   eventChars: 4_194_304,
   /** An answer that is not streamed. */
-  bodyBytes: 8_388_608,
+  bodyBytes: 4_194_304,
   /** Values in one event, or in all of an answer that is not streamed. */
   values: 20_000,
-  /** What is said, refusals and reasoning included. */
-  textChars: 2_097_152,
+  /** Nesting of one event, or of an answer that is not streamed: as deep as arguments that are sent as objects. */
+  depth: 100,
+  /** What is said, refusals and reasoning included, as it is written in JSON: a control character takes six. */
+  textChars: 1_048_576,
   calls: 512,
   /** Arguments of one call. Far less is what history holds: such a call is refused to the model, and the run goes on. */
   argumentsChars: 4_194_304,
@@ -106,7 +108,7 @@ export const TENANT_DEFAULTS = {
   /** Event streams open at one server process. */
   streams: 500,
   /** What these streams hold of events that their readers have not taken, in bytes. */
-  unreadBytes: 67_108_864,
+  unreadBytes: 33_554_432,
   /** Runs that have not ended. */
   liveRuns: 10_000,
   /** Assistants, threads, messages, runs and steps, each with 512 bytes for its row. */

@@ -300,7 +300,12 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     tailEvents(
       store,
       runId,
-      { ...from, check: () => store.getRun(caller.tenant, threadId, runId) },
+      {
+        after: from.after,
+        signal: from.signal,
+        check: () => store.getRun(caller.tenant, threadId, runId),
+        ...(from.initialEvents === undefined ? {} : { initialEvents: [...from.initialEvents] }),
+      },
       options.tail,
     );
 

@@ -27,6 +27,11 @@ export interface TailOptions {
   onDelivered?: (ms: number) => void;
 }
 
+/** Empties the array as it goes: what a slow reader has been given is not held here, too. */
+function* handedOver(events: SequencedEvent[]): Generator<SequencedEvent, void, undefined> {
+  while (events.length > 0) yield* events.splice(0, 1);
+}
+
 export async function* tailEvents(
   store: Pick<RunStore, 'readEvents' | 'watchEvents' | 'receivesNotifications'>,
   runId: string,
@@ -35,8 +40,8 @@ export async function* tailEvents(
     signal: AbortSignal;
     /** Throws when the reader may not. Asked once, before the first look. */
     check?: () => Promise<unknown>;
-    /** The first events after `after`, from whoever has let the reader in. */
-    initialEvents?: readonly SequencedEvent[];
+    /** The first events after `after`, from whoever has let the reader in. Emptied here. */
+    initialEvents?: SequencedEvent[];
   },
   options: TailOptions = {},
 ): AsyncGenerator<SequencedEvent, void, undefined> {
@@ -66,20 +71,17 @@ export async function* tailEvents(
     const { initialEvents } = from;
     if (initialEvents === undefined) await check?.();
     else {
-      for (const event of initialEvents) {
-        yield event;
-        after = event.seq;
-      }
+      after = initialEvents.at(-1)?.seq ?? after;
+      yield* handedOver(initialEvents);
       // What came before we listened is found by looking, a moment later: usually word of the next event comes first.
       await watch.wait(after, { timeoutMs: newsMs, signal });
     }
     while (!signal.aborted) {
       const { events, ended, more } = await read();
-      for (const event of events) {
-        yield event;
-        after = event.seq;
-      }
-      if (wokenAt !== null && events.length > 0) options.onDelivered?.(performance.now() - wokenAt);
+      const any = events.length > 0;
+      after = events.at(-1)?.seq ?? after;
+      yield* handedOver(events);
+      if (wokenAt !== null && any) options.onDelivered?.(performance.now() - wokenAt);
       wokenAt = null;
       if (ended) return;
       if (!more) {

@@ -11,16 +11,26 @@ import { quote } from '../../protocol/rules/validation.ts';
 import type { StartedRunEvents } from '../../protocol/ports/runs-service.ts';
 import { isPolled } from '../../protocol/rules/polling.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
-import type { Thread } from '../../protocol/wire/objects.ts';
+import type { SequencedEvent } from '../../protocol/wire/events.ts';
+import type { Run, Thread } from '../../protocol/wire/objects.ts';
 import { requireRole } from '../auth.ts';
 import { isPollHelper } from '../held-polls.ts';
 import { idParam, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
 import { parsePage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
 
+/** Streams last: what they are opened with holds the ids of a run, not the run with its instructions and tools. */
+const followRun = (
+  { engine, caller }: RouteInput<unknown>,
+  { id, thread_id: threadId }: Run,
+  from: { after: number; initialEvents?: readonly SequencedEvent[] },
+): ((signal: AbortSignal) => AsyncIterable<SequencedEvent>) => {
+  return (signal) => engine.events(caller, threadId, id, { ...from, signal });
+};
+
 /** A started or resumed run: the object, or its events until it waits or ends. */
 const runReply = (
-  { engine, caller }: RouteInput<unknown>,
+  input: RouteInput<unknown>,
   { run, eventsAfter: after, initialEvents }: StartedRunEvents,
   stream: boolean | null | undefined,
   thread?: Thread,
@@ -31,12 +41,10 @@ const runReply = (
         stream: {
           until: 'turn',
           ...(thread === undefined ? {} : { thread }),
-          subscribe: (signal) =>
-            engine.events(caller, run.thread_id, run.id, {
-              after,
-              signal,
-              ...(initialEvents === undefined ? {} : { initialEvents }),
-            }),
+          subscribe: followRun(input, run, {
+            after,
+            ...(initialEvents === undefined ? {} : { initialEvents }),
+          }),
         },
       }
     : { run, json: run };
@@ -215,7 +223,7 @@ export const runRoutes: readonly Route[] = [
         stream: {
           until: 'run',
           ended: isTerminal(run.status),
-          subscribe: (signal) => engine.events(caller, run.thread_id, run.id, { after, signal }),
+          subscribe: followRun(input, run, { after }),
         },
       };
     },

@@ -18,6 +18,9 @@ export interface WriterOptions {
   holdChars?: number;
 }
 
+/** A delta that can't be joined costs a row, however short it is. */
+const EVENT_CHARS = 64;
+
 type Delta = Extract<StreamEvent, { event: 'thread.message.delta' | 'thread.run.step.delta' }>;
 
 const joinedCalls = (before: readonly ToolCallDelta[], more: ToolCallDelta): ToolCallDelta[] | null => {
@@ -76,7 +79,7 @@ export class DeltaWriter {
     const one = last === undefined ? null : joined(last, event);
     if (one === null) this.#held.push(event);
     else this.#held[this.#held.length - 1] = one;
-    this.#size += chars;
+    this.#size += one === null ? chars + EVENT_CHARS : chars;
     if (this.#writing === null && (this.#timer === null || this.#size >= this.#options.flushChars))
       void this.#flush();
     while (this.#size > this.#options.holdChars && this.#writing !== null) await this.#writing;

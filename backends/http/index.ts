@@ -6,7 +6,7 @@
 export { retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
 export { createHttpClient } from './client.ts';
 export { HttpFailure, toBackendError, type HttpErrorContext, type ServerError } from './failure.ts';
-export { asRecord, JsonValuesError, parseJson } from './json.ts';
+export { asRecord, JsonDepthError, JsonValuesError, parseJson } from './json.ts';
 export {
   createSseParser,
   sseEvents,

@@ -7,6 +7,7 @@
  */
 import { ModelError, type ModelPart } from '../../../protocol/ports/model.ts';
 import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
+import { loopTurns } from '../../loop-turns.ts';
 import {
   HttpFailure,
   SseLimitError,
@@ -232,7 +233,9 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
     };
     const frames = new FrameReader(ctx.meter);
     const chunks = answer.chunks[Symbol.asyncIterator]();
+    const turns = loopTurns();
     for (;;) {
+      await turns.next();
       const next = await nextChunk(chunks, ctx);
       const taken = takeFrames(next === undefined ? frames.end() : frames.push(next), ctx, refuse);
       if (taken.parts.length > 0) {

@@ -189,21 +189,21 @@ export class CompletionReader {
     const parts: ModelPart[] = [];
     const reasoning = thought(delta);
     if (reasoning !== '') {
-      this.#meter.text(reasoning.length);
+      this.#meter.text(reasoning);
       this.#spoke.reasoning = true;
       parts.push({ kind: 'reasoning', text: reasoning });
     }
     // One choice speaks. Servers that answer in several put calls into another one, or the same text again.
     const content = spoken(delta['content']);
     if (content !== '' && (this.#textFrom === null || this.#textFrom === index)) {
-      this.#meter.text(content.length);
+      this.#meter.text(content);
       this.#textFrom = index;
       this.#spoke.text = true;
       parts.push({ kind: 'text', text: content });
     }
     const refusal = text(delta['refusal']);
     if (refusal !== '') {
-      this.#meter.text(refusal.length);
+      this.#meter.text(refusal);
       this.#spoke.refusal = true;
       parts.push({ kind: 'refusal', text: refusal });
     }

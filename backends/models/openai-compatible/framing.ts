@@ -9,6 +9,7 @@ import { ANSWER_LIMITS } from '../../../protocol/limits.ts';
 import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
 import {
   createSseParser,
+  JsonDepthError,
   JsonValuesError,
   parseJson,
   UNKNOWN_LINE,
@@ -28,8 +29,6 @@ export type AnswerFrame =
   /** The body is no answer of an API at all. */
   | { kind: 'foreign'; text: string };
 
-/** An answer nests as deep as its arguments do, when a server sends them as objects. */
-const MAX_DEPTH = 100;
 const SHOWN = 200;
 const HEARTBEATS = /^(ping|heartbeat|keep[-_]?alive|comment)$/i;
 const ERRORS = /^(error|exception|fail(ed|ure)?)$/i;
@@ -39,8 +38,9 @@ const looksLikeJson = (data: string): boolean => data.startsWith('{') || data.st
 /** null = no JSON. Throws `AnswerLimitError` when it holds more than an answer may. */
 const parsed = (data: string): { value: unknown } | null => {
   try {
-    return { value: parseJson(data, MAX_DEPTH, ANSWER_LIMITS.values) };
+    return { value: parseJson(data, ANSWER_LIMITS.depth, ANSWER_LIMITS.values) };
   } catch (error) {
+    if (error instanceof JsonDepthError) throw new AnswerLimitError('depth', ANSWER_LIMITS.depth);
     if (error instanceof JsonValuesError) throw new AnswerLimitError('values', ANSWER_LIMITS.values);
     return null;
   }
@@ -77,8 +77,11 @@ export class FrameReader {
     keepUnknownLines: true,
   });
   #mode: 'unknown' | 'events' | 'json' | 'lines' | 'markup' = 'unknown';
-  /** Characters of a body that is not a stream of events. */
+  /** Characters that are held: of a whole body, or of an unfinished line. */
   #size = 0;
+  /** A body that is not one chunk a line; and one whose first line has ended. */
+  #isWhole = false;
+  #firstLineEnded = false;
   /** A whole body, or an unfinished line of it. */
   #held: string[] = [];
 
@@ -119,24 +122,19 @@ export class FrameReader {
     return this.#mode === 'json' && this.#isLines() ? this.#lines() : [];
   }
 
-  /** Is it one chunk a line? Decided by the first line, once there is one. */
+  /** Is it one chunk a line? Decided once, when something comes after the end of the first line. */
   #isLines(): boolean {
-    if (
-      this.#held.length > 1 &&
-      this.#held.some((text, at) => at < this.#held.length - 1 && text.includes('\n'))
-    )
-      return false;
+    const newest = this.#held.at(-1) ?? '';
+    this.#firstLineEnded ||= newest.includes('\n');
+    if (this.#isWhole || !this.#firstLineEnded || newest.trim() === '') return false;
     const text = this.#held.join('').trimStart();
     const end = text.indexOf('\n');
-    if (
-      end <= 0 ||
-      !text.startsWith('{') ||
-      text.slice(end).trim() === '' ||
-      parsed(text.slice(0, end)) === null
-    )
-      return false;
-    this.#mode = 'lines';
-    return true;
+    // The only line end so far was white space before the answer.
+    this.#firstLineEnded = end > 0;
+    if (!this.#firstLineEnded || text.slice(end).trim() === '') return false;
+    this.#isWhole = !text.startsWith('{') || parsed(text.slice(0, end)) === null;
+    if (!this.#isWhole) this.#mode = 'lines';
+    return !this.#isWhole;
   }
 
   /** One chunk a line, without the framing of events. */
@@ -145,6 +143,7 @@ export class FrameReader {
     if (!newest.includes('\n')) return [];
     const lines = this.#held.join('').split('\n');
     this.#held = [lines.pop() ?? ''];
+    this.#size = this.#held[0]?.length ?? 0;
     return lines.flatMap((line) => {
       this.#meter.event(line.length);
       return framesOf(line);

@@ -574,7 +574,7 @@ describe('a model that asks for too much', () => {
     await expect(backend.create(run.request, context())).rejects.toMatchObject({
       type: FAILURES.backendUnsupported,
       retryable: false,
-      message: expect.stringContaining('more than 2097152 characters of text'),
+      message: expect.stringContaining('more than 1048576 characters of text'),
     });
   });
 

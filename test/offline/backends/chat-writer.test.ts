@@ -145,3 +145,23 @@ describe('the writer', () => {
     );
   });
 });
+
+test('pieces that can not be joined are held by their number, however short they are', async () => {
+  const written = deferred();
+  const writer = new DeltaWriter({ append: () => written.promise, intervalMs: 1 });
+  await writer.push(call(0, 'x'), 1);
+  let taken = 0;
+  const pushing = (async () => {
+    for (let index = 0; index < 10_000; index += 1) {
+      await writer.push(call(index % 2, 'x'), 1);
+      taken += 1;
+    }
+  })();
+  // The writes are under way and do not end: the pieces wait.
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+  expect(taken).toBeGreaterThan(500);
+  expect(taken).toBeLessThan(1_100);
+  written.resolve();
+  await pushing;
+  writer.stop();
+});

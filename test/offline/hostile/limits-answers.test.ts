@@ -36,7 +36,7 @@ describe('the meter', () => {
     events: (meter, units) => {
       for (let at = 0; at < units; at += 1) meter.event(1);
     },
-    textChars: (meter, units) => meter.text(units),
+    textChars: (meter, units) => meter.text('x'.repeat(units)),
     calls: (meter, units) => {
       for (let at = 0; at < units; at += 1) meter.call();
     },
@@ -58,6 +58,11 @@ const callPiece = (index: number, more: object = {}) => ({ index, function: { na
 
 const message = (value: object) => json({ choices: [{ message: value, finish_reason: 'stop' }] });
 const emptyObjects = (count: number) => Array.from({ length: count }, () => ({}));
+
+test('text is counted as it is written in JSON', () => {
+  expect(limitOf(() => new AnswerMeter({ textChars: 8 }).text('a\u0001\n'))).toBe('textChars');
+  expect(limitOf(() => new AnswerMeter({ textChars: 9 }).text('a\u0001\n'))).toBe(null);
+});
 
 describe('the reader', () => {
   test('gives thirty thousand calls in one chunk up when it has made five hundred of them', () => {
@@ -169,7 +174,8 @@ describe('the backend', () => {
       message({ tool_calls: emptyObjects(1_000_000) }),
       'more than 20000 values',
     ],
-    ['a whole answer of 9 MB', message({ content: 'x'.repeat(9_000_000) }), 'more than 8388608 bytes'],
+    ['an event of 200 levels', sse([`data: {"choices":${'['.repeat(200)}\n\n`]), 'levels of nesting'],
+    ['a whole answer of 9 MB', message({ content: 'x'.repeat(9_000_000) }), 'more than 4194304 bytes'],
     [
       'comments without end',
       sse(Array.from({ length: 140 }, () => `: ${'x'.repeat(1_000_000)}\n`)),
