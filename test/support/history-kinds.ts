@@ -204,6 +204,40 @@ export const KINDS: Record<string, Kind> = {
       await run.result();
     },
   },
+  'decide-natively': {
+    script: () => ({ rounds: [[approval('call_a'), approval('call_b'), external('call_c')]] }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer({ call_id: 'call_a', decision: 'approve', by: 'ada' });
+      await run.until(() => run.asked.decisions.length === 1);
+      await run.handle.signal(ANSWER, { call_id: 'call_b', decision: 'deny', by: 'bob' });
+      await run.until(() => run.asked.decisions.length === 2);
+      await run.answer({ call_id: 'call_c', output: 'blue' });
+      await run.result();
+    },
+  },
+  'decide-natively-at-last': {
+    script: () => ({ rounds: [[approval('call_a')]] }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer({ call_id: 'call_a', decision: 'deny', by: 'ada' });
+      await run.result();
+    },
+  },
+  'decide-late-natively': {
+    script: () => ({
+      rounds: [[approval('call_a', { onDeadline: 'follow-up', answerWithinMs: 300 })]],
+    }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run, client) => {
+      await run.result();
+      const later = client.workflow.getHandle(followUpWorkflowId(run.runId));
+      await later.executeUpdate(ANSWER, { args: [{ call_id: 'call_a', decision: 'approve', by: 'ada' }] });
+      await later.result();
+    },
+  },
   'submit-by-caller': {
     script: () => ({
       rounds: [[external('call_a'), external('call_b')], [external('call_c')]],
