@@ -6,6 +6,7 @@
  * stop instead of using another server; explicit environment variables always win. Imported by `cli/` only.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliError, EXIT } from './exit.ts';
 
@@ -27,7 +28,7 @@ export interface DevState {
 
 /** What the data directory tells of its `runs dev`. */
 export type FolderDev =
-  /** No `runs dev` runs here, and none was ever ready. */
+  /** No `runs dev` runs here, and none was ever started. */
   | { kind: 'none' }
   | { kind: 'running'; state: DevState }
   /** It has ended, or (`starting`) holds the directory and is not ready yet. */
@@ -36,6 +37,8 @@ export type FolderDev =
 type Env = Readonly<Record<string, string | undefined>>;
 
 const FILE = 'dev.json';
+/** What only `runs dev` makes: Temporal's database, and the embedded store. */
+const DATA = ['temporal.db', 'store'] as const;
 export const dataDir = (env: Env): string => nonEmpty(env['RUNS_DATA_DIR']) ?? '.runs';
 export const nonEmpty = (value: string | undefined): string | undefined =>
   value === undefined || value.trim() === '' ? undefined : value.trim();
@@ -57,11 +60,14 @@ export const lastDevState = async (dir: string): Promise<DevState | undefined> =
   }
 };
 
+/** A start that failed half-way leaves its data and no file: the folder has servers of its own all the same. */
+const wasStarted = (dir: string): boolean => DATA.some((name) => existsSync(join(dir, name)));
+
 export const folderDev = async (dir: string): Promise<FolderDev> => {
   const { lockHolder } = await import('../store/lock-file.ts');
   const holder = await lockHolder(dir);
   const state = await lastDevState(dir);
-  if (state === undefined && holder === null) return { kind: 'none' };
+  if (state === undefined && holder === null && !wasStarted(dir)) return { kind: 'none' };
   return state !== undefined && state.pid === holder && state.stopped !== true
     ? { kind: 'running', state }
     : { kind: 'not-running', state, file: join(dir, FILE), starting: holder !== null };
@@ -73,13 +79,15 @@ export const devNotRunning = (
   setting: 'TEMPORAL_ADDRESS' | 'RUNS_URL',
 ): CliError => {
   const ended =
-    state === undefined ? '' : `: ${JSON.stringify(file)} names process ${state.pid}, which has ended`;
+    state === undefined
+      ? 'it was started here and did not become ready'
+      : `${JSON.stringify(file)} names process ${state.pid}, which has ended`;
   return new CliError(
     EXIT.unavailable,
     'dev_not_running',
     starting
       ? `the "runs dev" of this folder is not ready. Try again when it says "ready", or set ${setting} to use another server.`
-      : `the "runs dev" of this folder is not running${ended}. Start it again ("runs dev" or npm start), set ${setting} to use another server, or delete that file to forget it.`,
+      : `the "runs dev" of this folder is not running: ${ended}. Start it again ("runs dev" or npm start), or set ${setting} to use another server.`,
     { details: { file, pid: state?.pid ?? null } },
   );
 };

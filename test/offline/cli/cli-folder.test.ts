@@ -1,5 +1,5 @@
 /** Which servers a command uses, by the folder it is typed in: never another one than the reader means. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -33,6 +33,17 @@ describe('the runs dev of a folder', () => {
     expect(await folderDev(dir)).toEqual({ kind: 'none' });
     expect(await folderDev(join(dir, 'missing'))).toEqual({ kind: 'none' });
   });
+
+  test.each(['temporal.db', 'store'])(
+    'is not running where a start got as far as %s and no further',
+    async (name) => {
+      await mkdir(join(dir, name));
+      expect(await folderDev(dir)).toMatchObject({ kind: 'not-running', state: undefined, starting: false });
+      const { code, stderr } = await cli(['list'], { RUNS_DATA_DIR: dir });
+      expect(stderr).toContain('it was started here and did not become ready');
+      expect(code).toBe(5);
+    },
+  );
 
   test('is running while the process that wrote the file holds the lock', async () => {
     await writeDevState(dir, state());
