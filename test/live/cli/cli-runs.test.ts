@@ -108,9 +108,7 @@ describe('a waiting run', () => {
     const code = callCode(runId, callId);
     expect(shown.stdout).toContain(`runs answer ${runId} ${code} --output 'your answer'`);
     const listed = await runs('list', '--waiting');
-    expect(listed.stdout).toMatch(
-      new RegExp(`^${code} +get_current_weather +2 keys, 52 characters .* left +${runId}$`, 'm'),
-    );
+    expect(listed.stdout).toMatch(new RegExp(`^${code} +get_current_weather +\\{.* left +${runId}$`, 'm'));
     expect((await runs('show', runId, '--json')).json()).toMatchObject({
       run: { runId, status: 'requires_action' } satisfies Partial<RunSnapshot>,
     });

@@ -29,6 +29,8 @@ const nasty = fc
       { weight: 3, arbitrary: fc.string({ unit: 'grapheme', maxLength: 8 }) },
       fc.string({ unit: 'binary', maxLength: 4 }),
       fc.constantFrom(
+        '\uFFF9',
+        '\u0605',
         '\u202E',
         '\u2066',
         '\u2069',
@@ -122,6 +124,11 @@ describe('the text that every door shows', () => {
       }),
       RUNS,
     );
+  });
+
+  test('tells -0 from 0, which JSON does not', () => {
+    expect(showValue({ amount: -0 }).text).toBe('{\n  "amount": -0\n}');
+    expect(canonicalArguments({ amount: -0 })).not.toBe(canonicalArguments({ amount: 0 }));
   });
 
   test('names every key, however little of the values it has room for', () => {
