@@ -14,8 +14,10 @@ export const isPolled = (status: RunStatus): boolean => POLLED_STATUSES.includes
 const SHARE = 0.1;
 const MIN_MS = 20;
 const MAX_MS = 2_000;
+/** Of a status without a time: it may last, and 20 ms would then be fifty requests a second. */
+const UNKNOWN_MS = 100;
 
-/** Unix seconds of the last change of status that a run shows; null = it shows none, and the status passes in moments. */
+/** Unix seconds of the last change of status that a run shows; null = it shows none. */
 const lastChange = (run: Run): number | null => {
   // A submit queues a run again; neither that nor the request to cancel is stamped.
   if (run.status === 'cancelling' || (run.status === 'queued' && run.started_at !== null)) return null;
@@ -25,7 +27,7 @@ const lastChange = (run: Run): number | null => {
 /** Milliseconds for `openai-poll-after-ms`, from 20 to 2,000. `now` in unix milliseconds. */
 export const pollAfterMs = (run: Run, now: number): number => {
   const seconds = lastChange(run);
-  if (seconds === null) return MIN_MS;
+  if (seconds === null) return UNKNOWN_MS;
   // Times on the wire are cut to seconds: the change may be as young as the end of its second.
   const ageMs = now - (seconds * 1000 + 999);
   return Math.round(Math.min(Math.max(ageMs * SHARE, MIN_MS), MAX_MS));
