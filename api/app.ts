@@ -25,10 +25,12 @@ import type { RateLimiter, RequestKind } from './rate-limiter.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
+import type { ListModels } from './models.ts';
 import { createPages } from './pages.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { callRoutes } from './routes/calls.ts';
+import { modelRoutes } from './routes/models.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
@@ -56,6 +58,8 @@ export interface RequestLogEntry {
 
 export interface ApiOptions {
   engine: RunsService;
+  /** What `GET /v1/models` lists. Default: none. */
+  models?: ListModels;
   /** Default: open to all, tenant `default`; `serveApi` then binds loopback only. */
   auth?: Authenticator;
   /** Default: none. */
@@ -97,6 +101,7 @@ export interface Api {
 export const ROUTES: readonly Route[] = [
   ...assistantRoutes,
   ...toolRoutes,
+  ...modelRoutes,
   ...approvalRoutes,
   ...runRoutes,
   ...callRoutes,
@@ -112,7 +117,7 @@ const METHODS = ['GET', 'POST', 'DELETE'];
 const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
 
 export const createApi = (options: ApiOptions): Api => {
-  const { engine, limiter, onRequest } = options;
+  const { engine, limiter, onRequest, models = () => Promise.resolve([]) } = options;
   const auth = options.auth ?? openAuth();
   const bodyLimits: BodyLimits = { ...DEFAULT_BODY_LIMITS, ...options.body };
   const keepAliveMs = options.keepAliveMs ?? 15_000;
@@ -189,7 +194,7 @@ export const createApi = (options: ApiOptions): Api => {
       ({ tenant } = principal);
       limiter?.take(tenant, route.kind);
       requireRole(principal, route.roles, `${route.method} ${route.path}`);
-      for (const name in params) parseId(name, params[name]);
+      for (const name in params) if (name !== 'model') parseId(name, params[name]);
       const mark = request.url.indexOf('?');
       const query = mark < 0 ? {} : parseQuery(new URL(request.url), route.query);
       const owner = auth.open ? tenant : await tenantFor(principal, route, params, engine);
@@ -207,7 +212,7 @@ export const createApi = (options: ApiOptions): Api => {
       const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
       // Before the run is started: a client that is refused then would have one that it does not know of.
       if (asksForStream(route, body)) share = streams.open(tenant);
-      const reply = await route.run({ engine, caller, ids: params, query, headers, body, hold });
+      const reply = await route.run({ engine, models, caller, ids: params, query, headers, body, hold });
       stream = 'stream' in reply;
       if (!stream) share?.close();
       held = isHeld(reply);

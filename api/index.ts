@@ -3,6 +3,7 @@ export { createApi, ROUTES, type Api, type ApiEnv, type ApiOptions, type Request
 export { openApiDocument } from './openapi.ts';
 export { keyAuth, openAuth, type Authenticator } from './auth.ts';
 export { hashKey, parseApiKeys, type ApiKey } from './keys.ts';
+export { createModelList, type ListModels } from './models.ts';
 export { parseOrigins } from './browser.ts';
 export { createLimiter, parseRates, type RateLimiter, type RatesPerMinute } from './rate-limiter.ts';
 export { isLoopback, serveApi, type ServedApi, type ServeOptions } from './serve.ts';

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { approval, decision, stepDecision } from './decision-responses.ts';
+import { model, modelPage } from './model-responses.ts';
 
 const time = z.int();
 const timeOrNull = time.nullable();
@@ -314,6 +315,8 @@ export const RESPONSES = {
   TruncationStrategy: truncationStrategy,
   MessageContent: messageContent,
   StepDetails: stepDetails,
+  Model: model,
+  ModelPage: modelPage,
   Assistant: assistant,
   AssistantPage: pageOf(assistant),
   Thread: thread,

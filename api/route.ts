@@ -10,6 +10,7 @@ import type { Caller, KeyRole, RunsService } from '../protocol/ports/runs-servic
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Run, Thread } from '../protocol/wire/objects.ts';
 import type { WaitForRun } from './held-polls.ts';
+import type { ListModels } from './models.ts';
 import type { RequestKind } from './rate-limiter.ts';
 import { parseBody } from './validate.ts';
 import type { Exact } from './validate.ts';
@@ -27,6 +28,7 @@ export type Reply = { json: unknown; run?: Run; held?: boolean } | { stream: Str
 
 export interface RouteInput<Body> {
   engine: RunsService;
+  models: ListModels;
   caller: Caller;
   /** Checked ids of the path, by name. */
   ids: Record<string, string>;

@@ -24,6 +24,7 @@ import { serveMetrics, type MetricsEndpoint } from '../worker/metrics.ts';
 import { version } from './version.ts';
 import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
 import { Disposables } from './disposables.ts';
+import { openModels, type ModelServer } from './models.ts';
 
 export interface ApiParts {
   config: Config;
@@ -32,6 +33,8 @@ export interface ApiParts {
   /** Starts the runs, where a worker of this process can take them at once. Default: `client`. */
   starter?: RunsClient;
   log: Logger;
+  /** Whose models are listed. Default: the configuration's, with `RUNS_BACKEND=chat`. */
+  modelServer?: ModelServer;
   /** Default: the configuration's. */
   port?: number;
   /** The process serves the API and nothing else. Default false. */
@@ -77,6 +80,7 @@ export const startApi = async ({
   client,
   starter = client,
   log,
+  modelServer,
   port,
   alone,
   adoptNamespace = false,
@@ -89,14 +93,10 @@ export const startApi = async ({
   const metricsAddress = config.metricsAddress === null ? null : splitAddress(config.metricsAddress);
   const hooks = await hooksOfWorkers(config);
   const workflows = workflowsOf(client);
-  const maintenance = startMaintenance({
-    store,
-    workflows,
-    adoptNamespace,
-    hooks,
-    log,
-  });
+  const maintenance = startMaintenance({ store, workflows, adoptNamespace, hooks, log });
   endings.add('maintenance', () => maintenance.stop());
+  const models = openModels(modelServer ?? (config.backend === 'chat' ? config : null));
+  endings.add('models', () => models.close());
   const durable = createRunsService({
     store,
     client: { workflows: { ...workflows, start: workflowsOf(starter).start } },
@@ -114,6 +114,7 @@ export const startApi = async ({
   };
   const api = createApi({
     engine,
+    models: models.list,
     auth,
     ...(limiter === null ? {} : { limiter }),
     maxStreams: streams,

@@ -29,13 +29,12 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
     endings.add('store', () => store.close());
     const model = config.backend === 'sandbox' ? await createSandbox() : null;
     if (model !== null) endings.add('sandbox', () => model.close());
-    const chat = await makeChat(
-      // The sandbox's model needs no key, and plays the script that the run names.
+    // The sandbox's model needs no key, and plays the script that the run names.
+    const modelServer =
       model === null
         ? config
-        : { ...config, baseUrl: model.modelUrl, apiKey: null, apiVersion: null, model: null },
-      store,
-    );
+        : { ...config, baseUrl: model.modelUrl, apiKey: null, apiVersion: null, model: null };
+    const chat = await makeChat(modelServer, store);
     endings.add('chat backend', () => chat.dispose());
     const client = await RunsClient.connect(wish.connect);
     endings.add('client', () => client.close());
@@ -53,6 +52,7 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
           client,
           starter,
           log,
+          modelServer,
           port: await apiPort(wish),
           adoptNamespace: wish.embedded,
         });

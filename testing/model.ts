@@ -6,6 +6,7 @@
  */
 import { DEFAULT_BODY_LIMITS, readJson } from '../api/body.ts';
 import type { Authenticator } from '../api/auth.ts';
+import type { WireModel } from '../api/models.ts';
 import { errorResponse, toApiError } from '../api/errors.ts';
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import type { ManualClock } from './clock.ts';
@@ -27,6 +28,10 @@ export interface ModelDeps {
   /** Rejects when the caller gives up or the sandbox closes. */
   forever: (signal: AbortSignal) => Promise<never>;
 }
+
+/** The scripts as models; `created` in unix seconds. */
+export const scriptedModels = (scripts: ScriptCatalogue, created: number): WireModel[] =>
+  [...scripts.keys()].map((id) => ({ id, object: 'model', created, owned_by: 'sandbox' }));
 
 interface Said {
   text: string | null;
@@ -205,12 +210,7 @@ export const createScriptedModel = (deps: ModelDeps): ((request: Request) => Pro
       if (request.method === 'POST' && path.endsWith('/chat/completions'))
         return await complete(request, requestId);
       if (request.method === 'GET' && path.endsWith('/models')) {
-        const data = [...scripts.keys()].map((id) => ({
-          id,
-          object: 'model',
-          created: created(),
-          owned_by: 'sandbox',
-        }));
+        const data = scriptedModels(scripts, created());
         return new Response(JSON.stringify({ object: 'list', data }), {
           headers: { 'content-type': 'application/json', 'x-request-id': requestId },
         });

@@ -24,7 +24,7 @@ import { randomIds } from './ids.ts';
 import type { IdSource } from './ids.ts';
 import { bodyOfText, headersOf, remember } from './log.ts';
 import type { LoggedRequest } from './log.ts';
-import { createScriptedModel } from './model.ts';
+import { createScriptedModel, scriptedModels } from './model.ts';
 import { seedReferencePage } from './reference.ts';
 import type { ReferencePage } from './reference.ts';
 import { reshape } from './reshape.ts';
@@ -131,6 +131,7 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
       : keyAuth([{ tenant: DEFAULT_TENANT, sha256: hashKey(options.apiKey), tools: '*' }]);
   const api = createApi({
     engine,
+    models: async () => scriptedModels(scripts, Math.floor(clock.now() / 1000)),
     auth: keys,
     ...(options.keepAliveMs === undefined ? {} : { keepAliveMs: options.keepAliveMs }),
   });

@@ -31,7 +31,7 @@ export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
 };
 
 /** Where a key without an address belongs. */
-const VENDOR_URL = 'https://api.openai.com/v1';
+export const VENDOR_URL = 'https://api.openai.com/v1';
 
 /** Any chat-completions server, with threads and runs in our own store. */
 export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vites
 import type { z } from 'zod';
 import { createApi, createLimiter } from '../../../api/index.ts';
 import { ROUTES, type Api } from '../../../api/app.ts';
+import type { WireModel } from '../../../api/models.ts';
 import type { RESPONSES } from '../../../api/responses.ts';
 import { createRunsService, type Workflows } from '../../../service/index.ts';
 import { RunsError, type ApiErrorBody } from '../../../protocol/errors.ts';
@@ -32,6 +33,7 @@ type Same<A, B> = [Loose<A>] extends [Loose<B>] ? ([Loose<B>] extends [Loose<A>]
 type Documented<Name extends keyof typeof RESPONSES> = z.infer<(typeof RESPONSES)[Name]>;
 
 test('the documented shapes are those that engines return', () => {
+  expectTypeOf<Same<Documented<'Model'>, WireModel>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Assistant'>, Assistant>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Thread'>, Thread>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Message'>, Message>>().toEqualTypeOf<true>();
@@ -46,6 +48,7 @@ test('the documented shapes are those that engines return', () => {
 
 const NOW = 1_800_000_000_000;
 const USAGE: WireUsage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
+const MODEL: WireModel = { id: 'meta/llama', object: 'model', created: 1, owned_by: 'meta' };
 let store: Store;
 let api: Api;
 let check: ResponseCheck;
@@ -73,7 +76,10 @@ const taking: Workflows = {
 
 beforeAll(async () => {
   store = await memoryStore();
-  api = createApi({ engine: createRunsService({ store, client: { workflows: taking }, now: () => NOW }) });
+  api = createApi({
+    engine: createRunsService({ store, client: { workflows: taking }, now: () => NOW }),
+    models: async () => [MODEL],
+  });
   const document = await api.fetch(new Request('http://host/openapi.json'));
   check = responseCheck((await document.json()) as OpenApiDocument);
 }, 60_000);
@@ -152,6 +158,9 @@ describe('answers are as documented', () => {
     await call('POST', `/assistants/${id}`, { temperature: 0.5 });
     await call('GET', '/assistants?limit=1');
     expect(await call('GET', '/tools')).toMatchObject({ data: [{ function: { name: 'deploy' } }] });
+    expect(await call('GET', '/models')).toEqual({ object: 'list', data: [MODEL] });
+    expect(await call('GET', '/models/meta%2Fllama')).toEqual(MODEL);
+    expect(await call('GET', '/models/gpt-4o')).toMatchObject({ error: { code: 'model_not_found' } });
     const thread = await call<Thread>('POST', '/threads', {
       messages: [
         { role: 'user', content: 'hi', metadata: { a: 'b' } },

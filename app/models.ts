@@ -1,0 +1,50 @@
+/**
+ * The models that the API lists: those of the server that runs are sent to, else `RUNS_MODEL`.
+ *
+ * Rule: one request at a time, within three seconds, never repeated; the HTTP client is loaded when the list is first asked for.
+ * Imported by `api.ts`.
+ */
+import { createModelList, type ListModels } from '../api/index.ts';
+import type { HttpClient } from '../backends/http/index.ts';
+import { VENDOR_URL } from '../worker/backends.ts';
+import type { Config } from '../worker/config.ts';
+
+/** Where chat models are. */
+export type ModelServer = Pick<Config, 'baseUrl' | 'apiKey' | 'apiVersion' | 'model'>;
+
+const TIMEOUT_MS = 3_000;
+const BODY = { bytes: 4_194_304, values: 100_000 } as const;
+
+const connect = async ({ baseUrl, apiKey, apiVersion }: ModelServer): Promise<HttpClient> => {
+  const { createHttpClient } = await import('../backends/http/index.ts');
+  return createHttpClient({
+    baseUrl: baseUrl ?? VENDOR_URL,
+    ...(apiKey === null ? {} : { apiKey }),
+    ...(apiVersion === null ? {} : { query: { 'api-version': apiVersion } }),
+    connections: 1,
+    maxBodyBytes: BODY.bytes,
+    maxJsonValues: BODY.values,
+    timeouts: {
+      connectMs: TIMEOUT_MS,
+      headersMs: TIMEOUT_MS,
+      bodyGapMs: TIMEOUT_MS,
+      totalMs: TIMEOUT_MS,
+    },
+  });
+};
+
+/** `server`: null = none is configured. */
+export const openModels = (server: ModelServer | null): { list: ListModels; close: () => Promise<void> } => {
+  let http: Promise<HttpClient> | null = null;
+  const known = server !== null && (server.baseUrl !== null || server.apiKey !== null);
+  const list = createModelList({
+    read: known
+      ? async () => {
+          http ??= connect(server);
+          return (await (await http).json({ method: 'GET', path: ['models'], route: '/models' })).body;
+        }
+      : null,
+    configured: server === null || server.model === null ? [] : [server.model],
+  });
+  return { list, close: async () => (await http)?.close() };
+};
