@@ -15,7 +15,7 @@ const SHARE = 0.1;
 const MIN_MS = 20;
 const MAX_MS = 2_000;
 /** Of a status without a time: it may last, and 20 ms would then be fifty requests a second. */
-const UNKNOWN_MS = 100;
+const UNKNOWN_MS = 250;
 
 /** Unix seconds of the last change of status that a run shows; null = it shows none. */
 const lastChange = (run: Run): number | null => {

@@ -33,13 +33,13 @@ test.each([
     'a run whose outputs were submitted, though it is old',
     run({ status: 'queued', started_at: CREATED + 1 }),
     after(60_000),
-    100,
+    250,
   ],
   [
     'a run that is asked to cancel, though it is old',
     run({ status: 'cancelling', started_at: CREATED + 1 }),
     after(60_000),
-    100,
+    250,
   ],
   [
     'a run that waits for its caller, by the time since it last began to work',
