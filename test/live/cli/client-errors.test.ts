@@ -104,8 +104,8 @@ describe('answering', () => {
     const runId = await stack.start('talk');
     await stack.client.result(runId);
     const answer = { call_id: 'call_a', output: 'o' };
-    for (const send of [stack.client.answer(runId, answer), stack.client.signalAnswer(runId, answer)]) {
-      const error = await errorOf(send);
+    for (const send of ['answer', 'signalAnswer'] as const) {
+      const error = await errorOf(stack.client[send](runId, answer));
       expect(error).toMatchObject({
         code: 'refused',
         failure: FAILURES.refusedUnknownCall,
