@@ -261,6 +261,10 @@ const answer = z.strictObject({
     )
     .optional(),
   late: z.literal(true).optional().describe('the answer is for a run that follows'),
+  follow_up_run_id: z
+    .string()
+    .optional()
+    .describe('the run had ended; this new run on its thread carries the answer'),
   waiting: z.array(z.string()).describe('ids of the calls that still wait for somebody'),
 });
 

@@ -20,6 +20,7 @@ import {
   type SubmitPayload,
   type SubmitReply,
 } from '../protocol/index.ts';
+import { followUpRunOf } from './follow-up-runs.ts';
 import { readDecisions } from './decisions.ts';
 import { updateIdDigest } from './update-id.ts';
 import { checkAnswerPayload, checkSubmitPayload } from './payloads.ts';
@@ -164,7 +165,14 @@ export const sendAnswer = async (
     if (!isGone(error)) throw error;
   }
   try {
-    return await send(session, followUpWorkflowId(runId), message, options);
+    const reply = await send<AnswerReply, AnswerPayload>(
+      session,
+      followUpWorkflowId(runId),
+      message,
+      options,
+    );
+    const next = await followUpRunOf(session, runId, payload.call_id, options.signal);
+    return next === undefined ? reply : { ...reply, follow_up_run_id: next };
   } catch (error) {
     throw isGone(error) ? await tooLate(session, runId, what, payload.call_id) : error;
   }

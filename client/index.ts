@@ -20,6 +20,7 @@ export {
 export type {
   CallOptions,
   ConnectOptions,
+  LateAnswerRun,
   HistoryCall,
   HistoryRound,
   ListOptions,

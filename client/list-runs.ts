@@ -1,15 +1,20 @@
 /**
- * A listed workflow as a run: what Temporal's list does not tell is looked up.
+ * Listing runs: Temporal's list, and what it does not tell of a run looked up.
  *
  * Rule: an ended run's status is in its result, a working run's in its pending work; waiting runs cost no look.
  * Imported by the client only.
  */
+import { visibilityQuery } from './query.ts';
 import { lookAtWork, liveStatus } from './run-status.ts';
-import type { ClientSession } from './session.ts';
-import type { RunListItem } from './types.ts';
+import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
+import type { ListOptions, RunListItem } from './types.ts';
 import { attributeStatus, isOpen, toListItem, type WorkflowView } from './view.ts';
 
-export const listItem = async (session: ClientSession, view: WorkflowView): Promise<RunListItem> => {
+const DEFAULT_LIMIT = 100;
+/** Listed runs that are looked at side by side. */
+const AT_ONCE = 8;
+
+const listItem = async (session: ClientSession, view: WorkflowView): Promise<RunListItem> => {
   if (!isOpen(view)) return toListItem(view, await session.closedResult(view));
   const item = toListItem(view, null);
   if (item.waitingFor.length > 0 || item.followUp) return item;
@@ -17,3 +22,30 @@ export const listItem = async (session: ClientSession, view: WorkflowView): Prom
   const work = await lookAtWork(session, view.workflowId).catch(() => null);
   return work === null ? item : { ...item, status: liveStatus(attributeStatus(view), work) };
 };
+
+/** `attributes`: are our search attributes registered? */
+export async function* listRuns(
+  session: ClientSession,
+  options: ListOptions,
+  attributes: boolean,
+): AsyncGenerator<RunListItem, void, undefined> {
+  const limit = options.limit ?? DEFAULT_LIMIT;
+  const { query, exactStatus } = visibilityQuery(options, attributes);
+  const found = session.client.workflow.list({ query, pageSize: Math.min(limit, 100) });
+  const pages = found[Symbol.asyncIterator]();
+  const next = () => session.call({ what: 'Listing runs', timeoutMs: SERVER_TIMEOUT_MS }, () => pages.next());
+  let count = 0;
+  for (let over = false; !over;) {
+    const some: WorkflowView[] = [];
+    while (!over && some.length < AT_ONCE) {
+      const page = await next();
+      if (page.done === true) over = true;
+      else some.push(page.value);
+    }
+    for (const item of await Promise.all(some.map((view) => listItem(session, view)))) {
+      if (exactStatus !== null && item.status !== exactStatus) continue;
+      yield item;
+      if (++count >= limit) return;
+    }
+  }
+}

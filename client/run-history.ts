@@ -150,26 +150,32 @@ export const activitiesOf = async (converter: Converter, history: History): Prom
   return [...found.values()];
 };
 
-/** Of all executions of the run: it may have been continued as new. Throws `run_not_found`. */
-export const runHistory = async (
+/** Activities of all executions of a workflow, which may have been continued as new. Throws `run_not_found`. */
+export const readActivities = async (
   session: ClientSession,
-  runId: string,
+  workflowId: string,
   signal?: AbortSignal,
-): Promise<HistoryRound[]> => {
+): Promise<HistoryActivity[]> => {
   const context = {
-    what: `Reading the history of run ${JSON.stringify(runId)}`,
-    runId,
+    what: `Reading the history of run ${JSON.stringify(workflowId)}`,
+    runId: workflowId,
     timeoutMs: SERVER_TIMEOUT_MS,
     ...(signal === undefined ? {} : { signal }),
   };
-  const { raw } = await session.call(context, () => session.handle(runId).describe());
+  const { raw } = await session.call(context, () => session.handle(workflowId).describe());
   let execution = raw.workflowExecutionInfo?.firstRunId ?? raw.workflowExecutionInfo?.execution?.runId;
   const activities: HistoryActivity[] = [];
   while (execution != null && execution !== '') {
-    const handle = session.client.workflow.getHandle(runId, execution);
+    const handle = session.client.workflow.getHandle(workflowId, execution);
     const history = await session.call(context, () => handle.fetchHistory());
     activities.push(...(await activitiesOf(session.client.options.loadedDataConverter, history)));
     execution = history.events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   }
-  return roundsOf(activities);
+  return activities;
 };
+
+export const runHistory = async (
+  session: ClientSession,
+  runId: string,
+  signal?: AbortSignal,
+): Promise<HistoryRound[]> => roundsOf(await readActivities(session, runId, signal));

@@ -25,7 +25,6 @@ import { openConnection, temporalTarget } from './connect.ts';
 import { checkRunId } from './payloads.ts';
 import { readDecisions } from './decisions.ts';
 import { cancelRun, awaitResult } from './result.ts';
-import { visibilityQuery } from './query.ts';
 import { checkSearchAttributes } from './search-attributes.ts';
 import { createSession, notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import { startRunWorkflow } from './start.ts';
@@ -33,6 +32,7 @@ import type {
   SignedCallOptions,
   CallOptions,
   ConnectOptions,
+  LateAnswerRun,
   HistoryRound,
   ListOptions,
   RunListItem,
@@ -40,10 +40,11 @@ import type {
   StartOptions,
   WaitOptions,
 } from './types.ts';
-import { listItem } from './list-item.ts';
+import { listRuns } from './list-runs.ts';
+import { followUpRuns } from './follow-up-runs.ts';
 import { runHistory } from './run-history.ts';
 import { liveStatus, lookAtWork } from './run-status.ts';
-import { attributeStatus, isOpen, partialSnapshot, type WorkflowView } from './view.ts';
+import { attributeStatus, isOpen, partialSnapshot } from './view.ts';
 import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
 
@@ -74,9 +75,6 @@ interface Owned {
 const ATTRIBUTES_RECHECK_MS = 60_000;
 /** How long a worker may take to show a run's state, in milliseconds. */
 const QUERY_TIMEOUT_MS = 5_000;
-const DEFAULT_LIST_LIMIT = 100;
-/** Listed runs that are looked at side by side. */
-const LIST_AT_ONCE = 8;
 
 export class RunsClient {
   readonly #session: ClientSession;
@@ -226,26 +224,7 @@ export class RunsClient {
 
   /** Runs, newest first, as far as Temporal's visibility store has caught up (a second or so behind). */
   async *list(options: ListOptions = {}): AsyncGenerator<RunListItem, void, undefined> {
-    const limit = options.limit ?? DEFAULT_LIST_LIMIT;
-    const { query, exactStatus } = visibilityQuery(options, await this.#searchAttributes());
-    const found = this.#session.client.workflow.list({ query, pageSize: Math.min(limit, 100) });
-    const pages = found[Symbol.asyncIterator]();
-    const next = () =>
-      this.#session.call({ what: 'Listing runs', timeoutMs: SERVER_TIMEOUT_MS }, () => pages.next());
-    let count = 0;
-    for (let over = false; !over;) {
-      const some: WorkflowView[] = [];
-      while (!over && some.length < LIST_AT_ONCE) {
-        const page = await next();
-        if (page.done === true) over = true;
-        else some.push(page.value);
-      }
-      for (const item of await Promise.all(some.map((view) => listItem(this.#session, view)))) {
-        if (exactStatus !== null && item.status !== exactStatus) continue;
-        yield item;
-        if (++count >= limit) return;
-      }
-    }
+    yield* listRuns(this.#session, options, await this.#searchAttributes());
   }
 
   /**
@@ -255,6 +234,12 @@ export class RunsClient {
   async history(runId: string, options: { signal?: AbortSignal } = {}): Promise<HistoryRound[]> {
     checkRunId(runId);
     return await runHistory(this.#session, runId, options.signal);
+  }
+
+  /** Runs that carry late answers of this one. Needs no worker. */
+  async followUpRuns(runId: string, options: { signal?: AbortSignal } = {}): Promise<LateAnswerRun[]> {
+    checkRunId(runId);
+    return await followUpRuns(this.#session, runId, options.signal);
   }
 
   /** The tools of the workers on this client's task queue, as one of them has them now. `no_worker` without one. */

@@ -140,3 +140,12 @@ export interface HistoryRound {
   /** In the model's order. */
   calls: HistoryCall[];
 }
+
+/** A run that carries a late answer of another one. */
+export interface LateAnswerRun {
+  /** The call that was answered late. */
+  callId: string;
+  runId: string;
+  /** false: its start was asked for and is not known to have succeeded, as while the thread is busy. */
+  started: boolean;
+}

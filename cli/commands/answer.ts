@@ -109,9 +109,14 @@ const askAndSend = async (
 const replyLines = (reply: AnswerReply): string[] => {
   const notes = reply.notes === undefined || reply.notes.length === 0 ? '' : ` (${reply.notes.join(', ')})`;
   const what = reply.result === 'repeated' ? 'was answered so already; nothing changed' : `accepted${notes}`;
-  const rest =
-    reply.waiting.length === 0
-      ? 'Nothing else is awaited; the run goes on.'
-      : `Still awaited: ${reply.waiting.join(', ')}`;
-  return [`${reply.call_id}  ${what}`, rest];
+  return [`${reply.call_id}  ${what}`, afterwards(reply)];
+};
+
+const afterwards = ({ run_id: runId, late, waiting, follow_up_run_id: next }: AnswerReply): string => {
+  if (next !== undefined) return `Run ${runId} had ended; the answer goes on in ${next}.`;
+  if (late === true)
+    return `Run ${runId} went on without it; a new run will carry the answer, and "runs show ${runId}" names it.`;
+  return waiting.length === 0
+    ? 'Nothing else is awaited; the run goes on.'
+    : `Still awaited: ${waiting.join(', ')}`;
 };

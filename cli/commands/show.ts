@@ -33,15 +33,21 @@ export const show = defineCommand<Options>({
         return { json: { call }, lines: wholeCall(runId, call, command) };
       }
       const snapshot = await client.get(runId);
-      const [pending, rounds, { messages, note }] = await Promise.all([
+      const [pending, rounds, followUps, { messages, note }] = await Promise.all([
         pendingWork(client, snapshot),
         client.history(runId),
+        snapshot.result?.followUp === undefined ? [] : client.followUpRuns(runId),
         runMessages(io, snapshot),
       ]);
       if (note !== null) say(note);
       return {
-        json: { run: snapshot, pending, rounds, messages },
-        lines: runLines(snapshot, { now: Date.now(), pending, command, story: { rounds, messages } }),
+        json: { run: snapshot, pending, rounds, messages, followUps },
+        lines: runLines(snapshot, {
+          now: Date.now(),
+          pending,
+          command,
+          story: { rounds, messages, followUps },
+        }),
       };
     }),
 });

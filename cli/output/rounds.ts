@@ -4,7 +4,7 @@
  * Rule: pure; one call is a few lines however long its texts are. What came from a model, a person or a tool is made
  * visible before it reaches a terminal. Imported by `view.ts`.
  */
-import type { HistoryCall, HistoryRound } from '../../client/index.ts';
+import type { LateAnswerRun, HistoryCall, HistoryRound } from '../../client/index.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import { duration, oneLine } from './format.ts';
 
@@ -18,7 +18,16 @@ export interface RunMessage {
 export interface Story {
   rounds: readonly HistoryRound[];
   messages: readonly RunMessage[];
+  /** Runs that carry late answers of this one. Default none. */
+  followUps?: readonly LateAnswerRun[];
 }
+
+/** Where late answers went. */
+export const followUpLines = ({ followUps = [] }: Story): string[] =>
+  followUps.map(
+    ({ callId, runId, started }) =>
+      `  → the late answer to ${oneLine(callId, 64)} ${started ? 'goes on' : 'is to go on'} in ${runId}`,
+  );
 
 const TEXT_CHARS = 200;
 const shown = (text: string): string => oneLine(visible(text), TEXT_CHARS);

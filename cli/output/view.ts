@@ -8,7 +8,7 @@ import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/tempor
 import { decisionLine, signedBy } from '../decisions-view.ts';
 import { answerCommands, argumentLines } from './call-arguments.ts';
 import { duration, oneLine } from './format.ts';
-import { roundLines, type Story } from './rounds.ts';
+import { followUpLines, roundLines, type Story } from './rounds.ts';
 
 /** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
 export interface PendingWork {
@@ -68,6 +68,7 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
     );
   }
   if (run.result !== null) lines.push(...resultLines(run.result).map((line) => `  ${line}`));
+  if (story !== undefined) lines.push(...followUpLines(story));
   return lines;
 };
 

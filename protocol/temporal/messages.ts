@@ -132,6 +132,8 @@ export interface AnswerReply {
   notes?: OutcomeNote[];
   /** The round went on with a placeholder: the answer is for a run that follows, never an output of this one. */
   late?: true;
+  /** The run had ended; this new run on its thread carries the answer. Absent when it is not known yet. */
+  follow_up_run_id?: string;
   /** Calls of this round that still wait for somebody. */
   waiting: string[];
 }

@@ -52,6 +52,12 @@ test(
       const { linkedRuns, unanswered } = (await handle.result()) as FollowUpResult;
       expect(unanswered).toEqual([]);
       expect(linkedRuns).toHaveLength(1);
+      // The reply names the run that carries it, and so does the ended run afterwards.
+      expect(reply.follow_up_run_id).toBe(linkedRuns[0]);
+      expect(await stack.client.followUpRuns(runId)).toEqual([
+        { callId: 'call_a', runId: linkedRuns[0], started: true },
+      ]);
+      expect(await stack.client.followUpRuns(linkedRuns[0] ?? '')).toEqual([]);
       const linked = await stack.client.result(linkedRuns[0] ?? '');
       expect(linked).toMatchObject({ status: 'completed', threadId: result.threadId });
       const created = stack.sandbox.requests.findLast(

@@ -333,6 +333,18 @@ describe('the whole of a run', () => {
     ]);
   });
 
+  test('names the runs that carry its late answers', () => {
+    const followUps = [
+      { callId: 'call_1', runId: 'run_2', started: true },
+      { callId: 'call_2', runId: 'run_3', started: false },
+    ];
+    const lines = runLines(run({ result: result() }), { now: NOW, story: { ...story, followUps } });
+    expect(lines.slice(-2)).toEqual([
+      '  → the late answer to call_1 goes on in run_2',
+      '  → the late answer to call_2 is to go on in run_3',
+    ]);
+  });
+
   test.each([
     [{ ok: false }, '✗', 'failed, 2 attempts, 2 s, last failure: no answer'],
     [{ attempts: 0, ms: null, lastFailure: null }, '✓', 'answered'],
