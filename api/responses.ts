@@ -324,6 +324,7 @@ export const RESPONSES = {
   Assistant: assistant,
   AssistantPage: pageOf(assistant),
   Thread: thread,
+  ThreadPage: pageOf(thread),
   Message: message,
   MessagePage: pageOf(message),
   Run: run,

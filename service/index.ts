@@ -329,6 +329,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
         await quotas.takeSpace(caller.tenant, params);
         return store.createThread(caller.tenant, params, now());
       }),
+    listThreads: (caller, query) => engineError(() => store.listThreads(caller.tenant, query)),
     getThread: (caller, id) => engineError(() => store.getThread(caller.tenant, id)),
     updateThread: (caller, id, params) => engineError(() => store.updateThread(caller.tenant, id, params)),
     deleteThread: (caller, id) => engineError(() => store.deleteThread(caller.tenant, id)),

@@ -6,14 +6,14 @@
  * Imported within `store/` only.
  */
 import type { PageQuery } from '../protocol/ports/runs-service.ts';
-import type { ApiError } from '../protocol/errors.ts';
+import { apiErrors, type ApiError } from '../protocol/errors.ts';
 import { READ_BYTES } from '../protocol/limits.ts';
 import type { Page } from '../protocol/wire/objects.ts';
 import type { Param, Sql } from './database.ts';
 import { withinBytes, type Counted } from './within-bytes.ts';
 
 export interface PageSource<Row, T> {
-  table: 'assistants' | 'decisions' | 'messages' | 'runs' | 'steps';
+  table: 'assistants' | 'decisions' | 'messages' | 'runs' | 'steps' | 'threads';
   /** SQL condition over `$1…`, such as `thread_id = $1 and tenant = $2`. */
   where: string;
   params: readonly Param[];
@@ -67,3 +67,22 @@ export const readPage = async <Row extends { id: string; position: number }, T e
     has_more: (rows[0]?.of_rows ?? 0) > data.length,
   };
 };
+
+/** A page of all that a tenant has in one table. */
+export const readTenantPage = <Row extends { id: string; position: number }, T extends { id: string }>(
+  sql: Sql,
+  tenant: string,
+  source: Pick<PageSource<Row, T>, 'table' | 'view'> & { kind: 'assistant' | 'thread' },
+  query: PageQuery,
+): Promise<Page<T>> =>
+  readPage<Row, T>(
+    sql,
+    {
+      table: source.table,
+      where: 'tenant = $1',
+      params: [tenant],
+      view: source.view,
+      notFound: (id) => apiErrors.notFound(source.kind, id),
+    },
+    query,
+  );

@@ -75,7 +75,7 @@ export const threads = pgTable(
     /** The run it was created with, in one request. */
     brought_by: text(),
   },
-  (table) => [index('threads_of_tenant').on(table.tenant)],
+  (table) => [index('threads_page').on(table.tenant, table.position)],
 );
 
 export const messages = pgTable(

@@ -16,7 +16,7 @@ import { mintId } from '../protocol/wire/ids.ts';
 import type { ThreadStore } from '../protocol/ports/run-store.ts';
 import { ACTIVE_STATUSES, type MessageContent, type Metadata, type Page } from '../protocol/wire/objects.ts';
 import type { Database, Sql } from './database.ts';
-import { readPage } from './paging.ts';
+import { readPage, readTenantPage } from './paging.ts';
 import type { AssistantRow, MessageRow, ThreadRow } from './schema.ts';
 import { assistantView, messageView, threadView } from './views.ts';
 
@@ -180,17 +180,7 @@ const assistantsOf = (
     return assistantView(row);
   },
   listAssistants: (tenant, query) =>
-    readPage<AssistantRow, ReturnType<typeof assistantView>>(
-      db,
-      {
-        table: 'assistants',
-        where: 'tenant = $1',
-        params: [tenant],
-        view: assistantView,
-        notFound: (id) => apiErrors.notFound('assistant', id),
-      },
-      query,
-    ),
+    readTenantPage(db, tenant, { table: 'assistants', kind: 'assistant', view: assistantView }, query),
   getAssistant: async (tenant, id) => assistantView(await requireAssistant(db, tenant, id)),
   updateAssistant: (tenant, id, params) =>
     db.transaction(async (sql) => {
@@ -278,6 +268,8 @@ export const threadStore = (db: Database): Omit<ThreadStore, 'ownerOf'> => ({
   ...messagesOf(db),
   createThread: (tenant, params, now) =>
     db.transaction(async (sql) => threadView(await insertThread(sql, tenant, params, now, null))),
+  listThreads: (tenant, query) =>
+    readTenantPage(db, tenant, { table: 'threads', kind: 'thread', view: threadView }, query),
   getThread: async (tenant, id) => threadView(await requireThread(db, tenant, id)),
   async updateThread(tenant, id, params) {
     const row = await updateMetadata<ThreadRow>(db, 'threads', { id, tenant }, params.metadata);

@@ -15,6 +15,7 @@ export const ROW_BYTES = {
   steps: 'coalesce(bytes, octet_length(details::text))',
   run_events: 'coalesce(bytes, octet_length(data::text))',
   decisions: 'octet_length(body::text)',
+  threads: 'octet_length(metadata::text)',
 } as const;
 
 /**

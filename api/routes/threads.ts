@@ -18,6 +18,14 @@ export const threadRoutes: readonly Route[] = [
       json: await engine.createThread(caller, threadParams(body)),
     }),
   }),
+  route('GET', '/v1/threads', {
+    summary: 'List threads (as Azure AI Foundry does; the vendor has no such route)',
+    query: PAGE_KEYS,
+    returns: { object: 'Thread', list: true },
+    handle: async ({ engine, caller, query }) => ({
+      json: await engine.listThreads(caller, parsePage(query)),
+    }),
+  }),
   route('GET', '/v1/threads/{thread_id}', {
     summary: 'Retrieve a thread',
     returns: { object: 'Thread' },

@@ -92,6 +92,7 @@ export interface ThreadStore {
   ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
 
   createThread(tenant: string, params: ThreadParams, now: number): Promise<Thread>;
+  listThreads(tenant: string, query: PageQuery): Promise<Page<Thread>>;
   getThread(tenant: string, id: string): Promise<Thread>;
   updateThread(tenant: string, id: string, params: { metadata?: Metadata | null }): Promise<Thread>;
   /** Refused while a run of the thread is live. */

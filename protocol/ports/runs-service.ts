@@ -119,6 +119,7 @@ export interface RunsService {
   listTools(caller: Caller): Promise<FunctionTool[]>;
 
   createThread(caller: Caller, params: ThreadParams): Promise<Thread>;
+  listThreads(caller: Caller, query: PageQuery): Promise<Page<Thread>>;
   getThread(caller: Caller, threadId: string): Promise<Thread>;
   updateThread(caller: Caller, threadId: string, params: { metadata?: Metadata | null }): Promise<Thread>;
   deleteThread(caller: Caller, threadId: string): Promise<Deleted<'thread.deleted'>>;

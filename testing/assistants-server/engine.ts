@@ -197,6 +197,10 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       threads.set(thread.id, thread);
       return toThread(thread);
     },
+    async listThreads(caller, query) {
+      const own = [...threads.values()].filter(({ tenant }) => tenant === caller.tenant);
+      return paged(own, query, toThread);
+    },
     async getThread(caller, id) {
       return toThread(threadOf(caller, id));
     },

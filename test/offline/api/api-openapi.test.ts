@@ -173,6 +173,7 @@ describe('answers are as documented', () => {
         },
       ],
     });
+    expect(await call('GET', '/threads?limit=1')).toMatchObject({ data: [{ id: thread.id }] });
     await call('GET', `/threads/${thread.id}`);
     await call('POST', `/threads/${thread.id}`, { metadata: { c: 'd' } });
     const message = await call<Message>('POST', `/threads/${thread.id}/messages`, {

@@ -733,6 +733,7 @@ describe('trouble', () => {
     const tries = [
       engine.createAssistant(who, { model: 'm' }),
       engine.listAssistants(who, page),
+      engine.listThreads(who, page),
       engine.getThread(who, 't'),
       engine.deleteThread(who, 't'),
       engine.createMessage(who, 't', { role: 'user', content: 'x' }),
