@@ -101,9 +101,12 @@ const notAfterExpiry = ({ ledger }: Evidence): void => {
 /** A second for timers and the task that hears of them. */
 const AFTER_EXPIRY_MS = 1_000;
 
-/** Natively the run ends with its expiry, unless a worker is hit or something still goes wrong at that moment. */
+/**
+ * Natively the run ends with its expiry, unless a worker is hit or something still goes wrong at that moment. A run that was
+ * cancelled before it ends with the close that the cancel began: an attempt of it that was lost is repeated after its time.
+ */
 const endsAtExpiry = ({ ledger, truth, profile, scenario }: Evidence): void => {
-  if (profile.workers > 0 || profile.outageMs > 0) return;
+  if (profile.workers > 0 || profile.outageMs > 0 || ledger.result?.result.status === 'cancelled') return;
   for (const { life } of truth.runs) {
     if (life === undefined || ledger.startedAt + profile.untilMs >= life.expiresAt) continue;
     const late = (life.endedAt ?? Infinity) - life.expiresAt;
@@ -222,8 +225,9 @@ const quietHistory = ({ ledger, truth, temporal }: Evidence): void => {
     ledger.violate('I8', `${upserts} search-attribute upserts for ${waits} waits in ${again + 1} executions`);
   const timers = ledger.commands.get('timer') ?? 0;
   const looks = ledger.scheduled.get(ACTIVITIES.followRun) ?? 0;
-  // A run whose next attempt would come too late waits for its expiry.
-  const given = ledger.felt.get(NO_TIME) ?? 0;
+  // A run whose next attempt would come too late waits for its expiry, in each execution anew.
+  const outOfTime = ledger.felt.get(NO_TIME) ?? 0;
+  const given = outOfTime === 0 ? 0 : outOfTime + again;
   const most = given + (waits === 0 ? 0 : 2 * total(awaited) + looks + again);
   if (timers > most)
     ledger.violate('I8', `${timers} timers for ${total(awaited)} awaited calls and ${looks} looks`);
