@@ -14,7 +14,8 @@ import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
 import { uniqueName } from '../../support/temporal.ts';
 
 const TENANT = 'canary-key-of-a-tenant-0001';
-const KEYS = [CANARIES.model, CANARIES.databasePassword, TENANT, 'canary-wrong-key-0002'];
+const OPERATOR = 'canary-key-of-an-operator-01';
+const KEYS = [CANARIES.model, CANARIES.databasePassword, TENANT, OPERATOR, 'canary-wrong-key-0002'];
 const ARGUMENT = 'canary-said-by-the-model';
 const OUTPUT = 'canary-returned-by-a-tool';
 const REASON = 'canary-typed-by-a-person';
@@ -104,7 +105,9 @@ const spoiled = (path: string, status: number, times: number): void => {
 };
 
 const metricsOf = async (what: string, port: number): Promise<void> => {
-  counted.push([what, await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()]);
+  // Only `serve` asks for a key.
+  const headers = { authorization: `Bearer ${OPERATOR}` };
+  counted.push([what, await (await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).text()]);
 };
 
 const post = async (url: string, body: unknown, key = TENANT): Promise<Record<string, unknown>> => {
@@ -181,7 +184,10 @@ beforeAll(async () => {
     databaseUrl: url.href,
     sandbox: { scripts: { secrets: { script: secrets, about: 'A test.', tools: definitions } } },
     tools: TOOLS,
-    env: { RUNS_API_KEYS: `acme:${TENANT}:*`, RUNS_LOG_LEVEL: 'debug' },
+    env: {
+      RUNS_API_KEYS: `acme:${TENANT}:*,ops:${OPERATOR}::role=operator;name=olga`,
+      RUNS_LOG_LEVEL: 'debug',
+    },
     apis: 0,
     workers: 0,
   });
