@@ -34,8 +34,6 @@ export interface KnownBreak {
   name: string;
   /** Any of these may be first to notice. */
   caughtBy: readonly string[];
-  /** Narrow breaks: the seed to begin with, so that the test need not come to it by way of all others. */
-  from?: number;
   make(): Broken;
 }
 
@@ -56,19 +54,6 @@ export const BREAKS: readonly KnownBreak[] = [
     name: 'a create that is tried again does not look first',
     caughtBy: ['I1'],
     make: () => ({ info: forgetful(ACTIVITIES.createRun) }),
-  },
-  {
-    name: 'a refusal is taken for the last word, though another request followed it',
-    caughtBy: ['I1'],
-    from: 1500,
-    make: () => ({
-      info({ activityType, attempt, heartbeatDetails: kept }) {
-        const refused = typeof kept === 'object' && kept !== null && 'foreign' in kept;
-        return activityType === ACTIVITIES.createRun && refused
-          ? { heartbeatDetails: { ...kept, sent: false, attempt: attempt - 1 } }
-          : {};
-      },
-    }),
   },
   {
     name: 'the last output stays behind in the request',
