@@ -112,11 +112,11 @@ const outcome = ({ mayEnd }: NativeFacts, result: RunResult, run: Run, violated:
 /** I2, I9: each turn is asked with all rounds before it, whole, as the store has them, and not more often than faults explain. */
 const asked = ({ turns, story, faults, run }: NativeFacts, rounds: CallFact[][], violated: Report): void => {
   for (const { rounds: carried } of turns) {
-    const kept = rounds
-      .slice(0, carried.length)
-      .map((calls) => calls.map(({ id, output }) => ({ id, output })));
-    if (shown(carried) !== shown(kept))
-      violated('I2', `the model was told ${shown(carried)}, the store has ${shown(kept)}`);
+    // The ids are those that the model gave its calls; the store's are the wire's. Outputs name the call they are of.
+    const told = carried.map((calls) => calls.map(({ output }) => output));
+    const kept = rounds.slice(0, carried.length).map((calls) => calls.map(({ output }) => output));
+    if (shown(told) !== shown(kept))
+      violated('I2', `the model was told ${shown(told)}, the store has ${shown(kept)}`);
   }
   for (let turn = 0; turn <= story.rounds.length; turn += 1) {
     const times = turns.filter(({ rounds: carried }) => carried.length === turn).length;
