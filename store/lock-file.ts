@@ -10,12 +10,16 @@ import { link, mkdir, readFile, rename, rm, stat, unlink, utimes, writeFile } fr
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
 import { RunsError } from '../protocol/errors.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 
 export const LOCK_FILE = 'store.lock';
 const TOUCH_EVERY_MS = 5_000;
 const ALIEN_STALE_MS = 30_000;
+/** A supervised process hears of its supervisor's death at once, and stops; a machine under load needs seconds for it. */
+const ORPHAN_ENDS_WITHIN_MS = 10_000;
+const ORPHAN_LOOK_EVERY_MS = 50;
 /** Longer than replacing a file takes, by far. */
 const TAKEOVER_STALE_MS = 10_000;
 
@@ -24,17 +28,32 @@ interface Owner {
   host: string;
   /** When the process started, as exact as the platform tells. */
   started: string;
+  /** The process that started it; null in files of earlier releases. */
+  parent: number | null;
   /** Of this lock, not of the process. */
   nonce: string;
 }
 
-const startOf = async (pid: number): Promise<string | null> => {
+interface ProcessFacts {
+  /** False for a zombie: it has ended, and its parent has not collected it yet. */
+  running: boolean;
+  parent: number | null;
+  started: string | null;
+}
+
+const factsOf = async (pid: number): Promise<ProcessFacts> => {
   try {
-    // Field 22 of /proc/<pid>/stat; the second field may hold spaces and ends at the last parenthesis.
+    // Fields 3, 4 and 22 of /proc/<pid>/stat; the second field may hold spaces and ends at the last parenthesis.
     const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return {
+      running: fields[0] !== 'Z' && fields[0] !== 'X',
+      parent: Number(fields[1]),
+      started: fields[19] ?? null,
+    };
   } catch {
-    return pid === process.pid ? String(Math.round(performance.timeOrigin)) : null;
+    const started = pid === process.pid ? String(Math.round(performance.timeOrigin)) : null;
+    return { running: true, parent: null, started };
   }
 };
 
@@ -49,9 +68,9 @@ const exists = (pid: number): boolean => {
 
 const parse = (text: string): Owner | null => {
   try {
-    const { pid, host, started, nonce } = JSON.parse(text) as Partial<Owner>;
+    const { pid, host, started, parent, nonce } = JSON.parse(text) as Partial<Owner>;
     return typeof pid === 'number' && typeof host === 'string' && typeof started === 'string'
-      ? { pid, host, started, nonce: typeof nonce === 'string' ? nonce : '' }
+      ? { pid, host, started, parent: parent ?? null, nonce: typeof nonce === 'string' ? nonce : '' }
       : null;
   } catch {
     return null;
@@ -64,8 +83,23 @@ const isAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
     return age < ALIEN_STALE_MS;
   }
   if (!exists(owner.pid)) return false;
-  const started = await startOf(owner.pid);
-  return started === null || started === owner.started;
+  const { running, started } = await factsOf(owner.pid);
+  return running && (started === null || started === owner.started);
+};
+
+/** Whether the process that started the owner is gone. A supervised process ends by itself soon after its supervisor. */
+const isOrphan = async ({ pid, parent }: Owner): Promise<boolean> =>
+  parent !== null && (await factsOf(pid)).parent !== parent;
+
+/** Like `isAlive`, and gives an owner that has lost its supervisor the time to end. */
+const staysAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
+  const until = Date.now() + ORPHAN_ENDS_WITHIN_MS;
+  while (await isAlive(path, owner).catch(() => true)) {
+    if (owner === null || owner.host !== hostname() || !(await isOrphan(owner)) || Date.now() > until)
+      return true;
+    await setTimeout(ORPHAN_LOOK_EVERY_MS);
+  }
+  return false;
 };
 
 /** Pid of the living process that holds the lock of `dir`; null = no process holds it. */
@@ -112,7 +146,8 @@ export const lockDirectory = async (dir: string): Promise<{ release(): Promise<v
   const mine: Owner = {
     pid: process.pid,
     host: hostname(),
-    started: (await startOf(process.pid)) ?? '',
+    started: (await factsOf(process.pid)).started ?? '',
+    parent: process.ppid,
     nonce: mintId('req'),
   };
   const text = `${JSON.stringify(mine)}\n`;
@@ -128,7 +163,7 @@ export const lockDirectory = async (dir: string): Promise<{ release(): Promise<v
 
   if (!(await createWhole(path, text))) {
     const owner = await read();
-    if (await isAlive(path, owner).catch(() => true)) throw refusal(dir, owner);
+    if (await staysAlive(path, owner)) throw refusal(dir, owner);
     // Two processes may find the same stale lock: only the holder of the second file may replace it.
     const takeover = `${path}.takeover`;
     const age = await stat(takeover).then(

@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { is } from 'drizzle-orm';
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { StoreError } from '../../../protocol/ports/run-store.ts';
 import { isDatabaseUnavailable, toStoreError, violatedIndex } from '../../../store/errors.ts';
 import { openStore } from '../../../store/index.ts';
@@ -52,11 +54,53 @@ describe('the lock of a data directory', () => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
     await once(child, 'spawn');
     const started = (await readFile(`/proc/${child.pid}/stat`, 'utf8')).split(' ')[21];
-    await writeFile(path(), JSON.stringify({ ...(await own()), pid: child.pid, started }));
+    await writeFile(
+      path(),
+      JSON.stringify({ ...(await own()), pid: child.pid, parent: process.pid, started }),
+    );
     await expect(lockDirectory(dir)).rejects.toMatchObject(refused);
     child.kill('SIGKILL');
     await once(child, 'exit');
     await (await lockDirectory(dir)).release();
+  });
+
+  test('of a process that has ended and was not collected by its parent is taken over', async () => {
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    onTestFinished(() => void parent.kill('SIGKILL'));
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const zombie = Number(line.toString());
+    const stat = async () => readFile(`/proc/${zombie}/stat`, 'utf8');
+    while ((await stat()).split(' ')[2] !== 'Z') await nextTurn();
+    const started = (await stat()).split(' ')[21];
+    await writeFile(path(), JSON.stringify({ ...(await own()), pid: zombie, started }));
+    const lock = await lockDirectory(dir);
+    expect(JSON.parse(await readFile(path(), 'utf8'))).toMatchObject({ pid: process.pid });
+    await lock.release();
+  });
+
+  test('of a process whose supervisor was killed is waited for while that process ends', async () => {
+    // The supervised process ends when its input does, as ours ends when the channel to its supervisor closes.
+    const supervisor = spawn('sh', ['-c', '(read line; sleep 0.5; exit) <&3 & echo $!; exec sleep 60 3<&-'], {
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+    });
+    onTestFinished(() => void supervisor.kill('SIGKILL'));
+    const [line] = (await once(supervisor.stdout as Readable, 'data')) as [Buffer];
+    const child = Number(line.toString());
+    const started = (await readFile(`/proc/${child}/stat`, 'utf8')).split(' ')[21];
+    await writeFile(
+      path(),
+      JSON.stringify({ ...(await own()), pid: child, parent: supervisor.pid, started }),
+    );
+    await expect(lockDirectory(dir)).rejects.toMatchObject(refused);
+    supervisor.kill('SIGKILL');
+    await once(supervisor, 'exit');
+    const taken = lockDirectory(dir);
+    (supervisor.stdio[3] as Writable).end();
+    const lock = await taken;
+    expect(JSON.parse(await readFile(path(), 'utf8'))).toMatchObject({ pid: process.pid });
+    await lock.release();
   });
 
   test('of another process that had our pid is taken over', async () => {
