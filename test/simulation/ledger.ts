@@ -68,6 +68,8 @@ export interface Ledger {
   progressAt: number;
   /** Closing the run was tried for an hour in vain, or refused for good. */
   closeFailed: boolean;
+  /** Attempts of a close after its first. */
+  repeatedCloses: number;
   /** Recorded messages: signals, updates, cancels. */
   messages: number;
   /** Recorded commands that stop something. */
@@ -101,6 +103,7 @@ export const createLedger = (now: () => number, tracing: boolean): Ledger => {
     unfencedCreates: 0,
     progressAt: started,
     closeFailed: false,
+    repeatedCloses: 0,
     messages: 0,
     stops: 0,
     trace: tracing ? [] : null,

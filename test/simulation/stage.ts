@@ -5,6 +5,7 @@
  * Rule: everything is drawn from the seed; nothing waits for real time. A level adds what executes activities and what is
  * true behind them. Only `test/simulation` imports it.
  */
+import { ACTIVITIES } from '../../protocol/temporal/names.ts';
 import type { FollowUpInput, RunInput, RunResult } from '../../protocol/temporal/messages.ts';
 import { createClock } from '../../testing/clock.ts';
 import type { SandboxClock } from '../../testing/clock.ts';
@@ -205,6 +206,7 @@ export const runStage = async (
       },
       attempt(activity, worker, turn) {
         ledger.note(`attempt ${turn.attempt} of ${activity.type} on worker ${worker.id}`);
+        if (activity.type === ACTIVITIES.closeRun && turn.attempt > 1) ledger.repeatedCloses += 1;
         level.attempt(activity, worker, turn);
       },
     },

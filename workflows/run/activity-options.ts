@@ -16,6 +16,7 @@ import type { MachineState } from './state.ts';
 import {
   MIN_BACKEND_MS,
   BACKEND_RETRY,
+  CHAT_CLOSE_START_TO_CLOSE_MS,
   CLOSE_SCHEDULE_TO_CLOSE_MS,
   DECISION_WITHIN_MS,
   DEFAULTS,
@@ -50,7 +51,8 @@ export const backendActivityOptions = (
   return {
     scheduleToCloseTimeout: scheduleToClose,
     // An attempt lives as long as the run: it follows it. A lost one is noticed by its silence.
-    startToCloseTimeout: scheduleToClose,
+    startToCloseTimeout:
+      op === 'close' && state.about.backend === 'chat' ? CHAT_CLOSE_START_TO_CLOSE_MS : scheduleToClose,
     heartbeatTimeout: settings.heartbeatMs ?? DEFAULTS.heartbeatMs,
     retry: BACKEND_RETRY,
     // A create on somebody else's server may still land there after it was told to stop; what became of it must be

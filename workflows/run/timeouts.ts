@@ -44,6 +44,8 @@ export const TURN_GRACE_MS = 250;
 export const MIN_TURN_MS = SECOND;
 /** Ending a run outlives an hour of outage; after that, the server's own expiry ends the run. */
 export const CLOSE_SCHEDULE_TO_CLOSE_MS = HOUR;
+/** On `chat` a close is one transaction; an attempt that was lost is repeated after this. */
+export const CHAT_CLOSE_START_TO_CLOSE_MS = 30 * SECOND;
 
 /** Hooks are notifications: a receiver that is down for ten minutes has missed this one. */
 export const HOOK_START_TO_CLOSE_MS = 30 * SECOND;
