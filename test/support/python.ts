@@ -33,6 +33,8 @@ export interface PythonClient {
   env: NodeJS.ProcessEnv;
 }
 
+/** `1.20.0` */
+export const pythonVersion = (release: PythonRelease): string => RELEASES[release][0].replace('openai==', '');
 /** `openai-python 1.20.0` */
 export const pythonTitle = (release: PythonRelease): string => RELEASES[release][0].replace('==', '-python ');
 
