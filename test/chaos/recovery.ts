@@ -5,6 +5,7 @@
  * after exactly one death. What nobody had in hands may wait for a person or a model, and says nothing. A death without
  * another ready worker counts from that worker's readiness, since production has one.
  */
+import { BACKEND_RETRY } from '../../workflows/run/timeouts.ts';
 import { eventsOf, timeOf, type History, type HistoryEvent } from './history.ts';
 
 /** A process that did, or could do, the work. Unix ms. */
@@ -22,11 +23,12 @@ export interface Recovery {
 
 /** Silence after which Temporal takes a workflow task from a worker, and gives up on its sticky queue: server defaults. */
 const WORKFLOW_TASK_MS = 10_000;
-const SLACK_MS = 1_000;
+/** For Temporal's timers and for the worker on a machine where both share two busy cores; a second silence is far longer. */
+const SLACK_MS = 3_000;
 
-/** The longest that a run may stand still after a death. */
+/** The longest that a run may stand still after a death: one silence, the pause before the second attempt, and slack. */
 export const recoveryBound = (heartbeatMs: number): number =>
-  Math.max(heartbeatMs, WORKFLOW_TASK_MS) + SLACK_MS;
+  Math.max(heartbeatMs + BACKEND_RETRY.initialInterval, WORKFLOW_TASK_MS) + SLACK_MS;
 
 const typeOf = (event: HistoryEvent): string =>
   event.activityTaskScheduledEventAttributes?.activityType?.name ?? '';
