@@ -146,7 +146,13 @@ export class RunsClient {
    * is returned with `started: false`. On an error with a minted id, `error.details.runId` is the id to repeat with.
    */
   async start(options: StartOptions, call: Pick<CallOptions, 'signal'> = {}): Promise<StartedRun> {
-    return await startRunWorkflow(this.#session, options, () => this.#searchAttributes(), call);
+    const attributes = {
+      available: () => this.#searchAttributes(),
+      refused: () => {
+        this.#attributes = null;
+      },
+    };
+    return await startRunWorkflow(this.#session, options, attributes, call);
   }
 
   /** The run as its workflow sees it. Without a worker: what Temporal itself knows, marked `partial`. */

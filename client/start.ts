@@ -5,55 +5,48 @@
  * list shows without a worker goes into search attributes, or into the memo where those are not registered.
  * Imported by the client only.
  */
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { mintId, packRunInput, RunsError, WORKFLOWS } from '../protocol/index.ts';
+import { WorkflowExecutionAlreadyStartedError, type WorkflowStartOptions } from '@temporalio/client';
+import { mintId, packRunInput, RunsError, WORKFLOWS, type RunInput } from '../protocol/index.ts';
 import { toRunInput } from './input.ts';
 import { searchAttributeKeys } from './search-attributes.ts';
 import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import type { CallOptions, RunMemo, StartedRun, StartOptions } from './types.ts';
 import { RUN_MEMO } from './view.ts';
 
-/** `attributes`: are our search attributes registered? */
+/** Whether the namespace takes our search attributes. */
+export interface AttributeSupport {
+  available(): Promise<boolean>;
+  /** A start that carried them was refused: what `available` knows is asked anew. */
+  refused(): void;
+}
+
 export const startRunWorkflow = async (
   session: ClientSession,
   options: StartOptions,
-  attributes: () => Promise<boolean>,
+  attributes: AttributeSupport,
   call: Pick<CallOptions, 'signal'>,
 ): Promise<StartedRun> => {
   const runId = options.runId ?? mintId('run');
   const input = toRunInput(runId, options, false);
-  const searchAttributes = await attributes();
-  // Search attributes tell the rest, and `assistants` is what a run is without a word about it.
-  const memo: RunMemo | null = !searchAttributes
-    ? { backend: input.backend, assistantId: input.assistantId, threadId: input.threadId }
-    : input.backend === 'chat'
-      ? { backend: 'chat' }
-      : null;
   const what = `Starting run ${JSON.stringify(runId)}`;
-  try {
+  const start = async (searchAttributes: boolean, atStart: boolean): Promise<void> => {
+    const workflow = workflowOptions(session, { ...input, searchAttributes }, atStart);
     await session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call }, () =>
-      session.client.workflow.start(WORKFLOWS.run, {
-        workflowId: runId,
-        taskQueue: session.taskQueue,
-        args: [packRunInput({ ...input, searchAttributes })],
-        // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
-        workflowIdConflictPolicy: 'FAIL',
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        ...(session.eagerStart ? { requestEagerStart: true } : {}),
-        staticSummary: `${input.assistantId} on ${input.threadId ?? 'a new thread'}`,
-        ...(memo === null ? {} : { memo: { [RUN_MEMO]: memo } }),
-        ...(searchAttributes
-          ? {
-              typedSearchAttributes: [
-                { key: searchAttributeKeys.assistantId, value: input.assistantId },
-                ...(input.threadId === null
-                  ? []
-                  : [{ key: searchAttributeKeys.threadId, value: input.threadId }]),
-              ],
-            }
-          : {}),
-      }),
+      session.client.workflow.start(WORKFLOWS.run, workflow),
     );
+  };
+  try {
+    const searchAttributes = await attributes.available();
+    try {
+      await start(searchAttributes, searchAttributes);
+    } catch (error) {
+      // For seconds after they were registered, one part of Temporal lists them while another refuses a start that has
+      // them. Its code does not tell this from a bad input, so the same start without them decides. The workflow sets them
+      // at its first wait: a task that is refused for them is repeated by Temporal.
+      if (!searchAttributes || !(error instanceof RunsError) || error.code !== 'invalid_input') throw error;
+      attributes.refused();
+      await start(await attributes.available(), false);
+    }
     return { runId, started: true };
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return { runId, started: false };
@@ -61,4 +54,34 @@ export const startRunWorkflow = async (
       throw new RunsError(error.code, error.message, { details: { runId }, cause: error });
     throw error;
   }
+};
+
+/** `atStart`: the start itself carries search attributes. */
+const workflowOptions = (session: ClientSession, input: RunInput, atStart: boolean): WorkflowStartOptions => {
+  const { runId, backend, assistantId, threadId } = input;
+  // Search attributes hold the rest, and a run without this memo is one of `assistants`.
+  const memo: RunMemo | null = !atStart
+    ? { backend, assistantId, threadId }
+    : backend === 'chat'
+      ? { backend }
+      : null;
+  return {
+    workflowId: runId,
+    taskQueue: session.taskQueue,
+    args: [packRunInput(input)],
+    // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
+    workflowIdConflictPolicy: 'FAIL',
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    ...(session.eagerStart ? { requestEagerStart: true } : {}),
+    staticSummary: `${assistantId} on ${threadId ?? 'a new thread'}`,
+    ...(memo === null ? {} : { memo: { [RUN_MEMO]: memo } }),
+    ...(atStart
+      ? {
+          typedSearchAttributes: [
+            { key: searchAttributeKeys.assistantId, value: assistantId },
+            ...(threadId === null ? [] : [{ key: searchAttributeKeys.threadId, value: threadId }]),
+          ],
+        }
+      : {}),
+  };
 };

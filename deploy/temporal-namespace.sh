@@ -39,3 +39,21 @@ attribute RunsAssistantId Keyword
 attribute RunsStatus Keyword
 attribute RunsWaitingFor KeywordList
 attribute RunsDeadline Datetime
+
+# A part of Temporal lists new attributes seconds before another part accepts them. No worker polls this queue.
+check=durable-runs-attribute-check
+attempts=0
+until refusal=$(temporal workflow start --namespace "$namespace" --type "$check" --task-queue "$check" \
+  --workflow-id "$check" --id-conflict-policy TerminateExisting --execution-timeout 60s \
+  --search-attribute 'RunsRunId="check"' --search-attribute 'RunsThreadId="check"' \
+  --search-attribute 'RunsAssistantId="check"' --search-attribute 'RunsStatus="queued"' \
+  --search-attribute 'RunsWaitingFor=["check"]' --search-attribute 'RunsDeadline="2000-01-01T00:00:00Z"' 2>&1); do
+  attempts=$((attempts + 1))
+  if [ "$attempts" -ge 60 ]; then
+    echo "Namespace $namespace refuses a start with the search attributes after 60 s: $refusal" >&2
+    exit 1
+  fi
+  sleep 1
+done
+temporal workflow terminate --namespace "$namespace" --workflow-id "$check" --reason 'attributes are accepted' >/dev/null
+echo "search attributes: accepted by a start"
