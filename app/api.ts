@@ -23,7 +23,7 @@ import type { Config } from '../worker/config.ts';
 import { serveMetrics, type MetricsEndpoint } from '../worker/metrics.ts';
 import { version } from './version.ts';
 import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
-import { Disposables } from './disposables.ts';
+import { Disposables } from '../worker/disposables.ts';
 import { openModels, type ModelServer } from './models.ts';
 
 export interface ApiParts {

@@ -10,7 +10,7 @@ import { createSandbox } from '../testing/index.ts';
 import { openStore } from '../store/index.ts';
 import { makeChat } from '../worker/backends.ts';
 import { startApi } from './api.ts';
-import { Disposables } from './disposables.ts';
+import { Disposables } from '../worker/disposables.ts';
 import { choosePort } from './ports.ts';
 import { sampleAssistant } from './sample-assistant.ts';
 import type { BackendOptions, StackBackend } from './types.ts';

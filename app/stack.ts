@@ -9,7 +9,7 @@ import { startWorker, type RunningWorker } from '../worker/start-worker.ts';
 import { loadTools } from '../worker/tools-file.ts';
 import { dataConverterOf } from '../worker/data-converter.ts';
 import { openBackend } from './open-backend.ts';
-import { Disposables } from './disposables.ts';
+import { Disposables } from '../worker/disposables.ts';
 import { openTemporal, type StackTemporal } from './temporal.ts';
 import type { PartsOptions, StackOptions } from './types.ts';
 

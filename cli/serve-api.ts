@@ -11,7 +11,7 @@ import { makeLog } from '../worker/log.ts';
 import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { startApi } from '../app/api.ts';
-import { Disposables } from '../app/disposables.ts';
+import { Disposables } from '../worker/disposables.ts';
 import { stopRequested } from '../app/run-until-signal.ts';
 
 /** What scripts wait for on stderr. */

@@ -31,6 +31,7 @@ import type { Logger } from '../protocol/index.ts';
 import { workflowCode, type WorkflowCode } from './bundle.ts';
 import type { Config, ConfigEnv } from './config.ts';
 import { loadDataConverter } from './data-converter.ts';
+import { Disposables } from './disposables.ts';
 import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
 import { prometheusMetrics, serveMetrics } from './metrics.ts';
@@ -74,35 +75,13 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Things to end, in the reverse order of their making. */
-class Cleanup {
-  readonly #steps: { what: string; end: () => Promise<void> }[] = [];
-  readonly #log: Logger;
-  constructor(log: Logger) {
-    this.#log = log;
-  }
-  add(what: string, end: () => Promise<void>): void {
-    this.#steps.push({ what, end });
-  }
-  async run(): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
-      try {
-        await step.end();
-      } catch (error) {
-        // The rest still has to end.
-        this.#log.warn({ error, reason: step.what }, 'could not be closed');
-      }
-    }
-  }
-}
-
 /**
  * Builds and starts a worker; it has begun to poll when this resolves.
  * Throws `RunsError`: `config` (tools, converter, ports), `temporal_unavailable`.
  */
 export const startWorker = async (config: Config, parts: WorkerDependencies): Promise<RunningWorker> => {
   const log = parts.log ?? makeLog(config.logLevel);
-  const cleanup = new Cleanup(log);
+  const cleanup = new Disposables(log);
   try {
     return await start(config, parts, log, cleanup);
   } catch (error) {
@@ -123,7 +102,7 @@ const start = async (
   config: Config,
   parts: WorkerDependencies,
   log: Logger,
-  cleanup: Cleanup,
+  cleanup: Disposables,
 ): Promise<RunningWorker> => {
   const target =
     parts.temporal ??
@@ -213,7 +192,7 @@ const createWorker = async (target: TemporalTarget, make: () => Promise<Worker>)
 };
 
 /** Runs the worker to its end and closes what belongs to it. */
-const finish = (worker: Worker, log: Logger, cleanup: Cleanup): Promise<void> => {
+const finish = (worker: Worker, log: Logger, cleanup: Disposables): Promise<void> => {
   const run = async () => {
     try {
       await worker.run();

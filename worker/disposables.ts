@@ -1,6 +1,8 @@
 /**
- * Things to end, in the reverse order of their making; one that fails to end does not keep the others.
- * Imported by the stack and its parts.
+ * Closes the parts of a process in the reverse order of their creation.
+ *
+ * Rule: a part that fails to close is logged, and the remaining parts are closed all the same.
+ * Imported by `start-worker.ts`, by app/ and by cli/.
  */
 import type { Logger } from '../protocol/ports/backend.ts';
 
@@ -21,7 +23,7 @@ export class Disposables {
       try {
         await step.end();
       } catch (error) {
-        this.#log.warn({ error, reason: step.what }, 'could not be ended in good order');
+        this.#log.warn({ error, reason: step.what }, 'could not be closed');
       }
     }
   }
