@@ -13,7 +13,7 @@ import { startTemporal } from '../../dev-server/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/temporal/names.ts';
 import { installRuntime } from '../../worker/worker.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
-import { createRandom } from './random.ts';
+import { createRandom } from '../support/random.ts';
 import type { Violation } from './audit.ts';
 import type { DrillKind } from './kinds/kind.ts';
 import type { Recovery } from './recovery.ts';

@@ -11,7 +11,7 @@ import type { RunsClient } from '../../client/index.ts';
 import { RunsError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { Ack } from './audit.ts';
 
 const LOOK_EVERY_MS = 60;

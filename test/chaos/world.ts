@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { startTemporal, type TemporalServer } from '../../dev-server/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../../protocol/temporal/names.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 export interface World {
   dir: string;

@@ -5,7 +5,7 @@
  * nothing goes wrong any more: from there on the run must come to its end.
  * Only `test/simulation` imports it.
  */
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { SimClock } from './temporal/types.ts';
 
 export const NETWORK_FAULTS = [

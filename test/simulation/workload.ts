@@ -6,7 +6,7 @@
  * Only `test/simulation` imports it.
  */
 import type { CallPlan, OnDeadline, ToolPolicy, WaitPolicy } from '../../protocol/tool-calls.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { CallScript, PersonAct, Say, Scenario, SubmitAct, ToolScript, Turn } from './scenario.ts';
 
 const POLICY: ToolPolicy = {

@@ -4,7 +4,7 @@
  * Rule: a kind decides everything by the drill's own random numbers, so that a seed gives the same plan again; what the
  * machine makes of the plan's moments is its own affair.
  */
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Violation } from '../audit.ts';
 import type { Recovery } from '../recovery.ts';
 import type { Story, ToolName } from '../script.ts';

@@ -3,7 +3,7 @@
  * anywhere in its work.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { frozenAt, untilDeed, untilStruck } from '../ledger.ts';
 import { openLane, type Lane } from '../lane.ts';
 import type { DrillProcess } from '../processes.ts';

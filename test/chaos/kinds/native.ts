@@ -9,7 +9,7 @@ import { frozenAt, untilDeed, untilStruck } from '../ledger.ts';
 import { openNativeLane, type NativeLane } from '../native/lane.ts';
 import { freshDatabase, serve, servedPlaces } from '../native/places.ts';
 import type { DrillProcess } from '../processes.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Drill } from '../world.ts';
 import { storyOf, type DrillKind, type DrillReport } from './kind.ts';
 

@@ -2,7 +2,7 @@
  * Rows 1 to 7: the only worker dies at a named point, and its successor may die at another one.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { ASSISTANTS_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';
 import { openLane, type Lane, type LaneOptions } from '../lane.ts';
 import type { Drill } from '../world.ts';

@@ -6,7 +6,7 @@ import { openStore } from '../../../store/index.ts';
 import { openNativeLane, type NativeLane } from '../native/lane.ts';
 import { devPlaces, freshDatabase, serve, servedPlaces, type DevPlaces } from '../native/places.ts';
 import { TOOLS_FILE, type DrillProcess } from '../processes.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import { ownPostgres } from '../world.ts';
 import { storyOf, type DrillKind } from './kind.ts';
 

@@ -6,7 +6,7 @@
  */
 import { isTerminal } from '../../../protocol/wire/objects.ts';
 import type { RunStatus, TerminalStatus, ToolOutput } from '../../../protocol/wire/objects.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { CallScript, Scenario } from '../scenario.ts';
 import type { SimClock } from '../temporal/types.ts';
 

@@ -8,7 +8,7 @@
  */
 import type { Progress } from '../../../protocol/ports/backend.ts';
 import type { Faults, Place, Route } from '../faults.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Activity, ActivityResult } from '../temporal/activity.ts';
 import { SimFailure, applicationFailure, cancelledFailure } from '../temporal/types.ts';
 import type { SimClock } from '../temporal/types.ts';

@@ -8,7 +8,7 @@ import { asyncLocalStorage, Context } from '@temporalio/activity';
 import type { Info } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure, noopMetricMeter } from '@temporalio/common';
 import type { Faults, Place } from '../faults.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Activity, ActivityResult } from '../temporal/activity.ts';
 import { applicationFailure, cancelledFailure } from '../temporal/types.ts';
 import type { SimClock, SimFailure } from '../temporal/types.ts';

@@ -8,7 +8,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Dispatcher, errors } from 'undici';
 import type { NetworkFault, FinalFault, Faults, Route } from '../faults.ts';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { SimClock } from '../temporal/types.ts';
 import type { Worker } from '../temporal/worker.ts';
 import type { Virtual } from './virtual.ts';

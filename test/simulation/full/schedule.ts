@@ -6,8 +6,8 @@
  */
 import type { Profile } from '../faults.ts';
 import { drawProfile } from '../faults.ts';
-import { createRandom } from '../random.ts';
-import type { Random } from '../random.ts';
+import { createRandom } from '../../support/random.ts';
+import type { Random } from '../../support/random.ts';
 import type { Scenario } from '../scenario.ts';
 import { runStage } from '../stage.ts';
 import type { ScheduleOptions, StageReport } from '../stage.ts';

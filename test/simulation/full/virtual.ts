@@ -8,7 +8,7 @@
  */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
-import type { Random } from '../random.ts';
+import type { Random } from '../../support/random.ts';
 import type { SimClock } from '../temporal/types.ts';
 import type { Worker } from '../temporal/worker.ts';
 

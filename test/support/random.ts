@@ -1,8 +1,10 @@
 /**
- * Randomness from a seed: the only source of chance in the plan of a drill, so that a seed gives the same plan again.
+ * Random numbers from a seed: the only source of chance in simulated schedules and in the plans of drills, so that a seed
+ * gives the same schedule again.
  *
- * Rule: no `Math.random` and no clock in the plan of a drill. `fork` gives a part of the plan its own stream, so that one
- * draw more in one place does not change everything that comes after it elsewhere.
+ * Rule: no `Math.random` and no clock in `test/simulation` or in a drill's plan. `fork` gives a part of the schedule its own
+ * stream, so that one more draw in one part does not change the others.
+ * Imported by test/simulation and test/chaos.
  */
 export interface Random {
   /** 0 ≤ x < 1. */
