@@ -1,39 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { ModelMessage, ModelRequest, ProviderTurn } from '../../../protocol/ports/model.ts';
 import { body, call, callStream, delta, DONE, ends, fine, piece } from '../../support/chat-wire.ts';
+import { NINE_ALPHANUMERICS, nextTurn, sentMessages, WEATHER } from '../../support/given-back.ts';
 import { collectTurn, outcomeOf, withTools } from '../../support/model-turn.ts';
 import { useModelServer } from '../../support/model-server.ts';
 import { sse } from '../../support/scripted-http.ts';
 
 const server = useModelServer();
 
-const OURS = 'call_abcdefghijklmnopqrstuvwx';
-const NINE = /^[A-Za-z0-9]{9}$/;
-
-interface Sent {
-  messages: { role: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
-}
-const sent = (index: number): Sent => server.sent(index) as unknown as Sent;
-const assistantOf = (index: number) => sent(index).messages.find(({ role }) => role === 'assistant');
-const toolOf = (index: number) => sent(index).messages.find(({ role }) => role === 'tool');
-
-/** The next turn, after the calls of `turn` were answered, as another process would ask it. */
-const next = (turn: ProviderTurn | null, more: Partial<ModelRequest> = {}): ModelRequest => {
-  const kept = turn === null ? null : (JSON.parse(JSON.stringify(turn)) as ProviderTurn);
-  const messages: ModelMessage[] = [
-    { role: 'user', content: [{ type: 'text', text: 'Weather?' }] },
-    {
-      role: 'assistant',
-      text: '',
-      calls: [{ callId: OURS, name: 'get_weather', arguments: '{"city":"Paris"}' }],
-      providerTurn: kept,
-    },
-    { role: 'tool', callId: OURS, name: 'get_weather', output: 'Sunny.' },
-  ];
-  return withTools({ messages, ...more });
-};
-
-const WEATHER = '{"city":"Paris"}';
 describe('a refusal that names what was given back is asked once more without', () => {
   const reasoned = sse([
     delta({ reasoning_content: 'Hm.' }),
@@ -93,9 +66,9 @@ describe('a refusal that names what was given back is asked once more without', 
   ])('%s (%s)', async (_how, _source, refusal) => {
     server.script(reasoned, refusal, fine());
     const { turn } = await collectTurn(server.model, withTools());
-    expect(outcomeOf(await collectTurn(server.model, next(turn)))).toBe('stop "ok"');
-    expect(assistantOf(2)).not.toHaveProperty('reasoning_content');
-    expect(assistantOf(2)?.tool_calls?.[0]?.id).toBe('x');
+    expect(outcomeOf(await collectTurn(server.model, nextTurn(turn)))).toBe('stop "ok"');
+    expect(sentMessages(server, 2).assistant).not.toHaveProperty('reasoning_content');
+    expect(sentMessages(server, 2).assistant?.tool_calls?.[0]?.id).toBe('x');
   });
 
   test('a server that refuses the ids it has given gets nine alphanumerics (omlx#1995)', async () => {
@@ -105,9 +78,11 @@ describe('a refusal that names what was given back is asked once more without', 
     );
     server.script(callStream(piece(call(0, 'call_49c89af0', 'get_weather', WEATHER))), refusal, fine());
     const { turn } = await collectTurn(server.model, withTools());
-    expect(outcomeOf(await collectTurn(server.model, next(turn)))).toBe('stop "ok"');
-    expect(assistantOf(2)?.tool_calls?.[0]?.id).toMatch(NINE);
-    expect(toolOf(2)?.tool_call_id).toBe(assistantOf(2)?.tool_calls?.[0]?.id);
+    expect(outcomeOf(await collectTurn(server.model, nextTurn(turn)))).toBe('stop "ok"');
+    expect(sentMessages(server, 2).assistant?.tool_calls?.[0]?.id).toMatch(NINE_ALPHANUMERICS);
+    expect(sentMessages(server, 2).tool?.tool_call_id).toBe(
+      sentMessages(server, 2).assistant?.tool_calls?.[0]?.id,
+    );
   });
 });
 
@@ -145,8 +120,8 @@ describe('a server that misses what only it could have given is told of the call
     ],
   ])('%s (%s)', async (_what, _source, refusal) => {
     server.script(refusal, fine());
-    expect(outcomeOf(await collectTurn(server.model, next(null)))).toBe('stop "ok"');
-    expect(sent(1).messages).toEqual([
+    expect(outcomeOf(await collectTurn(server.model, nextTurn(null)))).toBe('stop "ok"');
+    expect(sentMessages(server, 1).messages).toEqual([
       { role: 'user', content: 'Weather?' },
       { role: 'assistant', content: `[Called get_weather with ${WEATHER}]` },
       { role: 'user', content: '[get_weather returned]\nSunny.' },

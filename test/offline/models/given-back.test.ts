@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_TURN_CHARS } from '../../../backends/models/openai-compatible/attempt.ts';
 import { shortCallId } from '../../../backends/models/openai-compatible/call-ids.ts';
-import type { ModelMessage, ModelRequest, ProviderTurn } from '../../../protocol/ports/model.ts';
+import type { ProviderTurn } from '../../../protocol/ports/model.ts';
 import {
   call,
   callStream,
@@ -13,39 +13,13 @@ import {
   piece,
   wholeMessage,
 } from '../../support/chat-wire.ts';
+import { CALL_ID, NINE_ALPHANUMERICS, nextTurn, sentMessages, WEATHER } from '../../support/given-back.ts';
 import { collectTurn, outcomeOf, withTools } from '../../support/model-turn.ts';
 import { useModelServer } from '../../support/model-server.ts';
 import { sse, type Step } from '../../support/scripted-http.ts';
 
 const server = useModelServer();
 
-const OURS = 'call_abcdefghijklmnopqrstuvwx';
-const NINE = /^[A-Za-z0-9]{9}$/;
-
-interface Sent {
-  messages: { role: string; tool_call_id?: string; tool_calls?: { id: string }[] }[];
-}
-const sent = (index: number): Sent => server.sent(index) as unknown as Sent;
-const assistantOf = (index: number) => sent(index).messages.find(({ role }) => role === 'assistant');
-const toolOf = (index: number) => sent(index).messages.find(({ role }) => role === 'tool');
-
-/** The next turn, after the calls of `turn` were answered, as another process would ask it. */
-const next = (turn: ProviderTurn | null, more: Partial<ModelRequest> = {}): ModelRequest => {
-  const kept = turn === null ? null : (JSON.parse(JSON.stringify(turn)) as ProviderTurn);
-  const messages: ModelMessage[] = [
-    { role: 'user', content: [{ type: 'text', text: 'Weather?' }] },
-    {
-      role: 'assistant',
-      text: '',
-      calls: [{ callId: OURS, name: 'get_weather', arguments: '{"city":"Paris"}' }],
-      providerTurn: kept,
-    },
-    { role: 'tool', callId: OURS, name: 'get_weather', output: 'Sunny.' },
-  ];
-  return withTools({ messages, ...more });
-};
-
-const WEATHER = '{"city":"Paris"}';
 const forms: [form: string, source: string, answer: Step, message: Record<string, unknown>][] = [
   [
     'the server’s id',
@@ -158,22 +132,28 @@ test.each(forms)(
   async (_form, _source, answer, message) => {
     server.script(answer, fine(), fine(), fine());
     const { turn } = await collectTurn(server.model, withTools());
-    expect(outcomeOf(await collectTurn(server.model, next(turn)))).toBe('stop "ok"');
-    expect(assistantOf(1)).toMatchObject(message);
-    expect(toolOf(1)?.tool_call_id).toBe(assistantOf(1)?.tool_calls?.[0]?.id);
+    expect(outcomeOf(await collectTurn(server.model, nextTurn(turn)))).toBe('stop "ok"');
+    expect(sentMessages(server, 1).assistant).toMatchObject(message);
+    expect(sentMessages(server, 1).tool?.tool_call_id).toBe(
+      sentMessages(server, 1).assistant?.tool_calls?.[0]?.id,
+    );
 
     const other = server.another({ provider: 'another' });
-    await collectTurn(server.model, next(turn, { model: 'model-b' }));
-    await collectTurn(other, next(turn));
+    await collectTurn(server.model, nextTurn(turn, { model: 'model-b' }));
+    await collectTurn(other, nextTurn(turn));
     for (const index of [2, 3]) {
-      expect(assistantOf(index)).toEqual({
+      expect(sentMessages(server, index).assistant).toEqual({
         role: 'assistant',
         content: null,
         tool_calls: [
-          { id: shortCallId(OURS), type: 'function', function: { name: 'get_weather', arguments: WEATHER } },
+          {
+            id: shortCallId(CALL_ID),
+            type: 'function',
+            function: { name: 'get_weather', arguments: WEATHER },
+          },
         ],
       });
-      expect(toolOf(index)?.tool_call_id).toBe(shortCallId(OURS));
+      expect(sentMessages(server, index).tool?.tool_call_id).toBe(shortCallId(CALL_ID));
     }
   },
 );
@@ -187,9 +167,11 @@ describe('an id of the server is replaced by nine alphanumerics', () => {
   ])('when it is %s', async (_what, answer) => {
     server.script(answer, fine());
     const { turn } = await collectTurn(server.model, withTools());
-    await collectTurn(server.model, next(turn));
-    expect(assistantOf(1)?.tool_calls?.[0]?.id).toMatch(NINE);
-    expect(toolOf(1)?.tool_call_id).toBe(assistantOf(1)?.tool_calls?.[0]?.id);
+    await collectTurn(server.model, nextTurn(turn));
+    expect(sentMessages(server, 1).assistant?.tool_calls?.[0]?.id).toMatch(NINE_ALPHANUMERICS);
+    expect(sentMessages(server, 1).tool?.tool_call_id).toBe(
+      sentMessages(server, 1).assistant?.tool_calls?.[0]?.id,
+    );
   });
 
   test('when several calls of a turn share it', async () => {
@@ -211,7 +193,7 @@ describe('an id of the server is replaced by nine alphanumerics', () => {
       data: null,
     };
     const again = 'call_zzzzzzzzzzzzzzzzzzzzzzzz';
-    const request = next(turn);
+    const request = nextTurn(turn);
     request.messages.push(
       {
         role: 'assistant',
@@ -223,7 +205,7 @@ describe('an id of the server is replaced by nine alphanumerics', () => {
     );
     server.script(fine());
     await collectTurn(server.model, request);
-    expect(sent(0).messages.map(({ tool_call_id: id }) => id)).toEqual([
+    expect(sentMessages(server, 0).messages.map(({ tool_call_id: id }) => id)).toEqual([
       undefined,
       undefined,
       'call_0',
@@ -234,8 +216,8 @@ describe('an id of the server is replaced by nine alphanumerics', () => {
 });
 
 test('nine characters are the same in every process, and differ for different ids', () => {
-  expect(shortCallId(OURS)).toMatch(NINE);
-  expect(shortCallId(OURS)).toBe(shortCallId(OURS));
+  expect(shortCallId(CALL_ID)).toMatch(NINE_ALPHANUMERICS);
+  expect(shortCallId(CALL_ID)).toBe(shortCallId(CALL_ID));
   const ids = Array.from({ length: 5_000 }, (_, index) => shortCallId(`call_${index}`));
   expect(new Set(ids).size).toBe(5_000);
 });
