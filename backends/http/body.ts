@@ -3,7 +3,7 @@
  *
  * Rule: memory is bounded before and after decompression; a body that is not read to its end is destroyed, or its
  * socket would be lost to the pool.
- * Imports zlib only. The client imports it.
+ * Imports zlib only. Imported by the client and by backends/models.
  */
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
@@ -40,8 +40,15 @@ export const readBytes = async (chunks: AsyncIterable<Uint8Array>, max: number):
   return parts.length === 1 && parts[0] !== undefined ? Buffer.from(parts[0]) : Buffer.concat(parts, size);
 };
 
-/** The first `max` bytes of a body; the rest is thrown away. A body that breaks off yields what there was. */
-export const readStart = async (chunks: AsyncIterable<Uint8Array>, max: number): Promise<Buffer> => {
+/**
+ * The first `max` bytes of an error's body; the rest is discarded. The status line has decided already, so a body that
+ * breaks off yields the bytes that came. `passOn` names the errors that the caller must see, such as its own abort.
+ */
+export const readStart = async (
+  chunks: AsyncIterable<Uint8Array>,
+  max: number,
+  passOn: (error: unknown) => boolean = () => false,
+): Promise<Buffer> => {
   const parts: Uint8Array[] = [];
   let size = 0;
   try {
@@ -50,8 +57,8 @@ export const readStart = async (chunks: AsyncIterable<Uint8Array>, max: number):
       size += chunk.byteLength;
       if (size >= max) break;
     }
-  } catch {
-    // The status line decides; the rest of an error body is only for the message.
+  } catch (error) {
+    if (passOn(error)) throw error;
   }
   return Buffer.concat(parts).subarray(0, max);
 };

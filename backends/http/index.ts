@@ -3,6 +3,7 @@
  *
  * Rule: everything here is about transport; nothing knows runs or chat. Only the backends import this file.
  */
+export { readStart } from './body.ts';
 export { retryAfterFrom, type Evidence, type FailureKind, type Verdict } from './classify.ts';
 export { createHttpClient } from './client.ts';
 export { HttpFailure, toBackendError, type HttpErrorContext, type ServerError } from './failure.ts';

@@ -10,6 +10,7 @@ import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
 import { loopTurns } from '../../loop-turns.ts';
 import {
   HttpFailure,
+  readStart,
   SseLimitError,
   type HttpClient,
   type HttpRequest,
@@ -91,20 +92,10 @@ export const ofTransport = (error: unknown, begun: boolean, heldMs: number): unk
   );
 };
 
-const readStart = async (chunks: AsyncIterable<Uint8Array>): Promise<string> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of chunks) {
-      parts.push(chunk);
-      size += chunk.byteLength;
-      if (size >= ERROR_BODY_BYTES) break;
-    }
-  } catch (error) {
-    // The status has said what matters; the rest of an error's body is a courtesy. An abort is the caller's.
-    if (!(error instanceof HttpFailure)) throw error;
-  }
-  return Buffer.concat(parts).subarray(0, ERROR_BODY_BYTES).toString('utf8');
+/** A connection that breaks within the body of an error costs only its text; an abort is the caller's. */
+const readErrorText = async (answer: OpenAnswer): Promise<string> => {
+  const start = await readStart(answer.chunks, ERROR_BODY_BYTES, (error) => !(error instanceof HttpFailure));
+  return answer.scrub(start.toString('utf8'));
 };
 
 const factsOf = (
@@ -222,7 +213,7 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
   let begun = false;
   try {
     if (answer.status < 200 || answer.status > 299) {
-      const facts = factsOf(ctx, answer, readErrorBody(answer.scrub(await readStart(answer.chunks))), false);
+      const facts = factsOf(ctx, answer, readErrorBody(await readErrorText(answer)), false);
       if (isContentFilter(facts)) return 'filtered';
       throw new ServerRefusal(facts);
     }
