@@ -119,7 +119,7 @@ export type BackendObservation =
   | { kind: 'fallback'; reason: string }
   | { kind: 'unknown_status'; status: string }
   /** What was learned of a model server's limits; `capability` is one of a closed list. */
-  | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' | 'expired' }
+  | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' }
   /** What the model said was written to the run's event log; `ms` is how long the writing took. */
   | { kind: 'events_written'; ms: number }
   /** A second run with our token was found (and cancelled, when it was live). */

@@ -93,7 +93,7 @@ export type ModelObservation =
   /** A request was refused and is sent once more, adjusted. `reason` is one of a closed list of the adapter. */
   | { kind: 'fallback'; reason: string }
   /** What was learned of a server's limits; `capability` is one of a closed list of the adapter. */
-  | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' | 'expired' };
+  | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' };
 
 export interface TurnControls {
   /** Gives the turn up at once; the iteration then throws `signal.reason`. */
