@@ -8,9 +8,8 @@
 import type { z } from 'zod';
 import type { MessageParams, PageQuery, ThreadParams } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import { LIMITS } from '../protocol/limits.ts';
 import { idProblem, shortenText, quote } from '../protocol/rules/validation.ts';
-import type { MessageContent, ToolOutput } from '../protocol/wire/objects.ts';
+import type { MessageContent } from '../protocol/wire/objects.ts';
 import { invalidBody } from './errors.ts';
 import { firstIssues } from './first-issue.ts';
 import { normalizeBody } from './normalize.ts';
@@ -148,18 +147,6 @@ export const parsePage = (query: Record<string, string>): PageQuery => {
     ...(after === undefined ? {} : { after: parseId('after', after) }),
     ...(before === undefined ? {} : { before: parseId('before', before) }),
   };
-};
-
-const encoder = new TextEncoder();
-
-/** The two size rules of `submit_tool_outputs`, with the API's own texts. */
-export const checkOutputSizes = (outputs: readonly ToolOutput[]): void => {
-  let combined = 0;
-  for (const [index, { output }] of outputs.entries()) {
-    if (output.length > LIMITS.outputChars) throw apiErrors.outputTooLong(index, output.length);
-    combined += encoder.encode(output).byteLength;
-  }
-  if (combined >= LIMITS.combinedOutputBytes) throw apiErrors.outputsTooLarge();
 };
 
 type SentContent =

@@ -8,7 +8,7 @@
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import type { SearchAttributePair, SearchAttributeUpdatePair } from '@temporalio/common';
 import type { SearchAttributeName } from '../protocol/temporal/names.ts';
-import { utf8Length } from './run/fit-outputs.ts';
+import { utf8Length } from '../protocol/rules/tool-outputs.ts';
 
 const key = <Name extends SearchAttributeName>(name: Name): Name => name;
 

@@ -5,11 +5,10 @@
  * (serialised, cut) is noted and, where the model would be misled, said in the text itself.
  * Imported by the other files of this folder and by tests.
  */
+import { utf8Length } from '../../protocol/rules/tool-outputs.ts';
 import { errorOutput, quote, type CallOutcome, type OutcomeNote } from '../../protocol/index.ts';
 
 const encoder = new TextEncoder();
-
-export const utf8Bytes = (text: string): number => encoder.encode(text).byteLength;
 
 /** The longest prefix of `text` that is at most `bytes` long in UTF-8; never half a character. */
 export const cutUtf8 = (text: string, bytes: number): string => {
@@ -22,11 +21,11 @@ const wellFormed = (text: string): string => text.replaceAll(/\p{Surrogate}/gu, 
 
 /** Cuts to `maxBytes`, the sentence that says so included. */
 export const limitOutput = (text: string, maxBytes: number): { text: string; cut: boolean } => {
-  const whole = utf8Bytes(text);
+  const whole = utf8Length(text);
   if (whole <= maxBytes) return { text, cut: false };
   const mark = (kept: number) => `\n[truncated: the first ${kept} of ${whole} bytes]`;
-  const head = cutUtf8(text, maxBytes - utf8Bytes(mark(maxBytes)));
-  return { text: head + mark(utf8Bytes(head)), cut: true };
+  const head = cutUtf8(text, maxBytes - utf8Length(mark(maxBytes)));
+  return { text: head + mark(utf8Length(head)), cut: true };
 };
 
 export type Serialised = { ok: true; text: string; serialised: boolean } | { ok: false; problem: string };

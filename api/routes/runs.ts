@@ -9,6 +9,7 @@ import {
 } from '../../protocol/wire/schemas.ts';
 import { quote } from '../../protocol/rules/validation.ts';
 import type { StartedRunEvents } from '../../protocol/ports/runs-service.ts';
+import { checkOutputSizes } from '../../protocol/rules/check-output-sizes.ts';
 import { isPolled } from '../../protocol/rules/polling.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import type { SequencedEvent } from '../../protocol/wire/events.ts';
@@ -17,7 +18,7 @@ import { requireRole } from '../auth.ts';
 import { isPollHelper } from '../held-polls.ts';
 import { idParam, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
-import { parsePage, checkOutputSizes, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
+import { parsePage, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
 
 /** Streams last: what they are opened with holds the ids of a run, not the run with its instructions and tools. */
 const followRun = (

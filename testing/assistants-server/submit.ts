@@ -5,6 +5,7 @@
  * the API's own words. Only `testing/assistants-server/` imports it.
  */
 import { apiErrors } from '../../protocol/errors.ts';
+import { compareOutputs } from '../../protocol/rules/tool-outputs.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import type { AnswerPayload, AnswerReply } from '../../protocol/temporal/messages.ts';
 import type { Quirks } from './quirks.ts';
@@ -24,9 +25,6 @@ const same = (a: readonly ToolOutput[], b: readonly ToolOutput[]): boolean =>
   a.every((output) =>
     b.some((other) => other.tool_call_id === output.tool_call_id && other.output === output.output),
   );
-
-const firstDuplicate = (ids: readonly string[]): string | undefined =>
-  ids.find((id, at) => ids.indexOf(id) < at);
 
 /** Outputs of the whole round: what was answered one by one before, and these. */
 const whole = (run: RunRecord, outputs: readonly ToolOutput[]): ToolOutput[] => {
@@ -48,21 +46,25 @@ export const evaluateSandboxSubmit = (
     throw apiErrors.notWaiting(run.status);
   }
   if (quirks.uncheckedSubmits) return { kind: 'complete', outputs: whole(run, outputs) };
-  const got = outputs.map((output) => output.tool_call_id);
-  const expected = openCalls(run).map((call) => call.id);
-  const duplicate = firstDuplicate(got);
+  const { open, duplicate, missing, unexpected, differing } = compareOutputs(
+    [
+      ...openCalls(run).map(({ id }) => ({ callId: id, matches: null })),
+      ...[...run.answers].map(([callId, first]) => ({
+        callId,
+        matches: (output: string) => output === first,
+      })),
+    ],
+    outputs,
+  );
   if (duplicate !== undefined) throw apiErrors.duplicateOutput(duplicate);
-  const differing = outputs.filter((output) => {
-    const answered = run.answers.get(output.tool_call_id);
-    return answered !== undefined && answered !== output.output;
-  });
-  if (differing.length > 0) throw apiErrors.outputsDiffer(differing.map((output) => output.tool_call_id));
-  const unknown = got.filter((id) => !expected.includes(id) && !run.answers.has(id));
-  const missing = expected.filter((id) => !got.includes(id));
-  if (unknown.length > 0 || (missing.length > 0 && !quirks.partialSubmits)) {
+  if (differing.length > 0) throw apiErrors.outputsDiffer(differing);
+  if (unexpected.length > 0 || (missing.length > 0 && !quirks.partialSubmits)) {
     if (isRetry && !quirks.noRetryRecognition && run.lastOutputs !== null && same(outputs, run.lastOutputs))
       return { kind: 'repeated' };
-    throw apiErrors.expectedOutputs(expected, got);
+    throw apiErrors.expectedOutputs(
+      open,
+      outputs.map(({ tool_call_id: id }) => id),
+    );
   }
   return missing.length > 0
     ? { kind: 'partial', outputs: [...outputs] }

@@ -10,6 +10,7 @@ import type { AnswerSource } from '../../protocol/decisions.ts';
 import { FAILURES, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FailureType } from '../../protocol/temporal/names.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import { outputBytesOverLimit } from '../../protocol/rules/tool-outputs.ts';
 import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/validation.ts';
 import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
 import { approvalFault } from './approvals.ts';
@@ -17,7 +18,7 @@ import { earlierAnswer, earlierAnswerText } from './earlier-answer.ts';
 import { isExpired } from './deadline.ts';
 import { UNKNOWN_SENDER, editedArguments, isForbidden, signature } from './decisions.ts';
 import { contentDigest } from './content-digest.ts';
-import { MAX_PAYLOAD_BYTES, storedBytes, utf8Length } from './fit-outputs.ts';
+import { MAX_PAYLOAD_BYTES, storedBytes } from './fit-outputs.ts';
 import type { Output } from './fit-outputs.ts';
 import { apiStatus, recordedCalls, takesAnswers, waitingCalls } from './state.ts';
 import type { AcceptedAnswer, CallState, MachineState } from './state.ts';
@@ -227,10 +228,10 @@ const kindMismatch = (
       `${subject} waits for an output, not for a decision; got decision ${quote(payload.decision)}. Send "output".`,
       about,
     );
-  const size = utf8Length(
+  const size = outputBytesOverLimit([
     payload.decision === undefined ? outputText(payload.output).text : (editedArguments(payload) ?? ''),
-  );
-  if (size >= LIMITS.combinedOutputBytes)
+  ]);
+  if (size !== null)
     return rejectionText(
       FAILURES.refusedMalformed,
       'malformed',

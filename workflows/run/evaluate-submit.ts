@@ -7,12 +7,13 @@
  */
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import { LIMITS, NAMED_OFFENDERS } from '../../protocol/limits.ts';
+import { compareOutputs, outputBytesOverLimit } from '../../protocol/rules/tool-outputs.ts';
 import { quote, submitPayloadProblem } from '../../protocol/rules/validation.ts';
 import type { SubmitPayload } from '../../protocol/temporal/messages.ts';
 import { outputDigest, bytesOverLimit, rejectionText } from './evaluate-answer.ts';
 import type { AnswerRejection } from './evaluate-answer.ts';
 import { isExpired } from './deadline.ts';
-import { MAX_PAYLOAD_BYTES, utf8Length } from './fit-outputs.ts';
+import { MAX_PAYLOAD_BYTES } from './fit-outputs.ts';
 import { apiStatus, takesAnswers } from './state.ts';
 import type { MachineState } from './state.ts';
 
@@ -36,9 +37,19 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
 
   const given = new Map(payload.tool_outputs.map((item) => [item.tool_call_id, item.output]));
   const external = state.calls.filter((call) => call.plan.kind === 'external');
-  const asked = new Set(external.map((call) => call.callId));
-  const open = external.filter((call) => call.status === 'waiting');
-  const expected = open.map((call) => call.callId);
+  const {
+    open: expected,
+    duplicate,
+    missing,
+    unexpected,
+    differing,
+  } = compareOutputs(
+    external.map(({ callId, status, answer }) => ({
+      callId,
+      matches: status === 'waiting' ? null : (output) => answer?.digest === outputDigest(output),
+    })),
+    payload.tool_outputs,
+  );
   const got = payload.tool_outputs.map((item) => item.tool_call_id);
   const callIds = (what: string): AnswerRejection =>
     rejectionText(
@@ -47,23 +58,17 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
       `Run ${quote(runId)} needs exactly the outputs of its open calls ${quote(expected, 400)}; got ${quote(got, 400)}: ${what}`,
       { details: { expected, got: got.slice(0, NAMED_OFFENDERS) } },
     );
-  if (given.size !== got.length) return callIds('send each output once.');
+  if (duplicate !== undefined) return callIds('send each output once.');
 
-  if (takesAnswers(state) && !isExpired(state, at) && open.length > 0) {
-    const unexpectedIds = got.filter((id) => !asked.has(id));
+  if (takesAnswers(state) && !isExpired(state, at) && expected.length > 0) {
     // A client that lost the reply to the previous round's submit sends that one again.
-    if (unexpectedIds.length > 0 && isRepeat(state, given, state.round - 1))
+    if (unexpected.length > 0 && isRepeat(state, given, state.round - 1))
       return { verdict: 'repeat', round: state.round - 1 };
-    const missing = expected.filter((id) => !given.has(id));
     if (missing.length > 0) return callIds(`${quote(missing, 400)} missing.`);
-    if (unexpectedIds.length > 0) return callIds(`${quote(unexpectedIds, 400)} not asked for.`);
-    const differing = external
-      .filter(({ callId, status }) => status !== 'waiting' && given.has(callId))
-      .filter(({ callId, answer }) => answer?.digest !== outputDigest(given.get(callId) ?? ''))
-      .map((call) => call.callId);
+    if (unexpected.length > 0) return callIds(`${quote(unexpected, 400)} not asked for.`);
     if (differing.length > 0) return conflict(differing);
-    const size = [...given.values()].reduce((sum, output) => sum + utf8Length(output), 0);
-    if (size >= LIMITS.combinedOutputBytes)
+    const size = outputBytesOverLimit(given.values());
+    if (size !== null)
       return rejectionText(
         FAILURES.refusedMalformed,
         'malformed',

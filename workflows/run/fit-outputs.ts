@@ -5,7 +5,7 @@
  * cut. The largest give way first: everything is cut to one common ceiling, so small outputs stay whole.
  * Imports protocol only.
  */
-import { LIMITS } from '../../protocol/limits.ts';
+import { MAX_COMBINED_OUTPUT_BYTES, utf8Length } from '../../protocol/rules/tool-outputs.ts';
 
 export interface Output {
   callId: string;
@@ -14,8 +14,6 @@ export interface Output {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-
-export const utf8Length = (text: string): number => encoder.encode(text).length;
 
 /** Temporal refuses a payload over 2 MB, and JSON writes a control character as six bytes. */
 export const MAX_PAYLOAD_BYTES = 1_500_000;
@@ -60,7 +58,7 @@ const shrink = (outputs: readonly Output[], limit: number): Output[] => {
  */
 export const fitOutputs = (
   outputs: readonly Output[],
-  limit: number = LIMITS.combinedOutputBytes - 1,
+  limit: number = MAX_COMBINED_OUTPUT_BYTES,
   whole: ReadonlySet<string> = new Set(),
 ): Output[] => {
   const kept = outputs.filter(({ callId }) => whole.has(callId));

@@ -3,15 +3,10 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { checkArguments } from '../../../activities/tools/check-arguments.ts';
-import {
-  cutUtf8,
-  limitOutput,
-  serialise,
-  toOutcome,
-  utf8Bytes,
-} from '../../../activities/tools/tool-output.ts';
+import { cutUtf8, limitOutput, serialise, toOutcome } from '../../../activities/tools/tool-output.ts';
 import { ARGUMENT_LIMITS } from '../../../protocol/limits.ts';
 import { parseArguments } from '../../../protocol/rules/tool-arguments.ts';
+import { utf8Length } from '../../../protocol/rules/tool-outputs.ts';
 
 const RUNS = { numRuns: 300, seed: 20261122 };
 
@@ -96,7 +91,7 @@ describe('outputs', () => {
         fc.integer({ min: 256, max: 2_000 }),
         (value, limit) => {
           const outcome = toOutcome('t', value, limit);
-          expect(utf8Bytes(outcome.output)).toBeLessThanOrEqual(outcome.ok ? limit : 500);
+          expect(utf8Length(outcome.output)).toBeLessThanOrEqual(outcome.ok ? limit : 500);
           expect(
             new TextDecoder('utf-8', { fatal: true }).decode(new TextEncoder().encode(outcome.output)),
           ).toBe(outcome.output);
@@ -127,9 +122,9 @@ describe('outputs', () => {
         (text, bytes) => {
           const head = cutUtf8(text, bytes);
           expect(text.startsWith(head)).toBe(true);
-          expect(utf8Bytes(head)).toBeLessThanOrEqual(bytes);
+          expect(utf8Length(head)).toBeLessThanOrEqual(bytes);
           const next = text.codePointAt(head.length);
-          const oneMore = next === undefined ? Infinity : utf8Bytes(head + String.fromCodePoint(next));
+          const oneMore = next === undefined ? Infinity : utf8Length(head + String.fromCodePoint(next));
           expect(oneMore).toBeGreaterThan(bytes);
         },
       ),

@@ -5,7 +5,7 @@ import { memoOf } from '../../../workflows/run/transitions/end.ts';
 import { step } from '../../../workflows/run/machine.ts';
 import { evaluateAnswer } from '../../../workflows/run/evaluate-answer.ts';
 import { currentDetails, onlyRejectedSignals } from '../../../workflows/run/current-details.ts';
-import { utf8Length } from '../../../workflows/run/fit-outputs.ts';
+import { utf8Length } from '../../../protocol/rules/tool-outputs.ts';
 import { snapshotOf } from '../../../workflows/run/snapshot.ts';
 import { EXPIRY, T0, after, asks, says, settles } from '../../support/run-inputs.ts';
 import { approval, automatic, external, planned } from '../../support/run-stubs.ts';

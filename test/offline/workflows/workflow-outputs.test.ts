@@ -4,7 +4,8 @@ import { LIMITS } from '../../../protocol/limits.ts';
 import type { RunInput } from '../../../protocol/temporal/messages.ts';
 import { EXPIRY, T0, after, asks, does, says, settles } from '../../support/run-inputs.ts';
 import { automatic, external } from '../../support/run-stubs.ts';
-import { fitOutputs, utf8Length } from '../../../workflows/run/fit-outputs.ts';
+import { utf8Length } from '../../../protocol/rules/tool-outputs.ts';
+import { fitOutputs } from '../../../workflows/run/fit-outputs.ts';
 
 const bytes = (outputs: readonly { output: string }[]): number =>
   outputs.reduce((sum, { output }) => sum + utf8Length(output), 0);

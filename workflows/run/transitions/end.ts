@@ -9,7 +9,7 @@ import type { LastError, Settled } from '../../../protocol/ports/backend.ts';
 import { RESULT_MEMO } from '../../../protocol/temporal/names.ts';
 import type { CallSummary, RunResult, UnusedAnswer } from '../../../protocol/temporal/messages.ts';
 import { summaryOf } from '../call-state.ts';
-import { utf8Length } from '../fit-outputs.ts';
+import { utf8Length } from '../../../protocol/rules/tool-outputs.ts';
 import type { ActivityFailureInfo, MachineState } from '../state.ts';
 import { MAX_MEMO_BYTES } from '../timeouts.ts';
 
