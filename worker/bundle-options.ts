@@ -15,6 +15,7 @@ const PURE = [
   'run/transitions/end',
   'run/follow-up-input',
   'run/machine',
+  'run/message-handlers',
   'run/snapshot',
   'run/evaluate-submit',
 ];

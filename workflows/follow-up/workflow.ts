@@ -45,6 +45,7 @@ import { evaluateAnswer } from '../run/evaluate-answer.ts';
 import { failedOutcome } from '../run/call-state.ts';
 import { decisionsOf, editedArguments, toStore } from '../run/decisions.ts';
 import { signedPayload } from '../run/follow-up-input.ts';
+import { SIGNAL_SOURCE, answerReply } from '../run/message-handlers.ts';
 import { step } from '../run/machine.ts';
 import { decisionOptions, toolActivityOptions } from '../run/activity-options.ts';
 import type { LateCall } from '../run/state.ts';
@@ -86,14 +87,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
       const judgement = evaluateAnswer(state, payload, Date.now(), source);
       if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
       take(payload, source);
-      return {
-        run_id: input.runId,
-        call_id: judgement.payload.call_id,
-        result: judgement.verdict === 'accept' ? 'accepted' : 'repeated',
-        ...(judgement.notes.length === 0 ? {} : { notes: judgement.notes }),
-        ...(judgement.verdict === 'accept' ? { late: true } : {}),
-        waiting: open().map((call) => call.callId),
-      };
+      return answerReply(input.runId, judgement, open());
     },
     {
       description: ANSWER_DESCRIPTION,
@@ -103,7 +97,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
       },
     },
   );
-  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw), { door: 'temporal_signal' }), {
+  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw), SIGNAL_SOURCE), {
     description: SIGNAL_DESCRIPTION,
   });
   setHandler(decisionsQuery, () => decisionsOf(state), {

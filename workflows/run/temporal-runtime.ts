@@ -15,18 +15,11 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ActivityOptions } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import {
-  packCreate,
-  packToolCall,
-  unpackOutcome,
-  unpackSettlement,
-} from '../../protocol/temporal/compact.ts';
-import type { SettlementPayload, OutcomePayload, ToolCallPayload } from '../../protocol/temporal/compact.ts';
-import { TOOL_ACTIVITY_PREFIX, WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
+import { unpackOutcome } from '../../protocol/temporal/compact.ts';
+import type { OutcomePayload } from '../../protocol/temporal/compact.ts';
+import { WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
-import type { RunActivities } from '../../protocol/temporal/activities.ts';
 import { ranOutOfTime, toActivityFailureInfo } from '../failure.ts';
 import {
   identityAttributes,
@@ -34,18 +27,11 @@ import {
   waitingAttributes,
   workingAttributes,
 } from '../search-attributes.ts';
+import { createActivityRequests, operationResult } from './activity-requests.ts';
+import type { ActivityRequest } from './activity-requests.ts';
 import { currentDetails, onlyRejectedSignals } from './current-details.ts';
 import type { Pending, Runtime } from './driver.ts';
-import { assertNever } from './effects.ts';
-import type { OpEffect } from './effects.ts';
 import { toFollowUpInput } from './follow-up-input.ts';
-import {
-  backendActivityOptions,
-  hookActivityOptions,
-  taskActivityOptions,
-  toolActivityOptions,
-} from './activity-options.ts';
-import { noticeOf } from './snapshot.ts';
 import type { Input, MachineState } from './state.ts';
 import { MAX_CARRIED_STATE_CHARS } from './timeouts.ts';
 
@@ -58,116 +44,35 @@ const pending = <T>(work: () => Promise<T>): Pending<T> => {
   return { promise: scope.run(work), cancel: () => scope.cancel() };
 };
 
-const activities = (options: ActivityOptions) => proxyActivities<RunActivities>(options);
-
-const toSettledInput =
-  (via: 'create' | 'submit' | 'follow' | 'close') =>
-  (settlement: SettlementPayload): Input => ({
-    type: 'settled',
-    via,
-    settlement: unpackSettlement(settlement),
-    at: Date.now(),
-  });
+/** Schedules an activity by its type: the proxy calls any type that it is asked for. */
+const schedule = ({ type, options, argument }: ActivityRequest): Promise<unknown> => {
+  const run = proxyActivities<Record<string, (of: unknown) => Promise<unknown>>>(options)[type];
+  if (run === undefined) throw new Error(`No activity function for ${type}.`);
+  return run(argument);
+};
 
 export const temporalRuntime = (input: RunInput): Runtime => {
-  const { backend, runId, settings } = input;
-  const base = { backend, ...(runId === workflowInfo().workflowId ? {} : { runId }) };
-
-  const perform = (effect: OpEffect, state: MachineState): Promise<Input> => {
-    switch (effect.type) {
-      case 'createThread': {
-        const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
-        return act
-          .createThread({ ...base, metadata: input.metadata })
-          .then(({ threadId }) => ({ type: 'threadCreated', threadId, at: Date.now() }));
-      }
-      case 'create': {
-        const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
-        return act
-          .createRun({
-            ...base,
-            request: packCreate({
-              runId,
-              threadId: effect.threadId,
-              assistantId: input.assistantId,
-              params: input.params,
-              busy: input.busy,
-              startedAt: state.startedAt,
-              expiresAt: input.expiresAt,
-            }),
-          })
-          .then(toSettledInput('create'));
-      }
-      case 'submit': {
-        const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
-        const { round, outputs, decisions } = effect;
-        const waitedMs = longestWait(state);
-        return act
-          .submitToolOutputs({
-            ...base,
-            run: effect.run,
-            round,
-            outputs,
-            ...(waitedMs === null ? {} : { waitedMs }),
-            ...(decisions.length === 0 ? {} : { decisions }),
-          })
-          .then(toSettledInput('submit'));
-      }
-      case 'follow': {
-        const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
-        return act.followRun({ ...base, run: effect.run }).then(toSettledInput('follow'));
-      }
-      case 'close': {
-        const act = activities(backendActivityOptions(effect.type, state, settings, Date.now()));
-        const { target, how, decisions } = effect;
-        return act
-          .closeRun({ ...base, target, how, ...(decisions.length === 0 ? {} : { decisions }) })
-          .then(toSettledInput('close'));
-      }
-      case 'startFollowUp':
-        return startFollowUp(toFollowUpInput(input, state, effect.calls, Date.now()));
-      case 'notifyEnd':
-        return activities({ ...hookActivityOptions, summary: effect.result.status })
-          .notifyEnd(effect.result)
-          .then(() => ({ type: 'endNotified', at: Date.now() }));
-      default:
-        return assertNever(effect);
-    }
-  };
+  const { backend, settings } = input;
+  const requests = createActivityRequests(input, workflowInfo().workflowId);
 
   return {
     now: () => Date.now(),
-    perform: (effect, state) => pending(() => perform(effect, state)),
+    perform: (effect, state) =>
+      pending(() =>
+        effect.type === 'startFollowUp'
+          ? startFollowUp(toFollowUpInput(input, state, effect.calls, Date.now()))
+          : schedule(requests.operation(effect, state, Date.now())).then((value) =>
+              operationResult(effect, value, Date.now()),
+            ),
+      ),
     runTool: (effect, state) =>
-      pending(() => {
-        const type = `${TOOL_ACTIVITY_PREFIX}${effect.name}`;
-        const tools = proxyActivities<Record<string, (call: ToolCallPayload) => Promise<OutcomePayload>>>(
-          toolActivityOptions(effect, settings, Date.now()),
-        );
-        const run = tools[type];
-        if (run === undefined) throw new Error(`No activity function for ${type}.`);
-        const call = {
-          runId,
-          threadId: state.threadId ?? '',
-          assistantId: input.assistantId,
-          callId: effect.callId,
-          arguments: effect.arguments,
-          deadline: effect.endBy,
-          atMostOnce: effect.policy.atMostOnce,
-          ...(effect.edited === true ? { edited: true as const } : {}),
-          metadata: input.metadata,
-        };
-        return run(packToolCall(call, workflowInfo().workflowId)).then(unpackOutcome);
-      }),
-    runTask: (effect, state) =>
-      pending(() => {
-        const act = activities(taskActivityOptions(effect.type, state));
-        if (effect.type === 'notifyWaiting') return act.notifyWaiting(noticeOf(state));
-        if (effect.type === 'recordDecision')
-          return act.recordDecisions({ ...base, decisions: [effect.decision] });
-        const { round, outputs } = effect;
-        return act.recordAnswers({ ...base, run: effect.run, round, outputs });
-      }),
+      pending(() =>
+        schedule(requests.tool(effect, state, Date.now())).then((outcome) =>
+          unpackOutcome(outcome as OutcomePayload),
+        ),
+      ),
+    // What it returns is ignored: a task has no result.
+    runTask: (effect, state) => pending(() => schedule(requests.task(effect, state)) as Promise<void>),
     timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
     failureOf: (error, { expiresAt }) => {
       const failure = toActivityFailureInfo(error);
@@ -220,14 +125,6 @@ const detailsWriter = (): Runtime['changed'] => {
       void Promise.resolve().then(write);
     }
   };
-};
-
-/** How long the slowest answer of the round took; for metrics. */
-const longestWait = ({ calls }: MachineState): number | null => {
-  const waits = calls.flatMap(({ answer, waitStart }) =>
-    answer === undefined || waitStart === undefined ? [] : [answer.at - waitStart],
-  );
-  return waits.length === 0 ? null : Math.max(...waits);
 };
 
 const startFollowUp = async (input: FollowUpInput): Promise<Input> => {

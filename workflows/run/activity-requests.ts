@@ -1,0 +1,177 @@
+/**
+ * The activity that carries out an effect of the machine: its type, its options and its argument; and the input that its
+ * result becomes.
+ *
+ * Rule: the runtime on Temporal and the simulated one both schedule what this file says, so that they cannot differ.
+ * Imports protocol, the machine's pure parts and `activity-options.ts`. The runtimes import it.
+ */
+import type { ActivityOptions } from '@temporalio/workflow';
+import type { BackendActivityBase, RunActivities } from '../../protocol/temporal/activities.ts';
+import { packCreate, packToolCall, unpackSettlement } from '../../protocol/temporal/compact.ts';
+import type { SettlementPayload } from '../../protocol/temporal/compact.ts';
+import type { RunInput } from '../../protocol/temporal/messages.ts';
+import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
+import {
+  backendActivityOptions,
+  hookActivityOptions,
+  taskActivityOptions,
+  toolActivityOptions,
+} from './activity-options.ts';
+import { assertNever } from './effects.ts';
+import type { OpEffect, RunToolEffect, TaskEffect } from './effects.ts';
+import { noticeOf } from './snapshot.ts';
+import type { Input, MachineState } from './state.ts';
+
+export interface ActivityRequest {
+  type: string;
+  options: ActivityOptions;
+  argument: unknown;
+}
+
+/** An operation that one activity carries out; a follow-up workflow is started as a child. */
+export type ActivityEffect = Exclude<OpEffect, { type: 'startFollowUp' }>;
+
+export interface ActivityRequests {
+  operation(effect: ActivityEffect, state: MachineState, now: number): ActivityRequest;
+  tool(effect: RunToolEffect, state: MachineState, now: number): ActivityRequest;
+  task(effect: TaskEffect, state: MachineState): ActivityRequest;
+}
+
+/** What every request of one run needs. `base` opens the argument of every backend activity. */
+interface RequestContext {
+  input: RunInput;
+  workflowId: string;
+  base: BackendActivityBase;
+}
+
+const request = <Name extends keyof RunActivities>(
+  type: Name,
+  options: ActivityOptions,
+  argument: Parameters<RunActivities[Name]>[0],
+): ActivityRequest => ({ type, options, argument });
+
+const operationRequest = (
+  { input, base }: RequestContext,
+  effect: ActivityEffect,
+  state: MachineState,
+  now: number,
+): ActivityRequest => {
+  if (effect.type === 'notifyEnd')
+    return request('notifyEnd', { ...hookActivityOptions, summary: effect.result.status }, effect.result);
+  const options = backendActivityOptions(effect.type, state, input.settings, now);
+  switch (effect.type) {
+    case 'createThread':
+      return request('createThread', options, { ...base, metadata: input.metadata });
+    case 'create': {
+      const { runId, assistantId, params, busy, expiresAt } = input;
+      const { threadId } = effect;
+      const { startedAt } = state;
+      const create = { runId, threadId, assistantId, params, busy, startedAt, expiresAt };
+      return request('createRun', options, { ...base, request: packCreate(create) });
+    }
+    case 'submit': {
+      const { run, round, outputs } = effect;
+      const waitedMs = longestWait(state);
+      return request('submitToolOutputs', options, {
+        ...base,
+        run,
+        round,
+        outputs,
+        ...(waitedMs === null ? {} : { waitedMs }),
+        ...unstoredDecisions(effect),
+      });
+    }
+    case 'follow':
+      return request('followRun', options, { ...base, run: effect.run });
+    case 'close': {
+      const { target, how } = effect;
+      return request('closeRun', options, { ...base, target, how, ...unstoredDecisions(effect) });
+    }
+    default:
+      return assertNever(effect);
+  }
+};
+
+const toolRequest = (
+  { input, workflowId }: RequestContext,
+  effect: RunToolEffect,
+  state: MachineState,
+  now: number,
+): ActivityRequest => {
+  const call = {
+    runId: input.runId,
+    threadId: state.threadId ?? '',
+    assistantId: input.assistantId,
+    callId: effect.callId,
+    arguments: effect.arguments,
+    deadline: effect.endBy,
+    atMostOnce: effect.policy.atMostOnce,
+    ...(effect.edited === true ? { edited: true as const } : {}),
+    metadata: input.metadata,
+  };
+  return {
+    type: `${TOOL_ACTIVITY_PREFIX}${effect.name}`,
+    options: toolActivityOptions(effect, input.settings, now),
+    argument: packToolCall(call, workflowId),
+  };
+};
+
+const taskRequest = ({ base }: RequestContext, effect: TaskEffect, state: MachineState): ActivityRequest => {
+  const options = taskActivityOptions(effect.type, state);
+  switch (effect.type) {
+    case 'notifyWaiting':
+      return request('notifyWaiting', options, noticeOf(state));
+    case 'recordDecision':
+      return request('recordDecisions', options, { ...base, decisions: [effect.decision] });
+    case 'recordAnswers': {
+      const { run, round, outputs } = effect;
+      return request('recordAnswers', options, { ...base, run, round, outputs });
+    }
+    default:
+      return assertNever(effect);
+  }
+};
+
+/** `workflowId`: activities derive the run's id from it, so only another run id is sent. */
+export const createActivityRequests = (input: RunInput, workflowId: string): ActivityRequests => {
+  const { backend, runId } = input;
+  const context = { input, workflowId, base: { backend, ...(runId === workflowId ? {} : { runId }) } };
+  return {
+    operation: (effect, state, now) => operationRequest(context, effect, state, now),
+    tool: (effect, state, now) => toolRequest(context, effect, state, now),
+    task: (effect, state) => taskRequest(context, effect, state),
+  };
+};
+
+/** The machine's input for what the activity returned. */
+export const operationResult = (effect: ActivityEffect, value: unknown, at: number): Input => {
+  switch (effect.type) {
+    case 'createThread':
+      return { type: 'threadCreated', threadId: (value as { threadId: string }).threadId, at };
+    case 'create':
+    case 'submit':
+    case 'follow':
+    case 'close':
+      return {
+        type: 'settled',
+        via: effect.type,
+        settlement: unpackSettlement(value as SettlementPayload),
+        at,
+      };
+    case 'notifyEnd':
+      return { type: 'endNotified', at };
+    default:
+      return assertNever(effect);
+  }
+};
+
+const unstoredDecisions = ({ decisions }: Extract<OpEffect, { type: 'submit' | 'close' }>) =>
+  decisions.length === 0 ? {} : { decisions };
+
+/** How long the slowest answer of the round took; for metrics. */
+const longestWait = ({ calls }: MachineState): number | null => {
+  const waits = calls.flatMap(({ answer, waitStart }) =>
+    answer === undefined || waitStart === undefined ? [] : [answer.at - waitStart],
+  );
+  return waits.length === 0 ? null : Math.max(...waits);
+};
