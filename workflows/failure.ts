@@ -1,9 +1,9 @@
 /**
- * The SDK's failures, distilled for the machine.
+ * Translates failures of the SDK into the plain values that the machine reads.
  *
- * Rule: only what Temporal itself reports as a failure of work is a failure; anything else is a bug of this code and
- * must fail the workflow task, where a fixed worker can take it up again.
- * Workflow glue imports it.
+ * Rule: only a failure that Temporal reports is a failure of work. Any other error is a bug in this code: it fails the
+ * workflow task, which Temporal retries until a worker has the fix. Imported by `temporal-runtime.ts` and the follow-up
+ * workflow.
  */
 import {
   ActivityFailure,
@@ -22,7 +22,7 @@ const TIMEOUTS: Partial<Record<string, NonNullable<ActivityFailureInfo['timeout'
   HEARTBEAT: 'heartbeat',
 };
 
-/** `details[0].reason`, as a backend's failure carries it. */
+/** `details[0].reason` of a backend's failure. */
 const reasonIn = ({ details }: ApplicationFailure): Pick<ActivityFailureInfo, 'reason'> => {
   const first: unknown = details?.[0];
   return typeof first === 'object' && first !== null && 'reason' in first && typeof first.reason === 'string'
@@ -30,7 +30,10 @@ const reasonIn = ({ details }: ApplicationFailure): Pick<ActivityFailureInfo, 'r
     : {};
 };
 
-/** Did Temporal give an activity up because its next attempt would have come too late? */
+/**
+ * True when Temporal scheduled no further attempt because it would have started after the activity's schedule-to-close
+ * timeout.
+ */
 export const ranOutOfTime = (error: unknown): boolean =>
   error instanceof ActivityFailure && error.retryState === 'TIMEOUT';
 
@@ -45,7 +48,7 @@ export const toActivityFailureInfo = (error: unknown): ActivityFailureInfo | nul
   if (cause instanceof CancelledFailure) return { kind: 'cancelled', type: '', message: cause.message };
   if (cause instanceof TimeoutFailure) {
     const timeout = TIMEOUTS[cause.timeoutType ?? ''];
-    // When attempts ran out of time, the last one's own failure says more than the timeout.
+    // When attempts ran out of time, the failure of the last attempt says more than the timeout.
     const last = cause.cause instanceof ApplicationFailure ? cause.cause : null;
     return {
       kind: 'timeout',

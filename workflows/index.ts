@@ -1,4 +1,4 @@
-/** Everything the workflow bundle exports, by name: the worker runs these, and nothing else is a workflow. */
+/** Exports every workflow of the bundle, by name. A function that is missing here is no workflow type. */
 export { followUp } from './follow-up/workflow.ts';
 export { run } from './run/workflow.ts';
 export { workerTools } from './worker-tools.ts';

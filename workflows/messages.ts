@@ -1,9 +1,9 @@
 /**
- * Definitions of what workflows can be sent, and the decoding of signals.
+ * Defines the signals, updates and queries of the workflows, and decodes signals.
  *
- * Rule: a signal must never fail the workflow task, since the task would be retried for ever with the same signal. So
- * its payload is taken raw and decoded here, where a bad one becomes a value that is counted and shown.
- * Workflow glue imports it.
+ * Rule: a signal must never fail the workflow task, because Temporal would retry the task with the same signal for
+ * ever. So a signal's payload arrives raw; one that cannot be decoded becomes a value that the machine counts and
+ * shows. Imported by the two workflows.
  */
 import {
   ApplicationFailure,
@@ -19,7 +19,7 @@ import type { AnswerReply, RunSnapshot, SubmitPayload, SubmitReply } from '../pr
 
 import type { AnswerRejection } from './run/evaluate-answer.ts';
 
-/** The second argument is an `AnswerOrigin`, or whatever was sent in its place. */
+/** The second argument should be an `AnswerOrigin`; it is checked before use. */
 export const answerUpdate = defineUpdate<AnswerReply, [unknown, unknown]>(ANSWER);
 export const answerSignal = defineSignal<[RawValue]>(ANSWER, {
   typeInfo: { inputTypes: [rawValueTypeInfo] },
@@ -28,7 +28,7 @@ export const submitUpdate = defineUpdate<SubmitReply, [SubmitPayload, unknown]>(
 export const runQuery = defineQuery<RunSnapshot>(RUN_QUERY);
 export const decisionsQuery = defineQuery<Decision[]>(DECISIONS_QUERY);
 
-/** A refusal as the sender of an update gets it. */
+/** The error that the sender of a rejected update receives. */
 export const toUpdateRejection = ({ failure, message, details }: AnswerRejection): ApplicationFailure => {
   const error = ApplicationFailure.create({
     type: failure,
@@ -36,7 +36,7 @@ export const toUpdateRejection = ({ failure, message, details }: AnswerRejection
     nonRetryable: true,
     ...(details === null ? {} : { details: [details] }),
   });
-  // The Web UI shows a stack below the message, and a person who mistyped an id has no use for ours.
+  // The Web UI prints the stack below the message; our stack does not help a person who mistyped an id.
   error.stack = '';
   return error;
 };
@@ -47,7 +47,7 @@ export const SIGNAL_DESCRIPTION = `${ANSWER_DESCRIPTION} A signal gives no reply
 export const SUBMIT_DESCRIPTION =
   'Used by the HTTP API: {"run_id": "…", "tool_outputs": [{"tool_call_id": "…", "output": "…"}]} with an output for every open external call of the round.';
 
-/** What a signal carried, or a value that no answer looks like. Only the default converter's encodings are understood. */
+/** The payload of a signal; null when it cannot be decoded. Only the encodings of the default converter are read. */
 export const decodeSignalPayload = (raw: unknown): unknown => {
   if (!(raw instanceof RawValue)) return raw ?? null;
   try {

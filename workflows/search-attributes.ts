@@ -1,9 +1,8 @@
 /**
- * Search attributes as the workflows write them.
+ * Writes the search attributes of workflows.
  *
- * Rule: one upsert on entering a wait and one on leaving it, and only where the input says that the attributes are
- * registered: an unknown one would fail the workflow task for ever.
- * Workflow glue imports it.
+ * Rule: one upsert when a wait begins and one when it ends, only where the input says that the attributes are
+ * registered: an unknown attribute would fail the workflow task for ever. Imported by the workflow runtimes.
  */
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import type { SearchAttributePair, SearchAttributeUpdatePair } from '@temporalio/common';
@@ -19,7 +18,10 @@ const STATUS = defineSearchAttributeKey(key('RunsStatus'), SearchAttributeType.K
 const WAITING_FOR = defineSearchAttributeKey(key('RunsWaitingFor'), SearchAttributeType.KEYWORD_LIST);
 const DEADLINE = defineSearchAttributeKey(key('RunsDeadline'), SearchAttributeType.DATETIME);
 
-/** Temporal ends a run whose attribute has more than 2,048 bytes; names beyond are found on the run, not by a query. */
+/**
+ * Temporal ends a run whose attribute exceeds 2,048 bytes. Names that do not fit are left out; the run itself lists
+ * them.
+ */
 const NAMES_BYTES = 1_900;
 
 const listed = (names: readonly string[]): string[] => {
@@ -27,7 +29,7 @@ const listed = (names: readonly string[]): string[] => {
   return names.filter((name) => (left -= utf8Length(JSON.stringify(name)) + 1) >= 0);
 };
 
-/** Leaving a wait clears all three, so an unknown deadline is simply left out. */
+/** The end of a wait clears all three attributes, so an unknown deadline is left out. */
 export const waitingAttributes = (
   status: string,
   tools: readonly string[],

@@ -1,9 +1,9 @@
 /**
- * How long a stack is, in workflow code.
+ * The depth of stacks in workflow code.
  *
- * Rule: a side effect of being loaded, once for each thread, before anything of a workflow is. The SDK takes a stack for each
- * promise that a workflow makes (for the query `__stack_trace`) and looks every frame up in the source map, which was a good
- * part of an activation's time. A run waits in one place of the driver, whatever it waits for: three frames say so.
+ * Rule: a side effect of loading this module, once per thread, before any workflow starts. The SDK captures a stack for
+ * each promise of a workflow (for the query `__stack_trace`) and resolves every frame with the source map, which was a
+ * large part of an activation's time. A run always waits at the same place of the driver, so three frames suffice.
  * Listed in `worker/bundle-options.ts`.
  */
 const FRAMES = 3;

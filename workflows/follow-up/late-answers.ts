@@ -1,9 +1,9 @@
 /**
- * What a late answer becomes: an outcome, and the message that carries it to the thread.
+ * Turns a late answer into a tool outcome, and into the message that carries it to the thread.
  *
- * Rule: the same judgement as in the run itself (first answer stands, repeats acknowledged): the calls are put into a
- * run's state as late ones, and the machine's own step takes the answers.
- * Pure; the follow-up workflow and tests import it.
+ * Rule: the rules are those of the run itself: the first answer stands and a repeat is acknowledged. The calls enter a
+ * run's state as late calls, and `step` of the machine applies the answers.
+ * Pure. Imported by the follow-up workflow and tests.
  */
 import type { CallOutcome } from '../../protocol/tool-calls.ts';
 import { LIMITS } from '../../protocol/limits.ts';
@@ -45,7 +45,7 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
       }),
 });
 
-/** The state of the run as far as late answers need it. */
+/** The run's state, reduced to the fields that late answers need. */
 export const lateState = (input: FollowUpInput, at: number): MachineState => ({
   ...initialState({ ...input, params: {}, busy: 'fail', expiresAt: null, createdAt: null }),
   startedAt: at,
@@ -53,7 +53,7 @@ export const lateState = (input: FollowUpInput, at: number): MachineState => ({
   late: input.calls.map((call) => lateCall(call, at)),
 });
 
-/** The tool refused the arguments that came with a late approval: the call waits on, as it did before. */
+/** The tool refused the arguments of a late approval: the call waits again. */
 export const waitsAgain = (
   state: MachineState,
   callId: string,
@@ -86,10 +86,10 @@ export const lateOutcome = (payload: AnswerPayload, by: string | undefined): Cal
       }
     : outcomeOfAnswer(payload, by);
 
-/** Room for the words around the output. */
+/** Characters kept free for the text around the output. */
 const FRAME_CHARS = 2000;
 
-/** The message that starts the linked run. */
+/** The message that starts the follow-up run. */
 export const lateMessage = (call: LateCall, outcome: CallOutcome): string => {
   const most = LIMITS.messageChars - FRAME_CHARS;
   const output =
@@ -100,7 +100,7 @@ export const lateMessage = (call: LateCall, outcome: CallOutcome): string => {
   return `The answer to your earlier call of ${call.name} (${call.callId}) has come. You called it with: ${asks}\n\nAnswer:\n${output}`;
 };
 
-/** Markdown for the page of the waiting workflow. */
+/** Markdown for the current details of the waiting workflow. */
 export const lateDetails = (state: MachineState, answerBy: number): string => {
   const open = state.late.filter((call) => call.given === undefined);
   return [

@@ -1,8 +1,10 @@
 /**
- * The workflow `followUp`: outlives a run, waits for the answers that came too late for it, and starts a linked run for each.
+ * The workflow `followUp`: it outlives a run, waits for answers that missed their deadline, and starts a follow-up run
+ * for each.
  *
- * Rule: one linked run after the other, since a thread takes one at a time; a busy thread is the activity's retryable
- * failure, so Temporal waits. The new run's id is made here, so that a retried start finds the first one.
+ * Rule: follow-up runs start one after the other, since a thread runs one at a time. A busy thread is a retryable
+ * failure of the activity, so Temporal waits. The workflow makes the new run's id, so a retried start finds the run of
+ * the first attempt.
  * Exported by workflows/index.ts only.
  */
 import {
@@ -60,7 +62,7 @@ const activities = proxyActivities<Pick<RunActivities, 'startFollowUpRun'>>({
   scheduleToCloseTimeout: FOLLOW_UP_RUN_SCHEDULE_TO_CLOSE_MS,
   startToCloseTimeout: FOLLOW_UP_RUN_START_TO_CLOSE_MS,
   retry: FOLLOW_UP_RUN_RETRY,
-  // A start that was sent may have happened: whoever cancels this workflow is told the truth about it.
+  // A start that was sent may have taken effect, so a cancelled workflow waits for its outcome.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 });
 
@@ -156,8 +158,8 @@ const withGiven = (
 });
 
 /**
- * Starts the linked run that carries one answer, and gives its id; null when it could not be started for good. An approval
- * whose arguments the tool refuses carries nothing.
+ * Starts the follow-up run that carries one answer, and returns its id; null when the start failed for good. Returns
+ * `refusedEdit` when the tool refused the arguments of an approval.
  */
 const carry = async (
   input: FollowUpInput,
@@ -186,7 +188,7 @@ const carry = async (
   }
 };
 
-/** In the store before anything is done about it. A store that is away for too long does not hold the answer up. */
+/** Stores the decision before it is acted on. A store that is unreachable for too long does not hold up the answer. */
 const keepDecision = async (
   { backend, runId }: FollowUpInput,
   decision: Decision | undefined,
@@ -199,7 +201,7 @@ const keepDecision = async (
   }
 };
 
-/** A late approval runs the tool now; what came of it is the answer. */
+/** A late approval runs the tool now; the tool's outcome is the answer. */
 const approved = async (
   input: FollowUpInput,
   call: LateCall,

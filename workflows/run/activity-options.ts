@@ -1,10 +1,10 @@
 /**
- * Activity options: timeouts, retries, cancellation. Numbers and their reasons are in timeouts.ts.
+ * Activity options: timeouts, retries, cancellation. `timeouts.ts` has the numbers and their reasons.
  *
- * Rule: every activity has an end. On the `chat` backend a turn ends with the run: the expiry is ours. On somebody else's
- * server an operation is retried until the expiry and a grace, in which the verdict is fetched, have passed. A tool ends
- * before the margin, so that its output still counts.
- * Imports SDK types and one enum; workflow code imports it.
+ * Rule: every activity ends. On the `chat` backend a turn ends with the run, because this project enforces the expiry.
+ * On the `assistants` backend an operation is retried until the expiry plus a grace, in which the final status is read.
+ * A tool ends before the submit margin, so that its output can still be submitted.
+ * Imports SDK types and one enum. Imported by workflow code.
  */
 import { ActivityCancellationType } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
@@ -32,7 +32,7 @@ import {
 
 type BackendOp = Exclude<OpEffect['type'], 'startFollowUp' | 'notifyEnd'>;
 
-/** What may be left of the run's life, for an operation that follows the run. */
+/** Milliseconds left for an operation that lasts as long as the run. */
 const within = (state: MachineState, settings: RunSettings, now: number): number => {
   const limit = answerLimit(state);
   if (limit === null) return settings.createWithinMs ?? DEFAULTS.createWithinMs;
@@ -50,13 +50,13 @@ export const backendActivityOptions = (
   const scheduleToClose = op === 'close' ? CLOSE_SCHEDULE_TO_CLOSE_MS : within(state, settings, now);
   return {
     scheduleToCloseTimeout: scheduleToClose,
-    // An attempt lives as long as the run: it follows it. A lost one is noticed by its silence.
+    // One attempt may last as long as the run. The heartbeat timeout detects an attempt whose worker died.
     startToCloseTimeout:
       op === 'close' && state.about.backend === 'chat' ? CHAT_CLOSE_START_TO_CLOSE_MS : scheduleToClose,
     heartbeatTimeout: settings.heartbeatMs ?? DEFAULTS.heartbeatMs,
     retry: BACKEND_RETRY,
-    // A create on somebody else's server may still land there after it was told to stop; what became of it must be
-    // known before the run is closed. Everything else is closed at once: the close is safe beside a straggler.
+    // A create request that was cancelled may still take effect upstream, so its outcome is awaited before the run is
+    // closed. All other operations are abandoned at once: closing the run beside them is safe.
     cancellationType:
       op === 'create' && state.about.backend === 'assistants'
         ? ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
@@ -65,7 +65,7 @@ export const backendActivityOptions = (
   };
 };
 
-/** An id of a stranger's server on a page that reads markdown, where space is bounded, too. */
+/** An upstream id, shortened and without markdown: the Web UI renders summaries as markdown. */
 const plain = (id: string): string => id.replaceAll(/[^\w.:-]/g, '?').slice(0, 128);
 
 const summaryOf = (op: BackendOp, state: MachineState): string => {
@@ -74,7 +74,7 @@ const summaryOf = (op: BackendOp, state: MachineState): string => {
   switch (op) {
     case 'createThread':
       return `new thread for ${where}`;
-    // The page they stand on names the run; every byte of a summary is kept in history.
+    // The page of the workflow names the run already; every byte of a summary is stored in history.
     case 'create':
       return `on ${thread === '' ? 'a new thread' : thread}`;
     case 'submit':
@@ -112,7 +112,7 @@ export const toolActivityOptions = (
           ? { maximumAttempts: policy.maximumAttempts }
           : {}),
     },
-    // A run that is ended does not wait for its tools: they are told, and hear it with their next heartbeat.
+    // A run that ends does not wait for its tools; they receive the cancellation with their next heartbeat.
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     summary: `${effect.name} ${plain(effect.callId)}`,
   };
@@ -138,7 +138,7 @@ const recordOptions = (scheduleToCloseTimeout: number): ActivityOptions => ({
   cancellationType: ActivityCancellationType.ABANDON,
 });
 
-/** Of the activity that keeps a decision. */
+/** Options of the activity that stores a decision. */
 export const decisionOptions: ActivityOptions = {
   ...recordOptions(DECISION_WITHIN_MS),
   summary: 'decision',
@@ -148,6 +148,6 @@ export const hookActivityOptions: ActivityOptions = {
   scheduleToCloseTimeout: HOOK_SCHEDULE_TO_CLOSE_MS,
   startToCloseTimeout: HOOK_START_TO_CLOSE_MS,
   retry: BACKEND_RETRY,
-  // Nobody waits for it and nobody takes it back.
+  // No caller waits for a hook, and none cancels it.
   cancellationType: ActivityCancellationType.ABANDON,
 };

@@ -1,9 +1,9 @@
 /**
- * Checks what only approvals carry: the digest of the arguments that were read, and arguments in their place.
+ * Checks the fields that only approvals have: the digest of the arguments, and edited arguments.
  *
- * Rule: what the plan recorded decides, never the code of the day, so that a verdict in history stays as it was: calls of an
- * older worker have neither digest nor schema, and nothing more is asked of them.
- * Pure; imports protocol and the state. `answers.ts` and tests import it.
+ * Rule: the plan recorded in history decides, so a verdict stays the same under newer code. Calls that were planned by
+ * older workers have neither digest nor schema, and are not checked for them.
+ * Pure; imports protocol and the state. Imported by `evaluate-answer.ts` and tests.
  */
 import { schemaProblem } from '../../protocol/rules/argument-schema.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
@@ -40,7 +40,7 @@ const digestFault = (runId: string, call: Call, payload: AnswerPayload): Approva
     failure: FAILURES.refusedDigest,
     reason: 'digest_refused',
     message: `${subjectOf(call)} waits on: ${why}`,
-    // Who has not read the arguments does not learn their digest here.
+    // The message leaves out the digest: a sender must compute it from the arguments.
     details: { expected: got === null ? null : expected, got },
   };
 };
@@ -60,6 +60,6 @@ const editFault = (call: Call, payload: AnswerPayload): ApprovalFault | null => 
   return wrong === null ? null : fault(wrong.field, wrong.problem);
 };
 
-/** Why a decision that has the right shape can't be taken; null = it can. */
+/** Why a well-formed decision is rejected; null = it is acceptable. */
 export const approvalFault = (runId: string, call: Call, payload: AnswerPayload): ApprovalFault | null =>
   payload.decision === undefined ? null : (digestFault(runId, call, payload) ?? editFault(call, payload));

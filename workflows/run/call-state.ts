@@ -1,8 +1,8 @@
 /**
- * A round's calls: how they begin, and what the model reads when one fails.
+ * Creates the calls of a round, and builds the output that the model reads when a call fails.
  *
- * Rule: a failed tool is an output, never a failed run. What became of a call that must not run twice and whose
- * attempt was lost is unknown, and the model is told exactly that.
+ * Rule: a failed tool produces an output, never a failed run. When an at-most-once call loses its attempt, its outcome
+ * is unknown, and the output says so.
  * Imports protocol and the state, no SDK.
  */
 import { errorOutput } from '../../protocol/tool-calls.ts';
@@ -19,7 +19,7 @@ import { toolEnd } from './deadline.ts';
 import { MIN_TOOL_MS } from './timeouts.ts';
 import type { CallState, ActivityFailureInfo, ArchivedCall, MachineState } from './state.ts';
 
-/** Longer messages of a tool help no model; they are the tool's logs' business. */
+/** A longer error message does not help the model; the tool's own logs have it. */
 const MESSAGE_CHARS = 500;
 
 const failed = (note: OutcomeNote, type: string, message: string): CallOutcome => ({
@@ -28,7 +28,7 @@ const failed = (note: OutcomeNote, type: string, message: string): CallOutcome =
   notes: [note],
 });
 
-/** Starts an automatic or approved call, unless there is no time left for it. */
+/** Starts an automatic or approved call, unless its time is over. */
 export const startCall = (state: MachineState, call: CallState, at: number): CallState => {
   const endBy = toolEnd(state);
   return endBy !== null && endBy - at < MIN_TOOL_MS
@@ -44,7 +44,7 @@ export const startCall = (state: MachineState, call: CallState, at: number): Cal
     : { ...call, status: 'running', endBy };
 };
 
-/** What was asked, without what became of it. */
+/** The request of a call, without its outcome. */
 export const requestOf = (call: ToolCall & ArgumentsMark): ToolCall & ArgumentsMark => ({
   callId: call.callId,
   name: call.name,

@@ -1,12 +1,12 @@
 /**
- * Short fingerprints of answers, to tell a repeat from a conflict without keeping the text.
+ * Short digests of answers, which tell a repeat from a conflict without storing the text.
  *
- * Rule: deterministic and the same in every version: digests are part of carried state. Not cryptographic: whoever
- * forges a collision only gets their second answer acknowledged as a repeat; the first one stands either way.
+ * Rule: deterministic and the same in every version, because carried state contains digests. It is not cryptographic: a
+ * forged collision is acknowledged as a repeat, and the first answer stands.
  * Imports nothing.
  */
 
-/** Two independent 53-bit mixes and the length. */
+/** Two independent 53-bit hashes and the length. */
 export const contentDigest = (text: string): string =>
   `${mix(text, 1)}-${mix(text, 2)}-${text.length.toString(36)}`;
 

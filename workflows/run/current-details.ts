@@ -1,8 +1,8 @@
 /**
- * What a person reads on the run's page: who is asked for what, by when, and what to paste.
+ * The current details of a run in the Web UI: each call that waits, its deadline, and the JSON to paste.
  *
- * Rule: everything the model wrote is data: it stands in code blocks that it can't close, never as markdown. Built anew
- * after every step and kept in memory only; no event is spent on it.
+ * Rule: text from the model is data. It stands in code blocks that it cannot close, never as markdown. The details are
+ * rebuilt after every step and kept in memory; they cost no history event.
  * Pure; imports the state only.
  */
 import type { OnDeadline, RefusedEdit } from '../../protocol/tool-calls.ts';
@@ -26,14 +26,14 @@ import {
   MIN_SHOWN_CHARS,
 } from './timeouts.ts';
 
-/** A code block whose fence is longer than any run of backticks inside. */
+/** A code block whose fence is longer than any run of backticks in the text. */
 export const codeFence = (text: string, language = ''): string => {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
 };
 
-/** A name or id inside a line. */
+/** A name or an id within a line. */
 const inline = (text: string): string => {
   const clean = visible(text).replaceAll('`', ' ').trim();
   return `\`${clean.length > 128 ? `${clean.slice(0, 128)}…` : clean}\``;
@@ -57,7 +57,7 @@ type Asked = Pick<
 >;
 type Where = Pick<MachineState, 'about' | 'threadId'>;
 
-/** What is asked about one call, as markdown. `most`: about how many characters of its arguments stand here. */
+/** One call as markdown. `most`: about how many characters of its arguments are shown. */
 const waitingCallDetails = (
   state: Where,
   call: Asked,
@@ -87,7 +87,7 @@ const waitingCallDetails = (
   ].join('\n\n');
 };
 
-/** Stands before everything else that is said about the call. */
+/** The first line of a call. */
 const notWhole = ({ about, threadId }: Where, call: Asked, { shortened }: ShownArguments): string => {
   const path = `/v1/threads/${threadId ?? ''}/runs/${about.runId}/calls/${call.callId}`;
   const api = about.backend === 'chat' ? `, or ${inline(`GET ${path}`)} of the API` : '';
@@ -120,11 +120,11 @@ const pastes = (call: Asked, shownArguments: ShownArguments): string[] => {
   ];
 };
 
-/** One JSON object to paste, laid out as the Web UI's editor would, whose buttons then stay where they are. */
+/** One JSON object to paste, formatted as the Web UI's editor formats it, so that its buttons do not move. */
 const paste = (label: string, answer: JsonObject): string =>
   `${label === '' ? '' : `${label}\n\n`}${codeFence(showValue(answer, Infinity).text, 'json')}`;
 
-/** The model's arguments to edit, or nothing where they can't be read or are too long to be shown twice. */
+/** The model's arguments, to be edited; empty when they are not JSON or too long to show a second time. */
 const toEdit = (json: string, { text, shortened }: ShownArguments): JsonObject => {
   if (shortened > 0 || text.length > MAX_EDITABLE_CHARS) return {};
   const parsed = parseArguments(json);
@@ -210,7 +210,7 @@ const decided = (decision: Decision): string => {
   return `- ${utc(at)}: call ${inline(callId)} of ${inline(name)} ${verb(decision)} ${who}, over ${DOORS[door]}`;
 };
 
-/** The latest decisions, oldest first. A name that no key carries is marked as what it is. */
+/** The latest decisions, oldest first. A name that no API key vouches for is marked as not verified. */
 export const decisionsText = (decisions: readonly Decision[]): string => {
   const left = decisions.length - DECISIONS_SHOWN;
   return [
@@ -219,20 +219,20 @@ export const decisionsText = (decisions: readonly Decision[]): string => {
   ].join('\n\n');
 };
 
-/** Has nothing changed but what could not be used? That comes in floods. */
+/** True when only the list of rejected signals changed. Rejected signals can arrive in thousands. */
 export const onlyRejectedSignals = (before: MachineState, after: MachineState): boolean =>
   (Object.keys(after) as (keyof MachineState)[]).every(
     (key) => key === 'unusable' || before[key] === after[key],
   );
 
-/** About how many characters of arguments each of so many calls may have. */
+/** About how many characters of arguments each of `count` calls may show. */
 const share = (calls: number): number =>
   Math.max(
     MIN_SHOWN_CHARS,
     Math.min(ARGUMENT_LIMITS.shownChars, Math.floor(MAX_DETAILS_CHARS / Math.max(1, calls))),
   );
 
-/** Each call with its arguments, as long as the page has room; the others by name, without anything to paste. */
+/** Shows calls with their arguments while the page has room; the remaining calls by name only. */
 export const waitingCallsDetails = (
   state: Where,
   calls: readonly (readonly [call: Asked, deadline: number | null])[],

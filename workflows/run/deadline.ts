@@ -1,12 +1,13 @@
 /**
- * When a wait ends by itself, and how.
+ * Computes when a wait ends by itself, and how.
  *
- * Rule: one moment for the whole round, recomputed from the state and never stored apart from the armed timer.
- * - `fail` beats the others: while one such call is open, no placeholder is given.
- * - Natively the expiry is ours: it ends the run whatever was planned. On somebody else's server the verdict is
- *   theirs: we ask at the expiry, and again at growing intervals while they keep the run waiting. Where they name
- *   none, we look now and then whether the run still waits: it may have been ended there, and nobody would tell us.
- * - Placeholders leave in time: a margin before the expiry, or when the answerer's own time is over.
+ * Rule: the whole round has one deadline. It is recomputed from the state, and stored nowhere else except in the armed
+ * timer.
+ * - `fail` wins: while a call with `onDeadline: fail` is open, no call gets a placeholder.
+ * - On the `chat` backend the run ends at its expiry. On the `assistants` backend the upstream decides: the workflow
+ *   polls at the expiry, then at growing intervals while the run still waits. When the upstream names no expiry, the
+ *   workflow polls now and then, since the run may have ended there.
+ * - Placeholders leave in time: a margin before the expiry, or at the call's own deadline.
  * Pure; imports the state only.
  */
 import {
@@ -22,27 +23,27 @@ import {
 import { waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
 
-/** The expiry that bounds the run; null when none is known, or when the server does not keep its own. */
+/** The expiry that bounds the run; null when it is unknown, or when the upstream does not enforce it. */
 export const answerLimit = (state: MachineState): number | null => (state.lax ? null : state.expiresAt);
 
-/** Time kept free before the expiry. */
+/** The margin before the expiry. */
 export const marginOf = (state: MachineState): number => {
   if (state.expiresAt === null) return 0;
   const life = Math.max(0, state.expiresAt - (state.createdAt ?? state.startedAt));
   return Math.min(Math.max(MARGIN_MS, life * MARGIN_SHARE), life * MAX_MARGIN_SHARE);
 };
 
-/** By when an automatic call must be done; null = nothing known. */
+/** The deadline of an automatic call; null = none is known. */
 export const toolEnd = (state: MachineState): number | null => {
   const limit = answerLimit(state);
   return limit === null ? null : limit - marginOf(state);
 };
 
-/** Natively, the moment the run is over. */
+/** On the `chat` backend, the moment at which the run expires. */
 export const isExpired = (state: MachineState, at: number): boolean =>
   state.about.backend === 'chat' && state.expiresAt !== null && at >= state.expiresAt;
 
-/** The expiry is decided and its moment has not come: the run has nothing left to try until then. */
+/** The run will expire, and its expiry is still ahead: the workflow only waits for it. */
 export const awaitsExpiry = (state: MachineState): boolean =>
   state.closing?.kind === 'expire' && state.op === null && state.ending === null;
 
@@ -60,11 +61,11 @@ const callDeadline = (call: CallState): number | null => {
   return within === null ? null : (call.waitStart ?? 0) + within;
 };
 
-/** By when an answer to this call is of use; null = no limit known. */
+/** The deadline for an answer to this call; null = none is known. */
 export const answerBy = (state: MachineState, call: CallState): number | null => {
   const policy = waitPolicy(call);
   if (policy === null) return null;
-  // A call that fails with the run lives as long as the run; natively its own time may be shorter.
+  // A call with `onDeadline: fail` may wait as long as the run; on `chat` its own limit may be shorter.
   if (policy.onDeadline === 'fail')
     return state.about.backend === 'chat'
       ? least([answerLimit(state), callDeadline(call)])
@@ -72,21 +73,21 @@ export const answerBy = (state: MachineState, call: CallState): number | null =>
   return least([toolEnd(state), callDeadline(call)]);
 };
 
-/** The earliest of the open calls' moments. */
+/** The earliest deadline of the open calls. */
 export const waitDeadline = (state: MachineState): number | null =>
   least(waitingCalls(state).map((call) => answerBy(state, call)));
 
 const failing = (calls: readonly CallState[]): CallState[] =>
   calls.filter((call) => waitPolicy(call)?.onDeadline === 'fail');
 
-/** What to do about the open calls at this moment. */
+/** What is due for the open calls at this moment. */
 export type Due =
   | { kind: 'nothing' }
   | { kind: 'expire' }
   | { kind: 'ask' }
   | { kind: 'placeholder'; callIds: string[] };
 
-/** When the server's verdict is to be asked for. */
+/** When to poll for the upstream's final status. */
 const verdictAt = (state: MachineState): number | null => {
   if (state.about.backend !== 'assistants') return null;
   if (state.lax || state.expiresAt === null) return state.recheckAt;
@@ -117,7 +118,7 @@ export const nextDue = (state: MachineState, at: number): Due => {
   return verdict !== null && at >= verdict && state.op === null ? { kind: 'ask' } : { kind: 'nothing' };
 };
 
-/** When to look again; null = never by ourselves. */
+/** When the timer fires next; null = never. */
 export const nextWakeUp = (state: MachineState): number | null => {
   if (awaitsExpiry(state)) return state.expiresAt;
   const open = waitingCalls(state);
@@ -129,11 +130,11 @@ export const nextWakeUp = (state: MachineState): number | null => {
     : verdictAt(state);
 };
 
-/** Is nothing known but that the run waits? Then it is looked at without being due. */
+/** True when all that is known is that the run waits: then it is polled although nothing is due. */
 export const hasNoExpiry = (state: MachineState): boolean =>
   state.about.backend === 'assistants' && state.expiresAt === null;
 
-/** The state with its next look: at growing intervals, while the server outlives its own expiry or names none. */
+/** Schedules the next poll. Intervals grow while the upstream runs past its own expiry, or names none. */
 export const schedulePoll = (state: MachineState, looks: number, at: number): MachineState => {
   const [first, most] = state.lax ? [RECHECK_INITIAL_MS, MAX_RECHECK_MS] : [POLL_INITIAL_MS, MAX_POLL_MS];
   return state.lax || hasNoExpiry(state)

@@ -1,8 +1,9 @@
 /**
- * Keeps what was decided about calls: in the state for whoever reads the run, and as entries for the store on native runs.
+ * Keeps the decisions about calls: in the state for readers of the run, and as entries for the store on the `chat`
+ * backend.
  *
- * Rule: append-only, and bounded: texts that would make the state too large to carry on are left out of it, never the
- * decision itself. An entry leaves for the store with the answer of its call, or before it when that takes time.
+ * Rule: append-only and bounded. The state drops long texts, never a decision. An entry reaches the store with the
+ * outputs of its round, or earlier when the tool takes time.
  * Imports protocol and the state, no SDK.
  */
 import { mayDecide, withoutTexts } from '../../protocol/decisions.ts';
@@ -12,10 +13,10 @@ import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
 import type { AcceptedAnswer, DecisionState, LateCall, MachineState } from './state.ts';
 import { DECISIONS_KEPT_CHARS, DECISIONS_SENT_CHARS } from './timeouts.ts';
 
-/** Without a source: an update straight from Temporal. */
+/** The source of an update that carries none: it came from Temporal directly. */
 export const UNKNOWN_SENDER: AnswerSource = { door: 'temporal_update' };
 
-/** Who signs: the key's name, which nothing in a payload outranks. */
+/** The name that signs. The name of an API key wins over a name in the payload. */
 export const signature = (
   source: AnswerSource,
   by: string | null | undefined,
@@ -24,13 +25,13 @@ export const signature = (
   return by == null ? {} : { by };
 };
 
-/** Edited arguments as JSON text, or null when there are none. */
+/** Edited arguments as JSON text; null when the payload has none. */
 export const editedArguments = (payload: AnswerPayload): string | null => {
   const edited = jsonObject(payload.arguments);
   return edited === null ? null : JSON.stringify(edited);
 };
 
-/** Which decision rule does this answer break, if any? `tool`: of the call that it decides. */
+/** True when the key of `source` may not decide calls of this tool. */
 export const isForbidden = (payload: AnswerPayload, source: AnswerSource, tool: string): boolean =>
   payload.decision !== undefined && !mayDecide(source.tools, tool);
 
@@ -67,7 +68,7 @@ export const withDecision = (state: MachineState, decision: Decision): MachineSt
   return { ...state, decisions: [...kept, fits ? decision : withoutTexts(decision)] };
 };
 
-/** The tool refused the arguments that came with the latest decision about the call; that is kept as well. */
+/** Records that the tool refused the arguments of the latest decision about the call. */
 export const withRefusedEdit = (
   state: MachineState,
   call: { callId: string; round: number },
@@ -82,14 +83,17 @@ export const withRefusedEdit = (
   return withDecision(state, { ...withoutTexts(decision), at, refusedEdit: problem });
 };
 
-/** Decisions as readers get them. */
+/** Decisions as readers receive them. */
 export const decisionsOf = (state: MachineState): Decision[] =>
   (state.decisions ?? []).map(({ stored: _stored, ...decision }) => decision);
 
-/** For the store, which has the model's arguments already. */
+/** A decision without the model's arguments, which the store has already. */
 export const toStore = (decision: Decision): Decision => ({ ...decision, arguments: null });
 
-/** What the store does not have yet, for an operation that can take it along; without texts when they are many. */
+/**
+ * The decisions that the store lacks, for an operation that can carry them. Long texts are left out when there are
+ * many.
+ */
 export const unstored = (state: MachineState): Decision[] => {
   if (state.about.backend !== 'chat') return [];
   const owed = (state.decisions ?? [])

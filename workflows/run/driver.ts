@@ -1,10 +1,10 @@
 /**
- * Carries out the machine's effects and feeds what comes of them back as inputs.
+ * Runs the machine's effects and dispatches their results as inputs.
  *
- * Rule: it decides nothing about the run. It keeps track of what is in flight, and may end this execution to go on in a
- * new one (continue-as-new) when nothing is: then the effects of the last step are not carried out here, since resuming
- * from the state starts them there. It never rejects a promise that nobody holds.
- * Knows no SDK: the world is injected. The glue and tests import it.
+ * Rule: it decides nothing about the run. It tracks what is in flight. When nothing is, it may end this execution with
+ * continue-as-new; the effects of the last step are then skipped, because the next execution derives them from the
+ * state. No promise is left without a handler.
+ * Knows no SDK: the runtime is injected. Imported by `workflow.ts` and tests.
  */
 import type { CallOutcome } from '../../protocol/tool-calls.ts';
 import type { RunResult } from '../../protocol/temporal/messages.ts';
@@ -13,7 +13,7 @@ import { assertNever } from './effects.ts';
 import { step } from './machine.ts';
 import type { ActivityFailureInfo, Input, MachineState, OperationKind } from './state.ts';
 
-/** Work that can be told to stop. Its promise then settles when the work pleases. */
+/** Work that can be cancelled; its promise settles when the work ends. */
 export interface Pending<T> {
   promise: Promise<T>;
   cancel(): void;
@@ -27,10 +27,10 @@ export interface Runtime {
   runTool(effect: RunToolEffect, state: MachineState): Pending<CallOutcome>;
   runTask(effect: TaskEffect, state: MachineState): Pending<void>;
   timer(at: number): Pending<void>;
-  /** Distils an error that work may end with, in the state that it meets; null = not one of those: a bug. */
+  /** Translates an error of work into a plain value; null = the error is a bug. */
   failureOf(error: unknown, state: MachineState): ActivityFailureInfo | null;
   show(effect: ShowEffect, state: MachineState): void;
-  /** Called after every step, for what people read. */
+  /** Called after every step, to refresh the current details. */
   changed(state: MachineState): void;
   shouldContinueAsNew(state: MachineState): boolean;
 }
@@ -42,7 +42,7 @@ export type DriverOutcome =
 export interface Driver {
   state(): MachineState;
   dispatch(input: Input): void;
-  /** Rejects with what `failureOf` does not know. */
+  /** Rejects with an error for which `failureOf` returns null. */
   done: Promise<DriverOutcome>;
 }
 
@@ -57,7 +57,7 @@ const deferred = <T>() => {
 };
 const ignore = (): void => {};
 
-/** `machine`: the step function, for tests that watch it or break it. */
+/** `machine`: the step function; tests replace it to observe or break it. */
 export const createDriver = (initial: MachineState, world: Runtime, machine: typeof step = step): Driver => {
   let state = initial;
   let begun = false;
@@ -68,7 +68,7 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
   const tasks = new Set<string>();
   let timer: Pending<void> | null = null;
 
-  /** What is thrown while an input is taken in is a bug, and ends the driving. */
+  /** An error thrown while an input is processed is a bug, and ends the driver. */
   const catchBugs = (act: () => void): void => {
     try {
       act();
@@ -79,8 +79,8 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
   };
 
   /**
-   * Runs `then` with the outcome unless the work was replaced meanwhile; what is no failure of work is a bug. One `then`
-   * and no await: the SDK keeps a stack for every promise of a workflow, which is most of what a step costs.
+   * Calls `then` with the result unless newer work has replaced this one. An unknown error is a bug. It uses one `then`
+   * and no await: the SDK captures a stack for every promise of a workflow, and that is most of a step's cost.
    */
   const onSettled = <T>(
     work: Promise<T>,
@@ -163,7 +163,7 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
         timer = null;
         dispatch({ type: 'deadline', at: world.now() });
       },
-      // Cancelled with the whole execution: nothing is left to remind of.
+      // The timer was cancelled with the whole execution.
       ignore,
     );
   };
@@ -172,7 +172,7 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
     switch (effect.type) {
       case 'cancelOp': {
         const pending = ops.get(effect.via);
-        // Told to stop, but a create's outcome still counts: the machine waits for it.
+        // A cancelled create is kept, because the machine waits for its outcome.
         if (effect.via !== 'create' || state.op?.kind !== 'create') ops.delete(effect.via);
         return pending?.cancel();
       }
@@ -223,7 +223,7 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
     const next = machine(state, input);
     state = next.state;
     world.changed(state);
-    // After the decision to go on elsewhere (or the end), the state still takes in what comes; nothing is started here.
+    // After continue-as-new or the end was decided, inputs still change the state, but no effect starts.
     if (over) return;
     if (!first && !state.ended && idle() && world.shouldContinueAsNew(state)) {
       over = true;

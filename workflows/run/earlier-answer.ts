@@ -1,7 +1,7 @@
 /**
- * What is known about the answer that a call had before: what it was, who gave it and when. For refusals of a second one.
+ * Describes the first answer of a call: what it was, its sender and its time. Used when a second answer is rejected.
  *
- * Rule: pure; says less rather than something uncertain. Imports protocol and the state, no SDK.
+ * Rule: pure; leaves out what is not certain. Imports protocol and the state, no SDK.
  */
 import { quote } from '../../protocol/rules/validation.ts';
 import type { MachineState } from './state.ts';
@@ -12,15 +12,15 @@ export interface EarlierAnswer {
   verified?: true;
   /** Unix ms. */
   at?: number;
-  /** Of a call that awaited an output. */
+  /** Set for a call that waited for an output. */
   output?: string;
 }
 
 const OUTPUT_CHARS = 60;
 
-/** Null when nothing is kept about it. */
+/** Null when no answer of the call is recorded. */
 export const earlierAnswer = (state: MachineState, callId: string): EarlierAnswer | null => {
-  // What only the tool refused was no decision: the call waited again.
+  // An approval whose arguments the tool refused does not count: the call waits again.
   const decided = state.decisions?.findLast(
     (item) => item.callId === callId && item.refusedEdit === undefined,
   );
@@ -46,7 +46,9 @@ export const earlierAnswer = (state: MachineState, callId: string): EarlierAnswe
   };
 };
 
-/** As the rest of a sentence that begins with the call: `was approved by "ada" (not verified) at 2026-11-26T14:00:00.000Z`. */
+/**
+ * The end of a sentence that starts with the call: `was approved by "ada" (not verified) at 2026-11-26T14:00:00.000Z`.
+ */
 export const earlierAnswerText = ({ decision, by, verified, at, output }: EarlierAnswer): string =>
   [
     `was ${decision === undefined ? 'answered' : decision === 'approve' ? 'approved' : 'denied'} before`,

@@ -1,9 +1,9 @@
 /**
- * What the world must do, derived from how the state changed.
+ * Derives the effects: what must start, stop or change because the state changed.
  *
- * Rule: `effectsBetween(before, after)` is the only source of effects. A thing in flight is in the state; so starting it,
- * telling it to stop, and starting it again after continue-as-new can't drift apart. The order below is the order in
- * which the driver carries them out: stop first, then start, then show.
+ * Rule: `effectsBetween(before, after)` is the only source of effects. The state lists what is in flight; therefore
+ * starting it, cancelling it and restarting it after continue-as-new cannot differ. The order of effects is cancel,
+ * start, show.
  * Imports protocol and the state, no SDK.
  */
 import type { CloseHow, CloseTarget, RunRef } from '../../protocol/ports/backend.ts';
@@ -37,12 +37,12 @@ export interface RunToolEffect {
   arguments: string;
   policy: ToolPolicy;
   endBy: number | null;
-  /** The arguments are a person's. */
+  /** A person edited the arguments. */
   edited?: true;
 }
 
 export type ShowEffect =
-  /** `status`: as the API shows the run now; natively a run that waits for approvals only is in progress. */
+  /** `status`: the status that the API shows. On `chat`, a run that waits for approvals only is `in_progress`. */
   | { type: 'enterWait'; status: string; tools: string[]; deadline: number | null }
   | { type: 'leaveWait'; status: string };
 
@@ -85,7 +85,7 @@ const opEffect = (state: MachineState, op: Operation): OpEffect => {
   }
 };
 
-/** A gap here is a bug of the machine: it must fail the workflow task, not the run. */
+/** A missing value is a bug of the machine: it fails the workflow task, not the run. */
 const assertPresent = <T>(value: T | null, what: string): T => {
   if (value === null) throw new Error(`The run's state has no ${what} where one must be.`);
   return value;
@@ -95,7 +95,7 @@ export const assertNever = (value: never): never => {
   throw new Error(`Unhandled case: ${JSON.stringify(value)}`);
 };
 
-/** All outputs of the round in the model's order (made to fit when the last of them came). */
+/** All outputs of the round in the model's order; they were made to fit when the last one arrived. */
 const outputsOf = (state: MachineState): ToolOutput[] =>
   state.calls.map((call) => ({
     tool_call_id: call.callId,
@@ -131,7 +131,7 @@ const taskEffect = (state: MachineState, task: Task): TaskEffect | null => {
       };
 };
 
-/** Running calls by round and id: a server may use an id again in a later round. Nothing runs in a run that is closed. */
+/** Running calls by round and id, since an upstream may reuse an id in a later round. A closed run has none. */
 const running = (state: MachineState): Map<string, CallState> =>
   new Map(
     (takesAnswers(state) ? state.calls : [])
@@ -139,7 +139,7 @@ const running = (state: MachineState): Map<string, CallState> =>
       .map((call) => [`${state.round}:${call.callId}`, call]),
   );
 
-/** An operation is the same when its kind and round are: none of a kind follows itself within a round. */
+/** Two operations are the same when kind and round are equal: within a round, no kind follows itself. */
 const sameOp = (before: MachineState, after: MachineState): boolean =>
   before.op !== null &&
   after.op !== null &&
@@ -147,8 +147,8 @@ const sameOp = (before: MachineState, after: MachineState): boolean =>
   (before.op.kind !== 'submit' || before.round === after.round);
 
 /**
- * On another runs server a round is an action until it is submitted; for people who look for waiting runs it is work. The
- * attribute stays until the next wait, so a run that is queued for a moment is written as the work that follows.
+ * On the `assistants` backend a round requires action until it is submitted; for search it counts as work. The
+ * attribute keeps its value until the next wait, so a run that is queued for a moment shows the work that follows.
  */
 const workStatus = (state: MachineState): string => {
   const status = apiStatus(state);
@@ -156,8 +156,8 @@ const workStatus = (state: MachineState): string => {
 };
 
 /**
- * `finished` names what this very step's input reported as over, so that it is not told to stop.
- * A follow that ends and starts again in one step does not exist: the timer lies between.
+ * `finished` is the operation that the input reported as over, so it is not cancelled. A follow never ends and starts
+ * again in one step: a timer lies between.
  */
 export const effectsBetween = (
   before: MachineState,

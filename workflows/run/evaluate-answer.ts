@@ -1,8 +1,8 @@
 /**
- * Decides about answers: one judgement for signal, update and its validator, so the three never disagree.
+ * Evaluates answers. Signal, update and validator share it, so they never disagree.
  *
- * Rule: the state decides, the first answer stands, an identical repeat is acknowledged, and a refusal names subject,
- * state, value and fix. Judging changes nothing; the machine applies what was accepted.
+ * Rule: the state decides; the first answer stands; an identical repeat is acknowledged; a rejection names subject,
+ * state, value and fix. Evaluating changes nothing; the machine applies accepted answers.
  * Imports protocol and the state, no SDK.
  */
 import type { CallOutcome, OutcomeNote } from '../../protocol/tool-calls.ts';
@@ -26,7 +26,7 @@ import type { AcceptedAnswer, CallState, MachineState } from './state.ts';
 export interface AnswerRejection {
   verdict: 'refuse';
   failure: FailureType;
-  /** How it is listed when it came by signal. */
+  /** The reason in the list of rejected signals. */
   reason: UnusedAnswer['reason'];
   message: string;
   details: unknown;
@@ -54,23 +54,23 @@ export const rejectionText = (
   ...(about.by === undefined ? {} : { by: about.by }),
 });
 
-/** The text that the model will read for a given `output`. */
+/** The text that the model reads for an `output`. */
 export const outputText = (output: unknown): { text: string; notes: OutcomeNote[] } =>
   typeof output === 'string'
     ? { text: output, notes: [] }
     : { text: JSON.stringify(output) ?? 'null', notes: ['serialised'] };
 
-/** What was said, `by` left out: the same answer from another desk is a repeat. */
+/** The answer without its sender: the same answer from a second person is a repeat. */
 const canonicalAnswer = (payload: AnswerPayload): string =>
   payload.decision === undefined
     ? `output:${outputText(payload.output).text}`
     : `${payload.decision}:${editedArguments(payload) ?? ''}:${payload.reason ?? ''}`;
 
 export const answerDigest = (payload: AnswerPayload): string => contentDigest(canonicalAnswer(payload));
-/** An output that came by `submitToolOutputs` is the same answer as one given by `answer`. */
+/** An output sent by `submitToolOutputs` equals the same output sent by `answer`. */
 export const outputDigest = (output: string): string => contentDigest(`output:${output}`);
 
-/** People paste JSON into fields that expect text, and tools send text where JSON is expected: both are understood. */
+/** People paste JSON into text fields, and tools send text where JSON is expected; both are accepted. */
 const parseJsonText = (value: unknown): unknown =>
   typeof value === 'string' ? (jsonObject(value) ?? value) : value;
 
@@ -104,7 +104,7 @@ export const evaluateAnswer = (
     );
 
   const serialised = payload.decision === undefined ? outputText(payload.output).notes : [];
-  // A digest reads the whole text: only for what is compared or kept.
+  // A digest reads the whole text, so it is computed only for answers that are compared or stored.
   const accept = (late: boolean): AnswerEvaluation => ({
     verdict: 'accept',
     payload,
@@ -126,7 +126,7 @@ export const evaluateAnswer = (
   const late = state.late.find((call) => call.callId === payload.call_id);
   const call = state.calls.find((item) => item.callId === payload.call_id);
   const past = state.past.findLast((item) => item.callId === payload.call_id);
-  // An id may come again in a later round: a key that may not decide one of the calls that it names decides none of them.
+  // A later round may reuse an id: a key must be allowed to decide every call that the id names.
   const forbidden = [call, late, past].find(
     (item) => item !== undefined && isForbidden(payload, source, item.name),
   );
@@ -207,7 +207,7 @@ const tooLate = (
   );
 };
 
-/** Does the answer fit the kind of call, and is it small enough? */
+/** Rejects an answer of the wrong kind, or one that is too large. */
 const kindMismatch = (
   call: Pick<CallState, 'callId' | 'name' | 'plan'>,
   payload: AnswerPayload,
@@ -241,7 +241,7 @@ const kindMismatch = (
   return null;
 };
 
-/** Does a decision name the call's arguments, and do those that it brings fit the tool? */
+/** Rejects a decision with a wrong digest, or with arguments that the tool's schema refuses. */
 const unapprovable = (
   runId: string,
   call: Parameters<typeof approvalFault>[1],
@@ -254,7 +254,7 @@ const unapprovable = (
     : rejectionText(fault.failure, fault.reason, fault.message, { ...about, details: fault.details });
 };
 
-/** How much is kept of a round with these outputs among what stands, when that is more than may be; else null. */
+/** The stored size of the round with these outputs, when it exceeds one payload; else null. */
 export const bytesOverLimit = (state: MachineState, added: readonly Output[]): number | null => {
   const ids = new Set(added.map(({ callId }) => callId));
   const standing = recordedCalls(state)
@@ -264,7 +264,7 @@ export const bytesOverLimit = (state: MachineState, added: readonly Output[]): n
   return state.about.backend === 'chat' && bytes > MAX_PAYLOAD_BYTES ? bytes : null;
 };
 
-/** Would there be more answers than one payload holds? What was answered before stays. */
+/** Rejects an answer when the stored answers would exceed one payload. Earlier answers stand. */
 const payloadTooLarge = (
   state: MachineState,
   call: Pick<CallState, 'callId' | 'name' | 'plan'>,

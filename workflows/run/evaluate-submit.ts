@@ -1,8 +1,8 @@
 /**
- * Decides about `submitToolOutputs`: the API's caller answers all open external calls of a round at once.
+ * Evaluates `submitToolOutputs`: the API's caller answers all open external calls of a round at once.
  *
- * Rule: the set of ids must cover every open external call; what was answered before may be repeated identically;
- * anything else is refused. A submit that was accepted once is acknowledged again, also when the run has moved on.
+ * Rule: `protocol/rules/tool-outputs.ts` compares ids, outputs and sizes. An accepted submit is acknowledged again,
+ * also after the run has moved on.
  * Imports protocol and the state, no SDK.
  */
 import { FAILURES } from '../../protocol/temporal/names.ts';
@@ -18,7 +18,7 @@ import { apiStatus, takesAnswers } from './state.ts';
 import type { MachineState } from './state.ts';
 
 export type SubmitEvaluation =
-  /** `callIds`: open calls that this submit answers now. */
+  /** `callIds`: the open calls that this submit answers. */
   | { verdict: 'accept'; round: number; callIds: string[] }
   | { verdict: 'repeat'; round: number }
   | AnswerRejection;
@@ -61,7 +61,7 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
   if (duplicate !== undefined) return callIds('send each output once.');
 
   if (takesAnswers(state) && !isExpired(state, at) && expected.length > 0) {
-    // A client that lost the reply to the previous round's submit sends that one again.
+    // A client that lost the reply to the previous round's submit sends that submit again.
     if (unexpected.length > 0 && isRepeat(state, given, state.round - 1))
       return { verdict: 'repeat', round: state.round - 1 };
     if (missing.length > 0) return callIds(`${quote(missing, 400)} missing.`);
@@ -109,7 +109,7 @@ const conflict = (ids: string[]): AnswerRejection =>
     { details: { callIds: ids } },
   );
 
-/** Are these exactly the external answers of that round? */
+/** True when these outputs are the external answers of that round. */
 const isRepeat = (state: MachineState, given: ReadonlyMap<string, string>, round: number): boolean => {
   const known: { callId: string; digest: string | undefined }[] =
     round === state.round && state.calls.length > 0

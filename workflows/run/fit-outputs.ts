@@ -1,8 +1,8 @@
 /**
- * Makes a round's outputs fit what a server takes in one request.
+ * Cuts a round's outputs until they fit into one submit request.
  *
- * Rule: deterministic (it runs in the workflow), never throws, keeps the order, and says in the text itself what was
- * cut. The largest give way first: everything is cut to one common ceiling, so small outputs stay whole.
+ * Rule: deterministic, because the workflow runs it; never throws; keeps the order; a text that was cut says so. The
+ * largest outputs are cut first, to one common ceiling, so small outputs stay whole.
  * Imports protocol only.
  */
 import { MAX_COMBINED_OUTPUT_BYTES, utf8Length } from '../../protocol/rules/tool-outputs.ts';
@@ -17,18 +17,18 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Temporal refuses a payload over 2 MB, and JSON writes a control character as six bytes. */
 export const MAX_PAYLOAD_BYTES = 1_500_000;
-/** What a value takes in a payload. */
+/** The bytes of a value in a payload. */
 export const storedBytes = (value: unknown): number => utf8Length(JSON.stringify(value));
 
 const marker = (kept: number, whole: number): string => `\n[truncated: the first ${kept} of ${whole} bytes]`;
-/** More than any marker needs. */
+/** More than the marker of a cut text needs. */
 const MARKER_BYTES = 64;
 
 const cut = (text: string, ceiling: number): string => {
   const bytes = encoder.encode(text);
   if (bytes.length <= ceiling) return text;
   let end = Math.max(0, ceiling - MARKER_BYTES);
-  // Not in the middle of a character: continuation bytes are 10xxxxxx.
+  // Never cuts within a character: continuation bytes are 10xxxxxx.
   while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
   return decoder.decode(bytes.subarray(0, end)) + marker(end, bytes.length);
 };
@@ -53,8 +53,8 @@ const shrink = (outputs: readonly Output[], limit: number): Output[] => {
 };
 
 /**
- * Outputs whose UTF-8 bytes together stay below `limit` (and their JSON below what one payload may hold). `whole`: ids of
- * outputs that are never cut and not counted, unless they alone are more than a payload may hold.
+ * Outputs whose UTF-8 bytes together stay within `limit`, and whose JSON fits one payload. `whole`: ids of outputs that
+ * are neither cut nor counted, unless they alone exceed a payload.
  */
 export const fitOutputs = (
   outputs: readonly Output[],

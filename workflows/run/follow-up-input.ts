@@ -1,5 +1,5 @@
 /**
- * Hands calls whose answer may still come over to the workflow that waits for them.
+ * Builds the input of the follow-up workflow from calls whose answers may still arrive.
  * Pure; imports protocol and the state.
  */
 import type { AnswerPayload, FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
@@ -7,7 +7,7 @@ import { requestOf } from './call-state.ts';
 import { toStore } from './decisions.ts';
 import type { LateCall, MachineState } from './state.ts';
 
-/** The answer as it was accepted: signed by whom the run took it from. */
+/** The payload with the sender's name that the run accepted. */
 export const signedPayload = ({ payload, answer }: NonNullable<LateCall['given']>): AnswerPayload => {
   const { by: _claimed, ...rest } = payload;
   return answer.by === undefined ? rest : { ...rest, by: answer.by };

@@ -1,13 +1,11 @@
 /**
- * A run's lifecycle as a pure function: `step(state, input)` gives the next state and what the world must do.
+ * The lifecycle of a run as a pure function: `step(state, input)` returns the next state and its effects.
  *
- * Rules, cited below by number:
- * I1 a round's outputs leave once, all together, in the model's order;
- * I2 a run that has ended, or is being closed, accepts nothing and starts nothing but its own end;
- * I3 expiry beats a late output (natively by our clock, elsewhere by the server's verdict);
- * I4 every acknowledged answer is submitted or reported as unused;
- * I5 at most one backend operation is in flight; what is not expected is ignored, since it comes from one told to stop.
- * No SDK, no clock, no ids of its own. The driver and tests import it.
+ * Rules, cited below by number: I1 the outputs of a round leave once, together, in the model's order; I2 a run that has
+ * ended or is being closed accepts nothing and starts nothing but its end; I3 expiry wins over a late output (on `chat`
+ * by our clock, on `assistants` by the upstream's status); I4 every acknowledged answer is submitted or reported as
+ * unused; I5 at most one backend operation is in flight; the result of a cancelled operation is ignored. No SDK, no
+ * clock, no generated ids. Imported by the driver and tests.
  */
 import { applyAnswer, applySubmit, applyOutcome } from './transitions/answer.ts';
 import { failedOutcome } from './call-state.ts';
@@ -36,11 +34,14 @@ export const step = (state: MachineState, input: Input): Step => {
   return { state: next, effects: effectsBetween(state, next, finished) };
 };
 
-/** Nothing was in flight when the execution changed: a create that was to stop has not begun, so only its token is looked for. */
+/**
+ * No operation was in flight when the execution changed, so a create that was to be cancelled has not started: closing
+ * looks for its token only.
+ */
 const resumeState = (state: MachineState): MachineState =>
   state.op?.kind === 'create' && state.closing !== null ? startClose(state, state.closing) : state;
 
-/** What the state would be if nothing had been started yet: the difference to it is what must be started. */
+/** The state as if nothing had started: the difference to the real state is what must start. */
 const nothingInFlight = (state: MachineState): MachineState => ({
   ...initialState({
     ...state.about,
@@ -132,7 +133,7 @@ const transition = (state: MachineState, input: Exclude<Input, { type: 'resume' 
   }
 };
 
-/** What was given up stays owed: an entry for the store then travels with the round's outputs or the run's end. */
+/** A task that failed is not lost: its entry reaches the store with the outputs of the round or with the run's end. */
 const taskDone = (
   state: MachineState,
   { key, failed }: Extract<Input, { type: 'taskDone' }>,
@@ -145,7 +146,10 @@ const taskDone = (
   return markStored(next, (item) => item.round === round && item.callId === callId && item.at === at);
 };
 
-/** Once nothing of the run itself is left to do, its end is told: late calls handed over, then the hook, then the finish. */
+/**
+ * When the run itself has nothing left to do, its end follows: late calls are handed over, the hook is called, the
+ * workflow finishes.
+ */
 const advanceEnding = (state: MachineState): MachineState => {
   if (state.ending === null || state.op !== null || state.ended) return state;
   if (state.late.length > 0) return { ...state, op: { kind: 'startFollowUp' } };
@@ -154,11 +158,11 @@ const advanceEnding = (state: MachineState): MachineState => {
     : { ...state, ended: true };
 };
 
-/** Last touch of every step: the end's own chain, and the one timer. */
+/** The last part of every step: the run's end, and the one timer. */
 const withTimer = (state: MachineState, at: number): MachineState => {
   const next = advanceEnding(state);
   const wanted = nextWakeUp(next);
-  // An armed timer that comes too early is left alone: it costs less than two events to arm it anew.
+  // An armed timer that fires too early stays armed: arming another costs two history events.
   const timer =
     wanted === null
       ? null

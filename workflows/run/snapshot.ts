@@ -1,5 +1,5 @@
 /**
- * The reply of query `run`, and what hooks are told: the state without its machinery.
+ * The reply to the query `run`, and the notice that hooks receive: the state without internal fields.
  * Pure; imports the state only.
  */
 import type { CallSnapshot, RunSnapshot, WaitingNotice } from '../../protocol/temporal/messages.ts';

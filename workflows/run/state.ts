@@ -1,10 +1,10 @@
 /**
- * What the workflow knows about its run, as plain JSON: it crosses continue-as-new unchanged.
+ * The state of a run as plain JSON; continue-as-new carries it unchanged.
  *
- * Rule: the state also says what is in flight (`op`, calls that are `running`, `timer`, `tasks`). Effects are derived
- * by comparing two states (see effects.ts), so that resuming after continue-as-new starts exactly what was in flight.
- * Every value is immutable: a transition makes a new one. Fields are added as optional; `v` changes when one is not.
- * Imports protocol only, no SDK. Workflow code and tests import it.
+ * Rule: the state lists what is in flight (`op`, calls that are `running`, `timer`, `tasks`). `effects.ts` compares two
+ * states, so an execution that resumes starts exactly what was in flight. Values are immutable: each transition makes
+ * new ones. New fields are optional; otherwise `v` changes.
+ * Imports protocol only, no SDK. Imported by workflow code and tests.
  */
 import type {
   CloseHow,
@@ -33,17 +33,17 @@ import type {
 } from '../../protocol/temporal/messages.ts';
 import { DEFAULTS } from './timeouts.ts';
 
-/** What a person (or the API's caller) said about a call, as it was accepted. */
+/** An accepted answer, from a person or from the API's caller. */
 export interface AcceptedAnswer {
-  /** Digest of what was said, `by` left out: tells a repeat from a conflict. */
+  /** Digest of the answer without its sender; it tells a repeat from a conflict. */
   digest: string;
   at: number;
   by?: string;
-  /** An API key carries the name in `by`. */
+  /** The name in `by` belongs to an API key. */
   verified?: true;
 }
 
-/** `stored`: the store has it. */
+/** `stored`: the store has the decision. */
 export type DecisionState = Decision & { stored?: true };
 
 export interface CallState extends ToolCall, ArgumentsMark {
@@ -51,24 +51,24 @@ export interface CallState extends ToolCall, ArgumentsMark {
   status: 'running' | 'waiting' | 'done';
   outcome?: CallOutcome;
   answer?: AcceptedAnswer;
-  /** Unix ms; set while and after somebody was awaited. */
+  /** Unix ms; set once the call has waited for an answer. */
   waitStart?: number;
-  /** A person's arguments, JSON text, in the place of the model's. */
+  /** Arguments edited by a person, as JSON text; they replace the model's. */
   editedArguments?: string;
   refusedEdit?: RefusedEdit;
-  /** Unix ms by which the tool must be done; null = nothing known. Set when it starts. */
+  /** Unix ms, the tool's deadline; null = none is known. Set when the tool starts. */
   endBy?: number | null;
 }
 
-/** A call of an earlier round: its summary and, when somebody answered it, what they said. */
+/** A call of an earlier round: its summary, and the digest of its answer. */
 export interface ArchivedCall extends CallSummary {
   digest?: string;
 }
 
-/** The one backend operation in flight. At most one at any time. */
+/** The backend operation in flight; at most one at any time. */
 export type Operation =
   | { kind: 'createThread' }
-  /** `cancelling`: it was told to stop, and its outcome is awaited before anything else is done. */
+  /** `cancelling`: the operation was cancelled, and its outcome is awaited before the next operation starts. */
   | { kind: 'create'; cancelling?: true }
   | { kind: 'submit' }
   | { kind: 'follow' }
@@ -76,13 +76,13 @@ export type Operation =
   | { kind: 'startFollowUp' }
   | { kind: 'notifyEnd' };
 
-/** Work on the side that nobody waits for. */
+/** Work beside the run that nothing waits for. */
 export type Task =
   | { key: string; kind: 'notifyWaiting' }
   | { key: string; kind: 'recordAnswers'; callId: string }
   | { key: string; kind: 'recordDecision'; decision: Decision };
 
-/** A call whose answer may still come after the model was given a placeholder. */
+/** A call that got a placeholder, and whose answer may still arrive. */
 export interface LateCall extends ToolCall, ArgumentsMark {
   plan: Extract<CallPlan, { kind: 'external' | 'approval' }>;
   refusedEdit?: RefusedEdit;
@@ -111,12 +111,12 @@ export interface MachineState {
   startedAt: number;
   createdAt: number | null;
   expiresAt: number | null;
-  /** The server keeps the run alive past the expiry it named: the expiry no longer bounds anything. */
+  /** The upstream keeps the run alive past its expiry: the expiry no longer bounds the run. */
   lax: boolean;
-  /** How often a server that is lax, or names no expiry, was asked again, and when it will be next. */
+  /** How often the run was polled again, and when the next poll is due. */
   rechecks: number;
   recheckAt: number | null;
-  /** Rounds begun. */
+  /** Rounds so far. */
   round: number;
   /** Calls of the current round, in the model's order. */
   calls: CallState[];
@@ -125,42 +125,42 @@ export interface MachineState {
   op: Operation | null;
   timer: { at: number } | null;
   tasks: Task[];
-  /** Why the run is being closed, once it is. */
+  /** Why the run is being closed; null = it is not. */
   closing: CloseHow | null;
-  /** Signals that could not be used. */
+  /** Rejected signals. */
   unusable: { count: number; latest: UnusedAnswer[] };
   /** Accepted answers that were never submitted, with the reason. */
   unused: UnusedAnswer[];
-  /** What was decided about calls of all rounds, in order; absent = nothing was. */
+  /** Decisions about calls of all rounds, in order; absent = none. */
   decisions?: DecisionState[];
-  /** This execution sends decisions to the store as they are made; asked anew after continue-as-new. */
+  /** This execution sends each decision to the store at once; decided anew after continue-as-new. */
   recordsDecisions?: true;
   late: LateCall[];
-  /** Decided; what remains is to hand over late calls and to tell the end. */
+  /** The result is fixed; what remains is to hand over late calls and to call the hook. */
   ending: { result: RunResult; cancelled: boolean } | null;
   ended: boolean;
 }
 
-/** Why an activity or child gave no value. Distilled: no SDK classes in the machine. */
+/** Why an activity or a child workflow failed, as plain values: the machine knows no SDK classes. */
 export interface ActivityFailureInfo {
   kind: 'application' | 'timeout' | 'cancelled' | 'other';
-  /** `ApplicationFailure.type`, of the last attempt when attempts ran out; '' otherwise. */
+  /** `ApplicationFailure.type`; of the last attempt when attempts ran out of time; '' otherwise. */
   type: string;
   message: string;
-  /** What the backend calls the cause, when it names one. */
+  /** The backend's code for the cause, if it has one. */
   reason?: string;
   timeout?: 'start_to_close' | 'schedule_to_close' | 'schedule_to_start' | 'heartbeat';
-  /** Temporal would have tried again, but the next attempt would have begun after the activity's own end. */
+  /** Temporal stopped retrying because the next attempt would have started after the activity's timeout. */
   outOfTime?: true;
 }
 
 export type OperationKind = Operation['kind'];
 export type SettlingOperation = 'create' | 'submit' | 'follow' | 'close';
 
-/** Everything that can happen to a run. `at` is unix ms by the workflow's clock. */
+/** Every input of the machine. `at` is unix ms by the workflow's clock. */
 export type Input =
   | { type: 'start'; at: number }
-  /** After continue-as-new: start again what the state says is in flight. */
+  /** After continue-as-new: starts again what the state lists as in flight. */
   | { type: 'resume'; at: number }
   | { type: 'threadCreated'; threadId: string; at: number }
   | { type: 'settled'; via: SettlingOperation; settlement: Settled; at: number }
@@ -170,14 +170,14 @@ export type Input =
   | { type: 'callDone'; callId: string; outcome: CallOutcome; at: number }
   | { type: 'callFailed'; callId: string; failure: ActivityFailureInfo; at: number }
   /**
-   * By signal or accepted update; `payload` is whatever was sent, `source` absent = an update straight from Temporal.
-   * `records`: natively, a decision is sent to the store at once.
+   * A signal or an accepted update. `payload` is not checked yet; `source` absent = an update from Temporal directly.
+   * `records`: on `chat`, the decision is sent to the store at once.
    */
   | { type: 'answer'; payload: unknown; source?: AnswerSource; records?: boolean; at: number }
   | { type: 'submit'; payload: SubmitPayload; source?: AnswerSource; at: number }
   | { type: 'deadline'; at: number }
   | { type: 'cancelRequested'; at: number }
-  /** `failed`: the work was given up. */
+  /** `failed`: the task was given up. */
   | { type: 'taskDone'; key: string; failed?: true; at: number };
 
 export const initialState = (input: RunInput): MachineState => ({
@@ -214,7 +214,7 @@ export const initialState = (input: RunInput): MachineState => ({
   ended: false,
 });
 
-/** Reads the state that the previous execution of this run left. An unknown version is a deploy mistake, not an input error. */
+/** Reads the state of the previous execution. An unknown version is a deployment error, not an input error. */
 export const carriedState = (carried: unknown): MachineState => {
   if (typeof carried === 'object' && carried !== null && 'v' in carried && carried.v === 1) {
     const { recordsDecisions: _asked, ...state } = carried as MachineState;
@@ -242,7 +242,7 @@ export const phaseOf = (state: MachineState): RunPhase => {
   }
 };
 
-/** Is an answer for the current round still of use? */
+/** True while an answer for the current round can still be used. */
 export const takesAnswers = (state: MachineState): boolean =>
   state.closing === null &&
   state.ending === null &&
@@ -253,24 +253,24 @@ export const waitingCalls = (state: MachineState): CallState[] =>
   takesAnswers(state) ? state.calls.filter((call) => call.status === 'waiting') : [];
 
 /**
- * Natively, what the caller or a person answered may be in the run's row already: another text for it would be a conflict
- * there, so it is never cut.
+ * On `chat`, the row may hold the answer of a caller or a person already. A cut text would conflict with it, so these
+ * answers are never cut.
  */
 export const recordedCalls = (state: MachineState): CallState[] =>
   state.about.backend === 'chat'
     ? state.calls.filter(({ plan, answer }) => plan.kind === 'external' && answer !== undefined)
     : [];
 
-/** The run's status as the API names it, as far as the workflow knows. */
+/** The status that the API shows, as far as the workflow knows it. */
 export const apiStatus = (state: MachineState): string => {
   if (state.ending !== null) return state.ending.result.status;
   if (state.closing?.kind === 'cancel') return 'cancelling';
   const phase = phaseOf(state);
   const calling = phase === 'calling' || phase === 'following';
-  // On another runs server every round that was not submitted is an action.
+  // On `assistants`, every round requires action until it is submitted.
   if (state.about.backend === 'assistants')
     return calling ? 'requires_action' : state.run === null ? 'queued' : 'in_progress';
-  // On the chat backend only what the caller must answer is one; answered, the row is queued for the next turn.
+  // On `chat`, only external calls require action; when they are answered, the row is queued for the next turn.
   const external = state.calls.filter((call) => call.plan.kind === 'external');
   if (calling && external.some((call) => call.status === 'waiting')) return 'requires_action';
   const queued = state.run === null || ((calling || phase === 'submitting') && external.length > 0);

@@ -1,8 +1,8 @@
 /**
- * Temporal's pieces as the driver's world: activities, timers, scopes, search attributes, current details.
+ * The driver's runtime on Temporal: activities, timers, cancellation scopes, search attributes, current details.
  *
- * Rule: nothing is decided here. Each piece of work has a scope of its own, so that it can be told to stop alone.
- * Workflow glue; workflow.ts imports it.
+ * Rule: nothing is decided here. Each activity and timer has a scope of its own, so that it can be cancelled alone.
+ * Imported by workflow.ts.
  */
 import {
   CancellationScope,
@@ -36,15 +36,15 @@ import type { Input, MachineState } from './state.ts';
 import { MAX_CARRIED_STATE_CHARS } from './timeouts.ts';
 
 /**
- * Work in a scope of its own, so that it can be told to stop alone. Work is chained by `then` and never awaited: for each
- * promise that a workflow makes, the SDK keeps a stack.
+ * Runs work in its own cancellation scope. Promises are chained by `then`, never awaited: the SDK captures a stack for
+ * each promise of a workflow.
  */
 const pending = <T>(work: () => Promise<T>): Pending<T> => {
   const scope = new CancellationScope();
   return { promise: scope.run(work), cancel: () => scope.cancel() };
 };
 
-/** Schedules an activity by its type: the proxy calls any type that it is asked for. */
+/** Schedules an activity by its type: the proxy has a function for every type. */
 const schedule = ({ type, options, argument }: ActivityRequest): Promise<unknown> => {
   const run = proxyActivities<Record<string, (of: unknown) => Promise<unknown>>>(options)[type];
   if (run === undefined) throw new Error(`No activity function for ${type}.`);
@@ -71,20 +71,20 @@ export const temporalRuntime = (input: RunInput): Runtime => {
           unpackOutcome(outcome as OutcomePayload),
         ),
       ),
-    // What it returns is ignored: a task has no result.
+    // The result is ignored: a task has none.
     runTask: (effect, state) => pending(() => schedule(requests.task(effect, state)) as Promise<void>),
     timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
     failureOf: (error, { expiresAt }) => {
       const failure = toActivityFailureInfo(error);
       const early = backend === 'chat' && expiresAt !== null && Date.now() < expiresAt && ranOutOfTime(error);
-      // Asked last, and only where it matters: each patch that is asked for takes two events of the history.
+      // `patched` comes last, and only where it matters: each patch adds two events to the history.
       return failure !== null && early && patched('waits-for-its-expiry')
         ? { ...failure, outOfTime: true }
         : failure;
     },
     show: (effect, state) => {
       if (!input.searchAttributes) return;
-      // A thread that was created by the run could not be named when the run was started.
+      // The start could not name a thread that the run creates, so its attribute is set here.
       const made = input.threadId === null && state.threadId !== null ? threadAttribute(state.threadId) : [];
       upsertSearchAttributes(
         effect.type === 'enterWait'
@@ -98,7 +98,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
       const most = settings.continueAsNewAfterEvents;
       return (
         (continueAsNewSuggested || (most !== undefined && historyLength >= most)) &&
-        // A round's outputs may be larger than one payload; the next round's boundary carries none.
+        // The outputs of a round may exceed one payload; at the start of the next round the state carries none.
         JSON.stringify(state).length <= MAX_CARRIED_STATE_CHARS
       );
     },
@@ -106,8 +106,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
 };
 
 /**
- * Writes what people read. After signals that could not be used it is written once a task, however many they are; a
- * query comes after that.
+ * Writes the current details. After rejected signals it writes once per workflow task; queries are answered after that.
  */
 const detailsWriter = (): Runtime['changed'] => {
   let latest: MachineState | null = null;
@@ -149,7 +148,7 @@ const startFollowUp = async (input: FollowUpInput): Promise<Input> => {
         : {}),
     });
   } catch (error) {
-    // A reset run finds the one that its first life started.
+    // After a workflow reset, the follow-up workflow of the first execution exists already.
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
   return { type: 'followUpStarted', workflowId, at: Date.now() };

@@ -1,8 +1,8 @@
 /**
  * The workflow `run`: the driver on Temporal, and the handlers. Nothing is decided here.
  *
- * Rule: handlers are registered before the first await and never block. Everything runs in a non-cancellable scope, since
- * a cancel is an input of the machine, whose effects tell the single pieces of work to stop.
+ * Rule: handlers are registered before the first await and never block. Everything runs in a non-cancellable scope,
+ * because a cancel is an input of the machine, and its effects cancel each piece of work.
  * Exported by workflows/index.ts only.
  */
 import {
@@ -45,7 +45,7 @@ import { temporalRuntime } from './temporal-runtime.ts';
 
 const { durableRuns: worker } = proxySinks<RunSinks>();
 
-/** Not `async`, like much of what follows: for each promise that a workflow makes, the SDK keeps a stack. */
+/** Not `async`: the SDK captures a stack for each promise of a workflow. */
 export function run(sent: RunInputPayload): Promise<RunResult> {
   const input = unpackRunInput(sent);
   const cancelRequested = CancellationScope.current().cancelRequested;
@@ -58,7 +58,7 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     resumed ? carriedState(input.carried) : initialState(input),
     temporalRuntime(input),
   );
-  // Its activity takes ten milliseconds to come: long enough to read what it will need.
+  // The first activity reaches the worker after about ten milliseconds: enough time to read the run's rows.
   if (!resumed && input.backend === 'chat' && !workflowInfo().unsafe.isReplaying)
     worker.runStarted(input.runId);
   driver.dispatch({ type: resumed ? 'resume' : 'start', at: Date.now() });
@@ -94,7 +94,7 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
       packRunInput({ ...input, carried: driver.state() }),
     );
   if (ending.cancelled) {
-    // Temporal keeps no result of a cancelled workflow; its status matters more to people than the result's place.
+    // Temporal stores no result for a cancelled workflow; a correct status matters more than the place of the result.
     upsertMemo(memoOf(ending.result));
     throw new CancelledFailure(`Run ${input.runId} was cancelled.`);
   }

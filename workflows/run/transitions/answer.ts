@@ -1,8 +1,8 @@
 /**
- * Applies what was said about calls: by a person, by the API's caller, by a tool.
+ * Applies answers and outcomes to calls: from people, from the API's caller, from tools.
  *
- * Rule: nothing here decides whether an answer is good; `judge` and `judgeSubmit` do. What they refuse is counted.
- * Imports the machine's pure parts, no SDK. The machine imports it.
+ * Rule: `evaluateAnswer` and `evaluateSubmit` decide whether an answer is acceptable. Rejected signals are counted.
+ * Imports the machine's pure parts, no SDK. Imported by the machine.
  */
 import type { CallOutcome } from '../../../protocol/tool-calls.ts';
 import type { Decision } from '../../../protocol/decisions.ts';
@@ -36,7 +36,7 @@ export const applyAnswer = (state: MachineState, input: Extract<Input, { type: '
   const lateCall = state.late.find((item) => item.callId === said.call_id);
   const subject = late ? lateCall : call;
   if (subject === undefined) return state;
-  // Of a late call that an earlier version put aside, the round is not known.
+  // A late call of an earlier version has no round.
   const round = late ? (lateCall?.round ?? 0) : state.round;
   const decision = isDecision(said) ? decisionOf(subject, said, answer, { round, source, late }) : null;
   const decided = decision === null ? state : withKept(state, decision, input.records === true);
@@ -51,11 +51,14 @@ export const applyAnswer = (state: MachineState, input: Extract<Input, { type: '
 const isDecision = (payload: AnswerPayload): payload is AnswerPayload & { decision: 'approve' | 'deny' } =>
   payload.decision !== undefined;
 
-/** `records`: this execution sends decisions to the store as they are made. */
+/** `records`: this execution sends each decision to the store at once. */
 const withKept = (state: MachineState, decision: Decision, records: boolean): MachineState =>
   sendLatest(withDecision(records ? { ...state, recordsDecisions: true } : state, decision), decision);
 
-/** Sends the latest decision to the store, where this execution does so. `whole`: with the texts that the state left out. */
+/**
+ * Sends the latest decision to the store, where this execution does so. `whole`: the decision with the texts that the
+ * state drops.
+ */
 const sendLatest = (state: MachineState, whole?: Decision): MachineState => {
   const decision = whole ?? decisionsOf(state).at(-1);
   if (decision === undefined || state.recordsDecisions !== true) return state;
@@ -66,7 +69,7 @@ const sendLatest = (state: MachineState, whole?: Decision): MachineState => {
   };
 };
 
-/** An accepted answer to a call of the current round. */
+/** Applies an accepted answer to a call of the current round. */
 const applied = (state: MachineState, call: CallState, said: AnswerPayload, at: number): MachineState => {
   const by = call.answer?.by;
   if (said.decision === 'deny')
@@ -83,7 +86,7 @@ const applied = (state: MachineState, call: CallState, said: AnswerPayload, at: 
   return advanceRound(recorded(replaced(state, { ...call, status: 'done', outcome }), said.call_id), at);
 };
 
-/** Natively, an answer is shown at once while the caller still owes others. */
+/** On `chat`, an answer is shown at once while other external calls are open. */
 const recorded = (state: MachineState, callId: string): MachineState => {
   const owed = waitingCalls(state).some((call) => call.plan.kind === 'external');
   return state.about.backend === 'chat' && owed
@@ -153,7 +156,9 @@ export const applyOutcome = (
   );
 };
 
-/** The tool refused a person's arguments before anything ran: the approval is reported as unused, and the call waits on. */
+/**
+ * The tool refused a person's arguments before it ran: the approval is reported as unused, and the call waits again.
+ */
 const waitsAgain = (state: MachineState, call: CallState, problem: string, at: number): MachineState => {
   const by = call.answer?.by === undefined ? {} : { by: call.answer.by };
   const count = (call.refusedEdit?.count ?? 0) + 1;

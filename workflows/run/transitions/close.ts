@@ -1,8 +1,9 @@
 /**
- * How a run is brought to its end when it does not come there by itself: cancel, expiry, failure.
+ * Ends a run that does not end by itself: cancel, expiry, failure.
  *
- * Rule: closing starts one backend operation and nothing else; what that operation finds is the truth that is told.
- * Imports the machine's pure parts, no SDK. The machine imports it.
+ * Rule: closing starts one backend operation and nothing else. The status that this operation finds is the run's
+ * result.
+ * Imports the machine's pure parts, no SDK. Imported by the machine.
  */
 import type { CloseHow, CloseTarget, LastError, Settled } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
@@ -16,15 +17,15 @@ const closeTarget = (state: MachineState): CloseTarget =>
     ? { kind: 'token', runId: state.about.runId, threadId: state.threadId, startedAt: state.startedAt }
     : { kind: 'run', run: state.run };
 
-/** What the run's expiry is carried out with. `failure`: how the last attempt failed, when one did. */
+/** How an expired run is closed. `failure`: the failure of the last attempt, if there was one. */
 export const expiry = ({ expiresAt }: MachineState, failure?: ActivityFailureInfo): CloseHow => ({
   kind: 'expire',
   expiresAt,
-  // A timeout alone says nothing about why: only an attempt that reported has something to tell.
+  // A timeout alone does not name a cause; only a failure that an attempt reported does.
   ...(failure === undefined || failure.type === '' ? {} : { error: lastErrorOf(failure) }),
 });
 
-/** From here on nothing is started but the close; tools and timers stop, since no call takes an answer any more (I2). */
+/** After this only the close operation starts; tools and timers stop, since no call takes an answer any more (I2). */
 export const startClose = (state: MachineState, how: CloseHow): MachineState => ({
   ...state,
   closing: how,
@@ -36,8 +37,8 @@ export const failRun = (state: MachineState, error: LastError): MachineState =>
   startClose(state, { kind: 'fail', error });
 
 /**
- * Temporal gave the operation up before the expiry, since its next attempt would have come after it. The run is not over
- * before it said it would be: nothing is started any more, and it expires at its time.
+ * Temporal gave the operation up because its next attempt would start after the expiry. The run must not end before its
+ * expiry, so nothing starts until then.
  */
 const untilExpiry = (state: MachineState, failure: ActivityFailureInfo): MachineState => ({
   ...state,
@@ -46,7 +47,7 @@ const untilExpiry = (state: MachineState, failure: ActivityFailureInfo): Machine
   tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
 });
 
-/** What ends a turn that has failed: the expiry, when it is due or nothing fits in before it; else the failure. */
+/** How a failed turn ends the run: by expiry, when it is due or no attempt fits before it; else by failure. */
 const turnFailed = (state: MachineState, failure: ActivityFailureInfo, at: number): MachineState => {
   if (isExpired(state, at)) return startClose(state, expiry(state, failure));
   return state.about.backend === 'chat' && state.expiresAt !== null && failure.outOfTime === true
@@ -60,14 +61,14 @@ export const applyCancel = (state: MachineState): MachineState => {
   // Without a thread there is no run to close.
   if (state.threadId === null)
     return endRun({ ...state, closing: how }, { status: 'cancelled', submitted: false });
-  // On somebody else's server a create that is still under way could land after the close had looked for it in vain:
-  // it is told to stop and its outcome awaited. Natively the row is there from the beginning.
+  // On `assistants`, a create in flight could take effect after the close found nothing: it is cancelled and its
+  // outcome awaited. On `chat` the row exists from the beginning.
   if (state.op?.kind === 'create' && state.about.backend === 'assistants')
     return { ...state, closing: how, op: { kind: 'create', cancelling: true } };
   return startClose(state, how);
 };
 
-/** Did a turn whose report was lost ask for tools and give the run more time? Then the run goes on with them. */
+/** A turn whose report was lost may have asked for tools with a later expiry: then the run continues with them. */
 export const wasProlonged = (state: MachineState, settlement: Settled): boolean =>
   state.about.backend === 'chat' &&
   state.closing?.kind === 'expire' &&
@@ -75,7 +76,7 @@ export const wasProlonged = (state: MachineState, settlement: Settled): boolean 
   settlement.expiresAt !== null &&
   settlement.expiresAt > (state.expiresAt ?? Infinity);
 
-/** The close has settled: what the backend says is the truth; our reason stands where it merely confirms. */
+/** The close has settled: the backend's status is the result. Our reason is kept where the backend confirms it. */
 export const applyClose = (state: MachineState, settlement: Settled): MachineState => {
   const how: CloseHow = state.closing ?? { kind: 'cancel' };
   if (settlement.status === 'requires_action')
@@ -109,7 +110,7 @@ const closeStatus = (
   }
 };
 
-/** The server has said no for good, and nothing was created there. */
+/** The upstream refused for good, and created nothing. */
 const PERMANENT_FAILURES: readonly string[] = [
   FAILURES.backendRejected,
   FAILURES.backendNotFound,
@@ -117,7 +118,9 @@ const PERMANENT_FAILURES: readonly string[] = [
   FAILURES.backendBusy,
 ];
 
-/** Says nothing about the run: the server was away or the key refused. '' is a timeout's. */
+/**
+ * Failures that say nothing about the run: the server was unreachable, or refused the key. '' is the type of a timeout.
+ */
 const TRANSIENT_FAILURES: readonly string[] = [FAILURES.backendUnavailable, FAILURES.backendUnauthorized, ''];
 
 /** The operation in flight failed for good. */
@@ -129,7 +132,7 @@ export const applyOperationFailure = (
   const op = state.op;
   if (op === null) return state;
   const error = lastErrorOf(failure);
-  // The start was rolled back: there is no run to end and nobody to tell.
+  // The start was rolled back: no run exists, and no hook is called.
   if (failure.type === FAILURES.backendNoSuchRow)
     return endRun(
       { ...state, about: { ...state.about, onEnd: false } },
@@ -144,7 +147,7 @@ export const applyOperationFailure = (
         return endRun(state, { status: 'failed', submitted: false, lastError: error });
       return turnFailed(state, failure, at);
     case 'follow':
-      // Nothing was due: the run waits as before, and the submit will meet whatever is wrong.
+      // Nothing was due: the run waits as before, and the submit will meet any lasting failure.
       if (hasNoExpiry(state) && TRANSIENT_FAILURES.includes(failure.type))
         return schedulePoll({ ...state, op: null }, state.rechecks + 1, at);
       return turnFailed(state, failure, at);
@@ -157,7 +160,7 @@ export const applyOperationFailure = (
         submitted: false,
       });
     case 'startFollowUp':
-      // The answers that had come are reported; what comes now can only go to a new run.
+      // Answers that arrived are reported as unused; later ones need a new run.
       return state.ending === null
         ? state
         : {

@@ -1,8 +1,8 @@
 /**
- * How a run ends: the result, the answers that were not used, and which error is named.
+ * Ends a run: the result, the unused answers, and the error that is named.
  *
- * Rule: the truth is told. A run that completed before it could be closed is completed; an answer that was acknowledged
- * is either in a submit or listed as unused, with the reason.
+ * Rule: the result is what happened. A run that completed before it could be closed is completed. An acknowledged
+ * answer is either in a submit or listed as unused, with the reason.
  * Imports protocol and the state, no SDK.
  */
 import type { LastError, Settled } from '../../../protocol/ports/backend.ts';
@@ -16,7 +16,7 @@ import { MAX_MEMO_BYTES } from '../timeouts.ts';
 export type Terminal = Exclude<Settled, { status: 'requires_action' }>;
 type Status = RunResult['status'];
 
-/** `BackendNotFound` → `backend_not_found`: codes on results read like the API's own. */
+/** `BackendNotFound` → `backend_not_found`: codes in results are written as the API writes its own. */
 const snake = (type: string): string => type.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_').toLowerCase();
 
 export const lastErrorOf = (failure: ActivityFailureInfo): LastError => ({
@@ -35,7 +35,7 @@ const REASONS: Record<Status, UnusedAnswer['reason']> = {
   completed: 'superseded',
 };
 
-/** The current round's accepted answers, as unused. */
+/** The accepted answers of the current round, as unused. */
 export const unusedOf = (state: MachineState, reason: UnusedAnswer['reason']): UnusedAnswer[] =>
   state.calls.flatMap(({ callId, answer }) =>
     answer === undefined
@@ -57,14 +57,14 @@ export const unusedLateAnswers = (state: MachineState, reason: UnusedAnswer['rea
         ],
   );
 
-/** Moves the run to its end. `submitted`: the outputs of the current round were taken. */
+/** Moves the run to its end. `submitted`: the outputs of the current round were accepted. */
 export const endRun = (
   state: MachineState,
   end: { status: Status; submitted: boolean } & Pick<Terminal, 'usage' | 'lastError' | 'incompleteDetails'>,
 ): MachineState => {
   const reason = REASONS[end.status];
   const unused = [...state.unused, ...(end.submitted ? [] : unusedOf(state, reason))];
-  // Whoever cancels a run gives up its late answers too; any other end leaves the task to outlive the run.
+  // Cancelling a run drops its late calls too; after any other end they may still be answered.
   const keepsLate = end.status !== 'cancelled';
   const calls: CallSummary[] = [
     ...state.past.map(({ digest: _digest, ...summary }) => summary),
@@ -95,7 +95,7 @@ export const endRun = (
   };
 };
 
-/** What a cancelled run leaves in its memo: the result, shortened until it fits. */
+/** The memo of a cancelled run: the result, shortened until it fits. */
 export const memoOf = (result: RunResult): Record<string, RunResult> => {
   let small = result;
   while (

@@ -2,8 +2,8 @@
  * A round from its settlement to its submit.
  *
  * Rules (numbered in machine.ts): outputs leave once, together and in order (I1); expiry comes first (I3); answers that
- * somebody else made useless are reported (I4).
- * Imports the machine's pure parts, no SDK. The machine imports it.
+ * another client made useless are reported (I4).
+ * Imports the machine's pure parts, no SDK. Imported by the machine.
  */
 import type { Settled } from '../../../protocol/ports/backend.ts';
 import { newCallState, archiveCall, placeholderOutcome, requestOf } from '../call-state.ts';
@@ -33,7 +33,7 @@ export const applySettlement = (
   if (settlement.status !== 'requires_action')
     return endRun(seen, { ...settlement, submitted: outputsAccepted(via, settlement) });
   const state: MachineState = via === 'close' ? { ...seen, closing: null } : seen;
-  // A create that was told to stop has settled all the same: now the run is known and can be closed.
+  // A cancelled create has settled: the run is known now and can be closed.
   if (state.closing !== null) return startClose(state, state.closing);
   const known: MachineState = {
     ...state,
@@ -44,8 +44,8 @@ export const applySettlement = (
   const same =
     via === 'follow' && (sameCalls(state.calls, settlement.calls) || wasAnswered(state, settlement.calls));
   const late = known.about.backend === 'assistants' && known.expiresAt !== null && at >= known.expiresAt;
-  // Read before the expiry and heard of after it, with no worker up in between: the run has most likely ended, so
-  // nothing is started on an old word. What was submitted is settled; the server is asked once more.
+  // The upstream named this round before the expiry, and no worker ran until after it. The run has most likely ended,
+  // so no call starts: the workflow polls once more.
   if (late && via !== 'follow') {
     const past = [...state.past, ...state.calls.map((call) => archiveCall(call, state.round))];
     return { ...known, past, calls: [], op: { kind: 'follow' } };
@@ -54,7 +54,10 @@ export const applySettlement = (
   return same ? advanceRound(looked, at) : nextRound(looked, via, settlement.calls, at);
 };
 
-/** Did the outputs of the round reach the run? Unsaid, an expired or cancelled run is taken not to have read them. */
+/**
+ * True when the run read the outputs of the round. Without a word from the backend, an expired or cancelled run did
+ * not.
+ */
 const outputsAccepted = (via: SettlingOperation, settlement: Terminal): boolean =>
   via === 'submit' &&
   (settlement.outputsTaken ?? (settlement.status !== 'expired' && settlement.status !== 'cancelled'));
@@ -65,8 +68,7 @@ const sameCalls = (calls: readonly CallState[], settledCalls: readonly { callId:
 };
 
 /**
- * While calls of this round are open: is this an earlier round? A reading that old says nothing new, and its calls must not
- * be carried out again.
+ * True when the settlement repeats an earlier round while calls of this round are open. Its calls must not run again.
  */
 const wasAnswered = (state: MachineState, settledCalls: readonly { callId: string }[]): boolean =>
   state.calls.some((call) => call.status !== 'done') &&
@@ -87,7 +89,7 @@ const nextRound = (
     ...state,
     round,
     past: [...state.past, ...state.calls.map((call) => archiveCall(call, state.round))],
-    // Somebody else answered the round over our heads: what was given to us is of no use any more (I4).
+    // Another client answered the round upstream, so answers given here are unused (I4).
     unused: via === 'follow' ? [...state.unused, ...unusedOf(state, 'superseded')] : state.unused,
     tasks: state.tasks.filter((task) => task.kind !== 'recordAnswers'),
     calls: [],
@@ -114,7 +116,7 @@ const nextRound = (
   );
 };
 
-/** After anything changed in a round: deadlines first (I3), then the submit once every call has an outcome (I1). */
+/** After any change in a round: deadlines first (I3), then the submit once every call has an outcome (I1). */
 export const advanceRound = (state: MachineState, at: number): MachineState => {
   if (!takesAnswers(state)) return state;
   const due = nextDue(state, at);
@@ -148,7 +150,7 @@ const submitting = (state: MachineState): MachineState => {
           outcome: { ...call.outcome, output, notes: [...(call.outcome.notes ?? []), 'truncated' as const] },
         };
   });
-  // The submit shows every answer and takes decisions of the round along: single ones have lost their point.
+  // The submit carries all answers and decisions of the round, so their single tasks are dropped.
   const tasks = state.tasks.filter(
     (task) =>
       task.kind !== 'recordAnswers' && (task.kind !== 'recordDecision' || task.decision.late === true),
@@ -156,7 +158,7 @@ const submitting = (state: MachineState): MachineState => {
   return { ...state, calls, tasks, op: { kind: 'submit' } };
 };
 
-/** They are handed over in one payload, with room for what is answered until then. */
+/** Late calls are handed over in one payload, with room for later answers. */
 const fitsPayload = (late: readonly LateCall[]): boolean => storedBytes(late) <= MAX_PAYLOAD_BYTES / 2;
 
 const withPlaceholders = (state: MachineState, callIds: readonly string[]): MachineState => {
