@@ -1,30 +1,31 @@
 /**
- * Decisions about calls that wait for an approval: who made them, through which door, and whether a key vouches for the name.
+ * Decisions about calls that wait for an approval: the sender, the channel, and whether an API key verifies the
+ * sender's name.
  *
- * Rule: a call is decided once, and what was decided is only ever added to. A name counts as verified when an API key
- * carries it; everything that a person typed beside it is a claim. Plain JSON: it crosses updates, activities and
- * continue-as-new. No imports. Anybody may import it; the workflow sandbox may too.
+ * Rule: a call is decided once, and entries are only ever appended. A name is verified when an API key carries it; a
+ * name in a payload is a claim. Plain JSON: it crosses updates, activities and continue-as-new. No imports. Any room
+ * may import it; the workflow sandbox may too.
  */
 
-/** Where an answer came in. `temporal_*`: Temporal's Web UI, its command line, or a program with a client of its own. */
+/** The channel of an answer. `temporal_*`: Temporal's Web UI, its command line, or a program with its own client. */
 export type AnswerDoor = 'http' | 'cli' | 'temporal_update' | 'temporal_signal';
 
-/** How an answer came in. */
+/** The source of an answer. */
 export interface AnswerSource {
   door: AnswerDoor;
-  /** Name of the API key that signed it; absent = nobody vouches for the sender's name. */
+  /** Name of the API key that signed it; absent = the sender's name is not verified. */
   keyName?: string;
   /** Tools whose calls the key may decide; absent = all. */
   tools?: readonly string[];
 }
 
 /**
- * Second argument of the updates `answer` and `submitToolOutputs`: what the program that sends one says about the sender.
- * Apart from the payload, since a person may paste any payload into Temporal's Web UI.
+ * Second argument of the updates `answer` and `submitToolOutputs`: what the sending program states about the sender. It
+ * is no part of the payload, because a person may paste any payload into Temporal's Web UI.
  */
 export type AnswerOrigin = AnswerSource & { door: 'http' | 'cli' };
 
-/** An origin as it arrives, unchecked. What is none says nothing: the update came straight from Temporal. */
+/** An unchecked origin → a source. Anything else counts as an update from Temporal directly. */
 export const sourceOf = (origin: unknown): AnswerSource => {
   const fields: Partial<Record<keyof AnswerOrigin, unknown>> =
     typeof origin === 'object' && origin !== null ? origin : {};
@@ -43,30 +44,33 @@ export const mayDecide = (tools: readonly string[] | null | undefined, tool: str
 
 export interface Decision {
   callId: string;
-  /** Of the tool. */
+  /** Name of the tool. */
   name: string;
   round: number;
   decision: 'approve' | 'deny';
   /** Unix ms. */
   at: number;
   door: AnswerDoor;
-  /** The key's name, or what the sender claims; absent = no name was given. */
+  /** The key's name, or the sender's claim; absent = no name was given. */
   by?: string;
-  /** An API key carries the name in `by`. */
+  /** The name in `by` belongs to an API key. */
   verified?: true;
-  /** The model's arguments, JSON text; null = left out here, being too long. */
+  /** The model's arguments, JSON text; null = too long to be kept here. */
   arguments: string | null;
-  /** The arguments that ran instead, JSON text; null = left out here. Absent = the model's ran. */
+  /** The edited arguments that ran, JSON text; null = too long to be kept here. Absent = the model's ran. */
   editedArguments?: string | null;
-  /** With `deny`: told to the model. */
+  /** With `deny`: the reason that the model reads. */
   reason?: string;
-  /** Free text of the sender; not told to the model. */
+  /** The sender's free text; the model does not read it. */
   note?: string;
-  /** Digest of the arguments as the sender was shown them, when the door sent one. */
+  /** Digest of the arguments that the sender read, when the channel sent one. */
   shownDigest?: string;
-  /** The round had gone on with a placeholder before. */
+  /** The round had already continued with a placeholder. */
   late?: true;
-  /** What the tool had against the edited arguments: nothing ran, and the call waits on. An entry after the decision's own. */
+  /**
+   * Why the tool refused the edited arguments: nothing ran, and the call waits again. This is an entry after the
+   * decision.
+   */
   refusedEdit?: string;
 }
 

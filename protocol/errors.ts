@@ -1,10 +1,10 @@
 /**
- * Three families of errors. `ApiError` is what an HTTP client sees: the wire's own texts and statuses. `RunsError` is what
- * a caller of our client, worker or CLI sees; it never crosses HTTP unmapped. `BackendError` is what a backend throws;
- * it never leaves the worker unmapped.
+ * Three families of errors. An HTTP client receives `ApiError`, with the wire's texts and statuses. A caller of the
+ * client, the worker or the CLI receives `RunsError`; HTTP maps it first. A backend throws `BackendError`; the worker
+ * maps it first.
  *
- * Rule: branch on `status`/`code`/`type`, never on text. Lifecycle conflicts are 400 here, as the API always had them.
- * Imports names, limits and problems only. Anybody may import it (not needed in the workflow sandbox).
+ * Rule: branch on `status`, `code` or `type`, never on text. Lifecycle conflicts are 400, as in the official API.
+ * Imports names, limits and problem functions only. Any room may import it; the workflow sandbox does not need it.
  */
 import { LIMITS, NAMED_OFFENDERS } from './limits.ts';
 import type { FailureType } from './temporal/names.ts';
@@ -14,7 +14,7 @@ export interface ApiErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null };
 }
 
-/** An answer of the API that is not a success. */
+/** An API response that is not a success. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
   readonly status: number;
@@ -23,7 +23,7 @@ export class ApiError extends Error {
   readonly param: string | null;
   /** Extra response headers, such as `retry-after`. */
   readonly headers: Record<string, string>;
-  /** For programs on this side, where the wire has no code of its own. Never sent. */
+  /** For code of this project, where the wire has no code. Never sent. */
   readonly reason: 'thread_busy' | null;
 
   constructor(
@@ -52,14 +52,17 @@ export class ApiError extends Error {
   }
 }
 
-/** At most ten of them: an error is no place to send a request back in. */
+/** At most ten: an error must not repeat a whole request. */
 const list = (ids: readonly string[]): string => {
   const named = ids.slice(0, NAMED_OFFENDERS).map((id) => `'${shortenText(id)}'`);
   const more = ids.length - named.length;
   return `[${named.join(', ')}${more > 0 ? `, … and ${more} more` : ''}]`;
 };
 
-/** The error texts that clients are known to match on. One constructor each, so that two engines cannot drift apart. */
+/**
+ * Error texts that clients are known to match. One constructor each, so that the service and the test server cannot
+ * differ.
+ */
 export const apiErrors = {
   notFound: (
     kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision' | 'approval' | 'tool call',
@@ -177,29 +180,29 @@ export const apiErrors = {
     }),
 } as const;
 
-/** Codes of `RunsError`; each says who can do something about it. */
+/** Codes of `RunsError`; each says who can act on it. */
 export type RunsErrorCode =
-  /** Input of ours is wrong: fix the call. */
+  /** The caller's input is wrong: fix the call. */
   | 'invalid_input'
   | 'run_not_found'
   | 'already_started'
   /** An answer was refused; the message says why. */
   | 'refused'
-  /** Temporal can't be reached or has no such namespace. */
+  /** Temporal can't be reached, or has no such namespace. */
   | 'temporal_unavailable'
-  /** No worker took the update in time; safe to repeat. */
+  /** No worker took the update in time; it is safe to repeat. */
   | 'no_worker'
   | 'backend'
   | 'config'
   | 'store_unavailable'
-  /** The run's workflow itself ended without a result: terminated, timed out, failed. */
+  /** The workflow ended without a result: terminated, timed out, failed. */
   | 'run_failed'
   | 'cancelled';
 
 export class RunsError extends Error {
   override readonly name = 'RunsError';
   readonly code: RunsErrorCode;
-  /** On `refused`: the failure type (see `FAILURES`) that the workflow gave. */
+  /** With `refused`: the failure type of the workflow (see `FAILURES`). */
   readonly failure: string | null;
   readonly details: unknown;
 
@@ -216,10 +219,10 @@ export class RunsError extends Error {
 }
 
 /**
- * Why a backend could not settle a run. Backends know no Temporal: the activity that called one maps this to
+ * Why a backend could not settle a run. Backends do not know Temporal: the activity maps this error to
  * `ApplicationFailure.create({ type, message, nonRetryable: !retryable, nextRetryDelay: retryAfterMs, details })`,
- * leaving `nextRetryDelay` out when `retryAfterMs` is null (the activity's own retry policy then decides).
- * An error of any other class out of a backend is a bug or an abort (`signal.reason`), never one of these.
+ * without `nextRetryDelay` when `retryAfterMs` is null (the activity's retry policy then decides). Any other error of a
+ * backend is a bug or an abort (`signal.reason`).
  *
  * `message` holds no secret and no output text; `details` is the failure's `details` array as `FAILURES` documents it.
  */
@@ -227,9 +230,9 @@ export class BackendError extends Error {
   override readonly name = 'BackendError';
   readonly type: FailureType;
   readonly retryable: boolean;
-  /** Milliseconds to wait before the next attempt, already capped; null = as the retry policy says. */
+  /** Milliseconds before the next attempt, already capped; null = the retry policy decides. */
   readonly retryAfterMs: number | null;
-  /** True when the request that failed may have taken effect at the server all the same. */
+  /** True when the failed request may have taken effect at the server. */
   readonly mayHaveHappened: boolean;
   readonly details: unknown[];
 

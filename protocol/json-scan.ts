@@ -1,15 +1,15 @@
 /**
- * How deep and how large is what a JSON text holds, before anything is made of it.
+ * Measures nesting and number of values of a JSON text before it is parsed.
  *
- * Rule: one pass, piece by piece as the text arrives, with a fixed state; counting ends at the first excess. Whether the text
- * is JSON at all is the parser's to say.
- * Imports nothing. Anybody may import it.
+ * Rule: one pass, chunk by chunk as the text arrives, with constant state; it stops at the first excess. It does not
+ * check the syntax; the parser does.
+ * Imports nothing. Any room may import it.
  */
 
 export interface JsonBounds {
   /** Nesting of objects and arrays. */
   depth: number;
-  /** Objects, arrays, strings, numbers and literals, keys not counted. */
+  /** Objects, arrays, strings, numbers and literals; keys do not count. */
   values: number;
 }
 
@@ -33,7 +33,7 @@ export class JsonScan {
     this.#bounds = bounds;
   }
 
-  /** UTF-8, cut anywhere: only ASCII counts, and no other character has a byte of it. */
+  /** UTF-8 chunks, cut anywhere: only ASCII bytes are counted, and no other character contains one. */
   bytes(piece: Uint8Array): JsonExcess | null {
     for (let at = 0; at < piece.length; at += 1) {
       if (this.#exceeds(piece[at] ?? 0)) return this.#excess();
@@ -55,7 +55,7 @@ export class JsonScan {
       else if (code === QUOTE) this.#inString = false;
       return false;
     }
-    // Each value but the outermost one follows a comma or begins its container; empty containers count once too often.
+    // Each value but the outermost follows a comma or opens its container; an empty container counts one too many.
     if (code === QUOTE) this.#inString = true;
     else if (code === COMMA) return (this.#values += 1) > this.#bounds.values;
     else if (code === 123 || code === 91) {
@@ -71,11 +71,11 @@ export class JsonScan {
   }
 }
 
-/** Of a whole text; null = within the bounds. */
+/** Measures a whole text; null = within the limits. */
 export const jsonExcess = (text: string, bounds: JsonBounds): JsonExcess | null =>
   new JsonScan(bounds).text(text);
 
-/** Removes keys named `__proto__` from parsed JSON: an assignment or spread of them would change a prototype. */
+/** Removes keys named `__proto__` from parsed JSON: assigning or spreading them would change a prototype. */
 export const dropProtoKeys = (root: unknown): void => {
   const todo: unknown[] = [root];
   for (let item = todo.pop(); item !== undefined; item = todo.pop()) {
@@ -86,5 +86,5 @@ export const dropProtoKeys = (root: unknown): void => {
   }
 };
 
-/** Only such a text can hold that key: any of its letters may be escaped. */
+/** Only a text with an escape or the key itself can contain it: any letter may be escaped. */
 export const mayHoldProto = (text: string): boolean => text.includes('__proto__') || text.includes('\\u');

@@ -1,13 +1,12 @@
 /**
- * Tool calls on their way through a run: what the model asked, who carries it out and under which policy,
- * and what came of it.
+ * Tool calls of a run: what the model requested, who runs it, under which policy, and its outcome.
  *
- * Rule: policies are decided once, when a round settles, and recorded in history with the call. Changing the
- * worker's registry afterwards never changes a running run. Plain JSON: it crosses activities and continue-as-new.
- * No imports. Anybody may import it; the workflow sandbox may too.
+ * Rule: a policy is decided once, when a round settles, and recorded in history with the call. Later changes of the
+ * worker's registry never change a running run. Plain JSON: it crosses activities and continue-as-new. No imports. Any
+ * room may import it; the workflow sandbox may too.
  */
 
-/** A function call as the model made it. `arguments` is the model's JSON text, unparsed and untrusted. */
+/** A function call of the model. `arguments` is the model's JSON text, unparsed and untrusted. */
 export interface ToolCall {
   callId: string;
   name: string;
@@ -21,41 +20,41 @@ export interface ToolPolicy {
   initialIntervalMs: number;
   backoffCoefficient: number;
   maximumIntervalMs: number;
-  /** One attempt. */
+  /** Time of one attempt. */
   startToCloseMs: number;
-  /** Silence after which an attempt counts as lost; null = only `startToCloseMs` bounds it. */
+  /** An attempt that is silent for this long counts as lost; null = only `startToCloseMs` bounds it. */
   heartbeatMs: number | null;
-  /** Never rerun after a lost attempt: the model is told that the outcome is unknown. */
+  /** Never run again after a lost attempt: the model reads that the outcome is unknown. */
   atMostOnce: boolean;
 }
 
-/** What happens to an awaited call when the run's deadline comes and nobody answered. */
+/** What happens to an open call when its deadline passes without an answer. */
 export type OnDeadline = 'fail' | 'placeholder' | 'follow-up';
 
-/** A wait for somebody outside. */
+/** A wait for a person or for the API's caller. */
 export interface WaitPolicy {
   onDeadline: OnDeadline;
-  /** How long the answerer has, in milliseconds from the moment the wait begins; null = as long as the run lives. */
+  /** Milliseconds from the start of the wait in which an answer counts; null = as long as the run lives. */
   answerWithinMs: number | null;
 }
 
 export type CallPlan =
   /** The worker runs `tool.<name>` at once. */
   | { kind: 'automatic'; policy: ToolPolicy }
-  /** A person approves, edits or denies first; then the worker runs it or the denial is the output. */
+  /** A person approves, edits or denies first; then the worker runs it, or the denial is the output. */
   | {
       kind: 'approval';
       policy: ToolPolicy;
       wait: WaitPolicy;
-      /** JSON Schema (draft 7) that a person's own arguments are checked against. Absent: only the tool checks them. */
+      /** JSON Schema (draft 7) for edited arguments. Absent: only the tool checks them. */
       schema?: Record<string, unknown>;
     }
-  /** Somebody outside supplies the output: a person, or the API's caller. */
+  /** A person or the API's caller sends the output. */
   | { kind: 'external'; wait: WaitPolicy }
-  /** Known before anything runs to be impossible: this text is the output. `note` absent: an unknown tool. */
+  /** The call cannot run: this text is its output. `note` absent: an unknown tool. */
   | { kind: 'refused'; output: string; note?: OutcomeNote };
 
-/** Of the arguments of a call that needs approval. Absent on calls that an older worker planned. */
+/** About the arguments of a call that needs approval. Absent on calls that an older worker planned. */
 export interface ArgumentsMark {
   /** 128 bits of SHA-256 of the canonical arguments, as hex: names what a person has read. */
   argumentsDigest?: string;
@@ -67,7 +66,7 @@ export interface ArgumentsMark {
 export interface RefusedEdit {
   /** How often this happened to the call. */
   count: number;
-  /** What was wrong the last time. */
+  /** The last problem. */
   problem: string;
   /** Unix ms of the refusal. */
   at: number;
@@ -78,7 +77,7 @@ export interface PlannedCall extends ToolCall, ArgumentsMark {
   plan: CallPlan;
 }
 
-/** Why an output is not simply what a tool or a person returned. */
+/** Why an output is not exactly what a tool or a person returned. */
 export type OutcomeNote =
   | 'truncated'
   | 'serialised'
@@ -91,14 +90,14 @@ export type OutcomeNote =
   | 'placeholder'
   | 'deadline';
 
-/** What came of a call. `output` is what the model will read, whatever happened. */
+/** The outcome of a call. `output` is the text that the model reads. */
 export interface CallOutcome {
   output: string;
   ok: boolean;
   notes?: OutcomeNote[];
-  /** Who answered or approved, when somebody did. */
+  /** The sender of the answer or the approval, if there was one. */
   by?: string;
-  /** The arguments that a person gave do not fit the tool, for this reason: nothing ran, the call waits again. */
+  /** Why the edited arguments do not fit the tool: nothing ran, the call waits again. */
   refusedEdit?: string;
 }
 
@@ -109,20 +108,20 @@ export interface ToolActivityInput {
   assistantId: string;
   callId: string;
   name: string;
-  /** JSON text; a person's edited arguments take the place of the model's. */
+  /** JSON text; edited arguments replace the model's. */
   arguments: string;
   /** Run id and call id: the same on every attempt, different for every call. */
   idempotencyKey: string;
-  /** Unix milliseconds by which an output must exist to be of use; null = none known. */
+  /** Unix ms after which an output is useless; null = none is known. */
   deadline: number | null;
   atMostOnce: boolean;
-  /** `arguments` are a person's: when they do not fit, the call goes back to people, not to the model. */
+  /** A person edited `arguments`: when they do not fit, the call returns to people, not to the model. */
   edited?: true;
   metadata?: Record<string, string>;
 }
 
 export const idempotencyKey = (runId: string, callId: string): string => `${runId}:${callId}`;
 
-/** What the model reads in the place of an output: compact JSON, one shape for every failure. */
+/** The output of a call that failed: compact JSON, one shape for every failure. */
 export const errorOutput = (type: string, message: string): string =>
   JSON.stringify({ error: { type, message } });

@@ -1,16 +1,16 @@
 /**
- * The port behind which a run executes: somebody else's runs API (`assistants`) or a model that we drive ourselves (`chat`).
+ * The port behind which a run executes: an upstream runs API (`assistants`) or a model server (`chat`).
  *
- * Rule: a backend settles a run: it starts or resumes it and follows it until it needs us or has ended. It returns
- * distilled state, never run objects or messages, since what it returns is kept in workflow history.
- * Times are unix milliseconds by this machine's clock: a backend corrects for the server's.
- * Imports calls and wire shapes only. Backends, activities and tests import it.
+ * Rule: a backend settles a run: it starts or resumes the run and follows it until the run waits for outputs or has
+ * ended. It returns plain state, never run objects or messages, because its result is stored in workflow history. Times
+ * are unix milliseconds by this machine's clock; a backend corrects for the server's.
+ * Imports calls and wire shapes only. Imported by backends, activities and tests.
  */
 import type { PlannedCall, ToolCall } from '../tool-calls.ts';
 import type { Decision } from '../decisions.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
-/** Where a run lives. `backendRunId` equals our run id on native backends. */
+/** Where a run lives. On `chat`, `backendRunId` equals the run id. */
 export interface RunRef {
   backendRunId: string;
   threadId: string;
@@ -33,84 +33,90 @@ export type Settled =
       run: RunRef;
       /** In the model's order. Never empty. */
       calls: PlannedCall[];
-      /** Unix ms, our clock; null when the server names none. */
+      /** Unix ms by our clock; null when the server names none. */
       expiresAt: number | null;
-      /** Unix ms, our clock: when the run was created (for the margin's 5 %). */
+      /** Unix ms by our clock: when the run was created; the margin is a share of its life. */
       createdAt: number;
     }
   | {
       status: 'completed' | 'failed' | 'incomplete' | 'cancelled' | 'expired';
-      /** null only from `close` when no run was ever created. */
+      /** null only from `close`, when no run was ever created. */
       run: RunRef | null;
       usage?: Usage;
       lastError?: LastError;
       incompleteDetails?: { reason?: string };
-      /** From `submit` only: did the run take the round's outputs? Left out = yes, unless it expired or was cancelled. */
+      /**
+       * From `submit` only: did the run read the outputs of the round? Absent = yes, unless it expired or was
+       * cancelled.
+       */
       outputsTaken?: boolean;
     };
 
-/** How to treat a live run of somebody else on the thread. */
+/** How to treat another client's live run on the thread. */
 export type BusyPolicy = 'fail' | 'wait' | 'cancel';
 
-/** What `create` is asked to do. Native backends read everything but `runId` from their store. */
+/** The input of `create`. The `chat` backend reads all but `runId` from the store. */
 export interface CreateRequest {
-  /** Our run id: also the create token. */
+  /** The run id, which is also the create token. */
   runId: string;
   threadId: string;
   assistantId: string;
-  /** Body of POST /threads/{t}/runs without `assistant_id` and `stream`; {} on native backends. */
+  /** Body of POST /threads/{t}/runs without `assistant_id` and `stream`; {} on `chat`. */
   params: Record<string, unknown>;
   busy: BusyPolicy;
-  /** Unix ms of the workflow's start: how far back a look for our token must reach. */
+  /** Unix ms of the workflow's start: a search for the token reaches back to it. */
   startedAt: number;
-  /** Tools declared in the run when the caller knows them (names); null = ask the server. */
+  /** Names of the run's declared tools when the caller knows them; null = ask the server. */
   expiresAt: number | null;
 }
 
-/** What `close` is pointed at: the run, or what is known before one is. */
+/** What `close` ends: the run, or what is known before one exists. */
 export type CloseTarget =
   | { kind: 'run'; run: RunRef }
   | { kind: 'token'; runId: string; threadId: string | null; startedAt: number };
 
 /**
- * Why `close` is called. `error` is why the run failed, or how the last attempt failed before the run expired; a native
- * run shows its cause. `expire` carries the expiry that the caller knows (unix milliseconds): a native run that a turn has
- * prolonged since lives on, and `close` returns it as it is.
+ * Why `close` is called. `error`: why the run failed, or how the last attempt failed before the run expired; on `chat`
+ * the run shows its cause. `expire` carries the expiry that the caller knows (unix ms): on `chat`, a run whose expiry a
+ * turn has moved since then lives on, and `close` returns it unchanged.
  */
 export type CloseHow =
   | { kind: 'cancel' }
   | { kind: 'expire'; expiresAt?: number | null; error?: LastError }
   | { kind: 'fail'; error: LastError };
 
-/** Which of the worker's tools a run may use. */
+/** Which tools of the worker a run may use. */
 export interface PlanGrant {
   /** Names granted to the run's tenant; null or absent = all. A declared tool that is not granted is external. */
   granted?: readonly string[] | null;
-  /** The declared tools are known to be all, none included. Default: an empty list means that the server does not tell. */
+  /**
+   * The list of declared tools is complete, also when it is empty. Default: an empty list means that the server does
+   * not say.
+   */
   complete?: boolean;
 }
 
-/** What an activity attempt lends to a backend. */
+/** What an activity attempt provides to a backend. */
 export interface BackendContext {
-  /** Aborted when the attempt is cancelled, the worker shuts down, or the attempt has outlived its lease. */
+  /** Aborts when the attempt is cancelled, the worker shuts down, or the attempt has lost its lease. */
   signal: AbortSignal;
-  /** 1 on the first attempt. From 2 on, look before you post. */
+  /** 1 on the first attempt. From 2 on, look for existing effects before posting. */
   attempt: number;
-  /** Progress kept for the next attempt; the last value of the previous attempt is `previous`. */
+  /** Stores progress for the next attempt; `previous` is the last value of the previous attempt. */
   heartbeat(progress: Progress): void;
   previous: Progress | null;
-  /** Throws when this attempt may have been replaced by another: call it right before every write. */
+  /** Throws when a newer attempt may have replaced this one: call it right before every write. */
   fence(): void;
   /** Unix ms. */
   now(): number;
   /** Waits, or rejects when `signal` aborts. */
   sleep(ms: number): Promise<void>;
-  /** Decides who carries out each call (the worker's registry and the run's declared tool names). */
+  /** Plans each call, from the worker's registry and the run's declared tool names. */
   plan(calls: ToolCall[], declaredTools: string[], options?: PlanGrant): PlannedCall[];
-  /** The worker's tools as an assistant's `tools` declares them. Default none. */
+  /** The worker's tools, as an assistant's `tools` declares them. Default none. */
   workerTools?(): readonly FunctionTool[];
   log: Logger;
-  /** Counters and timings for metrics; never history. */
+  /** Counters and timings for metrics; never part of history. */
   observe?(what: BackendObservation): void;
 }
 
@@ -118,9 +124,9 @@ export type BackendObservation =
   | { kind: 'request'; method: string; route: string; status: number; ms: number }
   | { kind: 'fallback'; reason: string }
   | { kind: 'unknown_status'; status: string }
-  /** What was learned of a model server's limits; `capability` is one of a closed list. */
+  /** A limit of a model server was learned; `capability` is one of a closed list. */
   | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' }
-  /** What the model said was written to the run's event log; `ms` is how long the writing took. */
+  /** The model's text was written to the run's event log; `ms` is how long the write took. */
   | { kind: 'events_written'; ms: number }
   /** A second run with our token was found (and cancelled, when it was live). */
   | { kind: 'duplicate_run'; backendRunId: string }
@@ -132,21 +138,21 @@ export type BackendObservation =
       completionTokens: number;
     };
 
-/** Heartbeat details. Small: it is stored at every heartbeat. */
+/** Heartbeat details. Small: every heartbeat stores them. */
 export interface Progress {
   run?: RunRef;
   /**
-   * The request that creates or submits was sent (its effect may exist); false = it surely had no effect. False is an
-   * attempt's last word and nothing else: heartbeats are held back, so what is told before another request may arrive
-   * without what is told with it.
+   * True = the request that creates or submits was sent, so its effect may exist; false = it surely had no effect.
+   * False is only ever the last value of an attempt: heartbeats are throttled, so details reported before another
+   * request may arrive alone.
    */
   sent?: boolean;
-  /** Attempt that wrote this: `false` above counts only when it comes from the attempt right before. */
+  /** The attempt that wrote this: `false` above counts only from the attempt right before. */
   attempt?: number;
   at?: number;
-  /** A run that held the thread and is surely not ours. */
+  /** A run that held the thread and surely belongs to another client. */
   foreign?: string;
-  /** `chat`: attempts of the turn, this one included, that may have made the model generate. */
+  /** `chat`: attempts of the turn, this one included, in which the model may have generated. */
   asked?: number;
   /** `chat`: how the last attempt failed. */
   failed?: LastError;
@@ -161,18 +167,21 @@ export interface Logger {
 
 export interface Backend {
   readonly kind: 'assistants' | 'chat';
-  /** Creates an empty thread (assistants only; native threads exist before the workflow). */
+  /** Creates an empty thread (`assistants` only; on `chat` the thread exists before the workflow). */
   createThread(
     request: { runId: string; metadata: Record<string, string> },
     ctx: BackendContext,
   ): Promise<{ threadId: string }>;
-  /** `create` will be asked for this run in a moment, here probably: what it reads may be read now. Nothing waits for it. */
+  /**
+   * `create` will probably be called here for this run in a moment, so its rows may be read now. The caller does not
+   * wait.
+   */
   prefetch?(runId: string): void;
-  /** Starts the run (or adopts the one an earlier attempt started) and follows it. */
+  /** Starts the run, or adopts the run of an earlier attempt, and follows it. */
   create(request: CreateRequest, ctx: BackendContext): Promise<Settled>;
   /**
-   * Sends all outputs of round `round` at once (or finds that they are there already) and follows the run. `decisions`:
-   * what was decided about its calls and is not kept yet, for backends with a store of their own.
+   * Sends all outputs of round `round` at once, unless they were accepted already, and follows the run. `decisions`:
+   * decisions about its calls that are not stored yet, for backends with a store.
    */
   submit(
     run: RunRef,
@@ -181,19 +190,19 @@ export interface Backend {
     ctx: BackendContext,
     decisions?: readonly Decision[],
   ): Promise<Settled>;
-  /** Re-reads a run until it needs us or has ended. */
+  /** Reads a run again and again until it waits for outputs or has ended. */
   follow(run: RunRef, ctx: BackendContext): Promise<Settled>;
-  /** Shows outputs while others of the round are still awaited. Only backends that keep steps of their own have it. */
+  /** Shows outputs while other calls of the round are open. Only backends with a store have it. */
   recordAnswers?(run: RunRef, round: number, outputs: ToolOutput[], ctx: BackendContext): Promise<void>;
-  /** Keeps decisions about calls of a run, each once. Only backends with a store of their own have it. */
+  /** Stores decisions about calls of a run, each once. Only backends with a store have it. */
   recordDecisions?(runId: string, decisions: readonly Decision[], ctx: BackendContext): Promise<void>;
-  /** Ends a run and returns the truth: a run that completed first is reported completed. */
+  /** Ends a run and returns its real status: a run that completed first is reported as completed. */
   close(
     target: CloseTarget,
     how: CloseHow,
     ctx: BackendContext,
     decisions?: readonly Decision[],
   ): Promise<Settled>;
-  /** A cheap request that proves address and key; for `doctor`. Throws what is wrong. */
+  /** A cheap request that checks address and key; for `doctor`. Throws what is wrong. */
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }

@@ -1,10 +1,10 @@
 /**
  * The port behind which a model answers: one turn in, typed parts out, errors of a closed list.
  *
- * Rule: an adapter sends one request for a turn and never repeats it after the first part; Temporal owns retries. It ends
- * a turn with exactly one `finish` part, or throws `ModelError`, or throws `signal.reason`. Ids of calls stay with the
- * provider: on this port a call is its number within the turn.
- * Imports wire shapes only. Adapters in `backends/models/`, `backends/chat/` and tests import it.
+ * Rule: an adapter sends one request for a turn and never repeats it after the first part; Temporal owns retries. A
+ * turn ends with exactly one `finish` part, or the adapter throws `ModelError` or `signal.reason`. Ids of calls stay
+ * with the provider: on this port a call is its number within the turn.
+ * Imports wire shapes only. Imported by the adapters in `backends/models/`, by `backends/chat/` and by tests.
  */
 import type { FunctionTool, ResponseFormat, ToolChoice } from '../wire/objects.ts';
 
@@ -21,17 +21,17 @@ export interface ModelCall {
 }
 
 /**
- * What a provider must get back unchanged with a later turn: opaque JSON. An adapter reuses it only when provider,
- * dialect and model are the ones it serves; otherwise it sends the turn as plain text and calls.
+ * Data that a provider must receive again, unchanged, with a later turn: opaque JSON. An adapter reuses it only for the
+ * same provider, dialect and model; otherwise it sends the turn as plain text and calls.
  */
 export interface ProviderTurn {
   /** The service, such as the origin of its base URL. */
   provider: string;
   /** The wire and its version, such as `openai-chat`. */
   dialect: string;
-  /** As it was asked for. */
+  /** The model name of the request. */
   model: string;
-  /** The provider's ids of the turn's calls, in order; null = it gave none that is usable. */
+  /** The provider's ids of the turn's calls, in order; null = it gave no usable id. */
   ids: (string | null)[];
   /** Fields of message and calls that only the provider understands; null = there were none. */
   data: unknown;
@@ -71,80 +71,80 @@ export interface ModelUsage {
 }
 
 /**
- * Why a turn ended. Reasons that mean a broken answer are errors, not reasons.
- * `tool_calls` only when there are calls; `length` also when the answer is longer than `maxOutputTokens`.
+ * Why a turn ended. A broken answer is an error, not a reason. `tool_calls` only when there are calls; `length` also
+ * when the answer exceeds `maxOutputTokens`.
  */
 export type ModelFinish = 'stop' | 'tool_calls' | 'length' | 'content_filter';
 
 export type ModelPart =
   | { kind: 'text' | 'refusal' | 'reasoning'; text: string }
-  /** The call's name is complete. Once for each call, before its first piece; numbers count up from 0. */
+  /** The call's name is complete. Sent once per call, before its first piece; numbers count up from 0. */
   | { kind: 'call_begun'; call: number; name: string }
   | { kind: 'call_piece'; call: number; text: string }
-  /** The call as it counts, once for each, before `finish`. `arguments` is `{}` when the model gave none. */
+  /** The complete call, once each, before `finish`. `arguments` is `{}` when the model gave none. */
   | { kind: 'call'; call: number; name: string; arguments: string }
   | { kind: 'usage'; usage: ModelUsage }
   | { kind: 'provider_turn'; turn: ProviderTurn }
-  /** The last part. `raw` is the server's own word; null = it gave none. */
+  /** The last part. `raw` is the server's reason; null = it gave none. */
   | { kind: 'finish'; reason: ModelFinish; raw: string | null };
 
 export type ModelObservation =
   | { kind: 'request'; method: string; route: string; status: number; ms: number }
-  /** A request was refused and is sent once more, adjusted. `reason` is one of a closed list of the adapter. */
+  /** The server refused the request, and an adjusted one was sent. `reason` is one of the adapter's closed list. */
   | { kind: 'fallback'; reason: string }
-  /** What was learned of a server's limits; `capability` is one of a closed list of the adapter. */
+  /** A limit of the server was learned; `capability` is one of the adapter's closed list. */
   | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' };
 
 export interface TurnControls {
-  /** Gives the turn up at once; the iteration then throws `signal.reason`. */
+  /** Aborts the turn at once; the iteration then throws `signal.reason`. */
   signal: AbortSignal;
-  /** Unix ms after which an answer is of no use; null = none. The adapter then throws `broken_off`. */
+  /** Unix ms after which an answer is useless; null = none. The adapter then throws `broken_off`. */
   deadline: number | null;
   observe?(what: ModelObservation): void;
 }
 
-/** One thing that a server was found not to take, for one model. */
+/** A request field that a server does not accept, for one model. */
 export interface LearnedCapability {
   model: string;
   capability: string;
-  /** Unix ms; the server is asked as usual again afterwards. */
+  /** Unix ms; after it, the field is sent again. */
   until: number;
-  /** How often the server has shown it. */
+  /** How often the server has refused it. */
   times: number;
 }
 
 export interface Model {
   readonly provider: string;
   readonly dialect: string;
-  /** Parts that arrived together come together; no batch is empty. Stopping the iteration gives the answer up. */
+  /** Parts that arrived together are yielded together; no batch is empty. Ending the iteration aborts the answer. */
   turn(request: ModelRequest, controls: TurnControls): AsyncIterable<readonly ModelPart[]>;
-  /** A cheap request that proves address and key. Throws what is wrong. */
+  /** A cheap request that checks address and key. Throws what is wrong. */
   probe(signal: AbortSignal): Promise<{ detail: string }>;
-  /** What this process has learned of the server so far. */
+  /** What this process has learned about the server. */
   learned(): LearnedCapability[];
   dispose(): Promise<void>;
 }
 
 export type ModelErrorKind =
-  /** The messages do not fit into the model's window: send fewer. */
+  /** The messages do not fit into the model's context window: send fewer. */
   | 'too_long'
   /** Too many requests or tokens, or the quota is spent. */
   | 'rate_limited'
-  /** The server does not take one field of the request: `field`. */
+  /** The server does not accept one field of the request: `field`. */
   | 'refused'
-  /** The server is not there, or not able to answer now. */
+  /** The server can't be reached, or can't answer now. */
   | 'unavailable'
-  /** The answer began and did not end as an answer ends. */
+  /** The answer began, and ended without a proper end. */
   | 'broken_off'
-  /** The request is wrong, or the server is not one of this dialect. */
+  /** The request is wrong, or the server speaks another dialect. */
   | 'rejected'
   | 'unauthorized';
 
-/** Why a model did not answer. The message holds no key and is one sentence. */
+/** Why a model did not answer. The message is one sentence without a key. */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
   readonly kind: ModelErrorKind;
-  /** Another attempt at the same request may succeed. */
+  /** Another attempt with the same request may succeed. */
   readonly retryable: boolean;
   /** Milliseconds that the server asks to wait; null = it names no time. */
   readonly retryAfterMs: number | null;
@@ -152,7 +152,7 @@ export class ModelError extends Error {
   readonly cost: 'nothing' | 'turn';
   /** The refused field as a path of the request, such as `messages.2.content`; null = the server named none. */
   readonly field: string | null;
-  /** Of the answer, or as the server put it into its body; null = no answer came. */
+  /** Status of the response, or the one in its body; null = no response came. */
   readonly status: number | null;
   /** The server's or the network's own code; null = none. */
   readonly code: string | null;

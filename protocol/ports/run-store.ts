@@ -1,11 +1,11 @@
 /**
- * The port under the native backend: where threads, messages, runs, steps and run events live. Two sides use it, the
- * engine behind the HTTP face (`ThreadStore`, `RunStore`) and the chat backend on workers (`TurnStore`).
+ * The port under the `chat` backend: stores threads, messages, runs, steps and run events. The service behind the HTTP
+ * API uses `ThreadStore` and `RunStore`; the chat backend on workers uses `TurnStore`.
  *
- * Rule: every method is one transaction; what it promises holds between processes. State changes are compare-and-set
- * on the locked run row, an ended run never changes again, and a worker's writes carry a lease that a newer attempt
- * takes away. Callers bring the time; times are unix milliseconds.
- * Lookups and lifecycle conflicts throw `ApiError` with the wire's texts; what the store itself can't do is a `StoreError`.
+ * Rule: every method is one transaction, and its promise holds between processes. A state change is compare-and-set on
+ * the locked run row; an ended run never changes again; a worker's write carries a lease, which a newer attempt takes
+ * away. Callers pass the time in unix milliseconds.
+ * Lookups and lifecycle conflicts throw `ApiError` with the wire's texts; other failures of the store are `StoreError`.
  * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
 import type { CloseHow, LastError, Usage } from './backend.ts';
@@ -35,9 +35,9 @@ import type {
 import type { Approval, RunDecision } from '../wire/decisions.ts';
 
 export type StoreErrorCode =
-  /** Can't be reached, or gave up on a lock or a statement: worth another try. */
+  /** The database can't be reached, or a lock or statement timed out: retry. */
   | 'unavailable'
-  /** A newer attempt took the run over, or the run has ended: this writer must stop. */
+  /** A newer attempt claimed the run, or the run has ended: this writer must stop. */
   | 'lease_lost'
   /** The run's row is gone: its start was rolled back, or its thread was deleted. */
   | 'no_such_run'
@@ -60,7 +60,7 @@ export class StoreError extends Error {
   }
 }
 
-/** What a run was asked to be, resolved against its assistant when it was created; never changes afterwards. */
+/** The parameters of a run, resolved against its assistant at creation; they never change. */
 export interface RunConfig {
   model: string;
   instructions: string | null;
@@ -74,13 +74,13 @@ export interface RunConfig {
   parallel_tool_calls: boolean;
   response_format: ResponseFormat;
   reasoning_effort: string | null;
-  /** Worker tools this run may use; null = all. Never shown. */
+  /** Worker tools that this run may use; null = all. Never shown. */
   granted_tools: readonly string[] | null;
-  /** `tools` is empty, and the worker's tools that the run may use stand for it. Default false. Never shown. */
+  /** `tools` is empty, and the run offers the worker's tools that it may use. Default false. Never shown. */
   offer_tools?: boolean;
 }
 
-/** Objects that exist without a run. Everything is seen through a tenant; a foreign id is a 404. */
+/** Objects that exist without a run. Every method is scoped to a tenant; another tenant's id is a 404. */
 export interface ThreadStore {
   createAssistant(tenant: string, params: AssistantParams, now: number): Promise<Assistant>;
   listAssistants(tenant: string, query: PageQuery): Promise<Page<Assistant>>;
@@ -88,7 +88,7 @@ export interface ThreadStore {
   updateAssistant(tenant: string, id: string, params: Partial<AssistantParams>): Promise<Assistant>;
   deleteAssistant(tenant: string, id: string): Promise<Deleted<'assistant.deleted'>>;
 
-  /** Whose it is, whoever asks; null = no such object. */
+  /** The tenant of an object, regardless of the caller; null = no such object. */
   ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
 
   createThread(tenant: string, params: ThreadParams, now: number): Promise<Thread>;
@@ -117,15 +117,15 @@ export interface ThreadStore {
 
 export interface NewRun {
   runId: string;
-  /** The thread to run on, or what to create one from. */
+  /** The thread to run on, or the parameters of a new one. */
   thread: { id: string } | { create: ThreadParams };
   params: RunParams;
   expiresAt: number;
   /** Worker tools the run may use; null = all. */
   grantedTools: readonly string[] | null;
-  /** Offer those to the model when neither the run nor its assistant declares a tool. Default false. */
+  /** Offer the worker's tools to the model when neither the run nor its assistant declares a tool. Default false. */
   offerTools?: boolean;
-  /** Digests of an `Idempotency-Key` and of what was asked with it. */
+  /** Digests of an `Idempotency-Key` and of the request that carried it. */
   idempotency: { key: string; request: string } | null;
   now: number;
 }
@@ -139,11 +139,11 @@ export interface CreatedRun {
   /** Unix ms as stored; the workflow's input repeats them. */
   createdAt: number;
   expiresAt: number | null;
-  /** An earlier request with the same `Idempotency-Key` created it. `claimed`: a worker has it already. */
+  /** An earlier request with the same `Idempotency-Key` created the run. `claimed`: a worker has it already. */
   existing: null | { claimed: boolean };
 }
 
-/** One round as its outputs come in. */
+/** One round, while its outputs arrive. */
 export interface RoundState {
   round: number;
   calls: PlannedCall[];
@@ -153,34 +153,34 @@ export interface RoundState {
 }
 
 export interface RequestedRound extends RoundState {
-  /** Where the events of its acceptance begin (exclusive); null = not accepted yet. */
+  /** The sequence number before the events of its acceptance; null = not accepted yet. */
   acceptedAfter: number | null;
-  /** The request that was told `accepted`; null = none yet. */
+  /** The request that received `accepted`; null = none yet. */
   acceptedBy: string | null;
 }
 
-/** What a submit is checked against before the workflow is asked. */
+/** The rows against which a submit is checked before the workflow is asked. */
 export interface RunForSubmit {
   run: Run;
   status: RunStatus;
   /** The newest round, if there was one. */
   round: RoundState | null;
-  /** The round, newest or earlier, that has the call asked about. */
+  /** The round, newest or earlier, that has the requested call. */
   asked: RequestedRound | null;
-  /** A request under this key was accepted for this run before. */
+  /** A request with this key was accepted for this run before. */
   keyUsed: boolean;
 }
 
 export interface Acceptance {
   run: Run;
-  /** Where the events of this acceptance begin (exclusive). */
+  /** The sequence number before the events of this acceptance. */
   eventsAfter: number;
   /**
-   * `accepted`: this call is the one that brought the last external output, or it is the first request to ask about
-   * an acceptance that a worker wrote. `recorded`: more external calls are awaited. `repeated`: somebody else was first.
+   * `accepted`: this request sent the last external output, or is the first to ask about an acceptance that a worker
+   * wrote. `recorded`: other external calls are open. `repeated`: another request was first.
    */
   result: 'accepted' | 'recorded' | 'repeated';
-  /** Every given output is the one that the run keeps. False when the run had ended before they came. */
+  /** Every given output is the one that the run keeps. False when the run had ended before. */
   taken: boolean;
 }
 
@@ -203,17 +203,17 @@ export interface LiveRun {
   createdAt: number;
   expiresAt: number | null;
   cancelAskedAt: number | null;
-  /** A worker has had it at least once. */
+  /** A worker has claimed it at least once. */
   claimed: boolean;
-  /** Pass as `after` to go on behind this one. */
+  /** The cursor for `after`. */
   position: number;
 }
 
 export interface EventBatch {
   events: SequencedEvent[];
-  /** No event will follow the last one here. */
+  /** No event follows the last one of this batch. */
   ended: boolean;
-  /** The limit of rows or bytes ended the batch: the next ones may be there already. */
+  /** A limit of rows or bytes ended the batch: more events may exist. */
   more: boolean;
 }
 
@@ -221,14 +221,14 @@ export interface EventWatch {
   /** Resolves when events after `after` may exist, after `timeoutMs` at the latest, or when `signal` aborts. */
   wait(after: number, options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
   /**
-   * Resolves when the run's row may have changed since the last call or since the watch began, after `timeoutMs` at the latest,
-   * or when `signal` aborts. Deltas of a message or a step change no row.
+   * Resolves when the run's row may have changed since the last call or the beginning of the watch, after `timeoutMs`
+   * at the latest, or when `signal` aborts. Deltas of a message or a step change no row.
    */
   nextChange(options: { timeoutMs: number; signal: AbortSignal }): Promise<void>;
   close(): void;
 }
 
-/** Which waiting calls: of one tenant (null = all), of some tools (null = all), behind a cursor. `now`: unix ms. */
+/** Selects waiting calls: of one tenant (null = all), of some tools (null = all), behind a cursor. `now`: unix ms. */
 export interface ApprovalQuery {
   tenant: string | null;
   tools: readonly string[] | null;
@@ -237,15 +237,21 @@ export interface ApprovalQuery {
   now: number;
 }
 
-/** The engine's side: from a request to a row, and back. */
+/** Runs as the service creates, reads and cancels them. */
 export interface RunStore {
   /**
-   * Row, thread lock, messages and the first events in one transaction. Throws the wire's 400 when the thread is busy.
+   * Inserts row, thread lock, messages and first events in one transaction. Throws the wire's 400 when the thread is
+   * busy.
    */
   createRun(tenant: string, run: NewRun): Promise<CreatedRun>;
-  /** Undoes `createRun` unless a worker has claimed the run or somebody vouched for it; true when nothing of it is left. */
+  /**
+   * Undoes `createRun`, unless a worker has claimed the run or a request has acknowledged it; true when the run is
+   * gone.
+   */
   removeUnclaimed(runId: string): Promise<boolean>;
-  /** A request under the same `Idempotency-Key` is about to tell of the run: it stays. False: it has been taken back. */
+  /**
+   * Keeps the run, because a request with the same `Idempotency-Key` is about to return it. False: it was rolled back.
+   */
   acknowledgeRun(runId: string): Promise<boolean>;
   getRun(tenant: string, threadId: string, runId: string): Promise<Run>;
   listRuns(tenant: string, threadId: string, query: PageQuery): Promise<Page<Run>>;
@@ -260,7 +266,9 @@ export interface RunStore {
 
   /** Calls that wait for an approval, oldest run first. */
   listApprovals(query: ApprovalQuery): Promise<Page<Approval>>;
-  /** What was decided about calls of the run, also when its thread is gone. `tools`: of calls of these only; null = all. */
+  /**
+   * Decisions about calls of the run, also after its thread was deleted. `tools`: of calls of these only; null = all.
+   */
   listDecisions(
     tenant: string,
     threadId: string,
@@ -274,31 +282,34 @@ export interface RunStore {
     runId: string,
     about: { callId: string | null; key: string | null },
   ): Promise<RunForSubmit>;
-  /** Writes status `cancelling` and its event; 400 when the run has ended. Repeating it changes nothing. */
+  /** Writes status `cancelling` and its event; 400 when the run has ended. A repeat changes nothing. */
   markCancelling(tenant: string, threadId: string, runId: string, now: number): Promise<Run>;
 
   /**
-   * At most `limit` events after `after`, fewer when they are large, but at least one that is there. `gaps: 'refuse'` throws 410 `events_pruned` when some of them are gone;
-   * `'allow'` gives what is left (completed messages carry what pruned deltas said), unless nothing is.
+   * At most `limit` events after `after`, fewer when they are large, but at least one if any exists. `gaps: 'refuse'`
+   * throws 410 `events_pruned` when some are gone; `'allow'` returns the rest (completed messages repeat pruned
+   * deltas), unless none is left.
    */
   readEvents(
     runId: string,
     options: { after: number; limit: number; gaps: 'refuse' | 'allow' },
   ): Promise<EventBatch>;
-  /** Begins to listen for events of a run: watch first, then read, and nothing falls between the two. */
+  /** Starts listening for events of a run: watch first, then read, so that no event is missed. */
   watchEvents(runId: string): EventWatch;
-  /** False while changes made by other processes are found by polling only. */
+  /** False while changes by other processes are found by polling only. */
   receivesNotifications(): boolean;
 
-  /** Any tenant's run, for work that belongs to no request. null: no such row. */
+  /** A run of any tenant, for work outside of requests. null: no such row. */
   findRun(runId: string): Promise<FoundRun | null>;
-  /** How many runs are in each status that is not an end. Statuses without any are left out. */
+  /** How many runs are in each status that is not terminal. Statuses without runs are left out. */
   countLiveRuns(): Promise<Partial<Record<RunStatus, number>>>;
   /** How many runs of a tenant have not ended. */
   countLiveRunsOf(tenant: string): Promise<number>;
-  /** Bytes of a tenant's assistants, threads, messages, runs and steps, about; costs a scan of their index entries. */
+  /**
+   * Approximate bytes of a tenant's assistants, threads, messages, runs and steps; costs a scan of their index entries.
+   */
   storedBytesOf(tenant: string): Promise<number>;
-  /** Facts about the whole store, such as which Temporal namespace its runs live in. */
+  /** Values about the whole store, such as the Temporal namespace of its runs. */
   getFact(name: string): Promise<string | null>;
   setFact(name: string, value: string): Promise<void>;
 
@@ -313,7 +324,7 @@ export interface RunStore {
   }): Promise<{ runs: number; keys: number }>;
 }
 
-/** Proof that this attempt is the run's newest. */
+/** Proves that this attempt is the run's newest. */
 export interface RunLease {
   runId: string;
   epoch: number;
@@ -328,7 +339,7 @@ export interface StoredRunState {
   createdAt: number;
   expiresAt: number | null;
   config: RunConfig;
-  /** Summed over the turns so far; null = never told by the server. */
+  /** Summed over the turns so far; null = the server never reported it. */
   usage: Usage | null;
   /** The newest round, if there was one. */
   round: RoundState | null;
@@ -340,20 +351,21 @@ export interface Claim {
   state: StoredRunState;
   lease: RunLease;
   /**
-   * `turn`: ask the model (the run is `in_progress` now and earlier attempts' leftovers are closed).
-   * `wait`: a round is open. `ended`: nothing left to do. `cancel`: somebody asked to cancel; close it.
+   * `turn`: ask the model (the run is `in_progress` now, and open steps of earlier attempts are closed). `wait`: a
+   * round is open. `ended`: nothing is left to do. `cancel`: a cancel was requested; close the run.
    */
   next: 'turn' | 'wait' | 'ended' | 'cancel';
-  /** What the model may read, as `readContext` gives it, when it was asked for and came along. */
+  /** The model's context, as `readContext` returns it, when it was requested and already read. */
   context?: ContextItem[];
   /**
-   * The run is being taken over: the model may be asked meanwhile, but nothing may be written or shown before this is true.
-   * false: the run has changed since it was read and was not taken; claim again, without `contextItems`. Absent: it is taken.
+   * The claim is still under way: the model may be asked meanwhile, but nothing may be written or shown before this
+   * resolves to true. false: the run has changed since it was read and was not claimed; claim again without
+   * `contextItems`. Absent: the run is claimed.
    */
   taken?: Promise<boolean>;
 }
 
-/** What the model may read, oldest first. */
+/** The model's context, oldest first. */
 export type ContextItem =
   | {
       kind: 'message';
@@ -368,7 +380,7 @@ export type ContextItem =
       round: number;
       calls: WireToolCall[];
       outputs: Record<string, string>;
-      /** What the model's provider must get back with these calls; null = nothing. */
+      /** What the model's provider must receive again with these calls; null = nothing. */
       providerTurn: ProviderTurn | null;
     };
 
@@ -377,38 +389,38 @@ export type TurnOutcome =
   | { kind: 'incomplete'; reason: 'max_completion_tokens' | 'max_prompt_tokens' | 'content_filter' }
   | { kind: 'calls'; calls: PlannedCall[]; expiresAt: number | null };
 
-/** A message and everything said in it so far. */
+/** A message with all its content so far. */
 export interface StreamedMessage {
   id: string;
   content: MessageContent[];
 }
 
-/** The worker's side: one turn of the model at a time. */
+/** One turn of the model at a time, as a worker runs it. */
 export interface TurnStore {
   /**
-   * Takes the run over from any earlier attempt. null: no such row. `contextItems`: the thread's newest items are wanted
-   * too, and come along if that costs nothing; then the taking may still be under way (`Claim.taken`).
+   * Claims the run from any earlier attempt. null: no such row. `contextItems`: also return the thread's newest items
+   * if they are at no cost; the claim may then still be under way (`Claim.taken`).
    */
   claim(runId: string, now: number, contextItems?: number): Promise<Claim | null>;
-  /** Reads now what a `claim` of this process will want in a moment. Takes nothing over; what it read is soon forgotten. */
+  /** Reads rows that a `claim` of this process needs in a moment. Claims nothing; the rows are soon forgotten. */
   prefetch(runId: string, contextItems: number): void;
-  /** The run as it is; takes nothing over. null: no such row. */
+  /** The run as it is; claims nothing. null: no such row. */
   readState(runId: string): Promise<StoredRunState | null>;
   /** Finished messages and rounds of the thread: the newest `limit` items at most, fewer when they are large, at least the newest. */
   readContext(threadId: string, limit: number): Promise<ContextItem[]>;
 
-  /** The message of this turn, and its step. */
+  /** Opens the message of this turn and its step. */
   openMessage(lease: RunLease, now: number): Promise<{ messageId: string; stepId: string }>;
   /**
-   * The step of this turn's calls, whoever will answer them. `said`: the message that came before them; it is completed
-   * first, since clients take one open step at a time. When the turn is repeated it becomes incomplete after all.
+   * Opens the step of this turn's calls. `said`: the message before the calls, which is completed first, because
+   * clients accept one open step at a time. A repeated turn makes it incomplete again.
    */
   openCalls(lease: RunLease, said: StreamedMessage | null, now: number): Promise<{ stepId: string }>;
   /** Appends deltas, and nothing else, to the run's log. */
   appendDeltas(lease: RunLease, events: StreamEvent[]): Promise<void>;
   /**
-   * Ends the turn in one transaction: message and steps closed or filled, usage added, status and events written.
-   * `message` is the turn's message with all its content; id null = none was opened, the model spoke after its calls.
+   * Ends the turn in one transaction: closes message and steps, adds usage, writes status and events. `message` is the
+   * turn's message with all its content; id null = none was opened, because the model wrote text after its calls.
    */
   settleTurn(
     lease: RunLease,
@@ -416,16 +428,16 @@ export interface TurnStore {
       outcome: TurnOutcome;
       message: StreamedMessage | { id: null; content: MessageContent[] } | null;
       usage: Usage | null;
-      /** Kept with a round of calls, as it is; its maker has bounded it. Default null. */
+      /** Stored with a round of calls, unchanged; the adapter has bounded it. Default null. */
       providerTurn?: ProviderTurn | null;
     },
     now: number,
   ): Promise<StoredRunState>;
 
   /**
-   * Outputs of a round arrive: some or all, in any number of calls, each call id once. Idempotent; a differing output is
-   * `output_conflict`. When the external calls are all answered their step completes and the run is `queued` again.
-   * `by` names the request that wants to be told `accepted`; null for a worker.
+   * Stores outputs of a round: some or all, in any number of calls, each call id once. Idempotent; a different output
+   * is `output_conflict`. When all external calls have outputs, their step completes and the run is `queued` again.
+   * `by` names the request that reports `accepted`; null for a worker.
    */
   acceptOutputs(
     runId: string,
@@ -434,20 +446,18 @@ export interface TurnStore {
       now: number;
       by: string | null;
       idempotency?: { key: string; request: string } | null;
-      /** Kept with the outputs, in the same transaction; see `recordDecisions`. */
+      /** Stored with the outputs, in the same transaction; see `recordDecisions`. */
       decisions?: readonly Decision[];
     },
   ): Promise<Acceptance>;
 
   /**
-   * Adds decisions about calls of a run, each once however often it is written, and leaves a trace in the step of the call
-   * while that is open. `arguments` null: the model's are copied from the call. Nothing ever changes or deletes one.
+   * Appends decisions about calls of a run, each once however often it is written, and marks the step of the call while
+   * that is open. `arguments` null: copied from the call. Entries never change.
    */
   recordDecisions(runId: string, decisions: readonly Decision[]): Promise<void>;
 
-  /**
-   * Ends the run, unless it has ended: then the truth is returned and only `decisions` are added. null: no such row.
-   */
+  /** Ends the run. If it has ended already, its state is returned and only `decisions` are added. null: no such row. */
   closeRun(
     runId: string,
     how: CloseHow,

@@ -1,9 +1,9 @@
 /**
- * The port under the HTTP face: what a server of the runs wire must be able to do. Two engines stand behind it, the
- * sandbox's (in memory, scripted) and the durable one (store + workflows); `api/` knows neither.
+ * The port under the HTTP API: what a runs server can do. The scripted server (in memory) and the service (store and
+ * workflows) implement it; `api/` does not know which one it has.
  *
- * Rule: an engine takes checked parameters and returns wire objects or throws `ApiError`. It is told the tenant on
- * every call and never shows one tenant's objects to another: a foreign id is a 404.
+ * Rule: an implementation receives checked parameters and returns wire objects or throws `ApiError`. Every call names
+ * the tenant, and no tenant sees another's objects: their ids are a 404.
  * Imports wire shapes only.
  */
 import type { SequencedEvent } from '../wire/events.ts';
@@ -36,13 +36,16 @@ export type KeyRole = (typeof KEY_ROLES)[number];
 export interface Caller {
   tenant: string;
   requestId: string;
-  /** The client says it repeats a request whose answer it lost (`X-Stainless-Retry-Count` above 0). */
+  /** The client repeats a request whose response it lost (`X-Stainless-Retry-Count` above 0). */
   isRetry: boolean;
   /** `Idempotency-Key`, when sent. */
   idempotencyKey: string | null;
-  /** Worker tools that runs of this caller may use; null or absent = all. Others they declare are theirs to answer. */
+  /**
+   * Worker tools that runs of this caller may use; null or absent = all. The caller answers calls of other tools
+   * itself.
+   */
   grantedTools?: readonly string[] | null;
-  /** Name of the API key, which answers and decisions are signed with; null or absent = no key says who it is. */
+  /** Name of the API key, which signs answers and decisions; null or absent = no key. */
   keyName?: string | null;
   /** Absent = all. */
   roles?: readonly KeyRole[];
@@ -102,9 +105,9 @@ export interface RunParams {
 
 export interface StartedRunEvents {
   run: Run;
-  /** Events with a higher `seq` are news to the caller. */
+  /** The caller knows events up to this `seq`. */
   eventsAfter: number;
-  /** The first of these, where they are at hand: handed to `events`, they need not be read again. */
+  /** The first of the later events, when they are at hand: `events` then need not read them. */
   initialEvents?: readonly SequencedEvent[];
 }
 
@@ -115,7 +118,7 @@ export interface RunsService {
   updateAssistant(caller: Caller, assistantId: string, params: Partial<AssistantParams>): Promise<Assistant>;
   deleteAssistant(caller: Caller, assistantId: string): Promise<Deleted<'assistant.deleted'>>;
 
-  /** The worker's tools that the caller's runs may use, as an assistant's `tools` takes them. Seconds old at most. */
+  /** The worker's tools that the caller's runs may use, as an assistant's `tools` takes them. At most seconds old. */
   listTools(caller: Caller): Promise<FunctionTool[]>;
 
   createThread(caller: Caller, params: ThreadParams): Promise<Thread>;
@@ -164,14 +167,16 @@ export interface RunsService {
     runId: string,
     outputs: ToolOutput[],
   ): Promise<StartedRunEvents>;
-  /** Tenant that owns a thread or an assistant, for principals that see every tenant; null = there is no such object. */
+  /** Tenant of a thread or an assistant, for operators, who see every tenant; null = there is no such object. */
   ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
-  /** Our extension: one call answered or decided by a person. */
+  /** Our extension: a person answers or decides one call. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
 
-  /** Our extension: calls that wait for an approval: of the caller's tenant and tools; to an operator, of all tenants. */
+  /**
+   * Our extension: calls that wait for an approval, of the caller's tenant and tools; for an operator, of all tenants.
+   */
   listApprovals(caller: Caller, query: { limit: number; after?: string }): Promise<Page<Approval>>;
-  /** Our extension: what was decided about calls of the run. To an approver, only of the tools granted to it. */
+  /** Our extension: decisions about calls of the run. An approver sees those of the tools granted to it. */
   listDecisions(
     caller: Caller,
     threadId: string,
@@ -183,8 +188,8 @@ export interface RunsService {
   getStep(caller: Caller, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
   /**
-   * The run's event log after `after`, then its tail, until a terminal event, `signal` aborts, or the engine stops.
-   * Ending the iteration never touches the run. Throws `ApiError` (code `events_pruned`) when `after` is too old.
+   * The run's event log after `after`, then new events, until a terminal event, an abort of `signal`, or shutdown.
+   * Ending the iteration does not touch the run. Throws `ApiError` (code `events_pruned`) when `after` is too old.
    */
   events(
     caller: Caller,
@@ -194,7 +199,7 @@ export interface RunsService {
   ): AsyncIterable<SequencedEvent>;
 
   /**
-   * The run when the caller is asked for something or it has ended; as it then is after `timeoutMs`, or when `signal` aborts.
+   * The run, as soon as it requires action or has ended; otherwise as it is after `timeoutMs`, or when `signal` aborts.
    */
   awaitRun(
     caller: Caller,
@@ -203,9 +208,12 @@ export interface RunsService {
     options: { timeoutMs: number; signal: AbortSignal },
   ): Promise<Run>;
 
-  /** Milliseconds after which a poller should look again (`openai-poll-after-ms`): a tenth of the time since the last change. */
+  /**
+   * Milliseconds after which a poller should read again (`openai-poll-after-ms`): a tenth of the time since the last
+   * change.
+   */
   pollAfterMs(run: Run): number;
 
-  /** For `/readyz`: what is not in order right now; empty = ready. */
+  /** For `/readyz`: what is not in order; empty = ready. */
   readiness(): Promise<string[]>;
 }

@@ -1,10 +1,11 @@
 /**
- * Checks a person's arguments against a tool's JSON Schema, where zod is not at hand: in the workflow, at every door.
+ * Checks edited arguments against a tool's JSON Schema where zod is not available: in the workflow and at every
+ * channel.
  *
- * Rule: it refuses only what the tool's own schema would refuse: unknown keywords, `format` and what is too long to look at
- * are left to the tool. Verdicts are part of a run's history: what was accepted once must be accepted for ever, so a
- * change that refuses more needs `patched`. Pure, no evaluation of code, bounded steps.
- * Imports protocol's pure modules. Anybody may import it; the workflow sandbox may too.
+ * Rule: it refuses only what the tool's own schema would refuse. Unknown keywords, `format` and values that are too
+ * large are left to the tool. Verdicts are part of a run's history, so a change that refuses more needs `patched`.
+ * Pure, evaluates no code, bounded steps.
+ * Imports protocol's pure modules. Any room may import it; the workflow sandbox may too.
  */
 import { quote } from './validation.ts';
 import { canonicalArguments, type JsonObject } from './tool-arguments.ts';
@@ -14,13 +15,13 @@ import { asciiString } from './visible.ts';
 export type JsonSchema = Record<string, unknown>;
 
 export interface FieldProblem {
-  /** Where: `amount`, `items[2].price`; empty = the arguments as a whole. */
+  /** The field: `amount`, `items[2].price`; empty = the arguments as a whole. */
   field: string;
   /** The rest of a sentence that starts with the field. */
   problem: string;
 }
 
-/** Schemas may refer to themselves and branch; past this many looks, or this deep, the rest is left to the tool. */
+/** Schemas may refer to themselves and branch; past this many checks, or this depth, the rest is left to the tool. */
 const MAX_STEPS = 50_000;
 const MAX_DEPTH = 512;
 const MAX_PATTERN_CHARS = 10_000;
@@ -106,7 +107,7 @@ const numberRules = (value: number): Rule[] => [
   ['multipleOf', (limit) => !(limit > 0) || isMultiple(value, limit), 'must be a multiple of'],
 ];
 
-// zod counts UTF-16 units, JSON Schema characters: whichever refuses less.
+// zod counts UTF-16 units, JSON Schema counts characters: the rule that refuses less applies.
 const lengthRules = (value: string): Rule[] => [
   ['minLength', (limit) => value.length >= limit, 'must have at least this many characters:'],
   [
@@ -177,7 +178,7 @@ const objectProblem = (check: Check, schema: JsonSchema, value: JsonObject, path
   ];
   const isKnown = (key: string): boolean =>
     Object.hasOwn(known, key) || patterns.some(([pattern]) => matches(pattern, key));
-  // A misspelled key is most likely the one that is missing, so it is named first.
+  // A misspelled key is most likely the missing one, so it is named first.
   const stranger = additionalProperties === false ? keys.find((key) => !isKnown(key)) : undefined;
   if (stranger !== undefined)
     return found(
@@ -202,7 +203,7 @@ const objectProblem = (check: Check, schema: JsonSchema, value: JsonObject, path
   );
 };
 
-/** The deepest problem of the alternatives is most likely about the one that was meant. */
+/** The deepest problem of the alternatives most likely concerns the intended one. */
 const nearest = (problems: readonly Found[]): Found =>
   problems.reduce((best, one) => ((one?.depth ?? 0) > (best?.depth ?? 0) ? one : best), problems[0] ?? null);
 
@@ -211,7 +212,7 @@ const combinedProblem = (check: Check, schema: JsonSchema, value: unknown, path:
   const all = first(isList(allOf) ? allOf : [], (part) => problemIn(check, part, value, path));
   if (all !== null) return all;
   for (const parts of [anyOf, oneOf]) {
-    // An alternative may fit because a part of it is left to the tool: that more than one fits says nothing.
+    // An alternative may fit because a part of it is left to the tool, so two that fit prove nothing.
     const problems = (isList(parts) ? parts : []).map((part) => problemIn(check, part, value, path));
     if (problems.length > 0 && problems.every((problem) => problem !== null)) return nearest(problems);
   }
@@ -220,7 +221,7 @@ const combinedProblem = (check: Check, schema: JsonSchema, value: unknown, path:
     : null;
 };
 
-/** What a reference within the schema points at; undefined = not found: left to the tool. */
+/** The target of a reference within the schema; undefined = not found, left to the tool. */
 const resolved = (root: JsonSchema, ref: string): unknown =>
   ref === '#'
     ? root
@@ -247,7 +248,7 @@ function problemIn(check: Check, schema: unknown, value: unknown, path: Path): F
 }
 
 const keywordProblem = (check: Check, schema: JsonSchema, value: unknown, path: Path): Found => {
-  // In draft 7, nothing counts beside a reference.
+  // In draft 7, a reference replaces its siblings.
   if (typeof schema['$ref'] === 'string')
     return problemIn(check, resolved(check.root, schema['$ref']), value, path);
   return (
@@ -261,7 +262,7 @@ const keywordProblem = (check: Check, schema: JsonSchema, value: unknown, path: 
   );
 };
 
-/** The first thing that is wrong with arguments by a tool's schema; null = nothing that JSON Schema can say. */
+/** The first problem of arguments under a tool's schema; null = JSON Schema finds none. */
 export const schemaProblem = (schema: JsonSchema, value: unknown): FieldProblem | null => {
   const problem = problemIn({ root: schema, steps: 0, depth: 0 }, schema, value, []);
   return problem === null ? null : { field: problem.field, problem: problem.problem };

@@ -1,11 +1,11 @@
 /**
- * The arguments of a tool call as every door shows them: one function for Web UI, command line, API and hooks.
+ * Formats the arguments of a tool call for people: one function for Web UI, command line, API and hooks.
  *
- * Rule: the parsed value, all of it while it fits. What is too long is shortened value by value, each with its size said
- * outside of the quotes, where no string can imitate it; `shortened` tells the door to say so first. Whole, the text is
- * JSON that parses to exactly the value. Values that differ never share text and digest.
- * Pure; its work is bounded by what it shows and one reading of the arguments. Anybody may import it; the workflow
- * sandbox may too.
+ * Rule: it shows the parsed value, whole while it fits. A long value is shortened, and its size stands outside of the
+ * quotes, where no string can imitate it; `shortened` tells the channel to say so first. A text that is whole is JSON
+ * which parses to exactly the value. Different values never share text and digest.
+ * Pure; its work is bounded by the size of its result and one pass over the arguments. Any room may import it; the
+ * workflow sandbox may too.
  */
 import { ARGUMENT_LIMITS } from '../limits.ts';
 import { jsonNumber, parseArguments, type JsonObject } from './tool-arguments.ts';
@@ -14,9 +14,9 @@ import { asciiString, visible, visibleString } from './visible.ts';
 export interface ShownArguments {
   /** One key or element on each line, without control or format characters. */
   text: string;
-  /** How many values do not stand here whole; 0 = `text` is all there is. */
+  /** How many values are shortened; 0 = `text` is complete. */
   shortened: number;
-  /** Why the arguments can't be read as one value: `text` is then what the model wrote, as one string. */
+  /** Why the arguments are not one JSON value: `text` is then the model's text, as one string. */
   problem?: string;
 }
 
@@ -34,12 +34,12 @@ const LEVELS: readonly Limits[] = [
   { characters: 250, elements: 16, keys: 32, depth: 4 },
   { characters: 80, elements: 4, keys: 8, depth: 2 },
 ];
-/** Taken when nothing fits: a line for each key. */
+/** Used when nothing else fits: a line for each key. */
 const LEAST: Limits = { characters: 24, elements: 0, keys: 0, depth: 1 };
 
 interface Writer {
   limits: Limits;
-  /** Characters left; below 0 the writing is given up. */
+  /** Characters left; below 0 the attempt ends. */
   left: number;
   shortened: number;
 }
@@ -77,7 +77,7 @@ const scalarText = (writer: Writer, value: unknown): string => {
 const keyText = (writer: Writer, key: string): string =>
   stringText(writer, key, asciiString, Math.max(MIN_KEY_CHARS, writer.limits.characters));
 
-/** How many entries of a container stand here. The arguments themselves (`depth` 0) show all their keys. */
+/** How many entries of a container are shown. The arguments themselves (`depth` 0) show all their keys. */
 const allowed = ({ limits }: Writer, list: boolean, depth: number): number => {
   if (limits === WHOLE) return Infinity;
   if (depth === 0) return ARGUMENT_LIMITS.shownKeys;
@@ -100,7 +100,7 @@ const containerText = (writer: Writer, value: object, depth: number): string => 
     const start = `${indent}${list ? '' : `${keyText(writer, key)}: `}`;
     const inner = isContainer(item);
     const text = inner ? containerText(writer, item, depth + 1) : scalarText(writer, item);
-    // What stands in a container was counted there.
+    // The values of a container were counted when they were written.
     writer.left -= start.length + (inner ? 0 : text.length) + 2;
     lines.push(`${start}${text}${index === entries.length - 1 ? '' : ','}`);
   }
@@ -123,7 +123,7 @@ export const showValue = (value: JsonObject, most: number = ARGUMENT_LIMITS.show
   return { text, shortened };
 };
 
-/** The arguments of a call, JSON text of a model or a person. `most = Infinity`: never shortened. */
+/** The arguments of a call: JSON text of a model or a person. `most = Infinity`: never shortened. */
 export const showArguments = (json: string, most: number = ARGUMENT_LIMITS.shownChars): ShownArguments => {
   const parsed = parseArguments(json);
   if (parsed.ok) return showValue(parsed.value, most);
@@ -132,7 +132,7 @@ export const showArguments = (json: string, most: number = ARGUMENT_LIMITS.shown
   return { text, shortened: writer.shortened, problem: visible(parsed.problem) };
 };
 
-/** For a list: all of it in one line where it fits, else how much there is, never a part of it. */
+/** For a list: everything in one line if it fits, else only its size. */
 export const summarizeArguments = (json: string, most: number): string => {
   const parsed = parseArguments(json);
   if (!parsed.ok) return `unreadable, ${json.length} characters`;
@@ -146,13 +146,13 @@ export const summarizeArguments = (json: string, most: number): string => {
   return `${keys} key${keys === 1 ? '' : 's'}, ${json.length} characters`;
 };
 
-/** Letters from here on take two columns, mostly. */
+/** Most letters from here on take two columns. */
 const WIDE_FROM = 0x2e80;
 const columns = (token: string): number => ((token.codePointAt(0) ?? 0) < WIDE_FROM ? token.length : 2);
 
 /**
- * Shown text in lines of about `width` columns, for places that cut what is longer. A line that goes on another one starts
- * with `↪`, as no line of a shown text does: the model can't make one, since its strings hold no line feed.
+ * Breaks shown text into lines of about `width` columns, for places that cut longer lines. A continued line starts with
+ * `↪`. The model cannot make such a line, since its strings contain no line feed.
  */
 export const wrapShown = (text: string, width: number): string[] =>
   text.split('\n').flatMap((line) => {
@@ -160,7 +160,7 @@ export const wrapShown = (text: string, width: number): string[] =>
     const lines: string[] = [];
     let current = '';
     let used = 0;
-    // What says how much is missing stays whole, and so does an escape; a mark stays with its letter.
+    // The note of how much is missing is never broken, nor is an escape; a combining mark stays with its letter.
     for (const [token] of line.matchAll(/(?:<shortened: [^<>"]+>|\\u[0-9a-f]{4}|\\.|.)\p{M}*/gsu)) {
       const size = columns(token);
       if (used + size > width) {

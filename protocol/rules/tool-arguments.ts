@@ -1,9 +1,9 @@
 /**
- * The arguments of a tool call: JSON text → one value, read the same way by planning, doors, workflow and tool.
+ * Parses the arguments of a tool call: JSON text → one value, the same for planning, channels, workflow and tool.
  *
- * Rule: a text that two readers could read differently is refused, never repaired: duplicate keys at any depth, keys that
- * reach prototypes, numbers beyond JSON's range, nesting beyond the limit. Pure, linear in the text, no recursion.
- * Imports limits and problem functions only. Anybody may import it; the workflow sandbox may too.
+ * Rule: a text that two readers could read differently is refused, never repaired: duplicate keys at any depth, keys
+ * that reach prototypes, numbers beyond JSON's range, nesting beyond the limit. Pure, linear in the text, no recursion.
+ * Imports limits and problem functions only. Any room may import it; the workflow sandbox may too.
  */
 import { ARGUMENT_LIMITS } from '../limits.ts';
 import { jsonObject, quote } from './validation.ts';
@@ -23,7 +23,7 @@ const stringEnd = (json: string, start: number): number => {
   return at;
 };
 
-/** The first key that an object of this valid JSON text holds twice. `JSON.parse` keeps the last one without a word. */
+/** The first duplicate key of an object in this valid JSON text. `JSON.parse` would silently keep the last one. */
 const duplicateKey = (json: string): string | undefined => {
   // One entry for each open bracket; null is a list.
   const open: (Set<string> | null)[] = [];
@@ -49,7 +49,7 @@ const duplicateKey = (json: string): string | undefined => {
   return undefined;
 };
 
-/** Why a value may not be the arguments of a call; undefined when it may. */
+/** Why a value may not be the arguments of a call; undefined = it may. */
 export const argumentsProblem = (value: unknown): string | undefined => {
   if (!isContainer(value) || Array.isArray(value))
     return `they must be a JSON object, not ${quote(value, 40)}`;
@@ -71,7 +71,7 @@ export const argumentsProblem = (value: unknown): string | undefined => {
   return undefined;
 };
 
-/** JSON text → an object. Empty text counts as `{}`: some models call a tool without parameters that way. */
+/** JSON text → an object. Empty text counts as `{}`: some models call a tool without parameters this way. */
 export const parseArguments = (text: string): Parsed<JsonObject> => {
   if (text.length > ARGUMENT_LIMITS.characters)
     return problem(
@@ -92,19 +92,19 @@ export const parseArguments = (text: string): Parsed<JsonObject> => {
     : problem(`the key ${quote(twice)} stands twice in the same object`);
 };
 
-/** Arguments that a person gives instead: an object, or its text, read as strictly as the model's. */
+/** Edited arguments of a person: an object, or its text, parsed as strictly as the model's. */
 export const parseEditedArguments = (value: unknown): Parsed<JsonObject> => {
   if (typeof value === 'string') return parseArguments(value);
   const bad = argumentsProblem(value);
   return bad === undefined ? { ok: true, value: jsonObject(value) ?? {} } : problem(bad);
 };
 
-/** A number as JSON, except that -0 stays what it is: it is another value than 0. */
+/** A number as JSON, except that -0 stays -0: it is another value than 0. */
 export const jsonNumber = (value: number): string => (Object.is(value, -0) ? '-0' : JSON.stringify(value));
 
 /**
- * One text for each value: keys sorted by UTF-16 unit, no spaces. What a digest of arguments is made of.
- * Takes values that `argumentsProblem` finds nothing wrong with: its depth is bounded by them.
+ * One text for each value: keys sorted by UTF-16 unit, no spaces. Digests of arguments are computed from it. The value
+ * must have passed `argumentsProblem`, which bounds its depth.
  */
 export const canonicalArguments = (value: unknown): string => {
   if (typeof value === 'number') return jsonNumber(value);

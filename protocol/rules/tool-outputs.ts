@@ -1,9 +1,10 @@
 /**
- * Which outputs a round takes, by their sizes and by the calls that they name. Every door that takes tool outputs asks here:
- * the HTTP routes, the service, the workflow and the scripted runs server.
+ * Which outputs a round accepts, by their sizes and by the calls that they name. Every entry that takes tool outputs
+ * asks here: the HTTP routes, the service, the workflow and the scripted runs server.
  *
- * Rule: a request carries every open external call once; a call that has an output may be repeated with the same output; all
- * outputs of a request have fewer than `LIMITS.combinedOutputBytes` bytes in UTF-8. Each door words its own error.
+ * Rule: a request carries every open external call once; a call that has an output may be repeated with the same
+ * output; all outputs of a request have fewer than `LIMITS.combinedOutputBytes` bytes in UTF-8. Each entry words its
+ * own error.
  * Pure. Any room may import it; the workflow sandbox may too.
  */
 import { LIMITS } from '../limits.ts';

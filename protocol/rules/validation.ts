@@ -1,28 +1,28 @@
 /**
- * Problem functions: a value in, a sentence that says what is wrong with it out, or undefined. Client, HTTP face,
- * worker and workflow share them, so the four never disagree about what is valid.
+ * Problem functions: they take a value and return a sentence that says what is wrong with it, or undefined. Client,
+ * HTTP API, worker and workflow share them, so the four never disagree.
  *
- * Rule: no throwing, no dependency, message = subject, rule, offending value, fix.
- * Imports limits only. Anybody may import it; the workflow sandbox may too.
+ * Rule: no throwing, no dependency; a message names subject, rule, offending value and fix.
+ * Imports limits only. Any room may import it; the workflow sandbox may too.
  */
 import { LIMITS } from '../limits.ts';
 
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** The beginning of a value that may be large: nothing is made of what would be cut off anyway. */
+/** Shortens a value that may be large before it is serialised. */
 const beginning = (value: unknown, max: number): unknown => {
   if (typeof value === 'string') return value.slice(0, max);
   if (Array.isArray(value)) return value.length > max ? value.slice(0, max) : value;
   return value;
 };
 
-/** A value for an error message: JSON, cut short, never throwing. */
+/** A value for an error message: JSON, shortened, never throwing. */
 export const quote = (value: unknown, max = 80): string => {
   let text: string | undefined;
   let seen = 0;
   try {
-    // Once enough was seen the rest is left out; it lies behind the cut.
+    // Beyond the budget the rest is left out; it would be cut off anyway.
     text = JSON.stringify(beginning(value, max + 1), (_key, item: unknown) =>
       (seen += 1) > max ? undefined : beginning(item, max + 1),
     );
@@ -33,7 +33,7 @@ export const quote = (value: unknown, max = 80): string => {
   return text.length > max ? `${text.slice(0, max)}…` : text;
 };
 
-/** A name that somebody else chose, short enough to be said back to him. */
+/** A name from input, short enough to repeat in a message. */
 export const shortenText = (name: string, max = 128): string =>
   name.length > max ? `${name.slice(0, max)}…` : name;
 
@@ -43,7 +43,7 @@ export const idProblem = (subject: string, value: unknown): string | undefined =
     ? undefined
     : `${subject} must be 1 to 128 letters, digits, "_", "-", "." or ":", starting with a letter, digit or "_"; got ${quote(value)}`;
 
-/** Of a text that is kept as such: PostgreSQL has no U+0000, and UTF-8 has no half of a surrogate pair. */
+/** Problems of a text that is stored: PostgreSQL has no U+0000, and UTF-8 has no lone surrogate. */
 export const textProblem = (value: string): string | undefined =>
   /[\0\p{Cs}]/u.test(value)
     ? `it must not hold U+0000 or half of a surrogate pair; got ${quote(value)}`
@@ -74,7 +74,7 @@ export const metadataProblem = (value: unknown): string | undefined => {
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DURATION = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;
 
-/** `"90s"`, `"15m"`, `"2h"`, `"1.5d"`, `"500ms"` or a number of milliseconds → milliseconds; undefined when it is neither. */
+/** `"90s"`, `"15m"`, `"2h"`, `"1.5d"`, `"500ms"` or a number of milliseconds → milliseconds; undefined = neither. */
 export const parseDuration = (value: unknown): number | undefined => {
   if (typeof value === 'number') return Number.isFinite(value) && value >= 0 ? value : undefined;
   if (typeof value !== 'string') return undefined;
@@ -91,7 +91,7 @@ export const durationProblem = (subject: string, value: unknown): string | undef
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A JSON object, or the text of one; null when it is neither. */
+/** A JSON object, or the text of one; null = neither. */
 export const jsonObject = (value: unknown): Record<string, unknown> | null => {
   if (typeof value !== 'string') return isObject(value) ? value : null;
   try {
@@ -102,13 +102,13 @@ export const jsonObject = (value: unknown): Record<string, unknown> | null => {
   }
 };
 
-/** Of 32 digits, or whole: the run compares it with what its plan recorded. */
+/** 32 digits, or the whole digest: the run compares it with the digest in its plan. */
 const DIGEST = /^[0-9a-f]{32,64}$/;
 
 const ANSWER_SHAPES =
   'send one JSON object {"call_id": "…", "output": "…"} or {"call_id": "…", "decision": "approve" | "deny"}';
 
-/** What is wrong with the shape of an `AnswerPayload`. Whether the call exists and still waits is the run's to say. */
+/** What is wrong with the shape of an `AnswerPayload`. The run decides whether the call exists and still waits. */
 export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (!isObject(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
   const { call_id, output, decision, arguments: edited, reason, by, note, run_id } = value;

@@ -1,11 +1,11 @@
 /**
- * Text of a model, a person or a server, made safe to read: each character shows itself or stands as `\uXXXX`.
+ * Makes text of a model, a person or a server safe to read: each character is shown as itself or as `\uXXXX`.
  *
- * Rule: what is shown holds no control, format, separator or invisible character, no space but U+0020, no mark that draws
- * over its neighbours, no letters that reorder or imitate what stands beside them, and no fence of a code block. Nothing
- * is left out: a JSON string stays the same JSON string.
- * Patterns stand in the functions: the workflow bundle freezes modules, and a frozen pattern with a `g` flag throws.
- * Imports nothing. Anybody may import it; the workflow sandbox may too.
+ * Rule: shown text has no control, format, separator or invisible character, no space but U+0020, no mark that covers
+ * its neighbours, no letters that reorder or imitate others, and no code fence. Nothing is left out: a JSON string
+ * stays the same JSON string. Patterns are created within functions: the workflow bundle freezes modules, and a frozen
+ * pattern with a `g` flag throws.
+ * Imports nothing. Any room may import it; the workflow sandbox may too.
  */
 
 const escaped = (text: string): string => {
@@ -15,14 +15,14 @@ const escaped = (text: string): string => {
   return out;
 };
 
-/** Are there letters written from right to left beside others? A display reorders such a line, digits included. */
+/** True when right-to-left letters are mixed with others: a display reorders such a line, digits included. */
 const isReordered = (text: string): boolean =>
   /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFF\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}]/u.test(text) &&
   /(?![\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFF\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}])[\p{L}\p{N}]/u.test(
     text,
   );
 
-/** Letters that look like Latin ones, where they stand in one word with Latin ones. */
+/** Letters that look like Latin ones, where one word mixes them with Latin letters. */
 const withoutLookalikes = (text: string): string =>
   text.replace(/[\p{L}\p{M}\p{N}_]+/gu, (word) =>
     /\p{Script=Latin}/u.test(word)
@@ -47,31 +47,31 @@ const visiblePart = (text: string, reordered: boolean): string => {
         /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}\u2800\uFFFC]|(?! )\p{Zs}/gu,
         escaped,
       )
-      // A mark belongs to the letter before it, and a pile of them covers the lines around it.
+      // A combining mark belongs to the letter before it; a pile of marks covers the lines around it.
       .replace(/(?<![\p{L}\p{N}\p{M}])\p{M}|(?<=\p{M}{3}|\\u[0-9a-f]{4})\p{M}+/gu, escaped)
       .replace(/`{3,}|~{3,}/g, escaped)
   );
 };
 
-/** Every character that could mislead a reader as `\uXXXX`, all others as they are. */
+/** Writes every character that could mislead a reader as `\uXXXX`, all others as they are. */
 export const visible = (text: string): string => visiblePart(text, isReordered(text));
 
-/** A JSON string with what could mislead escaped: it still parses to exactly `text`. */
+/** A JSON string with misleading characters escaped: it still parses to exactly `text`. */
 export const visibleString = (text: string): string => {
   const json = JSON.stringify(text);
   const reordered = isReordered(text);
-  // JSON's own escapes hold letters that are no part of the text.
+  // The letters of JSON escapes are no part of the text.
   return json
     .split(/(\\(?:u[0-9a-f]{4}|.))/)
     .map((part, index) => (index % 2 === 1 ? part : visiblePart(part, reordered)))
     .join('');
 };
 
-/** A JSON document whose strings hold no control or format character raw: the same document to every reader of JSON. */
+/** A JSON document without raw control or format characters in strings: the same document to every JSON parser. */
 export const visibleJson = (json: string): string =>
   json.replaceAll(/[^\P{C}\n]|[\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, escaped);
 
-/** A JSON string in ASCII alone: for names, where a letter that looks like another would be another name. */
+/** A JSON string in ASCII: for names, where a lookalike letter would be another name. */
 export const asciiString = (text: string): string =>
   JSON.stringify(text)
     .replace(/[^ -~]/gu, escaped)

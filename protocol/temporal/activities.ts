@@ -1,5 +1,5 @@
 /**
- * The activities that workflows call, and what a workflow tells its worker in passing.
+ * The activities that workflows call, and the sinks through which a workflow notifies its worker.
  *
  * Rule: plain JSON, small, and readable by every later version: fields are added as optional, never renamed.
  * Imports protocol shapes only; the workflow sandbox loads it.
@@ -11,13 +11,13 @@ import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 import type { CreatePayload, SettlementPayload } from './compact.ts';
 import type { FollowUpInput, RunResult, WaitingNotice } from './messages.ts';
 
-/** A settlement as an activity returns it: packed, or as the backend gave it. */
+/** A settlement as an activity returns it: packed, or plain. */
 export type Settlement = Settled | SettlementPayload;
 
-/** What every backend activity is told. */
+/** The input fields that all backend activities share. */
 export interface BackendActivityBase {
   backend: 'assistants' | 'chat';
-  /** Absent: the id of the workflow that asks. */
+  /** Absent: the id of the calling workflow. */
   runId?: string;
 }
 
@@ -25,7 +25,10 @@ export interface BackendActivityBase {
 export interface WorkerTool {
   /** An entry of an assistant's or a run's `tools`. */
   definition: FunctionTool;
-  /** Who carries a call out: the worker at once, the worker after an approval (always, or by the arguments), or a caller. */
+  /**
+   * Who runs a call: the worker at once, the worker after an approval (always, or depending on the arguments), or a
+   * caller.
+   */
   execution: 'automatic' | 'approval' | 'approval_by_arguments' | 'external';
 }
 export interface WorkerToolsActivities {
@@ -43,9 +46,9 @@ export interface RunActivities {
       run: RunRef;
       round: number;
       outputs: ToolOutput[];
-      /** How long the round's slowest answer took, when somebody was awaited; for metrics. */
+      /** How long the slowest answer of the round took, if one was awaited; for metrics. */
       waitedMs?: number;
-      /** Decisions that the store does not have yet; kept in the transaction that takes the outputs. */
+      /** Decisions that the store lacks; stored in the transaction that stores the outputs. */
       decisions?: Decision[];
     },
   ): Promise<Settlement>;
@@ -53,15 +56,18 @@ export interface RunActivities {
   closeRun(
     input: BackendActivityBase & { target: CloseTarget; how: CloseHow; decisions?: Decision[] },
   ): Promise<Settlement>;
-  /** Native only: shows answers given by people while others of the round are still awaited. */
+  /** `chat` only: shows answers of people while other calls of the round are open. */
   recordAnswers(
     input: BackendActivityBase & { run: RunRef; round: number; outputs: ToolOutput[] },
   ): Promise<void>;
-  /** Native only: keeps decisions about calls of the run, each once. `arguments` is null: the store has the model's. */
+  /**
+   * `chat` only: stores decisions about calls of the run, each once. `arguments` is null, since the store has the
+   * model's.
+   */
   recordDecisions(input: BackendActivityBase & { decisions: Decision[] }): Promise<void>;
   notifyWaiting(input: WaitingNotice): Promise<void>;
   notifyEnd(input: RunResult): Promise<void>;
-  /** Starts the linked run that carries a late answer; idempotent by `newRunId`. */
+  /** Starts the follow-up run that carries a late answer; idempotent by `newRunId`. */
   startFollowUpRun(input: {
     backend: 'assistants' | 'chat';
     newRunId: string;
@@ -72,10 +78,10 @@ export interface RunActivities {
   }): Promise<{ runId: string }>;
 }
 
-/** What a workflow tells its worker in passing: history knows nothing of it, and nothing depends on it. */
+/** Notifications from a workflow to its worker: they are no part of history, and nothing depends on them. */
 export interface RunSinks extends Record<string, Record<string, (...args: string[]) => void>> {
   durableRuns: {
-    /** A native run's first activity is about to be asked for. Not told in a replay. */
+    /** The first activity of a run on `chat` is about to be scheduled. Not called during replay. */
     runStarted(runId: string): void;
   };
 }

@@ -1,9 +1,9 @@
 /**
- * What crosses into workflow history, made small: everything here is kept for as long as the run is, many times over.
+ * Compact forms of activity inputs and results: workflow history stores them, many times per run.
  *
- * Rule: packing loses nothing, and what was never packed reads the same (`unpack(pack(x))` and `unpack(x)` equal `x`), so
- * that histories of either form replay. What Temporal records anyway (workflow id, activity type) is not sent again,
- * nor is a default, nor a tool's plan once for every call of it.
+ * Rule: packing loses nothing, and a plain value reads the same (`unpack(pack(x))` and `unpack(x)` equal `x`), so
+ * histories of either form replay. What Temporal records anyway (workflow id, activity type) is not sent again, nor a
+ * default, nor the plan of a tool once per call.
  * Imports protocol shapes; the workflow sandbox and the activities import it.
  */
 import type { CreateRequest, Settled } from '../ports/backend.ts';
@@ -21,8 +21,8 @@ import {
 type Waiting = Extract<Settled, { status: 'requires_action' }>;
 
 /**
- * The policy that a packed one is told as the difference to. Part of the format, so never to be changed: the defaults of
- * tools are a worker's affair and may change.
+ * The policy against which packed policies are a difference. It is part of the format and never changes; the defaults
+ * of tools belong to the worker and may change.
  */
 const DEFAULT_POLICY_V1: ToolPolicy = {
   maximumAttempts: 5,
@@ -34,7 +34,7 @@ const DEFAULT_POLICY_V1: ToolPolicy = {
   atMostOnce: false,
 };
 
-/** A plan whose policy leaves out what is as usual. */
+/** A plan whose policy leaves out values equal to the base policy. */
 export type PlanPayload =
   | Extract<CallPlan, { kind: 'external' | 'refused' }>
   | { kind: 'automatic'; policy?: Partial<ToolPolicy> }
@@ -64,7 +64,7 @@ export type SettlementPayload =
 
 const same = (a: PlanPayload, b: PlanPayload): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Unsaid, an expired or cancelled run has not read the outputs, and any other has: the machine's own rule. */
+/** Absent, an expired or cancelled run has not read the outputs, and any other has: the machine's own rule. */
 const withoutUsualTaken = (ended: Exclude<Settled, Waiting>): Exclude<Settled, Waiting> => {
   const { outputsTaken, ...rest } = ended;
   const usual = ended.status !== 'expired' && ended.status !== 'cancelled';
@@ -99,8 +99,8 @@ export const unpackSettlement = (packed: SettlementPayload): Settled => {
 };
 
 /**
- * Input of a tool activity as it is sent. `runId` only when it is not the id of the workflow that sends it; `deadline`
- * absent = the end of the activity's own time (schedule-to-close), null = none.
+ * Input of a tool activity as it is sent. `runId` only when it differs from the id of the sending workflow; `deadline`
+ * absent = the end of the activity's schedule-to-close timeout, null = none.
  */
 export type ToolCallPayload = Pick<ToolActivityInput, 'threadId' | 'assistantId' | 'callId' | 'arguments'> &
   Partial<
@@ -128,8 +128,8 @@ export const packToolCall = (
 });
 
 /**
- * `from` is what the activity's own context tells: the workflow that sent it, the tool its type names, and when (unix ms)
- * its time is over.
+ * `from`: what the activity's context knows: the sending workflow, the tool of its type, and the unix ms of its
+ * timeout.
  */
 export const unpackToolCall = (
   sent: ToolCallPayload,
@@ -151,13 +151,13 @@ export const unpackToolCall = (
   };
 };
 
-/** A tool's outcome as it is returned: `ok` only when it is not. */
+/** A tool's outcome as it is returned: `ok` only when it is false. */
 export type OutcomePayload = Omit<CallOutcome, 'ok'> & Partial<Pick<CallOutcome, 'ok'>>;
 
 export const packOutcome = ({ ok, ...rest }: CallOutcome): OutcomePayload => (ok ? rest : { ...rest, ok });
 export const unpackOutcome = (sent: OutcomePayload): CallOutcome => ({ ...sent, ok: sent.ok ?? true });
 
-/** A create request as it is sent: the run id stands beside it already. */
+/** A create request as it is sent, without the run id that stands beside it. */
 export type CreatePayload = Pick<CreateRequest, 'threadId' | 'assistantId' | 'startedAt'> &
   Partial<Pick<CreateRequest, 'runId' | 'params' | 'busy' | 'expiresAt'>>;
 

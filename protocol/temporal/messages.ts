@@ -1,5 +1,5 @@
 /**
- * What goes into and comes out of the workflows: input, result, messages and snapshot.
+ * Input, result, messages and snapshot of the workflows.
  *
  * Rule: plain JSON, small, and readable by every later version: fields are added as optional, never renamed.
  * Imports protocol shapes only; the workflow sandbox loads it.
@@ -11,7 +11,10 @@ import type { ToolOutput } from '../wire/objects.ts';
 
 /** Tunable numbers; each has a default in `workflows/run/timeouts.ts`. Milliseconds. */
 export interface RunSettings {
-  /** Silence after which a backend attempt counts as lost. Default 10 s. Recovery after a killed worker is bounded by it. */
+  /**
+   * A backend attempt that is silent for this long counts as lost. Default 10 s. It bounds the recovery after a killed
+   * worker.
+   */
   heartbeatMs?: number;
   /** How long the first settlement may take when no expiry is known. Default 1 h. */
   createWithinMs?: number;
@@ -19,7 +22,7 @@ export interface RunSettings {
   maxRounds?: number;
   /** Tool calls in total before the run is closed as over budget. Default 512. */
   maxCalls?: number;
-  /** How long a late answer is awaited after a `follow-up`. Default 30 days. */
+  /** How long a late answer is awaited after a `follow-up` deadline. Default 30 days. */
   followUpWithinMs?: number;
   /** History length at which to continue as new; default: when the server suggests it. For tests and long runs. */
   continueAsNewAfterEvents?: number;
@@ -30,28 +33,28 @@ export interface RunInput {
   runId: string;
   backend: 'assistants' | 'chat';
   assistantId: string;
-  /** null = a thread is created first (assistants only). */
+  /** null = create a thread first (`assistants` only). */
   threadId: string | null;
-  /** Body of the create request without `assistant_id` and `stream` (assistants); {} on native backends. */
+  /** Body of the create request without `assistant_id` and `stream` (`assistants`); {} on `chat`. */
   params: Record<string, unknown>;
-  /** Given to tools; on assistants also part of the run's metadata. */
+  /** Tools receive it; on `assistants` it is also part of the run's metadata. */
   metadata: Record<string, string>;
   busy: BusyPolicy;
-  /** Unix ms. Native: the run's expiry from its creation. null on assistants until the server names it. */
+  /** Unix ms. On `chat`: the run's expiry, known from its creation. On `assistants`: null until the server names it. */
   expiresAt: number | null;
-  /** Unix ms of the run's creation on native backends; else null. */
+  /** On `chat`: unix ms of the run's creation; else null. */
   createdAt: number | null;
-  /** Are our search attributes registered? An unregistered one would retry the workflow task for ever. */
+  /** Are the search attributes registered? An unregistered one would fail the workflow task for ever. */
   searchAttributes: boolean;
   hooks: { onWaiting: boolean; onEnd: boolean };
   settings: RunSettings;
-  /** On a linked run: where it comes from. */
+  /** On a follow-up run: its origin. */
   followUpOf?: { runId: string; callIds: string[] };
-  /** Machine state of the run so far, after continue-as-new. Opaque outside `workflows/run`. */
+  /** Machine state after continue-as-new. Opaque outside of `workflows/run`. */
   carried?: unknown;
 }
 
-/** One call in the result. Outputs stay in the backend. */
+/** One call in the result. The backend keeps the outputs. */
 export interface CallSummary {
   callId: string;
   name: string;
@@ -59,9 +62,9 @@ export interface CallSummary {
   kind: 'automatic' | 'approval' | 'external' | 'refused';
   ok: boolean;
   notes?: OutcomeNote[];
-  /** Who answered or decided, when somebody did: a claim, unless it is `verified`. */
+  /** The sender of the answer or decision: a claim, unless `verified`. */
   by?: string;
-  /** An API key carries the name in `by`. */
+  /** The name in `by` belongs to an API key. */
   verified?: true;
 }
 
@@ -80,9 +83,9 @@ export interface UnusedAnswer {
     | 'wrong_kind'
     | 'not_allowed'
     | 'too_late'
-    /** The arguments that came with an approval do not fit the tool; the call waited on. */
+    /** The arguments of an approval do not fit the tool; the call waited again. */
     | 'arguments_refused'
-    /** The decision named other arguments than the call's, or none where it had to. */
+    /** The decision named other arguments than the call's, or none where it must name them. */
     | 'digest_refused';
   at: number;
 }
@@ -90,7 +93,7 @@ export interface UnusedAnswer {
 export interface RunResult {
   status: 'completed' | 'failed' | 'incomplete' | 'cancelled' | 'expired';
   runId: string;
-  /** The backend's own id; null when no run was ever created there. */
+  /** The backend's id; null when no run was created there. */
   backendRunId: string | null;
   threadId: string | null;
   rounds: number;
@@ -99,7 +102,7 @@ export interface RunResult {
   incompleteDetails?: { reason?: string };
   calls: CallSummary[];
   unusedAnswers: UnusedAnswer[];
-  /** Workflow id that waits for late answers, when a call's policy was `follow-up`. */
+  /** Workflow id that waits for late answers, when a call's deadline policy was `follow-up`. */
   followUp?: string;
 }
 
@@ -112,29 +115,29 @@ export interface AnswerPayload {
   decision?: 'approve' | 'deny';
   /** With `approve`: arguments to run instead of the model's (a JSON object, or its text). */
   arguments?: unknown;
-  /** With a decision: the `argumentsDigest` of the arguments that were read. An approval needs it where `digestRequired`. */
+  /** With a decision: the `argumentsDigest` of the arguments that the sender read. Required where `digestRequired`. */
   arguments_digest?: string;
-  /** With `deny`: told to the model. */
+  /** With `deny`: the reason that the model reads. */
   reason?: string;
-  /** Who answers. A claim: where an API key says who it is, the key's name stands in its place. */
+  /** The sender: a claim. With an API key, the key's name replaces it. */
   by?: string;
-  /** Kept with the decision, not told to the model. */
+  /** Stored with the decision; the model does not read it. */
   note?: string;
-  /** When given, must name this run: protects against answering the wrong page. */
+  /** When given, it must name this run: protects against answering on the wrong page. */
   run_id?: string;
 }
 
 export interface AnswerReply {
   run_id: string;
   call_id: string;
-  /** `repeated`: the same answer was there already; nothing changed. */
+  /** `repeated`: the same answer was accepted before; nothing changed. */
   result: 'accepted' | 'repeated';
   notes?: OutcomeNote[];
-  /** The round went on with a placeholder: the answer is for a run that follows, never an output of this one. */
+  /** The round continued with a placeholder: the answer goes to a follow-up run, and is no output of this one. */
   late?: true;
-  /** The run had ended; this new run on its thread carries the answer. Absent when it is not known yet. */
+  /** The run had ended; this follow-up run carries the answer. Absent while it is not known. */
   follow_up_run_id?: string;
-  /** Calls of this round that still wait for somebody. */
+  /** Calls of this round that still wait for an answer. */
   waiting: string[];
 }
 
@@ -154,7 +157,7 @@ export type RunPhase = 'starting' | 'creating' | 'calling' | 'submitting' | 'fol
 export interface CallSnapshot {
   callId: string;
   name: string;
-  /** JSON text, of the model or of the person who approved with other arguments. `showArguments` makes it readable. */
+  /** JSON text, the model's or a person's edit. `showArguments` makes it readable. */
   arguments: string;
   kind: CallSummary['kind'];
   state: 'running' | 'waiting' | 'done';
@@ -162,13 +165,13 @@ export interface CallSnapshot {
   notes?: OutcomeNote[];
   by?: string;
   verified?: true;
-  /** Unix ms by which an answer is of use; null = no limit known. Only while waiting. */
+  /** Unix ms of the deadline; null = none is known. Only while the call waits. */
   answerBy?: number | null;
   onDeadline?: OnDeadline;
-  /** Only while waiting for an approval: what a decision about these arguments names. */
+  /** Only while waiting for an approval: the digest that a decision about these arguments names. */
   argumentsDigest?: string;
   digestRequired?: true;
-  /** The arguments that came with the last approval, and why the tool refused them: the call waits again. */
+  /** The arguments of the last approval, and why the tool refused them: the call waits again. */
   refusedEdit?: RefusedEdit;
 }
 
@@ -180,18 +183,18 @@ export interface RunSnapshot {
   assistantId: string;
   backend: 'assistants' | 'chat';
   phase: RunPhase;
-  /** The run's status as the API names it, as far as the workflow knows it. */
+  /** The status that the API shows, as far as the workflow knows it. */
   status: string;
   round: number;
   expiresAt: number | null;
   /** Calls of the current round. */
   calls: CallSnapshot[];
-  /** Signals that could not be used: how many, and the latest few. */
+  /** Rejected signals: how many, and the latest few. */
   unusable: { count: number; latest: UnusedAnswer[] };
   result: RunResult | null;
-  /** What was decided about calls of this run, oldest first; absent = nothing was. */
+  /** Decisions about calls of this run, oldest first; absent = none. */
   decisions?: Decision[];
-  /** Set by the client when no worker answered: only what Temporal itself knows; `calls` is empty then. */
+  /** The client sets it when no worker answered: the fields are only what Temporal knows; `calls` is empty then. */
   partial?: true;
 }
 
@@ -204,21 +207,21 @@ export interface WaitingNotice {
   expiresAt: number | null;
 }
 
-/** A call that the model was given a placeholder for, and whose answer may still come. */
+/** A call that got a placeholder, and whose answer may still arrive. */
 export interface LateCallInput extends ArgumentsMark {
   callId: string;
   name: string;
   arguments: string;
   kind: 'external' | 'approval';
-  /** On `approval`: how the tool runs once it is approved. */
+  /** On `approval`: how the tool runs after approval. */
   policy?: ToolPolicy;
   /** On `approval`: as in its plan. */
   schema?: Record<string, unknown>;
   refusedEdit?: RefusedEdit;
   round?: number;
-  /** An answer that came while the run was still going on. */
+  /** An answer that arrived while the run was still going. */
   given?: AnswerPayload;
-  /** What `given` decided. */
+  /** The decision of `given`. */
   decision?: Decision;
 }
 
@@ -234,16 +237,16 @@ export interface FollowUpInput {
   searchAttributes: boolean;
   hooks: { onWaiting: boolean; onEnd: boolean };
   settings: RunSettings;
-  /** Runs started so far, after continue-as-new. */
+  /** Follow-up runs started so far, after continue-as-new. */
   linkedRuns?: string[];
   /** Calls given up so far, after continue-as-new. */
   unanswered?: string[];
-  /** What was decided here so far, after continue-as-new. */
+  /** Decisions made here so far, after continue-as-new. */
   decisions?: Decision[];
 }
 export interface FollowUpResult {
   runId: string;
-  /** Runs started for late answers, in order. */
+  /** Follow-up runs, in order. */
   linkedRuns: string[];
   unanswered: string[];
 }

@@ -1,11 +1,11 @@
 /**
- * A workflow's input, sent small: what is as usual is left out. Same rule as compact.ts: nothing is lost, and an input
- * that was never packed reads the same.
+ * The compact form of a workflow's input: default values are left out. Packing loses nothing, and a plain input reads
+ * the same.
  * Imports protocol shapes; the workflow sandbox and the client import it.
  */
 import type { RunInput } from './messages.ts';
 
-/** A workflow's input as it is sent: what is as usual is left out. */
+/** A workflow's input as it is sent, without default values. */
 export type RunInputPayload = Pick<RunInput, 'runId' | 'backend' | 'assistantId'> & Partial<RunInput>;
 
 export const packRunInput = (input: RunInput): RunInputPayload => {

@@ -51,7 +51,7 @@ export type StreamEvent =
       data: { error: { message: string; type: string; param: string | null; code: string | null } };
     };
 
-/** An event with its place in the run's log. `seq` starts at 1 and has no gaps while the log is unpruned. */
+/** An event with its position in the run's log. `seq` starts at 1 and has no gaps while the log is unpruned. */
 export type SequencedEvent = StreamEvent & { seq: number };
 
 const ENDS_RUN: ReadonlySet<string> = new Set([
@@ -62,8 +62,8 @@ const ENDS_RUN: ReadonlySet<string> = new Set([
   'thread.run.expired',
 ]);
 
-/** True for the events after which the run will never emit another one. */
+/** True for events after which the run emits none. */
 export const endsRun = (event: string): boolean => ENDS_RUN.has(event);
-/** True for the events after which a create or submit stream says `[DONE]`. */
+/** True for events after which a create or submit stream sends `[DONE]`. */
 export const endsStream = (event: string): boolean =>
   event === 'thread.run.requires_action' || ENDS_RUN.has(event);

@@ -1,8 +1,8 @@
 /**
- * Minting ids in the shapes that clients expect (`run_`, `thread_`, `msg_`, …: convention, not schema).
+ * Generates ids in the form that clients expect (`run_`, `thread_`, `msg_`, …: convention, not schema).
  *
- * Rule: 24 characters of a 62-letter alphabet, about 142 bits: unguessable and collision-free without coordination.
- * Not for workflow code: randomness comes from the platform. Anybody else may import it.
+ * Rule: 24 characters of a 62-letter alphabet, about 142 bits: unguessable and free of collisions without coordination.
+ * Not for workflow code: randomness comes from the platform. Other rooms may import it.
  */
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 

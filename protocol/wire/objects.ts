@@ -1,10 +1,10 @@
 /**
- * The objects of the Assistants v2 wire, as this project writes them, and one tolerant form for reading.
+ * The objects of the Assistants v2 wire, as this project writes them, and a tolerant form for reading.
  *
- * Rule: what we write has every documented field, `null` included; what we read may lack any of them
- * (servers do omit `required_action`, send `expires_at: null`, add fields, name unknown statuses).
- * Times are unix seconds here, and only here; everywhere else they are milliseconds.
- * Imports the shapes of our extensions. Anybody may import it; the workflow sandbox may too.
+ * Rule: written objects have every documented field, `null` included; objects read may lack any (servers omit
+ * `required_action`, send `expires_at: null`, add fields, use unknown statuses). Times are unix seconds here, and only
+ * here; elsewhere they are milliseconds.
+ * Imports the shapes of our extensions. Any room may import it; the workflow sandbox may too.
  */
 
 import type { StepDecision } from './decisions.ts';
@@ -21,7 +21,7 @@ export interface FunctionTool {
   };
 }
 
-/** A tool as it is shown again: clients with strict types require `parameters`, which a request may leave out. */
+/** A tool in a response: clients with strict types require `parameters`, which a request may leave out. */
 export interface ShownTool extends FunctionTool {
   function: FunctionTool['function'] & { parameters: Record<string, unknown> };
 }
@@ -32,7 +32,7 @@ export const shownTools = (tools: readonly FunctionTool[]): ShownTool[] =>
     function: { ...tool.function, parameters: tool.function.parameters ?? {} },
   }));
 
-/** Files for tools that this server does not have. Never null: clients with strict types take objects only. */
+/** Files for tools that this server does not have. Never null: clients with strict types accept objects only. */
 export type ToolResources = Record<string, unknown>;
 
 export interface WireToolCall {
@@ -68,9 +68,9 @@ export interface TruncationStrategy {
   last_messages?: number | null;
 }
 
-/** Statuses after which a run never changes again. */
+/** Statuses after which a run never changes. */
 export const TERMINAL_STATUSES = ['completed', 'failed', 'incomplete', 'cancelled', 'expired'] as const;
-/** Statuses in which the run holds its thread's lock. */
+/** Statuses in which the run locks its thread. */
 export const ACTIVE_STATUSES = ['queued', 'in_progress', 'requires_action', 'cancelling'] as const;
 export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
 export type ActiveStatus = (typeof ACTIVE_STATUSES)[number];
@@ -81,7 +81,7 @@ export const isTerminal = (status: string): status is TerminalStatus =>
 export const isRunStatus = (status: string): status is RunStatus =>
   isTerminal(status) || (ACTIVE_STATUSES as readonly string[]).includes(status);
 
-/** Fields that a run has whatever its status. */
+/** Fields that a run has in every status. */
 interface RunCommon {
   id: string;
   object: 'thread.run';
@@ -107,7 +107,7 @@ interface RunCommon {
 }
 
 /**
- * A run as we write it, discriminated on `status`: the union says which fields are set in which status.
+ * A run as this project writes it, discriminated on `status`: the union says which fields are set in which status.
  * `expires_at` is null once the run has completed; a run has no `expired_at`.
  */
 export type Run = RunCommon &
@@ -195,7 +195,7 @@ export interface StepToolCall {
   id: string;
   type: 'function';
   function: { name: string; arguments: string; output: string | null };
-  /** Our extension, on calls that somebody approved or denied. */
+  /** Our extension, on calls that were approved or denied. */
   decision?: StepDecision;
 }
 
@@ -215,7 +215,7 @@ export interface RunStep {
   status: StepStatus;
   step_details: StepDetails;
   last_error: WireLastError | null;
-  /** Sent beside `expires_at`, since the schema names one and every streamed example shows the other. */
+  /** Sent beside `expires_at`: the schema names one, and every streamed example shows the other. */
   expired_at: number | null;
   expires_at: number | null;
   cancelled_at: number | null;

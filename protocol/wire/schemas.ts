@@ -1,10 +1,10 @@
 /**
- * zod schemas of everything that arrives from outside: HTTP bodies, answers. The only file of this folder with a
- * dependency; at run time only `api/`, `activities/`, `backends/`, `client/`, `testing/` and `worker/` import it,
- * never workflow code.
+ * zod schemas of everything that arrives from outside: HTTP bodies, answers. The only file of this room with a
+ * dependency; at run time only `api/`, `activities/`, `backends/`, `client/`, `testing/` and `worker/` import it, never
+ * workflow code.
  *
- * Rule: unknown keys of a request are refused by name (the API always did); every schema's type equals the hand-written
- * shape both ways (`test/offline/schemas-parity.test.ts`).
+ * Rule: unknown keys of a request are refused by name, as the official API does; every schema's type equals the
+ * hand-written shape both ways (`test/offline/protocol/protocol-schemas.test.ts`).
  */
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
@@ -33,7 +33,7 @@ export const functionToolSchema = z.strictObject({
   }),
 });
 
-/** A text that reaches a column, a query or a message of Temporal as it is, not as JSON. */
+/** A text that reaches a column, a query or a message of Temporal directly, not as JSON. */
 const plainText = (maximum: number) =>
   z
     .string()
@@ -43,7 +43,7 @@ const plainText = (maximum: number) =>
       if (message !== undefined) ctx.addIssue({ code: 'custom', message });
     });
 
-/** `chars` of the value may be `maximum` at most; the complaint is the wire's own about a string. */
+/** `chars` of the value may be at most `maximum`; the message is the wire's own about a string. */
 const maxChars =
   <Value>(maximum: number, chars: (value: Value) => number) =>
   (value: Value, ctx: z.RefinementCtx): void => {
@@ -93,7 +93,7 @@ export const messageContentSchema = z.union([
   }),
 ]);
 
-/** Text of parts that may not be parts at all: this is checked before they are. */
+/** Text of parts. It runs before the parts are checked, so they may have any shape. */
 const partChars =
   (read: (part: { text?: unknown; image_url?: { url?: unknown } | null }) => unknown) =>
   (parts: readonly unknown[]): number =>
