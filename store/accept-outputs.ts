@@ -1,9 +1,9 @@
 /**
- * Outputs of a round coming in: from the API's caller, from people one by one, from a worker's tools.
+ * Stores outputs of a round: from the API's caller, from people one by one, from a worker's tools.
  *
- * Rule: the first output of a call stands; the same one again changes nothing; a differing one is refused. Whoever
- * brings the last external output moves the run to `queued`, in the same transaction, so that no reader sees an
- * answered action again. It makes no difference whether the API or a worker writes first.
+ * Rule: the first output of a call stands; the same one again changes nothing; a different one is refused. The last
+ * external output moves the run to `queued` in the same transaction, so no reader sees an answered action again. API
+ * and worker may write in either order.
  * Imported within `store/` only.
  */
 import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/run-store.ts';
@@ -18,7 +18,7 @@ import { runView, wireCall } from './views.ts';
 
 type Outputs = Readonly<Record<string, string>>;
 
-/** What the given outputs add to a round. Pure. `unknown`: call ids that are not of this round. */
+/** What the given outputs add to a round. Pure. `unknown`: call ids that the round does not have. */
 export const mergeOutputs = (
   round: Pick<RoundState, 'calls' | 'outputs'>,
   outputs: readonly ToolOutput[],
@@ -69,7 +69,7 @@ const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number):
     );
 };
 
-/** So that the same request under the same key is known again. */
+/** Stores the request's key, so that a repeat is recognised. */
 const keepKey = (
   { sql, row, later }: RunUpdate,
   { idempotency, now }: Parameters<TurnStore['acceptOutputs']>[2],
@@ -121,7 +121,7 @@ const accept = (
   const wasOpen = openOf(external, round.outputs).length > 0;
   if (change.added.length > 0 && isTerminal(row.status)) return { ...repeated, taken: false };
   if (change.added.length === 0) {
-    // A worker may have written what this request brought: then the request was the first all the same.
+    // A worker may have written these outputs first: the request still counts as the first one.
     if (options.by === null || wasOpen || external.length === 0 || round.accepted_by !== null)
       return repeated;
     round.accepted_by = options.by;

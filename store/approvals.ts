@@ -1,9 +1,9 @@
 /**
- * Calls that wait for an approval, over all runs of a tenant, oldest run first.
+ * Lists calls that wait for an approval, over all runs of a tenant, oldest run first.
  *
- * Rule: read from what runs and their rounds say, never kept apart. A page's cursor is the place of a call (run, then call of
- * its round), so nothing has to be there any more for the next page to be found. Late calls of runs that went on without
- * an answer are in their workflows only, and are not listed.
+ * Rule: the list is read from runs and their rounds, never stored. A page's cursor is a position (run, then call of its
+ * round), so the next page is found even when the call is gone. Late calls of runs that continued are known to their
+ * workflows only, and are not listed.
  * Imported within `store/` only.
  */
 import type { Decision } from '../protocol/decisions.ts';
@@ -28,10 +28,10 @@ interface WaitingRow {
   asked_at: number | null;
 }
 
-/** Runs that are read at a time. Most of them have no call that waits for an approval. */
+/** Runs per statement. Most of them have no call that waits for an approval. */
 const BATCH = 100;
 
-// The text of the calls is only a first look: a model's arguments may hold the same words, escaped.
+// The text search is only a first filter: a model's arguments may contain the same words, escaped.
 const WAITING = `
   select r.tenant, r.thread_id, r.id as run_id, r.assistant_id, r.position, r.expires_at, o.round, o.calls, o.outputs,
     (select max(s.created_at) from steps s
@@ -54,7 +54,7 @@ const cursorOf = (after: string | undefined): Cursor => {
 
 const seconds = (ms: number | null): number | null => (ms === null ? null : Math.floor(ms / 1000));
 
-/** The call as one that waits; null when it does not. `decided`: the latest word about it is a decision. */
+/** The call as an approval; null when it does not wait. `decided`: its latest entry is a decision. */
 const approvalOf = (
   row: WaitingRow,
   index: number,
@@ -66,7 +66,7 @@ const approvalOf = (
   if (decided.has(call.callId) || (tools !== null && !tools.includes(call.name))) return null;
   const { onDeadline, answerWithinMs } = call.plan.wait;
   const own = row.asked_at === null || answerWithinMs === null ? null : row.asked_at + answerWithinMs;
-  // The model has a placeholder by then; a late answer is still taken where the tool wants one.
+  // The model has a placeholder by then; a late answer is still accepted where the tool wants one.
   if (own !== null && own <= now && onDeadline !== 'follow-up') return null;
   return {
     id: `appr_${row.position}_${index}`,
@@ -87,7 +87,7 @@ const approvalOf = (
   };
 };
 
-/** Calls of these runs that are decided, by run: a decision whose arguments the tool refused leaves its call waiting. */
+/** Decided calls of these runs, by run. A decision whose arguments the tool refused leaves its call waiting. */
 const decidedCalls = async (
   db: Database,
   rows: readonly WaitingRow[],
@@ -106,7 +106,7 @@ const decidedCalls = async (
   return decided;
 };
 
-/** Waiting calls behind the cursor, batch by batch, until somebody has enough. */
+/** Waiting calls behind the cursor, batch by batch, until the page is full. */
 async function* waitingCalls(db: Database, query: ApprovalQuery): AsyncGenerator<Approval> {
   for (let from = cursorOf(query.after); ;) {
     const rows = await db.query<WaitingRow>(WAITING, [from.position, query.tenant, query.now]);

@@ -1,18 +1,17 @@
 /**
- * Reads of single rows that are asked for at the same time, in one statement: under load a statement costs more than
- * its rows.
+ * Batches reads of single rows into one statement: under load a statement costs more than its rows.
  *
- * Rule: a statement is sent after the reads it answers were asked for, so a reader sees everything that was committed
- * before it asked; and a read that comes alone goes out at once. Requests that arrive together are all taken in before
- * the first statement goes, and while one is under way the next ones gather; a slow one holds nobody up for long.
+ * Rule: a statement is sent after the reads that it answers were requested, so a reader sees all earlier commits. A
+ * single read is sent at once. Requests that arrive together share the first statement; while it runs, later ones
+ * gather; after a limit they no longer wait for a slow one.
  * Imported within `store/` only.
  */
 
-/** So long the reads that come later wait for the statement under way; then they get one of their own. */
+/** How long later reads wait for the running statement before they get their own. */
 const YOUNG_MS = 10;
-/** Statements under way at most. */
+/** Statements in flight at most. */
 const IN_FLIGHT = 4;
-/** Rows of one statement. */
+/** Rows per statement. */
 const BATCH = 64;
 
 interface Waiting<Row> {
@@ -20,7 +19,7 @@ interface Waiting<Row> {
   reject: (error: unknown) => void;
 }
 
-/** `load` answers with the rows that exist, in any order. */
+/** `load` returns the rows that exist, in any order. */
 export const batchLoader = <Row>(
   load: (keys: string[]) => Promise<Row[]>,
   keyOf: (row: Row) => string,
@@ -69,7 +68,7 @@ export const batchLoader = <Row>(
       else readers.push({ resolve, reject });
       if (due) return;
       due = true;
-      // After everything that has arrived by now.
+      // Runs after all I/O that has arrived by now.
       setImmediate(flush);
     });
 };

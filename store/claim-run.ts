@@ -1,11 +1,10 @@
 /**
- * How a worker takes a run over, and what it reads of the thread to ask the model.
+ * Claims a run for a worker, and reads the thread's context for the model.
  *
- * Rule: what an earlier attempt left behind is closed before anything else happens. The usual case leaves nothing behind:
- * then one statement reads run, round and thread in one snapshot, and a second one takes the run over if its row is still
- * the one that was read. Whoever changes anything of a run changes its row, so nothing can have come between. If its row has
- * changed the second one does nothing and says so; whoever claims again, or finds something to close, gets the transaction
- * that knows all cases.
+ * Rule: open messages and steps of an earlier attempt are closed before anything else. Usually there are none: then one
+ * statement reads run, round and thread in one snapshot, and a second claims the run if its row is still the version
+ * that was read. Every change of a run changes its row, so nothing can have come between. Otherwise the second
+ * statement does nothing, and a transaction handles all cases.
  * Imported within `store/` only.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
@@ -27,8 +26,8 @@ const ABANDONED: WireLastError = {
 };
 
 /**
- * A message that was completed because calls followed it, and whose turn is repeated: it stays out of the context. Its
- * readers were told that it is complete; a second end of it would be an error to them.
+ * A message that was completed because calls followed it, and whose turn is repeated, stays out of the context. Readers
+ * saw it complete; a second end would be an error to them.
  */
 const withdrawMessage = async ({ sql, row }: RunUpdate, now: number): Promise<void> => {
   await sql.query(
@@ -51,7 +50,7 @@ const claimLocked = (db: Database, runId: string, now: number): Promise<Claim | 
     const round = await currentRound(unit.sql, row);
     const next = nextOf(row, round);
     if (next === 'turn') {
-      // The first to have the run finds nothing of others.
+      // The first attempt of a run has no earlier one to close.
       if (row.epoch > 1) {
         await closeOpenObjects(unit, { message: 'run_failed', step: 'failed', error: ABANDONED }, now);
         await withdrawMessage(unit, now);
@@ -68,7 +67,7 @@ const claimLocked = (db: Database, runId: string, now: number): Promise<Claim | 
 type ContextMessage = Pick<MessageRow, 'position' | 'role' | 'content' | 'run_id' | 'round'>;
 type ContextRound = Pick<RoundRow, 'position' | 'run_id' | 'round' | 'calls' | 'outputs' | 'provider_turn'>;
 
-/** What of a thread is read: finished messages and rounds, the newest of each. $thread, $limit. */
+/** The thread's context: finished messages and rounds, the newest of each. $thread, $limit. */
 const contextMessages = (thread: string, limit: string): string => `
   select position, role, content, run_id, round, of_rows, bytes_so_far::float8 as bytes_so_far from (${withinBytes(
     'messages',
@@ -86,19 +85,19 @@ const contextRounds = (thread: string, limit: string): string => `
     String(READ_BYTES.prompt),
   )}) o`;
 
-/** Newest first. `bytes_so_far`: of this one and of those of its kind before it. */
+/** Newest first. `bytes_so_far`: this item and newer ones of its kind. */
 interface Measured extends Counted {
   position: number;
   bytes_so_far: number;
 }
 
-/** Where a list that was cut begins: of what is older nothing may be read, or there would be a hole in the conversation. */
+/** Where a shortened list begins. Older items are left out, since the conversation must have no gap. */
 const cutAt = (rows: readonly Measured[]): number =>
   rows.length < (rows[0]?.of_rows ?? 0) ? (rows.at(-1)?.position ?? 0) : 0;
 const ownBytes = (rows: readonly Measured[], at: number): number =>
   (rows[at]?.bytes_so_far ?? 0) - (rows[at - 1]?.bytes_so_far ?? 0);
 
-/** Oldest first; the newest come whatever their size. Pure. */
+/** Oldest first; the newest item is returned whatever its size. Pure. */
 const contextOf = (
   messages: readonly (ContextMessage & Measured)[],
   rounds: readonly (ContextRound & Measured)[],
@@ -155,7 +154,10 @@ type ClaimCandidate = RunRow & {
   done: (ContextRound & Measured)[] | null;
 };
 
-/** A run as a worker needs it, in one snapshot. `leftovers`: an earlier attempt of this turn has begun something. */
+/**
+ * A run with all that a worker needs, in one snapshot. `leftovers`: an earlier attempt of this turn has opened
+ * something.
+ */
 const CLAIM_CANDIDATE_SQL = `
   select r.*, r.xmin::text as version,
     (select row_to_json(o) from rounds o where o.run_id = r.id and o.round = r.round) as current,
@@ -166,12 +168,12 @@ const CLAIM_CANDIDATE_SQL = `
     (select json_agg(c) from (${contextRounds('r.thread_id', '$2')}) c) as done
   from runs r where r.id = $1`;
 
-/** How long what was read ahead is of use, in milliseconds: a run's first activity follows its start within some ten. */
+/** How long prefetched rows are used, in milliseconds: a run's first activity follows its start within some ten. */
 const AHEAD_MS = 1_000;
 
 /**
- * Looks taken ahead of their claims. They may be stale, by milliseconds: a run that has changed since refuses the claim, and
- * its thread changes only with it, but for messages that somebody deletes at that very moment.
+ * Rows prefetched for a claim. They may be milliseconds old: a run that has changed since refuses the claim, and its
+ * thread changes only with it, except for a message that is deleted at that moment.
  */
 const looksAhead = (db: Database) => {
   const looks = new Map<string, Promise<ClaimCandidate | undefined>>();
@@ -180,7 +182,7 @@ const looksAhead = (db: Database) => {
   return {
     ahead: (runId: string, limit: number): void => {
       if (looks.has(runId)) return;
-      // The claim looks for itself when this look failed, and says what is wrong.
+      // When the prefetch failed, the claim reads for itself and reports the error.
       looks.set(
         runId,
         look(runId, limit).catch(() => undefined),
@@ -195,7 +197,10 @@ const looksAhead = (db: Database) => {
   };
 };
 
-/** null: not the usual case; nothing was done. The write is under way when this resolves: the model need not wait for it. */
+/**
+ * null: not the usual case, and nothing was done. The write is in flight when this resolves: the model need not wait
+ * for it.
+ */
 const claimOptimistic = async (
   db: Database,
   look: ClaimCandidate | undefined,
@@ -220,9 +225,9 @@ const claimOptimistic = async (
     if (taken && events.length > 0) db.announcements.announce(runId, row.event_seq, 'change');
     return taken;
   };
-  // After the caller's turn: what it sends first, it sends first.
+  // Runs after the caller's synchronous code, so that its request leaves first.
   const taken = immediate().then(taking);
-  // Whoever waits for it is told; a turn that needs no model may be over before.
+  // The caller sees the rejection through `taken`; a turn that needs no model may end before.
   taken.catch(ignore);
   return {
     state: runState(row, current),

@@ -1,8 +1,8 @@
 /**
- * Ending what is open: a whole run, or only the leftovers of an attempt that died.
+ * Ends what is open: a whole run, or only the open objects of an attempt that died.
  *
- * Rule: monotone. An ended run is returned as it is; an ended message or step is never touched. A message that is cut off
- * keeps what its readers saw: its content is put together from the deltas in the log.
+ * Rule: monotone. An ended run is returned as it is; an ended message or step never changes. A message that is cut off
+ * keeps what its readers saw: its content is rebuilt from the deltas in the log.
  * Imported within `store/` only.
  */
 import type { CloseHow } from '../protocol/ports/backend.ts';
@@ -23,7 +23,7 @@ export interface CloseObjects {
   error: WireLastError | null;
 }
 
-/** What the deltas of a message add up to. */
+/** The content of a message, rebuilt from its deltas. */
 export const messageContentOf = (deltas: readonly MessageDelta[]): MessageContent[] => {
   const parts: MessageContent[] = [];
   for (const { delta } of deltas)
@@ -37,7 +37,7 @@ export const messageContentOf = (deltas: readonly MessageDelta[]): MessageConten
         parts[piece.index] = { type: 'text', text: { value: text, annotations: [] } };
       }
     }
-  // A part that was skipped would be a hole.
+  // A skipped part would leave a hole.
   return parts.filter(() => true);
 };
 
@@ -49,7 +49,7 @@ export const closeOpenObjects = async (unit: RunUpdate, how: CloseObjects, now: 
     [row.id],
   );
   if (messages.length > 0) {
-    // Filtered here: json operators refuse U+0000, which a delta may hold.
+    // Filtered here: JSON operators of PostgreSQL refuse U+0000, which a delta may contain.
     const deltas = await sql.query<{ data: MessageDelta }>(
       "select data from run_events where run_id = $1 and event = 'thread.message.delta' order by seq",
       [row.id],
@@ -89,7 +89,7 @@ export const closeRun = (
     if (decisions.length > 0) await keepDecisions(unit, await readOpen(sql, runId, null), decisions);
     const round = await currentRound(sql, row);
     if (isTerminal(row.status)) return runState(row, round);
-    // The turn that prolonged it was settled, and its report was lost.
+    // The turn that extended the expiry was settled, and its report was lost.
     if (how.kind === 'expire' && (row.expires_at ?? 0) > (how.expiresAt ?? Infinity))
       return runState(row, round);
     row.epoch += 1;

@@ -1,10 +1,10 @@
 /**
- * How a run comes to be, and how it is taken back.
+ * Creates a run's rows, and rolls them back when the workflow cannot be started.
  *
- * Rule: a run's row, its thread's lock, the messages it brings and its first events appear together or not at all. The
- * partial unique index `runs_live` is the lock; the locked thread row only makes the refusal polite. The usual case, a run
- * on a thread that is there, by an assistant that has not changed since this process last read it, is one statement that
- * commits by itself; whatever it does not find as expected is left to the transaction that knows all cases.
+ * Rule: the run's row, its thread's lock, its messages and first events appear together or not at all. The partial
+ * unique index `runs_live` is the lock; locking the thread's row only gives a better error. Usually the thread exists
+ * and the assistant is unchanged since this process read it: then one statement does all and commits by itself.
+ * Otherwise it does nothing, and a transaction handles all cases.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
@@ -22,7 +22,7 @@ import { runView, threadView } from './views.ts';
 
 const json = (value: unknown): string => JSON.stringify(value);
 
-/** The run's own wishes first, then the assistant's, then the API's defaults. */
+/** Parameters of the run first, then of the assistant, then the API's defaults. */
 export const runConfig = (
   params: RunParams,
   assistant: AssistantRow['body'],
@@ -44,12 +44,12 @@ export const runConfig = (
     response_format: params.response_format ?? assistant.response_format,
     reasoning_effort: params.reasoning_effort ?? assistant.reasoning_effort ?? null,
     granted_tools: grantedTools,
-    // A run that names no tools on purpose has none.
+    // A run with `tools: []` has no tools.
     ...(offerTools && params.tools == null && assistant.tools.length === 0 ? { offer_tools: true } : {}),
   };
 };
 
-/** The run that an earlier request with this key created; 400 when that request asked for something else. */
+/** The run that an earlier request with this key created; 400 when that request was different. */
 const byKey = async (
   sql: Sql,
   tenant: string,
@@ -86,7 +86,7 @@ const eventsOf = (view: Run): SequencedEvent[] => [
   { seq: 2, event: 'thread.run.queued', data: view },
 ];
 
-/** The transaction: whatever the case is. */
+/** The transaction for all cases. */
 const insertRun = async (
   sql: Sql,
   tenant: string,
@@ -94,7 +94,7 @@ const insertRun = async (
   onAssistant: (row: VersionedAssistant) => void,
 ): Promise<CreatedRun> => {
   if (run.idempotency !== null) {
-    // Two requests under one key come one after the other, so the second one finds what the first one made.
+    // Two requests with one key run one after the other, so the second finds the run of the first.
     await sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
       `${tenant} ${run.idempotency.key}`,
     ]);
@@ -152,7 +152,7 @@ const insertRun = async (
   };
 };
 
-/** A run's row as it is inserted. `position` is the database's; nothing that is shown depends on it. */
+/** A run's row as it is inserted. The database assigns `position`; no response depends on it. */
 const newRow = (
   tenant: string,
   run: NewRun,
@@ -185,7 +185,7 @@ const newRow = (
   bytes: null,
 });
 
-/** Of a thread that is there: locked, and asked for a live run. Of a new one: inserted. $16: its metadata. */
+/** An existing thread is locked and must have no live run; a new one is inserted. $16: its metadata. */
 const PLACES = {
   known: `
   locked as (
@@ -223,7 +223,7 @@ const startStatement = (place: keyof typeof PLACES): string => `
 
 const START = { known: startStatement('known'), created: startStatement('created') } as const;
 
-/** One statement, committed by itself. null: something was not as expected, and nothing was done. */
+/** One statement, committed by itself. null: the case is not the usual one, and nothing was done. */
 const createRunFast = async (
   db: Database,
   tenant: string,
@@ -288,7 +288,7 @@ const readAssistant = async (sql: Sql, tenant: string, id: string): Promise<Vers
   return row;
 };
 
-/** Assistants that are kept at most; the one that was read longest ago goes first. */
+/** Size of the cache of assistants; the one that was read longest ago is dropped first. */
 const KEPT = 500;
 const KEPT_CHARS = 16_384;
 
@@ -348,7 +348,7 @@ const removeUnclaimed = (db: Database, runId: string): Promise<boolean> =>
     return true;
   });
 
-/** Waits for whoever is taking the row back, and is waited for by him: both lock the row first. */
+/** Locks the run's row, as the rollback does, so that one of the two comes first. */
 const acknowledgeRun = async (db: Database, runId: string): Promise<boolean> => {
   const vouched = await db.query(
     `with row as (select id from runs where id = $1 for no key update)

@@ -1,6 +1,6 @@
 /**
- * The little that the store needs from a database: queries with parameters, transactions, and word of new run events.
- * PostgreSQL and the embedded PGlite stand behind it and run the same SQL.
+ * What the store needs from a database: statements with parameters, transactions, and notifications of run events.
+ * PostgreSQL and the embedded PGlite implement it and run the same SQL.
  *
  * Rule: drivers translate their errors (`errors.ts`) and return bigint columns as numbers and json columns as values.
  * Imported within `store/` only.
@@ -11,27 +11,27 @@ import type { EventWatch } from '../protocol/ports/run-store.ts';
 export type Param = string | number | boolean | null | readonly string[];
 
 export interface Sql {
-  /** Rows of one statement. `name` makes it a prepared one, for statements of hot paths. */
+  /** Rows of one statement. `name` makes it a prepared statement, for frequent ones. */
   query: <Row>(text: string, params?: readonly Param[], name?: string) => Promise<Row[]>;
 }
 
 export interface Database extends Sql {
-  /** Commits what `body` did, or nothing when it throws. `body` must await all its queries. */
+  /** Commits the statements of `body`, or none when it throws. `body` must await all its queries. */
   transaction<T>(body: (sql: Sql) => Promise<T>): Promise<T>;
-  /** Tells readers in this process at once; other processes hear it from the database, if it can carry word. */
+  /** Notifies readers in this process at once; other processes are notified by the database, if it can. */
   readonly announcements: Announcements;
-  /** Gives back the space of deleted rows, where nobody else does. */
+  /** Frees the space of deleted rows, where the database does not do it by itself. */
   tidy(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Statements append word of new events to their commit under this channel: `<run id> <seq>`, and ` d` when the events are deltas,
- * which change nothing of the run itself.
+ * Statements notify this channel with their commit: `<run id> <seq>`, and ` d` when the events are deltas, which change
+ * no row of the run.
  */
 export const CHANNEL = 'run_events';
 
-/** What was announced: `deltas` only, or a change of the run with its events. */
+/** What was notified: `deltas` only, or a change of the run with its events. */
 export type AnnouncedKind = 'deltas' | 'change';
 
 interface Watcher {
@@ -40,7 +40,7 @@ interface Watcher {
   wake: (() => void) | null;
 }
 
-/** Resolves when `isDue` holds at a wake, after `timeoutMs`, or when `signal` aborts. */
+/** Resolves when `isDue` holds at a notification, after `timeoutMs`, or when `signal` aborts. */
 const untilDue = (
   watcher: Watcher,
   isDue: () => boolean,
@@ -63,12 +63,12 @@ const untilDue = (
     else watcher.wake();
   });
 
-/** Who watches which run's events in this process. */
+/** The watches of this process, by run. */
 export class Announcements {
   readonly #watchers = new Map<string, Set<Watcher>>();
   #healthy: boolean;
 
-  /** `healthy`: is word from other processes expected to arrive? */
+  /** `healthy`: are notifications from other processes expected to arrive? */
   constructor(healthy: boolean) {
     this.#healthy = healthy;
   }
@@ -80,7 +80,7 @@ export class Announcements {
   setHealthy(healthy: boolean): void {
     if (healthy === this.#healthy) return;
     this.#healthy = healthy;
-    // Whatever was said while nobody listened is found by looking; and whoever waits for word must know that none comes.
+    // Events committed while no connection listened are found by reading; readers must know that they have to poll.
     for (const runId of this.#watchers.keys()) this.announce(runId, Number.MAX_SAFE_INTEGER, 'change');
   }
 
@@ -100,7 +100,7 @@ export class Announcements {
     return {
       wait: async (after, options) => {
         await untilDue(watcher, () => watcher.seen > after, options);
-        // Said once: a look that finds nothing new must not spin.
+        // Resolves once per change: a read that finds nothing new must not spin.
         if (watcher.seen === Number.MAX_SAFE_INTEGER) watcher.seen = 0;
       },
       nextChange: async (options) => {

@@ -1,8 +1,8 @@
 /**
- * Decisions about calls: added, and read in pages. In the open step of the call they leave a trace.
+ * Appends decisions about calls, reads them in pages, and marks the open step of the call.
  *
- * Rule: append-only. A decision is told from another one by run, round, call and time, so a repeated write changes nothing;
- * no statement of this project updates or deletes one, and they outlive the thread that they were about.
+ * Rule: append-only. Run, round, call and time identify a decision, so a repeated write changes nothing. No statement
+ * updates or deletes one, and decisions outlive their thread.
  * Imported within `store/` only.
  */
 import { hash } from 'node:crypto';
@@ -22,7 +22,7 @@ const ID_DIGITS = 24;
 export const decisionId = (runId: string, { round, callId, at }: Decision): string =>
   `dec_${hash('sha256', JSON.stringify([runId, round, callId, at]), 'hex').slice(0, ID_DIGITS)}`;
 
-/** Nothing stands of a decision whose arguments the tool refused. */
+/** A decision whose arguments the tool refused leaves no mark. */
 const stepDecision = (decision: Decision): StepDecision | undefined =>
   decision.refusedEdit === undefined ? traceOf(decision) : undefined;
 
@@ -34,7 +34,7 @@ const traceOf = (decision: Decision): StepDecision => ({
   ...(decision.editedArguments === undefined ? {} : { edited_arguments: decision.editedArguments }),
 });
 
-/** Traces of decisions in a step, by call id. */
+/** Marks of decisions in a step, by call id. */
 export const stepDecisions = ({ details }: Pick<StepRow, 'details'>): Map<string, StepDecision> =>
   new Map(
     details.type === 'tool_calls'
@@ -42,7 +42,7 @@ export const stepDecisions = ({ details }: Pick<StepRow, 'details'>): Map<string
       : [],
   );
 
-/** The round of a decided call; a decision that names none is of the newest round that has the call. */
+/** The round of a decided call; without one, the newest round that has the call. */
 const roundOf = async (
   sql: Sql,
   runId: string,
@@ -72,7 +72,7 @@ const trace = ({ sql, later }: RunUpdate, step: StepRow, decision: Decision): vo
   );
 };
 
-/** Writes them with the unit's own changes. The open steps of `open` then show them. */
+/** Writes decisions in the same transaction, and marks the steps of `open`. */
 export const keepDecisions = async (
   unit: RunUpdate,
   open: OpenRounds,
@@ -129,7 +129,7 @@ const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunDecision
   refused_edit: body.refusedEdit ?? null,
 });
 
-/** A run without decisions is there all the same; one that is neither there nor decided about is not found. */
+/** A run without decisions exists all the same; without a row and without decisions it is not found. */
 const requireRun = async (
   db: Database,
   [tenant, threadId, runId]: [string, string, string],

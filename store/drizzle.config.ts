@@ -1,4 +1,4 @@
-/** For `npx drizzle-kit generate` only: where the tables are described and where migrations go. */
+/** For `npx drizzle-kit generate` only: where the tables are described, and where migrations go. */
 import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({

@@ -1,9 +1,9 @@
 /**
- * What a database driver throws, sorted into two heaps: the database can't serve us right now (worth another try), and
- * everything else (a bug of ours, passed on as it is).
+ * Sorts errors of database drivers: the database can't serve now (retry), or anything else (a bug, passed on
+ * unchanged).
  *
- * Rule: branch on SQLSTATE and system codes; driver texts only where a driver has no code. No query text or parameter
- * goes into the message: they hold what people said.
+ * Rule: branch on SQLSTATE and system codes, and on driver texts only where a driver has no code. No query text and no
+ * parameter enters a message, since they contain user data.
  * Imported within `store/` only.
  */
 import { StoreError } from '../protocol/ports/run-store.ts';
@@ -11,7 +11,7 @@ import { StoreError } from '../protocol/ports/run-store.ts';
 /** SQLSTATE classes and codes after which the same transaction may succeed later. */
 const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);
 const UNAVAILABLE_CODES = new Set([
-  // serialization failure, deadlock: somebody else won this time
+  // serialization failure, deadlock: another transaction won
   '40001',
   '40P01',
   // lock not available (lock_timeout)
@@ -19,7 +19,7 @@ const UNAVAILABLE_CODES = new Set([
   // idle-in-transaction and transaction timeouts
   '25P03',
   '25P04',
-  // read-only transaction: this server is a standby now, the next connection finds the other one
+  // read-only transaction: this server is a standby now, and a new connection finds the primary
   '25006',
 ]);
 const SYSTEM_CODES = new Set([
@@ -53,7 +53,7 @@ const codeOf = (error: unknown): string | null => {
 
 const UNIQUE_VIOLATION = '23505';
 
-/** The name of the unique index that a statement ran into; null when it failed for another reason. */
+/** The name of the unique index that a statement violated; null for other errors. */
 export const violatedIndex = (error: unknown): string | null => {
   if (codeOf(error) !== UNIQUE_VIOLATION) return null;
   const constraint: unknown = (error as { constraint?: unknown }).constraint;
@@ -66,7 +66,7 @@ export const isDatabaseUnavailable = (error: unknown): boolean => {
     if (UNAVAILABLE_CODES.has(code) || SYSTEM_CODES.has(code)) return true;
     if (/^[0-9A-Z]{5}$/.test(code)) return UNAVAILABLE_CLASSES.has(code.slice(0, 2));
   }
-  // Several addresses were tried and none took us.
+  // Several addresses were tried, and none accepted the connection.
   if (error instanceof AggregateError) return error.errors.every((one) => isDatabaseUnavailable(one));
   return error instanceof Error && DRIVER_TEXTS.some((text) => text.test(error.message));
 };

@@ -1,9 +1,9 @@
 /**
- * The run's event log: appending deltas, reading, waiting, forgetting.
+ * The run's event log: append deltas, read, wait, prune.
  *
- * Rule: deltas are the only events that are written without the run's row being read first, since they change nothing
- * else; one statement checks the lease, takes the numbers and appends. Whoever reads knows what is missing: numbers have
- * no gaps until retention takes deltas away, and then a reader that could miss something is told.
+ * Rule: deltas are the only events that are written without reading the run's row first, because they change nothing
+ * else; one statement checks the lease, assigns numbers and appends. Numbers have no gaps until retention removes
+ * deltas; a reader that could miss some then gets an error.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
@@ -89,7 +89,7 @@ const readEvents = async (
   return { events, ended: isTerminal(row.status) && after >= row.event_seq, more: false };
 };
 
-/** One batch of ended runs whose events are `level` pruned: 1 = deltas, 2 = all. */
+/** One batch of ended runs whose events are not yet pruned to `level`: 1 = deltas, 2 = all. */
 const pruneRuns = (db: Database, level: 1 | 2, endedBefore: number, limit: number): Promise<number> =>
   db.transaction(async (sql) => {
     const runs = await sql.query<{ id: string }>(

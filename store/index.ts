@@ -1,8 +1,9 @@
 /**
  * `openStore`: threads, messages, assistants, runs, steps and run events, in PostgreSQL or in the embedded PGlite.
  *
- * Rule: same SQL, same migrations, same promises on both. PGlite is for a single process and says so by a lock.
- * Imported by the composition roots (worker, server, CLI) and tests; everybody else knows `protocol/ports/run-store.ts` only.
+ * Rule: both use the same SQL and migrations, and give the same guarantees. PGlite serves a single process, which a
+ * lock file enforces.
+ * Imported by the composition roots (worker, server, CLI) and tests; other rooms know `protocol/ports/` only.
  */
 import type { Store } from '../protocol/ports/run-store.ts';
 import { approvalStore } from './approvals.ts';
@@ -21,12 +22,15 @@ import { usageStore } from './usage.ts';
 
 export type StoreOptions =
   | PostgresOptions
-  /** PGlite in this directory, locked for this process. */
+  /** PGlite in this directory, locked by this process. */
   | { dataDir: string }
-  /** PGlite in memory: gone with the process. `image` (see `emptyImage`) saves the 3.5 s of CPU of making a database. */
+  /**
+   * PGlite in memory: its data ends with the process. `image` (see `emptyImage`) saves the 3.5 s of CPU of creating a
+   * database.
+   */
   | { memory: true; image?: Blob };
 
-/** For tests that watch the database. */
+/** For tests that observe the database. */
 export const storeOn = (db: Database): Store => ({
   ...threadStore(db),
   ownerOf: ownerOf(db),
@@ -44,7 +48,7 @@ export const storeOn = (db: Database): Store => ({
   close: () => db.close(),
 });
 
-/** A process has one kind of database; the other's code stays on disk. */
+/** A process uses one kind of database, so the other driver is not loaded. */
 const openDatabase = async (options: StoreOptions): Promise<Database> => {
   if ('databaseUrl' in options) {
     const { openPostgres } = await import('./postgres.ts');
@@ -57,7 +61,7 @@ const openDatabase = async (options: StoreOptions): Promise<Database> => {
 /** An index on a large table takes minutes, and other processes wait for it. */
 const MIGRATION_MS = 3_600_000;
 
-/** Over a connection of its own, whose statements may take their time. */
+/** Migrations run over a connection of their own, without statement timeout. */
 const migrateLargeDatabase = async (databaseUrl: string): Promise<void> => {
   const db = await openDatabase({
     databaseUrl,
@@ -73,9 +77,9 @@ const migrateLargeDatabase = async (databaseUrl: string): Promise<void> => {
 };
 
 /**
- * Opens the database and applies missing migrations (once, whoever comes first).
- * Throws `StoreError` (`unavailable`) when it can't be reached, `RunsError` (`config`) when it is locked by another
- * process or newer than this program.
+ * Opens the database and applies missing migrations, once, in the process that comes first.
+ * Throws `StoreError` (`unavailable`) when it can't be reached, `RunsError` (`config`) when another process has locked
+ * it or a newer version has migrated it.
  */
 export const openStore = async (options: StoreOptions): Promise<Store> => {
   if ('databaseUrl' in options) {

@@ -1,8 +1,8 @@
 /**
- * The connection that listens for word of new run events, and comes back when it breaks.
+ * The connection that listens for notifications of run events, and reconnects when it breaks.
  *
- * Rule: word is a hint, never the news itself. While this connection is down readers poll, and when it is back all of
- * them look once, so nothing depends on a notification having arrived.
+ * Rule: a notification is a hint to read. While this connection is down, readers poll; when it is back, all of them
+ * read once, so nothing depends on a notification.
  * Imported by the PostgreSQL driver.
  */
 import { Client, type ClientConfig } from 'pg';
@@ -10,7 +10,7 @@ import { CHANNEL, type Announcements } from './database.ts';
 
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 5_000;
-/** A half-open connection says nothing for ever; a statement finds out. */
+/** A half-open connection stays silent; a statement detects it. */
 const CHECK_EVERY_MS = 15_000;
 
 /** Resolves after `ms`, or when `signal` aborts. */
@@ -32,7 +32,7 @@ export const listen = (
   announcements: Announcements,
 ): { close(): Promise<void> } => {
   const stop = new AbortController();
-  /** Listens until the connection breaks or we stop; true when it got as far as listening. */
+  /** Listens until the connection breaks or the listener stops; true when it had begun to listen. */
   const session = async (): Promise<boolean> => {
     const client = new Client({ ...connection, query_timeout: 10_000 });
     let listening = false;
@@ -56,7 +56,7 @@ export const listen = (
         if (!over.aborted) await client.query('select 1');
       }
     } catch {
-      // Not reachable, or it went silent: the loop below tries again.
+      // Not reachable, or silent: the loop below tries again.
     } finally {
       announcements.setHealthy(false);
       await client.end().catch(() => {});

@@ -1,9 +1,9 @@
 /**
- * A directory for one process: a lock file that names its owner and is recognised as stale when the owner is gone.
+ * A lock file for a directory that one process may use. It names the owner; a lock whose owner is gone is stale.
  *
- * Rule: refuse when in doubt. A process of this machine is asked for by pid and start time (a container's process is
- * always pid 1, so the pid alone proves nothing); a process of another machine counts as alive while it keeps touching
- * its file. After kill -9 the next process takes over without help.
+ * Rule: refuse when in doubt. An owner on this machine is identified by pid and start time (in a container the pid is
+ * always 1, so the pid alone proves nothing); an owner on another machine counts as alive while it touches its file.
+ * After kill -9 the next process takes over by itself.
  * Imported by the PGlite driver and by the commands that look for a `runs dev`.
  */
 import { link, mkdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
@@ -17,20 +17,22 @@ import { mintId } from '../protocol/wire/ids.ts';
 export const LOCK_FILE = 'store.lock';
 const TOUCH_EVERY_MS = 5_000;
 const ALIEN_STALE_MS = 30_000;
-/** A supervised process hears of its supervisor's death at once, and stops; a machine under load needs seconds for it. */
+/**
+ * A supervised process notices its supervisor's death at once, and stops; a machine under load needs seconds for it.
+ */
 const ORPHAN_ENDS_WITHIN_MS = 10_000;
 const ORPHAN_LOOK_EVERY_MS = 50;
-/** Longer than replacing a file takes, by far. */
+/** Far longer than replacing a file takes. */
 const TAKEOVER_STALE_MS = 10_000;
 
 interface Owner {
   pid: number;
   host: string;
-  /** When the process started, as exact as the platform tells. */
+  /** Start time of the process, as exact as the platform reports it. */
   started: string;
-  /** The process that started it; null in files of earlier releases. */
+  /** The parent process; null in files of earlier releases. */
   parent: number | null;
-  /** Of this lock, not of the process. */
+  /** The creation time of this lock, not of the process. */
   nonce: string;
 }
 
@@ -87,11 +89,11 @@ const isAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
   return running && (started === null || started === owner.started);
 };
 
-/** Whether the process that started the owner is gone. A supervised process ends by itself soon after its supervisor. */
+/** True when the parent of the owner has ended. A supervised process ends by itself soon after its supervisor. */
 const isOrphan = async ({ pid, parent }: Owner): Promise<boolean> =>
   parent !== null && (await factsOf(pid)).parent !== parent;
 
-/** Like `isAlive`, and gives an owner that has lost its supervisor the time to end. */
+/** Like `isAlive`, but gives an owner without supervisor the time to end. */
 const staysAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
   const until = Date.now() + ORPHAN_ENDS_WITHIN_MS;
   while (await isAlive(path, owner).catch(() => true)) {
@@ -102,7 +104,7 @@ const staysAlive = async (path: string, owner: Owner | null): Promise<boolean> =
   return false;
 };
 
-/** Pid of the living process that holds the lock of `dir`; null = no process holds it. */
+/** Pid of the live process that holds the lock of `dir`; null = none. */
 export const lockHolder = async (dir: string): Promise<number | null> => {
   const path = join(dir, LOCK_FILE);
   try {
@@ -116,7 +118,7 @@ export const lockHolder = async (dir: string): Promise<number | null> => {
 
 const isCode = (error: unknown, code: string): boolean => (error as NodeJS.ErrnoException).code === code;
 
-/** Creates `path` with its whole content or not at all; false when it is there already. */
+/** Creates `path` with its whole content or not at all; false when it exists. */
 const createWhole = async (path: string, text: string): Promise<boolean> => {
   const draft = `${path}.${mintId('req')}`;
   await writeFile(draft, text);
@@ -139,7 +141,7 @@ const refusal = (dir: string, owner: Owner | null): RunsError =>
     }. Stop that process, or choose another directory (RUNS_DATA_DIR).`,
   );
 
-/** Takes the lock of `dir` or throws `RunsError` (code `config`) naming the owner. */
+/** Takes the lock of `dir`, or throws `RunsError` (code `config`) that names the owner. */
 export const lockDirectory = async (dir: string): Promise<{ release(): Promise<void> }> => {
   await mkdir(dir, { recursive: true });
   const path = join(dir, LOCK_FILE);

@@ -1,9 +1,9 @@
 /**
- * Applies `store/migrations` in order, each once, whoever starts first.
+ * Applies `store/migrations` in order, each once.
  *
- * Rule: everything happens in one transaction under an advisory lock: processes that start together wait for one of
- * them, and a migration that fails leaves nothing. A database that knows migrations we don't is newer than this
- * program: refused, since its tables may mean something else.
+ * Rule: all migrations run in one transaction under an advisory lock: processes that start together wait for one of
+ * them, and a migration that fails leaves nothing. A database with unknown migrations belongs to a newer version and is
+ * refused, since its tables may have another meaning.
  * Imported by `store/index.ts`.
  */
 import { readFile } from 'node:fs/promises';

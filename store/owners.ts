@@ -1,14 +1,15 @@
 /**
- * Whose an object is, for principals that see every tenant.
+ * The tenant of an object, for principals that see every tenant.
  *
- * Rule: the only reads that name no tenant on behalf of a request; they return the owner's name and nothing of the object.
+ * Rule: the only reads for a request that are not scoped to a tenant; they return the tenant's name and nothing of the
+ * object.
  * Imported within `store/` only.
  */
 import type { ThreadStore } from '../protocol/ports/run-store.ts';
 import type { Database } from './database.ts';
 
 const STATEMENTS = {
-  // What was decided about the calls of a thread outlives it.
+  // Decisions about the calls of a thread outlive it.
   thread: `select tenant from threads where id = $1
     union all select tenant from decisions where thread_id = $1 limit 1`,
   assistant: 'select tenant from assistants where id = $1',

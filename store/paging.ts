@@ -1,8 +1,8 @@
 /**
- * Pages by cursor. Cursors are object ids; the order is that of `position`, which never changes and never ties.
+ * Pages by cursor. Cursors are object ids; the order is that of `position`, which never changes and is unique.
  *
- * Rule: an unknown cursor is a 404, not an empty page: an empty page would look like the end. A page is bounded in rows and in
- * bytes; whatever ended it, `has_more` says whether there are more.
+ * Rule: an unknown cursor is a 404, not an empty page, which would look like the end. A page is bounded in rows and in
+ * bytes; `has_more` says whether more rows exist, whatever bound ended the page.
  * Imported within `store/` only.
  */
 import type { PageQuery } from '../protocol/ports/runs-service.ts';
@@ -46,7 +46,7 @@ export const readPage = async <Row extends { id: string; position: number }, T e
     params.push(await cursor(query.before));
     conditions.push(`position ${short} $${params.length}`);
   }
-  // `before` alone asks for the page that ends at the cursor: walk backwards from it, then turn the page round.
+  // `before` alone asks for the page that ends at the cursor: read backwards from it, then reverse the page.
   const backwards = query.before !== undefined && query.after === undefined;
   const direction = (query.order === 'asc') === backwards ? 'desc' : 'asc';
   params.push(query.limit + 1);
@@ -68,7 +68,7 @@ export const readPage = async <Row extends { id: string; position: number }, T e
   };
 };
 
-/** A page of all that a tenant has in one table. */
+/** A page of a tenant's rows of one table. */
 export const readTenantPage = <Row extends { id: string; position: number }, T extends { id: string }>(
   sql: Sql,
   tenant: string,

@@ -1,8 +1,8 @@
 /**
- * The embedded PGlite behind the store: PostgreSQL in this process, in memory or in a directory.
+ * The driver for the embedded PGlite: PostgreSQL in this process, in memory or in a directory.
  *
- * Rule: one process at a time. PGlite does not notice a second one and corrupts the directory, so ours is locked first.
- * One connection serves everything; transactions wait for each other.
+ * Rule: one process at a time. PGlite does not notice a second one and corrupts the directory, so the directory is
+ * locked first. One connection serves all statements; transactions wait for each other.
  * Imported by `store/index.ts`.
  */
 import { PGlite } from '@electric-sql/pglite';
@@ -24,10 +24,10 @@ const sqlOf = (queryable: Queryable): Sql => ({
 
 export type PgliteOptions =
   | { dataDir: string }
-  /** `image`: an empty database as PGlite dumped it (`emptyImage`), which saves making one. */
+  /** `image`: an empty database that PGlite dumped (`emptyImage`), which is faster than creating one. */
   | { memory: true; image?: Blob };
 
-/** A new database takes 3.5 s of CPU, loading the image of one 0.4 s. About 40 MB; of use to this version of PGlite only. */
+/** Creating a database takes 3.5 s of CPU, loading its image 0.4 s. About 40 MB; for this version of PGlite only. */
 export const emptyImage = async (): Promise<Blob> => {
   const db = await PGlite.create();
   try {
@@ -61,9 +61,9 @@ export const openPglite = async (options: PgliteOptions): Promise<Database> => {
         .catch((error: unknown) => {
           throw toStoreError(error);
         }),
-    // PostgreSQL has a process for this; here there is one process.
+    // PostgreSQL has autovacuum; here is one process.
     tidy: async () => {
-      // One at a time: several in one text would be a transaction, in which there is no vacuum.
+      // One statement at a time: several in one text form a transaction, and VACUUM cannot run in one.
       for (const table of ['run_events', 'runs', 'messages', 'steps', 'rounds'])
         await db.exec(`vacuum ${table}`);
     },

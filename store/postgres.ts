@@ -1,8 +1,8 @@
 /**
- * PostgreSQL behind the store: one pool for statements, one connection that listens.
+ * The driver for PostgreSQL: one pool for statements, one connection that listens.
  *
- * Rule: every wait is bounded (connect, statement, lock, a transaction that its process forgot), so a frozen worker
- * can't hold a run's row for ever. The pool heals itself; errors of idle connections are not ours to die of.
+ * Rule: every wait is bounded (connect, statement, lock, idle transaction), so a frozen worker cannot hold a run's row
+ * for ever. The pool replaces broken connections; errors of idle connections do not end the process.
  * Imported by `store/index.ts`.
  */
 import { Pool, types as pgTypes, type ClientConfig, type CustomTypesConfig, type PoolClient } from 'pg';
@@ -15,11 +15,10 @@ export interface PostgresOptions {
   databaseUrl: string;
   /** Connections in the pool. Default 10. */
   maxConnections?: number;
-  /** One statement may take this long. Default 15 s. */
+  /** Timeout of one statement. Default 15 s. */
   statementTimeoutMs?: number;
   /**
-   * Hear at once of other processes' events. Default true; a process whose own readers are none saves a connection, and being
-   * woken by every event of every run.
+   * Listen for events of other processes. Default true; a process without readers saves a connection and the wake-ups.
    */
   listens?: boolean;
 }
@@ -28,7 +27,7 @@ const INT8 = 20;
 interface Parsers {
   getTypeParser(oid: number, format?: 'text'): (value: string) => unknown;
 }
-// The package's own types want an enum that exists in types only.
+// The package's types require an enum that exists only as a type.
 const builtIn = pgTypes as unknown as Parsers;
 const parsers: Parsers = {
   // Positions, sequence numbers and milliseconds stay far below 2^53.
@@ -61,8 +60,8 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
     application_name: 'durable-runs',
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
-    // Our statements name rows by their keys: a plan made for the values at hand is never better, and planning a start
-    // anew takes as long as carrying it out. (Options of the URL's own stand instead of these.)
+    // Statements select rows by key, so a generic plan is as good as a custom one, and planning the creation of a run
+    // takes as long as running it. (Options in the URL replace these.)
     options: '-c plan_cache_mode=force_generic_plan',
     types,
   } satisfies ClientConfig;
@@ -74,7 +73,7 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
     statement_timeout: statementTimeout,
     lock_timeout: statementTimeout,
     idle_in_transaction_session_timeout: statementTimeout,
-    // The server's own timeout speaks first; this one is for a connection that went silent.
+    // The server's timeout comes first; this one is for a connection that went silent.
     query_timeout: statementTimeout + 5_000,
   });
   pool.on('error', () => {
@@ -101,7 +100,7 @@ export const openPostgres = async (options: PostgresOptions): Promise<Database> 
       client.on('error', ignore);
       let broken: Error | undefined;
       try {
-        // Travels with the body's first statement. If it fails, so does everything behind it.
+        // Travels with the body's first statement. If it fails, all later ones fail too.
         const begun = sql.query('begin');
         begun.catch(ignore);
         const result = await body(sql);

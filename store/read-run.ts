@@ -1,10 +1,10 @@
 /**
- * Reading one run, which pollers do all day: reads that meet share a statement, and a run that has not changed since this
- * process last read it is not sent again.
+ * Reads one run, which pollers do all the time: concurrent reads share a statement, and a run that has not changed
+ * since this process last read it is not sent again.
  *
- * Rule: every read is answered by a statement that was sent after it was asked for. What is kept is only shown when that
- * statement has found the row in the very version that it was made from (`xmin`: the transaction that wrote it), so
- * processes need not tell each other anything, and nobody sees less than what was committed before he asked.
+ * Rule: a statement that was sent after the read was requested answers it. A cached run is returned only when that
+ * statement found the row in the cached version (`xmin`: the transaction that wrote it), so processes need no
+ * coordination, and a reader sees every earlier commit.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
@@ -15,11 +15,11 @@ import { batchLoader } from './batch-loader.ts';
 import type { RunRow } from './schema.ts';
 import { runView } from './views.ts';
 
-/** Runs that are kept at most; the one whose newest state was read longest ago goes first. */
+/** Size of the cache; the run whose newest state was read longest ago is dropped first. */
 const KEPT = 1_000;
 /** A run with larger settings (texts, tools) is read every time. */
 const KEPT_CHARS = 16_384;
-/** No transaction's number. */
+/** A value that no transaction has as its number. */
 const UNKNOWN = '0';
 
 interface Kept {
@@ -30,15 +30,15 @@ interface Kept {
   run: Run;
 }
 
-/** `row`: null when nothing but the version was asked for, since it has not changed, or there is none. */
+/** `row`: null when the version is unchanged, or there is no such run. */
 interface Found {
   asked: string;
   version: string | null;
   row: RunRow | null;
 }
 
-// One column of JSON instead of all columns: a description of two dozen columns costs the reader more than its row does.
-// `limit` keeps the planner from turning this into a scan of the table while there are few rows.
+// One JSON column instead of two dozen columns, whose descriptions cost the reader more than the row. `limit` keeps the
+// planner from scanning the table while it has few rows.
 const READ = `
   select k.asked, r.version, r.row from unnest($1::text[], $2::text[]) as k (asked, known)
   left join lateral (

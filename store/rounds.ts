@@ -1,8 +1,8 @@
 /**
- * Finding the round that a call belongs to.
+ * Finds the round of a call.
  *
- * Rule: a run may have dozens of rounds of megabytes each: the newest one is looked at, which it nearly always is, and of the
- * others only the one that has the call is read.
+ * Rule: a run may have dozens of rounds of megabytes each: the newest round is read first and is nearly always the one;
+ * of the others only the round that has the call is read.
  * Imported within `store/` only.
  */
 import { idProblem } from '../protocol/rules/validation.ts';
@@ -21,7 +21,7 @@ export const newestRound = async (sql: Sql, runId: string): Promise<RoundRow | n
 const hasCall = ({ calls }: RoundRow, callId: string): boolean =>
   calls.some((call) => call.callId === callId);
 
-/** `newest`: as `newestRound` found it. null: no round of the run has this call. */
+/** `newest`: the result of `newestRound`. null: no round of the run has this call. */
 export const roundOfCall = async (
   sql: Sql,
   runId: string,
@@ -30,9 +30,9 @@ export const roundOfCall = async (
 ): Promise<RoundRow | null> => {
   if (newest === null || callId === null) return null;
   if (hasCall(newest, callId)) return newest;
-  // Ids of calls are minted here. What does not look like one is of no round, and may be no text for a database.
+  // Call ids are generated here. A text of another form belongs to no round, and may not be valid for the database.
   if (newest.round === 1 || idProblem('call_id', callId) !== undefined) return null;
-  // A quote within a value is escaped, so only a key can look like this.
+  // A quote within a value is escaped, so only a key matches.
   const rows = await sql.query<RoundRow>(
     `select * from rounds where run_id = $1 and round < $2 and position('"callId":"' || $3 || '"' in calls::text) > 0
      order by round desc`,

@@ -1,7 +1,7 @@
 /**
- * The engine's side of runs that are there: reading them, asking to cancel. How they come to be is in `starting.ts`.
+ * Existing runs as the service uses them: read, list, request a cancel. `create-run.ts` creates them.
  *
- * Rule: everything is seen through a tenant; what another one has is not found.
+ * Rule: every statement is scoped to a tenant; another tenant's run is not found.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';

@@ -1,11 +1,11 @@
 /**
  * The tables, as drizzle describes them. Migrations are generated from this file (`drizzle-kit generate`); rows are
- * typed by it. Queries are hand-written SQL elsewhere, so property names are the column names.
+ * typed by it. Queries are hand-written SQL elsewhere, so property names are column names.
  *
- * Rule: whatever a caller, a model or a tool wrote lives in `json` columns. `text` and `jsonb` refuse U+0000 and lone
- * surrogates, and both do occur in tool outputs; `json` keeps the escaped text as it came.
- * Times are unix milliseconds. `position` is one sequence for all tables, so messages and rounds of a thread have an
- * order between them, and paging does not depend on clocks.
+ * Rule: text from a caller, a model or a tool is stored in `json` columns. `text` and `jsonb` refuse U+0000 and lone
+ * surrogates, which tool outputs may contain; `json` keeps the escaped text unchanged. Times are unix milliseconds.
+ * `position` is one sequence for all tables, so that messages and rounds of a thread are ordered, and paging does not
+ * depend on clocks.
  * Imported as types by `store/`; as values by drizzle-kit and the schema test only.
  */
 import { sql } from 'drizzle-orm';
@@ -47,7 +47,9 @@ const position = () =>
     .notNull()
     .default(sql`nextval('positions')`);
 const time = () => bigint({ mode: 'number' });
-/** Bytes of the JSON that the row holds, kept by a trigger (`0002`): what pages and tenants are measured by. null: an older row. */
+/**
+ * Bytes of the JSON in the row, kept by a trigger (`0002`): pages and tenants are measured by it. null: an older row.
+ */
 const bytes = () => integer();
 
 export const assistants = pgTable(
@@ -57,7 +59,7 @@ export const assistants = pgTable(
     tenant: text().notNull(),
     position: position(),
     created_at: time().notNull(),
-    /** The wire object without `id`, `object` and `created_at`; temperature and the like are null when not given. */
+    /** The wire object without `id`, `object` and `created_at`; absent parameters such as temperature are null. */
     body: json().$type<AssistantBody>().notNull(),
     bytes: bytes(),
   },
@@ -72,7 +74,7 @@ export const threads = pgTable(
     position: position(),
     created_at: time().notNull(),
     metadata: json().$type<Metadata>().notNull(),
-    /** The run it was created with, in one request. */
+    /** The run that was created in the same request. */
     brought_by: text(),
   },
   (table) => [index('threads_page').on(table.tenant, table.position)],
@@ -95,9 +97,9 @@ export const messages = pgTable(
     assistant_id: text(),
     /** Set on messages that a run wrote. */
     run_id: text(),
-    /** Set on messages that came with a run: `additional_messages`, or the thread of a create-thread-and-run. */
+    /** Set on messages created with a run: `additional_messages`, or the thread of a create-thread-and-run. */
     brought_by: text(),
-    /** The turn that wrote it: equals the round whose calls it introduces, if it does. */
+    /** The turn that wrote it; equals the round of its calls, if it has any. */
     round: integer(),
     incomplete_reason: text(),
     completed_at: time(),
@@ -130,25 +132,25 @@ export const runs = pgTable(
     cancelled_at: time(),
     failed_at: time(),
     completed_at: time(),
-    /** When a terminal status was reached, whichever. */
+    /** When any terminal status was reached. */
     ended_at: time(),
-    /** When somebody asked to cancel. */
+    /** When a cancel was requested. */
     cancel_asked_at: time(),
     config: json().$type<RunConfig>().notNull(),
     metadata: json().$type<Metadata>().notNull(),
-    /** Unanswered external calls of the open round; null = nothing is asked of the API's caller. */
+    /** Open external calls of the round; null = the API's caller has nothing to answer. */
     required: json().$type<WireToolCall[]>(),
     last_error: json().$type<WireLastError>(),
     incomplete_reason: text(),
-    /** Summed over turns; null = the model server never told. */
+    /** Summed over turns; null = the model server never reported it. */
     usage: json().$type<WireUsage>(),
     /** Number of the newest round of calls; 0 before the first. */
     round: integer().notNull().default(0),
-    /** Fencing: every attempt of a worker raises it, and a write that names an older one is refused. */
+    /** Fencing: every attempt of a worker raises it, and a write with an older value is refused. */
     epoch: integer().notNull().default(0),
-    /** The newest event's number. */
+    /** The sequence number of the newest event. */
     event_seq: bigint({ mode: 'number' }).notNull().default(0),
-    /** What retention has taken from the event log: 0 nothing, 1 the deltas, 2 everything. */
+    /** What retention has removed from the event log: 0 nothing, 1 the deltas, 2 everything. */
     pruned: integer().notNull().default(0),
     bytes: bytes(),
   },
@@ -157,7 +159,7 @@ export const runs = pgTable(
     index('runs_live_of_tenant')
       .on(table.tenant)
       .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
-    /** The thread lock: at most one live run per thread, whoever inserts it. */
+    /** The thread lock: at most one live run per thread. */
     uniqueIndex('runs_live')
       .on(table.thread_id)
       .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
@@ -165,7 +167,7 @@ export const runs = pgTable(
     index('runs_live_by_age')
       .on(table.position)
       .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
-    // No index may name event_seq: it changes with every flush, and those updates are to stay heap-only.
+    // No index may contain event_seq: every flush changes it, and those updates must stay heap-only.
     index('runs_unpruned')
       .on(table.ended_at)
       .where(sql`ended_at is not null and pruned < 2`),
@@ -181,18 +183,20 @@ export const rounds = pgTable(
     round: integer().notNull(),
     thread_id: text().notNull(),
     position: position(),
-    /** In the model's order, with the plans that were decided when the round settled. */
+    /** In the model's order, with the plans decided when the round settled. */
     calls: json().$type<PlannedCall[]>().notNull(),
     /** Call id → output. */
     outputs: json().$type<Record<string, string>>().notNull(),
-    /** All outputs are there and the next turn may begin. */
+    /** All outputs are there, and the next turn may begin. */
     done: boolean().notNull().default(false),
-    /** `event_seq` before the external calls' acceptance: where the submitter's stream begins. */
+    /** `event_seq` before the external calls were accepted: the start of the submitter's stream. */
     accepted_after: bigint({ mode: 'number' }),
-    /** The request that is told "accepted"; every other one is late. */
+    /** The request that receives "accepted"; every other one is late. */
     accepted_by: text(),
     bytes: bytes(),
-    /** What the model's provider must get back with this round; null = nothing, or an older process wrote the row. */
+    /**
+     * What the model's provider must receive again with this round; null = nothing, or an older process wrote the row.
+     */
     provider_turn: json().$type<ProviderTurn>(),
   },
   (table) => [
@@ -235,7 +239,7 @@ export const steps = pgTable(
 export const runEvents = pgTable(
   'run_events',
   {
-    // No foreign key: it would lock the run's row once more for every flushed delta.
+    // No foreign key: it would lock the run's row again for every flushed delta.
     run_id: text().notNull(),
     seq: bigint({ mode: 'number' }).notNull(),
     event: text().notNull(),
@@ -248,14 +252,14 @@ export const runEvents = pgTable(
 export const decisions = pgTable(
   'decisions',
   {
-    /** Made of run, round, call and time, so that a repeated write finds the first one. */
+    /** Built from run, round, call and time, so that a repeated write finds the first one. */
     id: text().primaryKey(),
-    // No foreign key: who deletes a thread does not delete what was decided about its calls.
+    // No foreign key: deleting a thread does not delete decisions about its calls.
     tenant: text().notNull(),
     thread_id: text().notNull(),
     run_id: text().notNull(),
     position: position(),
-    /** The tool's name, which grants of keys are compared with. */
+    /** The tool's name, which is compared with the grants of keys. */
     tool: text().notNull(),
     decided_at: time().notNull(),
     body: json().$type<Decision>().notNull(),
@@ -272,11 +276,11 @@ export const idempotencyKeys = pgTable(
     tenant: text().notNull(),
     /** SHA-256 of the key as sent. */
     key: text().notNull(),
-    /** SHA-256 of what was asked with it. */
+    /** SHA-256 of the request that carried it. */
     request: text().notNull(),
     run_id: text().notNull(),
     created_at: time().notNull(),
-    /** A later request under this key told of the run: the one that created it may not take it back any more. */
+    /** A later request with this key has returned the run: the first request may not roll it back any more. */
     vouched: boolean().notNull().default(false),
   },
   (table) => [

@@ -1,7 +1,7 @@
 /**
- * The end of a turn: what the model said and asked for becomes the state of the run.
+ * Ends a turn: the model's text and calls become the state of the run.
  *
- * Rule: one transaction. Message and step are closed or filled, usage is added, status and events are written, or nothing is.
+ * Rule: one transaction closes message and step, adds usage, and writes status and events.
  * Imported within `store/` only.
  */
 import type { Usage } from '../protocol/ports/backend.ts';
@@ -50,8 +50,8 @@ const INCOMPLETE_MESSAGE = {
 } as const;
 
 /**
- * The turn's message gets all its content, and ends if it is open. What was said after the calls is told as a message
- * without a step of its own: while the step of the calls is open, clients take no other.
+ * The turn's message gets all its content, and is completed if it is open. Text after the calls becomes a message
+ * without a step: while the step of the calls is open, clients accept no other.
  */
 const settleMessage = async (
   unit: RunUpdate,
@@ -84,7 +84,10 @@ const settleMessage = async (
   if (completed.length === 0) await endMessage(unit, said.id, said.content, end, now);
 };
 
-/** The calls of a settled turn become its round: step filled (opened, if nothing was streamed), row and events. */
+/**
+ * The calls of a settled turn become its round: the step is filled (opened first, if nothing was streamed), then row
+ * and events.
+ */
 const settleCalls = async (
   unit: RunUpdate,
   outcome: Extract<TurnOutcome, { kind: 'calls' }>,
@@ -141,7 +144,7 @@ const settleCalls = async (
   return round;
 };
 
-/** What the turn's end finds: the newest round, and the steps that are open. */
+/** The rows that the end of a turn needs: the newest round, and the open steps. */
 interface Begun {
   round: RoundRow | null;
   steps: StepRow[];
@@ -191,7 +194,7 @@ const settle = async (
   if (outcome.kind === 'calls')
     return runState(row, await settleCalls(unit, outcome, turn.providerTurn ?? null, callStep, usage, now));
 
-  // Calls that the model began and did not finish can't be carried out.
+  // Calls that the model began and did not finish cannot run.
   if (callStep !== undefined)
     later(
       endStep(unit, callStep, {

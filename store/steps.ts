@@ -1,7 +1,7 @@
 /**
- * Steps, messages and rounds within a unit of work: the writes that several changes share, each with its event.
+ * Writes of steps, messages and rounds within a run update, each with its event.
  *
- * Rule: an object and the event that tells of it are written by the same function, so neither is ever forgotten.
+ * Rule: the function that writes an object also emits its event, so that neither is forgotten.
  * Imported within `store/` only.
  */
 import type { PlannedCall } from '../protocol/tool-calls.ts';
@@ -25,7 +25,7 @@ export const currentRound = async (sql: Sql, row: RunRow): Promise<RoundRow | nu
   return round ?? null;
 };
 
-/** What a change of a round may need of the run: the newest round, the round of a call, and the steps that are open. */
+/** The rows that a change of a round may need: the newest round, the round of a call, and the open steps. */
 export interface OpenRounds {
   newest: RoundRow | null;
   round: RoundRow | null;
@@ -49,14 +49,14 @@ export const messageDetails = (messageId: string): StepDetails => ({
   message_creation: { message_id: messageId },
 });
 
-/** Steps of the turn under way, oldest first. */
+/** Steps of the current turn, oldest first. */
 export const openSteps = ({ sql, row }: RunUpdate): Promise<StepRow[]> =>
   sql.query<StepRow>(
     "select * from steps where run_id = $1 and round = $2 and status = 'in_progress' order by position",
     [row.id, row.round + 1],
   );
 
-/** Writes a step without telling of it. The turn under way is the one after the newest round. */
+/** Writes a step without an event. The current turn is the one after the newest round. */
 export const writeStep = async (
   { sql, row }: RunUpdate,
   kind: StepRow['kind'],
@@ -84,7 +84,7 @@ export const writeStep = async (
   return step;
 };
 
-/** Writes a step and tells of it. */
+/** Writes a step and emits its event. */
 export const insertStep = async (
   unit: RunUpdate,
   ...what: [StepRow['kind'], StepDetails, round: number, now: number]
@@ -96,7 +96,7 @@ export const insertStep = async (
   return step;
 };
 
-/** Writes the message of a turn and tells of it. */
+/** Writes the message of a turn and emits its event. */
 export const insertMessage = async (
   { sql, row, emit }: RunUpdate,
   id: string,
@@ -116,7 +116,7 @@ export const insertMessage = async (
 
 export const isExternal = (call: PlannedCall): boolean => call.plan.kind === 'external';
 
-/** Outputs that are there are shown, others are null; so are decisions, by call id. */
+/** Outputs that exist are shown, others are null; so are decisions, by call id. */
 export const callDetails = (
   calls: readonly PlannedCall[],
   outputs: Readonly<Record<string, string>>,
@@ -145,15 +145,15 @@ type StepEnd = Partial<
   >
 > & { status: 'completed' | 'failed' | 'cancelled' | 'expired' };
 
-/** Ends a step and tells of it. */
+/** Ends a step and emits its event. */
 export const endStep = async (unit: RunUpdate, step: StepRow, end: StepEnd): Promise<void> => {
   const written = writeStepEnd(unit, step, end);
-  // Told before anything that whoever calls does next: he need not wait for the write.
+  // The event comes before the caller's next events; the write need not be awaited.
   unit.emit({ event: `thread.run.step.${end.status}`, data: stepView(step) });
   await written;
 };
 
-/** Ends a step without telling of it. */
+/** Ends a step without an event. */
 export const writeStepEnd = async ({ sql }: RunUpdate, step: StepRow, end: StepEnd): Promise<void> => {
   Object.assign(step, end);
   await sql.query(

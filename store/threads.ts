@@ -1,8 +1,8 @@
 /**
  * Assistants, threads and messages: objects that exist without a run.
  *
- * Rule: the thread's row is locked before it is asked whether a run is live, by whoever adds messages, starts a run or
- * deletes the thread; so between the question and the write nobody else answers it differently.
+ * Rule: adding messages, starting a run and deleting a thread all lock the thread's row before they check for a live
+ * run, so the result of the check holds until the write.
  * Imported within `store/` only.
  */
 import type {
@@ -44,7 +44,7 @@ const assistantBody = (params: Partial<AssistantParams>, before: Body | null): B
     params.reasoning_effort === undefined ? (before?.reasoning_effort ?? null) : params.reasoning_effort,
 });
 
-/** A string, or parts as the API layer passes them on; `text` may be the request's plain string. */
+/** A string, or parts from the API layer; `text` may be the request's plain string. */
 export const messageContent = (content: MessageParams['content']): MessageContent[] => {
   if (typeof content === 'string') return [{ type: 'text', text: { value: content, annotations: [] } }];
   return content.map((part) => {
@@ -97,13 +97,13 @@ export const insertMessages = async (
   );
 };
 
-/** Locks the thread and returns it with the run that is live on it, if any. */
+/** Locks the thread and returns it with its live run, if any. */
 export const lockThread = async (
   sql: Sql,
   tenant: string,
   id: string,
 ): Promise<{ thread: ThreadRow; liveRun: string | null }> => {
-  // Sent together, carried out in this order: the second sees what was committed while we waited for the lock.
+  // Sent together and run in this order: the second sees what was committed while the first waited for the lock.
   const [[thread], [live]] = await Promise.all([
     sql.query<ThreadRow>('select * from threads where id = $1 and tenant = $2 for no key update', [
       id,
@@ -153,7 +153,7 @@ export const updateMetadata = async <Row>(
   return row;
 };
 
-/** A page of what belongs to a thread; an empty one may mean that there is no such thread. */
+/** A page of a thread's rows; an empty page may mean that the thread does not exist. */
 export const pageOfThread = async <T>(
   sql: Sql,
   tenant: string,

@@ -1,9 +1,8 @@
 /**
- * The worker's side of runs: one turn of the model at a time, under a lease.
+ * Runs as a worker writes them: one turn of the model at a time, under a lease.
  *
- * Rule: what an attempt leaves behind when it dies is closed by the next one before it opens anything (`claiming.ts`),
- * under new ids, and stays out of the context: message `incomplete`, steps `failed`. A turn leaves its trace in the context
- * only by settling.
+ * Rule: the next attempt closes the open objects of a dead one (`claim-run.ts`) before it opens new ones under new ids.
+ * They stay out of the context: message `incomplete`, steps `failed`. Only a settled turn enters the context.
  * Imported within `store/` only.
  */
 import { mintId } from '../protocol/wire/ids.ts';

@@ -1,9 +1,9 @@
 /**
- * One change of one run: the row is locked, changed, and written back together with the events it caused.
+ * One change of one run: locks the row, changes it, and writes it with the events of the change.
  *
- * Rule: nobody writes a run's row or its events but through here (deltas excepted, `events.ts`), so sequence numbers
- * are assigned under the row's lock, have no gaps, and an event is visible exactly when the state it tells of is.
- * Lock order everywhere: thread, then run.
+ * Rule: every write of a run's row or events goes through this file (except deltas, `events.ts`). Sequence numbers are
+ * thus assigned under the row's lock and have no gaps, and an event becomes visible together with its state. Lock order
+ * everywhere: thread, then run.
  * Imported within `store/` only.
  */
 import type { StreamEvent } from '../protocol/wire/events.ts';
@@ -14,10 +14,10 @@ import type { RunRow } from './schema.ts';
 
 export interface RunUpdate {
   sql: Sql;
-  /** The locked row: change it in place, it is written when the body is done. */
+  /** The locked row: the body changes it in place, and it is written at the end. */
   row: RunRow;
   emit: (event: StreamEvent) => void;
-  /** A write that nothing waits for but the commit: it shares its round trip with the row's. */
+  /** A write that only the commit waits for: it shares the round trip of the row's write. */
   later: (write: Promise<unknown>) => void;
 }
 
@@ -50,7 +50,7 @@ const param = (row: RunRow, column: (typeof MUTABLE)[number]): Param => {
 
 const ASSIGNMENTS = MUTABLE.map((column, index) => `${column} = $${index + 2}`).join(', ');
 const n = MUTABLE.length;
-/** Row, events and word of them in one round trip. `$n+2`: event_seq before; then names and data. */
+/** Row, events and notification in one round trip. `$n+2`: event_seq before; then names and data. */
 const WRITE = `
   with changed as (update runs set ${ASSIGNMENTS} where id = $1),
   logged as (
@@ -60,7 +60,7 @@ const WRITE = `
   )
   select pg_notify('${CHANNEL}', $1 || ' ' || $${n + 5}::text)`;
 
-/** The same, committed by itself, if the row is still in the version that was read. Returns no row when it is not. */
+/** The same, committed by itself, if the row still has the version that was read. Returns no row otherwise. */
 const WRITE_IF = `
   with changed as (update runs set ${ASSIGNMENTS} where id = $1 and xmin::text = $${n + 6} returning id),
   logged as (
@@ -79,7 +79,7 @@ const writeParams = (row: RunRow, seqBefore: number, events: readonly StreamEven
   String(row.event_seq),
 ];
 
-/** For a change that needs no lock in between; false: somebody else has changed the row. */
+/** For a change that needs no lock in between; false: another transaction has changed the row. */
 export const writeRunUpdateIf = async (
   sql: Sql,
   version: string,
@@ -98,12 +98,12 @@ export const writeRunUpdate = async (
   await sql.query(WRITE, writeParams(row, seqBefore, events), 'write-unit');
 };
 
-/** Whoever is first to fail is told; the others have nobody to tell. */
+/** The first failure rejects the update; later ones are ignored. */
 const ignore = (): void => {};
 
 /**
- * `lease`: refuse with `lease_lost` when a newer attempt has the run or it has ended. `along`: reads that travel with the
- * lock and are carried out when it is held.
+ * `lease`: fails with `lease_lost` when a newer attempt has the run, or it has ended. `along`: reads that travel with
+ * the lock statement and run when the lock is held.
  */
 export const changeRun = async <T, Read = undefined>(
   db: Database,
@@ -118,7 +118,7 @@ export const changeRun = async <T, Read = undefined>(
     const reading = along?.(sql);
     reading?.catch(ignore);
     const [row] = await locking;
-    // Nothing may be under way on the connection when the transaction ends.
+    // No statement may be in flight on the connection when the transaction ends.
     const read = (await reading) as Read;
     if (row === undefined) return null;
     if (lease !== null) checkLease(row, lease);
@@ -152,7 +152,7 @@ const checkLease = (row: RunRow, lease: RunLease): void => {
     throw new StoreError('lease_lost', `Run ${row.id} has ended ("${row.status}"); this attempt must stop.`);
 };
 
-/** For writers that can't do without the row. */
+/** For writers that need the row to exist. */
 export const changeExistingRun = async <T, Read = undefined>(
   db: Database,
   runId: string,

@@ -1,15 +1,15 @@
 /**
- * What a tenant holds.
+ * How much a tenant holds.
  *
- * Rule: sums over indexes that hold what is summed, so that the rows themselves are not read. Rows that were written before
- * sizes were kept count with their overhead only.
+ * Rule: sums over covering indexes, so that rows are not read. Older rows without a size count with their overhead
+ * only.
  * Imported within `store/` only.
  */
 import type { RunStore } from '../protocol/ports/run-store.ts';
 import type { Database } from './database.ts';
 import { LIVE } from './threads.ts';
 
-/** A row and its index entries, about. */
+/** Approximate bytes of a row and its index entries. */
 const ROW_OVERHEAD = 512;
 const MEASURED = ['assistants', 'messages', 'runs', 'steps'] as const;
 

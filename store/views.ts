@@ -1,8 +1,8 @@
 /**
- * Rows as the wire's objects. Pure.
+ * Rows → objects of the wire. Pure.
  *
- * Rule: every documented field is there, `null` included, in the order clients know; seconds are made here and only
- * here. A run's fields follow from its status, so the switch below is the one place that knows which are set when.
+ * Rule: every documented field is there, `null` included, in the order that clients know. Milliseconds become seconds
+ * only here. A run's fields follow from its status, and the switch below is the one place that knows which.
  * Imported within `store/` only.
  */
 import type { RunConfig, StoredRunState, RoundState } from '../protocol/ports/run-store.ts';
@@ -33,7 +33,7 @@ export const assistantView = (row: AssistantRow): Assistant => {
     tools: shownTools(body.tools),
     // Rows of an older version hold null.
     tool_resources: {},
-    // What applies when the caller names none.
+    // The default when the caller names none.
     temperature: body.temperature ?? 1,
     top_p: body.top_p ?? 1,
     ...(reasoning_effort == null ? {} : { reasoning_effort }),
@@ -65,7 +65,7 @@ export const messageView = (row: MessageRow): Message => ({
   metadata: row.metadata,
 });
 
-/** Codes that clients know. A row of an older version has others, with messages that name the model server. */
+/** Codes that clients know. Rows of an older version have others, with messages that name the model server. */
 const KNOWN_ERRORS: ReadonlySet<string> = new Set(['server_error', 'rate_limit_exceeded', 'invalid_prompt']);
 
 const errorView = (error: WireLastError | null): WireLastError | null =>
@@ -90,7 +90,7 @@ export const stepView = (row: StepRow): RunStep => ({
   last_error: errorView(row.last_error),
   step_details: row.details,
   metadata: {},
-  // Known when the model has spoken, shown when the step has ended.
+  // Known when the model has answered, shown when the step has ended.
   usage: row.status === 'in_progress' ? null : row.usage,
 });
 

@@ -1,12 +1,12 @@
 /**
- * Reading rows in order until they have too many bytes.
+ * Reads rows in order until a limit of bytes.
  *
- * Rule: the database adds up what the rows hold and sends no more than that; the first row comes whatever its size, so a
- * reader always gets on. Sizes are those that the rows carry (`bytes`); older rows have none and are measured. Pure.
+ * Rule: the database adds up the sizes and sends no more rows than fit, but always the first, so that a reader makes
+ * progress. Rows carry their sizes (`bytes`); older rows are measured. Pure.
  * Imported within `store/` only.
  */
 
-/** What one row of each table holds, as SQL. */
+/** The size of one row of each table, as SQL. */
 export const ROW_BYTES = {
   assistants: 'coalesce(bytes, octet_length(body::text))',
   messages: 'coalesce(bytes, octet_length(content::text))',
@@ -19,8 +19,8 @@ export const ROW_BYTES = {
 } as const;
 
 /**
- * The first rows of `rows`, a select that ends with `order by <order> limit …` and has all columns of `table`; with them
- * `of_rows`, how many rows there are without the limit of bytes. `maxBytes`: an SQL expression.
+ * The first rows of `rows`, a select that ends with `order by <order> limit …` and has all columns of `table`; with
+ * `of_rows`, the number of rows without the limit of bytes. `maxBytes`: an SQL expression.
  */
 export const withinBytes = (
   table: keyof typeof ROW_BYTES,

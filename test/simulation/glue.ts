@@ -139,7 +139,7 @@ export const runWorkflow =
 
     return {
       start: () => driver.dispatch({ type: resumed ? 'resume' : 'start', at: now() }),
-      signal: handlers.signal,
+      signal: (payload) => handlers.signal(payload),
       cancel: () => driver.dispatch({ type: 'cancelRequested', at: now() }),
       validate: (name, payload) =>
         name === SUBMIT_TOOL_OUTPUTS

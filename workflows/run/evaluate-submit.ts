@@ -67,23 +67,8 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
     if (missing.length > 0) return callIds(`${quote(missing, 400)} missing.`);
     if (unexpected.length > 0) return callIds(`${quote(unexpected, 400)} not asked for.`);
     if (differing.length > 0) return conflict(differing);
-    const size = outputBytesOverLimit(given.values());
-    if (size !== null)
-      return rejectionText(
-        FAILURES.refusedMalformed,
-        'malformed',
-        `tool_outputs have ${size} bytes together; they must be less than ${LIMITS.combinedOutputBytes}. Send less.`,
-      );
-    const stored = bytesOverLimit(
-      state,
-      payload.tool_outputs.map(({ tool_call_id: callId, output }) => ({ callId, output })),
-    );
-    if (stored !== null)
-      return rejectionText(
-        FAILURES.refusedMalformed,
-        'malformed',
-        `With these tool_outputs, the answers of the round take ${stored} bytes as they are stored; together they may take ${MAX_PAYLOAD_BYTES}. What was answered before stands. Send less.`,
-      );
+    const tooLarge = sizeProblem(state, payload);
+    if (tooLarge !== undefined) return rejectionText(FAILURES.refusedMalformed, 'malformed', tooLarge);
     return { verdict: 'accept', round: state.round, callIds: expected };
   }
 
@@ -99,6 +84,19 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
     `Run ${quote(runId)} is ${quote(status)} and waits for no outputs now; got outputs for ${quote(got, 400)}.`,
     { details: { status } },
   );
+};
+
+const sizeProblem = (state: MachineState, { tool_outputs: outputs }: SubmitPayload): string | undefined => {
+  const size = outputBytesOverLimit(outputs.map(({ output }) => output));
+  if (size !== null)
+    return `tool_outputs have ${size} bytes together; they must be less than ${LIMITS.combinedOutputBytes}. Send less.`;
+  const stored = bytesOverLimit(
+    state,
+    outputs.map(({ tool_call_id: callId, output }) => ({ callId, output })),
+  );
+  return stored === null
+    ? undefined
+    : `With these tool_outputs, the answers of the round take ${stored} bytes as they are stored; together they may take ${MAX_PAYLOAD_BYTES}. What was answered before stands. Send less.`;
 };
 
 const conflict = (ids: string[]): AnswerRejection =>

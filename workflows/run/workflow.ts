@@ -75,7 +75,7 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
   });
   setHandler(submitUpdate, (payload, origin) => handlers.submit(payload, sourceOf(origin)), {
     description: SUBMIT_DESCRIPTION,
-    validator: (payload) => handlers.validateSubmit(payload),
+    validator: (payload, _origin) => handlers.validateSubmit(payload),
   });
   setHandler(answerSignal, (raw: unknown) => handlers.signal(decodeSignalPayload(raw)), {
     description: SIGNAL_DESCRIPTION,

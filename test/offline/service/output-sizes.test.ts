@@ -40,9 +40,8 @@ const throughHttp: Door = async (output) => {
     id: string;
   };
   sandbox.clock.advance(1);
-  const [{ id = '' } = {}] =
-    sandbox.engine.runs().find((item) => item.id === run.id)?.required_action?.submit_tool_outputs
-      .tool_calls ?? [];
+  const action = sandbox.engine.runs().find((item) => item.id === run.id)?.required_action;
+  const id = action?.submit_tool_outputs.tool_calls[0]?.id ?? '';
   const answer = await post(`/v1/threads/${thread.id}/runs/${run.id}/submit_tool_outputs`, {
     tool_outputs: [{ tool_call_id: id, output }],
   });
