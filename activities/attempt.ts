@@ -1,8 +1,9 @@
 /**
- * What an attempt lends to a backend: signal, heartbeats, fence, previous progress, planning.
+ * What an activity attempt provides to a backend: signal, heartbeats, fence, progress of the previous attempt,
+ * planning.
  *
- * Rule: the attempt shows signs of life by itself, however long the backend is silent on a socket; it stops claiming
- * the work the moment it may have been replaced, and then says so for ever.
+ * Rule: the attempt sends heartbeats by itself, however long the backend waits on a socket. Once it may have been
+ * replaced it stops writing, and stays so.
  * Imported by the backend activities only.
  */
 import type { Context } from '@temporalio/activity';
@@ -13,16 +14,16 @@ import { makeLease, systemClock, type LeaseTerms } from './lease.ts';
 import { noMetrics } from './metrics.ts';
 import { planCalls } from './tools/plan-calls.ts';
 
-/** The SDK sends a heartbeat at most this often, as a share of the timeout, unless the worker caps it lower. */
+/** The SDK sends heartbeats at most this often, as a share of the timeout, unless the worker caps it lower. */
 const SDK_THROTTLE_SHARE = 0.8;
-/** Beats within one heartbeat timeout. Three would do for the server; more let a short standstill be told from a long one. */
+/** Heartbeats within one timeout. Three would do for the server; more tell a short pause from a long one. */
 const BEATS_PER_TIMEOUT = 10;
-/** Nobody needs to hear more often. Milliseconds. */
+/** More frequent heartbeats have no use. Milliseconds. */
 const SHORTEST_BEAT_MS = 50;
-/** Longest beat interval: without a heartbeat timeout the beats only fetch news of a cancellation. Milliseconds. */
+/** Longest interval: without a heartbeat timeout, heartbeats only fetch a cancellation. Milliseconds. */
 const LONGEST_BEAT_MS = 1_000;
 
-/** Thrown by `fence`: this attempt may have a successor. */
+/** Thrown by `fence`: another attempt may have replaced this one. */
 export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError';
 }
@@ -49,7 +50,7 @@ export const leaseTerms = (
   };
 };
 
-/** Begins an attempt. `dispose` when it is over, whatever its end. */
+/** Begins an attempt. Call `dispose` when it has ended, in any way. */
 export const beginAttempt = (
   activity: Context,
   deps: ActivityDeps,

@@ -1,9 +1,9 @@
 /**
- * The activities that touch a backend: a thin shell around its port.
+ * The activities that call a backend: a thin layer over its port.
  *
- * Rule: the backend settles, this only lends it an attempt and translates its errors. A cancelled attempt ends as
- * cancelled, an attempt that a stopping worker gave up or that lost its lease is one to try again, and an error of any
- * other kind is a bug, told as such and retried, since a fixed worker may do better.
+ * Rule: the backend settles; this file provides the attempt and translates errors. A cancelled attempt ends as
+ * cancelled. An attempt that a stopping worker gave up, or that lost its lease, is retried. Any other error is a bug;
+ * it is reported as one and retried, since a fixed worker may succeed.
  * Imported by the activities' index.
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
@@ -26,7 +26,7 @@ import { systemClock } from './lease.ts';
 import { ENDING_RETRY_MS, isProcessEnding } from './tools/call-scope.ts';
 import { noMetrics } from './metrics.ts';
 
-/** Temporal refuses a payload over 2 MB, as often as it is tried; a codec may add a little. */
+/** Temporal refuses a payload over 2 MB at every attempt; a codec may add a little. */
 const SETTLEMENT_MOST_BYTES = 1_900_000;
 
 export type BackendActivities = Pick<
@@ -40,14 +40,14 @@ export type BackendActivities = Pick<
   | 'recordDecisions'
 >;
 
-/** A run is the workflow that asks, unless it says otherwise. */
+/** The run is the calling workflow, unless the input names another. */
 const runIdOf = (input: BackendActivityBase): string =>
   input.runId ?? Context.current().info.workflowExecution?.workflowId ?? '';
 
-/** What to tell Temporal of what a backend threw. */
+/** Translates an error of a backend into a failure of Temporal. */
 const translate = async (thrown: unknown, activity: Context, lost: string | undefined): Promise<unknown> => {
   if (activity.cancellationSignal.aborted) {
-    // The SDK's own failure. When the worker is stopping, Temporal turns it into another attempt elsewhere.
+    // The SDK's own failure. When the worker is stopping, Temporal starts another attempt elsewhere.
     return await activity.cancelled.catch((reason: unknown) => reason);
   }
   if (thrown instanceof LeaseLostError || lost !== undefined) {
@@ -155,7 +155,7 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
         backend.create(unpackCreate(input.request, runIdOf(input)), context),
       ),
     submitToolOutputs: (input) => {
-      // Counted by the attempt that is first: a repeated submit is no second wait.
+      // Only the first attempt counts it: a repeated submit is no second wait.
       if (input.waitedMs !== undefined && Context.current().info.attempt === 1)
         metrics.waited(input.waitedMs);
       return settle(input, (backend, context) =>
@@ -173,7 +173,7 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
       }),
     recordAnswers: (input) =>
       withBackend(input, async (backend, context) => {
-        // A backend without steps of its own has nowhere to show an answer before the submit.
+        // A backend without a store shows answers with the submit.
         await backend.recordAnswers?.(input.run, input.round, input.outputs, context);
       }),
   };

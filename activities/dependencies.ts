@@ -1,5 +1,5 @@
 /**
- * What activities need from the process they run in. The worker's composition root supplies it, tests supply fakes.
+ * What activities need from their process. The worker's composition root supplies it; tests supply fakes.
  *
  * Rule: no activity reads the environment or builds its own dependency.
  */
@@ -21,7 +21,7 @@ export interface HookContext {
   attempt: number;
 }
 
-/** A waiting call and its arguments as a person should see them: never post `arguments`, which a model wrote. */
+/** A waiting call with its arguments as a person should see them. Never post `arguments`: a model wrote them. */
 export interface ShownCall extends CallSnapshot {
   shown: ShownArguments;
 }
@@ -30,15 +30,15 @@ export interface ShownNotice extends WaitingNotice {
 }
 
 export interface Hooks {
-  /** A run began to wait for somebody. Tried again until it does not throw: make it idempotent. */
+  /** A run began to wait for an answer. Retried until it does not throw: make it idempotent. */
   onWaiting?(notice: ShownNotice, context: HookContext): Promise<void> | void;
-  /** A run ended. Tried again until it does not throw. */
+  /** A run ended. Retried until it does not throw. */
   onEnd?(result: RunResult, context: HookContext): Promise<void> | void;
 }
 
 export interface FollowUpRunRequest {
   backend: 'assistants' | 'chat';
-  /** Id of the run to start; starting it twice must start one. */
+  /** Id of the run to start; starting it twice must start one run. */
   newRunId: string;
   /** The run whose late answer it carries. */
   of: FollowUpInput;
@@ -56,6 +56,6 @@ export interface ActivityDeps {
   log: Logger;
   metrics?: Metrics;
   clock?: LeaseClock;
-  /** The worker's longest heartbeat throttle, in milliseconds. Default: the SDK's, 80 % of the heartbeat timeout. */
+  /** The worker's heartbeat throttle, in milliseconds. Default: the SDK's, 80 % of the heartbeat timeout. */
   maxHeartbeatThrottleMs?: number;
 }

@@ -1,8 +1,8 @@
 /**
- * What goes wrong in an activity → what Temporal is told.
+ * Translates errors of activities into failures of Temporal.
  *
- * Rule: types come from `FAILURES`, messages are capped (the server keeps a few kilobytes) and carry no stack of
- * foreign code; Temporal owns retries, so this only says whether and when another attempt makes sense.
+ * Rule: types come from `FAILURES`; messages are capped (the server keeps a few kilobytes) and carry no stack of other
+ * code. Temporal owns retries: this file only says whether and when another attempt makes sense.
  * Imported by the activities only.
  */
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
@@ -24,15 +24,15 @@ export const throwFailure = (
     nonRetryable: !more.retryable,
     ...(more.retryAfterMs == null ? {} : { nextRetryDelay: more.retryAfterMs }),
     ...(more.details === undefined || more.details.length === 0 ? {} : { details: more.details }),
-    // Benign failures are waits in disguise: no warning in the log, no failure in the metrics.
+    // A benign failure is an expected wait: it causes no warning in the log and no failure in the metrics.
     ...(more.expected === true ? { category: ApplicationFailureCategory.BENIGN } : {}),
   });
-  // The stack would show this file, repeat the message, and be stored with every failed attempt.
+  // The stack would name this file, repeat the message, and be stored with every failed attempt.
   failure.stack = '';
   return failure;
 };
 
-/** A backend's error. Being told to come back later is no news: benign. */
+/** The failure for a backend's error. A request to retry later is benign. */
 export const fromBackendError = (error: BackendError): ApplicationFailure =>
   throwFailure(error.type, error.message, {
     retryable: error.retryable,

@@ -1,8 +1,8 @@
 /**
- * All activities of a worker, made from what it hands in.
+ * All activities of a worker, made from its dependencies.
  *
- * Rule: the names are the protocol's; a tool needs no registration with Temporal, since every unknown type that is
- * `tool.<name>` comes to one handler, and a name this worker does not have is a failure that a deploy repairs.
+ * Rule: the names are the protocol's. A tool needs no registration with Temporal: one handler receives every type
+ * `tool.<name>`, and a name that this worker does not have is a failure that a deployment repairs.
  * Imported by the worker (at run time) and by workflow code (types only, by way of the protocol).
  */
 import { Context } from '@temporalio/activity';
@@ -28,7 +28,7 @@ import { runTool } from './tools/execute-tool.ts';
 
 export type WorkerActivities = RunActivities &
   WorkerToolsActivities & {
-    /** Serves every activity type that has no function of its own: the tools. */
+    /** Serves every activity type without a function of its own: the tools. */
     default: (input: ToolCallPayload) => Promise<OutcomePayload>;
   };
 

@@ -1,11 +1,11 @@
 /**
- * Does this attempt still own its work? A worker that was frozen past its heartbeat timeout wakes up to find another
- * attempt under way; it must notice before it writes anything.
+ * Tells whether this attempt still owns its work. A worker that was frozen past its heartbeat timeout resumes beside
+ * another attempt, and must notice it before it writes.
  *
- * Rule: measured by gaps between this process's own beats, on the monotonic and on the wall clock, whichever shows the
- * longer gap: a frozen process beats nowhere, and a suspended machine may stop the monotonic clock. Once lost, a lease
- * stays lost: a beat after the gap proves nothing.
- * What it cannot see: a network that loses the heartbeats of a process that runs on. Imported by the activities.
+ * Rule: measured by gaps between this process's own heartbeats, on the monotonic and the wall clock, whichever shows
+ * the longer gap: a suspended machine may stop the monotonic clock. A lost lease stays lost, since a heartbeat after
+ * the gap proves nothing. It does not detect a network that drops the heartbeats of a running process. Imported by the
+ * activities.
  */
 
 export interface LeaseClock {
@@ -18,21 +18,21 @@ export interface LeaseClock {
 export const systemClock: LeaseClock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
 export interface LeaseTerms {
-  /** Silence after which the server gives the attempt to another worker; null = it waits for `startToCloseMs` alone. */
+  /** Silence after which the server starts another attempt; null = only `startToCloseMs` bounds the attempt. */
   heartbeatTimeoutMs: number | null;
-  /** How far behind the latest beat the one that the server knows may be: the SDK holds beats back this long. */
+  /** How old the heartbeat that the server knows may be: the SDK throttles heartbeats by this time. */
   throttleMs: number;
   startToCloseMs: number;
 }
 
 export interface AttemptLease {
-  /** A sign of life was handed to Temporal now. */
+  /** A heartbeat was passed to the SDK now. */
   beat(): void;
-  /** Why the attempt may have been replaced, or undefined while it surely was not. */
+  /** Why the attempt may have been replaced; undefined while it surely was not. */
   lost(): string | undefined;
 }
 
-/** The lease begins now: call at the attempt's first moment. */
+/** Starts the lease: call it when the attempt starts. */
 export const makeLease = (terms: LeaseTerms, clock: LeaseClock): AttemptLease => {
   const begun = { wall: clock.wall(), monotonic: clock.monotonic() };
   let latest = begun;
@@ -56,7 +56,7 @@ export const makeLease = (terms: LeaseTerms, clock: LeaseClock): AttemptLease =>
 
   return {
     beat: () => {
-      // Judged first: the gap before this beat is what counts.
+      // Evaluated first: the gap before this heartbeat counts.
       if (judge() === undefined) latest = { wall: clock.wall(), monotonic: clock.monotonic() };
     },
     lost: judge,

@@ -1,8 +1,8 @@
 /**
- * What activities count and time, as a port: the worker puts Prometheus behind it, tests a recorder.
+ * The port for metrics of activities: the worker implements it with Prometheus, tests with a recorder.
  *
- * Rule: labels are names from a fixed or configured set (statuses, tools, routes), never ids: a label per run would
- * grow without bound. Nothing here may throw.
+ * Rule: labels are names from a fixed or configured set (statuses, tools, routes), never ids, since a label per run
+ * would grow without bound. Nothing here may throw.
  * Imported by the activities and the worker.
  */
 import type { BackendObservation } from '../protocol/index.ts';
@@ -12,18 +12,18 @@ export type ToolAttemptOutcome =
   | 'ok'
   /** An error output for the model: invalid arguments or output. */
   | 'rejected'
-  /** Threw, or took too long: tried again if the policy says so. */
+  /** Threw, or took too long: retried if the policy says so. */
   | 'failed'
   | 'cancelled'
-  /** At-most-once and lost: nobody knows. */
+  /** At-most-once and lost: the outcome is unknown. */
   | 'unknown';
 
 export interface Metrics {
-  /** A run reached an end, as this worker saw it settle. */
+  /** A run ended, as this worker saw it settle. */
   runEnded(backend: string, status: string): void;
-  /** A run asked for tool calls. */
+  /** A run requested tool calls. */
   roundBegan(backend: string, calls: number): void;
-  /** How long a round waited for somebody outside, in milliseconds. */
+  /** How long a round waited for answers, in milliseconds. */
   waited(ms: number): void;
   toolAttempt(tool: string, outcome: ToolAttemptOutcome, ms: number): void;
   backendActivity(activity: string, outcome: 'ok' | 'failed' | 'cancelled', ms: number): void;

@@ -1,9 +1,10 @@
 /**
- * The HTTP face over a `RunsService`. In: authenticate, limit, check. Then one engine call. Out: JSON or events.
+ * The HTTP API over a `RunsService`: authenticate, limit and check the request; call the service once; answer JSON or
+ * events.
  *
- * Rule: it knows no engine and holds no state of runs. Every answer carries its request id; what is not an `ApiError`
- * leaves as a 500 that tells nothing of the inside. Answers are made with plain header records: the adapter sends those
- * as they are, while one look through a `Headers` object costs more than everything else here.
+ * Rule: it knows no implementation and holds no state of runs. Every response carries its request id. An error that is
+ * not an `ApiError` becomes a 500 without internal details. Headers are plain records: the adapter sends them
+ * unchanged, while one use of a `Headers` object costs more than everything else here.
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
@@ -38,21 +39,21 @@ import { ShutdownNotifier, eventStream } from './sse.ts';
 import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 
-/** One finished request, for metrics and logs. Holds no body, no key. */
+/** One finished request, for metrics and logs. Contains no body and no key. */
 export interface RequestLogEntry {
   method: string;
-  /** The route's pattern, never the ids in it; null = none matched. */
+  /** The route's pattern, never its ids; null = no route matched. */
   route: string | null;
   kind: RequestKind | null;
   status: number;
-  /** Until the answer's head was ready; streams go on after that. */
+  /** Until the head of the response was ready; streams last longer. */
   ms: number;
   requestId: string;
   tenant: string | null;
   stream: boolean;
-  /** A long poll: most of its time is waiting for the run. */
+  /** A long poll: most of its time is spent waiting for the run. */
   held: boolean;
-  /** On a 5xx: what was thrown. For the log, never for the client. */
+  /** On a 5xx: the error. For the log, never for the client. */
   error: unknown;
 }
 
@@ -60,7 +61,7 @@ export interface ApiOptions {
   engine: RunsService;
   /** What `GET /v1/models` lists. Default: none. */
   models?: ListModels;
-  /** Default: open to all, tenant `default`; `serveApi` then binds loopback only. */
+  /** Default: no keys, tenant `default`; `serveApi` then binds loopback only. */
   auth?: Authenticator;
   /** Default: none. */
   limiter?: RateLimiter;
@@ -74,9 +75,9 @@ export interface ApiOptions {
   onRequest?: (seen: RequestLogEntry) => void;
   /** Milliseconds between comments on a silent stream. Default 15 000. */
   keepAliveMs?: number;
-  /** Milliseconds after which a reader that takes nothing is dropped. Default 60 000. */
+  /** Milliseconds after which a reader that accepts no data is dropped. Default 60 000. */
   stallMs?: number;
-  /** Origins of web pages that may use the API. Default none. Needs keys: throws `RunsError` `config` without. */
+  /** Origins of web pages that may use the API. Default none. Requires keys: otherwise throws `RunsError` `config`. */
   corsOrigins?: readonly string[];
   /** Long polls of the official helpers. */
   polls?: HeldPollOptions;
@@ -84,16 +85,16 @@ export interface ApiOptions {
   version?: string;
 }
 
-/** What the Node adapter hands along with a request; absent in process. */
+/** What the Node adapter passes along with a request; absent in process. */
 export interface ApiEnv {
   outgoing?: Connection;
 }
 
 export interface Api {
   readonly fetch: (request: Request, env?: ApiEnv) => Response | Promise<Response>;
-  /** Nobody needs a key: only this machine may reach it. */
+  /** No key is required: only this machine may reach the server. */
   readonly open: boolean;
-  /** Tells open streams that the server goes down and ends them; other requests still finish. */
+  /** Notifies open streams of the shutdown and ends them; other requests still finish. */
   readonly shutdown: () => void;
 }
 
@@ -210,7 +211,7 @@ export const createApi = (options: ApiOptions): Api => {
             )
           : undefined;
       const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
-      // Before the run is started: a client that is refused then would have one that it does not know of.
+      // Checked before the run starts: a client that is refused afterwards would not know its run.
       if (asksForStream(route, body)) share = streams.open(tenant);
       const reply = await route.run({ engine, models, caller, ids: params, query, headers, body, hold });
       stream = 'stream' in reply;
@@ -247,7 +248,7 @@ export const createApi = (options: ApiOptions): Api => {
     metrics: options.metrics,
   });
 
-  /** Refuses what no route or page has to do with. */
+  /** Rejects methods and paths without a route or page. */
   const refuse = (method: string, error: ApiError): Response => {
     const requestId = nextRequestId();
     onRequest?.({
@@ -280,7 +281,7 @@ export const createApi = (options: ApiOptions): Api => {
     }
   };
 
-  /** What a GET would answer, without its body. */
+  /** The response of a GET without its body. */
   const head = async (request: Request, env: ApiEnv | undefined): Promise<Response> => {
     const response = await answer(request, 'GET', env);
     await response.body?.cancel();

@@ -1,9 +1,8 @@
 /**
- * Who is calling: API keys, each of one tenant and with its roles, or one person on a server that only this machine
- * reaches.
+ * Authentication: API keys, each with a tenant and roles, or a single user on a server that only this machine reaches.
  *
- * Rule: keys are kept as SHA-256 digests and compared in constant time against all of them; a key is never echoed, not
- * even in part. Without keys the server is `open` and `serve.ts` binds it to loopback. Imports protocol and Node only.
+ * Rule: keys are kept as SHA-256 digests, and all are compared in constant time; a key is never echoed, not even in
+ * part. Without keys the server is `open`, and `serve.ts` binds it to loopback. Imports protocol and Node only.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
 import { KEY_ROLES, type KeyRole } from '../protocol/ports/runs-service.ts';
@@ -12,15 +11,15 @@ import type { ApiKey } from './keys.ts';
 
 export interface Principal {
   tenant: string;
-  /** The name that its decisions and answers carry; null = no key says who it is. */
+  /** The name that signs its decisions and answers; null = no key. */
   name: string | null;
   roles: readonly KeyRole[];
-  /** Worker tools that its runs may use and, as an approver, that it may decide; null = all. */
+  /** Worker tools that its runs may use and that it may decide as an approver; null = all. */
   grantedTools: readonly string[] | null;
 }
 
 export interface Authenticator {
-  /** True when it lets everybody in. */
+  /** True when no key is required. */
   readonly open: boolean;
   /** Throws `ApiError` 401. */
   authenticate(headers: Headers): Principal;
@@ -44,7 +43,7 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
     open: false,
     authenticate(headers) {
       const header = headers.get('authorization');
-      // Azure's clients send the key in a header of its own.
+      // Azure's clients send the key in a header of their own.
       const sent = header === null ? headers.get('api-key') : (BEARER.exec(header)?.[1] ?? '');
       if (sent === null)
         throw apiErrors.unauthorized(
@@ -52,7 +51,7 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
         );
       const digest = hash('sha256', sent, 'buffer');
       let principal: Principal | null = null;
-      // All keys are compared, whichever fits: time tells nothing.
+      // All keys are compared, whichever matches, so that timing reveals nothing.
       for (const key of known) if (timingSafeEqual(key.digest, digest)) principal = key.principal;
       if (principal === null) throw apiErrors.unauthorized();
       return principal;
@@ -60,7 +59,7 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
   };
 };
 
-/** One person, tenant `default`, with all roles. For servers that only this machine can reach. */
+/** A single user, tenant `default`, with all roles. For servers that only this machine can reach. */
 export const openAuth = (): Authenticator => {
   const principal: Principal = { tenant: DEFAULT_TENANT, name: null, roles: KEY_ROLES, grantedTools: null };
   return { open: true, authenticate: () => principal };
@@ -69,7 +68,10 @@ export const openAuth = (): Authenticator => {
 const quoted = (roles: readonly KeyRole[], joint: 'or' | 'and'): string =>
   roles.map((role) => `"${role}"`).join(` ${joint} `);
 
-/** Throws `ApiError` 403 unless one of the roles is there; absent = all are. `what`: the subject, such as `Cancelling a run`. */
+/**
+ * Throws `ApiError` 403 unless the caller has one of the roles; absent roles = all. `what`: the subject, such as
+ * `Cancelling a run`.
+ */
 export const requireRole = (
   { roles = KEY_ROLES }: { roles?: readonly KeyRole[] },
   allowed: readonly KeyRole[],

@@ -1,13 +1,13 @@
 /**
- * What the bodies of all requests may hold together, and one tenant of it.
+ * Limits the bytes of all request bodies together, and of one tenant's.
  *
- * Rule: bytes count when they have arrived, so that a length that is only announced takes nothing from others; a body that
- * would exceed is refused, and what it held is given back when it is done. Imports protocol only.
+ * Rule: bytes count when they have arrived, so an announced length takes nothing from other requests. A body that would
+ * exceed the limit is refused, and its bytes are released when it ends. Imports protocol only.
  */
 import { ApiError } from '../protocol/errors.ts';
 
 export interface BodyShare {
-  /** More bytes have arrived. Throws `ApiError` 429 (this tenant's part is used up) or 503 (all of it is). */
+  /** More bytes have arrived. Throws `ApiError` 429 (the tenant's share is used up) or 503 (all of it is). */
   grow(bytes: number): void;
   close(): void;
 }
@@ -18,7 +18,7 @@ export interface BodyBudget {
   readonly held: number;
 }
 
-/** One tenant may use this part of the budget. */
+/** The share of the budget that one tenant may use. */
 const TENANT_SHARE = 0.25;
 
 const refused = (status: 429 | 503, message: string): ApiError =>

@@ -1,9 +1,9 @@
 /**
- * A request's body → JSON, within limits of size, depth and number of values.
+ * Parses a request's body as JSON, within limits of size, depth and number of values.
  *
- * Rule: a body is scanned as it arrives and refused at its first excess; nothing is parsed before all of it is known to be
- * bounded, and no step of the work holds the event loop for long. What all requests hold together is bounded too.
- * `__proto__` keys are dropped, so that no later spread or assignment can be steered by them. Imports protocol only.
+ * Rule: a body is scanned while it arrives and refused at its first excess; parsing starts when the whole body is known
+ * to be within limits, and no step blocks the event loop for long. All requests together are limited too. `__proto__`
+ * keys are dropped, so that no later spread or assignment changes a prototype. Imports protocol only.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 import { ApiError } from '../protocol/errors.ts';
@@ -27,7 +27,7 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
   maxValues: JSON_LIMITS.values,
 };
 
-/** Bodies up to this size are read in one piece, and not counted: reading a stream costs more than they do. */
+/** Bodies up to this size are read in one piece and not counted: reading a stream costs more. */
 const WHOLE_BYTES = 65_536;
 
 const tooLarge = (limit: number): ApiError =>
@@ -51,7 +51,7 @@ const unsupportedType = (type: string | null): ApiError =>
     { code: 'invalid_content_type' },
   );
 
-/** Compressed bodies are not read: their size is known only by unpacking them. */
+/** Compressed bodies are refused: their size is known only after decompression. */
 const refuseEncoded = (encoding: string | null): void => {
   if (encoding === null || /^\s*(?:identity)?\s*$/i.test(encoding)) return;
   throw new ApiError(
@@ -64,7 +64,7 @@ const refuseEncoded = (encoding: string | null): void => {
 const isJson = (type: string | null): boolean =>
   type !== null && /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type);
 
-/** Reads a body of any length without ever holding more than the limit, and lets go of its bytes as it decodes them. */
+/** Reads a body of any length without holding more than the limit, and releases bytes as it decodes them. */
 const readPieces = async (
   body: ReadableStream<Uint8Array>,
   limits: BodyLimits,
@@ -121,8 +121,8 @@ const parsed = (text: string): unknown => {
 const isBlank = (text: string): boolean => text.length < WHOLE_BYTES && text.trim() === '';
 
 /**
- * `budget`: what the bodies of all requests share; none = only this one is bounded. Throws `ApiError` 400, or 429 and 503 when
- * the budget is spent.
+ * `budget`: shared by all request bodies; absent = only this body is limited. Throws `ApiError` 400, or 429 and 503
+ * when the budget is used up.
  */
 export const readJson = async (
   request: Request,
@@ -146,7 +146,7 @@ export const readJson = async (
     const text = await readPieces(request.body, limits, share);
     if (isBlank(text)) return {};
     if (!isJson(type)) throw unsupportedType(type);
-    // Reading ended with a piece of work of its own; parsing is the next one.
+    // Yields to the event loop between reading and parsing.
     await immediate();
     return parsed(text);
   } finally {

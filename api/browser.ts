@@ -1,17 +1,17 @@
 /**
- * Requests of web pages: refused unless their origin is this server's own or was allowed by name.
+ * Requests of web pages: refused unless their origin is the server's own or an allowed one.
  *
- * Rule: a page reaches a server of its visitor's machine or network, so a request that a browser marks as another site's is
- * refused before anything is read, empty ones included. Allowed origins are exact, need API keys, and get CORS headers; cookies
- * are never used. Pure but for the responses. Imports protocol only.
+ * Rule: a web page can reach servers in its visitor's network, so a request that the browser marks as cross-site is
+ * refused before anything is read, empty requests included. Allowed origins are exact, require API keys, and get CORS
+ * headers; cookies are never used. Pure but for the responses. Imports protocol only.
  */
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import type { ApiError } from '../protocol/errors.ts';
 import { quote, shortenText } from '../protocol/rules/validation.ts';
 
 /**
- * Origins by comma or white space, such as `https://app.example http://localhost:3000`. Throws `RunsError` `config` for one that is
- * no origin: a path, a wildcard, a missing scheme.
+ * Origins separated by comma or white space, such as `https://app.example http://localhost:3000`. Throws `RunsError`
+ * `config` for a text that is no origin: a path, a wildcard, a missing scheme.
  */
 export const parseOrigins = (text: string): string[] =>
   text
@@ -43,7 +43,7 @@ export interface BrowserHeaders {
   preflightFor: string | null;
 }
 
-/** `pass`: no page, or one of this server. `allowed`: answer with CORS headers. */
+/** `pass`: not a cross-site page. `allowed`: respond with CORS headers. */
 export type BrowserVerdict = 'pass' | 'allowed' | 'preflight' | 'refused';
 
 const isOwn = (origin: string, host: string | null): boolean =>
@@ -66,10 +66,10 @@ const refusal = (origin: string | null): ApiError =>
 
 const EXPOSED = 'x-request-id, openai-version, openai-poll-after-ms, retry-after';
 const METHODS = 'GET, HEAD, POST, DELETE';
-/** Two hours: the longest that browsers keep it. */
+/** Two hours: the longest time that browsers keep it. */
 const PREFLIGHT_SECONDS = '7200';
 
-/** The clients send a dozen headers of their own, so those that were asked for are named again, if they are names. */
+/** The clients send a dozen headers of their own, so requested headers are allowed again, if they are valid names. */
 const askedHeaders = (headers: Headers): string => {
   const asked = headers.get('access-control-request-headers') ?? '';
   return asked.length <= 2_048 && /^[\w\-, ]*$/.test(asked) ? asked : '';
@@ -94,7 +94,7 @@ const withCors = (response: Response, origin: string): Response => {
   return response;
 };
 
-/** `next` answers what is no page's business to be refused; `refuse` turns the error into an answer. */
+/** `next` handles allowed requests; `refuse` turns the error into a response. */
 export const createBrowserGuard = (
   origins: readonly string[],
   refuse: (request: Request, error: ApiError) => Response,

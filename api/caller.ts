@@ -1,22 +1,22 @@
 /**
- * From a request and its key to the `Caller` that an engine is told.
+ * Builds the `Caller` of a request from its key.
  *
- * Rule: the tenant is the key's own, except for an operator on a route that operators have: there it is the tenant that
- * owns what the path names. Imports protocol and the edges of `api/`.
+ * Rule: the tenant is the key's. For an operator on a route for operators it is the tenant that owns the object in the
+ * path. Imports protocol and the edges of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type { Principal } from './auth.ts';
 import type { Route } from './route.ts';
 
-/** Unique among processes and cheap: random once, counted from there. */
+/** Unique across processes and cheap: random once, then counted. */
 export const requestIds = (): (() => string) => {
   const own = mintId('req').slice(0, -8);
   let count = 0;
   return () => `${own}${(count++).toString(36).padStart(8, '0')}`;
 };
 
-/** What only a request that changes something is asked for; a look at a header costs as much as finding the route. */
+/** Headers that only a request with changes needs; reading a header costs as much as finding the route. */
 const repetition = (method: string, headers: Headers): Pick<Caller, 'isRetry' | 'idempotencyKey'> =>
   method === 'GET'
     ? { isRetry: false, idempotencyKey: null }
@@ -36,7 +36,7 @@ export const callerOf = (
   return { tenant, grantedTools, keyName: name, roles, requestId, isRetry, idempotencyKey };
 };
 
-/** Whose objects the request is about. Costs a read for operators, nothing for all others. */
+/** The tenant of the object in the path. Costs a read for operators, nothing for others. */
 export const tenantFor = async (
   { roles, tenant }: Principal,
   route: Route,

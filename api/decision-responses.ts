@@ -1,7 +1,7 @@
 /**
- * Decisions as this server answers them, as schemas: our extension of the wire.
+ * Response schemas of decisions: our extension of the wire.
  *
- * Rule: as in `responses.ts`, which gives them their names in the document. Imports zod.
+ * Rule: as in `responses.ts`, which names them in the document. Imports zod.
  */
 import { z } from 'zod';
 

@@ -1,8 +1,8 @@
 /**
- * Whatever went wrong → the wire's error body. Unknown exceptions say nothing about the inside.
+ * Turns any error into the wire's error body. Unknown exceptions reveal nothing internal.
  *
- * Rule: a validation failure names the parameter, the rule and the value, and has the code that the official API uses
- * for it; `code` and `param` are for programs, `message` for people. Imports protocol and zod's types only.
+ * Rule: a validation failure names the parameter, the rule and the value, and has the code that the official API uses;
+ * `code` and `param` are for programs, `message` for people. Imports protocol and zod's types only.
  */
 import type { z } from 'zod';
 import { ApiError, apiErrors, RunsError } from '../protocol/errors.ts';
@@ -61,7 +61,7 @@ const bounds = (issue: Issue, param: string, value: unknown): ApiError | undefin
   );
 };
 
-/** Of a union's branches, the one whose complaint lies deepest: it is the one that was meant. */
+/** The issue that lies deepest among a union's branches: that branch was most likely meant. */
 const deepest = (branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined => {
   const depth = (issues: readonly Issue[]): number =>
     issues.reduce((most, issue) => Math.max(most, issue.path.length), 0);
@@ -69,9 +69,9 @@ const deepest = (branches: readonly (readonly Issue[])[]): readonly Issue[] | un
   return meant !== undefined && depth(meant) > 0 ? meant : undefined;
 };
 
-/** The first complaint of a schema as an answer of the API. `body` is what was checked. */
+/** The first issue of a schema as an API error. `body` is the checked value. */
 export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError => {
-  // An unknown key outranks the rest: it usually explains them (a misspelt required parameter).
+  // An unknown key comes first: it usually explains the others (a misspelt required parameter).
   const issue = issues.find((item) => item.code === 'unrecognized_keys') ?? issues[0];
   if (issue === undefined) return new ApiError(400, 'The request body is not valid.');
   const param = pathText(issue.path);
@@ -121,14 +121,14 @@ export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError =
   });
 };
 
-/** Errors of our own side that pass by themselves: the client may send the request again. */
+/** Errors of this side that pass: the client may send the request again. */
 const PASSING: Partial<Record<RunsErrorCode, string>> = {
   temporal_unavailable: 'The workflow service',
   no_worker: 'A worker',
   store_unavailable: 'The database',
 };
 
-/** What leaves for an exception of any kind. */
+/** The response for any exception. */
 export const toApiError = (error: unknown, requestId: string): ApiError => {
   if (error instanceof ApiError) return error;
   const missing = error instanceof RunsError ? PASSING[error.code] : undefined;

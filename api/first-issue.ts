@@ -1,10 +1,10 @@
 /**
- * Checks a value against a zod schema and stops at the first thing that is wrong.
+ * Checks a value against a zod schema, and stops at the first issue.
  *
- * Rule: zod collects every issue of a body, which for a hostile one takes a thousand times as long as finding the first. So
- * objects and arrays are walked here: unknown keys, then lengths, then members in order; zod decides on everything else.
- * A value that passes is used as it is: no schema of this project changes what it checks.
- * Imports zod. `validate.ts` uses it.
+ * Rule: zod collects every issue of a body, which takes a thousand times as long for a hostile one. So this file walks
+ * objects and arrays: unknown keys, then lengths, then members in order; zod checks the rest. A valid value is used
+ * unchanged: no schema of this project transforms.
+ * Imports zod. Imported by `validate.ts`.
  */
 import { z } from 'zod';
 
@@ -56,7 +56,7 @@ const inObject = (schema: z.ZodObject, value: Record<string, unknown>): Issue[] 
   return (schema.def.checks ?? []).length === 0 ? null : byZod(schema, value);
 };
 
-/** Issues of the first place that has any; null = the value fits. */
+/** Issues of the first place that has any; null = the value is valid. */
 export const firstIssues = (schema: z.core.$ZodType, value: unknown): Issue[] | null => {
   if (schema instanceof z.ZodOptional)
     return value === undefined ? null : firstIssues(schema.def.innerType, value);

@@ -1,23 +1,23 @@
 /**
- * Long polls: a GET of the official polling helpers is answered when there is something to tell, instead of at once.
+ * Long polls: a GET of the official polling helpers is answered when the run changes, instead of at once.
  *
- * Rule: what is held is bounded for each tenant, and one poll more is answered at once as it always was; the end of its connection
- * or of the server frees a held one. Imports protocol and the shutdown notifier of `sse.ts`.
+ * Rule: each tenant has a maximum of held polls; one more is answered at once. The end of the connection or of the
+ * server releases a held poll. Imports protocol and the shutdown notifier of `sse.ts`.
  */
 import type { Run } from '../protocol/wire/objects.ts';
 import type { ShutdownNotifier } from './sse.ts';
 
 export interface HeldPollOptions {
-  /** Milliseconds that a poll is held at most. Default 20,000: below the 30 s and 60 s at which proxies give up. */
+  /** Milliseconds that a poll is held at most. Default 20,000: below the 30 s and 60 s timeouts of proxies. */
   maxMs?: number;
-  /** Polls held at a time for one tenant, by this process. Default 2,000. */
+  /** Polls that this process holds at a time for one tenant. Default 2,000. */
   maxPerTenant?: number;
 }
 
-/** Waits for the run; `signal` aborts when nobody waits for the answer any more, or the server is shutting down. */
+/** Waits for the run; `signal` aborts when the client is gone or the server shuts down. */
 export type WaitForRun = (options: { timeoutMs: number; signal: AbortSignal }) => Promise<Run>;
 
-/** What the Node adapter hands along as the answer's socket. */
+/** What the Node adapter passes as the response's socket. */
 export interface Connection {
   destroy(): unknown;
   once(event: 'close', listener: () => void): unknown;
@@ -25,13 +25,13 @@ export interface Connection {
 }
 
 export interface HeldPolls {
-  /** Null when the poll is not held: the tenant holds its maximum, or the server is shutting down. */
+  /** Null when the poll is not held: the tenant has its maximum, or the server is shutting down. */
   hold(tenant: string, connection: Connection | undefined, wait: WaitForRun): Promise<Run> | null;
-  /** How many are held now. */
+  /** How many polls are held. */
   readonly count: number;
 }
 
-/** What `openai-poll-after-ms` says after a held poll: it has waited already. */
+/** The value of `openai-poll-after-ms` after a held poll, which has waited already. */
 export const AFTER_HELD_POLL_MS = 10;
 
 const HELPER_HEADER = 'x-stainless-poll-helper';

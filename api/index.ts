@@ -1,4 +1,4 @@
-/** Public face of the HTTP layer: an app over any `RunsService`, its keys and limits, and a server for it. */
+/** Public entry of the HTTP layer: an app over any `RunsService`, its keys and limits, and a server for it. */
 export { createApi, ROUTES, type Api, type ApiEnv, type ApiOptions, type RequestLogEntry } from './app.ts';
 export { openApiDocument } from './openapi.ts';
 export { keyAuth, openAuth, type Authenticator } from './auth.ts';

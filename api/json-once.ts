@@ -1,10 +1,13 @@
 /**
- * JSON of objects that are answered many times.
+ * JSON text of objects that are sent many times.
  *
- * Rule: for objects that never change. Imports nothing; `app.ts` uses it.
+ * Rule: only for objects that never change. Imports nothing; imported by `app.ts`.
  */
 
-/** The text of an object that an engine may hand out many times is made once. Engines never change what they gave. */
+/**
+ * Serialises an object once, though it may be sent many times. Implementations never change an object that they
+ * returned.
+ */
 export const jsonOnce = (): ((value: object) => string) => {
   const known = new WeakMap<object, string>();
   return (value) => {

@@ -1,8 +1,8 @@
 /**
- * API keys as they are written in `RUNS_API_KEYS`: whose they are, what they may do, and under which name they sign.
+ * Parses API keys of `RUNS_API_KEYS`: tenant, roles, tools, and the name that they sign with.
  *
- * Rule: a problem names the entry by its place and shows nothing of it, since what stands in a tenant's or an option's
- * place may be a key. Everything is checked at start. Imports protocol and Node only; `auth.ts` compares the keys.
+ * Rule: an error names the entry by its position and shows nothing of it, since any part of it may be a key. Everything
+ * is checked at start. Imports protocol and Node only; `auth.ts` compares the keys.
  */
 import { hash } from 'node:crypto';
 import { KEY_ROLES, type KeyRole } from '../protocol/ports/runs-service.ts';
@@ -16,7 +16,7 @@ export interface ApiKey {
   tools: readonly string[] | '*';
   /** Default `['caller']`. */
   roles?: readonly KeyRole[];
-  /** Who signs with it. Default: the tenant. Needed for approvers and operators. */
+  /** The name that signs. Default: the tenant. Required for approvers and operators. */
   name?: string;
 }
 

@@ -1,12 +1,12 @@
 /**
- * The list of models that `GET /v1/models` shows: what a model server says it has, else what is configured.
+ * The list of `GET /v1/models`: of the model server, else the configured names.
  *
- * Rule: clients never cause more than one request in flight, nor more than one a minute; what the server sends is bounded and
- * checked entry by entry. A failed request is not repeated before the minute is over. Imports protocol only.
+ * Rule: clients never cause more than one request in flight, nor more than one a minute; the server's list is bounded
+ * and checked entry by entry. A failed request is not repeated within the minute. Imports protocol only.
  */
 import { textProblem } from '../protocol/rules/validation.ts';
 
-/** A model, in the vendor's shape. `created` is in unix seconds, 0 = not known. */
+/** A model in the vendor's form. `created` is in unix seconds, 0 = not known. */
 export interface WireModel {
   id: string;
   object: 'model';
@@ -19,9 +19,9 @@ export type ListModels = () => Promise<readonly WireModel[]>;
 export interface ModelListOptions {
   /** Reads the body of the model server's `GET /models`; may reject. null = no server is configured. */
   read: (() => Promise<unknown>) | null;
-  /** Names of models to show where the server gives no list. */
+  /** Names of models to list when the server has no list. */
   configured: readonly string[];
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   now?: () => number;
 }
 
@@ -43,9 +43,12 @@ const model = (id: string, created: unknown, owner: unknown): WireModel => ({
 const field = (value: unknown, key: string): unknown =>
   typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
 
-/** The models in a server's answer, first of each id, at most `MODEL_LIST.count`; null = it holds no list, or an empty one. */
+/**
+ * The models of a server's response, without duplicate ids, at most `MODEL_LIST.count`; null = it has no list, or an
+ * empty one.
+ */
 export const modelsFrom = (body: unknown): readonly WireModel[] | null => {
-  // Some servers answer the bare array.
+  // Some servers send the bare array.
   const entries: unknown = Array.isArray(body) ? body : field(body, 'data');
   if (!Array.isArray(entries)) return null;
   const found = new Map<string, WireModel>();

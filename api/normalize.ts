@@ -1,9 +1,9 @@
 /**
- * The forms in which clients send nothing: `null` for an optional field is the field left out, and `[]` where an object is
- * expected is `{}` (PHP encodes an empty map that way).
+ * Removes the forms of "nothing" that clients send: `null` for an optional field is the field left out, and `[]` where
+ * an object is expected is `{}` (PHP encodes an empty map so).
  *
- * Rule: the request's schema decides, at every depth, so a new field follows without a line here. In free-form JSON (a
- * tool's `parameters`, the `output` of an answer) a null is a value and stays. Imports zod and the schema of metadata.
+ * Rule: the request's schema decides, at every depth, so a new field needs no code here. In free-form JSON (a tool's
+ * `parameters`, the `output` of an answer) a null is a value and stays. Imports zod and the schema of metadata.
  */
 import { z } from 'zod';
 import { metadataSchema } from '../protocol/wire/schemas.ts';
@@ -66,7 +66,7 @@ const ofArray = (element: AnySchema): Normalizer | undefined => {
   };
 };
 
-/** Whether the literal fields of an object schema (its `type`) are those of the value. */
+/** Do the literal fields of an object schema (its `type`) match the value? */
 const isMeant = (schema: z.ZodObject, value: Record<string, unknown>): boolean =>
   Object.entries(schema.shape).every(
     ([key, field]) => !(field instanceof z.ZodLiteral) || field.values.has(value[key] as string),
@@ -100,7 +100,7 @@ const normalizerOf = (wrapped: AnySchema): Normalizer | undefined => {
 
 const compiled = new WeakMap<AnySchema, Normalizer>();
 
-/** A request's body as if the client had left out what it did not mean. A body of `null` is an empty one. */
+/** A request's body without forms of nothing. The body `null` is an empty one. */
 export const normalizeBody = (schema: z.ZodType, body: unknown): unknown => {
   let normalize = compiled.get(schema);
   if (normalize === undefined) {

@@ -1,8 +1,8 @@
 /**
  * `GET /openapi.json`: the route table and the schemas, as an OpenAPI 3.1 document.
  *
- * Rule: nothing is written twice. Bodies come from the schemas that check them, paths from the table that serves them,
- * answers from `responses.ts`, whose types equal the shapes that engines return. Imports zod.
+ * Rule: everything has one source. Request bodies come from the schemas that check them, paths from the route table,
+ * responses from `responses.ts`, whose types equal the wire's. Imports zod.
  */
 import { z } from 'zod';
 import { LIMITS } from '../protocol/limits.ts';
@@ -12,7 +12,7 @@ import type { Route } from './route.ts';
 const isNull = (branch: unknown): boolean =>
   typeof branch === 'object' && branch !== null && 'type' in branch && branch.type === 'null';
 
-/** Null is absent, for every optional field (`normalize.ts`). */
+/** Null counts as absent, for every optional field (`normalize.ts`). */
 const nullForAbsent = ({ properties = {}, required = [] }: z.core.JSONSchema.BaseSchema): void => {
   for (const [key, field] of Object.entries(properties)) {
     if (typeof field === 'boolean' || required.includes(key)) continue;
@@ -29,7 +29,7 @@ const schemaOf = (schema: z.ZodType): unknown => {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema instanceof z.ZodObject) nullForAbsent(jsonSchema);
-      // The only custom schema is metadata, whose rule is a function.
+      // Metadata is the only custom schema; its rule is a function.
       if (zodSchema instanceof z.ZodCustom)
         Object.assign(jsonSchema, {
           type: 'object',
@@ -73,7 +73,7 @@ const EVENTS = {
   },
 };
 
-/** What each status says of a request that was not carried out. */
+/** The description of each error status. */
 const REFUSALS: Readonly<Record<string, string>> = {
   400: 'The request is wrong, or the state of the run or thread forbids it',
   401: 'No API key, or an unknown one',

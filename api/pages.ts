@@ -1,7 +1,7 @@
 /**
- * Pages for machines that watch the server: health, readiness, the OpenAPI document, metrics.
+ * Pages for monitoring: health, readiness, the OpenAPI document, metrics.
  *
- * Rule: most of them need no key, so one look or one document is made for all who ask at the same time.
+ * Rule: most need no key, so one check or one document serves all requests that arrive at the same time.
  * Imports protocol and the edges of `api/`.
  */
 import type { RunsService } from '../protocol/ports/runs-service.ts';
@@ -13,7 +13,7 @@ import type { Route } from './route.ts';
 export interface PageOptions {
   engine: Pick<RunsService, 'readiness'>;
   auth: Authenticator;
-  /** What the document describes. */
+  /** The content of the OpenAPI document. */
   routes: readonly Route[];
   version: string;
   isClosing(): boolean;
@@ -32,7 +32,7 @@ const json = (status: number, text: string): Response =>
   });
 const plain = (status: number, value: unknown): Response => json(status, JSON.stringify(value));
 
-/** A probe has to be answered, whatever it is that does not answer behind it. */
+/** A probe must be answered, whatever hangs behind it. */
 const readiness = async (engine: PageOptions['engine']): Promise<string[]> => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<string[]>((resolve) => {
@@ -65,7 +65,7 @@ export const createPages = (options: PageOptions): Pages => {
         : plain(503, { status: 'not ready', problems });
     },
     '/openapi.json': async () => {
-      // Seldom asked for, and slow to make.
+      // Rarely requested, and slow to build.
       document ??= import('./openapi.ts').then(({ openApiDocument }) =>
         JSON.stringify(openApiDocument(options.routes, options.version)),
       );

@@ -1,13 +1,13 @@
 /**
- * The paths that clients ask for → the paths of the route table, and what the answer says of one that is not in it.
+ * Maps request paths to the paths of the route table, and explains a path without a route.
  *
- * Rule: Azure's paths (`/openai/…`, `/openai/v1/…`) and slashes too many find the route of `/v1`; an endpoint that the vendor's
- * API has and this server has not is named as such. Pure. Imports protocol only; `app.ts` uses it.
+ * Rule: Azure's paths (`/openai/…`, `/openai/v1/…`) and extra slashes find the route of `/v1`; an endpoint of the
+ * vendor that this server lacks is named. Pure. Imports protocol only; imported by `app.ts`.
  */
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { shortenText } from '../protocol/rules/validation.ts';
 
-/** `/v1/threads/` and `/openai//threads` → `/v1/threads`. Other paths come back as they are. */
+/** `/v1/threads/` and `/openai//threads` → `/v1/threads`. Other paths stay unchanged. */
 export const canonicalPath = (path: string): string => {
   const single = path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path;
   const plain = single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
@@ -20,7 +20,7 @@ export const canonicalPath = (path: string): string => {
 const ANY_TOOL = 'Send the text itself in a message, or serve it through a function tool.';
 const MODEL_SERVER = 'Send such requests to the model server itself.';
 
-/** Endpoints of the vendor's API that this server does not have, by the first segment after `/v1`, and what to do instead. */
+/** Endpoints of the vendor that this server lacks, by the first segment after `/v1`, and what to do instead. */
 const NOT_SERVED: Readonly<Record<string, string>> = {
   files: ANY_TOOL,
   uploads: ANY_TOOL,
@@ -54,7 +54,7 @@ export const noSuchPath = (method: string, path: string, isKnown: (path: string)
       `${method} ${asked} is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/${family}. ${NOT_SERVED[family] ?? ''}`,
       { code: 'unsupported_endpoint' },
     );
-  // A base URL without `/v1` is the commonest slip.
+  // A base URL without `/v1` is the most common mistake.
   if (!plain.startsWith('/v1/') && isKnown(`/v1${plain}`))
     return new ApiError(
       404,

@@ -1,25 +1,25 @@
 /**
  * Rate limits: a token bucket for each tenant and kind of request.
  *
- * Rule: a refused request costs nothing but the look; memory is bounded by forgetting the bucket unused for longest.
- * Off unless asked for. Imports protocol only.
+ * Rule: a refused request costs only the check; memory is bounded by dropping the bucket unused for longest. Off by
+ * default. Imports protocol only.
  */
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import { quote } from '../protocol/rules/validation.ts';
 
 export type RequestKind = 'read' | 'write' | 'run' | 'delete';
 
-/** Requests a minute; a kind that is left out is not limited. */
+/** Requests a minute; a kind that is absent is not limited. */
 export type RatesPerMinute = Partial<Record<RequestKind, number>>;
 
-/** What the original API granted. */
+/** The limits of the original API. */
 const ORIGINAL_RATES: Required<RatesPerMinute> = { read: 1000, write: 300, run: 200, delete: 300 };
 
 const isKind = (name: string): name is RequestKind => Object.hasOwn(ORIGINAL_RATES, name);
 
 /**
- * `original` (what the original API granted: 1000 reads, 300 writes, 200 new runs and 300 deletions a minute), or pairs
- * such as `run=50,read=5000`; kinds that are left out are not limited. Throws `RunsError` `config`.
+ * `original` (the original API's limits: 1000 reads, 300 writes, 200 new runs and 300 deletions a minute), or pairs
+ * such as `run=50,read=5000`; absent kinds are not limited. Throws `RunsError` `config`.
  */
 export const parseRates = (text: string): RatesPerMinute => {
   if (text.trim() === 'original') return ORIGINAL_RATES;
@@ -53,7 +53,7 @@ export const createLimiter = (
   now: () => number = () => performance.now(),
 ): RateLimiter => {
   const buckets = new Map<string, Bucket>();
-  /** The bucket that was used longest ago goes; it starts full if its tenant comes back. */
+  /** Drops the bucket that was used longest ago; its tenant starts with a full one. */
   const makeRoom = (): void => {
     const [oldest] = buckets.keys();
     if (buckets.size >= MOST_BUCKETS && oldest !== undefined) buckets.delete(oldest);

@@ -1,9 +1,8 @@
 /**
- * What this server answers, as schemas: the objects of the wire with every field, by the names that the OpenAPI document
- * gives them.
+ * Response schemas: the objects of the wire with every field, by their names in the OpenAPI document.
  *
- * Rule: they describe and check nothing while serving. Their types equal the hand-written ones (a test compiles that), and
- * what servers really answer is held against the document in tests. Imports zod.
+ * Rule: they describe, and check nothing while serving. Their types equal the hand-written ones (a test compiles that),
+ * and tests compare real responses with the document. Imports zod.
  */
 import { z } from 'zod';
 import { approval, decision, stepDecision } from './decision-responses.ts';
@@ -130,7 +129,7 @@ const runCommon = {
   reasoning_effort: z.string().nullable().optional(),
 };
 
-/** What is null unless a status says otherwise. */
+/** Fields that are null unless the status sets them. */
 const runNulls = {
   required_action: z.null(),
   last_error: z.null(),
@@ -305,7 +304,7 @@ const pageOf = <Item extends z.ZodType>(item: Item) =>
     has_more: z.boolean(),
   });
 
-/** By their names in the document. */
+/** Schemas by their names in the document. */
 export const RESPONSES = {
   Metadata: metadata,
   FunctionTool: functionTool,
@@ -341,7 +340,7 @@ export const RESPONSES = {
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 
-/** Every schema as JSON Schema; those that are named are referred to by their names. */
+/** Every schema as JSON Schema; named ones are referenced by name. */
 export const responseSchemas = (): Record<string, unknown> => {
   const registry = z.registry<{ id: string }>();
   for (const [id, schema] of Object.entries(RESPONSES)) registry.add(schema, { id });

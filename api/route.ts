@@ -1,7 +1,8 @@
 /**
- * What a route is: one row that the router, the rate limits and the OpenAPI document all read.
+ * A route: one row for the router, the rate limits and the OpenAPI document.
  *
- * Rule: a handler turns checked input into one engine call and its result into a reply; no logic of runs lives here.
+ * Rule: a handler turns checked input into one call of the service, and its result into a reply; it contains no logic
+ * of runs.
  * Imports protocol and the edges of `api/`.
  */
 import type { z } from 'zod';
@@ -17,13 +18,15 @@ import type { Exact } from './validate.ts';
 
 export interface StreamRequest {
   until: 'turn' | 'run';
-  /** The run had ended before the stream began: there may be nothing left to read. */
+  /** The run had ended before the stream began, so the log may have nothing left to read. */
   ended?: boolean;
   thread?: Thread;
   subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>;
 }
 
-/** What a handler answers: JSON, or a stream of events. `run` adds the poll hint of that run; `held`: it was a long poll. */
+/**
+ * A handler's result: JSON, or a stream of events. `run` adds the poll hint of that run; `held`: it was a long poll.
+ */
 export type Reply = { json: unknown; run?: Run; held?: boolean } | { stream: StreamRequest; run?: Run };
 
 export interface RouteInput<Body> {
@@ -35,7 +38,7 @@ export interface RouteInput<Body> {
   query: Record<string, string>;
   headers: Headers;
   body: Body;
-  /** Holds a poll of the official helpers; null when it has to be answered at once. */
+  /** Holds a poll of the official helpers; null when it must be answered at once. */
   hold: (wait: WaitForRun) => Promise<Run> | null;
 }
 
@@ -48,22 +51,22 @@ export interface Route {
   roles: readonly KeyRole[];
   summary: string;
   body: z.ZodType | null;
-  /** Bytes that a body may have here. */
+  /** Maximum size of a body, in bytes. */
   bodyBytes: number;
-  /** Query parameters that are known here. */
+  /** Accepted query parameters. */
   query: readonly string[];
-  /** Name of the object that is returned, for the document; `list` = a page of them. */
+  /** Name of the returned object, for the document; `list` = a page of them. */
   returns: { object: string; list?: boolean; stream?: boolean };
   run(input: RouteInput<unknown>): Promise<Reply>;
 }
 
 interface RouteOptions<Schema extends z.ZodType> {
   kind?: RequestKind;
-  /** Default: callers, and operators where it only reads. */
+  /** Default: callers, and operators on routes that only read. */
   roles?: readonly KeyRole[];
   summary: string;
   body?: Schema;
-  /** How much a body has to carry here. Default `small`. */
+  /** Size class of the body. Default `small`. */
   size?: 'small' | 'medium' | 'large';
   query?: readonly string[];
   returns: Route['returns'];
@@ -98,11 +101,11 @@ export const route = <Schema extends z.ZodType>(
     }),
 });
 
-/** An id of the path; the router only gets here when it is there. */
+/** An id of the path; the router guarantees that it is there. */
 export const idParam = (input: { ids: Record<string, string> }, name: string): string =>
   input.ids[name] ?? '';
 
-/** Whether a reply will be a stream, by the request. */
+/** Will the reply be a stream? */
 export const asksForStream = ({ method, returns }: Route, body: unknown): boolean =>
   returns.stream === true &&
   (method === 'GET' || (typeof body === 'object' && body !== null && Reflect.get(body, 'stream') === true));

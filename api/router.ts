@@ -1,8 +1,8 @@
 /**
- * Which route a request is for: the table's patterns, by number of segments, first match wins.
+ * Finds the route of a request: patterns by number of segments, first match wins.
  *
- * Rule: segments are compared whole and decoded once; nothing is matched by a pattern that a path could blow up.
- * Imports nothing; `api/` uses it.
+ * Rule: segments are compared whole and decoded once; no regular expression runs on a path.
+ * Imports nothing; imported within `api/`.
  */
 
 export interface Pattern {
@@ -34,14 +34,14 @@ const decoded = (segment: string): string => {
   }
 };
 
-/** The path of an absolute URL, without its query; still encoded. */
+/** The path of an absolute URL, without its query, still encoded. */
 export const pathOf = (url: string): string => {
   const start = url.indexOf('/', url.indexOf('://') + 3);
   const mark = url.indexOf('?', start);
   return mark < 0 ? url.slice(start) : url.slice(start, mark);
 };
 
-/** `HEAD` finds what `GET` finds. Parameters may not be empty. */
+/** `HEAD` finds the routes of `GET`. Parameters may not be empty. */
 export const createRouter = <Row extends Pattern>(
   rows: readonly Row[],
 ): ((method: string, path: string) => Match<Row> | null) => {

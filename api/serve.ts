@@ -1,9 +1,9 @@
 /**
- * An API on a socket: bind, serve, and go down in good order.
+ * Serves an API on a socket: bind, serve, shut down.
  *
- * Rules: a server without keys binds loopback only and answers only to loopback names (a page in a browser could
- * otherwise reach it through a name of its own). Going down: streams are told, requests finish, then sockets close.
- * Imports the Node adapter. Production and the sandbox use it.
+ * Rules: a server without keys binds loopback only and accepts only loopback host names (otherwise a web page could
+ * reach it through a host name of its own). Shutdown: streams are notified, requests finish, then sockets close.
+ * Imports the Node adapter. Imported by the app and the scripted server.
  */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -21,9 +21,12 @@ export interface ServeOptions {
   port?: number;
   /** Milliseconds that requests in flight get when the server closes. Default 10 000. */
   drainMs?: number;
-  /** Milliseconds after which a connection on which nothing moves is closed. Default 90 000. */
+  /** Milliseconds after which an idle connection is closed. Default 90 000. */
   idleMs?: number;
-  /** Lets the adapter swap the global Request and Response for faster ones. For a process of its own only. Default false. */
+  /**
+   * Lets the adapter replace the global Request and Response by faster ones. Only for a process of its own. Default
+   * false.
+   */
   fastGlobals?: boolean;
 }
 
@@ -92,7 +95,7 @@ export const serveApi = async (
       connectionsCheckingInterval: 5_000,
     },
   }) as Server;
-  // A reader that takes nothing of an answer; streams say why before that (`stallMs`).
+  // Time limit for a reader that accepts no data; streams report it earlier (`stallMs`).
   server.setTimeout(options.idleMs ?? IDLE_MS);
   const { port } = await listen(server, options.port ?? 0, host);
   const shownHost = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
@@ -100,7 +103,7 @@ export const serveApi = async (
   const close = async (): Promise<void> => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     api.shutdown();
-    // Connections that become idle while the rest drains would otherwise hold `close` for their keep-alive time.
+    // Connections that become idle during the shutdown would hold `close` for their keep-alive time.
     const sweep = setInterval(() => server.closeIdleConnections(), 20);
     const force = setTimeout(() => server.closeAllConnections(), options.drainMs ?? 10_000);
     try {

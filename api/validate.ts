@@ -1,9 +1,9 @@
 /**
- * Checked input: bodies, ids, page queries, output sizes; and a plain refusal of what this server does not do.
+ * Checks input: bodies, ids, page queries; and rejects features that this server lacks.
  *
- * Rule: everything from outside passes here before an engine sees it; features that are not served are named and
- * refused, never ignored. Empty forms of them (`attachments: []`, `tool_resources: null`), which official clients may
- * send, are dropped. Imports protocol and zod's types only.
+ * Rule: all outside input passes here before the service sees it; features that are not served are named and rejected,
+ * never ignored. Their empty forms (`attachments: []`, `tool_resources: null`), which official clients may send, are
+ * dropped. Imports protocol and zod's types only.
  */
 import type { z } from 'zod';
 import type { MessageParams, PageQuery, ThreadParams } from '../protocol/ports/runs-service.ts';
@@ -14,7 +14,7 @@ import { invalidBody } from './errors.ts';
 import { firstIssues } from './first-issue.ts';
 import { normalizeBody } from './normalize.ts';
 
-/** The JSON of a body never holds undefined, so optional keys of the schema and of our shapes mean the same. */
+/** JSON never contains undefined, so optional keys of the schema and of the hand-written types mean the same. */
 export type Exact<T> = T extends (infer Item)[]
   ? Exact<Item>[]
   : T extends object
@@ -46,11 +46,13 @@ const BUILT_IN_TOOLS: Record<string, string> = {
   retrieval: 'The retrieval tool',
 };
 
-/** Often the first request of a program that moves here: the documented examples of several clients use such a tool. */
+/** Often the first request of a migrated program: documented examples of several clients use such a tool. */
 const INSTEAD_OF_BUILT_IN =
   "Use a tool of type 'function' that does the work in your program or on the worker: docs/MIGRATING.md of this server shows one.";
 
-/** Refuses, by name, features of the original API that no engine here has; returns the body without their empty forms. */
+/**
+ * Rejects, by name, features of the original API that this server lacks; returns the body without their empty forms.
+ */
 export const rejectUnsupported = (body: unknown, path = ''): unknown => {
   if (!isObject(body)) return body;
   const rest: Record<string, unknown> = {};
@@ -100,11 +102,14 @@ export const parseId = (param: string, value: string | undefined): string => {
 const INCLUDE_VALUE = 'step_details.tool_calls[*].file_search.results[*].content';
 const INCLUDE = /^include(?:\[\d*\])?$/;
 
-/** The query parameters that a route knows. Others are refused, as unknown body keys are; an empty value is no value. */
+/**
+ * The query parameters that a route accepts. Others are rejected like unknown body keys; an empty value counts as
+ * absent.
+ */
 export const parseQuery = (url: URL, known: readonly string[]): Record<string, string> => {
   const query: Record<string, string> = {};
   for (const [key, value] of url.searchParams) {
-    // Azure's clients add it to every request; it chooses nothing here.
+    // Azure's clients add it to every request; it selects nothing here.
     if (key === 'api-version') continue;
     if (INCLUDE.test(key) && known.includes('include[]')) {
       if (value !== '' && value !== INCLUDE_VALUE)
@@ -158,7 +163,7 @@ interface SentMessage {
   metadata?: Record<string, string> | null;
 }
 
-/** A message as clients send it → as engines keep it: text parts get their annotations. */
+/** Converts a message from the request to the form of the store: text parts get their annotations. */
 export const messageParams = (sent: SentMessage): MessageParams => ({
   role: sent.role,
   content:

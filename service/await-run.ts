@@ -1,7 +1,7 @@
 /**
- * A run once it is no longer polled: for the long poll of the official helpers.
+ * Waits for a run to change, for the long polls of the official helpers.
  *
- * Rule: watch, then read, so that no change falls between; word of a change is only a reason to read. Deltas do not wake it.
+ * Rule: watch, then read, so that no change is missed; a notification is only a reason to read. Deltas do not wake it.
  * Imported by `service/index.ts`.
  */
 import { isPolled } from '../protocol/rules/polling.ts';
@@ -13,7 +13,7 @@ export interface AwaitRunOptions {
   timeoutMs: number;
   /** Its abort ends the wait early. */
   signal: AbortSignal;
-  /** Milliseconds between reads while notifications arrive: a safety net. Default 15,000. */
+  /** Milliseconds between reads while notifications arrive, in case one is lost. Default 15,000. */
   idleMs?: number;
   /** Milliseconds between reads while none arrive. Default 500. */
   pollMs?: number;

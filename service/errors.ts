@@ -1,8 +1,8 @@
 /**
- * What store and workflows refuse, as the HTTP client is told. Pure.
+ * Translates errors of store and workflows for the HTTP client. Pure.
  *
- * Rule: lifecycle conflicts carry the wire's own texts; what can't be reached is 503 and safe to repeat; everything else
- * passes unchanged, being a bug.
+ * Rule: lifecycle conflicts carry the wire's texts; an unreachable service is a 503 and safe to repeat; any other error
+ * is a bug and passes unchanged.
  * Imported within `service/`.
  */
 import { apiErrors, RunsError, type ApiError } from '../protocol/errors.ts';
@@ -52,8 +52,8 @@ export const answerRefusal = (error: RunsError): ApiError =>
     : apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
 
 /**
- * Of messages to a run that is there: what was given up may have arrived all the same, so nobody is told that nothing
- * happened. Sent again, it is taken once.
+ * For messages to an existing run: a message that timed out may have arrived, so the error does not claim that nothing
+ * happened. A repeat is applied once.
  */
 export const toOutcomeUnknown = (error: unknown): unknown =>
   error instanceof RunsError && (error.code === 'temporal_unavailable' || error.code === 'cancelled')
@@ -66,7 +66,7 @@ export const isTransientApiError = (error: unknown): boolean =>
   (error instanceof RunsError && UNAVAILABLE.has(error.code)) ||
   (error instanceof StoreError && error.code === 'unavailable');
 
-/** For errors that no caller handled in a better way. */
+/** For errors without a more specific handler. */
 export const fromRunsError = (error: unknown): unknown => {
   if (error instanceof StoreError) {
     if (error.code === 'unavailable') return apiErrors.unavailable('The database');

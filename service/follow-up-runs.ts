@@ -1,8 +1,8 @@
 /**
- * Starts the run that carries a late answer: a new run on the thread of the one that was asked.
+ * Starts the run that carries a late answer: a new run on the same thread.
  *
- * Rule: idempotent by the new run's id, and patient: a thread that is busy is a reason to come again, not to push another
- * run aside. The new run is what the old one was, for the same tenant, with the same tools granted.
+ * Rule: idempotent by the new run's id. A busy thread is a retryable error, never a reason to cancel another run. The
+ * new run has the parameters of the old one, its tenant, and its granted tools.
  * Imported by the worker's composition root.
  */
 import { ApiError, BackendError, RunsError } from '../protocol/errors.ts';
@@ -46,7 +46,7 @@ export const createFollowUpRun = async (
     const known = await store.findRun(newRunId);
     const { config, run } = original;
     const { granted_tools: grantedTools, offer_tools: offerTools = false, tools, ...params } = config;
-    // Of an earlier try: the row says until when, whatever the time is now.
+    // An earlier attempt created it: the row's expiry counts, whatever the time is now.
     const createdAt = known?.createdAt ?? at;
     const expiresAt = known === null ? at + expiresInMs : known.expiresAt;
     if (known === null)
@@ -56,9 +56,9 @@ export const createFollowUpRun = async (
         params: {
           assistant_id: run.assistant_id,
           ...params,
-          // Sent as they are, no tools would mean that none is wanted.
+          // An empty list of tools would mean that the run has none.
           ...(offerTools ? {} : { tools }),
-          // The tool that was forced then has done its part.
+          // A tool choice that forced the old call is fulfilled.
           tool_choice: params.tool_choice === 'none' ? 'none' : 'auto',
           metadata: { ...run.metadata, [METADATA.followUpOf]: of.runId },
           additional_messages: [{ role: 'user', content: message }],

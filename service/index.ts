@@ -1,10 +1,10 @@
 /**
- * The durable engine: the runs API over the store and the runs' workflows.
+ * The runs API over the store and the runs' workflows.
  *
- * Rule: the row first, then the workflow; and for answers the workflow first, then the row. A start that fails takes its row
- * back, so nothing is half there; an accepted answer whose row could not be written is written by the worker. Every method
- * may be repeated after a 503.
- * Imported by the composition roots of servers (CLI) and by tests.
+ * Rule: a start writes the row first, then the workflow; an answer reaches the workflow first, then the row. When a
+ * start fails, its row is rolled back. When the row of an accepted answer can't be written, the worker writes it. Every
+ * method may be repeated after a 503.
+ * Imported by the composition roots of servers and by tests.
  */
 import { createHash } from 'node:crypto';
 import type { RunsClient } from '../client/index.ts';
@@ -47,7 +47,7 @@ export { workflowsOf, type Workflows } from './run-workflows.ts';
 
 export interface RunsServiceOptions {
   store: Store;
-  /** The client of the runs' workflows, or what stands for it in a test. */
+  /** The client of the runs' workflows, or a replacement in tests. */
   client: RunsClient | { workflows: Workflows };
   /** From creation to expiry when a run names none, in milliseconds. Default 600,000. */
   expiresInMs?: number;
@@ -111,7 +111,10 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     await withPingWatchdog(workflows, (signal) => workflows.start(input, { signal }));
   };
 
-  /** The row, then its workflow. When the workflow can't be started the row is taken back, unless a worker has it already. */
+  /**
+   * Writes the row, then starts its workflow. When the start fails the row is rolled back, unless a worker has claimed
+   * it.
+   */
   const beginRun = async (
     caller: Caller,
     thread: NewRun['thread'],
@@ -140,32 +143,33 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     };
     const created = await store.createRun(caller.tenant, newRun).catch(async (error: unknown) => {
       quotas.returnRun(caller.tenant);
-      // A connection that broke during the commit: the row may be there after all, and must not hold the thread.
+      // The connection broke during the commit: the row may exist, and must not lock the thread.
       if (isTransientApiError(error)) await rollBackRun(runId);
       throw error;
     });
     if (created.existing?.claimed === true) return created;
     try {
       await startWorkflow(created);
-      // The earlier request under this key may believe that its start failed, and take the row back: not once we have said
-      // that we tell of it. If it was faster, there is nothing to tell of.
+      // The earlier request with this key may fail to start the workflow and roll the row back, but not after this
+      // acknowledgement. When it was faster, there is no run to return.
       if (created.existing !== null && !(await store.acknowledgeRun(created.run.id)))
         throw apiErrors.unavailable('The workflow service');
       return created;
     } catch (error) {
-      // The row of an earlier request under this key is that request's to take back.
+      // Only the request that created the row rolls it back.
       if (created.existing !== null || (await rollBackRun(created.run.id))) throw error;
-      // A worker has the run, or a later request under its key has told of it: it was started, only the reply was lost.
+      // A worker has the run, or a later request with its key has returned it: the start took effect, and only its
+      // reply was lost.
       return created;
     }
   };
 
-  /** False when it is too late for that: a worker has claimed the run, or somebody was told of it. */
+  /** False when it is too late: a worker has claimed the run, or a request has returned it. */
   const rollBackRun = async (runId: string): Promise<boolean> => {
     try {
       return await store.removeUnclaimed(runId);
     } catch (error) {
-      // Both services are away. The reconciler starts what was left.
+      // Neither service can be reached. The reconciler starts the remaining row.
       options.log?.error({ runId, error }, 'a run could neither be started nor taken back');
       return true;
     }
@@ -205,7 +209,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
         );
       } catch (error) {
         if (!(error instanceof RunsError) || error.code !== 'refused') throw toOutcomeUnknown(error);
-        // Somebody was faster; when that was an earlier try of this very request, it has what it wanted.
+        // Another request was first; if it was an earlier try of this one, this one succeeded.
         const current = await store.runForSubmit(caller.tenant, threadId, runId, about);
         if ((isRetry || current.keyUsed) && equalsAcceptedOutputs(current.asked, outputs))
           return repeated(current);
@@ -226,7 +230,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     [threadId, runId]: [string, string],
     sent: AnswerPayload,
   ): Promise<AnswerReply> => {
-    // The run must be the caller's, and of this thread.
+    // The run must belong to the caller and to this thread.
     await store.getRun(caller.tenant, threadId, runId);
     const payload = signed(caller, sent);
     const { call_id: callId, run_id: named = runId } = payload;
@@ -254,8 +258,8 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
         ? answerRefusal(error)
         : toOutcomeUnknown(error);
     }
-    // Shown at once; a text that was altered on its way is left to the worker, which knows what became of it. A late one
-    // is no output of its call: written before the placeholder is, it would contradict what the worker submits.
+    // Written at once, to be shown early. A text that was changed is left to the worker, which knows the final one. A
+    // late answer is no output of its call: written before the placeholder, it would contradict the submit.
     const { notes, late, result } = reply;
     if (typeof payload.output === 'string' && notes === undefined && late !== true && result === 'accepted')
       await store
@@ -277,13 +281,13 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     } catch (error) {
       if (!(error instanceof RunsError)) throw error;
       if (error.code === 'run_not_found') {
-        // No workflow will ever close it. One that is being started right now finds it closed.
+        // No workflow will close it. One that is being started finds it closed.
         await store.closeRun(runId, { kind: 'cancel' }, now());
         return store.getRun(caller.tenant, threadId, runId);
       }
       if (error.code === 'refused') {
         const current = await store.getRun(caller.tenant, threadId, runId);
-        // The workflow has ended and left the row: the wish stands, nobody else will carry it out.
+        // The workflow has ended and left the row open: it is closed here, as no other process will.
         if (!isTerminal(current.status)) await store.closeRun(runId, { kind: 'cancel' }, now());
         return isTerminal(current.status) ? current : store.getRun(caller.tenant, threadId, runId);
       }
@@ -351,7 +355,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     createThreadAndRun: (caller, thread: ThreadParams, params) =>
       engineError(() => beginRun(caller, { create: thread }, params)),
     listRuns: (caller, threadId, query) => engineError(() => store.listRuns(caller.tenant, threadId, query)),
-    // The hottest of all: one promise less.
+    // The most frequent read, so it has one promise less.
     getRun: (caller, threadId, runId) => store.getRun(caller.tenant, threadId, runId).catch(rethrown),
     updateRun: (caller, threadId, runId, params) =>
       engineError(() => store.updateRun(caller.tenant, threadId, runId, params)),

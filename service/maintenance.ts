@@ -1,8 +1,8 @@
 /**
- * What goes on beside requests: reconciling and forgetting, at intervals, in every server process.
+ * Background work of a server process: reconciling and pruning, at intervals.
  *
- * Rule: a pass that fails is one that is tried again; it never ends the process. Intervals are spread, so that processes
- * started together do not work together.
+ * Rule: a failed pass is tried again and never ends the process. Intervals are spread, so that processes that start
+ * together do not work at the same moments.
  * Imported through `service/index.ts`.
  */
 import type { Logger } from '../protocol/ports/backend.ts';
@@ -14,9 +14,9 @@ import type { Workflows } from './run-workflows.ts';
 export interface MaintenanceOptions {
   store: Store;
   workflows: Workflows;
-  /** Between two passes over live runs. Default 30,000 ms. */
+  /** Interval between passes over live runs. Default 30,000 ms. */
   reconcileEveryMs?: number;
-  /** Between two passes over old events. Default 60,000 ms. */
+  /** Interval between passes over old events. Default 60,000 ms. */
   pruneEveryMs?: number;
   /** How long the deltas of an ended run are kept. Default 1 hour. */
   keepDeltasMs?: number;
@@ -24,7 +24,10 @@ export interface MaintenanceOptions {
   keepEventsMs?: number;
   /** How long an idempotency key is kept. Default 24 hours. */
   keepKeysMs?: number;
-  /** Take a Temporal namespace over that the database was not made for: after the loss of Temporal's data. Default false. */
+  /**
+   * Accept a Temporal namespace that the database was not used with before: after the loss of Temporal's data. Default
+   * false.
+   */
   adoptNamespace?: boolean;
   hooks?: { onWaiting?: boolean; onEnd?: boolean };
   settings?: RunSettings;
@@ -33,9 +36,9 @@ export interface MaintenanceOptions {
 }
 
 export interface Maintenance {
-  /** What is wrong and needs a person; null = nothing. */
+  /** What needs a person; null = nothing. */
   problem(): string | null;
-  /** Waits for the pass under way. */
+  /** Waits for the running pass. */
   stop(): Promise<void>;
 }
 
@@ -43,7 +46,7 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const PRUNE_BATCH = 200;
 
-/** Runs `pass` again and again, each time `everyMs` (give or take a fifth) after the one before has ended. */
+/** Runs `pass` again and again, each time `everyMs` (plus or minus a fifth) after the previous one has ended. */
 const loop = (everyMs: number, pass: () => Promise<void>, stop: AbortSignal): Promise<void> => {
   const rest = (): Promise<void> =>
     new Promise((resolve) => {

@@ -1,13 +1,13 @@
 /**
- * Are the worker's tools offered to a run that declares none? Pure.
+ * Decides whether the worker's tools are offered to a run that declares none. Pure.
  *
- * Rule: only tools that the run may use anyway are offered, so an offer gives no rights. Imported within `service/`.
+ * Rule: an offer contains only tools that the run may use anyway, so it grants nothing. Imported within `service/`.
  */
 import type { Caller } from '../protocol/ports/runs-service.ts';
 
 /**
- * `all`: whatever the caller may use, so everything for a key with `*` and on a server without keys. `granted`: only tools
- * that the caller's key names one by one. `none`: a run has the tools that it or its assistant declares.
+ * `all`: all tools that the caller may use, which is every tool for a key with `*` and on a server without keys.
+ * `granted`: only tools that the caller's key names. `none`: a run has the tools that it or its assistant declares.
  */
 export type OfferTools = 'all' | 'granted' | 'none';
 

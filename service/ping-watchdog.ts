@@ -1,16 +1,16 @@
 /**
- * Waiting for Temporal no longer than it makes sense: a call that takes its time is let go on while the server answers a
- * ping, and given up when it does not.
+ * Bounds calls to Temporal by pings: a slow call continues while the server answers pings, and is given up when it does
+ * not.
  *
- * Rule: who asked is told within about three seconds that the server is away, however long a call may take on a server that
- * is merely slow. What was given up may have happened all the same; callers know, and every call may be repeated.
+ * Rule: the caller learns within about three seconds that the server is away, however long a call may take on a slow
+ * one. A call that was given up may have taken effect; callers know this, and every call may be repeated.
  * Imported within `service/` and by tests.
  */
 import { RunsError } from '../protocol/errors.ts';
 
-/** So long nobody asks. */
+/** A call this short needs no ping. */
 const PATIENCE_MS = 1_000;
-/** An answer to a ping takes milliseconds. */
+/** A ping is answered within milliseconds. */
 const PING_MS = 1_500;
 
 export interface PingWatchdogOptions {
@@ -48,7 +48,7 @@ export const withPingWatchdog = async <T>(
     later();
   });
   const working = work(given.signal);
-  // Whoever loses the race has nobody left to tell.
+  // The loser of the race has no listener.
   for (const one of [working, lost]) one.catch(() => undefined);
   try {
     return await Promise.race([working, lost]);

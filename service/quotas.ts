@@ -1,9 +1,9 @@
 /**
- * What one tenant may hold: runs that have not ended, and stored bytes.
+ * Limits per tenant: runs that have not ended, and stored bytes.
  *
- * Rule: a limit is kept without asking the database for each request: a figure that was read is added to by what was let in
- * since, and read again from time to time. A request is refused only by a figure that was read a moment ago. Several processes may
- * together let in a little more than the limit before they have read each other's.
+ * Rule: requests are not checked against the database one by one. A value that was read is increased by each accepted
+ * request, and read again from time to time. Only a recent value refuses a request. Several processes may together
+ * exceed the limit a little before they read again.
  * Imported by `service/index.ts` and tests.
  */
 import { apiErrors } from '../protocol/errors.ts';
@@ -22,30 +22,30 @@ export interface Quotas {
   takeRun(tenant: string): Promise<void>;
   /** The run was not started. */
   returnRun(tenant: string): void;
-  /** Throws `ApiError` 400. `params`: what is about to be stored. */
+  /** Throws `ApiError` 400. `params`: the data to be stored. */
   takeSpace(tenant: string, params: unknown): Promise<void>;
 }
 
 export interface Freshness {
-  /** A figure is read again when it is this old, in milliseconds, at the next request. */
+  /** Age in milliseconds at which the next request reads the value again. */
   freshMs: number;
-  /** A request is refused by a figure that is this old at most. */
+  /** Age up to which a value may refuse a request. */
   refusalMs: number;
 }
 const LIVE: Freshness = { freshMs: 5_000, refusalMs: 200 };
 const STORED: Freshness = { freshMs: 60_000, refusalMs: 5_000 };
-/** Reading is to take this share of the time at most. */
+/** Share of time that reading may take. */
 const READING_SHARE = 0.02;
 
 interface Figure {
   value: number;
   readAt: number;
-  /** How long the reading took, in milliseconds. */
+  /** How long the last reading took, in milliseconds. */
   took: number;
 }
 
 export interface Quota {
-  /** null: let in. Otherwise the figure that forbids it. */
+  /** null: accepted. Otherwise the value that forbids it. */
   take(tenant: string, amount: number): Promise<number | null>;
   give(tenant: string, amount: number): void;
 }
@@ -64,7 +64,7 @@ export const createQuota = (
     const began = now();
     const before = figures.get(tenant)?.value ?? 0;
     const value = await read(tenant);
-    // What was let in meanwhile may be in the figure or not: counted twice for a while, it is never forgotten.
+    // A request accepted meanwhile may be in the value already: it may count twice for a while, but always counts.
     const meanwhile = Math.max(0, (figures.get(tenant)?.value ?? before) - before);
     const readAt = now();
     const figure = { value: value + meanwhile, readAt, took: readAt - began };
@@ -97,7 +97,7 @@ export const createQuota = (
   };
 };
 
-/** About as many bytes as a value takes: the characters of its texts, and some for each value. */
+/** Approximate bytes of a value: the characters of its texts, and some for each value. */
 export const sizeOf = (value: unknown): number => {
   let size = 0;
   const todo: unknown[] = [value];

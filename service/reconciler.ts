@@ -1,9 +1,9 @@
 /**
- * Compares live rows with their workflows and repairs what differs.
+ * Compares live rows with their workflows and repairs differences.
  *
- * Rule: the workflow decides, so a row is closed only when no workflow is left to do it. Every repair is one that may be
- * done twice (start by id, monotone close, cancel), so any number of processes may reconcile at once. A database that is
- * joined with a Temporal namespace it does not belong to is left alone: there, every workflow would seem lost.
+ * Rule: the workflow decides, so a row is closed only when no workflow is left to do it. Every repair may run twice
+ * (start by id, monotone close, cancel), so several processes may reconcile at once. A database used with a different
+ * Temporal namespace than before is left alone: every workflow would seem lost there.
  * Imported by `maintenance.ts` and tests.
  */
 import type { Logger } from '../protocol/ports/backend.ts';
@@ -16,9 +16,9 @@ export interface ReconcileOptions {
   store: Store;
   workflows: Workflows;
   now: () => number;
-  /** Rows younger than this are left alone: their start is still under way. Default 15,000 ms. */
+  /** Younger rows are skipped: their start is still under way. Default 15,000 ms. */
   graceMs?: number;
-  /** A wish to cancel that was not carried out in this time is passed on again. Default 10,000 ms. */
+  /** A cancel request that had no effect in this time is sent again. Default 10,000 ms. */
   cancelGraceMs?: number;
   hooks?: { onWaiting?: boolean; onEnd?: boolean };
   settings?: RunSettings;
@@ -90,8 +90,8 @@ const repair = async (run: LiveRun, options: ReconcileOptions): Promise<Repair['
 const NAMESPACE_FACT = 'temporal_namespace_id';
 
 /**
- * Does the store belong to this namespace? The first namespace that it is used with is remembered. `adopt`: take the new
- * one over, as after the loss of Temporal's own database; live runs of the old one are then closed as failed.
+ * Does the store belong to this namespace? The first namespace is remembered. `adopt`: accept the new one, as after the
+ * loss of Temporal's database; live runs of the old one are then closed as failed.
  */
 export const checkNamespace = async (
   { store, workflows }: Pick<ReconcileOptions, 'store' | 'workflows'>,
@@ -109,7 +109,7 @@ export const checkNamespace = async (
 
 const PAGE = 200;
 
-/** One pass over all live runs. Returns how many repairs of each kind were made. */
+/** One pass over all live runs. Returns the number of repairs of each kind. */
 export const reconcile = async (
   options: ReconcileOptions,
   signal?: AbortSignal,
@@ -124,7 +124,7 @@ export const reconcile = async (
       try {
         counts[await repair(run, options)] += 1;
       } catch (error) {
-        // Temporal away: nothing can be learned now. Anything else is of this run alone.
+        // Temporal is unreachable: the pass ends. Any other error concerns this run alone.
         if (error instanceof RunsError && error.code === 'temporal_unavailable') throw error;
         options.log?.warn({ runId: run.runId, error }, 'run could not be reconciled');
       }

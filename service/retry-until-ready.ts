@@ -1,9 +1,9 @@
 /**
- * A message for a run whose row is ahead of its workflow: the worker writes "waits for outputs" first, and its workflow
- * hears of it a moment later (much later, when the worker dies in between).
+ * Sends a message to a run whose row is ahead of its workflow: the worker writes "requires action" first, and the
+ * workflow learns of it a moment later (much later when the worker dies in between).
  *
- * Rule: what the row asks for is taken. The workflow is asked again until it knows of its calls; when it does not in time,
- * the answer is "no worker", which is safe to repeat, never a refusal.
+ * Rule: the row decides what is acceptable. The message is repeated until the workflow knows its calls; if that takes
+ * too long the error is "no worker", which is safe to repeat, never a refusal.
  * Imported within `service/` and by tests.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,17 +14,17 @@ import { statusIn } from './errors.ts';
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 250;
 
-/** Statuses of a workflow that has not heard yet of calls which the row asks for. */
+/** Statuses of a workflow that does not know the row's calls yet. */
 const BEFORE: ReadonlySet<string | null> = new Set(['queued', 'in_progress']);
 
-/** Could this refusal of outputs or of an answer come of the workflow not knowing the calls yet? */
+/** May the workflow have refused because it does not know the calls yet? */
 export const isWorkflowNotReady = (error: unknown): error is RunsError =>
   error instanceof RunsError &&
   error.code === 'refused' &&
   (error.failure === FAILURES.refusedUnknownCall ||
     (error.failure === FAILURES.refusedNotWaiting && BEFORE.has(statusIn(error))));
 
-/** `isAsked`: does the row still ask for this? Looked at after each refusal that may be early. */
+/** `isAsked`: does the row still wait for this? Checked after each refusal that may be too early. */
 export const retryUntilWorkflowReady = async <T>(
   send: () => Promise<T>,
   isAsked: () => Promise<boolean>,

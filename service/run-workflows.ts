@@ -1,5 +1,5 @@
 /**
- * Temporal as the engine needs it: start, cancel, answer, submit, and a look whether a run's workflow is alive.
+ * The service's view of Temporal: start, cancel, answer, submit, and whether a run's workflow is alive.
  *
  * Rule: the only file of this folder that knows Temporal. Errors are `RunsError`s.
  * Imported within `service/` and by its composition roots.
@@ -11,7 +11,7 @@ import { RunsError } from '../protocol/errors.ts';
 export type WorkflowState =
   | 'running'
   | 'missing'
-  /** Ended; the name is Temporal's: COMPLETED, FAILED, TERMINATED, TIMED_OUT, CANCELLED. */
+  /** Ended; Temporal's name: COMPLETED, FAILED, TERMINATED, TIMED_OUT, CANCELLED. */
   | { ended: string };
 
 export interface Workflows extends Pick<
@@ -21,7 +21,7 @@ export interface Workflows extends Pick<
   look(runId: string): Promise<WorkflowState>;
   /** Throws when Temporal does not answer in time (default 2,000 ms). */
   ping(timeoutMs?: number): Promise<void>;
-  /** Tells two namespaces apart, also of the same name on different servers. */
+  /** Identifies a namespace, also among servers that use the same name. */
   namespaceId(): Promise<{ id: string; name: string }>;
 }
 

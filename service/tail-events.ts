@@ -1,9 +1,8 @@
 /**
- * A run's event log and then its tail, for one reader.
+ * Streams a run's event log, then new events, to one reader.
  *
- * Rule: watch, then read, so nothing falls between; numbers decide what is new, word of events is only a reason to look.
- * One batch at a time is held for a reader, however slow. A database that is away for a while is waited for: the run goes
- * on, and so will its story.
+ * Rule: watch, then read, so that no event is missed. Sequence numbers decide what is new; a notification is only a
+ * reason to read. A slow reader holds one batch. An unreachable database is awaited for a while, since the run goes on.
  * Imported by `service/index.ts`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,21 +12,21 @@ import { StoreError, type EventBatch, type RunStore } from '../protocol/ports/ru
 import { fromRunsError } from './errors.ts';
 
 export interface TailOptions {
-  /** Events held for a reader at most. Default 64. */
+  /** Events held per reader at most. Default 64. */
   batch?: number;
-  /** Looks while word arrives: only a net under it. Default 15,000 ms. */
+  /** Interval of reads while notifications arrive, in case one is lost. Default 15,000 ms. */
   idleMs?: number;
-  /** Looks while no word arrives. Default 500 ms. */
+  /** Interval of reads while none arrive. Default 500 ms. */
   pollMs?: number;
-  /** First look of a reader that has brought the first events. Default 30 ms. */
+  /** First read of a reader that has brought the first events. Default 30 ms. */
   newsMs?: number;
-  /** How long a database that is away is waited for. Default 60,000 ms. */
+  /** How long an unreachable database is awaited. Default 60,000 ms. */
   patienceMs?: number;
-  /** From word of new events until the reader has taken them, in milliseconds: for metrics. */
+  /** Milliseconds from the notification until the reader has taken the events: for metrics. */
   onDelivered?: (ms: number) => void;
 }
 
-/** Empties the array as it goes: what a slow reader has been given is not held here, too. */
+/** Empties the array while it yields: a slow reader's events are not held here, too. */
 function* handedOver(events: SequencedEvent[]): Generator<SequencedEvent, void, undefined> {
   while (events.length > 0) yield* events.splice(0, 1);
 }
@@ -38,16 +37,16 @@ export async function* tailEvents(
   from: {
     after: number;
     signal: AbortSignal;
-    /** Throws when the reader may not. Asked once, before the first look. */
+    /** Throws when the caller may not read the run. Called once, before the first read. */
     check?: () => Promise<unknown>;
-    /** The first events after `after`, from whoever has let the reader in. Emptied here. */
+    /** The first events after `after`, from the create's reply. Emptied here. */
     initialEvents?: SequencedEvent[];
   },
   options: TailOptions = {},
 ): AsyncGenerator<SequencedEvent, void, undefined> {
   const { batch = 64, idleMs = 15_000, pollMs = 500, newsMs = 30, patienceMs = 60_000 } = options;
   const { signal } = from;
-  // From the very start a log without its deltas is still whole: completed messages carry what they said.
+  // For a reader from the start, a log without deltas is complete: completed messages contain their text.
   const gaps = from.after === 0 ? 'allow' : 'refuse';
   const check = from.check;
   const watch = store.watchEvents(runId);
@@ -73,7 +72,7 @@ export async function* tailEvents(
     else {
       after = initialEvents.at(-1)?.seq ?? after;
       yield* handedOver(initialEvents);
-      // What came before we listened is found by looking, a moment later: usually word of the next event comes first.
+      // Events from before the watch are found by reading a moment later: usually the next notification comes first.
       await watch.wait(after, { timeoutMs: newsMs, signal });
     }
     while (!signal.aborted) {

@@ -1,7 +1,7 @@
 /**
- * The worker's tools for the HTTP face, kept for some seconds.
+ * The worker's tools for the HTTP API, cached for some seconds.
  *
- * Rule: a caller sees the tools that its key may use, and no others. A failed question is not kept.
+ * Rule: a caller sees the tools that its key may use, and no others. A failed request is not cached.
  * Imported within `service/` and by tests.
  */
 import { apiErrors, RunsError } from '../protocol/errors.ts';
@@ -9,7 +9,7 @@ import type { Caller } from '../protocol/ports/runs-service.ts';
 import type { WorkerTool } from '../protocol/temporal/activities.ts';
 import type { FunctionTool } from '../protocol/wire/objects.ts';
 
-/** How old an answer may be, in milliseconds. */
+/** Maximum age of the cached list, in milliseconds. */
 const KEPT_MS = 5_000;
 
 export interface ToolsDeps {

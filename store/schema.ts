@@ -1,11 +1,10 @@
 /**
- * The tables, as drizzle describes them. Migrations are generated from this file (`drizzle-kit generate`); rows are
- * typed by it. Queries are hand-written SQL elsewhere, so property names are column names.
+ * The tables, as drizzle describes them. Migrations are generated from this file (`drizzle-kit generate`); rows are typed by
+ * it. Queries are hand-written SQL elsewhere, so property names are column names.
  *
- * Rule: text from a caller, a model or a tool is stored in `json` columns. `text` and `jsonb` refuse U+0000 and lone
- * surrogates, which tool outputs may contain; `json` keeps the escaped text unchanged. Times are unix milliseconds.
- * `position` is one sequence for all tables, so that messages and rounds of a thread are ordered, and paging does not
- * depend on clocks.
+ * Rule: text from a caller, a model or a tool is stored in `json` columns, which keep the escaped text. `text` and `jsonb`
+ * refuse U+0000 and lone surrogates. Times are unix milliseconds. `position` is one sequence for all tables, so that
+ * messages and rounds of a thread are ordered, and paging does not depend on clocks.
  * Imported as types by `store/`; as values by drizzle-kit and the schema test only.
  */
 import { sql } from 'drizzle-orm';
@@ -47,9 +46,7 @@ const position = () =>
     .notNull()
     .default(sql`nextval('positions')`);
 const time = () => bigint({ mode: 'number' });
-/**
- * Bytes of the JSON in the row, kept by a trigger (`0002`): pages and tenants are measured by it. null: an older row.
- */
+/** Bytes of the JSON in the row, kept by a trigger (`0002`); pages and tenants are measured by it. null: an older row. */
 const bytes = () => integer();
 
 export const assistants = pgTable(
@@ -194,9 +191,7 @@ export const rounds = pgTable(
     /** The request that receives "accepted"; every other one is late. */
     accepted_by: text(),
     bytes: bytes(),
-    /**
-     * What the model's provider must receive again with this round; null = nothing, or an older process wrote the row.
-     */
+    /** What the model's provider must receive again; null = nothing, or an older process wrote the row. */
     provider_turn: json().$type<ProviderTurn>(),
   },
   (table) => [

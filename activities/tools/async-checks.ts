@@ -1,9 +1,9 @@
 /**
- * Finds checks of a zod schema that answer by a promise.
+ * Finds asynchronous checks of a zod schema.
  *
- * Rule: calls are planned in one go, so every check must answer at once. Each function of the schema is called with
- * `undefined` when the tools are defined, which a check that only looks at its value survives; what it throws is ignored.
- * Imported by `problems.ts` only.
+ * Rule: calls are planned synchronously, so every check must be synchronous. Each function of the schema is called once
+ * with `undefined` when the tools are defined; its exception is ignored.
+ * Imported by `validate-options.ts` only.
  */
 import { z } from 'zod';
 import { callCheck, definitionOf, innerOf } from './zod-internals.ts';
@@ -16,7 +16,7 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 const isAsyncFunction = (value: unknown): boolean =>
   Object.prototype.toString.call(value) === '[object AsyncFunction]';
 
-/** Does the call give a promise? Its rejection is of no interest. */
+/** Does the call return a promise? Its rejection is ignored. */
 const answersLater = (call: () => unknown): boolean => {
   try {
     const answer = call();
@@ -28,7 +28,7 @@ const answersLater = (call: () => unknown): boolean => {
   }
 };
 
-/** The checks and transforms that stand at one place of a schema. */
+/** The checks and transforms at one place of a schema. */
 const isAsyncHere = (schema: z.core.$ZodType): boolean => {
   const def = definitionOf(schema);
   const own: unknown = Reflect.get(def, 'transform');
@@ -45,7 +45,7 @@ const isAsyncHere = (schema: z.core.$ZodType): boolean => {
   });
 };
 
-/** Where a schema has an asynchronous check, as `address.city`; empty text = at the top. undefined = nowhere. */
+/** Where a schema has an asynchronous check, as `address.city`; empty text = at the top; undefined = it has none. */
 export const asyncCheck = (root: z.core.$ZodType): string | undefined => {
   const seen = new Set<z.core.$ZodType>();
   const visit = (value: unknown, path: Path): string | undefined => {

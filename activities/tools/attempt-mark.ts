@@ -1,30 +1,30 @@
 /**
- * How often attempts of one call were lost together with their worker, told from attempt to attempt by heartbeat details.
+ * Counts the attempts of a call that were lost together with their worker, by heartbeat details.
  *
- * Rule: an attempt that ends in any orderly way says so as its last word; one that leaves no such word was lost, unless its
- * process still lives or its time was over. A first attempt writes nothing before it runs, so the usual call costs no
- * request; from the second one on, the mark is written first.
+ * Rule: an attempt that ends in order writes so in its last heartbeat. One without this mark was lost, unless its
+ * process lives or its time was over. A first attempt writes nothing before it runs, so the usual call costs no
+ * request; later attempts write the mark first.
  * Imported by the tool runner and by tests.
  */
 import { randomUUID } from 'node:crypto';
 
-/** Losses after which a call is not tried again: it would end a third worker. */
+/** After this many losses a call is not retried, since it would end a third worker. */
 export const MAX_LOST_ATTEMPTS = 2;
-/** How stale the last heartbeat of a living attempt may be: its interval and the SDK's throttle. Milliseconds. */
+/** How old the last heartbeat of a live attempt may be: its interval plus the SDK's throttle. Milliseconds. */
 const STALE_MS = 5_000;
 const MAX_DETAILS_CHARS = 32_768;
 
-/** This process, among all that may run attempts of a call. */
+/** Identifies this process among those that may run attempts of a call. */
 export const PROCESS_ID = randomUUID();
 
 export interface AttemptMark {
   attempt: number;
   process: string;
-  /** Milliseconds from the attempt's begin to this mark. */
+  /** Milliseconds from the start of the attempt to this mark. */
   ms: number;
   /** Attempts lost before this one. */
   lost: number;
-  /** The attempt has ended by itself: it failed, was stopped, or is not to blame for what ended its process. */
+  /** The attempt ended by itself: it failed, was stopped, or did not cause the end of its process. */
   ended?: true;
 }
 
@@ -36,13 +36,13 @@ interface MarkedDetails {
 const isMarked = (details: unknown): details is MarkedDetails =>
   typeof details === 'object' && details !== null && 'durableRunsMark' in details;
 
-/** Heartbeat details as the tool gave them, and the mark beside them. */
+/** Heartbeat details of the tool, with the mark beside them. */
 export const unmark = (details: unknown): { mark: AttemptMark | null; details: unknown } =>
   isMarked(details)
     ? { mark: details.durableRunsMark, details: details.details }
     : { mark: null, details: details ?? undefined };
 
-/** Details that JSON can't hold would make the SDK cancel the attempt: they are left out instead. */
+/** Details that JSON can't express would make the SDK cancel the attempt, so they are left out. */
 const sendable = (details: unknown): unknown => {
   try {
     const text = JSON.stringify(details);
@@ -52,14 +52,14 @@ const sendable = (details: unknown): unknown => {
   }
 };
 
-/** How many attempts were lost before attempt `attempt`. `mark`: what the attempts before it left. Pure. */
+/** How many attempts were lost before attempt `attempt`. `mark`: of the previous attempts. Pure. */
 export const lostBefore = (
   mark: AttemptMark | null,
   now: { attempt: number; process: string; startToCloseMs: number },
 ): number => {
   const before = mark?.lost ?? 0;
   if (now.attempt <= 1) return 0;
-  // A short attempt that ran out of time and one that died leave the same: nothing.
+  // A short attempt that timed out and one that died both leave nothing.
   const tellsNothing = now.startToCloseMs > 0 && now.startToCloseMs <= STALE_MS;
   if (mark?.attempt !== now.attempt - 1) return tellsNothing ? before : before + 1;
   const lives = mark.ended === true || mark.process === now.process;
@@ -70,15 +70,15 @@ export const lostBefore = (
 export interface AttemptMarks {
   /** Attempts of this call that were lost before this one. */
   readonly lost: number;
-  /** What the tool's own heartbeats of earlier attempts said. */
+  /** Details of the tool's heartbeats in earlier attempts. */
   readonly previous: unknown;
-  /** A heartbeat; `details` replace the tool's, when given. */
+  /** Sends a heartbeat; `details` replace the tool's, when given. */
   beat(details?: { value: unknown }): void;
-  /** The attempt ends by itself, or was lost through the fault of this call (`lost`). */
+  /** The attempt ends by itself, or this call caused its loss (`lost`). */
   end(lost?: number): void;
 }
 
-/** `heartbeat` and the rest as the activity's context has them. */
+/** `heartbeat` and the other functions of the activity's context. */
 export const createAttemptMarks = (
   context: {
     info: { attempt: number; heartbeatDetails: unknown; startToCloseTimeoutMs: number };
@@ -90,7 +90,7 @@ export const createAttemptMarks = (
   const { mark, details: previous } = unmark(heartbeatDetails);
   const lost = lostBefore(mark, { attempt, process: PROCESS_ID, startToCloseMs: startToCloseTimeoutMs });
   let details = previous;
-  // Once the attempt is known to end by itself, a late heartbeat of its tool does not unsay it.
+  // After the end of the attempt is known, a late heartbeat of its tool does not overwrite the mark.
   let end: Pick<AttemptMark, 'ended' | 'lost'> = { lost };
   const send = (): void =>
     context.heartbeat({

@@ -1,8 +1,8 @@
 /**
- * A model's arguments against a tool's schema: a value, or what is wrong with it, told to the model. Pure.
+ * Checks a model's arguments against a tool's schema: returns a value, or the problem for the model to read. Pure.
  *
- * Rule: the text is untrusted. The protocol reads it, one way; the schema is checked before any tool sees the value. What is
- * wrong never fails the activity: only the model can repair it.
+ * Rule: the text is untrusted. The protocol parses it; the schema checks it before any tool sees the value. A problem
+ * never fails the activity, because only the model can repair it.
  * Imported by the other files of this folder.
  */
 import type { z } from 'zod';
@@ -25,7 +25,7 @@ export const issuesText = (issues: readonly z.core.$ZodIssue[]): string => {
 
 type Checking = Pick<ToolDefinition, 'name' | 'parameters'>;
 
-/** `problem` is for the model; `reason` is what is wrong alone, for a person who gave the arguments. */
+/** `problem` is for the model; `reason` is the problem alone, for a person who edited the arguments. */
 export type Checked<T = unknown> = { ok: true; value: T } | { ok: false; problem: string; reason: string };
 
 const AGAIN = 'Correct them and call the tool again.';
@@ -48,13 +48,15 @@ export const checkArguments = async (tool: Checking, text: string): Promise<Chec
   return checked.success ? { ok: true, value: checked.data } : invalid(tool.name, checked.error.issues);
 };
 
-/** What a plan is made of: the arguments as the model gave them, and as `approval` is asked about them. */
+/** What a plan needs: the arguments as the model sent them, and as `needsApproval` receives them. */
 export interface PlannedArguments {
   given: JsonObject;
   checked: unknown;
 }
 
-/** As `checkArguments`, at once. A check that throws must not stop the planning: the model reads that it failed. */
+/**
+ * Like `checkArguments`, synchronously. A check that throws must not stop the planning: the model reads that it failed.
+ */
 export const checkArgumentsNow = (tool: Checking, text: string): Checked<PlannedArguments> => {
   const parsed = parseArguments(text);
   if (!parsed.ok) return unusable(tool.name, parsed.problem);

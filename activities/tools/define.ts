@@ -1,8 +1,8 @@
 /**
  * `defineTools`: a user's tools, checked once and frozen.
  *
- * Rule: whatever is wrong with any of them is said at definition, all of it in one error; a registry that exists is
- * sound, and nothing about a tool is checked again while runs are under way.
+ * Rule: one error at definition lists every problem of every tool. A registry that exists is valid, and is not checked
+ * again while runs are going.
  * Imported by the worker (which re-exports it to users) and by tests.
  */
 import type { z } from 'zod';
@@ -17,7 +17,7 @@ import { toEditSchema, toFunctionTool } from './json-schema.ts';
 import { toolProblems } from './validate-options.ts';
 import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
 
-/** Defaults of every tool; documented at the options they stand for. */
+/** Defaults of every tool; documented at the options. */
 export const TOOL_DEFAULTS = {
   maximumAttempts: 5,
   initialIntervalMs: 1_000,
@@ -27,7 +27,7 @@ export const TOOL_DEFAULTS = {
   maxOutputBytes: 65_536,
 } as const;
 
-/** Marks registries across copies of this module: a tools file may have loaded its own. */
+/** Marks registries across copies of this module: a tools file may have loaded another copy. */
 const BRAND = Symbol.for('durable-runs.tool-registry');
 
 const ms = (value: DurationText | undefined, fallback: number): number => parseDuration(value) ?? fallback;
@@ -57,7 +57,7 @@ const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
     description: options.description,
     parameters: options.parameters,
     output: options.output ?? null,
-    // Called on the options, so that a tool written as a method sees its own object.
+    // Called on the options, so that a tool written as a method has its own object as `this`.
     execute:
       'execute' in options && options.execute !== undefined
         ? (args, context) => options.execute?.(args as Record<string, unknown>, context)
@@ -94,7 +94,7 @@ export const defineTools = <
     );
   }
   const byName = new Map(entries.map(([name, options]) => [name, toDefinition(name, options)]));
-  // Every turn of the model asks for them; the schemas never change.
+  // Every turn of the model reads them; the schemas never change.
   let definitions: FunctionTool[] | undefined;
   const registry = {
     names: Object.freeze([...byName.keys()]),
@@ -105,7 +105,7 @@ export const defineTools = <
   return Object.freeze(registry);
 };
 
-/** True for what `defineTools` returned, from this copy of the package or another. */
+/** True for a result of `defineTools`, from this copy of the package or another. */
 export const isToolRegistry = (value: unknown): value is ToolRegistry =>
   typeof value === 'object' && value !== null && BRAND in value;
 

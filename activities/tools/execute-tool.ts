@@ -1,9 +1,9 @@
 /**
  * One tool call as an activity.
  *
- * Rule: an error the model can repair (bad arguments, an output that can't be sent) is an output; an error that time may
- * repair is a retryable failure; an at-most-once tool never starts twice. A tool that does not listen to its signal is
- * left behind when its time is over: the attempt ends, whatever the tool does.
+ * Rule: an error that the model can repair (bad arguments, an output that can't be sent) is an output; an error that
+ * may pass is a retryable failure; an at-most-once tool never starts twice. When a tool ignores its signal, the attempt
+ * ends at its timeout without it.
  * Imported by the activities' index and by tests.
  */
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
@@ -40,9 +40,9 @@ export interface ToolRunDeps {
   clock: LeaseClock;
 }
 
-/** A deploy may bring a tool back: worth a longer pause than a failed call. Milliseconds. */
+/** A deployment may bring a tool back, so the pause is longer than after a failed call. Milliseconds. */
 const NOT_REGISTERED_RETRY_MS = 15_000;
-/** After a lost attempt the mark is given this long to reach Temporal before the tool runs. Milliseconds. */
+/** After a lost attempt, the mark has this long to reach Temporal before the tool runs. Milliseconds. */
 const MARK_SENT_MS = 250;
 
 export const runTool = async (deps: ToolRunDeps, input: ToolActivityInput): Promise<CallOutcome> => {
@@ -108,7 +108,7 @@ const attempt = async (
     return input.edited === true ? { ...outcome, refusedEdit: checked.reason } : outcome;
   }
 
-  // Right before the effect: an attempt that slept through its own time may have a successor at work.
+  // Checked right before the effect: an attempt that was frozen past its timeout may have been replaced.
   const bound = Math.min(info.startToCloseTimeoutMs || Infinity, info.heartbeatTimeoutMs || Infinity);
   if (clock.monotonic() - begun >= bound) {
     throw throwFailure(
@@ -128,7 +128,7 @@ const attempt = async (
 
 const hasHeartbeat = ({ heartbeatTimeoutMs }: Context['info']): boolean => (heartbeatTimeoutMs ?? 0) > 0;
 
-/** What the model reads when the call is given up for the workers' sake. */
+/** The output for the model when the call is given up to protect the workers. */
 const endsWorkers = (input: ToolActivityInput): CallOutcome =>
   errorOutcome(
     'tool_failed',
@@ -162,7 +162,7 @@ const outcomeUnknown = (input: ToolActivityInput, why: string): ApplicationFailu
     { retryable: false },
   );
 
-/** Runs the tool against its signal and in its scope. Rejects with what Temporal is to be told. */
+/** Runs the tool with its signal and in its scope. Rejects with the failure for Temporal. */
 const runEffect = async (
   tool: ToolDefinition,
   execute: NonNullable<ToolDefinition['execute']>,
@@ -199,7 +199,7 @@ const runEffect = async (
         };
         openCall(scope);
         const value = withinCall(scope, () => execute(args, toolContext(context, input, stopper, marks)));
-        // Left behind when it ignores its signal: both handlers are set, so that its late rejection is nobody's business.
+        // Both handlers are set: when the tool ignores its signal, its late rejection is ignored.
         Promise.resolve(value).then((done) => resolve({ value: done }), reject);
       });
     } catch (error) {
@@ -213,7 +213,7 @@ const runEffect = async (
   }
 };
 
-/** The attempt is lost: what the tool left behind has thrown, and the process ends. */
+/** Code that the tool left behind has thrown: the process ends, and the attempt is lost. */
 const lostFailure = (error: unknown, tool: ToolDefinition, input: ToolActivityInput): ApplicationFailure =>
   tool.policy.atMostOnce
     ? outcomeUnknown(input, 'it threw outside of its call and ended its worker')
@@ -223,7 +223,7 @@ const lostFailure = (error: unknown, tool: ToolDefinition, input: ToolActivityIn
         { retryable: true, retryAfterMs: ENDING_RETRY_MS },
       );
 
-/** A thrown error. The tool's own `ApplicationFailure` keeps its say over retries; its stack stays here. */
+/** The failure for a thrown error. The tool's own `ApplicationFailure` decides about retries; its stack stays here. */
 const toolFailure = (error: unknown): ApplicationFailure => {
   const message = error instanceof Error ? error.message || error.name : quote(error, 500);
   const own = error instanceof ApplicationFailure ? error : null;
@@ -233,7 +233,7 @@ const toolFailure = (error: unknown): ApplicationFailure => {
   });
 };
 
-/** What to tell Temporal of an attempt that was stopped; `begun` = the tool may have done something. */
+/** The failure for a stopped attempt; `begun` = the tool may have had an effect. */
 const stopFailure = async (
   stop: Stop | null,
   context: Context,
@@ -245,7 +245,7 @@ const stopFailure = async (
     return outcomeUnknown(input, 'it was stopped before it reported');
   }
   if (stop === 'cancelled' || stop === 'shutdown') {
-    // The SDK's own failure: on shutdown it makes the server give the attempt to another worker.
+    // The SDK's own failure: on shutdown, the server starts the attempt on another worker.
     return await context.cancelled.catch((error: unknown) => error);
   }
   return stop === 'deadline'

@@ -1,8 +1,8 @@
 /**
- * A tool as a model is told of it: the `function` entry of an assistant's `tools`, parameters as JSON Schema.
+ * A tool as the model sees it: the `function` entry of an assistant's `tools`, with parameters as JSON Schema.
  *
- * Rule: `strict` is claimed only for schemas that meet strict mode's rules (every property required, nothing
- * additional); claiming it for others makes servers refuse the whole assistant.
+ * Rule: `strict` is set only for schemas that meet strict mode's rules (every property required, nothing additional);
+ * otherwise servers refuse the whole assistant.
  * Imported by the other files of this folder.
  */
 import { z } from 'zod';
@@ -13,7 +13,7 @@ import { definitionOf } from './zod-internals.ts';
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Keywords that strict mode does not know. */
+/** Keywords that strict mode refuses. */
 const NOT_STRICT = ['oneOf', 'allOf', 'not', 'patternProperties', 'propertyNames', 'if', 'then', 'else'];
 
 const meetsStrict = (schema: unknown): boolean => {
@@ -40,7 +40,7 @@ export const toFunctionTool = ({
   parameters,
 }: Pick<ToolDefinition, 'name' | 'description' | 'parameters'>): FunctionTool => {
   const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, { io: 'input', target: 'draft-7' });
-  // Arguments with unknown keys are accepted and the keys dropped; models are still asked not to send any.
+  // Unknown keys are accepted and dropped, but models are asked to send none.
   const schema: Record<string, unknown> = closed(written);
   return {
     type: 'function',
@@ -55,7 +55,10 @@ export const toFunctionTool = ({
 
 type Override = NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override'];
 
-/** Takes out of a written schema what zod sees differently: it changes the value first, or knows flags of a pattern. */
+/**
+ * Removes from a generated schema what zod treats differently: it transforms the value first, or knows flags of a
+ * pattern.
+ */
 const withoutDifferences: Override = ({ zodSchema, jsonSchema }) => {
   const def = definitionOf(zodSchema);
   const rules = [def, ...(def.checks ?? []).map((check) => definitionOf(check))];
@@ -76,8 +79,8 @@ const isTransform = (schema: unknown): boolean =>
   schema instanceof z.ZodType && definitionOf(schema).type === 'transform';
 
 /**
- * The schema that a person's own arguments are checked against before the tool sees them. It refuses nothing that the
- * tool takes, but for keys that the tool would drop. null = too long to be kept in history: only the tool checks.
+ * The schema for edited arguments, which are checked before the tool sees them. It accepts what the tool accepts,
+ * except keys that the tool drops. null = too long for history: only the tool checks.
  */
 export const toEditSchema = (parameters: z.ZodObject): JsonSchema | null => {
   const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, {
@@ -89,7 +92,7 @@ export const toEditSchema = (parameters: z.ZodObject): JsonSchema | null => {
   return JSON.stringify(schema).length > ARGUMENT_LIMITS.schemaChars ? null : schema;
 };
 
-/** Keywords that decide nothing. */
+/** Keywords without an effect on validity. */
 const PROSE = new Set(['title', 'description', 'default', 'examples', 'format', 'deprecated']);
 
 const withoutProse = (value: unknown, isNames = false): unknown => {
@@ -110,9 +113,9 @@ const withoutProse = (value: unknown, isNames = false): unknown => {
 /** Keywords whose keys are names, not keywords. */
 const NAMED = new Set(['properties', 'patternProperties', '$defs', 'definitions']);
 
-/** Adds `additionalProperties: false` to every object that names its properties and says nothing about others. */
+/** Adds `additionalProperties: false` to every object that names its properties and does not mention others. */
 const closed = (schema: Record<string, unknown>): Record<string, unknown> => {
-  // A part of `allOf` that is closed would refuse what the other parts know.
+  // A closed part of `allOf` would refuse the properties of the other parts.
   const visit = (value: unknown, isPart = false): unknown => {
     if (Array.isArray(value)) return value.map((item) => visit(item, isPart));
     if (!isRecord(value)) return value;

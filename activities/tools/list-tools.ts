@@ -1,7 +1,7 @@
 /**
- * A worker's tools as it describes them to others: definitions for an assistant's `tools`, and who carries a call out. Pure.
+ * A worker's tools for other processes: definitions for an assistant's `tools`, and who runs a call. Pure.
  *
- * Rule: nothing that only the tools file should know gets out: no code, no policy. Imported by the activities' index.
+ * Rule: code and policies stay in the worker. Imported by the activities' index.
  */
 import type { WorkerTool } from '../../protocol/index.ts';
 import type { ToolDefinition, ToolRegistry } from './types.ts';

@@ -1,9 +1,9 @@
 /**
- * Who carries out each call, and under which policy. Pure.
+ * Decides who runs each call, and under which policy. Pure.
  *
- * Rule: decided once, when a round settles, and recorded with the call. A run uses only tools that it declares: a model
- * that names another tool of the worker is told so, whatever made it try. Arguments that do not fit are refused here:
- * under a schema of a later deploy they might fit, and the tool would run unasked.
+ * Rule: decided once, when a round settles, and recorded with the call. A run uses only tools that it declares: another
+ * tool of the worker is refused, and the model reads why. Invalid arguments are refused here: under a later schema they
+ * might be valid, and the tool would run without approval.
  * Imported by the backend activities and by tests.
  */
 import { createHash } from 'node:crypto';
@@ -24,14 +24,14 @@ import {
 import { checkArgumentsNow } from './check-arguments.ts';
 import type { ToolDefinition, ToolRegistry } from './types.ts';
 
-/** Waiting for a caller that nobody said anything about: as long as the run lives. */
+/** The default wait for the API's caller: as long as the run lives. */
 const CALLER_WAIT: WaitPolicy = { onDeadline: 'fail', answerWithinMs: null };
 
-/** The pseudo-tool under which some models bundle parallel calls when they mean to make several. */
+/** The pseudo-tool in which some models bundle parallel calls. */
 const PARALLEL_BUNDLE = /^multi_tool_use[._]parallel$/;
 const MAX_NAMES_SHOWN = 32;
 
-/** Only a plain no lets a tool run unasked: a rule that throws or returns nothing leaves it to a person. */
+/** Only `false` lets a tool run without approval: a rule that throws or returns nothing requires a person. */
 const needsApproval = ({ approval }: ToolDefinition, checked: unknown): boolean => {
   if (typeof approval === 'boolean') return approval;
   try {
@@ -42,7 +42,7 @@ const needsApproval = ({ approval }: ToolDefinition, checked: unknown): boolean 
   }
 };
 
-/** Names arguments in history, on every door and in a decision: 128 bits of SHA-256, as hex. */
+/** Names arguments in history, in channels and in a decision: 128 bits of SHA-256, as hex. */
 export const argumentsDigest = (value: JsonObject): string =>
   createHash('sha256').update(canonicalArguments(value)).digest('hex').slice(0, ARGUMENT_LIMITS.digestChars);
 
@@ -76,7 +76,7 @@ const registeredPlan = (tool: ToolDefinition, call: ToolCall, schemaFits: boolea
     : { plan: { kind: 'automatic', policy: tool.policy } };
 };
 
-/** What whoever set the run up can do about a tool that the worker has and the run does not declare. */
+/** The fix for a tool that the worker has and the run does not declare. */
 const howToDeclare = (name: string): string =>
   `The worker has ${quote(name)}: declare it in the tools of the assistant or of the run, where its name is enough, or set RUNS_OFFER_TOOLS on the server.`;
 
@@ -93,8 +93,8 @@ const refusal = (call: ToolCall, known: readonly string[], own: readonly string[
 };
 
 /**
- * Plans the calls of a round. `declaredTools` are the names the run declares; empty means that the server does not
- * tell, and the worker's own tools stand for them, unless the options say that the list is complete.
+ * Plans the calls of a round. `declaredTools` are the names that the run declares. An empty list means that the server
+ * does not say: the worker's tools are used, unless the options say that the list is complete.
  */
 export const planCalls = (
   registry: ToolRegistry,

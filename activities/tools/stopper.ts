@@ -1,15 +1,15 @@
 /**
- * Everything that ends a tool's attempt from outside, joined into one signal.
+ * Joins everything that ends a tool's attempt from outside into one signal.
  *
- * Rule: the first reason counts. A cancellation leaves the tool a grace to stop in; time that is over does not.
+ * Rule: the first reason counts. After a cancellation the tool has a grace time; after a timeout it has none.
  * Imported by the tool runner.
  */
 import type { Context } from '@temporalio/activity';
 import type { LeaseClock } from '../lease.ts';
 
-/** How long a tool that was told to stop may take to do so, in milliseconds. */
+/** Grace time of a cancelled tool, in milliseconds. */
 const STOP_GRACE_MS = 5_000;
-/** How often Temporal is asked whether a tool without heartbeats was cancelled, in milliseconds. */
+/** How often a tool without a heartbeat timeout is checked for cancellation, in milliseconds. */
 const CANCEL_CHECK_MS = 2_000;
 
 const nothing = (): void => undefined;
@@ -18,15 +18,15 @@ const nothing = (): void => undefined;
 export type Stop = 'cancelled' | 'shutdown' | 'too_long' | 'deadline';
 
 export interface Stopper {
-  /** Made when it is first asked for: most tools never do, and thousands of calls a second need none. */
+  /** Created on first use: most tools never need it, at thousands of calls a second. */
   signal(): AbortSignal;
-  /** Calls `giveUp` when the tool's time is over; after a cancellation only when the grace is over too. */
+  /** Calls `giveUp` when the tool's time is over; after a cancellation, when the grace time is over. */
   whenGivenUp(giveUp: (reason: Error) => void): void;
   stopped(): Stop | null;
   dispose(): void;
 }
 
-/** Joins everything that ends an attempt into one signal, and says which it was. */
+/** Joins everything that ends an attempt into one signal, and names the reason. */
 export const makeStopper = (
   context: Context,
   options: {
@@ -47,7 +47,7 @@ export const makeStopper = (
   const timers: NodeJS.Timeout[] = [];
 
   const after = (ms: number, act: () => void) => {
-    // setTimeout takes 31 bits; anything longer is beyond any attempt.
+    // setTimeout takes 31 bits; a longer delay exceeds any attempt.
     if (ms < 2 ** 31 - 1) timers.push(setTimeout(act, Math.max(0, ms)));
   };
   const stop = (why: Stop, graceMs: number) => {
@@ -68,7 +68,8 @@ export const makeStopper = (
   const attemptMs = info.startToCloseTimeoutMs > 0 ? info.startToCloseTimeoutMs : Infinity;
   const leftMs = deadline === null ? Infinity : deadline - clock.wall();
   after(Math.min(attemptMs, leftMs), () => stop(attemptMs <= leftMs ? 'too_long' : 'deadline', 0));
-  // Temporal tells of a cancellation in its reply to a heartbeat. Without a heartbeat timeout a beat commits to nothing.
+  // Temporal reports a cancellation in its reply to a heartbeat. Without a heartbeat timeout, a heartbeat has no other
+  // effect.
   const asker =
     info.heartbeatTimeoutMs === undefined || info.heartbeatTimeoutMs === 0
       ? setInterval(() => options.beat(), CANCEL_CHECK_MS)

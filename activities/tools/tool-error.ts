@@ -1,10 +1,11 @@
 /**
- * How a tool says that another attempt is useless.
+ * The error by which a tool says that a retry is useless.
  *
- * Rule: thrown by users' tools; recognised by name, since a tools file may have loaded another copy of the package.
+ * Rule: users' tools throw it. It is recognised by name, since a tools file may have loaded another copy of the
+ * package.
  */
 
-/** A failure that will not go away by itself. Its message is the output that the model reads. */
+/** A permanent failure. Its message is the output that the model reads. */
 export class ToolError extends Error {
   override readonly name = 'ToolError';
 }

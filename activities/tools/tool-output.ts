@@ -1,8 +1,8 @@
 /**
- * What a tool returned → the text the model will read, or an error text that says why there is none. Pure.
+ * The return value of a tool → the text that the model reads, or an error text. Pure.
  *
- * Rule: any JavaScript value gives an outcome, never a throw and never a failed task; what was changed on the way
- * (serialised, cut) is noted and, where the model would be misled, said in the text itself.
+ * Rule: every JavaScript value gives an outcome, without an exception. A change on the way (serialised, cut) is noted,
+ * and the text itself says so where the model would be misled.
  * Imported by the other files of this folder and by tests.
  */
 import { utf8Length } from '../../protocol/rules/tool-outputs.ts';
@@ -16,10 +16,10 @@ export const cutUtf8 = (text: string, bytes: number): string => {
   return text.slice(0, read);
 };
 
-/** Lone surrogates can't be sent as UTF-8; they become U+FFFD here rather than somewhere unseen. */
+/** Lone surrogates can't be sent as UTF-8; they become U+FFFD here, not in a later layer. */
 const wellFormed = (text: string): string => text.replaceAll(/\p{Surrogate}/gu, '\u{FFFD}');
 
-/** Cuts to `maxBytes`, the sentence that says so included. */
+/** Cuts to `maxBytes`, including the sentence that says so. */
 export const limitOutput = (text: string, maxBytes: number): { text: string; cut: boolean } => {
   const whole = utf8Length(text);
   if (whole <= maxBytes) return { text, cut: false };
@@ -35,9 +35,9 @@ const plainEntries = (value: Map<unknown, unknown>): unknown =>
     ? Object.fromEntries(value)
     : [...value.entries()];
 
-/** Values that JSON would turn into nothing or `{}` without a word. */
+/** Values that JSON would silently drop or write as `{}`. */
 function replacer(this: unknown, key: string, value: unknown): unknown {
-  // Buffers become objects by their `toJSON` before they get here: look at what stood in their place.
+  // Buffers became objects by their `toJSON` before: the original value is looked up.
   const raw: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value;
   if (ArrayBuffer.isView(raw) || raw instanceof ArrayBuffer)
     throw new TypeError('it holds binary data; return text, or a base64 string');
@@ -53,7 +53,7 @@ function replacer(this: unknown, key: string, value: unknown): unknown {
 
 const NOTHING = 'The tool ran and returned nothing.';
 
-/** A string as it is; anything else as JSON; nothing as a sentence, since an empty output reads like a failure. */
+/** A string unchanged; another value as JSON; undefined as a sentence, since an empty output reads like a failure. */
 export const serialise = (value: unknown): Serialised => {
   if (typeof value === 'string') return { ok: true, text: wellFormed(value), serialised: false };
   if (value === undefined) return { ok: true, text: NOTHING, serialised: false };

@@ -1,8 +1,8 @@
 /**
- * What a tool is: the options a user writes and the definition the worker keeps.
+ * The options of a tool as a user writes them, and its definition as the worker keeps it.
  *
- * Rule: options are the user's words (durations as "90s"); a definition is checked, complete and frozen, in numbers.
- * Imported by the other files of this folder; users get the types through the worker's index.
+ * Rule: options use the user's units (durations as "90s"); a definition is checked, complete, frozen, and in numbers.
+ * Imported by the other files of this folder; users import the types from the worker's index.
  */
 import type { z } from 'zod';
 import type { FunctionTool, JsonSchema, OnDeadline, ToolPolicy, WaitPolicy } from '../../protocol/index.ts';
@@ -10,19 +10,23 @@ import type { FunctionTool, JsonSchema, OnDeadline, ToolPolicy, WaitPolicy } fro
 /** `"500ms"`, `"90s"`, `"15m"`, `"2h"`, `"3d"`, or a number of milliseconds. */
 export type DurationText = string | number;
 
-/** What one attempt of a call is told. */
+/** What `execute` knows about one attempt. */
 export interface ToolContext {
-  /** The same on every attempt of a call, different for every call: hand it to whatever takes an idempotency key. */
+  /**
+   * The same on every attempt of a call, different for every call: pass it to services that take an idempotency key.
+   */
   idempotencyKey: string;
-  /** Aborted when the run is cancelled, the worker shuts down, the attempt's time or the run's deadline is over. */
+  /**
+   * Aborts when the run is cancelled, the worker shuts down, or the time of the attempt or the run's deadline is over.
+   */
   signal: AbortSignal;
   /** 1 on the first attempt. */
   attempt: number;
-  /** Unix milliseconds by which the output must exist to be of use; null = no deadline known. */
+  /** Unix milliseconds after which the output is useless; null = no deadline is known. */
   deadline: number | null;
-  /** Tells Temporal that this attempt lives. Needed at least every `heartbeat` where that option is set. */
+  /** Tells Temporal that this attempt lives. Required at least every `heartbeat` where that option is set. */
   heartbeat(details?: unknown): void;
-  /** What the latest heartbeat of the previous attempt carried; undefined on the first. */
+  /** Details of the previous attempt's last heartbeat; undefined on the first attempt. */
   previous: unknown;
   /** Ids of the run, its thread and its assistant. */
   run: string;
@@ -46,28 +50,28 @@ export interface ToolOptions<
   Parameters extends z.ZodObject = z.ZodObject,
   Output extends z.ZodType = z.ZodType,
 > {
-  /** Told to the model. */
+  /** The model reads it. */
   description: string;
-  /** What the model's arguments must be. They are checked before `execute` sees them. */
+  /** Schema of the model's arguments. They are checked before `execute` sees them. */
   parameters: Parameters;
-  /** What `execute` must return; anything else becomes an error output, without another attempt. */
+  /** Schema of the return value; another value becomes an error output, without a retry. */
   output?: Output;
-  /** Does the work. A string is the output as it is; anything else is sent as JSON. Throw to be tried again. */
+  /** Does the work. A string is the output; another value is sent as JSON. Throw to be retried. */
   execute?(args: z.infer<Parameters>, context: ToolContext): z.input<Output> | Promise<z.input<Output>>;
   retry?: RetryOptions;
   /** How long one attempt may take. Default "5m". */
   timeout?: DurationText;
-  /** Silence after which an attempt counts as lost. Default: none, only `timeout` bounds it. */
+  /** An attempt that is silent for this long counts as lost. Default: none, only `timeout` bounds it. */
   heartbeat?: DurationText;
   /** A person must approve before `execute` runs: always, or when the function says so of the model's arguments. */
   approval?: boolean | ((args: z.infer<Parameters>) => boolean);
-  /** Somebody outside supplies the output (a person, or the API's caller); there is no `execute`. */
+  /** A person or the API's caller sends the output; there is no `execute`. */
   external?: boolean;
-  /** Never run again after an attempt was lost: the model is told that the outcome is unknown. */
+  /** Never run again after a lost attempt: the model reads that the outcome is unknown. */
   atMostOnce?: boolean;
-  /** How long a person or the caller has, from the moment the wait begins. Default: as long as the run lives. */
+  /** How long an answer may take, from the start of the wait. Default: as long as the run lives. */
   answerWithin?: DurationText;
-  /** What happens when the run's deadline comes and nobody answered. Default 'fail': the run expires. */
+  /** What happens when the deadline passes without an answer. Default 'fail': the run expires. */
   onDeadline?: OnDeadline;
   /** Longer outputs are cut, and say so. UTF-8 bytes, default 65,536, at most 500,000. */
   maxOutputBytes?: number;
@@ -85,11 +89,11 @@ export interface ToolDefinition {
   readonly approval: boolean | ((args: unknown) => boolean);
   readonly external: boolean;
   readonly maxOutputBytes: number;
-  /** What a person's own arguments are checked against at every door; null = by the tool alone. */
+  /** Schema of edited arguments, for every channel; null = only the tool checks them. */
   readonly editSchema: JsonSchema | null;
 }
 
-/** The tools of a worker. Made by `defineTools` only; never changes afterwards. */
+/** The tools of a worker. Created by `defineTools` only; never changes. */
 export interface ToolRegistry {
   readonly names: readonly string[];
   get(name: string): ToolDefinition | undefined;

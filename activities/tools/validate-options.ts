@@ -1,7 +1,7 @@
 /**
- * What is wrong with tool options. Pure.
+ * Finds what is wrong with tool options. Pure.
  *
- * Rule: every problem is a sentence that names tool, option, value and fix; none hides another.
+ * Rule: each problem is a sentence that names tool, option, value and fix; all problems are listed.
  * Imported by `define.ts` only.
  */
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { asyncCheck } from './async-checks.ts';
 import { toFunctionTool } from './json-schema.ts';
 import type { ToolOptions } from './types.ts';
 
-/** The real API takes 512 kB for all outputs of a round together. */
+/** The official API accepts less than 512 kB for all outputs of a round together. */
 const MAX_OUTPUT_BYTES = 500_000;
 const MAX_DESCRIPTION = 1_024;
 const KNOWN_OPTIONS = new Set([
@@ -144,7 +144,7 @@ const optionProblems = (name: string, options: ToolOptions): string[] => {
   return checks.filter((check) => typeof check === 'string');
 };
 
-/** Every problem of every tool; empty = they are fine. */
+/** Every problem of every tool; empty = there are none. */
 export const toolProblems = (entries: readonly (readonly [string, ToolOptions])[]): string[] =>
   entries.flatMap(([name, options]) => {
     const badName = toolNameProblem(name);

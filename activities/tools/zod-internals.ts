@@ -1,18 +1,18 @@
 /**
- * What a zod schema is made of, by the door that zod keeps for libraries (`_zod`).
+ * Reads the structure of a zod schema by `_zod`, which zod keeps for libraries.
  *
- * Rule: the only file that opens it. Imported by the other files of this folder.
+ * Rule: the only file that does so. Imported by the other files of this folder.
  */
 import type { z } from 'zod';
 
-/** What a schema or check was made with. */
+/** The definition of a schema or check. */
 export const definitionOf = <Schema extends { readonly _zod: { readonly def: unknown } }>({
   _zod: { def },
 }: Schema): Schema['_zod']['def'] => def;
 
-/** The schema that a lazy one stands for. */
+/** The schema behind a lazy one. */
 export const innerOf = ({ _zod: { innerType } }: z.core.$ZodLazy): z.core.$ZodType => innerType;
 
-/** Calls a check as zod would, with `undefined` for the value; gives what it returns. */
+/** Calls a check as zod does, with `undefined` as the value, and returns its result. */
 export const callCheck = ({ _zod: internals }: z.core.$ZodCheck): unknown =>
   internals.check({ value: undefined as never, issues: [] });

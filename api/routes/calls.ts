@@ -1,4 +1,4 @@
-/** The route of one call, as a person should see it before deciding. Rule: see `route.ts`. */
+/** The route of one call, for a person who decides about it. Rule: see `route.ts`. */
 import { createHash } from 'node:crypto';
 import { apiErrors } from '../../protocol/errors.ts';
 import { ARGUMENT_LIMITS } from '../../protocol/limits.ts';
@@ -17,7 +17,7 @@ const callIn = (steps: readonly RunStep[], callId: string): StepToolCall | undef
     .flatMap(({ step_details: details }) => (details.type === 'tool_calls' ? details.tool_calls : []))
     .find(({ id }) => id === callId);
 
-/** Newest steps first: a call that waits is among them. */
+/** Newest steps first: a waiting call is among them. */
 const findCall = async (
   { engine, caller }: RouteInput<unknown>,
   run: Run,
@@ -38,7 +38,7 @@ const findCall = async (
   }
 };
 
-/** A key that only approves sees what it may decide. */
+/** An approver's key reads only calls that it may decide. */
 const mayRead = ({ roles, grantedTools }: Caller, { function: { name } }: StepToolCall): boolean =>
   roles === undefined ||
   roles.some((role) => role !== 'approver') ||
@@ -53,7 +53,7 @@ const callView = (run: Run, { id, function: { name, arguments: json, output } }:
     thread_id: run.thread_id,
     run_id: run.id,
     name: visible(name),
-    // JSON that parses to exactly the arguments, with nothing in it that misleads a reader.
+    // JSON that parses to exactly the arguments, without characters that mislead a reader.
     arguments: showArguments(json, Infinity).text,
     arguments_digest: parsed.ok
       ? createHash('sha256')

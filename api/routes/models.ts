@@ -1,4 +1,4 @@
-/** Routes of the models that runs may ask. Rule: see `route.ts`. */
+/** Routes of the models that runs may use. Rule: see `route.ts`. */
 import { ApiError } from '../../protocol/errors.ts';
 import { quote } from '../../protocol/rules/validation.ts';
 import { idParam, route } from '../route.ts';

@@ -20,7 +20,7 @@ import { idParam, route } from '../route.ts';
 import type { Reply, Route, RouteInput } from '../route.ts';
 import { parsePage, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
 
-/** Streams last: what they are opened with holds the ids of a run, not the run with its instructions and tools. */
+/** Streams come last: they hold the ids of a run, not the run with its instructions and tools. */
 const followRun = (
   { engine, caller }: RouteInput<unknown>,
   { id, thread_id: threadId }: Run,
@@ -50,7 +50,7 @@ const runReply = (
       }
     : { run, json: run };
 
-/** Where to read on: the header that a reconnecting EventSource adds to the same URL, else `?after=`. */
+/** Where to continue: the header that a reconnecting EventSource adds to the URL, else `?after=`. */
 const lastEventId = (input: RouteInput<unknown>): number => {
   const header = input.headers.get('last-event-id');
   const [name, text] =
@@ -174,7 +174,7 @@ export const runRoutes: readonly Route[] = [
     returns: { object: 'Answer' },
     handle: async (input) => {
       const { output, ...decided } = input.body;
-      // Alone, null is an output like any other; beside a decision a client sends it for "none".
+      // Alone, null is an output like any other; beside a decision, clients send it for "none".
       const body = output === null && decided.decision !== undefined ? decided : input.body;
       if ('output' in body === (body.decision !== undefined))
         throw apiErrors.invalid(
@@ -182,7 +182,7 @@ export const runRoutes: readonly Route[] = [
           "Send exactly one of 'output' (for a call that awaits an output) and 'decision' (for a call that awaits approval).",
           'invalid_value',
         );
-      // An output is the caller's part of the work, a decision is a check on it: two roles, whoever holds them.
+      // Outputs belong to callers, decisions to approvers: each route requires its role.
       if (body.decision === undefined)
         requireRole(input.caller, ['caller'], 'Answering a call with an output');
       else requireRole(input.caller, ['approver'], 'Approving or denying a call');

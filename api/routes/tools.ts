@@ -8,7 +8,7 @@ export const toolRoutes: readonly Route[] = [
     summary: 'List the tools of the workers that the key may use (an extension of this server)',
     returns: { object: 'FunctionTool', list: true },
     handle: async ({ engine, caller }) => ({
-      // One page: its entries have no ids, and are what an assistant's `tools` takes.
+      // One page: entries have no ids, and have the form of an assistant's `tools`.
       json: {
         object: 'list',
         data: shownTools(await engine.listTools(caller)),

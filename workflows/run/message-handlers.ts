@@ -18,10 +18,10 @@ import { waitingCalls } from './state.ts';
 export const SIGNAL_SOURCE: AnswerSource = { door: 'temporal_signal' };
 
 export interface MessageRuntime {
-  now(): number;
-  patched(change: string): boolean;
+  now: () => number;
+  patched: (change: string) => boolean;
   /** The error that the sender of an update receives. */
-  rejection(reason: AnswerRejection): Error;
+  rejection: (reason: AnswerRejection) => Error;
 }
 
 export interface MessageHandlers {
@@ -59,7 +59,7 @@ export const createMessageHandlers = (
   const usable = <Evaluation extends AnswerRejection | { verdict: 'accept' | 'repeat' }>(
     evaluation: Evaluation,
   ): Usable<Evaluation> => {
-    if (evaluation.verdict === 'refuse') throw rejection(evaluation as AnswerRejection);
+    if (evaluation.verdict === 'refuse') throw rejection(evaluation);
     return evaluation as Usable<Evaluation>;
   };
   const evaluate = (payload: unknown, source: AnswerSource): AnswerEvaluation =>

@@ -101,16 +101,17 @@ test('outputs of one request are counted together', () => {
   expect(outputBytesOverLimit([half, half])).toBe(512_000);
 });
 
+const same = (first: string) => (output: string) => output === first;
+const given = (outputs: Record<string, string>) =>
+  Object.entries(outputs).map(([id, output]) => ({ tool_call_id: id, output }));
+
 test('outputs are compared with the calls of the round in one pass each', () => {
-  const same = (first: string) => (output: string) => output === first;
   const calls = [
     { callId: 'a', matches: null },
     { callId: 'b', matches: same('B') },
     { callId: 'c', matches: same('C') },
     { callId: 'd', matches: null },
   ];
-  const given = (outputs: Record<string, string>) =>
-    Object.entries(outputs).map(([id, output]) => ({ tool_call_id: id, output }));
   expect(compareOutputs(calls, given({ a: 'A', b: 'B', c: 'other', x: 'X' }))).toEqual({
     open: ['a', 'd'],
     duplicate: undefined,
