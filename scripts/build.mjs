@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
- * `npm run build`: everything a package needs, in `dist/` (or in the directory given, for tests).
+ * `npm run build`: the compiled program in `dist/` (or in the directory given, for tests), and the two folders that are published in
+ * `dist/packages/`.
  *
- * Rule: all or nothing. `dist/built.json` is written last; without it nobody takes `dist/` for a build.
+ * Rule: all or nothing. `dist/built.json` is written last; without it nothing takes `dist/` for a build.
  * The workflow bundle is built here, by the very SDK version that will load it, so a worker in production
  * starts without a bundler.
  */
@@ -12,6 +13,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { missingFiles, PLAIN_FILES, writePackages } from './packages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = resolve(process.argv[2] ?? join(root, 'dist'));
@@ -19,12 +21,16 @@ const at = (...path) => join(dist, ...path);
 
 rmSync(dist, { recursive: true, force: true });
 compile();
-cpSync(join(root, 'store', 'migrations'), at('store', 'migrations'), { recursive: true });
+for (const path of PLAIN_FILES) cpSync(join(root, path), at(path), { recursive: true });
 const bundleBytes = await bundle();
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const missing = promised(manifest).filter((file) => !existsSync(placeOf(file)));
 if (missing.length > 0)
   fail(`package.json promises ${JSON.stringify(missing)}, and the build has no such file.`);
+for (const [name, folder] of Object.entries(writePackages(root, dist, at('packages')))) {
+  const absent = missingFiles(folder);
+  if (absent.length > 0) fail(`The package ${name} promises ${JSON.stringify(absent)} and has no such file.`);
+}
 writeFileSync(at('built.json'), `${JSON.stringify({ version: manifest.version, node: process.version })}\n`);
 console.error(`Built ${dist} (workflow bundle ${(bundleBytes / 1e6).toFixed(2)} MB).`);
 
@@ -42,6 +48,9 @@ async function bundle() {
     logger: new DefaultLogger('WARN'),
   });
   writeFileSync(at('workflow-bundle.js'), code);
+  // A program may bring another SDK of the peers' range; its workers then bundle for themselves.
+  const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json').version;
+  writeFileSync(at('workflow-bundle.json'), `${JSON.stringify({ sdk })}\n`);
   return statSync(at('workflow-bundle.js')).size;
 }
 

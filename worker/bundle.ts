@@ -2,7 +2,8 @@
  * The workflow code a worker runs: the bundle that the build made, or one made now from this checkout.
  *
  * Rule: what is bundled here is kept under a name that is a digest of everything that went in, so a second start is
- * quick and a stale bundle can't be picked up. A build's bundle is used as it is: all workers of a release run the same.
+ * quick and a stale bundle can't be picked up. A build's bundle is used as it is, so that all workers of a release run the same, unless the
+ * program brings another version of the SDK.
  * Imported by the composition root.
  */
 import type { DataConverter } from '@temporalio/common';
@@ -13,13 +14,19 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WORKFLOWS_MODULE } from '../workflows/location.ts';
 import { bundleOptions } from './bundle-options.ts';
 
 export type WorkflowCode = { codePath: string } | { code: string };
 type ConverterPaths = Pick<DataConverter, 'payloadConverterPath' | 'failureConverterPath'>;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** Folder of `workflows` and `protocol`, which a published server finds in another package. */
+const workflowsRoot = fileURLToPath(new URL('..', WORKFLOWS_MODULE)).replace(/[\\/]$/, '');
 const builtBundle = join(root, 'workflow-bundle.js');
+/** Names the SDK that made the built bundle. */
+const builtBundleFacts = join(root, 'workflow-bundle.json');
+const requireHere = createRequire(import.meta.url);
 /** Bundles kept beside the one in use. */
 const KEPT = 3;
 
@@ -34,7 +41,7 @@ export interface BundleOptions {
 export const workflowCode = async (options: BundleOptions = {}): Promise<WorkflowCode> => {
   const paths = converterPaths(options.dataConverter);
   // A converter that runs in the sandbox has to be inside the bundle, and the build knew of none.
-  if (Object.keys(paths).length === 0 && existsSync(builtBundle)) return { codePath: builtBundle };
+  if (Object.keys(paths).length === 0 && fitsInstalledSdk()) return { codePath: builtBundle };
   if (options.cacheDir === undefined) return { code: await make(paths) };
 
   const file = join(options.cacheDir, `workflows-${await fingerprint(paths)}.js`);
@@ -50,6 +57,16 @@ export const workflowCode = async (options: BundleOptions = {}): Promise<Workflo
   return { codePath: file };
 };
 
+const installedSdk = (): string =>
+  (requireHere('@temporalio/worker/package.json') as { version: string }).version;
+
+/** A bundle contains the SDK's workflow half, which must be of the version that loads it. */
+const fitsInstalledSdk = (): boolean => {
+  if (!existsSync(builtBundle) || !existsSync(builtBundleFacts)) return false;
+  const { sdk } = requireHere(builtBundleFacts) as { sdk: string };
+  return sdk === installedSdk();
+};
+
 const converterPaths = (converter: DataConverter | undefined): ConverterPaths => ({
   ...(converter?.payloadConverterPath === undefined
     ? {}
@@ -59,11 +76,11 @@ const converterPaths = (converter: DataConverter | undefined): ConverterPaths =>
     : { failureConverterPath: converter.failureConverterPath }),
 });
 
-const extension = existsSync(join(root, 'workflows', 'index.ts')) ? 'ts' : 'js';
+const extension = WORKFLOWS_MODULE.endsWith('.ts') ? 'ts' : 'js';
 
 const make = async (paths: ConverterPaths): Promise<string> => {
   const { code } = await bundleWorkflowCode({
-    ...bundleOptions(root.replace(/[\\/]$/, ''), extension),
+    ...bundleOptions(workflowsRoot, extension),
     logger: new DefaultLogger('WARN'),
     ...paths,
   });
@@ -73,9 +90,10 @@ const make = async (paths: ConverterPaths): Promise<string> => {
 /** Digest of all sources that may enter the bundle, of how it is made, of the SDK's version, and of the converters. */
 const fingerprint = async (paths: ConverterPaths): Promise<string> => {
   const hash = createHash('sha256');
-  const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string };
-  hash.update(`${sdk.version}\n${process.versions.modules}\n`);
-  const folders = await Promise.all(['workflows', 'protocol'].map((folder) => sources(join(root, folder))));
+  hash.update(`${installedSdk()}\n${process.versions.modules}\n`);
+  const folders = await Promise.all(
+    ['workflows', 'protocol'].map((folder) => sources(join(workflowsRoot, folder))),
+  );
   const how = join(root, 'worker', `bundle-options.${extension}`);
   const files = [...folders.flat(), how, ...Object.values(paths)];
   for (const file of files) {

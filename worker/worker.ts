@@ -63,7 +63,8 @@ export interface ActivationLimit {
 
 const nothing = (): void => undefined;
 
-const sinksOf = (onRunBegins: (runId: string) => void): InjectedSinks<RunSinks> => ({
+/** The sinks that workflow `run` calls. */
+export const runSinks = (onRunBegins: (runId: string) => void): InjectedSinks<RunSinks> => ({
   durableRuns: { runStarted: { fn: (_info, runId) => onRunBegins(runId), callDuringReplay: false } },
 });
 
@@ -75,7 +76,7 @@ export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & Activ
     taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
     workflowBundle: options.workflows,
     activities: options.activities,
-    sinks: sinksOf(options.onRunBegins ?? nothing),
+    sinks: runSinks(options.onRunBegins ?? nothing),
     maxCachedWorkflows: maxCachedRuns,
     maxConcurrentActivityTaskExecutions: maxActivities,
     // Follows the load in both directions; with fixed pollers the slowest percent waits twice as long.

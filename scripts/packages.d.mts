@@ -1,0 +1,5 @@
+/** Types of `packages.mjs`, for tests. */
+export const CLIENT: 'durable-runs';
+export const SERVER: 'durable-runs-server';
+export const CLIENT_ROOMS: readonly string[];
+export const PEER_RANGES: { temporal: string; zod: string };

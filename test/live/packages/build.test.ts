@@ -1,0 +1,111 @@
+/** What is published, as a program that installs it finds it: built, without sources, entered by its exports. */
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildPackages, type BuiltPackages } from '../../support/packages.ts';
+import { ROOT, textOf } from '../../support/sources.ts';
+
+const run = promisify(execFile);
+interface Manifest {
+  name: string;
+  version: string;
+  exports: Record<string, unknown>;
+  dependencies?: Record<string, string>;
+  peerDependencies: Record<string, string>;
+}
+const root = JSON.parse(textOf('package.json')) as Manifest;
+
+const shared = (name: string): boolean => name === 'zod' || name.startsWith('@temporalio/');
+
+let built: BuiltPackages;
+let home: string;
+let client: string;
+const manifestOf = async (folder: string): Promise<Manifest> =>
+  JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+
+beforeAll(async () => {
+  await mkdir(join(ROOT, '.cache'), { recursive: true });
+  built = await buildPackages();
+  // Below the checkout, so that the packages' dependencies are found in its node_modules.
+  home = await mkdtemp(join(ROOT, '.cache', 'program-'));
+  await writeFile(join(home, 'package.json'), '{ "name": "program" }');
+  client = join(home, 'node_modules', 'durable-runs');
+  await cp(built.folders.client, client, { recursive: true });
+  await cp(built.folders.server, join(home, 'node_modules', 'durable-runs-server'), { recursive: true });
+}, 180_000);
+afterAll(async () => {
+  await rm(home, { recursive: true, force: true });
+  await built.remove();
+});
+
+const evaluate = async (script: string): Promise<string> => {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: home });
+  return stdout.trim();
+};
+
+test.each(Object.keys(root.exports))('the entry %s of the checkout loads from the package', async (name) => {
+  const specifier = name.replace(/^\./, 'durable-runs');
+  expect(await evaluate(`console.log(Object.keys(await import('${specifier}')).length > 0)`)).toBe('true');
+});
+
+test('client and server share one class of errors', async () => {
+  const script = `
+    import { RunsError } from 'durable-runs';
+    import { configFromEnv, runWorker } from 'durable-runs/worker';
+    const error = await runWorker(configFromEnv({ RUNS_BACKEND: 'assistants' })).catch((reason) => reason);
+    console.log(error instanceof RunsError, error.code);`;
+  expect(await evaluate(script)).toBe('true config');
+});
+
+test('both packages have the version of the checkout, and the server needs exactly that client', async () => {
+  const [one, other] = await Promise.all([
+    manifestOf(built.folders.client),
+    manifestOf(built.folders.server),
+  ]);
+  expect([one.version, other.version]).toEqual([root.version, root.version]);
+  expect(other.dependencies?.['durable-runs']).toBe(root.version);
+  expect(one.peerDependencies['durable-runs-server']).toBe(root.version);
+});
+
+test('zod and the Temporal packages are peers, and the client depends on nothing else', async () => {
+  const [one, other] = await Promise.all([
+    manifestOf(built.folders.client),
+    manifestOf(built.folders.server),
+  ]);
+  expect(one.dependencies).toBeUndefined();
+  expect(Object.keys(other.dependencies ?? {}).filter(shared)).toEqual([]);
+  expect(Object.keys(other.peerDependencies).every(shared)).toBe(true);
+  expect(Object.keys(other.peerDependencies)).toContain('@temporalio/worker');
+  expect(Object.keys(one.peerDependencies)).not.toContain('@temporalio/worker');
+});
+
+test('the runs command works without sources', async () => {
+  const { stdout } = await run(process.execPath, [join(client, 'bin', 'runs.mjs'), '--version'], {
+    cwd: home,
+  });
+  expect(stdout.trim()).toBe(root.version);
+});
+
+test('the runs command refuses a server of another version and names the command that fixes it', async () => {
+  const file = join(home, 'node_modules', 'durable-runs-server', 'package.json');
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(`"version": "${root.version}"`, '"version": "99.0.0"'));
+  try {
+    await expect(run(process.execPath, [join(client, 'bin', 'runs.mjs'), 'dev'])).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        `npm install durable-runs@${root.version} durable-runs-server@${root.version}\n`,
+      ),
+    });
+  } finally {
+    await writeFile(file, text);
+  }
+});
+
+test('the prebuilt workflow bundle holds no schema library and stays below its ceiling', async () => {
+  const bundle = await readFile(join(built.folders.server, 'dist', 'workflow-bundle.js'), 'utf8');
+  expect(bundle).not.toContain('node_modules/zod');
+  expect(bundle.length).toBeLessThan(1_800_000);
+});
