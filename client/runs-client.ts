@@ -24,6 +24,7 @@ import { Calls, retryUntilClosing } from './temporal-calls.ts';
 import { openConnection, temporalTarget } from './connect.ts';
 import { checkRunId } from './payloads.ts';
 import { readDecisions } from './decisions.ts';
+import { RunHandle } from './run-handle.ts';
 import { cancelRun, awaitResult } from './result.ts';
 import { checkSearchAttributes } from './search-attributes.ts';
 import { createSession, notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
@@ -153,6 +154,12 @@ export class RunsClient {
       },
     };
     return await startRunWorkflow(this.#session, options, attributes, call);
+  }
+
+  /** A handle on the run with this id, which need not exist yet. Throws `invalid_input` for what is no run id. */
+  getHandle(runId: string): RunHandle {
+    checkRunId(runId);
+    return new RunHandle(this, runId);
   }
 
   /** The run as its workflow sees it. Without a worker: what Temporal itself knows, marked `partial`. */
