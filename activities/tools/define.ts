@@ -14,7 +14,7 @@ import {
   type WaitPolicy,
 } from '../../protocol/index.ts';
 import { toEditSchema, toFunctionTool } from './json-schema.ts';
-import { toolProblems } from './validate-options.ts';
+import { approvalOption, toolProblems } from './validate-options.ts';
 import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
 
 /** Defaults of every tool; documented at the options. */
@@ -51,7 +51,7 @@ const toWait = (options: ToolOptions): WaitPolicy => ({
 });
 
 const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
-  const { approval = false } = options;
+  const needsApproval = approvalOption(options) ?? false;
   return Object.freeze({
     name,
     description: options.description,
@@ -64,13 +64,13 @@ const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
         : null,
     policy: Object.freeze(toPolicy(options)),
     wait: Object.freeze(toWait(options)),
-    approval:
-      typeof approval === 'function'
-        ? (args: unknown) => approval(args as Record<string, unknown>)
-        : approval,
+    needsApproval:
+      typeof needsApproval === 'function'
+        ? (args: unknown) => needsApproval(args as Record<string, unknown>)
+        : needsApproval,
     external: options.external ?? false,
     maxOutputBytes: options.maxOutputBytes ?? TOOL_DEFAULTS.maxOutputBytes,
-    editSchema: approval === false ? null : toEditSchema(options.parameters),
+    editSchema: needsApproval === false ? null : toEditSchema(options.parameters),
   } satisfies ToolDefinition);
 };
 

@@ -6,10 +6,10 @@
 import type { WorkerTool } from '../../protocol/index.ts';
 import type { ToolDefinition, ToolRegistry } from './types.ts';
 
-const executionOf = ({ external, approval }: ToolDefinition): WorkerTool['execution'] => {
+const executionOf = ({ external, needsApproval }: ToolDefinition): WorkerTool['execution'] => {
   if (external) return 'external';
-  if (typeof approval === 'function') return 'approval_by_arguments';
-  return approval ? 'approval' : 'automatic';
+  if (typeof needsApproval === 'function') return 'approval_by_arguments';
+  return needsApproval ? 'approval' : 'automatic';
 };
 
 export const listTools = (registry: ToolRegistry): WorkerTool[] =>

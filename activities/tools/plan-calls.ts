@@ -32,10 +32,10 @@ const PARALLEL_BUNDLE = /^multi_tool_use[._]parallel$/;
 const MAX_NAMES_SHOWN = 32;
 
 /** Only `false` lets a tool run without approval: a rule that throws or returns nothing requires a person. */
-const needsApproval = ({ approval }: ToolDefinition, checked: unknown): boolean => {
-  if (typeof approval === 'boolean') return approval;
+const mustBeApproved = ({ needsApproval }: ToolDefinition, checked: unknown): boolean => {
+  if (typeof needsApproval === 'boolean') return needsApproval;
   try {
-    const answer: unknown = approval(checked);
+    const answer: unknown = needsApproval(checked);
     return answer !== false;
   } catch {
     return true;
@@ -71,7 +71,7 @@ const registeredPlan = (tool: ToolDefinition, call: ToolCall, schemaFits: boolea
   if (!looked.ok) return invalid(looked.problem);
   const { given, checked } = looked.value;
   if (tool.external) return { plan: { kind: 'external', wait: tool.wait } };
-  return needsApproval(tool, checked)
+  return mustBeApproved(tool, checked)
     ? gatedPlan(tool, given, schemaFits)
     : { plan: { kind: 'automatic', policy: tool.policy } };
 };

@@ -64,6 +64,8 @@ export interface ToolOptions<
   /** An attempt that is silent for this long counts as lost. Default: none, only `timeout` bounds it. */
   heartbeat?: DurationText;
   /** A person must approve before `execute` runs: always, or when the function says so of the model's arguments. */
+  needsApproval?: boolean | ((args: z.infer<Parameters>) => boolean);
+  /** @deprecated The former name of `needsApproval`. */
   approval?: boolean | ((args: z.infer<Parameters>) => boolean);
   /** A person or the API's caller sends the output; there is no `execute`. */
   external?: boolean;
@@ -86,7 +88,7 @@ export interface ToolDefinition {
   readonly execute: ((args: unknown, context: ToolContext) => unknown) | null;
   readonly policy: ToolPolicy;
   readonly wait: WaitPolicy;
-  readonly approval: boolean | ((args: unknown) => boolean);
+  readonly needsApproval: boolean | ((args: unknown) => boolean);
   readonly external: boolean;
   readonly maxOutputBytes: number;
   /** Schema of edited arguments, for every channel; null = only the tool checks them. */

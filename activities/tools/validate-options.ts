@@ -21,6 +21,7 @@ const KNOWN_OPTIONS = new Set([
   'retry',
   'timeout',
   'heartbeat',
+  'needsApproval',
   'approval',
   'external',
   'atMostOnce',
@@ -80,9 +81,18 @@ const asyncProblem = (at: string | undefined): Check =>
   at !== undefined &&
   `parameters${at === '' ? '' : `, at ${quote(at)},`} must check and change values at once: a refinement or transform there returns a promise. Check what takes time in execute, and throw a ToolError there`;
 
+/** The option under its name, or under the one it had before. */
+export const approvalOption = (options: ToolOptions): ToolOptions['needsApproval'] =>
+  options.needsApproval ?? formerName(options);
+
+/** Read by key: the type marks the former name as deprecated. */
+const formerName = (options: ToolOptions): ToolOptions['needsApproval'] =>
+  Reflect.get<ToolOptions, 'approval'>(options, 'approval');
+
 const waitProblems = (options: ToolOptions): Check[] => {
-  const { answerWithin, onDeadline, approval, external } = options;
-  const waits = external === true || (approval !== undefined && approval !== false);
+  const { answerWithin, onDeadline, external } = options;
+  const needsApproval = approvalOption(options);
+  const waits = external === true || (needsApproval !== undefined && needsApproval !== false);
   return [
     positiveDuration('answerWithin', answerWithin),
     onDeadline !== undefined &&
@@ -90,12 +100,13 @@ const waitProblems = (options: ToolOptions): Check[] => {
       `onDeadline must be "fail", "placeholder" or "follow-up"; got ${quote(onDeadline)}`,
     !waits &&
       (answerWithin !== undefined || onDeadline !== undefined) &&
-      'answerWithin and onDeadline are for tools that wait for somebody; add approval or external, or leave them out',
+      'answerWithin and onDeadline are for tools that wait for a person or the caller; add needsApproval or external, or leave them out',
   ];
 };
 
 const carrierProblems = (options: ToolOptions): Check[] => {
-  const { external, approval, atMostOnce, heartbeat, timeout } = options;
+  const { external, atMostOnce, heartbeat, timeout } = options;
+  const needsApproval = approvalOption(options);
   const execute: unknown = Reflect.get(options, 'execute');
   return [
     execute !== undefined &&
@@ -108,15 +119,18 @@ const carrierProblems = (options: ToolOptions): Check[] => {
       execute !== undefined &&
       'execute and external: true exclude each other; leave one out',
     external === true &&
-      approval !== undefined &&
-      approval !== false &&
-      'approval and external: true exclude each other: who answers an external call decides anyway',
+      needsApproval !== undefined &&
+      needsApproval !== false &&
+      'needsApproval and external: true exclude each other: who answers an external call decides anyway',
     flag('external', external),
     flag('atMostOnce', atMostOnce),
-    approval !== undefined &&
-      typeof approval !== 'boolean' &&
-      typeof approval !== 'function' &&
-      `approval must be true, false or a function of the arguments; got ${quote(approval)}`,
+    needsApproval !== undefined &&
+      typeof needsApproval !== 'boolean' &&
+      typeof needsApproval !== 'function' &&
+      `needsApproval must be true, false or a function of the arguments; got ${quote(needsApproval)}`,
+    options.needsApproval !== undefined &&
+      formerName(options) !== undefined &&
+      'approval is the former name of needsApproval; leave approval out',
     positiveDuration('timeout', timeout),
     positiveDuration('heartbeat', heartbeat),
   ];

@@ -19,7 +19,7 @@ export const demoTools = (): ToolRegistry =>
     deploy: {
       description: 'Deploys a service to production. A person decides.',
       parameters: release,
-      approval: true,
+      needsApproval: true,
       atMostOnce: true,
       execute: ({ service, version }) => `${service} ${version} is live.`,
     },

@@ -47,7 +47,7 @@ describe('a sound registry', () => {
         parameters: z.object({ q: z.string() }),
         output: z.object({ hits: z.number() }),
         execute: (args) => ({ hits: args.q.length }),
-        approval: (args) => args.q === 'all',
+        needsApproval: (args) => args.q === 'all',
       },
     });
     expect(registry.names).toEqual(['add', 'find']);
@@ -75,7 +75,7 @@ describe('a sound registry', () => {
         atMostOnce: true,
         timeout: '90s',
         heartbeat: '10s',
-        approval: true,
+        needsApproval: true,
         answerWithin: '2d',
         onDeadline: 'follow-up',
       },
@@ -88,6 +88,14 @@ describe('a sound registry', () => {
       atMostOnce: true,
     });
     expect(tool?.wait).toEqual({ onDeadline: 'follow-up', answerWithinMs: 172_800_000 });
+  });
+
+  test('the former name of needsApproval means the same, and both at once are refused', () => {
+    const registry = defineTools({ pay: { ...sound, approval: true } });
+    expect(registry.get('pay')?.needsApproval).toBe(true);
+    expect(problemsOf({ pay: { ...sound, approval: true, needsApproval: false } })).toEqual([
+      'Tool "pay": approval is the former name of needsApproval; leave approval out',
+    ]);
   });
 
   test('can not be changed', () => {
@@ -110,9 +118,9 @@ describe('a registry that makes no sense is refused', () => {
     ['execute that is no function', { execute: 'sh' }, /execute must be a function; got "sh"/],
     ['execute and external', { external: true }, /exclude each other/],
     [
-      'approval and external',
-      { external: true, execute: undefined, approval: true },
-      /approval and external/,
+      'needsApproval and external',
+      { external: true, execute: undefined, needsApproval: true },
+      /needsApproval and external/,
     ],
     ['no description', { description: '' }, /description must tell the model.*got ""/],
     ['parameters that are no schema', { parameters: { city: 'string' } }, /parameters must be a z\.object/],
@@ -144,12 +152,16 @@ describe('a registry that makes no sense is refused', () => {
       { atMostOnce: true, retry: { maximumAttempts: 3 } },
       /contradicts atMostOnce/,
     ],
-    ['a wait where nobody is awaited', { answerWithin: '1h' }, /are for tools that wait for somebody/],
-    ['an unknown end of a wait', { approval: true, onDeadline: 'retry' }, /onDeadline must be.*got "retry"/],
+    ['a wait where nobody is awaited', { answerWithin: '1h' }, /are for tools that wait for a person/],
+    [
+      'an unknown end of a wait',
+      { needsApproval: true, onDeadline: 'retry' },
+      /onDeadline must be.*got "retry"/,
+    ],
     [
       'approval of another kind',
-      { approval: 'always' },
-      /approval must be true, false or a function.*"always"/,
+      { needsApproval: 'always' },
+      /needsApproval must be true, false or a function.*"always"/,
     ],
     ['a flag that is no boolean', { atMostOnce: 'yes' }, /atMostOnce must be true or false; got "yes"/],
     [
