@@ -50,6 +50,8 @@ export interface CommandSpec<Options> {
   summary: string;
   /** Ends by itself on `io.signal`. Other commands are given up at once. */
   stays?: boolean;
+  /** Its first word alone calls it. */
+  isDefault?: boolean;
   /** Declares arguments and options. */
   configure: (command: Command) => unknown;
   /** `undefined` only from commands that stay and have announced their document. */
@@ -67,6 +69,7 @@ export interface RegisteredCommand {
   name: string;
   summary: string;
   stays: boolean;
+  isDefault: boolean;
   configure: (command: Command) => unknown;
   run(context: CommandContext, command: Command): Promise<Outcome | undefined>;
 }
@@ -75,6 +78,7 @@ export const defineCommand = <Options extends object>(spec: CommandSpec<Options>
   name: spec.name,
   summary: spec.summary,
   stays: spec.stays ?? false,
+  isDefault: spec.isDefault ?? false,
   configure: spec.configure,
   run: (context, command) => spec.run(context, command.args, command.opts<Options>()),
 });

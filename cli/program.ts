@@ -10,6 +10,7 @@ import { answerCommand } from './commands/answer.ts';
 import { createAssistantCommand, listAssistantsCommand } from './commands/assistants.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { decisionsCommand } from './commands/decisions.ts';
+import { drainCommand, promoteCommand, rampCommand, showDeployment } from './commands/deployment.ts';
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { list } from './commands/list.ts';
@@ -39,6 +40,10 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   decisionsCommand,
   cancelCommand,
   watch,
+  showDeployment,
+  promoteCommand,
+  rampCommand,
+  drainCommand,
   replay,
   doctor,
 ];
@@ -96,7 +101,7 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
   for (const command of COMMANDS) {
     const [first = '', second] = command.name.split(' ');
     const sub = (second === undefined ? program : groupOf(program, first, output))
-      .command(second ?? first)
+      .command(second ?? first, { isDefault: command.isDefault })
       .description(command.summary)
       .configureOutput(output)
       .helpOption('-h, --help', 'show help')

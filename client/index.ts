@@ -17,6 +17,19 @@ export {
   registerCommand,
   type SearchAttributeState,
 } from './search-attributes.ts';
+export {
+  isDrained,
+  listDeployments,
+  promoteBuild,
+  rampBuild,
+  readDeployment,
+  runsOfBuild,
+  type BuildStatus,
+  type DeploymentBuild,
+  type DeploymentRead,
+  type DeploymentState,
+} from './deployments.ts';
+export { readPollers, type QueuePoller, type QueueState } from './pollers.ts';
 export type {
   CallOptions,
   ConnectOptions,
@@ -25,6 +38,7 @@ export type {
   HistoryRound,
   ListOptions,
   RunListItem,
+  RunOrigin,
   StartedRun,
   StartOptions,
   WaitOptions,

@@ -53,6 +53,8 @@ export interface Config {
   shutdownGraceMs: number;
   /** Pins runs to this worker version; null = unversioned. */
   deployment: { name: string; buildId: string } | null;
+  /** The one of RUNS_DEPLOYMENT and RUNS_BUILD_ID that is set without the other; null = both or none. */
+  halfDeployment: string | null;
   logLevel: LogLevel;
   /** Problems of single values, found while reading. */
   invalid: readonly string[];
@@ -164,10 +166,6 @@ export const configFromEnv = (env: ConfigEnv): Config => {
 
   const deploymentName = text('RUNS_DEPLOYMENT');
   const buildId = text('RUNS_BUILD_ID');
-  if ((deploymentName === null) !== (buildId === null))
-    invalid.push(
-      `RUNS_DEPLOYMENT and RUNS_BUILD_ID go together; only ${deploymentName === null ? 'RUNS_BUILD_ID' : 'RUNS_DEPLOYMENT'} is set. Set both to pin runs to this version, or none`,
-    );
 
   const known: readonly string[] = VARIABLES;
   const named = text('RUNS_BACKEND');
@@ -202,6 +200,12 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     maxActivities: whole('RUNS_MAX_ACTIVITIES', 1, 100_000, DEFAULTS.maxActivities),
     shutdownGraceMs: duration('RUNS_SHUTDOWN_GRACE', 0, 3_600_000, DEFAULTS.shutdownGraceMs),
     deployment: deploymentName === null || buildId === null ? null : { name: deploymentName, buildId },
+    halfDeployment:
+      (deploymentName === null) === (buildId === null)
+        ? null
+        : deploymentName === null
+          ? 'RUNS_BUILD_ID'
+          : 'RUNS_DEPLOYMENT',
     logLevel: oneOf('RUNS_LOG_LEVEL', LOG_LEVELS, 'info'),
     invalid,
     unknown: Object.keys(env).filter((name) => name.startsWith('RUNS_') && !known.includes(name)),
@@ -266,6 +270,10 @@ export const configErrors = (config: Config, role: Role): string[] => {
     role === 'serve' &&
       backend === 'assistants' &&
       'RUNS_BACKEND=assistants has nothing to serve yet: that server has an API of its own. Use it directly, start runs with "runs start", or set RUNS_BACKEND=chat',
+    // Only workers have a build; `serve` may share their environment.
+    role !== 'serve' &&
+      config.halfDeployment !== null &&
+      `RUNS_DEPLOYMENT and RUNS_BUILD_ID go together; only ${config.halfDeployment} is set. Set both to pin runs to this version, or none`,
     baseUrlProblem(config, role),
     urlProblem('DATABASE_URL', config.databaseUrl, ['postgres:', 'postgresql:']),
     backend !== 'sandbox' && store.kind === 'refused' && store.problem,

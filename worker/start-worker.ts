@@ -135,7 +135,8 @@ const start = async (
     client: new Client({ connection, namespace, ...converter }),
     taskQueue,
     address,
-    eagerStart: true,
+    // An eager start is not routed: a build that is not current would take runs that are meant for the current one.
+    eagerStart: config.deployment === null,
   });
   cleanup.add('client', () => client.close());
 

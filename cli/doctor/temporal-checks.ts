@@ -1,9 +1,8 @@
 /**
- * Checks of Temporal: server, namespace, search attributes, and whether a worker polls the task queue.
+ * Checks of Temporal: server, namespace, search attributes, and the task queue (queue-checks.ts).
  *
  * Rule: read only, unless `fix` was asked for; then only what is missing is created. Imported by `runs doctor`.
  */
-import type { Client } from '@temporalio/client';
 import {
   checkSearchAttributes,
   ensureSearchAttributes,
@@ -13,38 +12,41 @@ import {
 import { toNumber } from '../output/pending-activities.ts';
 import { ok, problem, type Check, type Finding } from './check.ts';
 import { payloadCheck } from './payload-check.ts';
+import { queueChecks, type QueueGround } from './queue-checks.ts';
 
-export interface TemporalGround {
-  /** Connects on first use; the error says what to do. */
-  client: () => Promise<Client>;
+export interface TemporalGround extends QueueGround {
   address: string;
-  namespace: string;
-  taskQueue: string;
   fix: boolean;
-  /** RUNS_DATA_CONVERTER; null = none. */
+  /** RUNS_DATA_CONVERTER of this shell; null = none. */
   dataConverter: string | null;
+  /** That of the process which runs here; null = none, or no process. */
+  processConverter: string | null;
 }
 
 export const temporalChecks = (ground: TemporalGround): Check[] => [
   { name: 'temporal', needs: [], run: () => serverCheck(ground) },
   { name: 'namespace', needs: ['temporal'], run: () => namespaceCheck(ground) },
   { name: 'search-attributes', needs: ['namespace'], run: () => attributesCheck(ground) },
-  { name: 'worker', needs: ['namespace'], run: () => workerCheck(ground) },
+  ...queueChecks(ground),
   {
     name: 'payloads',
     needs: ['namespace'],
-    run: async () => payloadCheck(await ground.client(), ground.namespace, ground.dataConverter),
+    run: async () =>
+      payloadCheck((await ground.runs()).temporal, ground, {
+        shell: ground.dataConverter,
+        process: ground.processConverter,
+      }),
   },
 ];
 
-const serverCheck = async ({ client, address }: TemporalGround): Promise<Finding> => {
-  const { workflowService } = await client();
+const serverCheck = async ({ runs, address }: TemporalGround): Promise<Finding> => {
+  const { workflowService } = (await runs()).temporal;
   const info = await workflowService.getSystemInfo({});
   return ok(`${address}, server ${info.serverVersion ?? 'of unknown version'}`);
 };
 
-const namespaceCheck = async ({ client, address, namespace }: TemporalGround): Promise<Finding> => {
-  const { workflowService } = await client();
+const namespaceCheck = async ({ runs, address, namespace }: TemporalGround): Promise<Finding> => {
+  const { workflowService } = (await runs()).temporal;
   try {
     const reply = await workflowService.describeNamespace({ namespace });
     const seconds = toNumber(reply.config?.workflowExecutionRetentionTtl?.seconds);
@@ -59,8 +61,8 @@ const namespaceCheck = async ({ client, address, namespace }: TemporalGround): P
 };
 
 const attributesCheck = async (ground: TemporalGround): Promise<Finding> => {
-  const { client, namespace, fix } = ground;
-  const { connection } = await client();
+  const { runs, namespace, fix } = ground;
+  const { connection } = (await runs()).temporal;
   const before = await checkSearchAttributes(connection, namespace);
   if (before.available) return ok('all there');
   if (!fix) return attributesProblem(before, ground);
@@ -85,38 +87,6 @@ const attributesProblem = (state: SearchAttributeState, { namespace, address }: 
       state.problem === null ? '' : ` (${state.problem})`
     }`,
     `runs doctor --fix, or: ${registerCommand(state.missing, namespace)} --address ${address}`,
-  );
-};
-
-/** Temporal remembers a poller for five minutes after its last poll. */
-const RECENT_MS = 70_000;
-
-/** The wire's numbers for the workflow and the activity side of a queue; the SDK exports no names for them. */
-const QUEUE_SIDES: readonly Record<string, number>[] = [{ taskQueueType: 1 }, { taskQueueType: 2 }];
-
-const workerCheck = async ({ client, namespace, taskQueue }: TemporalGround): Promise<Finding> => {
-  const { workflowService } = await client();
-  const counts = await Promise.all(
-    QUEUE_SIDES.map(async (side) => {
-      const reply = await workflowService.describeTaskQueue({
-        namespace,
-        taskQueue: { name: taskQueue },
-        ...side,
-      });
-      const recent = (reply.pollers ?? []).filter(
-        (poller) => Date.now() - toNumber(poller.lastAccessTime?.seconds) * 1_000 < RECENT_MS,
-      );
-      return recent.map((poller) => poller.identity ?? '?');
-    }),
-  );
-  const [workflows = [], activities = []] = counts;
-  if (workflows.length > 0 && activities.length > 0)
-    return ok(`${workflows.length} on task queue ${JSON.stringify(taskQueue)} (${workflows.join(', ')})`);
-  return problem(
-    workflows.length === 0 && activities.length === 0
-      ? `no worker polls task queue ${JSON.stringify(taskQueue)}: runs wait until one does`
-      : `only ${workflows.length > 0 ? 'workflows' : 'activities'} are polled on task queue ${JSON.stringify(taskQueue)}`,
-    'start one with "runs worker", with the same RUNS_TASK_QUEUE and TEMPORAL_NAMESPACE',
   );
 };
 

@@ -11,6 +11,7 @@ const files = [
   'AGENTS.md',
   'SECURITY.md',
   ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(ROOT, 'docs', 'how-to')).map((name) => `docs/how-to/${name}`),
 ].filter((file) => file.endsWith('.md'));
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const all = files.map(read).join('\n');
