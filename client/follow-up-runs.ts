@@ -1,14 +1,15 @@
 /**
- * The runs that carry late answers of an ended run, as the history of the workflow that starts them tells.
+ * The chain of late answers, both ways: the runs that carry late answers of an ended run, as the history of the workflow that
+ * starts them tells, and the run that a run goes back to, as its own input tells.
  *
  * Rule: the id is known from the moment the start is asked for; nothing is asked of a worker. `followUpRunsIn` is pure.
  * Imported by the client only.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ACTIVITIES, followUpWorkflowId, RunsError } from '../protocol/index.ts';
-import { readActivities, type HistoryActivity } from './run-history.ts';
+import { readActivities, readInput, type HistoryActivity } from './run-history.ts';
 import type { ClientSession } from './session.ts';
-import type { LateAnswerRun } from './types.ts';
+import type { LateAnswerRun, RunOrigin } from './types.ts';
 
 export const followUpRunsIn = (activities: readonly HistoryActivity[]): LateAnswerRun[] =>
   activities
@@ -33,6 +34,26 @@ export const followUpRuns = async (
     throw error;
   }
 };
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Of a run's input; null = it carries no late answer. */
+export const originIn = (input: unknown): RunOrigin | null => {
+  const of = isRecord(input) ? input['followUpOf'] : undefined;
+  if (!isRecord(of)) return null;
+  const { runId, callIds } = of;
+  return typeof runId === 'string' && Array.isArray(callIds)
+    ? { runId, callIds: callIds.filter((id) => typeof id === 'string') }
+    : null;
+};
+
+/** The run whose late answer this one carries; null = none. */
+export const runOrigin = async (
+  session: ClientSession,
+  runId: string,
+  signal?: AbortSignal,
+): Promise<RunOrigin | null> => originIn(await readInput(session, runId, signal));
 
 /** A worker asks for the start within a moment of the answer, unless a tool has to run first. */
 const LOOKS = { count: 8, everyMs: 250 };

@@ -15,7 +15,7 @@ import {
   type ToolCallPayload,
   type ToolOutput,
 } from '../protocol/index.ts';
-import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
+import { SERVER_TIMEOUT_MS, type CallContext, type ClientSession } from './session.ts';
 import type { HistoryCall, HistoryRound } from './types.ts';
 
 /** An activity of a history, its payloads decoded. */
@@ -150,28 +150,66 @@ export const activitiesOf = async (converter: Converter, history: History): Prom
   return [...found.values()];
 };
 
+const readingOf = (runId: string, signal?: AbortSignal): CallContext & { runId: string } => ({
+  what: `Reading the history of run ${JSON.stringify(runId)}`,
+  runId,
+  timeoutMs: SERVER_TIMEOUT_MS,
+  ...(signal === undefined ? {} : { signal }),
+});
+
+/** The run of the first execution, before any continue-as-new. */
+const firstExecution = async (session: ClientSession, context: CallContext, workflowId: string) => {
+  const { raw } = await session.call(context, () => session.handle(workflowId).describe());
+  return raw.workflowExecutionInfo?.firstRunId ?? raw.workflowExecutionInfo?.execution?.runId;
+};
+
 /** Activities of all executions of a workflow, which may have been continued as new. Throws `run_not_found`. */
 export const readActivities = async (
   session: ClientSession,
   workflowId: string,
   signal?: AbortSignal,
 ): Promise<HistoryActivity[]> => {
-  const context = {
-    what: `Reading the history of run ${JSON.stringify(workflowId)}`,
-    runId: workflowId,
-    timeoutMs: SERVER_TIMEOUT_MS,
-    ...(signal === undefined ? {} : { signal }),
-  };
-  const { raw } = await session.call(context, () => session.handle(workflowId).describe());
-  let execution = raw.workflowExecutionInfo?.firstRunId ?? raw.workflowExecutionInfo?.execution?.runId;
+  const context = readingOf(workflowId, signal);
+  let execution = await firstExecution(session, context, workflowId);
   const activities: HistoryActivity[] = [];
   while (execution != null && execution !== '') {
     const handle = session.client.workflow.getHandle(workflowId, execution);
-    const history = await session.call(context, () => handle.fetchHistory());
-    activities.push(...(await activitiesOf(session.client.options.loadedDataConverter, history)));
-    execution = history.events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+    // Decoded within the call, so that payloads which this client can't read are named as such.
+    const { events, read } = await session.call(context, async () => {
+      const history = await handle.fetchHistory();
+      return {
+        events: history.events,
+        read: await activitiesOf(session.client.options.loadedDataConverter, history),
+      };
+    });
+    activities.push(...read);
+    execution = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   }
   return activities;
+};
+
+/** What the workflow was first started with, as it was sent. Throws `run_not_found`. */
+export const readInput = async (
+  session: ClientSession,
+  workflowId: string,
+  signal?: AbortSignal,
+): Promise<unknown> => {
+  const context = readingOf(workflowId, signal);
+  const runId = await firstExecution(session, context, workflowId);
+  const { workflowService, options } = session.client;
+  return await session.call(context, async () => {
+    const { history } = await workflowService.getWorkflowExecutionHistory({
+      namespace: options.namespace,
+      execution: { workflowId, runId: runId ?? '' },
+      maximumPageSize: 1,
+    });
+    const started = history?.events?.[0]?.workflowExecutionStartedEventAttributes;
+    const [input] = await decodeArrayFromPayloads(
+      options.loadedDataConverter,
+      started?.input?.payloads ?? [],
+    );
+    return input;
+  });
 };
 
 export const runHistory = async (

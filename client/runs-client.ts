@@ -37,12 +37,13 @@ import type {
   HistoryRound,
   ListOptions,
   RunListItem,
+  RunOrigin,
   StartedRun,
   StartOptions,
   WaitOptions,
 } from './types.ts';
 import { listRuns } from './list-runs.ts';
-import { followUpRuns } from './follow-up-runs.ts';
+import { followUpRuns, runOrigin } from './follow-up-runs.ts';
 import { runHistory } from './run-history.ts';
 import { liveStatus, lookAtWork } from './run-status.ts';
 import { attributeStatus, isOpen, partialSnapshot } from './view.ts';
@@ -253,6 +254,12 @@ export class RunsClient {
   async followUpRuns(runId: string, options: { signal?: AbortSignal } = {}): Promise<LateAnswerRun[]> {
     checkRunId(runId);
     return await followUpRuns(this.#session, runId, options.signal);
+  }
+
+  /** The run whose late answer this one carries; null = it carries none. Needs no worker. */
+  async origin(runId: string, options: { signal?: AbortSignal } = {}): Promise<RunOrigin | null> {
+    checkRunId(runId);
+    return await runOrigin(this.#session, runId, options.signal);
   }
 
   /** The tools of the workers on this client's task queue, as one of them has them now. `no_worker` without one. */

@@ -149,3 +149,10 @@ export interface LateAnswerRun {
   /** false: its start was asked for and is not known to have succeeded, as while the thread is busy. */
   started: boolean;
 }
+
+/** The run that another one goes back to. */
+export interface RunOrigin {
+  runId: string;
+  /** Its calls whose late answers started the other run. */
+  callIds: string[];
+}

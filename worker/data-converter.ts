@@ -4,7 +4,7 @@
  * Rule: worker and client load the same module the same way; a client with another converter could not read a run.
  * Imported by the composition root and the CLI.
  */
-import type { DataConverter } from '@temporalio/common';
+import { ValueError, type DataConverter, type PayloadCodec } from '@temporalio/common';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { RunsError, quote } from '../protocol/index.ts';
@@ -34,10 +34,31 @@ export const loadDataConverter = async (
   return converter;
 };
 
+/** A codec of the user's throws anything when it lacks the key; the client then knows that it is a payload that it can't read. */
+const named = (codec: PayloadCodec, path: string): PayloadCodec => ({
+  encode: (payloads) => codec.encode(payloads),
+  decode: async (payloads) => {
+    try {
+      return await codec.decode(payloads);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new ValueError(`RUNS_DATA_CONVERTER=${quote(path)} does not decode it: ${why}`, error);
+    }
+  },
+});
+
 /** What RUNS_DATA_CONVERTER of an environment stands for, ready to be spread into connect options. */
 export const dataConverterOf = async (
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<{ dataConverter?: DataConverter }> => {
   const path = env['RUNS_DATA_CONVERTER']?.trim() ?? '';
-  return path === '' ? {} : { dataConverter: await loadDataConverter(path) };
+  if (path === '') return {};
+  const dataConverter = await loadDataConverter(path);
+  const { payloadCodecs } = dataConverter;
+  return {
+    dataConverter:
+      payloadCodecs === undefined
+        ? dataConverter
+        : { ...dataConverter, payloadCodecs: payloadCodecs.map((codec) => named(codec, path)) },
+  };
 };

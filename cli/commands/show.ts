@@ -33,20 +33,21 @@ export const show = defineCommand<Options>({
         return { json: { call }, lines: wholeCall(runId, call, command) };
       }
       const snapshot = await client.get(runId);
-      const [pending, rounds, followUps, { messages, note }] = await Promise.all([
+      const [pending, rounds, followUps, origin, { messages, note }] = await Promise.all([
         pendingWork(client, snapshot),
         client.history(runId),
         snapshot.result?.followUp === undefined ? [] : client.followUpRuns(runId),
+        client.origin(runId),
         runMessages(io, snapshot),
       ]);
       if (note !== null) say(note);
       return {
-        json: { run: snapshot, pending, rounds, messages, followUps },
+        json: { run: snapshot, pending, rounds, messages, followUps, followUpOf: origin },
         lines: runLines(snapshot, {
           now: Date.now(),
           pending,
           command,
-          story: { rounds, messages, followUps },
+          story: { rounds, messages, followUps, origin },
         }),
       };
     }),

@@ -4,7 +4,7 @@
  * Rule: pure; one call is a few lines however long its texts are. What came from a model, a person or a tool is made
  * visible before it reaches a terminal. Imported by `view.ts`.
  */
-import type { LateAnswerRun, HistoryCall, HistoryRound } from '../../client/index.ts';
+import type { LateAnswerRun, HistoryCall, HistoryRound, RunOrigin } from '../../client/index.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import { duration, oneLine } from './format.ts';
 
@@ -20,7 +20,17 @@ export interface Story {
   messages: readonly RunMessage[];
   /** Runs that carry late answers of this one. Default none. */
   followUps?: readonly LateAnswerRun[];
+  /** The run whose late answer this one carries. Default none. */
+  origin?: RunOrigin | null;
 }
+
+/** Where the run comes from. */
+export const originLines = ({ origin = null }: Story): string[] =>
+  origin === null
+    ? []
+    : [
+        `  ← carries the late answer to ${origin.callIds.map((id) => oneLine(id, 64)).join(', ')} of ${oneLine(origin.runId, 80)}`,
+      ];
 
 /** Where late answers went. */
 export const followUpLines = ({ followUps = [] }: Story): string[] =>

@@ -8,7 +8,7 @@ import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/tempor
 import { decisionLine, signedBy } from '../decisions-view.ts';
 import { answerCommands, argumentLines } from './call-arguments.ts';
 import { duration, oneLine } from './format.ts';
-import { followUpLines, roundLines, type Story } from './rounds.ts';
+import { followUpLines, originLines, roundLines, type Story } from './rounds.ts';
 
 /** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
 export interface PendingWork {
@@ -50,7 +50,7 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   lines.push(`  ${where.filter((part) => part !== null).join(' · ')}`);
   const { story } = options;
   const live = run.result === null && run.calls.length > 0 ? run.round : null;
-  if (story !== undefined) lines.push(...roundLines(story, live));
+  if (story !== undefined) lines.push(...originLines(story), ...roundLines(story, live));
   // With its rounds at hand, an ended run has told its last one.
   if (story === undefined || live !== null)
     for (const call of run.calls) lines.push(...callLines(run, call, options));

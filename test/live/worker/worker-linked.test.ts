@@ -58,6 +58,8 @@ test(
         { callId: 'call_a', runId: linkedRuns[0], started: true },
       ]);
       expect(await stack.client.followUpRuns(linkedRuns[0] ?? '')).toEqual([]);
+      expect(await stack.client.origin(linkedRuns[0] ?? '')).toEqual({ runId, callIds: ['call_a'] });
+      expect(await stack.client.origin(runId)).toBeNull();
       const linked = await stack.client.result(linkedRuns[0] ?? '');
       expect(linked).toMatchObject({ status: 'completed', threadId: result.threadId });
       const created = stack.sandbox.requests.findLast(

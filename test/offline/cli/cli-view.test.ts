@@ -333,6 +333,13 @@ describe('the whole of a run', () => {
     ]);
   });
 
+  test('a run that carries a late answer names the run and the call it goes back to', () => {
+    const origin = { runId: 'run_0', callIds: ['call_a'] };
+    const lines = runLines(run({ result: result() }), { now: NOW, story: { ...story, origin } });
+    expect(lines).toContain('  ← carries the late answer to call_a of run_0');
+    expect(runLines(run({ result: result() }), { now: NOW, story }).join()).not.toContain('late answer');
+  });
+
   test('names the runs that carry its late answers', () => {
     const followUps = [
       { callId: 'call_1', runId: 'run_2', started: true },
