@@ -12,11 +12,12 @@ import {
   type ModelRequest,
   type TurnControls,
 } from '../../../protocol/ports/model.ts';
-import { asRecord, createHttpClient, type HttpClient, type HttpClientOptions } from '../../http/index.ts';
-import { ofTransport, ServerRefusal } from './answer.ts';
+import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
+import { ServerRefusal } from './answer.ts';
 import { TurnAttempt, learn, OPENAI_CHAT, type Adapter } from './attempt.ts';
 import { createCapabilityMemory, type Adjustment, type CapabilityOptions } from './capabilities.ts';
 import { effectiveStatus } from './failures.ts';
+import { probeModels } from './probe.ts';
 import { adjustmentFor, isCalledFor, type Refusal } from './refusals.ts';
 import { decided, type OpenAiCompatibleSettings } from './settings.ts';
 
@@ -61,7 +62,7 @@ export const createOpenAiCompatible = (options: OpenAiCompatibleOptions): Model 
     provider: adapter.provider,
     dialect: OPENAI_CHAT,
     turn: (request, controls) => runTurn(adapter, request, controls),
-    probe: (signal) => probe(http, signal),
+    probe: (signal) => probeModels(http, options.baseUrl, signal),
     learned: () => capabilities.list(),
     dispose: () => http.close(),
   };
@@ -160,16 +161,4 @@ const adjust = (
   active.add(next);
   tried.push(next);
   return true;
-};
-
-const probe = async (http: HttpClient, signal: AbortSignal): Promise<{ detail: string }> => {
-  try {
-    const { body } = await http.json({ method: 'GET', path: ['models'], route: '/models', signal });
-    const models = asRecord(body)?.['data'];
-    const names = Array.isArray(models) ? models.map((model) => asRecord(model)?.['id']) : [];
-    const known = names.filter((name) => typeof name === 'string').slice(0, 5);
-    return { detail: `${http.origin} answers${known.length === 0 ? '' : ` and has ${known.join(', ')}`}` };
-  } catch (error) {
-    throw ofTransport(error, false, 0);
-  }
 };
