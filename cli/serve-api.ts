@@ -12,6 +12,7 @@ import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { startApi } from '../app/api.ts';
 import { Disposables } from '../worker/disposables.ts';
+import { keepProcessRecord } from '../app/process-file.ts';
 import { stopRequested } from '../app/run-until-signal.ts';
 
 /** What scripts wait for on stderr. */
@@ -37,6 +38,12 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
     endings.add('client', () => client.close());
     const api = await startApi({ config, store, client, log, alone: true });
     endings.add('API', () => api.close());
+    const record = await keepProcessRecord(config.dataDir, io.env, {
+      role: 'serve',
+      temporal: client.place,
+      apiUrl: api.url,
+    });
+    endings.add('process file', () => record.remove());
     announce({ ready: true, url: api.url, open: api.open });
     say(readyLine(api));
     await stopRequested(io.signal);

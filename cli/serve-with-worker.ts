@@ -10,6 +10,7 @@ import { guardProcess } from '../worker/process-guard.ts';
 import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { readyLine } from './serve-api.ts';
+import { keepProcessRecord } from '../app/process-file.ts';
 import { startOn } from '../app/stack.ts';
 import { runUntilSignal } from '../app/run-until-signal.ts';
 import { temporalAtAddress } from '../app/temporal.ts';
@@ -30,9 +31,14 @@ export const serveWithWorker = async (
     log,
     say,
   });
+  const { temporal, worker, apiUrl: url, apiOpen: open } = stack;
+  const { address, namespace, taskQueue } = temporal;
+  const record = await keepProcessRecord(config.dataDir, io.env, {
+    role: 'serve',
+    temporal: { address, namespace, taskQueue },
+    apiUrl: url,
+  });
   try {
-    const { temporal, worker, apiUrl: url, apiOpen: open } = stack;
-    const { address, namespace, taskQueue } = temporal;
     if (url === null) throw new RunsError('config', 'There is nothing to serve with this RUNS_BACKEND.');
     announce({ ready: true, url, open, temporal: address, namespace, taskQueue, tools: worker.tools });
     say(
@@ -41,6 +47,7 @@ export const serveWithWorker = async (
     await runUntilSignal(io.signal, stack.broken, 'Start it again.');
     say('stopping: finishing what is under way');
   } finally {
+    await record.remove();
     await stack.close();
     guard.dispose();
   }

@@ -36,14 +36,15 @@ interface Owner {
   nonce: string;
 }
 
-interface ProcessFacts {
+export interface ProcessFacts {
   /** False for a zombie: it has ended, and its parent has not collected it yet. */
   running: boolean;
   parent: number | null;
   started: string | null;
 }
 
-const factsOf = async (pid: number): Promise<ProcessFacts> => {
+/** Of a process of this machine. Exported for files that name a process, as this one does. */
+export const processFacts = async (pid: number): Promise<ProcessFacts> => {
   try {
     // Fields 3, 4 and 22 of /proc/<pid>/stat; the second field may hold spaces and ends at the last parenthesis.
     const text = await readFile(`/proc/${pid}/stat`, 'utf8');
@@ -85,13 +86,13 @@ const isAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
     return age < ALIEN_STALE_MS;
   }
   if (!exists(owner.pid)) return false;
-  const { running, started } = await factsOf(owner.pid);
+  const { running, started } = await processFacts(owner.pid);
   return running && (started === null || started === owner.started);
 };
 
 /** True when the parent of the owner has ended. A supervised process ends by itself soon after its supervisor. */
 const isOrphan = async ({ pid, parent }: Owner): Promise<boolean> =>
-  parent !== null && (await factsOf(pid)).parent !== parent;
+  parent !== null && (await processFacts(pid)).parent !== parent;
 
 /** Like `isAlive`, but gives an owner without supervisor the time to end. */
 const staysAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
@@ -148,7 +149,7 @@ export const lockDirectory = async (dir: string): Promise<{ release(): Promise<v
   const mine: Owner = {
     pid: process.pid,
     host: hostname(),
-    started: (await factsOf(process.pid)).started ?? '',
+    started: (await processFacts(process.pid)).started ?? '',
     parent: process.ppid,
     nonce: mintId('req'),
   };

@@ -8,6 +8,7 @@ import { defineCommand, NO_RESTART, type CommandContext } from '../command.ts';
 import { readConfig } from '../config.ts';
 import { lastDevState, nonEmpty, writeDevState, type DevState } from '../../app/dev-state.ts';
 import { runUntilSignal } from '../../app/run-until-signal.ts';
+import type { Stack } from '../../app/stack.ts';
 import type { StackOptions } from '../../app/types.ts';
 
 const BROKEN = 'What was done is kept; start "runs dev" again. Its log is in the data directory.';
@@ -48,16 +49,15 @@ export const dev = defineCommand<object>({
         log,
         say: context.say,
       });
-      const state: DevState = {
-        pid: process.pid,
-        temporalPid: stack.temporalPid,
-        temporalAddress: stack.temporal.address,
-        namespace: stack.temporal.namespace,
-        uiUrl: stack.uiUrl,
+      const state = stateOf(stack, config.backend);
+      const { keepProcessRecord } = await import('../../app/process-file.ts');
+      const { address, namespace, taskQueue } = stack.temporal;
+      const temporal = { address, namespace, taskQueue };
+      const record = await keepProcessRecord(dir, context.io.env, {
+        role: 'dev',
+        temporal,
         apiUrl: stack.apiUrl,
-        backend: config.backend,
-        taskQueue: stack.temporal.taskQueue,
-      };
+      });
       try {
         await writeDevState(dir, state);
         const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;
@@ -76,6 +76,7 @@ export const dev = defineCommand<object>({
         await runUntilSignal(context.io.signal, stack.broken, BROKEN);
       } finally {
         context.say('stopping');
+        await record.remove();
         await stack.close();
       }
       await writeDevState(dir, { ...state, stopped: true });
@@ -85,6 +86,17 @@ export const dev = defineCommand<object>({
       guard.dispose();
     }
   },
+});
+
+const stateOf = ({ temporal, temporalPid, uiUrl, apiUrl }: Stack, backend: string): DevState => ({
+  pid: process.pid,
+  temporalPid,
+  temporalAddress: temporal.address,
+  namespace: temporal.namespace,
+  uiUrl,
+  apiUrl,
+  backend,
+  taskQueue: temporal.taskQueue,
 });
 
 const endStale = async (

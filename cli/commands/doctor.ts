@@ -5,30 +5,33 @@
  */
 import { defineCommand, type CommandContext } from '../command.ts';
 import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
+import { nonEmpty } from '../../app/dev-state.ts';
 import { CliError, EXIT, usageError } from '../../app/exit.ts';
-import { temporalChoice } from '../connections.ts';
 import type { Store } from '../../protocol/ports/run-store.ts';
 import type { Role } from '../../worker/config.ts';
 
 interface Options {
   fix?: boolean;
   only: string[];
-  role: string;
+  role?: string;
 }
 
 const ROLES = ['worker', 'serve', 'dev'] as const satisfies readonly Role[];
 
 export const doctor = defineCommand<Options>({
   name: 'doctor',
-  summary: 'check Node, configuration, Temporal, worker, backend, store and tools',
+  summary: 'check Node, the process of this folder, Temporal, workers, builds, backend, store, tools and API',
   configure: (command) =>
     command
       .option('--fix', 'create what is missing and safe to create: search attributes')
       .option('--only <check>', 'only this check and what it needs; may be repeated', collect, [])
-      .option('--role <role>', `whose configuration is checked: ${ROLES.join(', ')}`, 'dev'),
+      .option(
+        '--role <role>',
+        `whose configuration is checked: ${ROLES.join(', ')}; default: that of the process which runs in this folder, else dev`,
+      ),
   run: async (context, _args, options) => {
     const role = ROLES.find((item) => item === options.role);
-    if (role === undefined)
+    if (role === undefined && options.role !== undefined)
       throw usageError(
         `--role must be ${ROLES.join(', ')}, got ${JSON.stringify(options.role)}. Choose one of them.`,
       );
@@ -66,23 +69,28 @@ export const diagnosisLines = ({ name, state, detail, fix }: Diagnosis): string[
 
 const allChecks = async (
   { io }: CommandContext,
-  role: Role,
+  asked: Role | undefined,
   fix: boolean,
 ): Promise<{ checks: Check[]; close: () => Promise<void> }> => {
   const { localChecks, worldChecks } = await import('../doctor/local-checks.ts');
   const { temporalChecks } = await import('../doctor/temporal-checks.ts');
+  const { apiChecks, processChecks } = await import('../doctor/process-checks.ts');
+  const { doctorGround, doctorTemporal } = await import('../doctor/ground.ts');
   const { RunsClient, temporalTarget } = await import('../../client/index.ts');
   const { configFromEnv } = await import('../../worker/config.ts');
+  const ground = { ...(await doctorGround(io, asked)), shell: io.env };
   // A folder whose "runs dev" is not running is a finding, not the end of the doctor.
-  const chosen = await temporalChoice(io).catch((error: unknown) => {
+  const chosen = await doctorTemporal(io, ground).catch((error: unknown) => {
     if (error instanceof CliError) return error;
     throw error;
   });
-  const target = temporalTarget(chosen instanceof CliError ? { env: { ...io.env } } : chosen);
-  const config = configFromEnv(io.env);
+  const target = temporalTarget(chosen instanceof CliError ? { env: { ...ground.env } } : chosen);
+  const config = configFromEnv(ground.env);
   const local = {
     config,
-    role,
+    role: ground.role,
+    runs: ground.process !== null,
+    missing: ground.missing,
     backend: async () => {
       if (config.backend === 'sandbox') return null;
       const { makeAssistants, makeChat } = await import('../../worker/backends.ts');
@@ -96,14 +104,22 @@ const allChecks = async (
   const temporal = {
     ...target,
     fix,
-    dataConverter: config.dataConverter,
-    client: async () => {
+    dataConverter: nonEmpty(io.env['RUNS_DATA_CONVERTER']) ?? null,
+    processConverter: ground.process?.settings['RUNS_DATA_CONVERTER'] ?? null,
+    deployment: nonEmpty(ground.env['RUNS_DEPLOYMENT']) ?? null,
+    runs: async () => {
       if (chosen instanceof CliError) throw chosen;
-      return (await (connecting ??= RunsClient.connect(chosen))).temporal;
+      return await (connecting ??= RunsClient.connect(chosen));
     },
   };
   return {
-    checks: [...localChecks(local), ...temporalChecks(temporal), ...worldChecks(local)],
+    checks: [
+      ...localChecks(local),
+      ...processChecks(ground),
+      ...temporalChecks(temporal),
+      ...worldChecks(local),
+      ...apiChecks(ground),
+    ],
     close: async () => {
       const client = await connecting?.catch(() => undefined);
       await client?.close();

@@ -11,14 +11,24 @@ export const worker = defineCommand<object>({
     const { runWorker } = await import('../../worker/run-worker.ts');
     const { configFromEnv } = await import('../../worker/config.ts');
     const { temporalTarget } = await import('../../client/index.ts');
-    await runWorker(configFromEnv(io.env), {
-      env: io.env,
-      temporal: temporalTarget(await temporalChoice(io)),
-      write: say,
-      signal: io.signal,
-      onReady: ({ address, namespace, taskQueue, tools, metricsUrl }) =>
-        announce({ ready: true, temporal: address, namespace, taskQueue, tools, metricsUrl }),
-    });
+    const { keepProcessRecord } = await import('../../app/process-file.ts');
+    const config = configFromEnv(io.env);
+    let record: ReturnType<typeof keepProcessRecord> | undefined;
+    try {
+      await runWorker(config, {
+        env: io.env,
+        temporal: temporalTarget(await temporalChoice(io)),
+        write: say,
+        signal: io.signal,
+        onReady: ({ address, namespace, taskQueue, tools, metricsUrl }) => {
+          const temporal = { address, namespace, taskQueue };
+          record = keepProcessRecord(config.dataDir, io.env, { role: 'worker', temporal, apiUrl: null });
+          announce({ ready: true, temporal: address, namespace, taskQueue, tools, metricsUrl });
+        },
+      });
+    } finally {
+      await (await record)?.remove();
+    }
     return undefined;
   },
 });

@@ -4,6 +4,10 @@
  * Rule: nothing is started and nothing is written; the backend is asked the cheapest question that proves address and key.
  * Imported by `runs doctor`.
  */
+import { BASE_URL_LACKS_VERSION } from '../../backends/models/openai-compatible/probe.ts';
+import { BackendError } from '../../protocol/errors.ts';
+import { ModelError } from '../../protocol/ports/model.ts';
+import { FAILURES } from '../../protocol/temporal/names.ts';
 import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
 import { configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
 import { configWarnings } from '../../worker/config-warnings.ts';
@@ -13,6 +17,10 @@ import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 export interface LocalGround {
   config: Config;
   role: Role;
+  /** A process runs with this configuration, so it is a valid one. */
+  runs: boolean;
+  /** Secrets that the process has and this shell lacks. */
+  missing: readonly string[];
   /** Null where the backend lives inside `runs dev`. */
   backend(): Promise<MadeBackend | null>;
 }
@@ -38,8 +46,8 @@ export const nodeCheck = (version: string): Finding => {
     : problem(`Node ${version} is too old, ${OLDEST.join('.')} or newer is needed`, 'install Node 22 or 24');
 };
 
-const configCheck = ({ config, role }: LocalGround): Finding => {
-  const found = configErrors(config, role);
+const configCheck = ({ config, role, runs }: LocalGround): Finding => {
+  const found = runs ? [] : configErrors(config, role);
   if (found.length > 0)
     return problem(
       found.join('; '),
@@ -61,13 +69,31 @@ const toolsCheck = async (config: Config): Promise<Finding> => {
 
 const PROBE_MS = 10_000;
 
+const notKnownHere = (name: string): Finding =>
+  skipped(
+    `the process of this folder has a ${name} that this shell lacks; set it here, too, to have it checked`,
+  );
+
+const isRefusedKey = (error: unknown): boolean =>
+  (error instanceof ModelError && error.kind === 'unauthorized') ||
+  (error instanceof BackendError && error.type === FAILURES.backendUnauthorized);
+
 const backendCheck = async (ground: LocalGround): Promise<Finding> => {
   const made = await ground.backend();
   if (made === null) return skipped('the sandbox lives inside "runs dev"');
+  const unknown = ground.missing.find((name) => name === 'OPENAI_BASE_URL' || name === 'OPENAI_API_KEY');
+  if (unknown === 'OPENAI_BASE_URL') return notKnownHere(unknown);
   try {
     const { detail } = await made.backend.probe(AbortSignal.timeout(PROBE_MS));
     return ok(`${ground.config.backend}: ${detail}`);
   } catch (error) {
+    // The process has a key that this shell does not have: that the server wants one is no news about the process.
+    if (unknown !== undefined && isRefusedKey(error)) return notKnownHere(unknown);
+    if (error instanceof ModelError && error.code === BASE_URL_LACKS_VERSION)
+      return problem(
+        messageOf(error),
+        'set OPENAI_BASE_URL to that address, for every process that asks the model',
+      );
     return problem(
       messageOf(error),
       `start that server, or correct OPENAI_BASE_URL (${shownBase(ground.config)}) and OPENAI_API_KEY`,
@@ -77,7 +103,9 @@ const backendCheck = async (ground: LocalGround): Promise<Finding> => {
   }
 };
 
-const storeCheck = async ({ config, role }: LocalGround): Promise<Finding> => {
+const storeCheck = async ({ config, role, missing }: LocalGround): Promise<Finding> => {
+  if (config.backend !== 'assistants' && missing.includes('DATABASE_URL'))
+    return notKnownHere('DATABASE_URL');
   const where = storeFor(config, role);
   if (where.kind === 'none') return skipped('not used with RUNS_BACKEND=assistants');
   if (where.kind === 'refused') return problem(where.problem, 'set DATABASE_URL, or use "runs dev"');

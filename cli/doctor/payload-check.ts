@@ -2,7 +2,7 @@
  * Can this shell read what the workers of the namespace write? A worker with a payload codec and a client without it fail
  * at every `show` and `answer`.
  *
- * Rule: read only; one payload of the latest run is decoded, and nothing of it is printed. Imported by `runs doctor`.
+ * Rule: read only; one payload of the task queue's latest run is decoded, and nothing of it is printed. Imported by `runs doctor`.
  */
 import type { Client } from '@temporalio/client';
 import type { LoadedDataConverter, Payload } from '@temporalio/common';
@@ -17,18 +17,29 @@ const decode = async (converter: LoadedDataConverter, payload: Payload): Promise
   return converter.payloadConverter.fromPayload(plain);
 };
 
-const SET = 'set RUNS_DATA_CONVERTER to the module that the workers use, in this shell too';
+const fixOf = ({ process, shell }: Converters): string =>
+  process !== null && process !== shell
+    ? `set RUNS_DATA_CONVERTER=${process} in this shell too: the process of this folder uses it`
+    : 'set RUNS_DATA_CONVERTER to the module that the workers use, in this shell too';
+
+export interface Converters {
+  /** RUNS_DATA_CONVERTER of this shell; null = none. */
+  shell: string | null;
+  /** Of the process that runs in this folder; null = none, or no process. */
+  process: string | null;
+}
 
 export const payloadCheck = async (
   client: Client,
-  namespace: string,
-  converter: string | null,
+  { namespace, taskQueue }: { namespace: string; taskQueue: string },
+  converters: Converters,
 ): Promise<Finding> => {
   const { workflowService } = client;
+  const converter = converters.shell;
   const { executions } = await workflowService.listWorkflowExecutions({
     namespace,
     pageSize: 1,
-    query: `WorkflowType = "${WORKFLOWS.run}"`,
+    query: `WorkflowType = "${WORKFLOWS.run}" AND TaskQueue = ${JSON.stringify(taskQueue)}`,
   });
   const execution = executions[0]?.execution;
   if (execution == null) return skipped('no run is there yet');
@@ -48,7 +59,7 @@ export const payloadCheck = async (
       converter === null
         ? `the input of run ${run} can't be decoded here (${why}): its worker encodes payloads, and this shell has no data converter`
         : `the input of run ${run} can't be decoded with ${converter}: ${why}`,
-      converter === null ? SET : `${SET}; check its keys`,
+      converter === null ? fixOf(converters) : `${fixOf(converters)}; check its keys`,
     );
   }
   return ok(converter === null ? 'plain JSON, readable here' : `readable with ${converter}`);

@@ -297,14 +297,18 @@ describe('doctor', () => {
     expect(states(document)).toEqual({
       node: 'ok',
       config: 'ok',
+      process: 'skipped',
       temporal: 'ok',
       namespace: 'ok',
       'search-attributes': 'ok',
       worker: 'ok',
+      queue: 'ok',
+      deployment: 'skipped',
       payloads: expect.stringMatching(/ok|skipped/),
       tools: 'skipped',
       backend: 'ok',
       store: 'skipped',
+      api: 'skipped',
     });
     expect(healthy.code).toBe(0);
   });
@@ -312,7 +316,9 @@ describe('doctor', () => {
   test('names a data converter that this shell lacks, and so does show', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'durable-runs-codec-'));
     const file = join(folder, 'codec.mjs');
+    const other = join(folder, 'other-key.mjs');
     await writeFile(file, CODEC);
+    await writeFile(other, CODEC.replaceAll('255', '254'));
     const server = await privateTemporal({ searchAttributes: {} });
     try {
       const env = { ...running.env, TEMPORAL_ADDRESS: server.address };
@@ -327,10 +333,18 @@ describe('doctor', () => {
       expect(blind.code).toBe(7);
       const sighted = await cli(['doctor', '--only', 'payloads'], { ...env, RUNS_DATA_CONVERTER: file });
       expect(sighted.stdout).toMatch(/ok\s+payloads\s+readable with/);
-      const shown = await cli(['show', runId, '--json'], env);
-      expect(shown.json()).toMatchObject({
-        error: { message: expect.stringContaining('RUNS_DATA_CONVERTER') },
-      });
+      const lost = await cli(['doctor', '--only', 'payloads'], { ...env, RUNS_DATA_CONVERTER: other });
+      expect(lost.stdout).toMatch(/PROBLEM\s+payloads\s+the input of run "run_\w+" can't be decoded with /);
+      for (const converter of [{}, { RUNS_DATA_CONVERTER: other }]) {
+        const shown = await cli(['show', runId, '--json'], { ...env, ...converter });
+        expect(shown.code).toBe(2);
+        expect(shown.json()).toMatchObject({
+          error: {
+            code: 'config',
+            message: expect.stringMatching(/can't be decoded here .*RUNS_DATA_CONVERTER/),
+          },
+        });
+      }
     } finally {
       await server.stop();
       await rm(folder, { recursive: true, force: true });
