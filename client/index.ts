@@ -3,7 +3,7 @@
  *
  * Rule: everything a program needs to drive runs is named here, and nothing else is.
  */
-export { RunsClient, type RunsClientOptions } from './runs-client.ts';
+export { RunsClient } from './runs-client.ts';
 export {
   openConnection,
   requireNamespace,
@@ -39,6 +39,7 @@ export type {
   ListOptions,
   RunListItem,
   RunOrigin,
+  RunsClientOptions,
   StartedRun,
   StartOptions,
   WaitOptions,

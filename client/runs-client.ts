@@ -38,6 +38,7 @@ import type {
   ListOptions,
   RunListItem,
   RunOrigin,
+  RunsClientOptions,
   StartedRun,
   StartOptions,
   WaitOptions,
@@ -49,21 +50,6 @@ import { liveStatus, lookAtWork } from './run-status.ts';
 import { attributeStatus, isOpen, partialSnapshot } from './view.ts';
 import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
-
-export interface RunsClientOptions {
-  client: Client;
-  /** Where runs are started. */
-  taskQueue: string;
-  /** Are our search attributes registered? Default: asked once, at the first start or list. */
-  searchAttributes?: boolean;
-  /** For error messages. */
-  address?: string;
-  /**
-   * Of a client over the `NativeConnection` of a worker in this process, on the same task queue: what is started here is
-   * handed to that worker in the reply, which saves the way through Temporal's queue. Elsewhere a start throws. Default false.
-   */
-  eagerStart?: boolean;
-}
 
 /** What `connect` made and `close` must end. */
 interface Owned {

@@ -4,6 +4,7 @@
  * Rule: times are unix milliseconds; a default is stated where there is one.
  * Imported by the client's own files and re-exported by `index.ts`.
  */
+import type { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import type {
   AnswerOrigin,
@@ -155,4 +156,19 @@ export interface RunOrigin {
   runId: string;
   /** Its calls whose late answers started the other run. */
   callIds: string[];
+}
+
+export interface RunsClientOptions {
+  client: Client;
+  /** Where runs are started. */
+  taskQueue: string;
+  /** Are our search attributes registered? Default: asked once, at the first start or list. */
+  searchAttributes?: boolean;
+  /** For error messages. */
+  address?: string;
+  /**
+   * Of a client over the `NativeConnection` of a worker in this process, on the same task queue: what is started here is
+   * handed to that worker in the reply, which saves the way through Temporal's queue. Elsewhere a start throws. Default false.
+   */
+  eagerStart?: boolean;
 }
