@@ -1,7 +1,7 @@
 /**
  * Prometheus metrics of the API server: requests by route and status, events to readers, live runs, and Node's own.
  *
- * Rule: label values come from bounded sets; an address that no route matched is not one. Imported by the API's start.
+ * Rule: label values come from bounded sets; a path without a route is not one. Imported by `api.ts`.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RequestLogEntry } from '../api/index.ts';
@@ -19,7 +19,7 @@ export interface ApiMetrics {
   metrics: () => Promise<string>;
 }
 
-/** Of the store, whose answer every server process repeats. */
+/** About the store: every server process reports the same. */
 export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -53,7 +53,7 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
       const counts = await store.countLiveRuns();
       for (const status of ACTIVE_STATUSES) live.set({ status }, counts[status] ?? 0);
     } catch {
-      // No figure is better than an old one; the page's other figures are still good.
+      // A missing value is better than an old one; the page's other values are still good.
       live.reset();
     }
   };
@@ -80,7 +80,7 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
     request({ method, route, status, ms, stream, held }) {
       const known = route ?? 'none';
       counterOf(route === null ? 'any' : method, known, status, stream).inc();
-      // The time of a long poll is that of its run, not of the server.
+      // A long poll takes as long as its run, so its time says nothing about the server.
       if (!held) timeOf(known).observe(ms / 1_000);
     },
     page: async () => ({ contentType: registry.contentType, body: await metrics() }),

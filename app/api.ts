@@ -1,7 +1,8 @@
 /**
- * The API over the durable engine, on a socket: for `runs serve` and for the stack.
+ * The API over service and store, on a socket: for `runs serve` and for the stack.
  *
- * Rule: it is ready when this resolves. Going down, streams are told and requests finish before anything they stand on ends.
+ * Rule: it is ready when this resolves. On shutdown, streams are notified and requests finish before the store and
+ * Temporal's connection close.
  */
 import {
   createApi,
@@ -30,30 +31,30 @@ export interface ApiParts {
   config: Config;
   store: Store;
   client: RunsClient;
-  /** Starts the runs, where a worker of this process can take them at once. Default: `client`. */
+  /** Starts runs; with a worker in this process, they begin there at once. Default: `client`. */
   starter?: RunsClient;
   log: Logger;
-  /** Whose models are listed. Default: the configuration's, with `RUNS_BACKEND=chat`. */
+  /** The model server whose models are listed. Default: the configuration's, with `RUNS_BACKEND=chat`. */
   modelServer?: ModelServer;
   /** Default: the configuration's. */
   port?: number;
-  /** The process serves the API and nothing else. Default false. */
+  /** The process only serves the API. Default false. */
   alone?: boolean;
-  /** Go on with a Temporal namespace that the store was not made for. Default false. */
+  /** Accept a Temporal namespace that the store was not used with before. Default false. */
   adoptNamespace?: boolean;
 }
 
 export interface RunningApi {
   /** Ends in `/v1`. */
   url: string;
-  /** Nobody needs a key. */
+  /** No key is required. */
   open: boolean;
   close(): Promise<void>;
 }
 
 /**
- * The worker calls them; a run has to know from its start that there are any. Loaded only then: worker code in a server's process
- * costs tens of megabytes.
+ * A run must know at its start which hooks exist. The file is loaded only when one is configured: worker code costs a
+ * server process tens of megabytes.
  */
 const hooksOfWorkers = async ({ toolsFile }: Config): Promise<{ onWaiting?: boolean; onEnd?: boolean }> =>
   toolsFile === null ? {} : (await import('../worker/tools-file.ts')).hooksOf(toolsFile);
@@ -102,7 +103,7 @@ export const startApi = async ({
     client: { workflows: { ...workflows, start: workflowsOf(starter).start } },
     log,
     hooks,
-    // Without keys every tool may be declared by anyone who reaches the server, so an offer opens nothing.
+    // Without keys every client may declare every tool, so an offer grants nothing.
     offerTools: config.offerTools ?? (auth.open ? 'all' : 'none'),
     expiresInMs: config.expiresInMs,
     tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },

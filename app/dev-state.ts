@@ -1,9 +1,9 @@
 /**
- * The file that `runs dev` writes to its data directory, so that the other commands in the next terminal find its servers:
- * addresses, backend and the pid they belong to.
+ * The file that `runs dev` writes to its data directory, so that commands in other terminals find its servers:
+ * addresses, backend and pid.
  *
- * Rule: it names servers only while the process that wrote it holds the directory's lock. Without that process the commands
- * stop instead of using another server; explicit environment variables always win. Imported by `cli/` only.
+ * Rule: the file counts only while the process that wrote it holds the directory's lock. Without that process the
+ * commands stop instead of using another server; explicit environment variables always win. Imported by `cli/` only.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -12,32 +12,32 @@ import { CliError, EXIT } from './exit.ts';
 
 export interface DevState {
   pid: number;
-  /** Of the embedded Temporal server; null = somebody else's. */
+  /** Pid of the embedded Temporal server; null = `runs dev` did not start the server. */
   temporalPid: number | null;
   /** Temporal's gRPC address. */
   temporalAddress: string;
   namespace: string;
   uiUrl: string | null;
-  /** Base URL of our API, with `/v1`; null where none is served. */
+  /** Base URL of the API, with `/v1`; null where none is served. */
   apiUrl: string | null;
   backend: string;
   taskQueue: string;
-  /** The process has ended in good order: its ports are not asked for again. */
+  /** The process has ended in order: its ports are not probed. */
   stopped?: true;
 }
 
-/** What the data directory tells of its `runs dev`. */
+/** What the data directory says about its `runs dev`. */
 export type FolderDev =
   /** No `runs dev` runs here, and none was ever started. */
   | { kind: 'none' }
   | { kind: 'running'; state: DevState }
-  /** It has ended, or (`starting`) holds the directory and is not ready yet. */
+  /** It has ended, or (`starting`) holds the lock and is not ready yet. */
   | { kind: 'not-running'; state: DevState | undefined; file: string; starting: boolean };
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 const FILE = 'dev.json';
-/** What only `runs dev` makes: Temporal's database, and the embedded store. */
+/** Created by `runs dev` only: Temporal's database, and the embedded store. */
 const DATA = ['temporal.db', 'store'] as const;
 export const dataDir = (env: Env): string => nonEmpty(env['RUNS_DATA_DIR']) ?? '.runs';
 export const nonEmpty = (value: string | undefined): string | undefined =>
@@ -45,12 +45,12 @@ export const nonEmpty = (value: string | undefined): string | undefined =>
 
 export const writeDevState = async (dir: string, state: DevState): Promise<void> => {
   const path = join(dir, FILE);
-  // Renamed into place: a reader never sees half a file.
+  // Written to another name and renamed: a reader never sees half a file.
   await writeFile(`${path}.${process.pid}`, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
   await rename(`${path}.${process.pid}`, path);
 };
 
-/** The file as it was left, whether or not its process lives; undefined when there is none to read. */
+/** The file as it is, whether or not its process lives; undefined when it can't be read. */
 export const lastDevState = async (dir: string): Promise<DevState | undefined> => {
   try {
     const read: unknown = JSON.parse(await readFile(join(dir, FILE), 'utf8'));
@@ -60,7 +60,7 @@ export const lastDevState = async (dir: string): Promise<DevState | undefined> =
   }
 };
 
-/** A start that failed half-way leaves its data and no file: the folder has servers of its own all the same. */
+/** A start that failed half-way leaves data and no file: the folder still belongs to a `runs dev`. */
 const wasStarted = (dir: string): boolean => DATA.some((name) => existsSync(join(dir, name)));
 
 export const folderDev = async (dir: string): Promise<FolderDev> => {
@@ -73,7 +73,9 @@ export const folderDev = async (dir: string): Promise<FolderDev> => {
     : { kind: 'not-running', state, file: join(dir, FILE), starting: holder !== null };
 };
 
-/** Why a command that finds its servers by the folder can't go on. `setting`: the variable that names another server. */
+/**
+ * Why a command that finds its servers by the folder can't continue. `setting`: the variable that names another server.
+ */
 export const devNotRunning = (
   { state, file, starting }: Extract<FolderDev, { kind: 'not-running' }>,
   setting: 'TEMPORAL_ADDRESS' | 'RUNS_URL',
@@ -97,7 +99,7 @@ export const isAlive = (pid: number): boolean => {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // A process of another user lives, too.
+    // EPERM: the process belongs to another user, and lives.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 };

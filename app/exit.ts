@@ -1,8 +1,8 @@
 /**
- * How a command ends: exit codes, and the one place where an error becomes a code, a line and a JSON document.
+ * Exit codes of commands, and the translation of an error into a code, a line and a JSON document.
  *
- * Rule: exit 0 means that what was asked happened. Codes are a contract with scripts (docs/CLI.md lists them): numbers
- * are never reused. No stack traces: a message has subject, state, value and fix. Imports protocol only.
+ * Rule: exit 0 means success. Codes are a contract with scripts (docs/CLI.md lists them): numbers are never reused. A
+ * message has subject, state, value and fix, and no stack. Imports protocol only.
  */
 import { quote } from '../protocol/rules/validation.ts';
 import { StoreError } from '../protocol/ports/run-store.ts';
@@ -10,9 +10,9 @@ import { RunsError, type RunsErrorCode } from '../protocol/errors.ts';
 
 export const EXIT = {
   ok: 0,
-  /** Something we did not foresee. */
+  /** An error that this project did not foresee. */
   unexpected: 1,
-  /** The command line, the environment or a file given is wrong: fix it and run again. */
+  /** The command line, the environment or a file is wrong: fix it and run again. */
   usage: 2,
   /** No such run. */
   notFound: 3,
@@ -22,16 +22,16 @@ export const EXIT = {
   unavailable: 5,
   /** The run ended, but not `completed` (`start --wait`, `watch`). */
   runNotCompleted: 6,
-  /** `doctor` or `replay` found something. */
+  /** `doctor` or `replay` found a problem. */
   checkFailed: 7,
-  /** An exception escaped from a tool: `process-guard.ts` ends the process with it. */
+  /** A tool threw outside of its call: `process-guard.ts` ends the process. */
   crashed: 70,
   /** Ctrl-C. */
   interrupted: 130,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** A failure that a command states itself. `message` is shown as it is. */
+/** A failure that a command reports itself. `message` is shown unchanged. */
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly exitCode: ExitCode;
@@ -70,7 +70,7 @@ const EXIT_OF: Record<RunsErrorCode, ExitCode> = {
 
 export interface CliFailure {
   exitCode: ExitCode;
-  /** For a person, on stderr. */
+  /** For people, on stderr. */
   text: string;
   /** For a script, on stdout with `--json`. */
   document: {
@@ -101,7 +101,7 @@ const failure = (
   document: { error: { code, message, failure: type, details, exitCode } },
 });
 
-/** The message, followed by the causes' messages that add something to it. */
+/** The message, and the messages of causes that add something. */
 const messageOf = (error: unknown): string => {
   const parts: string[] = [];
   for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < 4; depth++) {

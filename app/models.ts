@@ -1,7 +1,7 @@
 /**
- * The models that the API lists: those of the server that runs are sent to, else `RUNS_MODEL`.
+ * The models that the API lists: those of the model server, else `RUNS_MODEL`.
  *
- * Rule: one request at a time, within three seconds, never repeated; the HTTP client is loaded when the list is first asked for.
+ * Rule: one request at a time, within three seconds, never repeated; the HTTP client is loaded at the first request.
  * Imported by `api.ts`.
  */
 import { createModelList, type ListModels } from '../api/index.ts';
@@ -9,7 +9,7 @@ import type { HttpClient } from '../backends/http/index.ts';
 import { VENDOR_URL } from '../worker/backends.ts';
 import type { Config } from '../worker/config.ts';
 
-/** Where chat models are. */
+/** Address of the chat models. */
 export type ModelServer = Pick<Config, 'baseUrl' | 'apiKey' | 'apiVersion' | 'model'>;
 
 const TIMEOUT_MS = 3_000;

@@ -1,5 +1,5 @@
 /**
- * The backend of the stack: a runs API elsewhere (`assistants`), or a chat model with our own store, engine and API.
+ * The backend of the stack: an upstream runs API (`assistants`), or a chat model with store, service and API.
  * Imported by the stack.
  */
 import { makeAssistants } from '../worker/backends.ts';
@@ -7,7 +7,7 @@ import type { BackendOptions, StackBackend } from './types.ts';
 
 export const openBackend = async (wish: BackendOptions): Promise<StackBackend> => {
   if (wish.config.backend !== 'assistants') {
-    // Store, engine and API are loaded only where they are used.
+    // Store, service and API are loaded only where they are used.
     const { openNative } = await import('./open-store.ts');
     return await openNative(wish);
   }

@@ -1,6 +1,6 @@
 /**
- * The native side of the stack: store, chat backend (on the sandbox's scripted model or a real server), engine and API, all
- * in this process, since the embedded store serves one process only.
+ * The `chat` side of the stack: store, backend (on the scripted model or a real server), service and API, all in this
+ * process, since the embedded store serves one process only.
  * Imported by the stack's backend.
  */
 import { DEFAULT_TENANT } from '../api/auth.ts';
@@ -29,7 +29,7 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
     endings.add('store', () => store.close());
     const model = config.backend === 'sandbox' ? await createSandbox() : null;
     if (model !== null) endings.add('sandbox', () => model.close());
-    // The sandbox's model needs no key, and plays the script that the run names.
+    // The scripted model needs no key, and plays the script that the run names.
     const modelServer =
       model === null
         ? config

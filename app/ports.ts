@@ -1,19 +1,19 @@
 /**
- * Which ports the servers of `runs dev` take: those of the last time, else the usual ones, else any that is free.
+ * Chooses the ports of `runs dev`: those of the last start, else the usual ones, else any free port.
  *
- * Rule: a port that the user named is taken or refused, never replaced; any other one that is busy is replaced, and told.
- * `choosePort` is the only decision. Imported by `runs dev` and the demo.
+ * Rule: a port that the user named is used or refused, never replaced; another busy port is replaced, and reported.
+ * Only `choosePort` decides. Imported by `runs dev` and the demo.
  */
 import { connect } from 'node:net';
 import { freePort } from '../dev-server/ports.ts';
 
 export interface ChosenPort {
   port: number;
-  /** A sentence to tell, when it is not the port that was to be expected. */
+  /** A sentence for the user when it is not the expected port. */
   note: string | null;
 }
 
-/** `wanted` in order of preference; the first is the one to be expected. */
+/** `wanted` in order of preference; the first is the expected one. */
 export const choosePort = async (what: string, wanted: readonly number[]): Promise<ChosenPort> => {
   const [expected] = wanted;
   for (const port of wanted) {
@@ -24,7 +24,10 @@ export const choosePort = async (what: string, wanted: readonly number[]): Promi
   return { port, note: `port ${expected} is in use; ${what} is on ${port}` };
 };
 
-/** Does somebody answer there? Binding tells less: a server on all interfaces leaves 127.0.0.1 bindable on some systems. */
+/**
+ * Does a server answer there? Binding says less: with a server on all interfaces, some systems still let 127.0.0.1 be
+ * bound.
+ */
 export const isBusy = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });

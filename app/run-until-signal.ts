@@ -1,7 +1,7 @@
 /**
- * Waiting until a process that stays is asked to stop, or until a part of it ends by itself.
+ * Waits until a long-running process is asked to stop, or until a part of it ends by itself.
  *
- * Rule: light, since `runs dev` imports it before anything is loaded. Imported by the commands that stay.
+ * Rule: light, since `runs dev` imports it first. Imported by the commands that stay.
  */
 import { CliError, EXIT } from './exit.ts';
 
@@ -12,7 +12,7 @@ export const stopRequested = (signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** The same; throws `part_ended` with `advice` when `broken` tells first why a part has ended. */
+/** The same; throws `part_ended` with `advice` when `broken` resolves first. */
 export const runUntilSignal = async (
   signal: AbortSignal,
   broken: Promise<string>,

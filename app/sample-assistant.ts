@@ -1,9 +1,9 @@
 /**
- * An assistant to try things with, on the sandbox's scripted model: it calls your tools once each run, or, without tools, asks
- * for a deployment that somebody must answer.
+ * An assistant to try the server with, on the scripted model: it calls your tools once per run, or, without tools,
+ * requests a deployment that a person must answer.
  *
- * Rule: found again by its metadata, so a restart makes no second one; its tools follow the tools file. Imported by the native
- * side of the stack.
+ * Rule: it is found by its metadata, so a restart creates no second one; its tools follow the tools file. Imported by
+ * the `chat` side of the stack.
  */
 import type { ToolRegistry } from '../activities/index.ts';
 import { scriptCatalogue } from '../testing/index.ts';

@@ -1,8 +1,8 @@
 /**
- * Everything in one process tree: Temporal, what the backend needs, a worker and, on native backends, the API.
+ * Everything in one process tree: Temporal, the backend's parts, a worker and, on `chat`, the API.
  *
- * Rule: what was started is ended, in the reverse order, whatever fails on the way; nothing started here outlives the
- * process. `runs dev`, the demo and `runs serve --worker` are this and their own words around it.
+ * Rule: every part that was started is closed, in reverse order, also after an error; nothing started here outlives the
+ * process. `runs dev`, the demo and `runs serve --worker` use it.
  */
 import type { ConnectOptions, TemporalTarget } from '../client/index.ts';
 import { startWorker, type RunningWorker } from '../worker/start-worker.ts';
@@ -15,14 +15,14 @@ import type { PartsOptions, StackOptions } from './types.ts';
 
 export interface Stack {
   temporal: TemporalTarget;
-  /** How a client finds it. */
+  /** How a client connects to it. */
   connect: ConnectOptions;
-  /** Of the embedded Temporal server; null = somebody else's. */
+  /** Pid of the embedded Temporal server; null = the stack did not start the server. */
   temporalPid: number | null;
   uiUrl: string | null;
   /** Ends in `/v1`; null where no API is served. */
   apiUrl: string | null;
-  /** Nobody needs a key for it. */
+  /** The API requires no key. */
   apiOpen: boolean;
   assistantId: string | null;
   worker: RunningWorker;
@@ -36,17 +36,17 @@ export const startStack = (options: StackOptions): Promise<Stack> => {
   return startOn(() => openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say }), options);
 };
 
-/** The same on the Temporal that `open` gives; it is ended with the rest. */
+/** The same on the Temporal server that `open` returns; it is closed with the rest. */
 export const startOn = async (open: () => Promise<StackTemporal>, options: PartsOptions): Promise<Stack> => {
   const { config, env, log } = options;
   const endings = new Disposables(log);
   try {
-    // The user's own file first: what is wrong with it should not need a server to be found out.
+    // The user's file comes first: its problems should be reported without starting a server.
     const tools =
       options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
     const temporal = await open();
     endings.add('Temporal', () => temporal.stop());
-    // The same as the worker's: a client without it could not read what the worker wrote.
+    // The worker's data converter: a client without it could not read the worker's data.
     const connect = { ...temporal.connect, ...(await dataConverterOf(env)) };
     const backend = await openBackend({
       ...options,
@@ -65,7 +65,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
     });
     endings.add('worker', () => worker.stop());
     const served = await backend.serve(worker.client);
-    // Requests that are under way may start runs, which takes the worker's client.
+    // Requests in flight may start runs, and these need the worker's client.
     if (served !== null) endings.add('API', () => served.close());
     return {
       temporal: temporal.target,

@@ -1,8 +1,8 @@
 /**
- * A Temporal server that an earlier `runs dev` left behind. Its watchdog ends it within seconds of a kill -9; until then
- * it holds its ports and its database file, and two servers on one file would damage it.
+ * Ends a Temporal server that an earlier `runs dev` left behind. Its watchdog ends it within seconds after a kill -9;
+ * until then it holds its ports and its database file, and two servers on one file would damage it.
  *
- * Rule: only a process that still runs our server on our file is ended; a pid alone proves nothing.
+ * Rule: only a process that still runs this program on this file is ended; a pid alone proves nothing.
  * Imported by `runs dev`.
  */
 import { execFile } from 'node:child_process';
@@ -16,7 +16,7 @@ const LOOK_EVERY_MS = 50;
 const TERM_MS = 8_000;
 const KILL_MS = 5_000;
 
-/** Resolves when no such server is left; tells whether there was one. */
+/** Resolves when no such server is left, to whether there was one. */
 export const endStaleServer = async (pid: number, dbFilename: string): Promise<boolean> => {
   if (!(await isOurServer(pid, dbFilename))) return false;
   signal(pid, 'SIGTERM');
@@ -36,7 +36,7 @@ const isOurServer = async (pid: number, dbFilename: string): Promise<boolean> =>
     const { stdout } = await run('ps', ['-o', 'command=', '-ww', '-p', String(pid)]);
     return stdout.includes('start-dev') && stdout.includes(dbFilename);
   } catch {
-    // `ps` finds nobody, or there is no `ps`.
+    // `ps` finds no such process, or there is no `ps`.
     return false;
   }
 };
@@ -45,7 +45,7 @@ const signal = (pid: number, name: NodeJS.Signals): void => {
   try {
     process.kill(pid, name);
   } catch {
-    // Gone in between.
+    // It ended in between.
   }
 };
 

@@ -1,11 +1,11 @@
 /**
- * The environment variables that choose a Temporal server.
+ * The environment variables that select a Temporal server.
  *
- * Rule: names only; who reads them decides what they mean. Imported by `app/` and the command line.
+ * Rule: names only; the code that reads them decides what they mean. Imported by `app/` and the command line.
  */
 
 /** A config file that does not exist: the user's profile (TLS, keys, another server) does not apply to a dev server. */
 export const NO_FILE = '/nonexistent/durable-runs.toml';
 
-/** Any of these means that the user has chosen a Temporal server. */
+/** Any of these means that the user has selected a Temporal server. */
 export const TEMPORAL_CHOICE = ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'] as const;

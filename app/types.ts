@@ -1,6 +1,6 @@
 /**
- * What the parts of the stack tell each other. Shapes only, in a file of their own so that the parts do not import one
- * another in a circle. Imported by the stack's files and by `runs dev`.
+ * Shapes that the parts of the stack share, in a file of their own, so that the parts do not import each other.
+ * Imported by the stack's files and by `runs dev`.
  */
 import type { ActivityDeps, ToolRegistry } from '../activities/index.ts';
 import type { ConnectOptions, RunsClient } from '../client/index.ts';
@@ -9,17 +9,17 @@ import type { WorkerDependencies } from '../worker/start-worker.ts';
 import type { Config } from '../worker/config.ts';
 import type { TemporalServerOptions } from './temporal.ts';
 
-/** What is wanted of everything but Temporal. */
+/** Options of everything but Temporal. */
 export interface PartsOptions {
   config: Config;
   env: Readonly<Record<string, string | undefined>>;
-  /** Where the native store lives; null = in memory. */
+  /** Data directory of the store; null = in memory. */
   storeDir: string | null;
-  /** Make an assistant to try things with, on the sandbox's model. */
+  /** Create an assistant to try the server with, on the scripted model. */
   sample: boolean;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
-  /** Ports of the API in order of preference. One that the user named is taken or refused. */
+  /** Ports of the API in order of preference. A port that the user named is used or refused. */
   apiPort: { named: number } | { preferred: readonly number[] };
   log: Logger;
   say: (line: string) => void;
@@ -32,9 +32,9 @@ export interface StackOptions extends PartsOptions {
 export interface ServedHere {
   /** Ends in `/v1`. */
   url: string;
-  /** Nobody needs a key. */
+  /** No key is required. */
   open: boolean;
-  /** An assistant to try things with; null where none was made. */
+  /** The assistant to try the server with; null where none was created. */
   assistantId: string | null;
   close(): Promise<void>;
 }
@@ -43,16 +43,16 @@ export interface StackBackend {
   backends: ActivityDeps['backends'];
   startFollowUpRun?: NonNullable<WorkerDependencies['startFollowUpRun']>;
   /**
-   * Serves the API, where there is one. To be called when the worker takes work; runs are started through its client, which
-   * hands them to it at once.
+   * Serves the API, where there is one. Call it when the worker polls; runs start through the worker's client and begin
+   * there at once.
    */
   serve(starter: RunsClient): Promise<ServedHere | null>;
   close(): Promise<void>;
 }
 
 export interface BackendOptions extends PartsOptions {
-  /** How a client finds the stack's Temporal. */
+  /** How a client connects to the stack's Temporal. */
   connect: ConnectOptions;
-  /** Temporal is ours alone: when its data are lost, the store goes on with the new one. */
+  /** Only this stack uses the Temporal server: when its data are lost, the store accepts the new one. */
   embedded: boolean;
 }

@@ -1,9 +1,9 @@
 /**
- * Counts what one answer of a model takes, against `ANSWER_LIMITS`.
+ * Counts one answer of a model against `ANSWER_LIMITS`.
  *
- * Rule: whoever reads an answer counts each piece before keeping it, so an answer of any shape is given up while it is still
- * small. The error is final: asked again, the model would answer alike and be paid again. Pure. Readers of answers in
- * `backends/` import it.
+ * Rule: a reader counts each piece before it keeps it, so an oversized answer is given up while it is still small. The
+ * error is final: the model would repeat the answer, and it would be charged again. Pure. Imported by readers of
+ * answers in `backends/`.
  */
 import { ANSWER_LIMITS } from '../protocol/limits.ts';
 
@@ -54,7 +54,7 @@ export class AnswerMeter {
     this.#limits = { ...ANSWER_LIMITS, ...limits };
   }
 
-  /** Bytes as they come from the socket, comments and frames included. */
+  /** Bytes from the socket, comments and frames included. */
   bytes(count: number): void {
     this.#add('streamBytes', count);
   }
@@ -74,12 +74,12 @@ export class AnswerMeter {
     this.#add('calls', 1);
   }
 
-  /** More of a call's name. */
+  /** A piece of a call's name. */
   name(chars: number): void {
     this.#add('allArgumentsChars', chars);
   }
 
-  /** More of a call's arguments, which then have `total` characters. */
+  /** A piece of a call's arguments, which then have `total` characters. */
   arguments(chars: number, total: number): void {
     this.#check('argumentsChars', total);
     this.#add('allArgumentsChars', chars);

@@ -1,18 +1,18 @@
 /**
- * Keeps what a model asked for within what history holds.
+ * Keeps a round of calls within the size of one payload in history.
  *
  * Rule: a round's settlement is one payload of at most 2 MB. Calls that do not fit are refused before they are planned,
- * longest first, until the rest fits, and only the beginning of them is kept: the model is told, and the round can
- * still be answered completely. Pure. Both backends import it.
+ * longest first, until the rest fits; only their beginning is kept. The model reads why, and the round can still be
+ * answered completely. Pure. Imported by both backends.
  */
 import { errorOutput, type CallPlan, type PlannedCall, type ToolCall } from '../protocol/tool-calls.ts';
 
 /**
- * Most that the calls of one round may take, in bytes as they are stored: escaping and other alphabets make a text
- * longer than its characters. What stands around them has the rest.
+ * Bytes of all calls of one round, as they are stored: escapes and other alphabets take more bytes than characters. The
+ * rest of the payload is for everything else.
  */
 export const MAX_CALLS_BYTES = 1_500_000;
-/** Names of tools have 64 characters at most; what is longer names none. */
+/** Names of tools have 64 characters at most, so a longer one names no tool. */
 const MAX_NAME_CHARS = 256;
 const SHOWN_CHARS = 1000;
 
@@ -26,9 +26,9 @@ const beginning = (text: string, chars: number): string =>
 type Refusal = Omit<Extract<CallPlan, { kind: 'refused' }>, 'kind'>;
 
 interface Fit {
-  /** All calls in order, the refused ones shortened. */
+  /** All calls in order; refused ones are shortened. */
   calls: ToolCall[];
-  /** Call id → what the model reads, and why. */
+  /** Call id → the output for the model, with the reason. */
   refused: ReadonlyMap<string, Refusal>;
 }
 
@@ -50,7 +50,7 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
         'unknown_tool',
         `there is no tool whose name is ${call.name.length} characters long: it may have 64.`,
       );
-  // Measured once each: a call may be megabytes.
+  // Measured once: a call may be megabytes.
   const sizes = new Map([...kept.values()].map((call) => [call, storedBytes(call)]));
   const sizeOf = (call: ToolCall): number => sizes.get(call) ?? storedBytes(call);
   let total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
@@ -68,7 +68,7 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
   return { calls: given.map((call) => kept.get(call.callId) ?? call), refused };
 };
 
-/** Plans the calls of a round; the ones that do not fit are `refused`, whatever the plan says. Ids must be unique. */
+/** Plans the calls of a round; those that do not fit are `refused`, whatever the plan says. Ids must be unique. */
 export const planFitting = (
   given: readonly ToolCall[],
   plan: (calls: ToolCall[]) => PlannedCall[],

@@ -1,10 +1,10 @@
 /**
- * Lets others of the process have their turn while much is read that has already arrived: promises that are ready follow one
- * another without one. Imports Node only. Readers of answers in `backends/` import it.
+ * Yields to the event loop while a reader works through data that has already arrived: ready promises follow each other
+ * without a pause. Imports Node only. Imported by readers of answers in `backends/`.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 
-/** Longest that one reader goes on, in milliseconds. */
+/** The longest time without a yield, in milliseconds. */
 const TURN_MS = 10;
 
 /** `next` resolves at once, or after a turn of the event loop when the last one was long ago. */

@@ -1,10 +1,10 @@
 /**
- * How long to wait before another attempt: what a server asks for, within bounds, or a backoff of our own.
+ * The wait before another attempt: the server's `Retry-After` within bounds, or a backoff.
  *
- * Rule: pure; the caller brings time and chance. Imports nothing. Backends and tests import it.
+ * Rule: pure; the caller passes time and randomness. Imports nothing. Imported by backends and tests.
  */
 
-/** Longest wait that a server may impose by `Retry-After`. */
+/** The longest wait that a server may request by `Retry-After`. */
 export const RETRY_AFTER_CAP_MS = 600_000;
 
 /** A server's Retry-After within bounds: at most the cap, never past the deadline. Null for 0 and below. */

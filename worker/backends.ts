@@ -1,8 +1,8 @@
 /**
- * The backend that a configuration names, built and with a way to end it.
+ * Builds the backend of a configuration, with a way to close it.
  *
- * Rule: a backend's code is loaded only where it is used: a worker for somebody else's runs API opens no database
- * driver, and the other way round.
+ * Rule: a backend's code is loaded only where it is used: a worker for an upstream runs API loads no database driver,
+ * and the other way round.
  * Imported by the composition root and by `doctor`.
  */
 import type { ActivityDeps } from '../activities/index.ts';
@@ -19,7 +19,7 @@ export interface MadeBackend {
 const optional = <Key extends string, Value>(key: Key, value: Value | null): Partial<Record<Key, Value>> =>
   value === null ? {} : ({ [key]: value } as Partial<Record<Key, Value>>);
 
-/** A runs API elsewhere. `problems` has seen to it that the address is there. */
+/** An upstream runs API. `configErrors` has checked that the address is set. */
 export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
   const { createAssistantsBackend } = await import('../backends/assistants/index.ts');
   const backend = createAssistantsBackend({
@@ -33,7 +33,7 @@ export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
 /** Where a key without an address belongs. */
 export const VENDOR_URL = 'https://api.openai.com/v1';
 
-/** Any chat-completions server, with threads and runs in our own store. */
+/** Any chat-completions server, with threads and runs in this project's store. */
 export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {
   const [{ createChatBackend }, { createOpenAiCompatible }] = await Promise.all([
     import('../backends/chat/index.ts'),
@@ -59,7 +59,7 @@ export interface ProductionBackends {
   dispose(): Promise<void>;
 }
 
-/** What `runs worker` serves, by its configuration alone. Throws `RunsError` when the store can't be used. */
+/** The backend of `runs worker`, from its configuration alone. Throws `RunsError` when the store can't be used. */
 export const productionBackends = async (config: Config): Promise<ProductionBackends> => {
   if (config.backend === 'assistants') {
     const made = await makeAssistants(config);

@@ -1,12 +1,12 @@
 /**
- * How the workflow bundle is made, for whoever makes it: a worker started from sources, the build, tests.
+ * How the workflow bundle is made: for workers started from sources, the build, and tests.
  *
- * Rule: what is loaded once for all workflows of a thread is pure: no SDK, no state in modules, frozen after loading.
- * Everything else is run anew for each workflow, which costs each start its time and each cached run its memory.
+ * Rule: modules that are loaded once for all workflows of a thread are pure: no SDK, no state, frozen after loading.
+ * All others run again for each workflow, which costs time at each start and memory for each cached run.
  * Imports nothing; `worker/bundle.ts` and the build import it.
  */
 
-/** The decisions: everything of the workflow that knows no SDK. Their own imports come with them. */
+/** Modules of the workflow without the SDK. Their imports are loaded with them. */
 const PURE = [
   'follow-up/late-answers',
   'run/evaluate-answer',
@@ -37,7 +37,7 @@ export const bundleOptions = (from: string, extension: 'ts' | 'js') => ({
     ...config,
     // Half of the bundle would be the sources' text, kept in every worker; traces need only files and lines.
     devtool: 'inline-nosources-source-map' as const,
-    // Modules that are imported from one place become part of it: less to look up in each start.
+    // A module that is imported once becomes part of its importer: fewer lookups at each start.
     optimization: {
       ...config.optimization,
       concatenateModules: true,

@@ -27,11 +27,11 @@ const builtBundle = join(root, 'workflow-bundle.js');
 /** Names the SDK that made the built bundle. */
 const builtBundleFacts = join(root, 'workflow-bundle.json');
 const requireHere = createRequire(import.meta.url);
-/** Bundles kept beside the one in use. */
+/** Cached bundles that are kept beside the one in use. */
 const KEPT = 3;
 
 export interface BundleOptions {
-  /** Where bundles made here are kept; absent = nowhere. */
+  /** Where bundles made here are cached; absent = nowhere. */
   cacheDir?: string;
   /** Its converter modules become part of the bundle. */
   dataConverter?: DataConverter;
@@ -40,7 +40,7 @@ export interface BundleOptions {
 /** The bundle to run. Takes some seconds when it has to be made. */
 export const workflowCode = async (options: BundleOptions = {}): Promise<WorkflowCode> => {
   const paths = converterPaths(options.dataConverter);
-  // A converter that runs in the sandbox has to be inside the bundle, and the build knew of none.
+  // A converter that runs in the sandbox must be inside of the bundle, and the build knew none.
   if (Object.keys(paths).length === 0 && fitsInstalledSdk()) return { codePath: builtBundle };
   if (options.cacheDir === undefined) return { code: await make(paths) };
 
@@ -48,7 +48,7 @@ export const workflowCode = async (options: BundleOptions = {}): Promise<Workflo
   if (!existsSync(file)) {
     const code = await make(paths);
     await mkdir(options.cacheDir, { recursive: true });
-    // Renamed into place: two processes that start at once never read half a bundle.
+    // Written to another name and renamed: two processes that start at once never read half a bundle.
     const draft = `${file}.${process.pid}`;
     await writeFile(draft, code);
     await rename(draft, file);

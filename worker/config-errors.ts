@@ -1,7 +1,7 @@
 /**
- * A configuration that can't work, refused as a whole.
+ * Refuses a configuration that can't work, as a whole.
  *
- * Rule: loads nothing of Temporal: `runs serve` is refused here too, and has no use for a worker's native code.
+ * Rule: loads nothing of Temporal, since `runs serve` uses it too and needs no native worker code.
  * Imported by the composition roots and the CLI.
  */
 import { RunsError } from '../protocol/index.ts';

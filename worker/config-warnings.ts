@@ -1,5 +1,5 @@
 /**
- * What is odd about a configuration, but works: settings that are ignored, and names that are none.
+ * Finds oddities of a configuration that works: ignored settings, and unknown names.
  *
  * Rule: no effects. Imported by the composition roots and the CLI.
  */

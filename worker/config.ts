@@ -1,8 +1,8 @@
 /**
- * The environment of `runs worker`, `runs serve` and `runs dev` → one typed record, and what is wrong with it.
+ * Parses the environment of `runs worker`, `runs serve` and `runs dev` into one typed record, and lists its problems.
  *
- * Rule: no effects: `configFromEnv` reads, `configErrors` refuses (value and fix); nothing is guessed from a bad value. What is odd
- * is in config-warnings.ts, what is shown in describe-config.ts.
+ * Rule: no effects: `configFromEnv` parses, `configErrors` lists value and fix; a bad value is never guessed. Warnings
+ * are in config-warnings.ts, the shown form in describe-config.ts.
  * Imported by the composition roots and the CLI.
  */
 import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
@@ -10,32 +10,32 @@ import { splitAddress } from './address.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
 
-/** What a process is to do. `dev` is everything in one process. */
+/** The role of a process. `dev` is everything in one process. */
 export type Role = 'worker' | 'serve' | 'dev';
 export type BackendName = 'sandbox' | 'assistants' | 'chat';
 
 export interface Config {
   backend: BackendName;
-  /** false = RUNS_BACKEND names none, and `backend` is only the default in its place. */
+  /** false = RUNS_BACKEND names no backend, and `backend` is the default. */
   backendKnown: boolean;
-  /** Of the model server or the upstream runs API; null = not named. */
+  /** Address of the model server or the upstream runs API; null = not set. */
   baseUrl: string | null;
   apiKey: string | null;
   apiVersion: string | null;
-  /** Takes the place of every run's model. */
+  /** Replaces every run's model. */
   model: string | null;
-  /** Attempts of one turn that may have made the model generate. */
+  /** Attempts of one turn in which the model may have generated. */
   modelAttempts: number;
   expiresInMs: number;
   databaseUrl: string | null;
   dataDir: string;
-  /** API keys that `serve` accepts, as written: parsed by the API. */
+  /** API keys that `serve` accepts, unparsed: the API parses them. */
   apiKeys: string | null;
-  /** Requests a minute that `serve` grants each tenant, as written: parsed by the API. null = no limit. */
+  /** Requests a minute that `serve` allows each tenant, unparsed: the API parses them. null = no limit. */
   rateLimits: string | null;
-  /** What `serve` lets one tenant hold; 0 = no limit. */
+  /** Limits of `serve` for one tenant; 0 = no limit. */
   tenantLimits: { streams: number; liveRuns: number; storedMegabytes: number };
-  /** Origins of web pages that may use the API, as written: parsed by the API. null = none. */
+  /** Origins of web pages that may use the API, unparsed: the API parses them. null = none. */
   corsOrigins: string | null;
   host: string;
   port: number;
@@ -44,7 +44,7 @@ export interface Config {
   metricsPort: number | null;
   taskQueue: string;
   toolsFile: string | null;
-  /** Which of the worker's tools runs are offered that declare none; null = by whether the API has keys. */
+  /** Which worker tools are offered to runs that declare none; null = depends on whether the API has keys. */
   offerTools: 'all' | 'granted' | 'none' | null;
   /** Module that exports `dataConverter`. */
   dataConverter: string | null;
@@ -56,9 +56,9 @@ export interface Config {
   /** The one of RUNS_DEPLOYMENT and RUNS_BUILD_ID that is set without the other; null = both or none. */
   halfDeployment: string | null;
   logLevel: LogLevel;
-  /** Problems of single values, found while reading. */
+  /** Problems of single values, found while parsing. */
   invalid: readonly string[];
-  /** Names that look like ours and are not. */
+  /** Names that resemble ours and are unknown. */
   unknown: readonly string[];
 }
 
@@ -67,7 +67,10 @@ const OFFERS = ['all', 'granted', 'none'] as const;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Every variable of ours, with what `describe` calls it. `RUNS_URL` and `RUNS_API_KEY` are for commands that call the API. */
+/**
+ * Every variable of this project, with its name in `describeConfig`. `RUNS_URL` and `RUNS_API_KEY` are for commands
+ * that call the API.
+ */
 export const VARIABLES = [
   'RUNS_BACKEND',
   'RUNS_URL',
@@ -98,12 +101,12 @@ export const VARIABLES = [
 
 const DEFAULTS = {
   expiresInMs: 600_000,
-  /** Each may be paid for; what five do not bring, more of them seldom do. */
+  /** Each attempt may cost money; more than five rarely help. */
   modelAttempts: 5,
   port: 8787,
-  /** About 60 KB of heap each while they wait; the others cost one replay when they wake. */
+  /** A waiting run takes about 60 KB of heap; one that is not cached costs a replay when it wakes. */
   maxCachedRuns: 1_000,
-  /** A run that is being followed holds one, and does little else than wait on a socket. */
+  /** A run that is followed occupies one, and mostly waits on a socket. */
   maxActivities: 500,
   shutdownGraceMs: 10_000,
 } as const;
@@ -111,7 +114,7 @@ const DEFAULTS = {
 const MEGABYTE = 1_048_576;
 const YEAR_MS = 31_536_000_000;
 
-/** Reads everything. Never throws: what can't be read is in `invalid`, and its default stands in its place. */
+/** Parses everything. Never throws: a bad value is listed in `invalid`, and its default is used. */
 export const configFromEnv = (env: ConfigEnv): Config => {
   const invalid: string[] = [];
   const text = (name: string): string | null => {
@@ -236,8 +239,8 @@ const baseUrlProblem = ({ backend, baseUrl, apiKey }: Config, role: Role): strin
 };
 
 /**
- * Which database a role may use, as data for `problems` and for whoever opens the store. PGlite serves one process:
- * a second one would corrupt it.
+ * Which database a role may use, for `configErrors` and for the code that opens the store. PGlite serves one process: a
+ * second one would corrupt it.
  */
 export const storeFor = (
   config: Config,
@@ -256,10 +259,10 @@ export const storeFor = (
   };
 };
 
-/** Why this role can't run with this configuration; empty = it can. Each says the value and the fix. */
+/** Why this role can't run with this configuration; empty = it can. Each names the value and the fix. */
 export const configErrors = (config: Config, role: Role): string[] => {
   const { backend } = config;
-  // What follows from the backend can't be told while it is unknown.
+  // An unknown backend has no rules to check.
   if (!config.backendKnown) return [...config.invalid];
   const store = storeFor(config, role);
   const list: (string | null | false)[] = [

@@ -1,5 +1,5 @@
 /**
- * The module that RUNS_DATA_CONVERTER names: payload codecs and converters, for encryption of what Temporal stores.
+ * Loads the module of RUNS_DATA_CONVERTER: payload codecs and converters, for encryption of what Temporal stores.
  *
  * Rule: worker and client load the same module the same way; a client with another converter could not read a run.
  * Imported by the composition root and the CLI.
@@ -47,7 +47,7 @@ const named = (codec: PayloadCodec, path: string): PayloadCodec => ({
   },
 });
 
-/** What RUNS_DATA_CONVERTER of an environment stands for, ready to be spread into connect options. */
+/** The connect options for RUNS_DATA_CONVERTER of an environment. */
 export const dataConverterOf = async (
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<{ dataConverter?: DataConverter }> => {

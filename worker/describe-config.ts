@@ -1,12 +1,12 @@
 /**
  * The configuration as people and logs may see it.
  *
- * Rule: what is secret is "set" or "not set", and a URL is shown without what may be secret in it.
+ * Rule: a secret is shown as "set" or "not set", and a URL without its secret parts.
  * Imported by the composition roots and the CLI.
  */
 import type { Config } from './config.ts';
 
-/** A URL that may be shown: without user, password, query and fragment. */
+/** A URL without user, password, query and fragment. */
 export const redactUrl = (value: string): string => {
   try {
     const url = new URL(value);
@@ -19,7 +19,7 @@ export const redactUrl = (value: string): string => {
 
 const secret = (value: string | null): string => (value === null ? 'not set' : 'set');
 
-/** For people and logs: what is set, without secrets. */
+/** The settings, without secrets. */
 export const describeConfig = (config: Config): Record<string, string> => {
   const url = (value: string | null): string => (value === null ? 'not set' : redactUrl(value));
   return {

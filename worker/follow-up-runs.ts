@@ -1,7 +1,7 @@
 /**
- * Starts the run that carries a late answer, on a server of the runs API.
+ * Starts the run that carries a late answer, on an upstream runs API.
  *
- * Rule: idempotent by the new run's id; it waits for the thread rather than push another run aside.
+ * Rule: idempotent by the new run's id; it waits until the thread is free, and never cancels another run.
  * Imported by the composition root.
  */
 import type { FollowUpRunRequest } from '../activities/index.ts';

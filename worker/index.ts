@@ -1,7 +1,7 @@
 /**
- * Public face of the worker (`durable-runs/worker`): define tools, run workers.
+ * Public entry of the worker (`durable-runs/worker`): define tools, run workers.
  *
- * Rule: what a tools file needs loads nothing heavy by itself; everything a program needs to run a worker is named here.
+ * Rule: what a tools file imports is light; everything that a program needs to run a worker is exported here.
  */
 export {
   createActivities,

@@ -1,7 +1,7 @@
 /**
- * Imports a user's module by URL, TypeScript included on every Node.
+ * Imports a user's module by URL, including TypeScript on every Node version.
  *
- * Rule: JavaScript goes through Node's own loader; only TypeScript loads the compiler, and only then.
+ * Rule: Node's own loader loads JavaScript; the TypeScript compiler is loaded only for TypeScript.
  * Imported by the worker's loaders of tools and data converters.
  */
 const isTypeScript = (url: string): boolean => /\.m?ts$/.test(new URL(url).pathname);
@@ -13,7 +13,9 @@ export const loadModule = async (url: string): Promise<Record<string, unknown>> 
   return unwrapped(loaded);
 };
 
-/** A file in a package without "type": "module" is compiled to CommonJS, whose exports arrive as the default export. */
+/**
+ * A file in a package without "type": "module" is compiled to CommonJS, and its exports arrive as the default export.
+ */
 const unwrapped = (module: Record<string, unknown>): Record<string, unknown> => {
   const inner = module['default'];
   return typeof inner === 'object' && inner !== null && '__esModule' in inner ? { ...inner } : module;

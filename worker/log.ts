@@ -1,8 +1,8 @@
 /**
- * Logs: one JSON object a line on stderr, for our own code and for Temporal's SDK.
+ * Logs: one JSON object a line on stderr, for this project's code and for Temporal's SDK.
  *
- * Rule: fields are allow-listed. Arguments, outputs, payloads and error texts of strangers are not on the list, so a
- * secret that sits in one can't get into a log by accident.
+ * Rule: fields are allow-listed. Arguments, outputs, payloads and texts of foreign errors are not on the list, so a
+ * secret in them can't get into a log by accident.
  * Imported by the composition root and the CLI.
  */
 import type { Logger as TemporalLogger, LogLevel as TemporalLevel } from '@temporalio/common';
@@ -10,7 +10,7 @@ import pino from 'pino';
 import type { Logger } from '../protocol/index.ts';
 import type { LogLevel } from './config.ts';
 
-/** Names of fields that may be written, by whoever. Values are ids, names, numbers and flags. */
+/** Names of fields that may be logged. Values are ids, names, numbers and flags. */
 const FIELDS = new Set([
   'activity',
   'activityId',
@@ -57,7 +57,7 @@ const MAX_FIELD_CHARS = 200;
 const isPlain = (value: unknown): value is string | number | boolean =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 
-/** What of `fields` may be written. Of an error its name and type, never its text. */
+/** The fields that may be logged. Of an error its name and type, never its text. */
 export const isAllowedLogField = (
   fields: Record<string, unknown>,
 ): Record<string, string | number | boolean> => {
@@ -74,7 +74,7 @@ export const isAllowedLogField = (
   return kept;
 };
 
-/** What is not written is not prepared: at the usual level most lines, several for each activity, are not. */
+/** Lines below the level are not formatted: most are, several for each activity. */
 const dropped = (): void => undefined;
 
 export const makeLog = (
@@ -87,14 +87,14 @@ export const makeLog = (
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 };
 
-/** The SDK's `runId` (its core's `run_id`) is of a workflow execution; a run of ours is named by its workflow id. */
+/** The SDK's `runId` (its core's `run_id`) names a workflow execution; a run is named by its workflow id. */
 const renamed = ({ runId, run_id = runId, ...meta }: Record<string, unknown>): Record<string, unknown> => ({
   ...meta,
   ...(run_id === undefined ? {} : { workflowRunId: run_id }),
   ...(meta['workflowId'] === undefined ? {} : { runId: meta['workflowId'] }),
 });
 
-/** Temporal's SDK logs through ours. Its information is our debugging: our own lines say what happens to runs. */
+/** Routes the logs of Temporal's SDK into this log. Its info level becomes debug: our own lines report the runs. */
 export const temporalLogger = (log: Logger): TemporalLogger => {
   const write = (level: TemporalLevel, message: string, meta: Record<string, unknown> = {}) => {
     if (log.debug === dropped && level !== 'ERROR' && level !== 'WARN') return;

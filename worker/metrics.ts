@@ -1,5 +1,5 @@
 /**
- * Prometheus behind the activities' metrics port, and the endpoint that serves it.
+ * The Prometheus implementation of the activities' metrics port, and its endpoint.
  *
  * Rule: one registry per worker, none global; every label value comes from a bounded set (`tool` and `route` are
  * configured names). The endpoint answers GET /metrics and nothing else.
@@ -132,7 +132,7 @@ export const prometheusMetrics = (): PrometheusMetrics => {
             eventWrites.observe({ backend }, seconds(what.ms));
             break;
           case 'unknown_status':
-            // The status itself is a stranger's text: counted, not a label.
+            // The status text comes from a foreign server: it is counted, and is no label.
             oddStatuses.inc({ backend });
             break;
           case 'model':
@@ -153,7 +153,7 @@ export interface MetricsEndpoint {
 }
 
 /**
- * Serves the registry on `host:port`, to anyone who reaches it; port 0 takes a free one. `setting`: the variable that names the port.
+ * Serves the registry on `host:port`; port 0 takes a free one. `setting`: the variable that names the port.
  * Throws `RunsError('config')` when it can't listen.
  */
 export const serveMetrics = async (

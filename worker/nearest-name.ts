@@ -1,4 +1,4 @@
-/** "Did you mean": the known name with the fewest edits, when it is near enough to be meant. Pure. */
+/** "Did you mean": the known name with the fewest edits, when it is close enough. Pure. */
 
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

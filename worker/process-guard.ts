@@ -1,11 +1,10 @@
 /**
- * What user code leaves behind: a promise that nobody awaits, a timer that throws.
+ * Handles errors that user code leaves behind: a promise without a handler, a timer that throws.
  *
- * Rule: a rejection is logged and the process lives. An exception is logged in one line; then the call that let it escape
- * ends as lost, the other calls are spared, and the process exits after the time that this news takes to reach Temporal:
- * nothing is known of a process in which an exception escaped. Texts of errors are not logged (see log.ts); where they were
- * thrown is.
- * Installed by the commands that run a worker. Imported by the CLI, `runWorker` and tests.
+ * Rule: a rejection is logged, and the process lives. After an exception the state of the process is unknown: one line
+ * is logged, the call that threw ends as lost, the other calls are spared, and the process exits after the time that
+ * this report needs to reach Temporal. Texts of errors are not logged (see log.ts); the place where they were thrown
+ * is. Installed by the commands that run a worker. Imported by the CLI, `runWorker` and tests.
  */
 import {
   currentCall,
@@ -17,11 +16,11 @@ import type { Logger } from '../protocol/index.ts';
 
 /** Exit code of a process that an exception has ended: EX_SOFTWARE of sysexits.h. */
 export const CRASH_EXIT_CODE = 70;
-/** For completions and heartbeats of the calls in hand to reach Temporal, in milliseconds. */
+/** Time for completions and heartbeats of the running calls to reach Temporal, in milliseconds. */
 const LAST_WORDS_MS = 1_000;
 const MAX_LISTED_CALLS = 20;
 
-/** The first line of a stack that is not of Node or a package: where user code threw. */
+/** The first line of a stack outside of Node and packages: where user code threw. */
 export const thrownAt = (error: unknown): string | undefined =>
   error instanceof Error
     ? error.stack
@@ -57,7 +56,7 @@ export const guardProcess = ({ log, exit = (code) => process.exit(code) }: Proce
     log.error(fieldsOf(reason, currentCall()), 'a promise was rejected and nobody awaited it');
   };
   const onException = (error: unknown): void => {
-    // Whatever else is thrown in the last second says nothing new.
+    // Further exceptions in the last second say nothing new.
     if (crashed) return;
     crashed = true;
     const culprit = currentCall();

@@ -1,8 +1,8 @@
 /**
- * `runs worker`: environment → problems → parts → run, until a signal ends it.
+ * `runs worker`: reads the environment, checks it, starts the worker, and runs it until a signal.
  *
- * Rule: refused at start or not at all; everything said goes to stderr, and one line beginning with `ready` says when
- * work can be taken. Effects begin when `runWorker` is called, never at import.
+ * Rule: a bad configuration is refused at start; all output goes to stderr, and one line that begins with `ready` says
+ * that the worker polls. Effects begin when `runWorker` is called, never at import.
  * Imported by the CLI and by drills.
  */
 import { startWorker, type RunningWorker, type WorkerDependencies } from './start-worker.ts';
@@ -15,11 +15,11 @@ import { throwConfigErrors } from './config-errors.ts';
 import { productionBackends } from './backends.ts';
 
 export interface RunWorkerOptions extends Partial<WorkerDependencies> {
-  /** Where lines for people go. Default stderr. */
+  /** Writes lines for people. Default stderr. */
   write?: (line: string) => void;
-  /** Called once, when the worker takes work. */
+  /** Called once, when the worker polls. */
   onReady?: (worker: RunningWorker) => void;
-  /** Aborted = drain and end. SIGINT and SIGTERM do the same. */
+  /** Abort = drain and end. SIGINT and SIGTERM do the same. */
   signal?: AbortSignal;
 }
 
@@ -67,7 +67,7 @@ export const runWorker = async (
 
 const nothing = (): void => undefined;
 
-/** Waits for a signal of the process. A second one is left to Node, which ends the process at once. */
+/** Waits for a signal of the process. Node handles a second one, and ends the process at once. */
 const stopper = () => {
   let reason: string | null = null;
   let resolve: () => void = nothing;

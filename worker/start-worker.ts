@@ -1,9 +1,9 @@
 /**
- * The composition root of a worker: configuration in, a running worker out. What it needs and is not given, it builds.
+ * The composition root of a worker: configuration in, a running worker out. It builds the parts that it is not given.
  *
- * Rule: the only place that joins backends, tools, activities and Temporal. What was built here is ended here, in the
- * reverse order, also when the start fails half-way; what was handed in belongs to the caller.
- * Imported by `main.ts`, by the CLI and by live tests.
+ * Rule: the only place that joins backends, tools, activities and Temporal. Parts built here are closed here, in
+ * reverse order, also when the start fails half-way; parts that were passed in belong to the caller.
+ * Imported by `run-worker.ts`, by the app, the CLI and live tests.
  */
 import { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
@@ -39,24 +39,24 @@ import { loadToolsFile } from './tools-file.ts';
 import { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker } from './worker.ts';
 
 export interface WorkerDependencies {
-  /** Names of TEMPORAL_… and RUNS_TASK_QUEUE are read from here. Default: the process's. */
+  /** TEMPORAL_… and RUNS_TASK_QUEUE are read from it. Default: the process's. */
   env?: ConfigEnv;
-  /** Where Temporal is; default: as the environment says. */
+  /** The Temporal server; default: the one of the environment. */
   temporal?: TemporalTarget;
   backends: ActivityDeps['backends'];
-  /** Starts linked runs on the chat backend; on `assistants` the worker does it itself. */
+  /** Starts follow-up runs on the chat backend; on `assistants` the worker does it itself. */
   startFollowUpRun?: (
     request: FollowUpRunRequest,
     context: HookContext,
-    /** The worker's own. */
+    /** The worker's own client. */
     client: RunsClient,
   ) => Promise<{ runId: string }>;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
-  /** Default: the file's export `hooks`. Called for runs that were started with them asked for. */
+  /** Default: the file's export `hooks`. Called for runs that were started with hooks. */
   hooks?: Hooks;
   dataConverter?: DataConverter;
-  /** Default: the build's bundle, else one made now and kept in the data directory. */
+  /** Default: the build's bundle, else one made now and cached in the data directory. */
   workflows?: WorkflowCode;
   log?: Logger;
 }
@@ -69,14 +69,14 @@ export interface RunningWorker {
   readonly address: string;
   readonly tools: readonly string[];
   readonly metricsUrl: string | null;
-  /** The worker's own; a run that is started through it begins here at once. Ends with the worker. */
+  /** The worker's own client: a run that it starts begins in this worker at once. Closed with the worker. */
   readonly client: RunsClient;
-  /** Drains: nothing new is taken, work in flight gets the grace time, then is given up for others. Idempotent. */
+  /** Drains: the worker polls no more; running work has the grace time, then goes to other workers. Idempotent. */
   stop(): Promise<void>;
 }
 
 /**
- * Builds and starts a worker; it has begun to poll when this resolves.
+ * Builds and starts a worker; it polls when this resolves.
  * Throws `RunsError`: `config` (tools, converter, ports), `temporal_unavailable`.
  */
 export const startWorker = async (config: Config, parts: WorkerDependencies): Promise<RunningWorker> => {
@@ -108,7 +108,7 @@ const start = async (
     parts.temporal ??
     temporalTarget({ taskQueue: config.taskQueue, ...(parts.env === undefined ? {} : { env: parts.env }) });
   const { namespace, taskQueue, address } = target;
-  // The user's own files first: what is wrong with them should not need a server to be found out.
+  // The user's files come first: their problems should be reported without a server.
   const file = config.toolsFile === null ? null : await loadToolsFile(config.toolsFile);
   const tools = parts.tools ?? file?.tools ?? noTools();
   const hooks = parts.hooks ?? file?.hooks;
@@ -192,13 +192,13 @@ const createWorker = async (target: TemporalTarget, make: () => Promise<Worker>)
   }
 };
 
-/** Runs the worker to its end and closes what belongs to it. */
+/** Runs the worker to its end and closes its parts. */
 const finish = (worker: Worker, log: Logger, cleanup: Disposables): Promise<void> => {
   const run = async () => {
     try {
       await worker.run();
     } catch (error) {
-      // What ignored its signal through the grace is left to another worker; it is no failure of this one.
+      // Work that ignored its signal through the grace time goes to another worker; this worker has not failed.
       if (!(error instanceof Error) || error.name !== 'GracefulShutdownPeriodExpiredError') throw error;
       log.warn({}, 'worker stopped while something still ran: its attempt will be repeated elsewhere');
     } finally {
@@ -206,7 +206,7 @@ const finish = (worker: Worker, log: Logger, cleanup: Disposables): Promise<void
     }
   };
   const done = run();
-  // Whoever waits for `done` hears of it; until somebody does, a failure must not end the process unheard.
+  // The caller of `done` receives the failure; until then it must not end the process as an unhandled rejection.
   done.catch(() => undefined);
   return done;
 };

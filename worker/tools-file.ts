@@ -1,9 +1,8 @@
 /**
- * The file that RUNS_TOOLS names: TypeScript or JavaScript whose default export is what `defineTools` returned, and whose
- * export `hooks`, if it has one, is told when runs wait and end.
+ * Loads the file of RUNS_TOOLS: TypeScript or JavaScript with a result of `defineTools` as its default export, and
+ * optionally `hooks`, which are called when runs wait and end.
  *
- * Rule: a file that can't be used stops the worker at start with the path, what happened and the fix; nothing of it is
- * used in part.
+ * Rule: a file that can't be used stops the worker at start, with path, problem and fix; it is never used in part.
  * Imported by the composition root and the CLI's `doctor`.
  */
 import { access } from 'node:fs/promises';
@@ -34,7 +33,7 @@ const hooksProblem = (value: unknown): string | undefined => {
   return wrong === undefined ? undefined : `hooks.${wrong[0]} must be a function, got ${quote(wrong[1])}`;
 };
 
-/** Which hooks a run must be asked for at its start, so that the worker's are called. None without a file. */
+/** Which hooks a run must name at its start, so that the worker's are called. None without a file. */
 export const hooksOf = async (path: string | null): Promise<{ onWaiting: boolean; onEnd: boolean }> => {
   const hooks = path === null ? {} : (await loadToolsFile(path)).hooks;
   return { onWaiting: hooks.onWaiting !== undefined, onEnd: hooks.onEnd !== undefined };
@@ -44,7 +43,10 @@ export const hooksOf = async (path: string | null): Promise<{ onWaiting: boolean
 export const loadTools = async (path: string, cwd?: string): Promise<ToolRegistry> =>
   (await loadToolsFile(path, cwd)).tools;
 
-/** What the loader said, without its list of loaders. The place of a syntax error is something that Node tells nobody but itself. */
+/**
+ * The loader's message, without its list of loaders. Node prints the position of a syntax error itself, and does not
+ * return it.
+ */
 const loadFailure = (error: unknown, file: string): string => {
   if (!(error instanceof Error)) return String(error);
   const [what = ''] = error.message.split('\nRequire stack:');
@@ -67,7 +69,7 @@ export const loadToolsFile = async (path: string, cwd: string = process.cwd()): 
   try {
     module = await loadModule(pathToFileURL(file).href);
   } catch (error) {
-    // defineTools lists its own problems; its message is the whole story.
+    // defineTools lists its own problems; its message is complete.
     throw refuse(`loading it failed: ${loadFailure(error, file)}`, error);
   }
   const exported = module['default'];

@@ -2,7 +2,7 @@
  * `makeWorker`: one Temporal worker with this project's settings.
  *
  * Rule: every number with a consequence is set here, with its reason, and can be overridden; the SDK's defaults are
- * taken only where nothing of ours depends on them.
+ * used only where nothing depends on them.
  * Imported by the composition root, tests and benchmarks.
  */
 import type { DataConverter } from '@temporalio/common';
@@ -19,15 +19,15 @@ import type { WorkflowCode } from './bundle.ts';
 import { temporalLogger } from './log.ts';
 
 /**
- * Heartbeats reach the server at most this often, and a cancellation reaches an activity in the reply to one: this is
- * how long a cancelled tool goes on. Activities need the number too, to know how stale the server's news of them may be.
+ * Heartbeats reach the server at most this often, and a cancellation reaches an activity in the reply: a cancelled tool
+ * runs on for this long. Activities need the number to know how old the server's information about them may be.
  */
 export const HEARTBEAT_THROTTLE_MS = 2_000;
 
 /**
- * How long one activation of workflow code may take. The SDK's 5 s are reached by a flood of signals on a busy machine
- * (half a millisecond each), and an interrupted activation can end the whole process: Node aborts when it is stopped
- * inside a promise hook. No code of users runs in the sandbox, so this only guards against a loop without an end.
+ * Time limit of one activation of workflow code. A flood of signals on a busy machine can exceed the SDK's 5 s (half a
+ * millisecond each), and an interrupted activation can end the whole process: Node aborts when it is stopped inside of
+ * a promise hook. The sandbox runs no user code, so this only guards against an endless loop.
  */
 export const ACTIVATION_MS = 60_000;
 
@@ -38,25 +38,32 @@ export interface MakeWorkerOptions {
   /** Default `runs`. */
   taskQueue?: string;
   activities: WorkerActivities;
-  /** A native run's first activity is about to come, here probably. Must not throw; nothing waits for it. */
+  /**
+   * The first activity of a run on `chat` is about to be scheduled, probably here. Must not throw; the result is not
+   * awaited.
+   */
   onRunBegins?: (runId: string) => void;
   workflows: WorkflowCode;
   dataConverter?: DataConverter;
-  /** Runs kept in memory while they wait; others cost a replay when they wake. Default 1,000; 0 replays at every step. */
+  /**
+   * Runs kept in memory while they wait; others are replayed when they wake. Default 1,000; 0 replays at every step.
+   */
   maxCachedRuns?: number;
-  /** Runs followed and tools run at once. Default 500. */
+  /** Runs followed and tools run at a time. Default 500. */
   maxActivities?: number;
-  /** How long work in flight may go on after `shutdown()`, in milliseconds. Default 10,000. */
+  /** How long running work may go on after `shutdown()`, in milliseconds. Default 10,000. */
   shutdownGraceMs?: number;
   identity?: string;
   /** Pins each run to the worker version it started on. Default: unversioned. */
   deployment?: { name: string; buildId: string } | null;
 }
 
-/** How much longer than the grace a worker may take to end, in milliseconds: tools that ignore their signal. */
+/**
+ * How much longer than the grace time a worker may take to end, in milliseconds, for tools that ignore their signal.
+ */
 const FORCE_AFTER_GRACE_MS = 10_000;
 
-/** The SDK reads it and its type does not show it. */
+/** The SDK reads this option; its type does not list it. */
 export interface ActivationLimit {
   isolateExecutionTimeout: number;
 }
@@ -84,7 +91,7 @@ export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & Activ
     activityTaskPollerBehavior: { type: 'autoscaling' },
     isolateExecutionTimeout: ACTIVATION_MS,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
-    // Tools without a heartbeat timeout send beats only to hear of a cancellation.
+    // Tools without a heartbeat timeout send heartbeats only to receive a cancellation.
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: shutdownGraceMs,
     shutdownForceTime: shutdownGraceMs + FORCE_AFTER_GRACE_MS,
@@ -114,9 +121,9 @@ export const installRuntime = (log: Logger): void => {
   try {
     Runtime.install({
       logger: temporalLogger(log),
-      // Whoever composed the process knows what else has to end, and in which order.
+      // The code that composed the process closes its other parts, in the right order.
       shutdownSignals: [],
-      // Forwarded, or the SDK's core would write to stdout, where a command's one JSON document belongs.
+      // Forwarded, because the SDK's core would write to stdout, which belongs to a command's JSON document.
       telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
     });
   } catch (error) {

@@ -1,9 +1,10 @@
 /**
- * What the attempts of one turn have cost, and how the last one failed: told to the next attempt by heartbeat.
+ * Counts the attempts of one turn and keeps how the last one failed; heartbeats pass both to the next attempt.
  *
- * Rule: an attempt that may have made the model generate counts against a budget, since each is paid for; one that never
- * reached a model does not, and is repeated until the run expires. An attempt counts from before its request is sent, so
- * one that dies with its worker counts too; one that turns out to have cost nothing takes itself back as its last word.
+ * Rule: an attempt in which the model may have generated counts against a budget, since each costs money; one that
+ * never reached a model does not count, and is retried until the run expires. It counts before its request is sent, so
+ * a dead worker's attempt counts too; an attempt that turns out to have cost nothing is subtracted in its last
+ * heartbeat.
  * Imported within `backends/chat/` and by tests.
  */
 import { BackendError } from '../../protocol/errors.ts';
@@ -15,7 +16,7 @@ import { fromModelError } from './model-failure.ts';
 /** Attempts of a turn that may have reached a model. */
 export const DEFAULT_MODEL_ATTEMPTS = 5;
 
-/** Why an attempt gave no answer; the first six also name what the run's `last_error` says (last-error.ts). */
+/** Why an attempt gave no answer; the first six also select the text of the run's `last_error` (last-error.ts). */
 export type AttemptReason =
   /** Too many requests, or the quota is spent. */
   | 'rate_limited'
@@ -24,9 +25,9 @@ export type AttemptReason =
   | 'unauthorized'
   /** No such model or route, or no chat-completions server. */
   | 'unsupported'
-  /** The server is not there, or not able to answer now. */
+  /** The server can't be reached, or can't answer now. */
   | 'unavailable'
-  /** The answer began and did not end as an answer ends. */
+  /** The answer began, and ended without a proper end. */
   | 'broken_off';
 
 const PROMPT_STATUSES: ReadonlySet<number | null> = new Set([400, 413, 422]);
@@ -48,11 +49,11 @@ export const reasonOf = ({ kind, status, retryable }: ModelError): AttemptReason
 };
 
 export interface TurnAttempts {
-  /** Throws when earlier attempts, lost with their workers, have used the budget up. */
+  /** Throws when earlier attempts, lost with their workers, have used up the budget. */
   assertAffordable(): void;
   /** Call before each request. */
   asking(run: RunRef): void;
-  /** What is thrown for a failed request. `deadline`: unix ms after which waiting is of no use. */
+  /** The error for a failed request. `deadline`: unix ms after which waiting is useless. */
   failed(failure: ModelError, deadline: number | null): BackendError;
   /** How the last attempt failed; null = none has. */
   last(): LastError | null;
@@ -65,7 +66,7 @@ const spent = (attempts: number, what: string, details: unknown[]): BackendError
     { retryable: false, mayHaveHappened: true, details },
   );
 
-/** The attempts of the turn that this activity attempt works on, in one process for as long as the attempt lives. */
+/** The attempts of the turn of this activity attempt, kept in one process while the attempt lives. */
 export const createTurnAttempts = (ctx: BackendContext, budget: number): TurnAttempts => {
   const before = ctx.previous?.asked ?? 0;
   let last: LastError | null = ctx.previous?.failed ?? null;

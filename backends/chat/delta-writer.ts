@@ -1,9 +1,9 @@
 /**
- * From the model's pieces to the run's event log, a few dozen writes a second at most.
+ * Writes the model's pieces to the run's event log, at most a few dozen writes a second.
  *
- * Rule: the first piece after a pause is written at once, what follows within the interval travels together; pieces of
- * the same text are joined. Writes never overlap, so the log has the model's order. A failed write is thrown to whoever
- * pushes next: nothing is written after it.
+ * Rule: the first piece after a pause is written at once; pieces within the interval are written together, joined where
+ * they belong to the same text. Writes never overlap, so the log has the model's order. A failed write rejects the next
+ * `push`, and nothing is written after it.
  * Imported within `backends/chat/` and by tests.
  */
 import type { StreamEvent, ToolCallDelta } from '../../protocol/wire/events.ts';
@@ -12,28 +12,28 @@ export interface WriterOptions {
   append(events: StreamEvent[]): Promise<void>;
   /** Pause between writes. Default 30 ms. */
   intervalMs?: number;
-  /** Written without waiting for the interval. Default 1,024 characters. */
+  /** A batch of this size is written at once. Default 1,024 characters. */
   flushChars?: number;
-  /** Pieces held while the store is slow; then `push` waits. Default 65,536 characters. */
+  /** Characters held while the store is slow; beyond it `push` waits. Default 65,536. */
   holdChars?: number;
 }
 
-/** A delta that can't be joined costs a row, however short it is. */
+/** Each delta that can't be joined costs a row, however short it is. */
 const EVENT_CHARS = 64;
 
 type Delta = Extract<StreamEvent, { event: 'thread.message.delta' | 'thread.run.step.delta' }>;
 
 const joinedCalls = (before: readonly ToolCallDelta[], more: ToolCallDelta): ToolCallDelta[] | null => {
   const last = before.at(-1);
-  // An id means the beginning of a call. It stays alone: clients take its delta for the call's creation and look for
-  // arguments in later ones only.
+  // A delta with an id begins a call. It is never joined: clients read it as the call's creation, and expect arguments
+  // in later ones only.
   if (last === undefined || last.index !== more.index) return null;
   if (last.id !== undefined || more.id !== undefined) return null;
   const args = (last.function?.arguments ?? '') + (more.function?.arguments ?? '');
   return [...before.slice(0, -1), { ...last, function: { ...last.function, arguments: args } }];
 };
 
-/** Two neighbouring deltas as one that means the same; null when they can't be one. Pure. */
+/** Joins two neighbouring deltas; null when they can't be joined. Pure. */
 export const joined = (a: Delta, b: Delta): Delta | null => {
   if (a.event === 'thread.message.delta' && b.event === 'thread.message.delta') {
     const [one] = a.data.delta.content;
@@ -72,7 +72,7 @@ export class DeltaWriter {
     this.#options = { intervalMs: 30, flushChars: 1024, holdChars: 65_536, ...options };
   }
 
-  /** Waits only while the store is slow. `chars`: how much the piece holds. */
+  /** Waits only while the store is slow. `chars`: the size of the piece. */
   async push(event: Delta, chars: number): Promise<void> {
     this.#check();
     const last = this.#held.at(-1);
@@ -92,7 +92,7 @@ export class DeltaWriter {
     this.#check();
   }
 
-  /** No more writes; what was not written is dropped. */
+  /** Ends the writes and drops what was not written. */
   stop(): void {
     this.#stopped = true;
     this.#held = [];
@@ -129,7 +129,7 @@ export class DeltaWriter {
     this.#arm();
   }
 
-  /** After a write, the next one waits for the interval; if nothing came in it, the one after that does not. */
+  /** After a write, the next one waits for the interval; if no piece comes in it, the one after that does not. */
   #arm(): void {
     if (!this.#going) return;
     this.#timer = setTimeout(() => {

@@ -1,13 +1,13 @@
 /**
- * The run's expiry as the end of the attempt that works on it.
+ * Ends an attempt at the run's expiry.
  *
  * Rule: from `expires_at` on, by this worker's clock, no request is sent, nothing is shown and no turn is settled: the
- * context's signal aborts, which drops the model's connection, and its fence throws. The caller then ends the run.
+ * context's signal aborts, which closes the model's connection, and its fence throws. The caller then ends the run.
  * Imported within `backends/chat/`.
  */
 import type { BackendContext } from '../../protocol/ports/backend.ts';
 
-/** Thrown by the fence, and the reason of the signal: the run's time is over. */
+/** Thrown by the fence, and the reason of the signal: the run has expired. */
 export class RunExpiredError extends Error {
   override readonly name = 'RunExpiredError';
   constructor(runId: string) {
@@ -17,16 +17,19 @@ export class RunExpiredError extends Error {
 
 export interface BoundContext {
   context: BackendContext;
-  /** Has the run's time come? */
+  /** Has the run expired? */
   expired(): boolean;
-  /** Takes the timer back. */
+  /** Clears the timer. */
   dispose(): void;
 }
 
 /** The longest that `setTimeout` waits, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** `ctx` for a run that lives until `expiresAt` (unix milliseconds; null = for ever). Call `dispose` when the turn is over. */
+/**
+ * `ctx` for a run that lives until `expiresAt` (unix milliseconds; null = for ever). Call `dispose` at the end of the
+ * turn.
+ */
 export const boundByExpiry = (
   ctx: BackendContext,
   run: { runId: string; expiresAt: number | null },
@@ -39,7 +42,7 @@ export const boundByExpiry = (
   const end = (): void => {
     if (!controller.signal.aborted) controller.abort(new RunExpiredError(runId));
   };
-  // Again when it is early: the wall clock may have been set back, and one timer reaches no further than 25 days.
+  // Armed again when it fires early: the wall clock may have been set back, and one timer reaches 25 days at most.
   const arm = (): void => {
     if (expired()) end();
     else timer = setTimeout(arm, Math.min(MAX_TIMER_MS, Math.max(1, expiresAt - ctx.now())));

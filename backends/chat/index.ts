@@ -1,9 +1,9 @@
 /**
- * The `chat` backend: runs on a model. This project is the runs server: thread, messages, steps and expiry are in its store;
- * the model is asked one turn at a time, by its port, and remembers nothing.
+ * The `chat` backend: runs on a model. This project is the runs server: its store keeps thread, messages, steps and
+ * expiry; the model answers one turn at a time, through its port, and remembers nothing.
  *
- * Rule: the store's row is the truth. Whatever an earlier attempt did is found there by claiming the run, so create, submit
- * and follow are one thing after their first step: look, and go on from where the run is.
+ * Rule: the store's row is the truth. Claiming a run finds everything that an earlier attempt did, so create, submit
+ * and follow are the same after their first step: read the run, and continue from there.
  * Imported by the worker's composition root and tests.
  */
 import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/ports/backend.ts';
@@ -19,15 +19,17 @@ import { FIRST_TURN, runTurn, type TurnOptions, type TurnResult, type TurnRetry 
 
 export interface ChatBackendOptions {
   store: TurnStore;
-  /** Who answers; disposed of with the backend. */
+  /** The model; disposed of with the backend. */
   model: Model;
-  /** Asked for in the place of the model that the run names. */
+  /** Replaces the model that the run names. */
   modelName?: string;
-  /** The model's window in tokens. Default: unknown; the prompt is cut when the server says that it is too long. */
+  /**
+   * The model's context window in tokens. Default: unknown; the prompt is cut when the server says that it is too long.
+   */
   contextTokens?: number;
   /** Newest messages and rounds of a thread that are read at most. Default 2,000. */
   contextItems?: number;
-  /** Attempts of one turn that may have made the model generate. Default 5. */
+  /** Attempts of one turn in which the model may have generated. Default 5. */
   modelAttempts?: number;
   /** Pause between two writes of deltas. Default 30 ms. */
   flushMs?: number;
@@ -66,7 +68,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     return state;
   };
 
-  /** One turn, and the run's end when its time is over before the turn is. */
+  /** Runs one turn, and ends the run when it expires during the turn. */
   const turnUntilExpiry = async (
     claim: Claim,
     attempts: TurnAttempts,
@@ -78,7 +80,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
       return await runTurn(claim, turn, bound.context, attempts, beginning);
     } catch (error) {
       if (!bound.expired()) throw error;
-      // Another attempt may have the run by now; then the end is that one's to write.
+      // Another attempt may have claimed the run; then that one ends it.
       ctx.fence();
       const { runId, expiresAt } = claim.state;
       const failed = attempts.last();
@@ -93,7 +95,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     }
   };
 
-  /** Takes the run over and goes on from where it is. */
+  /** Claims the run and continues from its state. */
   const resume = async (runId: string, ctx: BackendContext): Promise<Settled> => {
     let contextItems: number | undefined = turn.contextItems;
     const attempts = createTurnAttempts(ctx, modelAttempts);
@@ -108,15 +110,15 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
           : { kind: 'settled', state: claim.state };
       if (turned.kind === 'settled') {
         const { state } = turned;
-        // Asked to cancel while the model was speaking: its calls are not carried out.
+        // A cancel was requested while the model answered: its calls do not run.
         const end = toSettled(
           state.status === 'cancelling' ? await closed(runId, { kind: 'cancel' }, ctx) : state,
         );
-        // The row has the cause; the result has all of it, for those who run the server.
+        // The row has the cause; the result has the details, for operators.
         const failed = attempts.last();
         return end.status === 'expired' && failed !== null ? { ...end, lastError: failed } : end;
       }
-      // Somebody was faster: this time the row is held until it is ours.
+      // Another writer was faster: now the run is claimed under its lock.
       if (turned.kind === 'not-taken') contextItems = undefined;
       else beginning = turned.beginning;
     }

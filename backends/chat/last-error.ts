@@ -1,8 +1,8 @@
 /**
- * Why a run ended, as its `last_error` tells it to the API's caller.
+ * The `last_error` of a run, as the API's caller reads it.
  *
- * Rule: a code of the wire's three and one plain sentence of our own. The model server's address and words are for those
- * who run it: they stand in the run's history and its result, never in the row.
+ * Rule: one of the wire's three codes, and one plain sentence. The model server's address and words are for operators:
+ * they are in the run's history and its result, never in the row.
  * Imported within `backends/chat/` and by tests.
  */
 import type { LastError } from '../../protocol/ports/backend.ts';
@@ -10,7 +10,7 @@ import type { WireLastError } from '../../protocol/wire/objects.ts';
 
 type Known = readonly [code: 'server_error' | 'rate_limit_exceeded' | 'invalid_prompt', message: string];
 
-/** By the codes of `LastError`: reasons of attempts, failure types and what the workflow itself ends a run for. */
+/** By the codes of `LastError`: reasons of attempts, failure types, and reasons for which the workflow ends a run. */
 const SENTENCES: Readonly<Record<string, Known>> = {
   rate_limited: [
     'rate_limit_exceeded',

@@ -1,8 +1,8 @@
 /**
- * An error of a model as the error that leaves the backend. Pure.
+ * Translates an error of a model into an error of the backend. Pure.
  *
- * Rule: retryable errors always name a wait, the server's within bounds or a backoff with jitter, so that a herd of runs does
- * not come back in step. Imported within `backends/chat/` and by tests.
+ * Rule: a retryable error always names a wait: the server's, within bounds, or a backoff with jitter, so that many runs
+ * do not retry at the same moment. Imported within `backends/chat/` and by tests.
  */
 import { BackendError } from '../../protocol/errors.ts';
 import type { ModelError } from '../../protocol/ports/model.ts';
@@ -18,7 +18,7 @@ const FINAL_BY_STATUS: Readonly<Record<number, FailureType>> = {
 const typeOf = ({ kind, retryable, status }: ModelError): FailureType => {
   if (kind === 'unauthorized') return FAILURES.backendUnauthorized;
   if (kind === 'unavailable' || kind === 'broken_off' || retryable) return FAILURES.backendUnavailable;
-  // An answer that is none, or a redirect: something else answers there.
+  // No chat completion, or a redirect: another kind of server answers there.
   if (kind === 'rejected' && status !== null && status < 400) return FAILURES.backendUnsupported;
   return (kind === 'rejected' ? FINAL_BY_STATUS[status ?? 0] : undefined) ?? FAILURES.backendRejected;
 };
@@ -40,7 +40,7 @@ export const fromModelError = (
     retryAfterMs: error.retryable
       ? (boundedRetryAfter(error.retryAfterMs, { now, deadline }) ?? backoffMs(attempt, random()))
       : null,
-    // A server that fails may have worked all the same; the run's row says what came of it.
+    // A server that fails may have done the work; the run's row decides.
     mayHaveHappened: error.cost === 'turn' || (error.status !== null && error.status >= 500),
     details: [{ status: error.status, code: error.code }],
   });

@@ -1,13 +1,13 @@
 /**
- * Asking the model while the run is still being taken over.
+ * Asks the model while the run is still being claimed.
  *
- * Rule: the model's answer is given up as soon as it is known that the run was not taken, and nothing of it passes before it
- * is known that it was. The price of asking early is at most one question too many, and only when somebody else has changed
+ * Rule: the request is aborted as soon as the claim is known to have failed, and no part of the answer is used before
+ * the claim is known to have succeeded. The cost is at most one wasted request, and only when another writer changed
  * the run within these few milliseconds.
  * Imported within `backends/chat/`.
  */
 
-/** The run has changed since it was read. It belongs to whoever changed it until it is claimed again. */
+/** The run has changed since it was read. It must be claimed again. */
 export class ClaimLostError extends Error {
   constructor() {
     super('The run has changed since it was read.');
@@ -16,18 +16,18 @@ export class ClaimLostError extends Error {
 }
 
 export interface PendingClaim {
-  /** Aborts with the attempt, or when the run was not taken: with `ClaimLostError` or what kept it from being taken. */
+  /** Aborts with the attempt, or when the claim failed: with `ClaimLostError` or the claim's error. */
   signal: AbortSignal;
-  /** Resolves when the run is taken; rejects as `signal` aborts. */
+  /** Resolves when the run is claimed; rejects when `signal` aborts. */
   done: Promise<void>;
-  /** What kept the run from being taken, when that is known; undefined = it is taken. */
+  /** Why the claim failed, once that is known; undefined = the run is claimed. */
   failure(): Promise<unknown>;
   dispose(): void;
 }
 
 const nothing = (): void => {};
 
-/** `taken`: as in a claim; undefined = it is. */
+/** `taken`: as in a claim; undefined = the run is claimed. */
 export const pendingClaim = (taken: Promise<boolean> | undefined, signal: AbortSignal): PendingClaim => {
   if (taken === undefined)
     return { signal, done: Promise.resolve(), failure: async () => undefined, dispose: nothing };
@@ -43,7 +43,7 @@ export const pendingClaim = (taken: Promise<boolean> | undefined, signal: AbortS
   });
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
-  // It may fail while nobody waits for it: then the request hears of it by its signal.
+  // It may reject while no caller awaits it: the request then aborts by its signal.
   done.catch(nothing);
   return {
     signal: controller.signal,

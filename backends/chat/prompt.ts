@@ -1,22 +1,22 @@
 /**
- * What the model is given to read: the thread's finished messages and rounds as messages of a model, cut to size. Pure.
+ * Builds the model's messages from the thread's finished messages and rounds, cut to size. Pure.
  *
- * Rule: calls and their outputs are one unit and are kept or dropped together: a server refuses one without the other.
- * Whole turns go before parts of a turn, old ones before new ones, and the newest user message always stays.
+ * Rule: calls and their outputs are one unit, kept or dropped together, since a server refuses one without the other.
+ * Whole turns are dropped before parts of a turn, old ones before new ones; the newest user message always stays.
  * Imported within `backends/chat/` and by tests.
  */
 import type { ModelContent, ModelMessage } from '../../protocol/ports/model.ts';
 import type { ContextItem } from '../../protocol/ports/run-store.ts';
 import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire/objects.ts';
 
-/** Messages that stand or fall together. */
+/** Messages that are kept or dropped together. */
 export interface PromptUnit {
   messages: ModelMessage[];
-  /** Thread messages in it: what `last_messages` counts. */
+  /** Thread messages in the unit, which `last_messages` counts. */
   counted: number;
   calls: boolean;
 }
-/** From one user's word to the next. */
+/** From one user message to the next. */
 export type PromptTurn = PromptUnit[];
 
 const textOf = (content: readonly MessageContent[]): string =>
@@ -46,8 +46,8 @@ const isJsonObject = (text: string): boolean => {
 };
 
 /**
- * A call as it may be repeated to a server. Names that no tool can have are refused by some, arguments that are no JSON
- * object break the prompt templates of others; the output that follows tells the model what was wrong.
+ * A call as it is repeated to a server. Some servers refuse invalid tool names, and some prompt templates break on
+ * arguments that are no JSON object; the output that follows tells the model what was wrong.
  */
 export const repeatable = (call: WireToolCall): WireToolCall => {
   const { name, arguments: text } = call.function;
@@ -86,7 +86,7 @@ const introduces = (item: ContextItem, next: ContextItem | undefined): boolean =
   next.runId === item.runId &&
   next.round === item.round;
 
-/** Thread order in, thread order out. A message that introduces calls becomes one unit with them. */
+/** Keeps the thread's order. A message before calls forms one unit with them. */
 export const toUnits = (items: readonly ContextItem[]): PromptUnit[] => {
   const units: PromptUnit[] = [];
   for (let index = 0; index < items.length; index += 1) {
@@ -103,7 +103,7 @@ export const toUnits = (items: readonly ContextItem[]): PromptUnit[] => {
         counted: 1,
         calls: false,
       });
-    // A message without a word (an empty answer) says nothing, and servers refuse it.
+    // A message without text (an empty answer) says nothing, and servers refuse it.
     else if (textOf(item.content) !== '')
       units.push({
         messages: [{ role: 'assistant', text: textOf(item.content), calls: [], providerTurn: null }],
@@ -116,7 +116,7 @@ export const toUnits = (items: readonly ContextItem[]): PromptUnit[] => {
 
 const isUser = (unit: PromptUnit | undefined): boolean => unit?.messages[0]?.role === 'user';
 
-/** A turn begins where a user speaks after somebody else did. */
+/** A turn begins at a user message that follows another role. */
 export const toTurns = (units: readonly PromptUnit[]): PromptTurn[] => {
   const turns: PromptTurn[] = [];
   for (const [index, unit] of units.entries()) {
@@ -129,7 +129,7 @@ export const toTurns = (units: readonly PromptUnit[]): PromptTurn[] => {
 
 export type Estimate = (messages: readonly ModelMessage[]) => number;
 
-/** A message as most wires carry it; what only the provider understands is read again, too. */
+/** The text of a message as most providers send it; fields that only the provider understands count, too. */
 const weighed = (message: ModelMessage): unknown => {
   if (message.role === 'system') return { role: 'system', content: message.text };
   if (message.role === 'tool') return { role: 'tool', tool_call_id: message.callId, content: message.output };
@@ -148,7 +148,7 @@ const weighed = (message: ModelMessage): unknown => {
   };
 };
 
-/** Without the model's tokenizer: four UTF-8 bytes a token, and some for the frame of each message. */
+/** An estimate without the model's tokenizer: four UTF-8 bytes a token, and some for the frame of each message. */
 export const estimateTokens: Estimate = (messages) =>
   messages.reduce(
     (sum, message) => sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(weighed(message))) / 4),
@@ -171,7 +171,7 @@ const flat = (turns: readonly PromptTurn[]): ModelMessage[] =>
 
 export interface PromptCut {
   messages: ModelMessage[];
-  /** Something was left out. */
+  /** At least one unit was left out. */
   dropped: boolean;
   /** Nothing more can be left out. */
   minimal: boolean;
@@ -179,8 +179,8 @@ export interface PromptCut {
 }
 
 /**
- * `budget`: estimated tokens that the messages may take; null = no limit. When even the minimum is larger, the minimum is
- * returned: the server decides.
+ * `budget`: estimated tokens for the messages; null = no limit. When even the minimum is larger, the minimum is
+ * returned, and the server decides.
  */
 export const cutToSize = (
   items: readonly ContextItem[],
@@ -204,7 +204,7 @@ export const cutToSize = (
     tokens -= (weights.shift() ?? []).reduce((sum, weight) => sum + weight, 0);
     dropped = true;
   }
-  // A long chain of calls within the newest turn: its oldest calls go, the last ones are what the model works on.
+  // In a long chain of calls within the newest turn, the oldest calls are dropped: the model works on the last ones.
   const turn = turns[0] ?? [];
   const turnWeights = weights[0] ?? [];
   const droppable = (): number => {

@@ -1,7 +1,7 @@
 /**
- * A turn as a model is asked for it, from a run's state. Pure.
+ * Builds the request for one turn from a run's state. Pure.
  *
- * Rule: only what the run asks for. Forcing a tool applies to the first turn: forced again, the run would never end.
+ * Rule: only what the run asks for. A forced tool applies to the first turn: forced again, the run would never end.
  * Imported within `backends/chat/` and by tests.
  */
 import type { ModelMessage, ModelRequest } from '../../protocol/ports/model.ts';
@@ -17,7 +17,7 @@ const toolChoice = (choice: ToolChoice, firstTurn: boolean): ToolChoice | null =
 const responseFormat = (format: ResponseFormat): ResponseFormat | null =>
   format === 'auto' || format.type === 'text' ? null : format;
 
-/** Tokens that answers of this run may still have; null = no limit. 0 or less: none. */
+/** Tokens left for answers of this run; null = no limit. 0 or less: none. */
 export const completionTokensLeft = (state: Pick<StoredRunState, 'config' | 'usage'>): number | null =>
   state.config.max_completion_tokens === null
     ? null
@@ -33,7 +33,7 @@ export const systemMessages = (config: Pick<RunConfig, 'instructions'>): ModelMe
     ? []
     : [{ role: 'system', text: config.instructions }];
 
-/** `modelName` takes the place of the run's model; null = the run's. */
+/** `modelName` replaces the run's model; null = the run's. */
 export const turnRequest = (
   { config, usage, round }: Pick<StoredRunState, 'config' | 'usage' | 'round'>,
   messages: readonly ModelMessage[],

@@ -1,7 +1,7 @@
 /**
- * A run's row as a settlement, and the store's troubles as a backend's. Pure.
+ * Translates a run's row into a settlement, and errors of the store into errors of a backend. Pure.
  *
- * Rule: distilled: what is returned goes into workflow history. Imported within `backends/chat/` and by tests.
+ * Rule: short, because the result is stored in workflow history. Imported within `backends/chat/` and by tests.
  */
 import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
@@ -31,22 +31,22 @@ export const toSettled = (state: StoredRunState): Settled => {
   };
 };
 
-/** The workflow keeps this much of a run's life free before its expiry; a test compares the two. */
+/** The margin that the workflow keeps before a run's expiry; a test compares the two. */
 const MARGIN = { share: 0.05, leastMs: 5_000 };
 
-/** How long the run must live for one call: the promised time, and what comes after it. null = nothing was promised. */
+/** How long the run must live for one call: its wait, and the time after it. null = the call has no wait of its own. */
 const neededUntil = ({ plan }: PlannedCall, createdAt: number, now: number): number | null => {
   if (plan.kind !== 'external' && plan.kind !== 'approval') return null;
   const { answerWithinMs, onDeadline } = plan.wait;
   if (answerWithinMs === null) return null;
   const until = now + answerWithinMs;
   if (plan.kind === 'external' && onDeadline === 'fail') return until;
-  // Approved at the last moment the tool still has to run, and a placeholder still has to be read.
+  // After an approval at the last moment the tool must still run; after a placeholder the model must still answer.
   const busy = until + (plan.kind === 'approval' ? plan.policy.startToCloseMs : 0);
   return Math.max(busy + MARGIN.leastMs, createdAt + Math.ceil((busy - createdAt) / (1 - MARGIN.share)));
 };
 
-/** Until when the run must live so that everybody who is asked has the time they were promised. null = no change. */
+/** The expiry that gives every call its full wait. null = no change. */
 export const extendedExpiry = (
   calls: readonly PlannedCall[],
   state: Pick<StoredRunState, 'createdAt' | 'expiresAt'>,
@@ -58,7 +58,7 @@ export const extendedExpiry = (
   return until > expiresAt ? until : null;
 };
 
-/** Who works on what at the end of the run's row, in the terms of a backend. Others pass unchanged. */
+/** Translates the store's errors about the run's row into those of a backend. Others pass unchanged. */
 export const fromStoreError = (error: unknown): unknown => {
   if (!(error instanceof StoreError)) return error;
   switch (error.code) {
@@ -68,7 +68,7 @@ export const fromStoreError = (error: unknown): unknown => {
         mayHaveHappened: true,
         cause: error,
       });
-    // Another attempt has the run, or it has ended: the next look says which.
+    // Another attempt has the run, or it has ended: the next attempt finds out.
     case 'lease_lost':
       return new BackendError(FAILURES.backendUnavailable, error.message, { retryable: true, cause: error });
     case 'no_such_run':

@@ -1,18 +1,18 @@
 /**
- * The tools that a run declares to the model, made of what the caller wrote and what the worker has. Pure.
+ * The tools that a run declares to the model, from the run and the worker. Pure.
  *
- * Rule: a tool of which the run gives only the name is the worker's, with its description and parameters; a run that is
- * offered the worker's tools declares those that its tenant may use. A caller's own definition is never changed.
+ * Rule: a tool that the run only names gets the worker's description and parameters; a run that is offered the worker's
+ * tools declares those that its tenant may use. A caller's own definition never changes.
  * Imported within `backends/chat/` and by tests.
  */
 import type { RunConfig } from '../../protocol/ports/run-store.ts';
 import type { FunctionTool } from '../../protocol/wire/objects.ts';
 
-/** Nothing but the name: no description, no parameters. */
+/** Only a name: no description, no parameters. */
 const isNameOnly = ({ function: { description, parameters } }: FunctionTool): boolean =>
   description === undefined && parameters === undefined;
 
-/** `workerTools`: what the worker that asks the model has. Those that the run's tenant may not use are not looked at. */
+/** `workerTools`: the tools of this worker. Those that the run's tenant may not use are skipped. */
 export const declaredTools = (
   {
     tools,

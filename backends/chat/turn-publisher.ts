@@ -1,8 +1,9 @@
 /**
- * Shows a turn while it is spoken: opens the message with its first word, a step with its first call, and writes deltas.
+ * Shows a turn while the model answers: opens the message with its first text, a step with its first call, and writes
+ * deltas.
  *
- * Rule: a message or a step is in the log before the first delta of it, deltas keep the model's order, and one step is
- * open at a time: the first call completes the message before it, and what is said after calls waits for the turn's end.
+ * Rule: a message or step is in the log before its first delta, deltas keep the model's order, and one step is open at
+ * a time: the first call completes the message before it, and text after calls waits for the turn's end.
  * Imported by `turn.ts`.
  */
 import type { RunLease, TurnStore } from '../../protocol/ports/run-store.ts';
@@ -12,12 +13,12 @@ import { DeltaWriter } from './delta-writer.ts';
 
 export interface TurnPublisher {
   news(news: readonly ModelDelta[]): Promise<void>;
-  /** Makes sure that there is a message, if only an empty one. */
+  /** Makes sure that there is a message, even an empty one. */
   message(): Promise<void>;
   /** Everything shown is written. */
   finish(): Promise<void>;
   openMessage(): string | null;
-  /** Readers have seen something of this turn. */
+  /** Readers have seen a part of this turn. */
   begun(): boolean;
   stop(): void;
 }
@@ -30,7 +31,7 @@ export interface TurnPublisherOptions {
   onWritten?(ms: number): void;
 }
 
-/** What a turn's message holds. */
+/** The content of a turn's message. */
 export const publishedContent = (spoken: Pick<ModelTurn, 'text' | 'refusal'>): MessageContent[] => [
   ...(spoken.text === '' && spoken.refusal !== ''
     ? []

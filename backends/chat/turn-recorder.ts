@@ -1,8 +1,8 @@
 /**
- * What a model says in one turn, added up, and what of it is to be shown.
+ * Adds up a model's answer of one turn, and returns what to show.
  *
- * Rule: ids of calls are minted here: a provider's own are its affair and are kept apart. The whole call counts, whatever its
- * pieces added up to. Pure apart from minting.
+ * Rule: ids of calls are generated here; the provider's ids are kept apart. The complete call counts, whatever its
+ * pieces added up to. Pure apart from generating ids.
  * Imported within `backends/chat/` and by tests.
  */
 import type { ModelFinish, ModelPart, ModelUsage, ProviderTurn } from '../../protocol/ports/model.ts';
@@ -11,11 +11,11 @@ import type { ToolCall } from '../../protocol/tool-calls.ts';
 /** What is new, as it is published. */
 export type ModelDelta =
   | { kind: 'text' | 'refusal'; value: string }
-  /** The call's name is complete and its arguments begin; once a call, before any `arguments` of it. */
+  /** The call's name is complete and its arguments begin; once a call, before its `arguments`. */
   | { kind: 'call'; call: number; callId: string; name: string }
   | { kind: 'arguments'; call: number; value: string };
 
-/** What one turn of the model added up to. */
+/** The complete answer of one turn. */
 export interface ModelTurn {
   text: string;
   refusal: string;
@@ -27,7 +27,7 @@ export interface ModelTurn {
 }
 
 export interface TurnRecorder {
-  /** Adds parts; what of them is to be shown. */
+  /** Adds parts; returns what to show of them. */
   take(parts: readonly ModelPart[]): ModelDelta[];
   turn(): ModelTurn;
 }

@@ -1,8 +1,8 @@
 /**
- * One turn of the model: read the thread, ask, show what it says while it says it, settle.
+ * One turn of the model: read the thread, ask, show the answer as it arrives, settle.
  *
- * Rule: nothing is opened before there is something to show, so an attempt that fails early leaves no trace. Everything
- * is written under the claim's lease; an attempt that was replaced finds out at its next write at the latest.
+ * Rule: nothing is opened before there is something to show, so an attempt that fails early leaves no trace. Every
+ * write carries the claim's lease; an attempt that was replaced notices at its next write at the latest.
  * Imported by `backends/chat/index.ts`.
  */
 import type { BackendContext, Usage } from '../../protocol/ports/backend.ts';
@@ -23,34 +23,34 @@ import { createTurnRecorder, type ModelTurn, type TurnRecorder } from './turn-re
 export interface TurnOptions {
   store: TurnStore;
   model: Model;
-  /** Asked for in the place of the run's model. */
+  /** Replaces the run's model. */
   modelName: string | null;
-  /** The model's window in tokens; null = unknown, the server says when it is exceeded. */
+  /** The model's context window in tokens; null = unknown, the server reports when it is exceeded. */
   contextTokens: number | null;
   /** Newest messages and rounds of the thread that are read at most. */
   contextItems: number;
   flushMs: number;
 }
 
-/** How often a prompt that the server found too long is cut and tried again. */
+/** How often a prompt that the server found too long is cut and sent again. */
 const CUTS = 4;
 
-/** How the turn is to be begun: what earlier beginnings of it have learned. */
+/** How to begin the turn, after what earlier requests of it have shown. */
 export interface TurnRetry {
-  /** Estimated tokens that the messages may take; null = as the run and the model's window say. */
+  /** Estimated tokens for the messages; null = the limits of the run and of the model's window. */
   budget: number | null;
   /** How often the prompt may still be cut. */
   cuts: number;
 }
 export const FIRST_TURN: TurnRetry = { budget: null, cuts: CUTS };
 
-/** The turn's end, or why there must be a new claim: its readers have seen a part of it, or the run was not taken. */
+/** The turn's end, or why the run must be claimed again: readers have seen a part of the turn, or the claim failed. */
 export type TurnResult =
   | { kind: 'settled'; state: StoredRunState }
   | { kind: 'again'; beginning: TurnRetry }
   | { kind: 'not-taken' };
 
-/** Tokens the messages may take by the run's own limit and the model's window. null = nobody limits them. */
+/** Tokens for the messages by the run's limit and the model's window. null = no limit. */
 const budgetOf = (state: StoredRunState, options: TurnOptions): number | null => {
   const frame =
     estimateTokens(systemMessages(state.config)) + Math.ceil(JSON.stringify(state.config.tools).length / 4);
@@ -65,7 +65,7 @@ export const outcomeOf = (
   plan: (calls: ModelTurn['calls']) => PlannedCall[],
   expiry: (calls: readonly PlannedCall[]) => number | null,
 ): TurnOutcome => {
-  // A call that was cut off by the limit can't be carried out.
+  // A call that the limit cut off can't run.
   if (spoken.finish === 'length') return { kind: 'incomplete', reason: 'max_completion_tokens' };
   if (spoken.finish === 'content_filter') return { kind: 'incomplete', reason: 'content_filter' };
   if (spoken.calls.length === 0) return { kind: 'completed' };
@@ -135,7 +135,7 @@ export const runTurn = async (
       }
       const spoken = recorder.turn();
       const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state, ctx.now()));
-      // An answer without a word and without a call is an empty message, not nothing.
+      // An answer without text and calls is an empty message, not a missing one.
       if (outcome.kind === 'completed') await show.message();
       await show.finish();
       const id = show.openMessage();
@@ -148,7 +148,7 @@ export const runTurn = async (
       });
     }
   } catch (error) {
-    // What the server has against the request is no news of a run that is not ours.
+    // When the claim failed, the server's refusal says nothing about this run.
     const reason = error instanceof ModelError ? ((await taking.failure()) ?? error) : error;
     if (reason instanceof ClaimLostError) return { kind: 'not-taken' };
     throw reason instanceof ModelError ? attempts.failed(reason, state.expiresAt) : reason;
@@ -165,7 +165,7 @@ interface Speaking {
   recorder: TurnRecorder;
 }
 
-/** Asks the model and shows what it says, to the end of its answer. */
+/** Asks the model and shows its answer to the end. */
 const speak = async (
   model: Model,
   request: ModelRequest,
@@ -195,7 +195,7 @@ const speak = async (
   });
 };
 
-/** An answer that will not go on: what was said of it so far stays, as incomplete. */
+/** The answer can't be continued: its text so far stays, as incomplete. */
 const settlePartial = async (
   show: TurnPublisher,
   spoken: ModelTurn,
@@ -211,11 +211,11 @@ const settlePartial = async (
   });
 };
 
-/** The next smaller budget, or null when there is nothing left to leave out. */
+/** The next smaller budget; null when nothing is left to leave out. */
 const smallerBudget = (cut: PromptCut, budget: number | null): number | null =>
   cut.minimal ? null : Math.floor(Math.min(cut.tokens, budget ?? cut.tokens) / 2);
 
-/** A limit in tokens must end a run also on a server that never tells how many there were. */
+/** A token limit must end a run also on a server that never reports usage. */
 const estimatedUsage = (state: StoredRunState, cut: PromptCut, spoken: ModelTurn): Usage | null => {
   if (state.config.max_completion_tokens === null && state.config.max_prompt_tokens === null) return null;
   const promptTokens = cut.tokens + estimateTokens(systemMessages(state.config));
