@@ -1,7 +1,7 @@
 /**
- * The options of `runs answer` as the message that they mean. Pure.
+ * Turns the options of `runs answer` into the message to send. Pure.
  *
- * Rule: options that contradict each other are refused before anything is asked of a server. Imported by `answer`.
+ * Rule: contradicting options are refused before a server is asked. Imported by `answer`.
  */
 import { usageError } from '../app/exit.ts';
 import { parseArguments } from '../protocol/rules/tool-arguments.ts';
@@ -18,11 +18,11 @@ export interface AnswerOptions {
   note?: string;
 }
 
-/** How many of the options that say what the answer is are there. */
+/** How many of the options that state the answer are given. */
 export const decisionsIn = ({ output, approve, deny }: AnswerOptions): number =>
   [output !== undefined, approve === true, deny === true].filter(Boolean).length;
 
-/** The message that these options mean; throws a usage error when they contradict each other. */
+/** The message of these options; throws a usage error when they contradict each other. */
 export const answerPayload = (runId: string, callId: string, options: AnswerOptions): AnswerPayload => {
   const decisions = decisionsIn(options);
   if (decisions !== 1)

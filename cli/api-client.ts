@@ -1,8 +1,8 @@
 /**
- * The little of our HTTP API that the CLI speaks: assistants, start a run, look at it, follow its events, read its messages.
+ * The part of the HTTP API that the CLI uses: assistants, start a run, read it, follow its events, read its messages.
  *
- * Rule: every answer that is not a success becomes a `CliError` whose exit code says who can do something about it. The key
- * travels in the header only and is in no message. Imported by `start`, `watch` and the demo.
+ * Rule: every response that is not a success becomes a `CliError` whose exit code says who can act. The key is sent in
+ * the header only and is in no message. Imported by `start`, `watch` and the demo.
  */
 import { createSseParser } from '../backends/http/sse.ts';
 import { quote } from '../protocol/rules/validation.ts';
@@ -43,7 +43,7 @@ export class ApiClient {
     return this.#json<Assistant>('POST', '/v1/assistants', params);
   }
 
-  /** Newest first. `limit` as the server takes it, which refuses what is no number from 1 to 100. */
+  /** Newest first. The server checks `limit`: a number from 1 to 100. */
   async assistants(limit: string): Promise<Assistant[]> {
     const query = `?limit=${encodeURIComponent(limit)}`;
     return (await this.#json<Page<Assistant>>('GET', `/v1/assistants${query}`)).data;
@@ -59,12 +59,12 @@ export class ApiClient {
     return this.#json<Run>('GET', runPath(threadId, runId));
   }
 
-  /** What the assistant has said in this run, oldest first. */
+  /** The assistant's messages of this run, oldest first. */
   async messages(threadId: string, runId: string): Promise<string[]> {
     return (await this.#messages(threadId, runId)).map(textOf);
   }
 
-  /** What was decided about calls of this run, oldest first. */
+  /** Decisions about calls of this run, oldest first. */
   async decisions(threadId: string, runId: string): Promise<RunDecision[]> {
     const found: RunDecision[] = [];
     for (let after = ''; ;) {
@@ -78,7 +78,7 @@ export class ApiClient {
     }
   }
 
-  /** The same with the number of rounds before each message, by the run's steps. */
+  /** The same, with the number of rounds before each message, from the run's steps. */
   async story(threadId: string, runId: string): Promise<RunMessage[]> {
     const [steps, page] = await Promise.all([
       this.#json<Page<RunStep>>('GET', `${runPath(threadId, runId)}/steps?order=asc&limit=100`),

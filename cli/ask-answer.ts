@@ -1,7 +1,7 @@
 /**
- * Asking a person at a terminal for an answer: which call, and what of it.
+ * Asks a person at a terminal for an answer: for which call, and which answer.
  *
- * Rule: nothing is sent before everything is known; an empty line where a choice is asked for gives up. Imported by `answer`.
+ * Rule: nothing is sent before everything is known; an empty line at a choice ends the dialogue. Imported by `answer`.
  */
 import type { AnswerOptions } from './answer-options.ts';
 import { decisionsIn } from './answer-options.ts';
@@ -11,7 +11,7 @@ import type { WaitingCall } from './waiting-calls.ts';
 
 export interface AskForAnswer {
   waiting: readonly WaitingCall[];
-  /** Those of the command line: what they say is not asked for. */
+  /** Options of the command line: these are not asked for. */
   options: AnswerOptions;
   /** Unix ms. */
   now: number;
@@ -26,7 +26,7 @@ export interface AskedAnswer {
   options: AnswerOptions;
 }
 
-/** null = nothing was chosen, or there is nothing to answer. */
+/** null = the person chose nothing, or no call waits. */
 export const askForAnswer = async (about: AskForAnswer): Promise<AskedAnswer | null> => {
   const { waiting, options, say } = about;
   if (waiting.length === 0) {

@@ -1,12 +1,12 @@
 /**
- * A waiting call's short code: what people type in the place of a call's id.
+ * The short code of a waiting call: people type it instead of the call's id.
  *
- * Rule: derived from the ids of run and call, so it is the same everywhere and needs no store. Two calls of thousands may
- * share one; then the ids are asked for. Pure. Imported by the commands and their output.
+ * Rule: derived from the ids of run and call, so it is the same everywhere and stored nowhere. Among thousands, two
+ * calls may share one; then the ids are required. Pure. Imported by the commands and their output.
  */
 import { createHash } from 'node:crypto';
 
-/** Without vowels and letters that look alike, so that no code is a word or is misread. */
+/** Without vowels and lookalikes, so that no code is a word or is misread. */
 const ALPHABET = '23456789bcdfghjkmnpqrstvwxz';
 const LENGTH = 5;
 const CODE = new RegExp(`^[${ALPHABET}]{${LENGTH}}$`);

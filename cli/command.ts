@@ -1,38 +1,38 @@
 /**
- * What a command is, and what it is lent: the shape that every file in `commands/` fills.
+ * The interface that every file in `commands/` implements.
  *
- * Rule: a command's file imports only light things at the top; whatever loads Temporal, the store or a server is
- * imported inside `run`, so that `runs --help` and a mistyped option cost nothing. A command returns what happened;
- * printing is done in one place (`program.ts`), which keeps `--json` at exactly one document.
+ * Rule: a command's file imports only light modules at the top; modules that load Temporal, the store or a server are
+ * imported inside `run`, so that `runs --help` and a mistyped option cost nothing. A command returns its result;
+ * `program.ts` prints it, which keeps `--json` at exactly one document.
  */
 import type { Command } from 'commander';
 import type { ExitCode } from '../app/exit.ts';
 
-/** The world as a command sees it. Tests lend another one. */
+/** The environment of a command. Tests pass another one. */
 export interface CliIo {
   env: Readonly<Record<string, string | undefined>>;
   stdout: (text: string) => void;
   stderr: (text: string) => void;
-  /** Is a person looking at stderr, on which progress is drawn? */
+  /** Is stderr a terminal, on which progress is drawn? */
   stderrIsTty: boolean;
   /** Width of that terminal. */
   columns: () => number;
-  /** Asks a person a question on one line; null = the input has ended. Absent where no person sits at a terminal. */
+  /** Asks a question on one line; null = the input has ended. Absent without a terminal. */
   ask?: (question: string) => Promise<string | null>;
   /** Aborted on Ctrl-C or SIGTERM. */
   signal: AbortSignal;
-  /** The JSON document of a command that stays was printed by an earlier life of its process. Default false. */
+  /** An earlier process of this supervised command has printed its JSON document. Default false. */
   announced?: boolean;
-  /** Called when a command that stays has begun its work. */
+  /** Called when a long-running command is ready. */
   onReady?: () => void;
 }
 
 export interface CommandContext {
   io: CliIo;
   json: boolean;
-  /** A line for a person: on stderr, so that stdout stays the command's result. */
+  /** Prints a line for people on stderr; stdout is for the command's result. */
   say: (line: string) => void;
-  /** For commands that stay: their one JSON document, before they end. */
+  /** For long-running commands: prints their one JSON document before they end. */
   announce: (document: unknown) => void;
 }
 
@@ -48,17 +48,17 @@ export interface Outcome {
 export interface CommandSpec<Options> {
   name: string;
   summary: string;
-  /** Ends by itself on `io.signal`. Other commands are given up at once. */
+  /** Ends by itself on `io.signal`. Other commands are interrupted at once. */
   stays?: boolean;
   /** Its first word alone calls it. */
   isDefault?: boolean;
   /** Declares arguments and options. */
   configure: (command: Command) => unknown;
-  /** `undefined` only from commands that stay and have announced their document. */
+  /** `undefined` only from long-running commands that have printed their document. */
   run(context: CommandContext, args: string[], options: Options): Promise<Outcome | undefined>;
 }
 
-/** Of commands that run tools; `supervise.ts` reads it from the command line. */
+/** For commands that run tools; `supervise.ts` reads it from the command line. */
 export const NO_RESTART = [
   '--no-restart',
   'end when the process crashes, instead of starting again',

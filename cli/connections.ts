@@ -1,9 +1,9 @@
 /**
- * Where a command finds Temporal and our API.
+ * How a command finds Temporal and the API.
  *
- * Rule: what the environment names wins; then the `runs dev` of this directory; then the usual local addresses, but only
- * where no `runs dev` was ever started: one that has ended is an error, since another server's runs are not the ones meant.
- * Imported by the commands; loads Temporal only when a client is asked for.
+ * Rule: the environment wins; then the `runs dev` of this directory; then the usual local addresses, but only where no
+ * `runs dev` was ever started: a stopped one is an error, since another server has other runs.
+ * Imported by the commands; loads Temporal only for a client.
  */
 import type { ConnectOptions, RunsClient } from '../client/index.ts';
 import type { CliIo } from './command.ts';
@@ -21,9 +21,9 @@ export interface ApiPlace {
 }
 
 export interface Connections {
-  /** `assistants`, `chat` or `sandbox`: who executes runs started from here. */
+  /** `assistants`, `chat` or `sandbox`: the backend of runs started here. */
   backend: string;
-  /** Where the API is. Throws exit 5 when that is known only by a `runs dev` that is not running. */
+  /** Address of the API. Throws exit 5 when only a `runs dev` that is not running knows it. */
   api(): ApiPlace;
 }
 
@@ -45,7 +45,7 @@ export const connections = async (io: CliIo): Promise<Connections> => {
     api: () => {
       if (named === undefined && dev.kind === 'not-running') throw devNotRunning(dev, 'RUNS_URL');
       return {
-        // `OPENAI_BASE_URL` habits: with or without the version, it means the same server.
+        // An `OPENAI_BASE_URL` with or without the version means the same server.
         apiUrl: (named ?? state?.apiUrl ?? DEFAULT_API_URL).replace(/\/+$/, '').replace(/\/v1$/, ''),
         apiKey: nonEmpty(io.env['RUNS_API_KEY']),
       };
@@ -53,7 +53,7 @@ export const connections = async (io: CliIo): Promise<Connections> => {
   };
 };
 
-/** How Temporal is found from here. Throws exit 5 when only a `runs dev` that is not running tells. */
+/** Connection options of Temporal. Throws exit 5 when only a `runs dev` that is not running knows them. */
 export const temporalChoice = async (io: CliIo): Promise<ConnectOptions> => {
   const chosen = TEMPORAL_CHOICE.some((name) => nonEmpty(io.env[name]) !== undefined);
   const dev = chosen ? { kind: 'none' as const } : await folderDev(dataDir(io.env));
@@ -70,7 +70,7 @@ export const temporalChoice = async (io: CliIo): Promise<ConnectOptions> => {
   };
 };
 
-/** Lends a connected client and closes it afterwards, however the work ends. */
+/** Passes a connected client to `work`, and closes it afterwards in any case. */
 export const withClient = async <T>(io: CliIo, work: (client: RunsClient) => Promise<T>): Promise<T> => {
   const { RunsClient } = await import('../client/index.ts');
   const client = await RunsClient.connect(await temporalChoice(io));

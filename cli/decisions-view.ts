@@ -1,7 +1,7 @@
 /**
- * Decisions as lines for a person: who decided what, when and through which door, and what was run instead.
+ * Decisions as lines for people: who decided what, when, through which channel, and which arguments ran.
  *
- * Rule: pure. A name that no API key carries is marked; what people or a model wrote is cleaned before it reaches a
+ * Rule: pure. A name without an API key is marked as not verified; foreign text is escaped before it reaches a
  * terminal. Imported by `show`, `watch` and `decisions`.
  */
 import type { Decision } from '../protocol/decisions.ts';
@@ -9,7 +9,7 @@ import type { RunDecision } from '../protocol/wire/decisions.ts';
 import { showArguments, wrapShown } from '../protocol/rules/show-arguments.ts';
 import { oneLine } from './output/format.ts';
 
-/** As far as a terminal of 80 columns has room. */
+/** Fits a terminal of 80 columns. */
 const COLUMNS = 70;
 
 export const signedBy = (by: string, verified: boolean | undefined): string =>
@@ -41,7 +41,7 @@ const NOT_KEPT = '(not kept here: too long)';
 const detail = (label: string, text: string | null | undefined): string[] =>
   text === undefined ? [] : [`    ${label} ${text === null ? NOT_KEPT : oneLine(text, 2_000)}`];
 
-/** Arguments as every door shows them: a record that hides a key would be no record. */
+/** Arguments as every channel shows them: a record must not hide a key. */
 const argumentsDetail = (label: string, json: string | null | undefined): string[] => {
   if (json === undefined || json === null) return detail(label, json);
   const { text, shortened } = showArguments(json);
@@ -49,7 +49,7 @@ const argumentsDetail = (label: string, json: string | null | undefined): string
   return [`    ${label.trimEnd()}${size}:`, ...wrapShown(text, COLUMNS).map((line) => `    │ ${line}`)];
 };
 
-/** The line, and what it is about. */
+/** A line, and the decision that it describes. */
 export const decisionLines = (decision: Decision): string[] => [
   decisionLine(decision),
   ...argumentsDetail('arguments', decision.arguments),
@@ -60,7 +60,7 @@ export const decisionLines = (decision: Decision): string[] => [
   ...detail('problem  ', decision.refusedEdit),
 ];
 
-/** A decision that came over the API, in the shape that the workflow gives. */
+/** A decision from the API, in the form of the workflow's. */
 export const fromWire = (wire: RunDecision): Decision => ({
   callId: wire.call_id,
   name: wire.tool,

@@ -1,4 +1,4 @@
-/** Entry of the `runs` command. With `supervise.ts` all of the CLI that touches the process; `bin/runs.mjs` imports it. */
+/** Entry of the `runs` command. Only this file and `supervise.ts` touch the process; `bin/runs.mjs` imports it. */
 import { isSupervised, joinSupervisor, supervise } from './supervise.ts';
 
 const args = process.argv.slice(2);
@@ -7,7 +7,7 @@ process.exitCode = isSupervised(args, process.env) ? await supervise(script, arg
 
 async function runHere(): Promise<number> {
   const stop = new AbortController();
-  // A second signal ends the process the hard way, for whoever does not want to wait.
+  // A second signal ends the process at once.
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name));
   const supervisor = joinSupervisor(() => stop.abort('SIGTERM'));
   const [{ runCli }, { askOnTerminal }] = await Promise.all([
@@ -27,7 +27,7 @@ async function runHere(): Promise<number> {
   });
   supervisor.report({ ended: true });
   supervisor.leave();
-  // A connection attempt that was given up may hold the event loop for a while; nobody waits for it any more.
+  // An abandoned connection attempt may keep the event loop alive for a while; the process ends without it.
   setTimeout(() => process.exit(), 2_000).unref();
   return code;
 }

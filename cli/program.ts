@@ -1,8 +1,8 @@
 /**
- * The `runs` command: which commands there are, and the frame around each of them (`--json`, errors, exit codes).
+ * The `runs` command: the list of commands, and their frame (`--json`, errors, exit codes).
  *
- * Rule: exactly one JSON document on stdout with `--json`, whatever happens; everything else on stderr. Nobody but this
- * file prints results. Imported by `main.ts` and by tests.
+ * Rule: exactly one JSON document on stdout with `--json`, in every case; everything else on stderr. Only this file
+ * prints results. Imported by `main.ts` and by tests.
  */
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './command.ts';
@@ -72,7 +72,7 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
   }
 };
 
-/** `error: unknown command 'strat'\n(Did you mean start?)` → one sentence in our words, with what to do. */
+/** `error: unknown command 'strat'\n(Did you mean start?)` → one sentence in our style, with the fix. */
 const usageSentence = (text: string): string => {
   const [what = '', guess] = text
     .trim()
@@ -118,7 +118,7 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
 
 const JSON_OPTION = 'one JSON document on stdout, everything else on stderr';
 
-/** The command whose subcommands share a first word; made with the first of them. */
+/** Creates the command that groups subcommands, together with the first of them. */
 const groupOf = (program: Command, name: string, output: OutputConfiguration): Command =>
   program.commands.find((command) => command.name() === name) ??
   program
@@ -143,7 +143,7 @@ const unlessInterrupted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T>
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', give));
   });
 
-/** Prints at most one document, and remembers how the command ended. */
+/** Prints at most one document, and keeps how the command ended. */
 export class Frame {
   readonly context: CommandContext;
   exitCode: ExitCode = EXIT.ok;

@@ -1,7 +1,8 @@
 /**
  * Replays history files on the workflow code of this version, in-process, without a server.
  *
- * Rule: a file that is no history is a problem, never a pass; each file gets its own verdict. Imported by `runs replay`.
+ * Rule: a file that is no history is a problem, never a pass; each file gets its own verdict. Imported by `runs
+ * replay`.
  */
 import { readFile } from 'node:fs/promises';
 import { Worker } from '@temporalio/worker';
@@ -12,7 +13,7 @@ import { installRuntime } from '../worker/worker.ts';
 
 export interface ReplayVerdict {
   file: string;
-  /** `diverged`: the code would do something else than the history says. `unusable`: not a history. */
+  /** `diverged`: the code would issue other commands than the history has. `unusable`: not a history. */
   verdict: 'ok' | 'diverged' | 'unusable';
   workflowType?: string;
   events?: number;
@@ -25,7 +26,7 @@ export const replayFiles = async (
   onFile: (file: string) => void,
   cacheDir?: string,
 ): Promise<ReplayVerdict[]> => {
-  // What differs is told by the verdict; the SDK's own log of it would be a second telling.
+  // The verdict says what differs; the SDK's own log would repeat it.
   installRuntime(makeLog('silent'));
   const code = await workflowCode(cacheDir === undefined ? {} : { cacheDir });
   const verdicts: ReplayVerdict[] = [];
@@ -45,13 +46,13 @@ const replayFile = async (file: string, code: WorkflowCode): Promise<ReplayVerdi
     return { file, verdict: 'ok', workflowType, events };
   } catch (error) {
     const reason = readable(error instanceof Error ? error.message : String(error));
-    // Anything else says that the file could not be replayed at all, not that the code differs.
+    // Any other error means that the file could not be replayed, not that the code differs.
     const diverged = error instanceof Error && error.name === 'DeterminismViolationError';
     return { file, verdict: diverged ? 'diverged' : 'unusable', workflowType, events, reason };
   }
 };
 
-/** Ten thousand events take seconds. What takes longer is a history on which the SDK's core gave up without a word. */
+/** Ten thousand events take seconds. A longer replay is a history on which the SDK's core gave up silently. */
 const REPLAY_MS = 60_000;
 
 const inTime = async (replay: Promise<void>): Promise<void> => {
@@ -114,7 +115,7 @@ const eventsOf = (value: unknown): unknown[] | undefined =>
     ? value.events
     : undefined;
 
-/** The SDK's core ends its thread on a damaged history and never answers, so damage is looked for first. */
+/** The SDK's core ends its thread on a damaged history and never answers, so damage is checked first. */
 const eventsProblem = (events: readonly unknown[]): string | undefined => {
   for (const [index, event] of events.entries()) {
     const at = `event ${index + 1}`;

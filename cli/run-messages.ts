@@ -1,8 +1,8 @@
 /**
- * What the assistant said in a run, by the API that keeps its thread: ours on native backends, the runs server's on
+ * The assistant's messages of a run, from the API that keeps its thread: this project's on `chat`, the upstream's on
  * `assistants`.
  *
- * Rule: a run is shown without it as well: what can't be had is a note, not an error. Imported by `show` and `watch`.
+ * Rule: a run is shown without them too: a failure is a note, not an error. Imported by `show` and `watch`.
  */
 import { CliError } from '../app/exit.ts';
 import { nonEmpty } from '../app/dev-state.ts';
@@ -14,7 +14,7 @@ import type { RunMessage } from './output/rounds.ts';
 
 export interface RunMessages {
   messages: RunMessage[];
-  /** Why there are none; null = they are all there are. */
+  /** Why there are none; null = the list is complete. */
   note: string | null;
 }
 
@@ -23,7 +23,7 @@ const unknown = (why: string): RunMessages => ({
   note: `what the assistant said can't be shown: ${why}`,
 });
 
-/** The runs server's own place, when its address is the usual one. */
+/** The address of the upstream, when it has the usual form. */
 const upstream = ({ env }: CliIo): ApiPlace | null => {
   const base = nonEmpty(env['OPENAI_BASE_URL'])?.replace(/\/+$/, '');
   return base?.endsWith('/v1') === true

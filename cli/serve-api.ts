@@ -1,7 +1,7 @@
 /**
- * `runs serve` as a process of its own: database and Temporal by the environment, up until a signal.
+ * `runs serve` as a process of its own: database and Temporal from the environment, until a signal.
  *
- * Rule: nothing of a worker is loaded here.
+ * Rule: no worker code is loaded here.
  */
 import { RunsClient } from '../client/index.ts';
 import { RunsError } from '../protocol/errors.ts';
@@ -15,7 +15,7 @@ import { Disposables } from '../worker/disposables.ts';
 import { keepProcessRecord } from '../app/process-file.ts';
 import { stopRequested } from '../app/run-until-signal.ts';
 
-/** What scripts wait for on stderr. */
+/** Scripts wait for this line on stderr. */
 export const readyLine = ({ url, open }: { url: string; open: boolean }): string =>
   `ready api at ${url}, ${open ? 'without keys: for this machine only' : 'keys needed'}`;
 
@@ -29,7 +29,7 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
       'config',
       where.kind === 'refused' ? where.problem : 'runs serve needs DATABASE_URL.',
     );
-  // Before the database, whose schema an opened store may change.
+  // Before the database, because opening the store may change its schema.
   const temporal = await temporalChoice(io);
   try {
     const store = await openStore({ databaseUrl: where.databaseUrl });

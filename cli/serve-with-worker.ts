@@ -1,7 +1,7 @@
 /**
- * `runs serve --worker`: API and worker in one process, over one store and, for starts, one connection to Temporal.
+ * `runs serve --worker`: API and worker in one process, with one store and, for starts, one connection to Temporal.
  *
- * Rule: the worker takes work before the API takes requests, and ends after it, so what was accepted here finds somebody.
+ * Rule: the worker polls before the API accepts requests, and ends after it, so that accepted runs find a worker.
  */
 import { RunsError } from '../protocol/errors.ts';
 import type { Config } from '../worker/config.ts';

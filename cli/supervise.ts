@@ -1,31 +1,31 @@
 /**
- * Keeps a process that stays running: starts it again when it ends without having been asked to.
+ * Keeps a long-running process alive: starts it again when it ends without being asked to.
  *
- * Rule: the supervisor loads nothing of the program and holds nothing of it; state, ports and locks belong to the process
- * below, which finds them as after a kill. The process below ends with its supervisor, however that one ends. What ends by
- * an error that it reports (a bad configuration, a server that is away) is not started again.
+ * Rule: the supervisor loads nothing of the program and holds none of its state; ports and locks belong to the child
+ * process, which finds them as after a kill. The child ends with its supervisor in every case. A child that ends with
+ * an error that it reports (a bad configuration, an unreachable server) is not started again.
  * Imported by the command's entry and by tests.
  */
 import { fork } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT } from '../app/exit.ts';
 
-/** Set in the environment of the process below. */
+/** Set in the environment of the child process. */
 const MARK = 'DURABLE_RUNS_SUPERVISED';
 const STAYING: readonly string[] = ['dev', 'worker', 'serve'];
-/** A process that has lived this long was not ended by the same thing as the one before. Milliseconds. */
+/** After this life, a death is unrelated to the one before. Milliseconds. */
 const HEALTHY_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 30_000;
 
-/** Is this command one to keep running? */
+/** Is this command supervised? */
 export const isSupervised = (
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): boolean => {
   const command = args.find((arg) => !arg.startsWith('-'));
   if (command === undefined || !STAYING.includes(command) || env[MARK] !== undefined) return false;
-  // The API alone runs no code of users.
+  // The API alone runs no user code.
   if (command === 'serve' && !args.includes('--worker')) return false;
   return !args.some((arg) => ['--no-restart', '--help', '-h', '--version', '-V'].includes(arg));
 };
@@ -34,7 +34,7 @@ export const isSupervised = (
 export const pauseAfter = (deaths: number): number =>
   Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(deaths - 1, 10));
 
-/** What the process below reports. */
+/** The child's reports. */
 export type Report = { ready: true } | { ended: true };
 
 export interface ProcessEnd {
@@ -42,12 +42,12 @@ export interface ProcessEnd {
   signal: NodeJS.Signals | null;
 }
 
-/** Deaths in a row of a process that has never begun its work, after which it is given up. */
+/** Deaths in a row, without ever becoming ready, after which the supervisor gives up. */
 const MAX_FALSE_STARTS = 5;
 
 /**
- * Whether a process that has ended is started again. `reported`: it ended in order; `wasReady`: it, or one before it, had
- * begun its work; `deaths`: how many have died in a row. Pure.
+ * Is an ended child started again? `reported`: it ended in order; `wasReady`: it, or an earlier one, became ready;
+ * `deaths`: how many died in a row. Pure.
  */
 export const startsAgain = (seen: {
   reported: boolean;
@@ -59,7 +59,7 @@ export const startsAgain = (seen: {
 const isReport = (message: unknown, name: 'ready' | 'ended'): boolean =>
   typeof message === 'object' && message !== null && name in message;
 
-/** One life of the process below; resolves when it is gone and everything that it reported has been read. */
+/** One life of the child; resolves when it has ended and all its reports were read. */
 const live = async (
   script: string,
   args: readonly string[],
@@ -75,7 +75,7 @@ const live = async (
   });
   let asked = false;
   onChild(() => {
-    // The second time, as with any process: the hard way.
+    // The second signal, as with any process, ends it at once.
     if (asked) child.kill('SIGKILL');
     else if (child.connected) child.send({ stop: true });
     asked = true;
@@ -84,7 +84,7 @@ const live = async (
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
-  // Its last message is read before this, and may be read after the exit.
+  // The last message may be read after the exit.
   const silent = new Promise<void>((resolve) => {
     child.once('disconnect', resolve);
   });
@@ -94,7 +94,7 @@ const live = async (
 
 const nothing = (): void => undefined;
 
-/** Runs `script` with `args` until it ends in order or a signal asks for the end; resolves to its exit code. */
+/** Runs `script` with `args` until it ends in order or a signal asks for it; resolves to its exit code. */
 export const supervise = async (script: string, args: readonly string[]): Promise<number> => {
   let stopping = false;
   let stop = nothing;
@@ -127,21 +127,21 @@ export const supervise = async (script: string, args: readonly string[]): Promis
 };
 
 export interface Joined {
-  /** An earlier life of this process has begun its work. */
+  /** An earlier child of this command became ready. */
   again: boolean;
   report(report: Report): void;
   leave(): void;
 }
 
-/** As a kill of the one process that supervisor and program are to those who started it. */
+/** Those who started the command see one process that was killed. */
 const dieToo = (): void => void process.kill(process.pid, 'SIGKILL');
 
-/** In the process below: ends with the supervisor, hears of its wish to stop, and reports. */
+/** In the child: ends with the supervisor, receives its request to stop, and reports. */
 export const joinSupervisor = (onStop: () => void): Joined => {
   const mark = process.env[MARK];
   if (mark === undefined || process.send === undefined)
     return { again: false, report: nothing, leave: nothing };
-  // Programs that this one starts are not below that supervisor.
+  // Programs that this one starts are not children of that supervisor.
   Reflect.deleteProperty(process.env, MARK);
   process.once('disconnect', dieToo);
   process.on('message', (message) => {

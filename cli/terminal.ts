@@ -1,7 +1,7 @@
 /**
  * Questions at a terminal: written to stderr, answered on stdin.
  *
- * Rule: nothing of stdin is held between two questions, so the process may end. Imported by `main.ts` only.
+ * Rule: stdin is released between two questions, so the process may end. Imported by `main.ts` only.
  */
 import { createInterface } from 'node:readline';
 
@@ -11,7 +11,7 @@ export const askOnTerminal =
     new Promise((resolve) => {
       const lines = createInterface({ input: process.stdin, output: process.stderr });
       lines.once('close', () => resolve(null));
-      // Ctrl-C in raw mode reaches the interface, not the process.
+      // In raw mode, Ctrl-C reaches the interface, not the process.
       lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
       const give = (): void => lines.close();
       signal.addEventListener('abort', give, { once: true });

@@ -1,9 +1,9 @@
 /**
- * The calls that wait for a person or a caller, and which of them a command means.
+ * The calls that wait for an answer, and which of them a command means.
  *
- * Rule: a call is named by its id, by its code, or by being the only one that waits; what fits several is refused with
- * their list. Ids are passed on as they are: what became of a call that does not wait is the run's to tell.
- * `onlyCall` is pure. Imported by `list` and `answer`.
+ * Rule: a call is named by its id, by its code, or by being the only one that waits; an ambiguous name is refused with
+ * a list. Ids are passed on unchanged: the run knows calls that no longer wait. `onlyCall` is pure. Imported by `list`
+ * and `answer`.
  */
 import type { RunListItem, RunsClient } from '../client/index.ts';
 import type { CallSnapshot } from '../protocol/temporal/messages.ts';
@@ -15,21 +15,21 @@ import { oneLine } from './output/format.ts';
 
 export interface WaitingCall {
   runId: string;
-  /** Null when no worker tells of it: then only the tool's name is known. */
+  /** Null when no worker answers: then only the tool's name is known. */
   callId: string | null;
   code: string | null;
   tool: string;
-  /** JSON text; null when no worker tells. */
+  /** JSON text; null when no worker answers. */
   arguments: string | null;
-  /** What a decision about these arguments names; null = none is recorded. */
+  /** The digest that a decision about these arguments names; null = none is recorded. */
   argumentsDigest: string | null;
   refusedEdit: RefusedEdit | null;
   kind: CallSnapshot['kind'] | null;
-  /** Unix ms by which an answer is of use; null = none known. */
+  /** Unix ms of the deadline; null = none is known. */
   answerBy: number | null;
 }
 
-/** Runs asked at once for their calls. */
+/** Runs that are queried at a time for their calls. */
 const AT_ONCE = 8;
 
 const ofCall = (runId: string, call: CallSnapshot): WaitingCall => ({
@@ -85,7 +85,7 @@ export const waitingCallsIn = async (
   return found;
 };
 
-/** Every waiting call of the namespace, as far as Temporal's visibility store has caught up. */
+/** Every waiting call of the namespace that Temporal's visibility store knows already. */
 export const allWaitingCalls = async (client: RunsClient): Promise<WaitingCall[]> => {
   const items: RunListItem[] = [];
   for await (const item of client.list({ waiting: true })) items.push(item);
@@ -130,7 +130,7 @@ export const onlyCall = (
   );
 };
 
-/** Which call of which run a command means. An id is passed on as it is: what became of its call is the run's to tell. */
+/** The call and run that a command means. An id is passed on unchanged: the run knows calls that no longer wait. */
 export const meantCall = async (
   client: RunsClient,
   run: string,

@@ -1,7 +1,8 @@
 /**
- * `runs answer [RUN] [CALL]`: a person's answer to a waiting call, by Temporal's update, so that a refusal is told at once.
+ * `runs answer [RUN] [CALL]`: sends a person's answer to a waiting call as an update of Temporal, so that a rejection
+ * is reported at once.
  *
- * Rule: repeating the same answer is harmless; a different one is refused. At a terminal it asks for what is left out.
+ * Rule: repeating the same answer is harmless; a different one is rejected. At a terminal it asks for missing parts.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { CliError, EXIT, usageError } from '../../app/exit.ts';
@@ -30,7 +31,7 @@ export const answerCommand = defineCommand<AnswerOptions>({
       .option('--note <text>', 'kept with the decision; not told to the model'),
   run: async (context, [run, call], options) => {
     const asks = context.io.ask !== undefined && !context.json;
-    // What contradicts itself is refused before a server is asked.
+    // Contradictions are refused before a server is asked.
     if (decisionsIn(options) !== 0 || !asks) answerPayload('', '', options);
     if (run === undefined && !asks)
       throw usageError(
@@ -63,12 +64,12 @@ const sent = async (
   return { json: reply, lines: replyLines(reply) };
 };
 
-/** How often and how far apart a run is looked at for what the tool makes of a person's arguments: milliseconds. */
+/** How often, and how far apart in milliseconds, the run is read for the tool's verdict about edited arguments. */
 const LOOKS = { count: 8, everyMs: 250 };
 
 /**
- * What only the tool can check it checks after the answer was taken. Its refusal comes within a moment, where a worker is
- * free; later the run's page, `runs show` and the hook tell it.
+ * Some checks only the tool can do, after the answer was accepted. It usually refuses within a moment; later refusals
+ * are shown by the run's page, `runs show` and the hook.
  */
 const refusedByTool = async (client: RunsClient, runId: string, callId: string): Promise<string | null> => {
   for (let look = 0; look < LOOKS.count; look += 1) {
@@ -87,7 +88,7 @@ interface Asked {
   options: AnswerOptions;
 }
 
-/** At a terminal: which call, and what the answer is, as far as the command line left it open. */
+/** At a terminal, asks for the call and the answer where the command line leaves them open. */
 const askAndSend = async (
   { io, say }: CommandContext,
   client: RunsClient,

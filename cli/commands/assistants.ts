@@ -1,7 +1,7 @@
 /**
- * `runs assistants create` and `runs assistants list`: an assistant to start runs with, by the API.
+ * `runs assistants create` and `runs assistants list`: assistants to start runs with, through the API.
  *
- * Rule: tools are given by their names alone; the worker completes them. Imported by `program.ts`.
+ * Rule: tools are given by name; the worker completes them. Imported by `program.ts`.
  */
 import { usageError } from '../../app/exit.ts';
 import { nonEmpty } from '../../app/dev-state.ts';
@@ -68,7 +68,7 @@ export const createAssistantCommand = defineCommand<CreateOptions>({
   },
 });
 
-/** Calls of a tool that no worker has are left to the caller, which may not be what was meant. */
+/** A tool that no worker has is left to the caller, which may not be intended. */
 const missingTools = async (api: ApiClient, names: readonly string[]): Promise<string[]> => {
   if (names.length === 0) return [];
   const known = await api.toolNames().catch(() => null);

@@ -1,6 +1,6 @@
 /**
- * `runs cancel RUN`: asks the run to stop and waits for the truth. A run that ended otherwise first was not cancelled,
- * and the exit code says so.
+ * `runs cancel RUN`: asks the run to stop and waits for its end. When the run ended otherwise first, the exit code says
+ * so.
  */
 import { defineCommand } from '../command.ts';
 import { CliError, EXIT } from '../../app/exit.ts';

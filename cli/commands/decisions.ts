@@ -1,7 +1,7 @@
 /**
- * `runs decisions RUN`: who approved or denied what, when, through which door, and with which arguments.
+ * `runs decisions RUN`: who approved or denied which call, when, through which channel, and with which arguments.
  *
- * From the run's workflow; with `--thread` from the API, which needs no Temporal and keeps them for longer.
+ * From the run's workflow; with `--thread` from the API, which needs no Temporal and keeps decisions for longer.
  */
 import { ApiClient } from '../api-client.ts';
 import { defineCommand } from '../command.ts';

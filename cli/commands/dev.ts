@@ -1,6 +1,7 @@
 /**
- * `runs dev`, which is `npm start`: everything on this machine, to stay. Temporal with its Web UI, a worker, and on native
- * backends the store and the API, in one process tree. State is in the data directory and survives restarts.
+ * `runs dev`, which is `npm start`: everything on this machine, until it is stopped. Temporal with its Web UI, a
+ * worker, and on `chat` the store and the API, in one process tree. State is kept in the data directory and survives
+ * restarts.
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -23,7 +24,7 @@ export const dev = defineCommand<object>({
   run: async (context) => {
     const config = await readConfig(context, 'dev');
     const dir = resolve(config.dataDir);
-    // State, logs and the databases of child processes hold conversations: readable by their owner only.
+    // State, logs and databases contain conversations: only their owner may read them.
     process.umask(0o077);
     await mkdir(dir, { recursive: true });
     await chmod(dir, 0o700);
@@ -110,7 +111,7 @@ const endStale = async (
     context.say(`ended the Temporal server ${last.temporalPid} that an earlier "runs dev" left behind`);
 };
 
-/** Those of a process that was killed come first, so that addresses in notes and scripts stay right. */
+/** The ports of a killed process come first, so that addresses in notes and scripts stay right. */
 const ports = async (last: DevState | undefined): Promise<{ grpc: number[]; ui: number[] }> => {
   const { portOf } = await import('../../app/ports.ts');
   const before = (url: string | null | undefined): number[] => {

@@ -1,7 +1,7 @@
 /**
- * `runs doctor`: is everything in order that runs need? One line a check: ok or not, and how to fix it.
+ * `runs doctor`: checks everything that runs need. One line per check: ok or not, and how to fix it.
  *
- * Read only, but for `--fix`, which creates missing search attributes, and for the store's own migrations.
+ * Read only, except for `--fix`, which creates missing search attributes, and for the store's own migrations.
  */
 import { defineCommand, type CommandContext } from '../command.ts';
 import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
@@ -79,7 +79,7 @@ const allChecks = async (
   const { RunsClient, temporalTarget } = await import('../../client/index.ts');
   const { configFromEnv } = await import('../../worker/config.ts');
   const ground = { ...(await doctorGround(io, asked)), shell: io.env };
-  // A folder whose "runs dev" is not running is a finding, not the end of the doctor.
+  // A folder whose "runs dev" is not running is a finding, and the other checks still run.
   const chosen = await doctorTemporal(io, ground).catch((error: unknown) => {
     if (error instanceof CliError) return error;
     throw error;

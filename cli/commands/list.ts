@@ -1,4 +1,4 @@
-/** `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for somebody. */
+/** `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for an answer. */
 import { defineCommand } from '../command.ts';
 import { usageError } from '../../app/exit.ts';
 import { summarizeArguments } from '../../protocol/rules/show-arguments.ts';
@@ -54,7 +54,7 @@ export const list = defineCommand<Options>({
   },
 });
 
-/** Where was looked belongs to the answer: another server has other runs. */
+/** The address belongs to the result: another server has other runs. */
 const noRuns = ({ address, namespace }: RunsClient['place'], options: Options): string => {
   const filtered = options.status !== undefined || options.thread !== undefined;
   const what = options.waiting === true ? 'No run waits for an answer' : filtered ? 'No such run' : 'No runs';

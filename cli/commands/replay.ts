@@ -1,7 +1,7 @@
 /**
- * `runs replay FILE…`: would runs recorded in these histories go on under the workflow code of this version?
+ * `runs replay FILE…`: replays recorded histories on the workflow code of this version.
  *
- * Files are what `temporal workflow show --output json` or the Web UI's (encoded) download give. No server is needed.
+ * Files come from `temporal workflow show --output json` or the Web UI's (encoded) download. No server is needed.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ export const replay = defineCommand<object>({
   },
 });
 
-/** Where `runs dev` keeps bundles, if it was ever run here; otherwise nothing is left behind. */
+/** The bundle cache of `runs dev`, if it ever ran here; otherwise nothing is written. */
 const cacheDir = (env: Parameters<typeof dataDir>[0]): string | undefined => {
   const dir = join(dataDir(env), 'cache');
   return existsSync(dir) ? dir : undefined;

@@ -1,7 +1,7 @@
 /**
- * `runs serve`: the HTTP API on its own. Workers are other processes; both share one PostgreSQL. Says `ready …` on stderr.
+ * `runs serve`: the HTTP API alone. Workers are other processes on the same PostgreSQL. Prints `ready …` on stderr.
  *
- * With `--worker` a worker is in the same process: for one process that does it all, and for runs that begin sooner.
+ * With `--worker` a worker runs in the same process: one process for everything, and runs start sooner.
  */
 import { defineCommand, NO_RESTART } from '../command.ts';
 import { readConfig } from '../config.ts';

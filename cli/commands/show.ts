@@ -1,6 +1,6 @@
 /**
- * `runs show RUN`: the whole run: rounds with attempts and outputs, messages, who is waited for and what to paste. With `--call`, one
- * of its calls alone and its arguments whole, however long they are.
+ * `runs show RUN`: the whole run: rounds with attempts and outputs, messages, waiting calls and what to paste. With
+ * `--call`, one call alone with its whole arguments.
  */
 import { CliError, EXIT } from '../../app/exit.ts';
 import type { RunsClient } from '../../client/index.ts';

@@ -1,5 +1,5 @@
 /**
- * `runs start`: starts a run, by the API on native backends, by Temporal directly on `assistants`.
+ * `runs start`: starts a run, through the API on `chat`, through Temporal on `assistants`.
  *
  * `--id` makes it repeatable: the same id never starts a second run.
  */

@@ -1,4 +1,4 @@
-/** `runs tools`: the tools of the workers, asked of one of them, with the definitions that an assistant's `tools` takes. */
+/** `runs tools`: the tools of the workers, as one of them reports them, in the form of an assistant's `tools`. */
 import { defineCommand } from '../command.ts';
 import { withClient } from '../connections.ts';
 import { oneLine, table } from '../output/format.ts';

@@ -1,8 +1,8 @@
 /**
- * `runs watch RUN`: live progress until the run has ended: calls, attempts, who is waited for, time left.
+ * `runs watch RUN`: live progress until the run has ended: calls, attempts, waits, time left.
  *
- * What works on what is Temporal's knowledge; what the assistant said comes by the API where there is one. With
- * `--thread` the API alone is enough. Watching never touches the run.
+ * Attempts come from Temporal; the assistant's messages from the API, where there is one. With `--thread` the API alone
+ * is enough. Watching does not touch the run.
  */
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { CliError, EXIT } from '../../app/exit.ts';
@@ -18,7 +18,7 @@ interface Options {
   thread?: string;
 }
 
-/** How often attempts are looked at while the run itself does not change. */
+/** How often attempts are read while the run itself does not change. */
 const LOOK_EVERY_MS = 500;
 
 export const watch = defineCommand<Options>({
@@ -78,7 +78,7 @@ const byTemporal = async (context: CommandContext, client: RunsClient, runId: st
   return outcome({ run: last, messages }, last.result.status, messages);
 };
 
-/** Retries change nothing in the run's own state, so they are looked at apart from it. */
+/** Retries change nothing in the run's state, so they are read separately. */
 const watchAttempts = async (
   client: RunsClient,
   board: Board,
@@ -91,7 +91,7 @@ const watchAttempts = async (
     const run = current();
     if (signal.aborted || run === undefined) continue;
     const pending = await pendingWork(client, run);
-    // The run may have moved on meanwhile; an old picture must not cover a newer one.
+    // The run may have changed meanwhile; an old state must not replace a newer one.
     if (!signal.aborted && current() === run) board.update({ run, pending });
   }
 };

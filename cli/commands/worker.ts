@@ -1,4 +1,4 @@
-/** `runs worker`: runs workflows and activities until a signal ends it. Says `ready …` on stderr when it can take work. */
+/** `runs worker`: runs workflows and activities until a signal. Prints `ready …` on stderr when it polls. */
 import { defineCommand, NO_RESTART } from '../command.ts';
 import { temporalChoice } from '../connections.ts';
 

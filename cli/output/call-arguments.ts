@@ -1,8 +1,8 @@
 /**
- * The arguments of a waiting call on a terminal, and the commands that decide about them.
+ * Arguments of a waiting call for a terminal, and the commands that decide about it.
  *
- * Rule: what is not shown whole says so first, and where it is whole. The model's words stand behind a bar of their own, so
- * that none of them passes for ours; a command that approves names the digest of what was shown. Pure.
+ * Rule: shortened arguments say so first, and name where they are whole. The model's text stands behind a bar, so that
+ * it can't pass for this program's; an approving command names the digest of the shown arguments. Pure.
  * Imported by the commands, the board and the demo.
  */
 import { showArguments, wrapShown } from '../../protocol/rules/show-arguments.ts';
@@ -13,13 +13,13 @@ import { shellWord } from './format.ts';
 
 type Call = Pick<CallSnapshot, 'callId' | 'arguments' | 'argumentsDigest' | 'refusedEdit'>;
 
-/** A terminal would go on at its left edge, where the model's words could pass for ours. */
+/** A terminal would continue at its left edge, where the model's text could pass for this program's. */
 const COLUMNS = 70;
 
 interface ArgumentLinesOptions {
-  /** How the reader calls us; null = no commands of ours. Default `runs`. */
+  /** The user's command for `runs`; null = print no commands. Default `runs`. */
   command?: string | null;
-  /** Nothing is shortened, however long it is. */
+  /** Show arguments whole, however long they are. */
   whole?: boolean;
 }
 
@@ -56,7 +56,7 @@ const refusedLines = ({ count, problem, by }: NonNullable<Call['refusedEdit']>):
   ...wrapShown(visible(problem), COLUMNS).map((line) => `│ ${line}`),
 ];
 
-/** The commands a person can paste to answer a waiting call. */
+/** The commands that answer a waiting call, to be pasted. */
 export const answerCommands = (
   runId: string,
   call: Pick<CallSnapshot, 'callId' | 'kind' | 'argumentsDigest'>,

@@ -1,8 +1,9 @@
 /**
- * Following a run by the API alone: its event log, resumed where it broke, until the run has ended.
+ * Follows a run through the API alone: reads its event log, and resumes it after a broken connection, until the run has
+ * ended.
  *
- * Rule: a broken connection is not the run's end. What was read is not read again (`Last-Event-ID`), and the run's own
- * state decides when it is over. `eventLines` is pure. Imported by `start --wait` and `watch`.
+ * Rule: a broken connection is not the run's end. Reading resumes by `Last-Event-ID`, and the run's status decides when
+ * it is over. `eventLines` is pure. Imported by `start --wait` and `watch`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { endsRun, type StreamEvent } from '../../protocol/wire/events.ts';
@@ -15,7 +16,7 @@ import { answerCommands, argumentLines } from './call-arguments.ts';
 
 const RECONNECT_MS = 1_000;
 
-/** The run as it ended. `messages: false` leaves the assistant's words to the caller. */
+/** The run at its end. `messages: false` leaves the assistant's messages to the caller. */
 export const followRun = async (
   api: ApiClient,
   started: Pick<Run, 'id' | 'thread_id'>,
@@ -46,11 +47,11 @@ export const followRun = async (
   }
 };
 
-/** A cut stream throws whatever `fetch` throws; only what the API itself said for good is final. */
+/** A cut stream throws whatever `fetch` throws; only a final error of the API ends the loop. */
 const isPassing = (error: unknown): boolean =>
   error instanceof CliError ? error.exitCode === EXIT.unavailable : error instanceof TypeError;
 
-/** What an event says to a person; nothing for most of them. */
+/** The line for an event; most events have none. */
 export const eventLines = (event: StreamEvent, command = 'runs'): string[] => {
   switch (event.event) {
     case 'thread.run.requires_action': {

@@ -1,4 +1,4 @@
-/** Small pure texts for people: durations, tables, shell words. Imported by the commands and the demo. */
+/** Short pure texts: durations, tables, shell words. Imported by the commands and the demo. */
 
 /** `850 ms`, `12 s`, `9 m 40 s`, `3 h 5 m`, `2 d 4 h`. Never negative. */
 export const duration = (ms: number): string => {
@@ -34,7 +34,7 @@ export const table = (rows: readonly (readonly string[])[]): string[] => {
   );
 };
 
-/** One line, printable, cut at `max` characters: what a model or a person wrote must not move the cursor. */
+/** One line, printable, cut at `max` characters: foreign text must not move the cursor. */
 export const oneLine = (text: string, max = 100): string => {
   const clean = text.replace(CONTROL, ' ').trim();
   return clean.length > max ? `${clean.slice(0, max - 1)}…` : clean;
@@ -42,12 +42,12 @@ export const oneLine = (text: string, max = 100): string => {
 
 const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu;
 
-/** How the reader called us, so that what is printed can be pasted: npm tells by its environment. */
+/** The user's command, so that printed commands can be pasted: npm sets it in the environment. */
 export const commandName = (env: Readonly<Record<string, string | undefined>>): string => {
   if (env['npm_command'] === 'exec') return 'npx runs';
   return env['npm_lifecycle_event'] === 'runs' ? 'npm run -s runs --' : 'runs';
 };
 
-/** A word as a POSIX shell reads it back. */
+/** A word, quoted for a POSIX shell. */
 export const shellWord = (text: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,8 +1,8 @@
 /**
- * What Temporal knows about a live run and the run itself does not: attempts, retries, last failures, workers.
+ * Reads from Temporal what a run's snapshot lacks: attempts, retries, last failures, workers.
  *
- * Rule: only for people's eyes. A run's snapshot and Temporal's view are two reads, so they may disagree for a moment.
- * `toPendingWork` is pure. Imported by `show`, `watch` and the demo.
+ * Rule: for display only. Snapshot and Temporal are two reads, so they may disagree for a moment. `toPendingWork` is
+ * pure. Imported by `show`, `watch` and the demo.
  */
 import type { RunsClient } from '../../client/index.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
@@ -14,7 +14,7 @@ export type WireNumber = number | { toNumber(): number };
 export const toNumber = (value: WireNumber | null | undefined): number =>
   typeof value === 'object' && value !== null ? value.toNumber() : (value ?? 0);
 
-/** The part of Temporal's reply that is read here. */
+/** The part of Temporal's reply that is used here. */
 export interface RawPending {
   activityId?: string | null;
   activityType?: { name?: string | null } | null;
@@ -27,7 +27,7 @@ export interface RawPending {
   nextAttemptScheduleTime?: { seconds?: WireNumber | null; nanos?: number | null } | null;
 }
 
-/** Empty when the run has ended or Temporal can't tell: progress is no reason to fail. */
+/** Empty when the run has ended or Temporal can't answer: a missing progress is no failure. */
 export const pendingWork = async (client: RunsClient, run: RunSnapshot): Promise<PendingWork[]> => {
   if (run.result !== null) return [];
   try {
@@ -39,7 +39,7 @@ export const pendingWork = async (client: RunsClient, run: RunSnapshot): Promise
 };
 
 export const toPendingWork = (raw: readonly RawPending[], run: Pick<RunSnapshot, 'calls'>): PendingWork[] => {
-  // Activities are numbered in the order in which they were started, and calls of one tool start in the model's order.
+  // Activities are numbered in the order of their start, and calls of one tool start in the model's order.
   const inOrder = raw.toSorted((a, b) => Number(a.activityId ?? 0) - Number(b.activityId ?? 0));
   const running = run.calls.filter((call) => call.state === 'running');
   return inOrder.map((item) => {

@@ -1,8 +1,8 @@
 /**
- * Progress of a run on stderr: drawn in place where a person watches a terminal, one line a change where nobody does.
+ * Progress of a run on stderr: redrawn in place on a terminal, one line per change elsewhere.
  *
- * Rule: what is said twice is said once. A clock that runs on is no change, so a log of an hour's wait has no hour of
- * lines. `changeLines` is pure; the board only writes. Imported by `watch`, `start --wait` and the demo.
+ * Rule: nothing is printed twice. Passing time is no change, so an hour's wait adds no lines to a log. `changeLines` is
+ * pure; the board only writes. Imported by `watch`, `start --wait` and the demo.
  */
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { CallSnapshot, RunSnapshot } from '../../protocol/temporal/messages.ts';
@@ -19,21 +19,21 @@ import {
 export interface Picture {
   run: RunSnapshot;
   pending: readonly PendingWork[];
-  /** Unix ms of the look. Default: the board's clock. */
+  /** Unix ms of the read. Default: the board's clock. */
   at?: number;
 }
 
-/** What takes longer than this is worth a line of a log. */
+/** Longer work deserves a line in a log. */
 const LONG_MS = 2_000;
 
-/** Work for a turn that has been under way for a while. */
+/** The line for a turn that has been running for a while. */
 const longWork = (picture: Picture | undefined): PendingWork[] =>
   (picture?.pending ?? []).filter(
     ({ callId, startedAt }) =>
       callId === null && startedAt !== null && (picture?.at ?? 0) - startedAt >= LONG_MS,
   );
 
-/** What is new in `after`, in words that need no terminal. */
+/** The changes in `after`, as lines without terminal control. */
 export const changeLines = (
   before: Picture | undefined,
   after: Picture,
@@ -45,7 +45,7 @@ export const changeLines = (
   const { status } = run;
   if (was === undefined || was.status !== status || was.round !== run.round)
     lines.push(`${run.runId}  ${status}${run.round > 0 ? ` · round ${run.round}` : ''}`);
-  // A round ends when all its calls are answered; the next one may be seen before the last answer was.
+  // A round ends when all its calls have outputs; the next one may appear before the last answer was seen.
   if (was !== undefined && run.round > was.round)
     for (const call of was.calls)
       if (call.state !== 'done') lines.unshift(`  ✓ ${oneLine(call.name, 64)}  ${call.callId}  answered`);
@@ -93,7 +93,7 @@ const callChange = (runId: string, call: CallSnapshot, command?: string | null):
   ];
 };
 
-/** The moment, not the time left: a line that stays must stay right. */
+/** The time of the deadline, not the time left: a printed line must stay right. */
 const until = ({ answerBy, onDeadline }: CallSnapshot): string =>
   answerBy === null || answerBy === undefined
     ? ''
@@ -103,16 +103,16 @@ const until = ({ answerBy, onDeadline }: CallSnapshot): string =>
 
 export interface Board {
   update(picture: Picture): void;
-  /** A line that stays: above the picture on a terminal, in order in a log. */
+  /** A permanent line: above the board on a terminal, in order in a log. */
   note(line: string): void;
-  /** Leaves the last picture standing. */
+  /** Leaves the last board on the screen. */
   end(): void;
 }
 
 export interface BoardOptions {
   write: (text: string) => void;
   tty: boolean;
-  /** Width of the terminal, asked at each drawing. Default 80. */
+  /** Width of the terminal, read at each drawing. Default 80. */
   columns?: () => number;
   now?: () => number;
   /** As in `ViewOptions`. */
@@ -135,7 +135,7 @@ const lineBoard = ({ write, command, now = Date.now }: BoardOptions): Board => {
   };
 };
 
-/** Redraws its block: cursor up over the old one, clear to the end, write the new one. */
+/** Redraws the board: cursor up, clear to the end, write. */
 const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: BoardOptions): Board => {
   let picture: Picture | undefined;
   let drawn = 0;
@@ -156,11 +156,11 @@ const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: B
     write(`${clear()}${line}\n`);
     drawn = 0;
   };
-  // The time left goes on while nothing else happens.
+  // The time left changes while nothing else does.
   const clock = setInterval(draw, 1_000);
   return {
     update(next) {
-      // What is asked may be longer than the screen, so it is written once and never redrawn.
+      // A question may be longer than the screen, so it is printed once and never redrawn.
       for (const line of newQuestions(next.run, asked, command)) stay(line);
       picture = next;
       draw();
@@ -173,7 +173,7 @@ const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: B
   };
 };
 
-/** What waiting calls ask, of those that were not seen yet; a call that waits again asks again. */
+/** Questions of waiting calls that were not printed yet; a call that waits again is asked again. */
 const newQuestions = (run: RunSnapshot, asked: Set<string>, command?: string | null): string[] =>
   run.calls.flatMap((call) => {
     const key = `${run.round} ${call.callId} ${call.refusedEdit?.count ?? 0}`;
@@ -187,7 +187,7 @@ const newQuestions = (run: RunSnapshot, asked: Set<string>, command?: string | n
 const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/gu;
 
-/** How many rows a line takes where longer ones are wrapped. */
+/** Rows that a line takes where longer lines wrap. */
 const rowsOf = (line: string, columns: number): number => {
   // Surrogate pairs are rare outside of wide letters, so counting units errs by little.
   const width = line.length + (line.match(WIDE)?.length ?? 0);

@@ -1,14 +1,14 @@
 /**
- * The rounds of a run that are over, and what the assistant said between them, as lines for a person.
+ * The finished rounds of a run and the assistant's messages between them, as lines for people.
  *
- * Rule: pure; one call is a few lines however long its texts are. What came from a model, a person or a tool is made
- * visible before it reaches a terminal. Imported by `view.ts`.
+ * Rule: pure; one call takes a few lines however long its texts are. Foreign text is escaped before it reaches a
+ * terminal. Imported by `view.ts`.
  */
 import type { LateAnswerRun, HistoryCall, HistoryRound, RunOrigin } from '../../client/index.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import { duration, oneLine } from './format.ts';
 
-/** A message that the assistant wrote in the run. */
+/** A message of the assistant in the run. */
 export interface RunMessage {
   /** How many rounds were over before it. */
   afterRound: number;
@@ -18,7 +18,7 @@ export interface RunMessage {
 export interface Story {
   rounds: readonly HistoryRound[];
   messages: readonly RunMessage[];
-  /** Runs that carry late answers of this one. Default none. */
+  /** Follow-up runs that carry late answers of this one. Default none. */
   followUps?: readonly LateAnswerRun[];
   /** The run whose late answer this one carries. Default none. */
   origin?: RunOrigin | null;
@@ -32,7 +32,7 @@ export const originLines = ({ origin = null }: Story): string[] =>
         `  ← carries the late answer to ${origin.callIds.map((id) => oneLine(id, 64)).join(', ')} of ${oneLine(origin.runId, 80)}`,
       ];
 
-/** Where late answers went. */
+/** The follow-up runs of late answers. */
 export const followUpLines = ({ followUps = [] }: Story): string[] =>
   followUps.map(
     ({ callId, runId, started }) =>
@@ -68,7 +68,7 @@ const messageLines = (messages: readonly RunMessage[], from: number, to: number)
     .filter(({ afterRound }) => afterRound >= from && afterRound < to)
     .map(({ text }) => `  assistant: ${shown(text)}`);
 
-/** `live`: the round that is not over, which is shown elsewhere; null = all are over. */
+/** `live`: the current round, which is shown elsewhere; null = all rounds are over. */
 export const roundLines = ({ rounds, messages }: Story, live: number | null): string[] => {
   const over = rounds.filter(({ round }) => round !== live);
   return [

@@ -1,8 +1,8 @@
 /**
- * A run as lines for a person: what it is, who is working on what, who is waited for and until when, how it ended.
+ * A run as lines for people: what it is, what runs where, which calls wait and until when, how it ended.
  *
- * Rule: pure; `show`, `watch`, `start --wait` and the demo print the same words. What came from a model or a person is
- * cleaned of control characters before it reaches a terminal.
+ * Rule: pure; `show`, `watch`, `start --wait` and the demo print the same words. Foreign text is escaped before it
+ * reaches a terminal.
  */
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { decisionLine, signedBy } from '../decisions-view.ts';
@@ -10,21 +10,21 @@ import { answerCommands, argumentLines } from './call-arguments.ts';
 import { duration, oneLine } from './format.ts';
 import { followUpLines, originLines, roundLines, type Story } from './rounds.ts';
 
-/** An activity that is under way, as Temporal sees it: attempts and the last failure are not in a run's snapshot. */
+/** A running activity, as Temporal reports it: a run's snapshot has neither attempts nor the last failure. */
 export interface PendingWork {
   /** Activity type: `tool.<name>`, `createRun`, … */
   type: string;
-  /** The call it carries out, when it is a tool. */
+  /** The call that it runs, for a tool. */
   callId: string | null;
   attempt: number;
   /** 0 = no limit. */
   maximumAttempts: number;
-  /** Unix ms of the next attempt, while waiting for it. */
+  /** Unix ms of the next attempt, while it waits for it. */
   nextAttemptAt: number | null;
   lastFailure: string | null;
-  /** Who has it, or had it last; null = no worker has taken it yet. */
+  /** The worker that has or last had it; null = none yet. */
   worker: string | null;
-  /** Unix ms since when an attempt is under way; null = none is. */
+  /** Unix ms of the start of the running attempt; null = none runs. */
   startedAt: number | null;
 }
 
@@ -32,11 +32,11 @@ export interface ViewOptions {
   /** Unix ms. */
   now: number;
   pending?: readonly PendingWork[];
-  /** How the reader calls us: `runs`, or with an environment in front; null = show no commands. Default `runs`. */
+  /** The user's command: `runs`, or with an environment in front; null = print no commands. Default `runs`. */
   command?: string | null;
-  /** All rounds so far and what was said. Default: only the current round. */
+  /** Show all rounds and messages. Default: only the current round. */
   story?: Story;
-  /** Are the questions of waiting calls among the lines? Default true. */
+  /** Are the questions of waiting calls part of the lines? Default true. */
   questions?: boolean;
 }
 
@@ -51,7 +51,7 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   const { story } = options;
   const live = run.result === null && run.calls.length > 0 ? run.round : null;
   if (story !== undefined) lines.push(...originLines(story), ...roundLines(story, live));
-  // With its rounds at hand, an ended run has told its last one.
+  // When the rounds are listed, the last one is not repeated for an ended run.
   if (story === undefined || live !== null)
     for (const call of run.calls) lines.push(...callLines(run, call, options));
   for (const work of options.pending ?? []) {
@@ -72,10 +72,10 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   return lines;
 };
 
-/** Backend work in which the run goes on. */
+/** Backend work during which the run proceeds. */
 const TURNS: ReadonlySet<string> = new Set(['createRun', 'submitToolOutputs', 'followRun']);
 
-/** What is done by an activity that is no tool, in words. */
+/** An activity that is no tool, in words. */
 export const workText = (
   { backend }: Pick<RunSnapshot, 'backend'>,
   { type, worker }: PendingWork,
@@ -100,7 +100,7 @@ const headline = (run: RunSnapshot, { now }: ViewOptions): string => {
 const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): string[] => {
   const work = options.pending?.find((item) => item.callId === call.callId);
   const name = `${oneLine(call.name, 64)}  ${call.callId}`;
-  // Nobody works on it or can answer it any more.
+  // The run has ended or can no longer be answered.
   if (run.result !== null && call.state !== 'done')
     return [`  ✗ ${name}  ${call.state === 'waiting' ? 'was not answered' : 'was given up'}`];
   if (call.state === 'running') {
@@ -119,7 +119,7 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
   ];
 };
 
-/** What a waiting call asks: its arguments, and the commands that answer it. None for who shows no commands. */
+/** The question of a waiting call: its arguments, and the commands that answer it, unless none are to be printed. */
 export const waitingLinesOf = (
   runId: string,
   call: CallSnapshot,

@@ -1,13 +1,13 @@
-/** What `runs dev` says when it is ready. Pure. Imported by `runs dev`. */
+/** The lines of `runs dev` when it is ready. Pure. Imported by `runs dev`. */
 import { dataDir as usualDataDir, type DevState } from '../../app/dev-state.ts';
 import { shellWord } from './format.ts';
 
 export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
   dataDir: string;
   tools: readonly string[];
-  /** Takes the place of every run's model; null = the assistant names it. */
+  /** Replaces every run's model; null = the assistant names it. */
   model: string | null;
-  /** To try things with; null where there is none. */
+  /** The assistant to try the server with; null where there is none. */
   assistantId: string | null;
 }
 
@@ -17,7 +17,7 @@ const BACKEND: Record<string, string> = {
   assistants: 'assistants, the runs API at OPENAI_BASE_URL (so none is served here)',
 };
 
-/** The runs that wait for somebody, as a list in the Web UI. */
+/** The Web UI's list of runs that wait for an answer. */
 const waitingUrl = (uiUrl: string, namespace: string): string =>
   `${uiUrl}/namespaces/${namespace}/workflows?query=${encodeURIComponent('`ExecutionStatus`="Running" AND RunsWaitingFor IS NOT NULL')}`;
 
@@ -42,7 +42,7 @@ export const welcome = (dev: Welcome): string[] => [
 ];
 
 const examples = ({ backend, assistantId, dataDir, model }: Welcome): string[] => {
-  // Commands look for us in the usual place only, unless they are told.
+  // Commands look at the usual address only, unless a setting names another.
   const runs = `${dataDir === usualDataDir({}) ? '' : `RUNS_DATA_DIR=${shellWord(dataDir)} `}npx runs`;
   return assistantId === null
     ? [
