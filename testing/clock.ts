@@ -1,9 +1,9 @@
 /**
- * Time of the sandbox: one queue of timers behind a `now` that can be moved forward at will.
+ * Time of the scripted servers: one queue of timers behind a `now` that can be moved forward.
  *
- * Rule: everything in `testing/` that waits or reads the time does it here, so ten minutes pass in a millisecond and a
- * seeded simulation owns every moment. `real` runs by itself and can be advanced on top; `virtual` moves only when told.
- * Timers of one moment fire in the order they were set. Imports nothing. Ships with the package.
+ * Rule: everything in `testing/` that waits or reads the time uses it, so ten minutes pass in a millisecond, and a
+ * seeded simulation controls every moment. `real` runs by itself and can be advanced; `virtual` moves only when
+ * advanced. Timers of one moment fire in the order in which they were set. Imports nothing. Ships with the package.
  */
 
 /** What the engine needs of time. */

@@ -1,8 +1,8 @@
 /**
- * Makes a fault happen to one request.
+ * Applies a fault to one request.
  *
- * Rule: what the caller sees is the fault and nothing else: unprocessed means that the engine never heard of it,
- * processed means that its effect is there. Only the sandbox imports it.
+ * Rule: the caller sees the fault and nothing else: unprocessed = the server never received it, processed = its effect
+ * is there. Only the sandbox imports it.
  */
 import { gzipSync } from 'node:zlib';
 import type { ManualClock } from './clock.ts';

@@ -1,8 +1,8 @@
 /**
  * Faults on request: which request is hit, and by what.
  *
- * Rule: a fault is data. It names what goes wrong, how often and where; `fault-effects.ts` makes it happen, on a socket or
- * in process alike. The first fault that matches and has hits left is taken, in the order they were added.
+ * Rule: a fault is data. It names what goes wrong, how often and where; `fault-effects.ts` carries it out, on a socket
+ * or in process alike. The first matching fault with hits left is used, in the order they were added.
  * Imports types only. Ships with the package.
  */
 
@@ -30,7 +30,7 @@ export type FaultAction =
   | { kind: 'reorder_events'; at: number }
   /** Event `at` (from 0) is left out. */
   | { kind: 'drop_event'; at: number }
-  /** An event of a kind nobody knows comes before each real one. */
+  /** An event of an unknown kind comes before each real one. */
   | { kind: 'unknown_events' }
   /** Frames that are not events, not JSON, or of the wrong shape come between the real ones. */
   | { kind: 'garbage_events' }

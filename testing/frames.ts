@@ -1,5 +1,5 @@
 /**
- * A stream of server-sent events, frame by frame, and the ways to spoil one.
+ * A stream of server-sent events, frame by frame, and the faults of one.
  *
  * Rule: works on the bytes that the API really sends; a frame is the text between two blank lines, blank line included.
  * Only `testing/fault-effects.ts` and `testing/reshape.ts` import it.

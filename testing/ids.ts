@@ -1,8 +1,8 @@
 /**
- * Ids for the sandbox: random by default, or the same ones on every run from a seed.
+ * Ids for the scripted servers: random by default, or the same ones on every run from a seed.
  *
- * Rule: the engine mints through an `IdSource` it was given, never by itself, so that a failing seed replays exactly.
- * Imports the protocol's minting. Ships with the package.
+ * Rule: the server takes ids from its `IdSource` only, so that a failing seed replays exactly.
+ * Imports the protocol's id generator. Ships with the package.
  */
 import { mintId } from '../protocol/wire/ids.ts';
 import type { IdPrefix } from '../protocol/wire/ids.ts';

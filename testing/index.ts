@@ -1,6 +1,6 @@
 /**
- * Public face of the sandbox (`durable-runs/testing`): test your agents against a runs API and a chat model that do what
- * your script says, fail how you want, and live ten minutes in a millisecond.
+ * Public entry of the sandbox (`durable-runs/testing`): test your agents against a runs API and a chat model that
+ * follow your script, fail as you want, and live ten minutes in a millisecond.
  */
 export { createClock, type ManualClock, type ClockOptions, type SandboxClock } from './clock.ts';
 export {

@@ -1,10 +1,10 @@
 /**
- * What came in: one entry a request, newest last.
+ * The request log: one entry per request, newest last.
  *
  * Rule: bounded; keys are not kept. Imports nothing. Ships with the package.
  */
 export interface LoggedRequest {
-  /** Which face of the sandbox was asked. */
+  /** Which server of the sandbox received it. */
   face: 'api' | 'model';
   /** Unix milliseconds of the sandbox's clock. */
   at: number;
@@ -15,7 +15,7 @@ export interface LoggedRequest {
   headers: Record<string, string>;
   /** Parsed when it was JSON, text otherwise, null when there was none. */
   body: unknown;
-  /** Status of the answer; null while there is none, or when the connection broke. */
+  /** Status of the response; null while there is none, or when the connection broke. */
   status: number | null;
   /** Kind of the fault that hit it. */
   fault: string | null;

@@ -1,8 +1,8 @@
 /**
- * What a chat-completions server checks before it answers, and what a script is told about the request.
+ * What a chat-completions server checks before it answers, and what a script receives from the request.
  *
- * Rule: as strict as real servers where an orchestrator can go wrong (every tool call answered, no orphan answers), loose
- * elsewhere: unknown parameters pass. Only `testing/model.ts` imports it.
+ * Rule: as strict as real servers where an orchestrator can go wrong (every tool call answered, no orphan answers),
+ * loose elsewhere: unknown parameters pass. Only `testing/model.ts` imports it.
  */
 import { ApiError } from '../protocol/errors.ts';
 import type { FunctionTool } from '../protocol/wire/objects.ts';

@@ -1,8 +1,8 @@
 /**
  * A scripted chat model behind the chat-completions wire: `POST /v1/chat/completions`, `GET /v1/models`.
  *
- * Rule: the same scripts as runs play, chosen by the model's name (`weather`, `scripted:weather`; any other name plays the
- * default script). It keeps nothing: what it says follows from the request. Only the sandbox imports it.
+ * Rule: it plays the scripts of runs, selected by the model's name (`weather`, `scripted:weather`; any other name plays
+ * the default script). It keeps no state: its answer follows from the request. Only the sandbox imports it.
  */
 import { DEFAULT_BODY_LIMITS, readJson } from '../api/body.ts';
 import type { Authenticator } from '../api/auth.ts';

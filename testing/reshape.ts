@@ -1,7 +1,7 @@
 /**
- * Answers as other servers of the wire would write them: the quirks that concern only the shape of what is sent.
+ * Responses in the form of other servers: the quirks that concern only the form of what is sent.
  *
- * Rule: with all quirks off an answer passes untouched. Only the sandbox imports it.
+ * Rule: with all quirks off a response passes unchanged. Only the sandbox imports it.
  */
 import type { Quirks } from './assistants-server/quirks.ts';
 import { bytesOf, framesOf } from './frames.ts';

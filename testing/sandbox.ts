@@ -1,8 +1,9 @@
 /**
- * The sandbox: a runs API and a chat model that play scripts, on sockets and in process, with faults, quirks and a clock.
+ * The sandbox: a runs API and a chat model that play scripts, on sockets and in process, with faults, quirks and a
+ * clock.
  *
- * Rule: one pipeline for both faces and both ways in (log → fault → quirk → answer), so what a test proves in process
- * holds on a socket. Ships with the package; the demo, the tests and the drills run against it.
+ * Rule: one pipeline for both servers and both ways in (log → fault → quirk → response), so what a test proves in
+ * process holds on a socket. Ships with the package; the demo, the tests and the drills use it.
  */
 import { setMaxListeners } from 'node:events';
 import { createApi } from '../api/app.ts';
@@ -71,7 +72,7 @@ export interface Sandbox {
   url: string;
   /** Base URL of the chat model; ends in `/v1`. */
   modelUrl: string;
-  /** Both faces in process, whatever the host: `/v1/chat/completions` and `/v1/models` are the model's. */
+  /** Both servers in process, whatever the host: `/v1/chat/completions` and `/v1/models` are the model's. */
   fetch: (request: Request) => Promise<Response>;
   clock: SandboxClock;
   faults: Faults;
@@ -79,7 +80,7 @@ export interface Sandbox {
   /** Every request, oldest first. */
   requests: LoggedRequest[];
   scripts: ScriptCatalogue;
-  /** The runs engine itself: for simulations and audits. */
+  /** The scripted runs server itself: for simulations and audits. */
   engine: SandboxEngine;
   /** Makes `thread_123`, and `run_123` waiting for `call_001`. */
   seedReferencePage(): ReferencePage;
@@ -144,7 +145,7 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
       return runId === undefined ? null : (engine.history(runId).at(-1 - back) ?? null);
     };
 
-  /** Log → fault → quirks → the face itself. */
+  /** Log → fault → quirks → the server itself. */
   const handle = async (
     face: 'api' | 'model',
     given: Request,
@@ -209,7 +210,7 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
     );
   const controlled = { clock, faults, quirks, requests, scripts, seedReferencePage: reference, reset };
 
-  /** A face on its own socket. A connection that a fault broke is broken there too. */
+  /** A server on its own socket. A connection that a fault broke is broken there too. */
   const onSocket = (face: 'api' | 'model'): Parameters<typeof serveApi>[0] => ({
     open: true,
     shutdown: () => {

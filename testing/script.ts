@@ -28,13 +28,13 @@ interface Timing {
 export type ScriptedTurn =
   /** Asks for tools; `text`, when given, is said first. */
   | (Timing & { calls: ScriptedCall[]; text?: string })
-  /** Says its last word. `chunks` = the exact pieces to stream instead of words. */
+  /** The final message. `chunks` = the exact pieces to stream instead of words. */
   | (Timing & { text: string; chunks?: string[] })
   /** The run fails with `last_error`; the model answers with the HTTP status (default 500). */
   | (Timing & { fail: { code: string; message: string; status?: number } })
   /** Stops early: `max_completion_tokens`, `max_prompt_tokens` or `content_filter`; `text` is what came before. */
   | (Timing & { incomplete: string; text?: string })
-  /** Never says anything. */
+  /** Never answers. */
   | (Timing & { hang: true });
 
 export interface TurnInput {
@@ -42,7 +42,7 @@ export interface TurnInput {
   round: number;
   /** The conversation, oldest first. */
   messages: { role: string; text: string }[];
-  /** Outputs of the round before, in the order of its calls. */
+  /** Outputs of the previous round, in the order of its calls. */
   outputs: { callId: string; name: string; arguments: string; output: string }[];
   model: string;
   /** Instructions in force (the system message, on the chat model). */
@@ -106,7 +106,7 @@ export const scriptOfModel = (
   return findScript(scripts, fallback);
 };
 
-/** What the script does now. A script that runs out or throws is a failing turn, with the reason as its message. */
+/** The script's next turn. A script that has ended or throws gives a failing turn, with the reason as its message. */
 export const takeTurn = (chosen: ChosenScript, input: TurnInput): ScriptedTurn => {
   const { script } = chosen.entry;
   const { name } = chosen;
@@ -148,7 +148,7 @@ export const fragments = (text: string, size = 12): string[] => {
 export const tokens = (...texts: string[]): number =>
   Math.ceil(texts.reduce((sum, text) => sum + text.length, 0) / 4);
 
-/** The model's room to move: what the request allows overrules what the script wants. */
+/** The model's limit: the request's maximum overrules the script. */
 export interface TurnRules {
   toolChoice: unknown;
   parallel: boolean;

@@ -1,8 +1,8 @@
 /**
- * What lies under a request of the sandbox: a socket that can be cut, or nothing (in process).
+ * The transport under a request of the sandbox: a socket that can be cut, or none (in process).
  *
- * Rule: faults talk to this, so the same fault means the same thing on both: a cut is a reset connection on a socket and
- * a failing fetch or body in process. Imports nothing of ours. Ships with the package.
+ * Rule: faults use this, so the same fault means the same on both: a cut is a reset connection on a socket and a
+ * failing fetch or body in process. Imports no other file. Ships with the package.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
@@ -35,7 +35,7 @@ const cutSocket = ({ incoming, outgoing }: SocketEnv, how: BodyCut): void => {
   else setTimeout(cut, FLUSH_MS);
 };
 
-/** The answer that tells the Node adapter that nothing is left to answer. */
+/** The response that tells the Node adapter that nothing is left to send. */
 const nothingLeft = (): Response => new Response(null, { headers: { 'x-hono-already-sent': '1' } });
 
 /** Breaks the connection instead of answering. */

@@ -1,9 +1,9 @@
 /**
- * The workflow code a worker runs: the bundle that the build made, or one made now from this checkout.
+ * The workflow code of a worker: the bundle of the build, or one made now from this checkout.
  *
- * Rule: what is bundled here is kept under a name that is a digest of everything that went in, so a second start is
- * quick and a stale bundle can't be picked up. A build's bundle is used as it is, so that all workers of a release run the same, unless the
- * program brings another version of the SDK.
+ * Rule: a bundle made here is cached under a digest of all its inputs, so a second start is quick and a stale bundle is
+ * never used. A build's bundle is used unchanged, so that all workers of a release run the same, unless the program brings
+ * another version of the SDK.
  * Imported by the composition root.
  */
 import type { DataConverter } from '@temporalio/common';

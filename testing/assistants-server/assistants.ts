@@ -1,7 +1,7 @@
 /**
- * Assistants of the in-memory engine: those that callers made, and `asst_<script>` for every script.
+ * Assistants of the scripted server: those that callers created, and `asst_<script>` for every script.
  *
- * Rule: a scripted assistant belongs to nobody, is visible to all, and cannot be changed. Only `engine.ts` imports it.
+ * Rule: a scripted assistant has no owner, is visible to all, and can't be changed. Only `engine.ts` imports it.
  */
 import type { AssistantParams, Caller, RunParams } from '../../protocol/ports/runs-service.ts';
 import { apiErrors } from '../../protocol/errors.ts';
@@ -15,7 +15,7 @@ export interface Assistants {
   create(tenant: string, id: string, params: AssistantParams): AssistantRecord;
   /** The caller's own, oldest first. */
   all(tenant: string): AssistantRecord[];
-  /** null = none was made with this id. */
+  /** null = none was created with this id. */
   ownerOf(id: string): string | null;
   /** The caller's own or a scripted one. */
   find(caller: Caller, id: string): AssistantRecord;

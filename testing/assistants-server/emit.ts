@@ -1,7 +1,8 @@
 /**
- * Writing a run's events, and the small changes that go with them.
+ * Writes a run's events, and the small changes that belong to them.
  *
- * Rule: an event shows the record as it is at that moment, so the record changes first. Only `testing/assistants-server/` imports it.
+ * Rule: an event shows the record at that moment, so the record changes first. Only `testing/assistants-server/`
+ * imports it.
  */
 import type { WireUsage } from '../../protocol/wire/objects.ts';
 import { append } from './log.ts';

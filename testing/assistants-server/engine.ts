@@ -1,8 +1,9 @@
 /**
- * The in-memory `RunsService`: threads, messages, assistants and runs that play scripts.
+ * The scripted runs server in memory: threads, messages, assistants and runs that play scripts.
  *
- * Rule: synchronous inside (each method does its work before its promise is returned), one tenant never sees another's
- * objects, every read first lets a due deadline take effect. Imported by `testing/` only; simulations drive it directly.
+ * Rule: synchronous inside (each method does its work before its promise is returned); no tenant sees another's
+ * objects; every read first applies a deadline that has passed. Imported by `testing/` only; simulations drive it
+ * directly.
  */
 import type {
   Caller,
@@ -39,7 +40,7 @@ export interface SandboxEngineOptions {
   clock?: ManualClock;
   ids?: IdSource;
   scripts?: ScriptCatalogue;
-  /** Script of models that are not named after one. Default `auto`. */
+  /** Script of models without a script of their name. Default `auto`. */
   defaultScript?: string;
   /** Seconds from a run's creation to its expiry. Default 600. */
   expiresInSeconds?: number;
@@ -52,11 +53,11 @@ export interface SandboxEngineOptions {
 
 export interface SandboxEngine extends RunsService {
   readonly quirks: Quirks;
-  /** Snapshots of a run as its log shows them, oldest first: for stale reads and audits. */
+  /** States of a run as its log shows them, oldest first: for stale reads and audits. */
   history(runId: string): Run[];
-  /** All runs, in order of creation, whoever owns them: for audits. */
+  /** All runs of all tenants, in order of creation: for audits. */
   runs(): Run[];
-  /** Puts ready-made records in: see `testing/reference.ts`. */
+  /** Inserts ready-made records: see `testing/reference.ts`. */
   adopt(thread: ThreadRecord): void;
   /** Forgets everything. */
   reset(): void;

@@ -1,7 +1,8 @@
 /**
- * A run's event log: append, wake the readers, read from any place.
+ * A run's event log: append, wake the readers, read from any position.
  *
- * Rule: append-only, numbered from 1 without gaps; readers keep a place, never a buffer, so a slow one costs nothing.
+ * Rule: append-only, numbered from 1 without gaps; readers keep a position, never a buffer, so a slow one costs
+ * nothing.
  * Only `testing/assistants-server/` imports it.
  */
 import { endsRun } from '../../protocol/wire/events.ts';
@@ -29,7 +30,7 @@ const news = (run: RunRecord, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', done, { once: true });
   });
 
-/** Resolves when the run is not polled any more, after `timeoutMs`, or when `signal` aborts. */
+/** Resolves when the run is no longer polled, after `timeoutMs`, or when `signal` aborts. */
 export const untilNotPolled = async (
   run: RunRecord,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },

@@ -1,9 +1,8 @@
 /**
- * A run's life in the in-memory engine: picked up, turn by turn through its script, waiting, ended.
+ * A run's life in the scripted server: started, played turn by turn, waiting, ended.
  *
- * Rules: every change writes its event in the order that the API's own streams have; nothing leaves a terminal status;
- * ending a run releases its thread and whatever was scheduled. Synchronous inside: between two timers nothing interleaves.
- * Only `testing/assistants-server/` imports it.
+ * Rules: every change writes its event in the order of the API's own streams; a terminal status never changes; ending a run
+ * releases its thread and its timers. Synchronous inside: nothing interleaves between two timers. Imported by this folder.
  */
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import type { TerminalStatus, ToolOutput, WireLastError, WireUsage } from '../../protocol/wire/objects.ts';
@@ -31,10 +30,10 @@ export interface PlayDeps {
 export interface Player {
   /** A new run: its first events, then on by the clock. */
   begin(run: RunRecord): void;
-  /** All outputs of the open round are in: on with the run. */
+  /** All outputs of the open round are there: the run continues. */
   resume(run: RunRecord, outputs: readonly ToolOutput[]): void;
   cancel(run: RunRecord): void;
-  /** Expires the run if its time has come. Every read calls it, so the deadline never depends on a timer's mood. */
+  /** Expires the run if its time has come. Every read calls it, so the deadline does not depend on a timer. */
   expireIfDue(run: RunRecord): void;
 }
 
@@ -43,7 +42,7 @@ interface Ending {
   reason?: string;
 }
 
-/** Why an unfinished message says that it is. */
+/** The reason on an unfinished message. */
 const MESSAGE_REASON: Record<string, string> = {
   cancelled: 'run_cancelled',
   expired: 'run_expired',
@@ -91,7 +90,9 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     emitMessage(run, message);
   };
 
-  /** The terminal transition: what is open ends with the run, then the run's own event, then the lock is free. */
+  /**
+   * The terminal transition: open objects end with the run, then comes the run's own event, then the lock is released.
+   */
   const end = (run: RunRecord, status: TerminalStatus, more: Ending = {}): void => {
     dropTimers(run);
     run.lastError = more.lastError ?? null;
@@ -131,7 +132,7 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     return { message, step };
   };
 
-  /** Says a text as a message of its own, and leaves the message open; yields the pauses between its pieces. */
+  /** Writes a text as a message of its own, and leaves the message open; yields the pauses between its pieces. */
   function* say(
     run: RunRecord,
     turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
@@ -159,7 +160,7 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     endStep(run, step, 'completed');
   }
 
-  /** Asks for tools and leaves the run waiting. */
+  /** Requests tools and leaves the run waiting. */
   function* ask(
     run: RunRecord,
     turn: { calls: ScriptedCall[]; chunkDelayMs?: number },

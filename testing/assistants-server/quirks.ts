@@ -1,8 +1,8 @@
 /**
- * How real servers of the runs wire differ from the original, as switches that may be turned at any moment.
+ * Known differences of real servers from the original API, as switches that may change at any moment.
  *
  * Rule: all off = the original's behaviour. Each switch is one observed difference, so that a client can be tested
- * against every server it will meet. Imports nothing. Ships with the package.
+ * against every server it may meet. Imports nothing. Ships with the package.
  */
 export interface Quirks {
   /** Submits that cover only some calls are accepted; the run waits for the rest. */
@@ -21,7 +21,7 @@ export interface Quirks {
   noSteps: boolean;
   /** Cancel works on `in_progress` runs only. */
   cancelInProgressOnly: boolean;
-  /** A submit goes straight to `in_progress`: nobody sees `queued` again. */
+  /** A submit goes straight to `in_progress`: `queued` is never seen again. */
   noQueuedAfterSubmit: boolean;
   /** `stream: true` is ignored: the answer is the JSON object. */
   noStreaming: boolean;

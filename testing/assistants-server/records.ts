@@ -1,7 +1,8 @@
 /**
- * What the in-memory engine remembers, in milliseconds.
+ * The records of the scripted server, in milliseconds.
  *
- * Rule: records change in place and never leave; what leaves is a view of them (`views.ts`). Only `testing/` imports it.
+ * Rule: records change in place and stay inside; callers receive views of them (`views.ts`). Only `testing/` imports
+ * it.
  */
 import type { Caller, MessageParams, RunParams } from '../../protocol/ports/runs-service.ts';
 import { apiErrors } from '../../protocol/errors.ts';
@@ -90,9 +91,9 @@ export interface RunRecord {
   open: StepRecord | null;
   /** Outputs given one by one through `answers`, until the round is whole. */
   answers: Map<string, string>;
-  /** The last accepted round: what a client's own retry is compared with. */
+  /** The last accepted round: a client's own retry is compared with it. */
   lastOutputs: ToolOutput[] | null;
-  /** Place in the log before the events of that submit. */
+  /** Position in the log before the events of that submit. */
   lastSubmitSeq: number;
   steps: StepRecord[];
   log: SequencedEvent[];
@@ -103,7 +104,7 @@ export interface RunRecord {
 
 export type AssistantRecord = Assistant & { tenant: string };
 
-/** A record, if it is the caller's; a foreign one is as unknown as none. */
+/** A record, if it belongs to the caller; otherwise it is not found. */
 export const owned = <T extends { tenant: string }>(
   record: T | undefined,
   caller: Caller,

@@ -1,5 +1,5 @@
 /**
- * Which outputs a waiting run takes: the rule of the wire, and the laxer ones of servers that are known to differ.
+ * Which outputs a waiting run accepts: the rule of the wire, and the laxer ones of servers that differ.
  *
  * Rule: decisions only, nothing changes here. One request carries every open call once; anything else is refused with
  * the API's own words. Only `testing/assistants-server/` imports it.
@@ -13,11 +13,11 @@ import type { RunRecord } from './records.ts';
 import { openCalls } from './views.ts';
 
 export type SandboxSubmitResult =
-  /** A repeat of what was accepted: answer the run, change nothing. */
+  /** A repeat of an accepted submit: return the run, change nothing. */
   | { kind: 'repeated' }
-  /** The round is whole: go on with these outputs. */
+  /** The round is complete: continue with these outputs. */
   | { kind: 'complete'; outputs: ToolOutput[] }
-  /** Kept; others are still awaited (lax servers only). */
+  /** Stored; other outputs are still awaited (lax servers only). */
   | { kind: 'partial'; outputs: ToolOutput[] };
 
 const same = (a: readonly ToolOutput[], b: readonly ToolOutput[]): boolean =>
@@ -26,7 +26,7 @@ const same = (a: readonly ToolOutput[], b: readonly ToolOutput[]): boolean =>
     b.some((other) => other.tool_call_id === output.tool_call_id && other.output === output.output),
   );
 
-/** Outputs of the whole round: what was answered one by one before, and these. */
+/** Outputs of the whole round: answers accepted one by one before, and these. */
 const whole = (run: RunRecord, outputs: readonly ToolOutput[]): ToolOutput[] => {
   const given = new Map(run.answers);
   for (const { tool_call_id: id, output } of outputs) given.set(id, output);
@@ -73,7 +73,7 @@ export const evaluateSandboxSubmit = (
 
 export type AnswerVerdict = { reply: AnswerReply; record: [callId: string, output: string] | null };
 
-/** What was accepted for a call of this run, in this round or an earlier one. */
+/** The accepted output of a call of this run, in this round or an earlier one. */
 const outputOf = (run: RunRecord, callId: string): string | undefined => {
   for (const { details } of run.steps) {
     const call = 'calls' in details ? details.calls.find(({ id }) => id === callId) : undefined;
@@ -82,7 +82,7 @@ const outputOf = (run: RunRecord, callId: string): string | undefined => {
   return undefined;
 };
 
-/** One call answered by a person: what to record, if anything, and what to say. */
+/** One call answered by a person: what to record, if anything, and the reply. */
 export const evaluateSandboxAnswer = (run: RunRecord, payload: AnswerPayload): AnswerVerdict => {
   const { call_id: callId } = payload;
   if (payload.run_id !== undefined && payload.run_id !== run.id)

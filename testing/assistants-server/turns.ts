@@ -1,5 +1,5 @@
 /**
- * A run's next turn: what the script is told, what it decides, and what that costs.
+ * A run's next turn: the script's input, its decision, and its cost.
  *
  * Rule: reads records, changes none. Only `testing/assistants-server/` imports it.
  */

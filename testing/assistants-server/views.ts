@@ -1,8 +1,8 @@
 /**
- * How the in-memory engine's records look on the wire.
+ * Records of the scripted server → objects of the wire.
  *
- * Rule: a view is a fresh object in seconds with every documented field, so that an event in the log never changes after
- * it was written. Only `testing/` imports it.
+ * Rule: a view is a fresh object in seconds with every documented field, so an event in the log never changes after it
+ * was written. Only `testing/` imports it.
  */
 import { shownTools } from '../../protocol/wire/objects.ts';
 import type { Assistant, Message, Run, RunStep, Thread } from '../../protocol/wire/objects.ts';
@@ -73,7 +73,7 @@ export const toRunStep = (step: StepRecord, run: RunRecord): RunStep => ({
   usage: step.usage,
 });
 
-/** Calls of the open step that nobody answered. */
+/** Calls of the open step without an answer. */
 export const openCalls = (run: RunRecord): CallRecord[] =>
   run.open !== null && 'calls' in run.open.details
     ? run.open.details.calls.filter((call) => call.output === null && !run.answers.has(call.id))
