@@ -19,13 +19,15 @@ export type WaitForRun = (options: { timeoutMs: number; signal: AbortSignal }) =
 
 /** What the Node adapter passes as the response's socket. */
 export interface Connection {
+  /** It has closed already, and emits no `close` any more. */
+  readonly destroyed: boolean;
   destroy(): unknown;
   once(event: 'close', listener: () => void): unknown;
   off(event: 'close', listener: () => void): unknown;
 }
 
 export interface HeldPolls {
-  /** Null when the poll is not held: the tenant has its maximum, or the server is shutting down. */
+  /** Null when the poll is not held: its connection has closed, the tenant has its maximum, or the server is shutting down. */
   hold(tenant: string, connection: Connection | undefined, wait: WaitForRun): Promise<Run> | null;
   /** How many polls are held. */
   readonly count: number;
@@ -71,7 +73,9 @@ export const createHeldPolls = (closing: ShutdownNotifier, options: HeldPollOpti
 
   return {
     hold: (tenant, connection, wait) =>
-      closing.begun || (held.get(tenant) ?? 0) >= maxPerTenant ? null : holdOne(tenant, connection, wait),
+      closing.begun || connection?.destroyed === true || (held.get(tenant) ?? 0) >= maxPerTenant
+        ? null
+        : holdOne(tenant, connection, wait),
     get count() {
       return count;
     },

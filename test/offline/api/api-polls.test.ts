@@ -190,13 +190,56 @@ describe('what is held', () => {
   test('ends with its connection, and leaves no listener on it', async () => {
     const { api, held, waiting } = watchedApi();
     const path = await startRun('hang');
-    const outgoing = new EventEmitter();
+    const outgoing = Object.assign(new EventEmitter(), { destroyed: false });
     const polling = get(api, path, HELPER, { outgoing });
     await held(1);
     outgoing.emit('close');
     await polling;
     expect(waiting()).toBe(0);
     expect(outgoing.listenerCount('close')).toBe(0);
+  });
+
+  test('is nothing when the connection has closed before', async () => {
+    const { api, seen } = watchedApi();
+    const path = await startRun('hang');
+    await get(api, path, HELPER, { outgoing: Object.assign(new EventEmitter(), { destroyed: true }) });
+    expect(seen).toMatchObject([{ held: false }]);
+  });
+
+  test('is nothing when its socket closes while the run is read', async () => {
+    const { engine } = sandbox;
+    const [asked, closed] = [deferred(), deferred()];
+    const { api, seen } = watchedApi({
+      polls: { maxMs: 50 },
+      engine: {
+        ...engine,
+        getRun: async (...args) => {
+          asked.resolve();
+          await closed.promise;
+          return engine.getRun(...args);
+        },
+      },
+    });
+    const path = await startRun('hang');
+    const answered = deferred();
+    const served = await serveApi({
+      ...api,
+      fetch: async (request, env) => {
+        const outgoing = env?.outgoing;
+        outgoing?.once('close', () => closed.resolve());
+        const response = await api.fetch(request, env);
+        answered.resolve();
+        return response;
+      },
+    });
+    const socket = connect(served.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Stainless-Poll-Helper: true\r\n\r\n`);
+    await asked.promise;
+    socket.destroy();
+    await answered.promise;
+    expect(seen).toMatchObject([{ held: false }]);
+    await served.close();
   });
 
   test('ends with its socket', async () => {
