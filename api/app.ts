@@ -22,7 +22,8 @@ import { errorResponse, toApiError } from './errors.ts';
 import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
 import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
 import { jsonOnce } from './json-once.ts';
-import type { RateLimiter, RequestKind } from './rate-limiter.ts';
+import type { RateLimiter } from './rate-limiter.ts';
+import type { RequestLogEntry } from './request-log.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import { createRouter, pathOf } from './router.ts';
@@ -38,24 +39,6 @@ import { toolRoutes } from './routes/tools.ts';
 import { ShutdownNotifier, eventStream } from './sse.ts';
 import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
-
-/** One finished request, for metrics and logs. Contains no body and no key. */
-export interface RequestLogEntry {
-  method: string;
-  /** The route's pattern, never its ids; null = no route matched. */
-  route: string | null;
-  kind: RequestKind | null;
-  status: number;
-  /** Until the head of the response was ready; streams last longer. */
-  ms: number;
-  requestId: string;
-  tenant: string | null;
-  stream: boolean;
-  /** A long poll: most of its time is spent waiting for the run. */
-  held: boolean;
-  /** On a 5xx: the error. For the log, never for the client. */
-  error: unknown;
-}
 
 export interface ApiOptions {
   engine: RunsService;
@@ -148,6 +131,7 @@ export const createApi = (options: ApiOptions): Api => {
   const respond = (
     caller: Caller,
     reply: Reply,
+    { headers: asked }: Request,
     env: ApiEnv | undefined,
     share: StreamShare | null,
   ): Response => {
@@ -167,6 +151,7 @@ export const createApi = (options: ApiOptions): Api => {
       requestId: caller.requestId,
       ...(thread === undefined ? {} : { thread }),
       headers,
+      userAgent: asked.get('user-agent'),
       keepAliveMs,
       stallMs,
       closing,
@@ -217,7 +202,7 @@ export const createApi = (options: ApiOptions): Api => {
       stream = 'stream' in reply;
       if (!stream) share?.close();
       held = isHeld(reply);
-      response = respond(caller, reply, env, share);
+      response = respond(caller, reply, request, env, share);
     } catch (error) {
       share?.close();
       const answer = toApiError(error, requestId);

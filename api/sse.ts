@@ -11,6 +11,7 @@ import { endsRun, endsStream } from '../protocol/wire/events.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Thread } from '../protocol/wire/objects.ts';
 import { toApiError } from './errors.ts';
+import { keepAliveFor } from './keep-alive.ts';
 import type { StreamShare } from './stream-budget.ts';
 
 const encoder = new TextEncoder();
@@ -24,8 +25,6 @@ export const encodeEvent = (event: string, data: unknown, id?: number | string):
   `event: ${oneLine(event)}\ndata: ${JSON.stringify(data)}\n${id === undefined ? '' : `id: ${oneLine(String(id))}\n`}\n`;
 
 export const DONE_FRAME = 'event: done\ndata: [DONE]\n\n';
-/** One line end only: once an `id` was sent, several official clients parse a blank line as an event without data, and fail. */
-const KEEP_ALIVE_COMMENT = ': keep-alive\n';
 
 export const errorFrame = (error: ApiError): string => encodeEvent('error', error.toBody());
 
@@ -64,6 +63,8 @@ export interface StreamOptions {
   /** Sent first, without an id: the thread that was made along with the run. */
   thread?: Thread;
   headers: Record<string, string>;
+  /** Of the reader. */
+  userAgent: string | null;
   keepAliveMs: number;
   stallMs: number;
   /** Whether the server is going down, and word of it. */
@@ -177,7 +178,7 @@ export const eventStream = (
           const free = (controller.desiredSize ?? 1) > 0;
           if (free) {
             state.waitingSince = null;
-            controller.enqueue(encoder.encode(KEEP_ALIVE_COMMENT));
+            controller.enqueue(encoder.encode(keepAliveFor(options.userAgent)));
             return;
           }
           state.waitingSince ??= performance.now();

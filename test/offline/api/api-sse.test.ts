@@ -247,7 +247,12 @@ describe('readers', () => {
     });
     const dropped = deferred();
     const response = await api.fetch(get(`${path}/events`), {
-      outgoing: { destroy: () => dropped.resolve(), once: () => undefined, off: () => undefined },
+      outgoing: {
+        destroyed: false,
+        destroy: () => dropped.resolve(),
+        once: () => undefined,
+        off: () => undefined,
+      },
     });
     await dropped.promise;
     expect(subscribed()).toBe(0);
@@ -270,6 +275,22 @@ describe('readers', () => {
     ]);
     // A blank line after a comment is an event without data for the official Python, Go and Java clients.
     expect(text).not.toContain('keep-alive\n\n');
+    await reader?.cancel();
+  });
+
+  test("a silent stream of Azure's Java client, which can't read comments, is kept alive by an event it ignores", async () => {
+    const path = await startRun('hang');
+    sandbox.clock.advance(1);
+    const { api } = watched({ keepAliveMs: 5 });
+    const userAgent = 'app azsdk-java-azure-ai-openai-assistants/1.0.0-beta.5 (17.0.15; Linux; 6.1)';
+    const response = await api.fetch(get(`${path}/events`, { 'user-agent': userAgent }));
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    while (text.split('keep-alive').length < 3) text += (await reader?.read())?.value ?? '';
+    expect(text.split('\n\n').slice(3, -1)).toEqual([
+      'event: done\ndata: keep-alive',
+      'event: done\ndata: keep-alive',
+    ]);
     await reader?.cancel();
   });
 
