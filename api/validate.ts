@@ -13,6 +13,7 @@ import type { MessageContent } from '../protocol/wire/objects.ts';
 import { invalidBody } from './errors.ts';
 import { firstIssues } from './first-issue.ts';
 import { normalizeBody } from './normalize.ts';
+import { INSTEAD_OF_BUILT_IN, INSTEAD_OF_FILES } from './unsupported.ts';
 
 /** JSON never contains undefined, so optional keys of the schema and of the hand-written types mean the same. */
 export type Exact<T> = T extends (infer Item)[]
@@ -46,13 +47,7 @@ const BUILT_IN_TOOLS: Record<string, string> = {
   retrieval: 'The retrieval tool',
 };
 
-/** Often the first request of a migrated program: documented examples of several clients use such a tool. */
-const INSTEAD_OF_BUILT_IN =
-  "Use a tool of type 'function' that does the work in your program or on the worker: docs/MIGRATING.md of this server shows one.";
-
-/**
- * Rejects, by name, features of the original API that this server lacks; returns the body without their empty forms.
- */
+/** Rejects, by name, features of the original API that this server lacks; returns the body without their empty forms. */
 export const rejectUnsupported = (body: unknown, path = ''): unknown => {
   if (!isObject(body)) return body;
   const rest: Record<string, unknown> = {};
@@ -60,11 +55,7 @@ export const rejectUnsupported = (body: unknown, path = ''): unknown => {
     const name = path === '' ? key : `${path}.${key}`;
     if (key === 'tool_resources' || key === 'attachments' || key === 'file_ids') {
       if (isEmpty(value)) continue;
-      throw apiErrors.unsupported(
-        name,
-        `'${key}'`,
-        'Send the text itself in a message, or serve it through a function tool.',
-      );
+      throw apiErrors.unsupported(name, `'${key}'`, INSTEAD_OF_FILES);
     }
     if (key === 'tools' && Array.isArray(value)) {
       for (const [index, tool] of value.entries()) {

@@ -396,6 +396,40 @@ def check_bad_requests():
     assert 'Runs in status "completed" do not accept tool outputs.' in late.message
 
 
+def check_the_first_documented_examples_are_refused_with_what_to_do_instead():
+    bad = openai.BadRequestError
+    tutor = refused(
+        bad,
+        lambda: assistants.create(
+            name="Math Tutor",
+            instructions="You are a personal math tutor. Write and run code to answer math questions.",
+            tools=[{"type": "code_interpreter"}],
+            model="gpt-4o",
+        ),
+        param="tools[0].type",
+        code="unsupported_parameter",
+    )
+    analyst = refused(
+        bad,
+        lambda: assistants.create(
+            name="Financial Analyst Assistant",
+            instructions="You are an expert financial analyst. Use your knowledge base to answer questions.",
+            model="gpt-4o",
+            tools=[{"type": "file_search"}],
+        ),
+        param="tools[0].type",
+        code="unsupported_parameter",
+    )
+    upload = refused(
+        openai.NotFoundError,
+        lambda: client.files.create(file=b"goog-10k", purpose="assistants"),
+        code="unsupported_endpoint",
+    )
+    for failure in (tutor, analyst, upload):
+        assert "function" in failure.message, failure.message
+        assert "https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#" in failure.message, failure.message
+
+
 def main():
     checks = {name: work for name, work in globals().items() if name.startswith("check_")}
     for name, work in checks.items():
