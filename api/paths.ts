@@ -6,9 +6,11 @@
  */
 import { ApiError, apiErrors } from '../protocol/errors.ts';
 import { shortenText } from '../protocol/rules/validation.ts';
+import { INSTEAD_OF_BUILT_IN, INSTEAD_OF_FILES } from './unsupported.ts';
 
-/** `/v1/threads/` and `/openai//threads` → `/v1/threads`. Other paths stay unchanged. */
-export const canonicalPath = (path: string): string => {
+const MODEL = '/v1/models/';
+
+const withoutAzure = (path: string): string => {
   const single = path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path;
   const plain = single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
   if (!plain.startsWith('/openai/')) return plain;
@@ -17,15 +19,23 @@ export const canonicalPath = (path: string): string => {
     : `/v1/${plain.slice('/openai/'.length)}`;
 };
 
-const ANY_TOOL = 'Send the text itself in a message, or serve it through a function tool.';
+/**
+ * `/v1/threads/` and `/openai//threads` → `/v1/threads`. The name of a model is one segment: older Python clients send its slashes
+ * (`org/name`) as they are. Other paths stay unchanged.
+ */
+export const canonicalPath = (path: string): string => {
+  const plain = withoutAzure(path);
+  return plain.startsWith(MODEL) ? `${MODEL}${plain.slice(MODEL.length).replaceAll('/', '%2F')}` : plain;
+};
+
 const MODEL_SERVER = 'Send such requests to the model server itself.';
 
 /** Endpoints of the vendor that this server lacks, by the first segment after `/v1`, and what to do instead. */
 const NOT_SERVED: Readonly<Record<string, string>> = {
-  files: ANY_TOOL,
-  uploads: ANY_TOOL,
-  vector_stores: ANY_TOOL,
-  containers: ANY_TOOL,
+  files: INSTEAD_OF_FILES,
+  uploads: INSTEAD_OF_FILES,
+  vector_stores: INSTEAD_OF_FILES,
+  containers: INSTEAD_OF_BUILT_IN,
   audio: MODEL_SERVER,
   batches: MODEL_SERVER,
   chat: MODEL_SERVER,

@@ -21,6 +21,10 @@ describe('the path of the table', () => {
     ['/openai/', '/openai'],
     ['/openai.json', '/openai.json'],
     ['/v1/openai/threads', '/v1/openai/threads'],
+    ['/v1/models/org/name:7b', '/v1/models/org%2Fname:7b'],
+    ['/openai/models/org/name/', '/v1/models/org%2Fname'],
+    ['/v1/models/org%2Fname', '/v1/models/org%2Fname'],
+    ['/v1/models/', '/v1/models'],
     // An encoded slash is part of an id.
     ['/v1/threads/a%2Fb', '/v1/threads/a%2Fb'],
   ])('%s is %s', (asked, path) => {
