@@ -11,7 +11,7 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { LANES, versionOf, type Lane } from '../test/clients/harness/lanes.ts';
-import { openServer } from '../test/clients/harness/server.ts';
+import { openServer, type ClientsServer } from '../test/clients/harness/server.ts';
 import { problemsOf, readSteps, STEP_NAMES } from '../test/clients/harness/steps.ts';
 import { tableOf, withTable, type LaneResult } from '../test/clients/harness/table.ts';
 import {
@@ -21,7 +21,7 @@ import {
   type Program,
 } from '../test/clients/harness/toolchains.ts';
 
-/** A program needs 17 s for the silent stream; the rest is for slow machines. */
+/** A program needs 37 s for the slow streams; the rest is for slow machines. */
 const PROGRAM_TIMEOUT_MS = 180_000;
 const AT_A_TIME = 4;
 const RESULTS = new URL('../test/clients/results.json', import.meta.url);
@@ -79,10 +79,11 @@ const tried = (
 
 const attempt = async (
   { lane, program }: (typeof prepared)[number],
-  env: Record<string, string>,
+  { env, places }: ClientsServer,
 ): Promise<void> => {
   const began = Date.now();
-  const steps = readSteps(...(await tried(program, env)));
+  const own = Object.entries(lane.env ?? {}).map(([name, what]) => [name, places[what]]);
+  const steps = readSteps(...(await tried(program, { ...env, ...Object.fromEntries(own) })));
   const { client, language, known = {} } = lane;
   results.set(lane.name, { client, language, version: versionOf(lane), steps, known });
   const problems = problemsOf(steps, known);
@@ -99,7 +100,7 @@ const server = await openServer();
 try {
   const queue = [...prepared];
   const take = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await attempt(next, server.env);
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await attempt(next, server);
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, take));
 } finally {

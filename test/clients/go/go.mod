@@ -3,6 +3,7 @@ module durable-runs.invalid/clients
 go 1.26.0
 
 require (
+	github.com/openai/openai-go v1.12.0
 	github.com/openai/openai-go/v3 v3.98.0
 	github.com/sashabaranov/go-openai v1.43.0
 )

@@ -22,12 +22,19 @@ export interface Lane {
   /** File below `test/clients/` that pins the version, and what comes before the version in it. */
   manifest: [file: string, before: string];
   known?: Partial<Record<Step, string>>;
+  /** For a library that takes its server from the environment: variable → what it holds. */
+  env?: Record<string, 'URL' | 'KEY'>;
 }
 
-const python = (name: string, client: string, distribution = name): Lane => ({
+const python = (
+  name: string,
+  client: string,
+  { distribution = name, env = {} }: { distribution?: string; env?: NonNullable<Lane['env']> } = {},
+): Lane => ({
   name,
   language: 'python',
   client,
+  env,
   manifest: [`python/${name}/requirements.txt`, `${distribution}==`],
 });
 const node = (
@@ -43,21 +50,23 @@ const node = (
   known,
 });
 
-const java = (name: string, known: NonNullable<Lane['known']> = {}): Lane => ({
+const java = (name: string): Lane => ({
   name,
   language: 'java',
   client: name,
-  known,
   manifest: ['java/pom.xml', `<artifactId>${name}</artifactId>\n      <version>`],
 });
 
 export const LANES: readonly Lane[] = [
   python('azure-ai-agents', 'azure-ai-agents'),
-  python('langchain', 'LangChain', 'langchain-classic'),
-  python('autogen', 'AutoGen', 'autogen-ext'),
+  python('langchain', 'LangChain', { distribution: 'langchain-classic' }),
+  python('autogen', 'AutoGen', { distribution: 'autogen-ext' }),
   python('semantic-kernel', 'Semantic Kernel'),
-  python('llama-index', 'LlamaIndex', 'llama-index-agent-openai'),
-  python('marvin', 'Marvin'),
+  python('llama-index', 'LlamaIndex', {
+    distribution: 'llama-index-agent-openai',
+    env: { OPENAI_BASE_URL: 'URL' },
+  }),
+  python('marvin', 'Marvin', { env: { MARVIN_OPENAI_BASE_URL: 'URL', MARVIN_OPENAI_API_KEY: 'KEY' } }),
   python('litellm', 'LiteLLM'),
   node('langchain-js', 'LangChain.js', '@langchain/classic'),
   node('azure-ai-agents-js', '@azure/ai-agents', '@azure/ai-agents', {
@@ -78,17 +87,34 @@ export const LANES: readonly Lane[] = [
     manifest: ['go/go.mod', 'github.com/openai/openai-go/v3 v'],
   },
   {
+    name: 'openai-go-1',
+    language: 'go',
+    client: 'openai-go',
+    manifest: ['go/go.mod', 'github.com/openai/openai-go v'],
+  },
+  {
     name: 'async-openai',
     language: 'rust',
     client: 'async-openai',
     manifest: ['rust/Cargo.toml', 'async-openai = { version = "='],
   },
   java('openai-java'),
-  java('azure-ai-openai-assistants', {
-    silence:
-      'it takes the keep-alive comment of a stream for an event; poll where the model may be silent for 15 s',
-  }),
+  java('azure-ai-openai-assistants'),
 ];
+
+/** `openai-java` → `OpenaiJava` */
+export const mainClassOf = ({ name }: Lane): string =>
+  name.replaceAll(/(?:^|-)(.)/g, (_match, letter: string) => letter.toUpperCase());
+
+/** The lane's program, below `test/clients/`. */
+export const programOf = (lane: Lane): string =>
+  ({
+    python: `python/${lane.name}/main.py`,
+    node: `node/${lane.name}/main.mjs`,
+    go: `go/${lane.name}/main.go`,
+    rust: `rust/src/bin/${lane.name}.rs`,
+    java: `java/src/main/java/${mainClassOf(lane)}.java`,
+  })[lane.language];
 
 /** Throws when the manifest pins no version. */
 export const versionOf = ({ name, manifest: [file, before] }: Lane): string => {

@@ -21,6 +21,8 @@ const STORE_PASSWORD = 'changeit';
 export interface ClientsServer {
   /** What every program gets in its environment. */
   env: Record<string, string>;
+  /** What a variable of one lane holds. */
+  places: { URL: string; KEY: string };
   close(): Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export const openServer = async (): Promise<ClientsServer> => {
       NODE_EXTRA_CA_CERTS: proxy.certificate,
       JAVA_TOOL_OPTIONS: `-Djavax.net.ssl.trustStore=${store} -Djavax.net.ssl.trustStorePassword=${STORE_PASSWORD}`,
     },
+    places: { URL: `${origin}/v1`, KEY },
     close,
   };
 };

@@ -13,6 +13,7 @@ export const STEPS = {
   message: "reads the assistant's final message",
   stream: 'streams a run and adds up its deltas',
   silence: 'the same with a model that is silent for 17 s, longer than the keep-alive interval',
+  dripping: 'the same with a model that says a word a second for 20 s',
   paging: 'reads a list of messages page by page',
   cancel: 'cancels a run that waits, to its status `cancelled`',
   error: 'gets the 400 for an unsupported tool as its typed error',

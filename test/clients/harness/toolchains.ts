@@ -11,7 +11,7 @@ import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CLIENTS_DIR, type Lane, type Language } from './lanes.ts';
+import { CLIENTS_DIR, mainClassOf, type Lane, type Language } from './lanes.ts';
 
 const execute = promisify(execFile);
 const CACHE = join(homedir(), '.cache', 'durable-runs', 'clients');
@@ -137,15 +137,14 @@ const java: Toolchain = {
     ['java', '-version'],
     ['mvn', '-version'],
   ],
-  async prepare({ name }) {
+  async prepare(lane) {
     const target = join(CACHE, 'java');
     const goals = ['compile', 'dependency:copy-dependencies'];
     const places = [`-Dclients.target=${target}`, `-DoutputDirectory=${target}/libraries`];
     await build('mvn', ['-B', '-q', ...places, ...goals], join(CLIENTS_DIR, 'java'));
-    const main = name.replaceAll(/(?:^|-)(.)/g, (_match, letter: string) => letter.toUpperCase());
     return {
       command: 'java',
-      args: ['-cp', `${target}/classes:${target}/libraries/*`, main],
+      args: ['-cp', `${target}/classes:${target}/libraries/*`, mainClassOf(lane)],
       cwd: target,
       env: {},
     };

@@ -4,8 +4,8 @@
  */
 import { strict as assert } from 'node:assert';
 
-const { BASE_URL, API_KEY, HTTPS_URL } = process.env;
-export { API_KEY, BASE_URL, HTTPS_URL };
+/** As docs/MIGRATING.md calls them. */
+export const { BASE_URL: URL, API_KEY: KEY, HTTPS_URL: HTTPS } = process.env;
 
 export const FUNCTION = {
   name: 'get_current_weather',
@@ -18,14 +18,15 @@ export const FUNCTION = {
 };
 export const OUTPUT = 'mild';
 export const ANSWER = 'The current weather in San Francisco, CA: mild';
-/** Models of the scripted model server: one call and an answer, five words, two words with 17 s between them. */
+/** Models of the scripted model server: one call and an answer, and words: five, two with 17 s between them, 21 with 1 s. */
 export const MODELS = {
   calling: 'scripted:weather',
   words: 'scripted:words:5',
   silent: 'scripted:words:2x17000',
+  dripping: 'scripted:words:21x1000',
 };
-export const SAID = 'word1 word2 word3 word4 word5';
-export const SAID_SLOWLY = 'word1 word2';
+/** What such a model says. */
+export const words = (count) => Array.from({ length: count }, (_, index) => `word${index + 1}`).join(' ');
 
 const print = (step, ok, detail = '') => {
   process.stdout.write(`${JSON.stringify({ step, ok, detail })}\n`);

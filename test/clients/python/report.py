@@ -12,9 +12,10 @@ import inspect
 import json
 import os
 
-BASE_URL = os.environ["BASE_URL"]
-API_KEY = os.environ["API_KEY"]
-HTTPS_URL = os.environ["HTTPS_URL"]
+# As docs/MIGRATING.md calls them.
+URL = os.environ["BASE_URL"]
+KEY = os.environ["API_KEY"]
+HTTPS = os.environ["HTTPS_URL"]
 CA_FILE = os.environ["CA_FILE"]
 
 WEATHER = {
@@ -31,10 +32,16 @@ WEATHER = {
 }
 OUTPUT = "mild"
 ANSWER = "The current weather in San Francisco, CA: mild"
-# Models of the scripted model server: one call and an answer, five words, two words with 17 s between them.
-CALLING, WORDS, SILENT = "scripted:weather", "scripted:words:5", "scripted:words:2x17000"
-SAID = "word1 word2 word3 word4 word5"
-SAID_SLOWLY = "word1 word2"
+# Models of the scripted model server: one call and an answer, and words: five, two with 17 s between them, 21 with 1 s.
+CALLING = "scripted:weather"
+WORDS, SILENT, DRIPPING = "scripted:words:5", "scripted:words:2x17000", "scripted:words:21x1000"
+
+
+def words(count):
+    return " ".join(f"word{number}" for number in range(1, count + 1))
+
+
+SAID = {WORDS: words(5), SILENT: words(2), DRIPPING: words(21)}
 
 
 LOOP = asyncio.new_event_loop()

@@ -48,7 +48,7 @@ describe('the table of docs/CLIENTS.md', () => {
     const table = tableOf([
       { client: 'One', language: 'go', version: '1.2', steps, known: { stream: 'why', silence: 'why' } },
     ]);
-    expect(table).toContain('| One | 1.2 | Go | ✓ | ✓ | ✓ | ✓ | ✗ | ✗ | – | ✓ | ✓ |');
+    expect(table).toContain('| One | 1.2 | Go | ✓ | ✓ | ✓ | ✓ | ✗ | ✗ | ✓ | – | ✓ | ✓ |');
     expect(table).toContain('- One 1.2, stream, silence: ✗ why\n- One 1.2, paging: – has no pages');
   });
 

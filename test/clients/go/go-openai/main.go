@@ -12,8 +12,8 @@ import (
 var ctx = context.Background()
 
 func newClient() *openai.Client {
-	config := openai.DefaultConfig(report.APIKey)
-	config.BaseURL = report.BaseURL
+	config := openai.DefaultConfig(report.KEY)
+	config.BaseURL = report.URL
 	return openai.NewClientWithConfig(config)
 }
 
@@ -114,7 +114,7 @@ func main() {
 		}
 		return report.Same(list.Messages[0].Content[0].Text.Value, report.Answer)
 	})
-	for _, name := range []string{"stream", "silence"} {
+	for _, name := range []string{"stream", "silence", "dripping"} {
 		report.Absent(name, "go-openai streams no runs")
 	}
 	report.Step("paging", pages)

@@ -12,7 +12,7 @@ import (
 
 var ctx = context.Background()
 var client = openai.NewClient(
-	option.WithBaseURL(report.BaseURL), option.WithAPIKey(report.APIKey), option.WithMaxRetries(0))
+	option.WithBaseURL(report.URL), option.WithAPIKey(report.KEY), option.WithMaxRetries(0))
 var threads = &client.Beta.Threads
 
 func follow(run *openai.Run) (*openai.Run, error) {
@@ -133,8 +133,9 @@ func main() {
 		}
 		return report.Same(list.Data[0].Content[0].Text.Value, report.Answer)
 	})
-	report.Step("stream", func() error { return streamed(report.Words, report.Said) })
-	report.Step("silence", func() error { return streamed(report.Silent, report.SaidSlowly) })
+	report.Step("stream", func() error { return streamed(report.Words, report.Said(5)) })
+	report.Step("silence", func() error { return streamed(report.Silent, report.Said(2)) })
+	report.Step("dripping", func() error { return streamed(report.Dripping, report.Said(21)) })
 	report.Step("paging", pages)
 	report.Step("cancel", func() error {
 		waiting, err := start(assistant)

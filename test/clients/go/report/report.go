@@ -7,20 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
-// What the scripted model server offers: one call and an answer, five words, two words with 17 s between them.
+// What the scripted model server offers: one call and an answer, and words: five, two with 17 s between them, 21 with 1 s.
 const (
-	Calling    = "scripted:weather"
-	Words      = "scripted:words:5"
-	Silent     = "scripted:words:2x17000"
-	Function   = "get_current_weather"
-	Output     = "mild"
-	Answer     = "The current weather in San Francisco, CA: mild"
-	Said       = "word1 word2 word3 word4 word5"
-	SaidSlowly = "word1 word2"
+	Calling  = "scripted:weather"
+	Words    = "scripted:words:5"
+	Silent   = "scripted:words:2x17000"
+	Dripping = "scripted:words:21x1000"
+	Function = "get_current_weather"
+	Output   = "mild"
+	Answer   = "The current weather in San Francisco, CA: mild"
 )
+
+// Said is what a model of words says.
+func Said(count int) string {
+	words := make([]string, count)
+	for index := range words {
+		words[index] = fmt.Sprintf("word%d", index+1)
+	}
+	return strings.Join(words, " ")
+}
 
 // ErrNotReached is the failure of a step whose forerunner failed.
 var ErrNotReached = errors.New("not reached: an earlier step failed")
@@ -32,8 +41,8 @@ var Parameters = map[string]any{
 	"required":   []string{"location"},
 }
 
-// BaseURL and APIKey name the server.
-var BaseURL, APIKey = os.Getenv("BASE_URL"), os.Getenv("API_KEY")
+// URL and KEY name the server, as docs/MIGRATING.md calls them.
+var URL, KEY = os.Getenv("BASE_URL"), os.Getenv("API_KEY")
 
 type line struct {
 	Step   string `json:"step"`

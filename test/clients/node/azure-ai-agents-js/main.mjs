@@ -2,25 +2,24 @@
 import { AgentsClient } from '@azure/ai-agents';
 import {
   ANSWER,
-  API_KEY,
+  KEY,
   FUNCTION,
-  HTTPS_URL,
+  HTTPS,
   MODELS,
   needed,
   OUTPUT,
   refusalOf,
-  SAID,
-  SAID_SLOWLY,
   same,
   sleep,
   step,
+  words,
 } from '../report.mjs';
 
 /** A key of the server in the place of a token of Entra. */
 const credential = {
-  getToken: async () => ({ token: API_KEY, expiresOnTimestamp: Date.now() + 3_600_000 }),
+  getToken: async () => ({ token: KEY, expiresOnTimestamp: Date.now() + 3_600_000 }),
 };
-const client = new AgentsClient(`${HTTPS_URL}/v1`, credential, { retryOptions: { maxRetries: 0 } });
+const client = new AgentsClient(HTTPS + '/v1', credential, { retryOptions: { maxRetries: 0 } });
 const LIVE = ['queued', 'in_progress', 'cancelling'];
 
 const follow = async (run) => {
@@ -70,8 +69,9 @@ await step('message', async () => {
   const [last] = await textsOf(client.messages.list(needed(run, 'run').threadId, { order: 'desc' }));
   same(last, ANSWER);
 });
-await step('stream', async () => same(await streamed(MODELS.words), SAID));
-await step('silence', async () => same(await streamed(MODELS.silent), SAID_SLOWLY));
+await step('stream', async () => same(await streamed(MODELS.words), words(5)));
+await step('silence', async () => same(await streamed(MODELS.silent), words(2)));
+await step('dripping', async () => same(await streamed(MODELS.dripping), words(21)));
 await step('paging', async () => {
   const thread = await client.threads.create();
   for (const content of ['one', 'two', 'three']) await client.messages.create(thread.id, 'user', content);

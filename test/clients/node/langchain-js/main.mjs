@@ -3,8 +3,8 @@ import { OpenAIAssistantRunnable } from '@langchain/classic/experimental/openai_
 import {
   absent,
   ANSWER,
-  API_KEY,
-  BASE_URL,
+  KEY,
+  URL,
   FUNCTION,
   MODELS,
   needed,
@@ -20,9 +20,9 @@ const create = (tools) =>
     name: 'weather',
     instructions: 'Be brief.',
     tools,
-    clientOptions: { baseURL: BASE_URL, apiKey: API_KEY, maxRetries: 0 },
     asAgent: true,
     pollIntervalMs: 100,
+    clientOptions: { baseURL: URL, apiKey: KEY, maxRetries: 0 },
   });
 
 const agent = await step('assistant', () => create([{ type: 'function', function: FUNCTION }]));
@@ -36,7 +36,7 @@ const finish = await step('submit', () => {
   return agent.invoke({ toolOutputs: [{ tool_call_id: toolCallId, output: OUTPUT }], runId, threadId });
 });
 await step('message', () => same(needed(finish, 'submit').returnValues.output, ANSWER));
-for (const name of ['stream', 'silence', 'paging', 'cancel'])
+for (const name of ['stream', 'silence', 'dripping', 'paging', 'cancel'])
   absent(name, 'OpenAIAssistantRunnable polls; it has no call for this');
 await step('error', async () => {
   const { constructor, status, code } = await refusalOf(create([{ type: 'code_interpreter' }]));

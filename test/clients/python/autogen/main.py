@@ -4,9 +4,10 @@ import openai
 from autogen_agentchat.messages import TextMessage, ToolCallExecutionEvent, ToolCallRequestEvent
 from autogen_core import CancellationToken
 from autogen_ext.agents.openai import OpenAIAssistantAgent
-from report import ANSWER, API_KEY, BASE_URL, CALLING, OUTPUT, absent, same, step
+from openai import AsyncOpenAI
+from report import ANSWER, CALLING, KEY, OUTPUT, URL, absent, same, step
 
-client = openai.AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
+client = AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0)
 QUESTION = [TextMessage(source="user", content="Weather?")]
 
 
@@ -17,7 +18,7 @@ def get_current_weather(location: str, unit: str = "celsius") -> str:
 
 def create(tools):
     return OpenAIAssistantAgent(
-        name="weather", description="The weather.", client=client, model=CALLING, instructions="Be brief.", tools=tools
+        name="weather", description="The weather.", model=CALLING, instructions="Be brief.", tools=tools, client=client
     )
 
 
@@ -48,7 +49,7 @@ def message():
     same(answered.chat_message.content, ANSWER)
 
 
-for name in ("stream", "silence"):
+for name in ("stream", "silence", "dripping"):
     absent(name, "OpenAIAssistantAgent polls; its stream is one of whole messages")
 
 

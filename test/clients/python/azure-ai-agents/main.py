@@ -15,13 +15,13 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from report import (
     ANSWER,
-    API_KEY,
     CA_FILE,
     CALLING,
-    HTTPS_URL,
+    DRIPPING,
+    HTTPS,
+    KEY,
     OUTPUT,
     SAID,
-    SAID_SLOWLY,
     SILENT,
     WEATHER,
     WORDS,
@@ -34,11 +34,11 @@ class KeyAsToken:
     """A key of the server in the place of a token of Entra."""
 
     def get_token(self, *_scopes, **_options):
-        return AccessToken(API_KEY, int(time.time()) + 3600)
+        return AccessToken(KEY, int(time.time()) + 3600)
 
 
 client = AgentsClient(
-    endpoint=f"{HTTPS_URL}/v1", credential=KeyAsToken(), connection_verify=CA_FILE, retry_total=0
+    endpoint=HTTPS + "/v1", credential=KeyAsToken(), connection_verify=CA_FILE, retry_total=0
 )
 FUNCTION = FunctionToolDefinition(
     function=FunctionDefinition(
@@ -104,12 +104,17 @@ def message():
 
 @step("stream")
 def stream():
-    same(streamed(WORDS), SAID)
+    same(streamed(WORDS), SAID[WORDS])
 
 
 @step("silence")
 def silence():
-    same(streamed(SILENT), SAID_SLOWLY)
+    same(streamed(SILENT), SAID[SILENT])
+
+
+@step("dripping")
+def dripping():
+    same(streamed(DRIPPING), SAID[DRIPPING])
 
 
 @step("paging")

@@ -3,9 +3,8 @@
 import openai
 from langchain_classic.agents.openai_assistant import OpenAIAssistantRunnable
 from langchain_core.agents import AgentFinish
-from report import ANSWER, API_KEY, BASE_URL, CALLING, OUTPUT, WEATHER, absent, same, step
-
-client = openai.OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
+from openai import OpenAI
+from report import ANSWER, CALLING, KEY, OUTPUT, URL, WEATHER, absent, same, step
 
 
 def create(tools):
@@ -14,9 +13,9 @@ def create(tools):
         instructions="Be brief.",
         tools=tools,
         model=CALLING,
-        client=client,
         as_agent=True,
         check_every_ms=100,
+        client=OpenAI(base_url=URL, api_key=KEY, max_retries=0),
     )
 
 
@@ -52,7 +51,7 @@ def message():
 
 
 NO_CALL = "OpenAIAssistantRunnable polls; it has no call for this"
-for name in ("stream", "silence", "paging", "cancel"):
+for name in ("stream", "silence", "dripping", "paging", "cancel"):
     absent(name, NO_CALL)
 
 

@@ -2,14 +2,15 @@
 
 import litellm
 import openai
-from report import API_KEY, BASE_URL, CALLING, SAID, SAID_SLOWLY, SILENT, WEATHER, WORDS
-from report import absent, same, step
+from report import CALLING, DRIPPING, KEY, SAID, SILENT, URL, WEATHER, WORDS, absent, same, step
 
-WHERE = {"custom_llm_provider": "openai", "api_base": BASE_URL, "api_key": API_KEY}
+WHERE = {"custom_llm_provider": "openai", "api_base": URL, "api_key": KEY}
 
 
 def assistant_of(model, tools=()):
-    return litellm.create_assistants(model=model, tools=list(tools), **WHERE)
+    return litellm.create_assistants(
+        model=model, tools=list(tools), custom_llm_provider="openai", api_base=URL, api_key=KEY
+    )
 
 
 def started(assistant):
@@ -54,12 +55,17 @@ def message():
 
 @step("stream")
 def stream():
-    same(streamed(WORDS), SAID)
+    same(streamed(WORDS), SAID[WORDS])
 
 
 @step("silence")
 def silence():
-    same(streamed(SILENT), SAID_SLOWLY)
+    same(streamed(SILENT), SAID[SILENT])
+
+
+@step("dripping")
+def dripping():
+    same(streamed(DRIPPING), SAID[DRIPPING])
 
 
 @step("paging")

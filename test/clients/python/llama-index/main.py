@@ -1,14 +1,9 @@
-"""LlamaIndex's OpenAIAssistantAgent, which polls a run and calls the tools itself."""
-
-import os
+"""LlamaIndex's OpenAIAssistantAgent, which polls a run and calls the tools itself. It makes its own client, from the environment."""
 
 import openai
 from llama_index.agent.openai import OpenAIAssistantAgent
 from llama_index.core.tools import FunctionTool
-from report import ANSWER, API_KEY, BASE_URL, CALLING, OUTPUT, absent, same, step
-
-# The agent makes its own client, from the environment.
-os.environ["OPENAI_BASE_URL"] = BASE_URL
+from report import ANSWER, CALLING, KEY, OUTPUT, absent, same, step
 
 
 def get_current_weather(location: str, unit: str = "celsius") -> str:
@@ -18,7 +13,7 @@ def get_current_weather(location: str, unit: str = "celsius") -> str:
 
 def create(**tools):
     return OpenAIAssistantAgent.from_new(
-        name="weather", instructions="Be brief.", model=CALLING, api_key=API_KEY, **tools
+        name="weather", instructions="Be brief.", model=CALLING, **tools, api_key=KEY
     )
 
 
@@ -58,7 +53,7 @@ def paging():
     same([one.content for one in reader.chat_history], said)
 
 
-for name in ("stream", "silence", "cancel"):
+for name in ("stream", "silence", "dripping", "cancel"):
     absent(name, "OpenAIAssistantAgent polls; it has no call for this")
 
 

@@ -1,16 +1,12 @@
-"""Marvin's assistants, which stream a run and call the tools themselves."""
-
-import os
+"""Marvin's assistants, which stream a run and call the tools themselves. The environment tells it the server."""
 
 import tiktoken
-from report import ANSWER, API_KEY, BASE_URL, CALLING, OUTPUT, SAID, SAID_SLOWLY, SILENT, WORDS, same, step
+from report import ANSWER, CALLING, DRIPPING, OUTPUT, SAID, SILENT, WORDS, same, step
 
 # Marvin fetches the tables of a tokenizer when it is imported. No step counts tokens, and a test fetches nothing.
 tiktoken.encoding_for_model = lambda _model: tiktoken.Encoding(
     "bytes", pat_str=".", mergeable_ranks={bytes([n]): n for n in range(256)}, special_tokens={}
 )
-os.environ["MARVIN_OPENAI_API_KEY"] = API_KEY
-os.environ["MARVIN_OPENAI_BASE_URL"] = BASE_URL
 
 import openai  # noqa: E402
 from marvin.beta.assistants import Assistant, Thread  # noqa: E402
@@ -81,12 +77,17 @@ def message():
 
 @step("stream")
 async def stream():
-    same(await streamed(WORDS), SAID)
+    same(await streamed(WORDS), SAID[WORDS])
 
 
 @step("silence")
 async def silence():
-    same(await streamed(SILENT), SAID_SLOWLY)
+    same(await streamed(SILENT), SAID[SILENT])
+
+
+@step("dripping")
+async def dripping():
+    same(await streamed(DRIPPING), SAID[DRIPPING])
 
 
 @step("paging")

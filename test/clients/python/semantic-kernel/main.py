@@ -1,25 +1,14 @@
 """Semantic Kernel's OpenAIAssistantAgent, which polls or streams a run and calls the kernel's functions itself."""
 
 import openai
-from report import (
-    API_KEY,
-    BASE_URL,
-    CALLING,
-    OUTPUT,
-    SAID,
-    SAID_SLOWLY,
-    SILENT,
-    WORDS,
-    absent,
-    same,
-    step,
-)
+from openai import AsyncOpenAI
+from report import CALLING, DRIPPING, KEY, OUTPUT, SAID, SILENT, URL, WORDS, absent, same, step
 from semantic_kernel.agents import AssistantAgentThread, OpenAIAssistantAgent
 from semantic_kernel.contents import FunctionCallContent, FunctionResultContent
 from semantic_kernel.functions import kernel_function
 
 CALLED = "Weather-current_weather"
-client = openai.AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
+client = AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0)
 
 
 class Weather:
@@ -30,7 +19,7 @@ class Weather:
 
 async def create(model, **more):
     definition = await client.beta.assistants.create(model=model, name="weather")
-    return OpenAIAssistantAgent(client=client, definition=definition, **more)
+    return OpenAIAssistantAgent(definition=definition, **more, client=client)
 
 
 async def streamed(model):
@@ -75,12 +64,17 @@ def message():
 
 @step("stream")
 async def stream():
-    same(await streamed(WORDS), SAID)
+    same(await streamed(WORDS), SAID[WORDS])
 
 
 @step("silence")
 async def silence():
-    same(await streamed(SILENT), SAID_SLOWLY)
+    same(await streamed(SILENT), SAID[SILENT])
+
+
+@step("dripping")
+async def dripping():
+    same(await streamed(DRIPPING), SAID[DRIPPING])
 
 
 @step("paging")

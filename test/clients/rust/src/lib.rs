@@ -6,15 +6,19 @@ use std::{env, error::Error, future::Future};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-// What the scripted model server offers: one call and an answer, five words, two words with 17 s between them.
+// What the scripted model server offers: one call and an answer, and words: five, two with 17 s between them, 21 with 1 s.
 pub const CALLING: &str = "scripted:weather";
 pub const WORDS: &str = "scripted:words:5";
 pub const SILENT: &str = "scripted:words:2x17000";
+pub const DRIPPING: &str = "scripted:words:21x1000";
 pub const FUNCTION: &str = "get_current_weather";
 pub const OUTPUT: &str = "mild";
 pub const ANSWER: &str = "The current weather in San Francisco, CA: mild";
-pub const SAID: &str = "word1 word2 word3 word4 word5";
-pub const SAID_SLOWLY: &str = "word1 word2";
+
+/// What a model of words says.
+pub fn said(count: usize) -> String {
+    (1..=count).map(|number| format!("word{number}")).collect::<Vec<_>>().join(" ")
+}
 
 pub fn parameters() -> Value {
     json!({ "type": "object", "properties": { "location": { "type": "string" } }, "required": ["location"] })

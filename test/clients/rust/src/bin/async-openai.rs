@@ -15,7 +15,7 @@ use async_openai::{
     Client,
 };
 use durable_runs_clients::{
-    needed, parameters, same, step, variable, Outcome, ANSWER, CALLING, FUNCTION, OUTPUT, SAID, SAID_SLOWLY,
+    needed, parameters, said, same, step, variable, Outcome, ANSWER, CALLING, DRIPPING, FUNCTION, OUTPUT,
     SILENT, WORDS,
 };
 use futures::StreamExt;
@@ -160,9 +160,8 @@ async fn refused(api: &Api) -> Outcome<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let config = OpenAIConfig::new()
-        .with_api_base(variable("BASE_URL"))
-        .with_api_key(variable("API_KEY"));
+    let (url, key) = (variable("BASE_URL"), variable("API_KEY"));
+    let config = OpenAIConfig::new().with_api_base(url).with_api_key(key);
     let api = Client::with_config(config);
     let function = FunctionObject {
         name: FUNCTION.into(),
@@ -192,8 +191,9 @@ async fn main() {
         same(list.data.first().map(text_of).as_deref(), Some(ANSWER))
     })
     .await;
-    step("stream", streamed(&api, WORDS, SAID)).await;
-    step("silence", streamed(&api, SILENT, SAID_SLOWLY)).await;
+    step("stream", streamed(&api, WORDS, &said(5))).await;
+    step("silence", streamed(&api, SILENT, &said(2))).await;
+    step("dripping", streamed(&api, DRIPPING, &said(21))).await;
     step("paging", pages(&api)).await;
     step("cancel", async {
         let run = start(&api, needed(&assistant, "assistant")?).await?;

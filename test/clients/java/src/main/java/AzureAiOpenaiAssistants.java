@@ -33,8 +33,8 @@ import java.util.List;
 final class AzureAiOpenaiAssistants {
   private static final AssistantsClient CLIENT =
       new AssistantsClientBuilder()
-          .endpoint(System.getenv("HTTPS_URL"))
-          .credential(new AzureKeyCredential(System.getenv("API_KEY")))
+          .endpoint(Report.HTTPS)
+          .credential(new AzureKeyCredential(Report.KEY))
           .buildClient();
 
   private static ThreadRun follow(ThreadRun run) throws InterruptedException {
@@ -136,8 +136,9 @@ final class AzureAiOpenaiAssistants {
           String thread = Report.needed(run, "run").getThreadId();
           return Report.same(textOf(CLIENT.listMessages(thread).getData().get(0)), Report.ANSWER);
         });
-    Report.step("stream", () -> streamed(Report.WORDS, Report.SAID));
-    Report.step("silence", () -> streamed(Report.SILENT, Report.SAID_SLOWLY));
+    Report.step("stream", () -> streamed(Report.WORDS, Report.said(5)));
+    Report.step("silence", () -> streamed(Report.SILENT, Report.said(2)));
+    Report.step("dripping", () -> streamed(Report.DRIPPING, Report.said(21)));
     Report.step("paging", AzureAiOpenaiAssistants::pages);
     Report.step(
         "cancel",

@@ -26,8 +26,8 @@ import java.util.List;
 final class OpenaiJava {
   private static final OpenAIClient CLIENT =
       OpenAIOkHttpClient.builder()
-          .baseUrl(System.getenv("BASE_URL"))
-          .apiKey(System.getenv("API_KEY"))
+          .baseUrl(Report.URL)
+          .apiKey(Report.KEY)
           .maxRetries(0)
           .build();
   private static final ThreadService THREADS = CLIENT.beta().threads();
@@ -174,8 +174,9 @@ final class OpenaiJava {
               MessageListParams.builder().threadId(Report.needed(run, "run").threadId()).build();
           return Report.same(textOf(THREADS.messages().list(params).data().get(0)), Report.ANSWER);
         });
-    Report.step("stream", () -> streamed(Report.WORDS, Report.SAID));
-    Report.step("silence", () -> streamed(Report.SILENT, Report.SAID_SLOWLY));
+    Report.step("stream", () -> streamed(Report.WORDS, Report.said(5)));
+    Report.step("silence", () -> streamed(Report.SILENT, Report.said(2)));
+    Report.step("dripping", () -> streamed(Report.DRIPPING, Report.said(21)));
     Report.step("paging", OpenaiJava::pages);
     Report.step(
         "cancel",

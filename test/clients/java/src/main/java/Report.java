@@ -5,21 +5,26 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Steps of a client program: each is one JSON line on standard output. A failed step ends nothing; a later step that needs its
  * result fails as not reached.
  */
 final class Report {
-  // What the scripted model server offers: one call and an answer, five words, two words with 17 s between them.
+  // As docs/MIGRATING.md calls them.
+  static final String URL = System.getenv("BASE_URL");
+  static final String KEY = System.getenv("API_KEY");
+  static final String HTTPS = System.getenv("HTTPS_URL");
+  // What the scripted model server offers: one call and an answer, and words: five, two with 17 s between them, 21 with 1 s.
   static final String CALLING = "scripted:weather";
   static final String WORDS = "scripted:words:5";
   static final String SILENT = "scripted:words:2x17000";
+  static final String DRIPPING = "scripted:words:21x1000";
   static final String FUNCTION = "get_current_weather";
   static final String OUTPUT = "mild";
   static final String ANSWER = "The current weather in San Francisco, CA: mild";
-  static final String SAID = "word1 word2 word3 word4 word5";
-  static final String SAID_SLOWLY = "word1 word2";
   static final Map<String, Object> PARAMETERS =
       Map.of(
           "type", "object",
@@ -52,6 +57,11 @@ final class Report {
 
   static <T> T needed(T result, String step) {
     return Objects.requireNonNull(result, "not reached: step " + step + " failed");
+  }
+
+  /** What a model of words says. */
+  static String said(int count) {
+    return IntStream.rangeClosed(1, count).mapToObj(number -> "word" + number).collect(Collectors.joining(" "));
   }
 
   static Void same(Object actual, Object expected) {
