@@ -213,8 +213,8 @@ export const waitingFigures = (
   ];
 };
 
-const MB = 1024 * 1024;
-const settle = (ms: number): Promise<void> =>
+export const MB = 1024 * 1024;
+export const settle = (ms: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

@@ -94,7 +94,7 @@ type Sent<C> = C extends unknown ? Omit<C, 'ticket'> : never;
 
 export interface Load {
   ask(command: Extract<Sent<LoadCommand>, { kind: 'get' }>): Promise<GetResult>;
-  ask(command: Extract<Sent<LoadCommand>, { kind: 'hold' }>): Promise<undefined>;
+  ask(command: Extract<Sent<LoadCommand>, { kind: 'hold' | 'poll' }>): Promise<undefined>;
   ask(command: Extract<Sent<LoadCommand>, { kind: 'release' }>): Promise<{ done: number; held: number }>;
 }
 

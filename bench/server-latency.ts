@@ -18,7 +18,8 @@ export interface Bench {
 }
 
 const BLOCK = 5;
-const WARM_UP = 10;
+/** Runs of each side that are not counted. */
+export const WARM_UP = 10;
 const ASK = {
   type: 'function',
   function: { name: 'ask', parameters: { type: 'object', properties: { text: { type: 'string' } } } },
@@ -38,7 +39,7 @@ const threadWith = async ({ api }: Bench, key: string): Promise<string> => {
 const stampsOf = async ({ model }: Bench, key: string): Promise<number[]> =>
   JSON.parse(await model.get(`/stamps/${key}`)) as number[];
 
-const inTurns = async (count: number, sides: readonly (() => Promise<void>)[]): Promise<void> => {
+export const inTurns = async (count: number, sides: readonly (() => Promise<void>)[]): Promise<void> => {
   for (let done = 0; done < count; done += BLOCK)
     for (const side of sides) for (let index = 0; index < BLOCK; index += 1) await side();
 };
@@ -108,7 +109,7 @@ export const speech = async (
 };
 
 /** A run tells its end before its workflow has closed: until then, what comes next would be measured beside that. */
-const closed = async ({ temporal }: Bench, runId: string): Promise<void> => {
+export const closed = async ({ temporal }: Bench, runId: string): Promise<void> => {
   await temporal.workflow.getHandle(runId).result();
 };
 
@@ -178,7 +179,7 @@ export const waitingRun = async (bench: Bench): Promise<{ thread: string; run: s
   return { thread, run: runId, key };
 };
 
-const callIdOf = async ({ api }: Bench, thread: string, run: string): Promise<string> => {
+export const callIdOf = async ({ api }: Bench, thread: string, run: string): Promise<string> => {
   const view = JSON.parse(await api.get(`/threads/${thread}/runs/${run}`)) as {
     required_action: { submit_tool_outputs: { tool_calls: { id: string }[] } } | null;
   };

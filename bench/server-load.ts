@@ -21,7 +21,9 @@ export type LoadCommand =
   | { kind: 'get'; ticket: number; load: GetLoad }
   /** Opens one stream for each URL; answers when each has its first event. */
   | { kind: 'hold'; ticket: number; urls: string[]; headers: Record<string, string> }
-  /** Answers how many of the held streams ended with `[DONE]` since, and closes the others. */
+  /** Sends one request to each URL; answers when each is on its way, without waiting for the answers. */
+  | { kind: 'poll'; ticket: number; urls: string[]; headers: Record<string, string> }
+  /** Answers how many of those held were done since (a stream: `[DONE]`; a poll: any answer), and closes the others. */
   | { kind: 'release'; ticket: number };
 
 const requestText = (url: string, headers: Record<string, string>): string => {
@@ -84,7 +86,7 @@ interface Held {
 const held: Held[] = [];
 
 /** Resolves with the stream's first event. */
-const hold = async (url: string, headers: Record<string, string>): Promise<void> => {
+const follow = async (url: string, headers: Record<string, string>): Promise<void> => {
   const socket = await open(url);
   const stream: Held = { socket, done: false };
   held.push(stream);
@@ -104,8 +106,25 @@ const hold = async (url: string, headers: Record<string, string>): Promise<void>
   });
 };
 
+/** Resolves when the request has left. */
+const poll = async (url: string, headers: Record<string, string>): Promise<void> => {
+  const socket = await open(url);
+  const one: Held = { socket, done: false };
+  held.push(one);
+  socket.on('data', () => {
+    one.done = true;
+  });
+  await new Promise<void>((resolve) => {
+    socket.write(requestText(url, headers), () => resolve());
+  });
+};
+
 /** Fifty at a time: a listen queue is not what is measured. */
-const holdAll = async (urls: readonly string[], headers: Record<string, string>): Promise<void> => {
+const holdAll = async (
+  hold: (url: string, headers: Record<string, string>) => Promise<void>,
+  urls: readonly string[],
+  headers: Record<string, string>,
+): Promise<void> => {
   let next = 0;
   await Promise.all(
     Array.from({ length: 50 }, async () => {
@@ -122,7 +141,9 @@ const release = (): { done: number; held: number } => {
 
 const carriedOut = async (command: LoadCommand): Promise<unknown> => {
   if (command.kind === 'get') return gets(command.load);
-  return command.kind === 'hold' ? holdAll(command.urls, command.headers) : release();
+  if (command.kind === 'hold') return holdAll(follow, command.urls, command.headers);
+  if (command.kind === 'poll') return holdAll(poll, command.urls, command.headers);
+  return release();
 };
 
 process.on('message', (command: LoadCommand) => {

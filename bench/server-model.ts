@@ -1,6 +1,6 @@
 /**
  * A chat-completions server that takes no time of its own: the floor under the runs server. What it says is read from the
- * model's name: `zero_t20_g10` = 20 pieces with 10 ms between them; `_k1` = one call of `ask` first, then the pieces.
+ * model's name: `zero_t20_g10` = 20 pieces with 10 ms between them; `_k1` = one call of the first tool first, then the pieces.
  *
  * Rule: every piece is the moment it was sent, and every request's arrival is kept under the key that its last message
  * of the user begins with (`key:…`), so that lags are differences of two stamps and nothing is guessed.
@@ -8,6 +8,12 @@
  */
 import { createServer, type ServerResponse } from 'node:http';
 import { wallClock } from './usage.ts';
+
+interface ChatRequest {
+  model: string;
+  messages: ChatMessage[];
+  tools?: { function: { name: string } }[];
+}
 
 interface ChatMessage {
   role: string;
@@ -34,7 +40,7 @@ const end = (response: ServerResponse, finish: string): void => {
   response.end('data: [DONE]\n\n');
 };
 
-const answer = (response: ServerResponse, model: string, messages: readonly ChatMessage[]): void => {
+const answer = (response: ServerResponse, { model, messages, tools }: ChatRequest): void => {
   const number = (letter: string, otherwise: number): number =>
     Number(new RegExp(`_${letter}(\\d+)`).exec(model)?.[1] ?? otherwise);
   response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -44,7 +50,7 @@ const answer = (response: ServerResponse, model: string, messages: readonly Chat
       index,
       id: `call_zero_${index}`,
       type: 'function',
-      function: { name: 'ask', arguments: '{"text":"hello"}' },
+      function: { name: tools?.[0]?.function.name ?? '', arguments: '{"text":"hello"}' },
     }));
     sent(response, { role: 'assistant', content: null, tool_calls });
     end(response, 'tool_calls');
@@ -76,11 +82,11 @@ const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    const body = JSON.parse(Buffer.concat(chunks).toString()) as { model: string; messages: ChatMessage[] };
+    const body = JSON.parse(Buffer.concat(chunks).toString()) as ChatRequest;
     const asked = body.messages.findLast(({ role }) => role === 'user');
     const key = /^key:(\S+)/.exec(asked === undefined ? '' : textOf(asked))?.[1];
     if (key !== undefined) arrivals.set(key, [...(arrivals.get(key) ?? []), arrived]);
-    answer(response, body.model, body.messages);
+    answer(response, body);
   });
 });
 

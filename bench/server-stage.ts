@@ -6,6 +6,7 @@
  * on, default cache), and what differs is said here.
  */
 import { execFile, type ChildProcess } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -20,9 +21,28 @@ const QUEUE = 'bench-server';
 /** Below the checkout, so that the dependencies are found in its node_modules. */
 const BUILD = join(ROOT, '.cache', 'bench-build');
 
+/** A tool that every worker has; runs that name it are answered without a client. */
+export const WORKER_TOOL = {
+  type: 'function' as const,
+  function: { name: 'echo', parameters: { type: 'object', properties: { text: { type: 'string' } } } },
+};
+const TOOLS_FILE = join(BUILD, 'tools.mjs');
+const TOOLS = `
+  import { defineTools } from './worker/index.js';
+  import { z } from 'zod';
+  export default defineTools({
+    echo: {
+      description: 'Gives back its text.',
+      parameters: z.object({ text: z.string() }),
+      execute: ({ text }) => text,
+    },
+  });
+`;
+
 /** What a package holds: sources run through a loader are slower and larger. */
 const build = async (): Promise<void> => {
   await promisify(execFile)(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), BUILD]);
+  await writeFile(TOOLS_FILE, TOOLS);
 };
 /** As the compose file starts `serve`. */
 const SERVE_OPTIONS = '--max-semi-space-size=4';
@@ -51,6 +71,8 @@ export interface ServerStage {
   worker: WorkerProcess;
   load: ChildProcess;
   headers: Record<string, string>;
+  /** The one in `headers`. */
+  key: string;
   anotherApi(): Promise<Serving>;
   /** `runs serve --worker`: API and worker in one process, on a task queue of its own. */
   together(): Promise<Serving>;
@@ -116,7 +138,8 @@ export const setServerStage = async (): Promise<ServerStage> => {
     const anotherApi = (): Promise<Serving> => serving(serveOptions(), 'serve');
     const together = (): Promise<Serving> =>
       serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker');
-    const anotherWorker = (): Promise<WorkerProcess> => spawned({ ...env, ...nodeOptions() }, 'worker');
+    const anotherWorker = (): Promise<WorkerProcess> =>
+      spawned({ ...env, ...nodeOptions(), RUNS_TOOLS: TOOLS_FILE }, 'worker');
     // The server first: it applies the migrations.
     const api = await anotherApi();
     ends.push(() => api.stop());
@@ -142,6 +165,7 @@ export const setServerStage = async (): Promise<ServerStage> => {
       worker,
       load: load.child,
       headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      key: KEY,
       anotherApi,
       together,
       anotherWorker: async () => {

@@ -16,6 +16,7 @@ import {
 } from './server-capacity.ts';
 import type { Figure } from './server-figures.ts';
 import { openHttp } from './server-http.ts';
+import { heldPolls, submitToSeen, wholeRunByPoll } from './server-polls.ts';
 import { speech, startToModel, submitToModel, type Bench } from './server-latency.ts';
 import { setServerStage } from './server-stage.ts';
 
@@ -27,6 +28,7 @@ export interface ServerScale {
   /** Turns and length of the GET measure. */
   get: { turns: number; ms: number };
   waiting: number;
+  /** Open streams, and held polls. */
   streams: number;
 }
 
@@ -86,6 +88,9 @@ export const benchServer = async (
       ['submit to model request', () => submitToModel(bench, Math.ceil(scale.runs / 2))],
       ['speech, one word', () => speech(bench, [1, 0], scale.runs)],
       ['speech, half a second', () => speech(bench, [50, 10], Math.ceil(scale.runs / 4))],
+      ['poll helpers, whole run', () => wholeRunByPoll(stage, bench, scale.runs)],
+      ['poll helpers, submit', () => submitToSeen(stage, bench, Math.ceil(scale.runs / 2))],
+      [`${scale.streams} held polls`, async () => (await heldPolls(stage, bench, scale.streams)) ?? []],
       ['GET run', () => getRun(stage, bench, scale.get)],
       ['runs a second', () => throughput(stage, bench, scale.burst)],
       [`${FEW} and ${scale.waiting} waiting runs, open streams`, beside],
