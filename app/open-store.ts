@@ -9,6 +9,7 @@ import { createFollowUpRun, workflowsOf } from '../service/index.ts';
 import { createSandbox } from '../testing/index.ts';
 import { openStore } from '../store/index.ts';
 import { makeChat } from '../worker/backends.ts';
+import { NO_MODEL_SETTINGS } from '../worker/model-settings.ts';
 import { startApi } from './api.ts';
 import { Disposables } from '../worker/disposables.ts';
 import { choosePort } from './ports.ts';
@@ -33,7 +34,14 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
     const modelServer =
       model === null
         ? config
-        : { ...config, baseUrl: model.modelUrl, apiKey: null, apiVersion: null, model: null };
+        : {
+            ...config,
+            baseUrl: model.modelUrl,
+            apiKey: null,
+            apiVersion: null,
+            model: null,
+            modelSettings: NO_MODEL_SETTINGS,
+          };
     const chat = await makeChat(modelServer, store);
     endings.add('chat backend', () => chat.dispose());
     const client = await RunsClient.connect(wish.connect);

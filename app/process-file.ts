@@ -7,6 +7,7 @@
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { LearnedOfServer } from '../protocol/ports/model.ts';
 import type { Role } from '../worker/config.ts';
 import { isAlive } from './dev-state.ts';
 
@@ -26,6 +27,8 @@ export interface ProcessRecord {
   temporal: { address: string; namespace: string; taskQueue: string };
   /** Base URL of the API, with `/v1`; null where none is served. */
   apiUrl: string | null;
+  /** What the process has learned of its model servers. */
+  learned: LearnedOfServer[];
 }
 
 export interface KeptRecord {
@@ -79,39 +82,61 @@ export const settingsOf = (env: Env, cwd: string): Pick<ProcessRecord, 'settings
 
 const nothing: KeptRecord = { remove: async () => undefined };
 
-/** Writes the record of this process. To be called when it is ready, and removed when it ends. */
+/** Turns teach something once in a while; the file follows within this time. */
+const LEARNED_EVERY_MS = 5_000;
+
+/** Writes the record of this process. To be called when it is ready, and removed when it ends. `learned`: asked again and again. */
 export const keepProcessRecord = async (
   dataDir: string,
   env: Env,
   own: Pick<ProcessRecord, 'role' | 'temporal' | 'apiUrl'>,
+  learned: () => LearnedOfServer[] = () => [],
 ): Promise<KeptRecord> => {
   const { processFacts } = await import('../store/lock-file.ts');
   const folder = join(dataDir, FOLDER);
   const file = join(folder, `${own.role}-${process.pid}.json`);
   const { started } = await processFacts(process.pid);
-  const record: ProcessRecord = {
+  const record = {
     ...own,
     pid: process.pid,
     started,
     readyAt: Date.now(),
     ...settingsOf(env, process.cwd()),
   };
+  let written = '';
+  const write = async (): Promise<void> => {
+    const text = JSON.stringify({ ...record, learned: learned() } satisfies ProcessRecord, null, 2);
+    if (text === written) return;
+    await writeFile(`${file}.new`, `${text}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+    written = text;
+  };
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await write();
   } catch {
     // A read-only disk, as containers have it: the doctor then sees the environment of its own shell.
     return nothing;
   }
-  return { remove: () => rm(file, { force: true }).catch(() => undefined) };
+  let writing = Promise.resolve();
+  const timer = setInterval(() => {
+    writing = writing.then(write).catch(() => undefined);
+  }, LEARNED_EVERY_MS);
+  timer.unref();
+  return {
+    remove: async () => {
+      clearInterval(timer);
+      await writing;
+      await rm(file, { force: true }).catch(() => undefined);
+    },
+  };
 };
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
 const isRecordOfProcess = (value: unknown): value is ProcessRecord => {
   if (typeof value !== 'object' || value === null) return false;
-  const { role, pid, started, readyAt, settings, secrets, temporal, apiUrl } =
+  const { role, pid, started, readyAt, settings, secrets, temporal, apiUrl, learned } =
     value as Partial<ProcessRecord>;
   return (
     isText(role) &&
@@ -120,6 +145,7 @@ const isRecordOfProcess = (value: unknown): value is ProcessRecord => {
     typeof readyAt === 'number' &&
     typeof settings === 'object' &&
     Array.isArray(secrets) &&
+    Array.isArray(learned) &&
     isText(temporal?.address) &&
     isText(temporal.namespace) &&
     isText(temporal.taskQueue) &&

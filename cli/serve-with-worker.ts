@@ -33,11 +33,8 @@ export const serveWithWorker = async (
   });
   const { temporal, worker, apiUrl: url, apiOpen: open } = stack;
   const { address, namespace, taskQueue } = temporal;
-  const record = await keepProcessRecord(config.dataDir, io.env, {
-    role: 'serve',
-    temporal: { address, namespace, taskQueue },
-    apiUrl: url,
-  });
+  const own = { role: 'serve', temporal: { address, namespace, taskQueue }, apiUrl: url } as const;
+  const record = await keepProcessRecord(config.dataDir, io.env, own, () => worker.learned());
   try {
     if (url === null) throw new RunsError('config', 'There is nothing to serve with this RUNS_BACKEND.');
     announce({ ready: true, url, open, temporal: address, namespace, taskQueue, tools: worker.tools });

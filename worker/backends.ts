@@ -7,6 +7,7 @@
  */
 import type { ActivityDeps } from '../activities/index.ts';
 import { RunsError, type Backend } from '../protocol/index.ts';
+import type { Model } from '../protocol/ports/model.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import type { WorkerDependencies } from './start-worker.ts';
 import { storeFor, type Config } from './config.ts';
@@ -33,21 +34,34 @@ export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
 /** Where a key without an address belongs. */
 export const VENDOR_URL = 'https://api.openai.com/v1';
 
-/** Any chat-completions server, with threads and runs in this project's store. */
-export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {
-  const [{ createChatBackend }, { createOpenAiCompatible }] = await Promise.all([
-    import('../backends/chat/index.ts'),
-    import('../backends/models/openai-compatible/index.ts'),
-  ]);
-  const model = createOpenAiCompatible({
+/** The model server that a configuration names, as its settings say. */
+export const makeModel = async (config: Config): Promise<Model> => {
+  const { createOpenAiCompatible } = await import('../backends/models/openai-compatible/index.ts');
+  const { headers, body, maxTokensField, rolesAlternate, stream } = config.modelSettings;
+  return createOpenAiCompatible({
     baseUrl: config.baseUrl ?? VENDOR_URL,
     ...optional('apiKey', config.apiKey),
-    ...(config.apiVersion === null ? {} : { http: { query: { 'api-version': config.apiVersion } } }),
+    settings: {
+      extraBody: body,
+      ...optional('maxTokensField', maxTokensField),
+      ...optional('rolesAlternate', rolesAlternate),
+      ...optional('stream', stream),
+    },
+    http: { headers, ...(config.apiVersion === null ? {} : { query: { 'api-version': config.apiVersion } }) },
   });
+};
+
+/** Any chat-completions server, with threads and runs in this project's store. */
+export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {
+  const [{ createChatBackend }, model] = await Promise.all([
+    import('../backends/chat/index.ts'),
+    makeModel(config),
+  ]);
   const backend = createChatBackend({
     store,
     model,
     ...optional('modelName', config.model),
+    ...optional('contextTokens', config.modelSettings.contextTokens),
     modelAttempts: config.modelAttempts,
   });
   return { backend, dispose: () => backend.dispose() };

@@ -4,6 +4,7 @@
  * Rule: no effects. Imported by the composition roots and the CLI.
  */
 import { VARIABLES, type Config, type Role } from './config.ts';
+import { describeModelSettings } from './model-settings.ts';
 import { nearest } from './nearest-name.ts';
 
 /** One sentence each, without its full stop. */
@@ -19,6 +20,13 @@ export const configWarnings = (config: Config, role: Role): string[] => {
     config.backend === 'assistants' &&
       config.model !== null &&
       'RUNS_MODEL is ignored with RUNS_BACKEND=assistants: the assistant names its model',
+    config.backend !== 'chat' &&
+      describeModelSettings(config.modelSettings) !== 'learned' &&
+      `the RUNS_MODEL_… settings of the model server are ignored with RUNS_BACKEND=${config.backend}`,
+    config.backend === 'chat' &&
+      config.apiKey !== null &&
+      config.modelSettings.headers['authorization'] !== undefined &&
+      'the header "authorization" of RUNS_MODEL_HEADERS is ignored: OPENAI_API_KEY is set',
     config.backend !== 'assistants' &&
       config.apiVersion !== null &&
       config.baseUrl === null &&

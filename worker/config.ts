@@ -7,6 +7,7 @@
  */
 import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
 import { splitAddress } from './address.ts';
+import { readModelSettings, type ModelSettings } from './model-settings.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
 
@@ -26,6 +27,8 @@ export interface Config {
   model: string | null;
   /** Attempts of one turn in which the model may have generated. */
   modelAttempts: number;
+  /** How the model server answers, in the place of what would be learned. */
+  modelSettings: ModelSettings;
   expiresInMs: number;
   databaseUrl: string | null;
   dataDir: string;
@@ -77,6 +80,12 @@ export const VARIABLES = [
   'RUNS_API_KEY',
   'RUNS_MODEL',
   'RUNS_MODEL_ATTEMPTS',
+  'RUNS_MODEL_MAX_TOKENS_FIELD',
+  'RUNS_MODEL_ROLES_ALTERNATE',
+  'RUNS_MODEL_STREAM',
+  'RUNS_MODEL_CONTEXT_TOKENS',
+  'RUNS_MODEL_HEADERS',
+  'RUNS_MODEL_BODY',
   'RUNS_EXPIRES_IN',
   'RUNS_DATA_DIR',
   'RUNS_API_KEYS',
@@ -180,6 +189,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     apiVersion: text('OPENAI_API_VERSION'),
     model: text('RUNS_MODEL'),
     modelAttempts: whole('RUNS_MODEL_ATTEMPTS', 1, 1_000, DEFAULTS.modelAttempts),
+    modelSettings: readModelSettings(text, invalid),
     expiresInMs: duration('RUNS_EXPIRES_IN', 1_000, YEAR_MS, DEFAULTS.expiresInMs),
     databaseUrl: text('DATABASE_URL'),
     dataDir: text('RUNS_DATA_DIR') ?? '.runs',

@@ -5,6 +5,7 @@
  * Imported by the composition roots and the CLI.
  */
 import type { Config } from './config.ts';
+import { describeModelSettings } from './model-settings.ts';
 
 /** A URL without user, password, query and fragment. */
 export const redactUrl = (value: string): string => {
@@ -29,6 +30,7 @@ export const describeConfig = (config: Config): Record<string, string> => {
     apiVersion: config.apiVersion ?? 'not set',
     model: config.model ?? 'as the run says',
     modelAttempts: String(config.modelAttempts),
+    modelSettings: describeModelSettings(config.modelSettings),
     expiresIn: `${config.expiresInMs / 1_000} s`,
     database: config.databaseUrl === null ? 'not set' : redactUrl(config.databaseUrl),
     dataDir: config.dataDir,

@@ -2,14 +2,15 @@
  * The Prometheus implementation of the activities' metrics port, and its endpoint.
  *
  * Rule: one registry per worker, none global; every label value comes from a bounded set (`tool` and `route` are
- * configured names). The endpoint answers GET /metrics and nothing else.
+ * configured names; models are shown up to a number). The endpoint answers GET /metrics and nothing else.
  * Imported by the composition root.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from '../activities/index.ts';
 import { RunsError } from '../protocol/index.ts';
+import type { LearnedOfServer } from '../protocol/ports/model.ts';
 
 /** Seconds, from a loopback model to a person's day. */
 const SHORT = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -22,8 +23,34 @@ export interface PrometheusMetrics {
   registry: Registry;
 }
 
-export const prometheusMetrics = (): PrometheusMetrics => {
+/** Models shown; callers name models, so their number is theirs to choose otherwise. */
+const MODELS_SHOWN = 50;
+const MODEL_NAME_CHARS = 80;
+
+/** Seconds for which each finding still holds, read when the page is asked for. */
+const learnedGauge = (registry: Registry, learned: () => LearnedOfServer[]): Gauge =>
+  new Gauge({
+    name: 'runs_model_learned_seconds',
+    help: 'How long what was learned of a model server still holds, for one model each.',
+    labelNames: ['server', 'model', 'capability'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { server, capabilities } of learned()) {
+        const shown = new Set(capabilities.map(({ model }) => model).slice(-MODELS_SHOWN));
+        for (const { model, capability, until } of capabilities)
+          if (shown.has(model))
+            this.set(
+              { server, model: model.slice(0, MODEL_NAME_CHARS), capability },
+              Math.max(0, Math.round(seconds(until - Date.now()))),
+            );
+      }
+    },
+  });
+
+export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): PrometheusMetrics => {
   const registry = new Registry();
+  learnedGauge(registry, learned);
   collectDefaultMetrics({ register: registry });
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Counter({ name, help, labelNames, registers: [registry] });

@@ -28,6 +28,7 @@ import {
   type TemporalTarget,
 } from '../client/index.ts';
 import type { Logger } from '../protocol/index.ts';
+import type { LearnedOfServer } from '../protocol/ports/model.ts';
 import { workflowCode, type WorkflowCode } from './bundle.ts';
 import type { Config, ConfigEnv } from './config.ts';
 import { loadDataConverter } from './data-converter.ts';
@@ -69,6 +70,8 @@ export interface RunningWorker {
   readonly address: string;
   readonly tools: readonly string[];
   readonly metricsUrl: string | null;
+  /** What its backends have learned of their model servers so far. */
+  learned(): LearnedOfServer[];
   /** The worker's own client: a run that it starts begins in this worker at once. Closed with the worker. */
   readonly client: RunsClient;
   /** Drains: the worker polls no more; running work has the grace time, then goes to other workers. Idempotent. */
@@ -119,7 +122,9 @@ const start = async (
   const workflows =
     parts.workflows ?? (await workflowCode({ cacheDir: join(config.dataDir, 'cache'), ...converter }));
 
-  const prometheus = config.metricsPort === null ? null : prometheusMetrics();
+  const learned = (): LearnedOfServer[] =>
+    Object.values(parts.backends).flatMap((backend) => backend.learned?.() ?? []);
+  const prometheus = config.metricsPort === null ? null : prometheusMetrics(learned);
   const endpoint =
     prometheus === null || config.metricsPort === null
       ? null
@@ -176,6 +181,7 @@ const start = async (
     address,
     tools: tools.names,
     metricsUrl: endpoint?.url ?? null,
+    learned,
     client,
     stop: async () => {
       if (worker.getState() === 'RUNNING') worker.shutdown();

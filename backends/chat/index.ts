@@ -167,6 +167,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
         return { status, run: null };
       }),
+    learned: () => ({ server: turn.model.provider, capabilities: turn.model.learned() }),
     probe: (signal) => turn.model.probe(signal),
     dispose: () => turn.model.dispose(),
   };

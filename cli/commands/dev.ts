@@ -54,11 +54,8 @@ export const dev = defineCommand<object>({
       const { keepProcessRecord } = await import('../../app/process-file.ts');
       const { address, namespace, taskQueue } = stack.temporal;
       const temporal = { address, namespace, taskQueue };
-      const record = await keepProcessRecord(dir, context.io.env, {
-        role: 'dev',
-        temporal,
-        apiUrl: stack.apiUrl,
-      });
+      const own = { role: 'dev', temporal, apiUrl: stack.apiUrl } as const;
+      const record = await keepProcessRecord(dir, context.io.env, own, () => stack.worker.learned());
       try {
         await writeDevState(dir, state);
         const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;

@@ -89,7 +89,7 @@ const allChecks = async (
   const local = {
     config,
     role: ground.role,
-    runs: ground.process !== null,
+    process: ground.process,
     missing: ground.missing,
     backend: async () => {
       if (config.backend === 'sandbox') return null;

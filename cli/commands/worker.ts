@@ -20,9 +20,11 @@ export const worker = defineCommand<object>({
         temporal: temporalTarget(await temporalChoice(io)),
         write: say,
         signal: io.signal,
-        onReady: ({ address, namespace, taskQueue, tools, metricsUrl }) => {
+        onReady: (running) => {
+          const { address, namespace, taskQueue, tools, metricsUrl } = running;
           const temporal = { address, namespace, taskQueue };
-          record = keepProcessRecord(config.dataDir, io.env, { role: 'worker', temporal, apiUrl: null });
+          const own = { role: 'worker', temporal, apiUrl: null } as const;
+          record = keepProcessRecord(config.dataDir, io.env, own, () => running.learned());
           announce({ ready: true, temporal: address, namespace, taskQueue, tools, metricsUrl });
         },
       });

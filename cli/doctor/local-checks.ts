@@ -5,6 +5,7 @@
  * Imported by `runs doctor`.
  */
 import { BASE_URL_LACKS_VERSION } from '../../backends/models/openai-compatible/probe.ts';
+import type { ProcessRecord } from '../../app/process-file.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import { ModelError } from '../../protocol/ports/model.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
@@ -12,13 +13,14 @@ import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
 import { configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
 import { configWarnings } from '../../worker/config-warnings.ts';
 import type { MadeBackend } from '../../worker/backends.ts';
+import { learnedFinding } from './learned-check.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 
 export interface LocalGround {
   config: Config;
   role: Role;
-  /** A process runs with this configuration, so it is a valid one. */
-  runs: boolean;
+  /** The process that runs with this configuration, which is a valid one then; null = none. */
+  process: ProcessRecord | null;
   /** Secrets that the process has and this shell lacks. */
   missing: readonly string[];
   /** Null where the backend lives inside `runs dev`. */
@@ -33,6 +35,7 @@ export const localChecks = (ground: LocalGround): Check[] => [
 export const worldChecks = (ground: LocalGround): Check[] => [
   { name: 'tools', needs: [], run: () => toolsCheck(ground.config) },
   { name: 'backend', needs: ['config'], run: () => backendCheck(ground) },
+  { name: 'learned', needs: ['config'], run: async () => learnedCheck(ground) },
   { name: 'store', needs: ['config'], run: () => storeCheck(ground) },
 ];
 
@@ -46,8 +49,8 @@ export const nodeCheck = (version: string): Finding => {
     : problem(`Node ${version} is too old, ${OLDEST.join('.')} or newer is needed`, 'install Node 22 or 24');
 };
 
-const configCheck = ({ config, role, runs }: LocalGround): Finding => {
-  const found = runs ? [] : configErrors(config, role);
+const configCheck = ({ config, role, process: running }: LocalGround): Finding => {
+  const found = running !== null ? [] : configErrors(config, role);
   if (found.length > 0)
     return problem(
       found.join('; '),
@@ -69,6 +72,9 @@ const toolsCheck = async (config: Config): Promise<Finding> => {
 
 const PROBE_MS = 10_000;
 
+/** In the order in which their absence matters. */
+const MODEL_SECRETS: readonly string[] = ['OPENAI_BASE_URL', 'OPENAI_API_KEY', 'RUNS_MODEL_HEADERS'];
+
 const notKnownHere = (name: string): Finding =>
   skipped(
     `the process of this folder has a ${name} that this shell lacks; set it here, too, to have it checked`,
@@ -81,7 +87,7 @@ const isRefusedKey = (error: unknown): boolean =>
 const backendCheck = async (ground: LocalGround): Promise<Finding> => {
   const made = await ground.backend();
   if (made === null) return skipped('the sandbox lives inside "runs dev"');
-  const unknown = ground.missing.find((name) => name === 'OPENAI_BASE_URL' || name === 'OPENAI_API_KEY');
+  const unknown = MODEL_SECRETS.find((name) => ground.missing.includes(name));
   if (unknown === 'OPENAI_BASE_URL') return notKnownHere(unknown);
   try {
     const { detail } = await made.backend.probe(AbortSignal.timeout(PROBE_MS));
@@ -102,6 +108,11 @@ const backendCheck = async (ground: LocalGround): Promise<Finding> => {
     await made.dispose();
   }
 };
+
+const learnedCheck = ({ config, process: running }: LocalGround): Finding =>
+  config.backend === 'chat'
+    ? learnedFinding(running, config.modelSettings, Date.now())
+    : skipped('only RUNS_BACKEND=chat asks a model server');
 
 const storeCheck = async ({ config, role, missing }: LocalGround): Promise<Finding> => {
   if (config.backend !== 'assistants' && missing.includes('DATABASE_URL'))

@@ -4,10 +4,11 @@
  * Rule: a backend settles a run: it starts or resumes the run and follows it until the run waits for outputs or has
  * ended. It returns plain state, never run objects or messages, because its result is stored in workflow history. Times
  * are unix milliseconds by this machine's clock; a backend corrects for the server's.
- * Imports calls and wire shapes only. Imported by backends, activities and tests.
+ * Imports calls, wire shapes and what is learned of a model server. Imported by backends, activities and tests.
  */
 import type { PlannedCall, ToolCall } from '../tool-calls.ts';
 import type { Decision } from '../decisions.ts';
+import type { LearnedOfServer } from './model.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
 /** Where a run lives. On `chat`, `backendRunId` equals the run id. */
@@ -203,6 +204,8 @@ export interface Backend {
     ctx: BackendContext,
     decisions?: readonly Decision[],
   ): Promise<Settled>;
+  /** What this process has learned of the model server; only backends that ask one have it. */
+  learned?(): LearnedOfServer;
   /** A cheap request that checks address and key; for `doctor`. Throws what is wrong. */
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }

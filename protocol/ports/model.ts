@@ -113,6 +113,12 @@ export interface LearnedCapability {
   times: number;
 }
 
+export interface LearnedOfServer {
+  /** The server's origin, or the name that its operator gave it. */
+  server: string;
+  capabilities: LearnedCapability[];
+}
+
 export interface Model {
   readonly provider: string;
   readonly dialect: string;

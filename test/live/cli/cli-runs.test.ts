@@ -307,6 +307,7 @@ describe('doctor', () => {
       payloads: expect.stringMatching(/ok|skipped/),
       tools: 'skipped',
       backend: 'ok',
+      learned: 'skipped',
       store: 'skipped',
       api: 'skipped',
     });

@@ -4,9 +4,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { keepProcessRecord, processesOf, settingsOf, type ProcessRecord } from '../../../app/process-file.ts';
+import { learnedFinding } from '../../../cli/doctor/learned-check.ts';
 import { processFinding } from '../../../cli/doctor/process-checks.ts';
+import type { LearnedOfServer } from '../../../protocol/ports/model.ts';
+import { NO_MODEL_SETTINGS } from '../../../worker/model-settings.ts';
 import { cli } from '../../support/cli.ts';
 
 let dir: string;
@@ -112,6 +115,7 @@ const base = (more: Partial<ProcessRecord>): ProcessRecord => ({
   secrets: [],
   temporal: TEMPORAL,
   apiUrl: null,
+  learned: [],
   ...more,
 });
 const finding = (processes: ProcessRecord[], shell: Record<string, string> = {}, missing: string[] = []) =>
@@ -196,6 +200,64 @@ describe('the process of the folder', () => {
     await keep('worker', { RUNS_BACKEND: 'chat' });
     const { stdout } = await doctor(['temporal']);
     expect(stdout).toMatch(/^PROBLEM +temporal +.*"127\.0\.0\.1:9" can't be reached/m);
+  });
+});
+
+describe('what was learned of the model server', () => {
+  const NOW = 1_000_000;
+  const capability = (model: string, name: string, ms: number) => ({
+    model,
+    capability: name,
+    until: NOW + ms,
+    times: 1,
+  });
+
+  test('is told for each server and model, with the setting that says it for good', () => {
+    const process = base({
+      learned: [
+        {
+          server: 'http://h:1',
+          capabilities: [
+            capability('a', 'no_stream_usage', 60_000),
+            capability('b', 'roles_alternate', 600_000),
+            capability('c', 'no_stream', -1),
+          ],
+        },
+      ],
+    });
+    expect(learnedFinding(process, { ...NO_MODEL_SETTINGS, stream: 'always' }, NOW)).toEqual({
+      state: 'ok',
+      detail:
+        'http://h:1: a: no_stream_usage for 1 m, b: roles_alternate for 10 m (RUNS_MODEL_ROLES_ALTERNATE=true sets it); set: streams always',
+    });
+    expect(learnedFinding(base({}), NO_MODEL_SETTINGS, NOW).detail).toBe('nothing so far');
+    expect(learnedFinding(null, NO_MODEL_SETTINGS, NOW).state).toBe('skipped');
+  });
+
+  test('does not flood the terminal', () => {
+    const capabilities = Array.from({ length: 400 }, (_one, index) =>
+      capability(`model-${index}`, 'no_stream', 1_000),
+    );
+    const { detail } = learnedFinding(
+      base({ learned: [{ server: 'http://h:1', capabilities }] }),
+      NO_MODEL_SETTINGS,
+      NOW,
+    );
+    expect(detail).toContain('388 more');
+    expect(detail.length).toBeLessThan(1_500);
+  });
+
+  test('follows into the record of the process', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const learned: LearnedOfServer[] = [];
+    const own = { role: 'worker', temporal: TEMPORAL, apiUrl: null } as const;
+    const kept = await keepProcessRecord(dir, {}, own, () => learned);
+    learned.push({ server: 'http://h:1', capabilities: [capability('a', 'no_stream', 1_000)] });
+    vi.advanceTimersByTime(5_000);
+    await expect.poll(async () => (await processesOf(dir))[0]?.learned).toEqual(learned);
+    await kept.remove();
+    expect(await processesOf(dir)).toEqual([]);
   });
 });
 

@@ -1,0 +1,44 @@
+/**
+ * What the process of this folder has learned of its model server, and the settings that fix it. Pure.
+ * Imported by `runs doctor`.
+ */
+import type { ProcessRecord } from '../../app/process-file.ts';
+import type { LearnedCapability } from '../../protocol/ports/model.ts';
+import { describeModelSettings, type ModelSettings } from '../../worker/model-settings.ts';
+import { duration, oneLine } from '../output/format.ts';
+import { ok, skipped, type Finding } from './check.ts';
+
+/** The setting that says for good what was learned for a while. */
+const SETTING: Readonly<Record<string, string>> = {
+  other_max_tokens_field: 'RUNS_MODEL_MAX_TOKENS_FIELD=max_tokens',
+  no_stream: 'RUNS_MODEL_STREAM=never',
+  no_stream_with_tools: 'RUNS_MODEL_STREAM=without_tools',
+  roles_alternate: 'RUNS_MODEL_ROLES_ALTERNATE=true',
+};
+
+const SHOWN = 12;
+
+const text = ({ model, capability, until }: LearnedCapability, now: number): string => {
+  const setting = SETTING[capability];
+  return `${oneLine(model, 64)}: ${capability} for ${duration(until - now)}${setting === undefined ? '' : ` (${setting} sets it)`}`;
+};
+
+export const learnedFinding = (
+  process: ProcessRecord | null,
+  settings: ModelSettings,
+  now: number,
+): Finding => {
+  const set = describeModelSettings(settings);
+  const given = set === 'learned' ? '' : `; set: ${set}`;
+  if (process === null) return skipped(`no process of this folder runs${given}`);
+  const found = process.learned.flatMap(({ server, capabilities }) => {
+    const live = capabilities.filter(({ until }) => until > now);
+    const more = live.length > SHOWN ? [`${live.length - SHOWN} more`] : [];
+    return live.length === 0
+      ? []
+      : [
+          `${oneLine(server, 120)}: ${[...live.slice(0, SHOWN).map((one) => text(one, now)), ...more].join(', ')}`,
+        ];
+  });
+  return ok(`${found.length === 0 ? 'nothing so far' : found.join('; ')}${given}`);
+};

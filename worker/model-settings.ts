@@ -1,0 +1,160 @@
+/**
+ * The `RUNS_MODEL_…` variables that say how the model server answers, in the place of what would be learned of it.
+ *
+ * Rule: no effects; a value that can't be read is a problem, never a guess, and no problem shows a header's value or the body.
+ * Imported by `config.ts`.
+ */
+import { quote } from '../protocol/index.ts';
+
+export interface ModelSettings {
+  /** null = learned. */
+  maxTokensField: 'max_completion_tokens' | 'max_tokens' | null;
+  /** null = learned. */
+  rolesAlternate: boolean | null;
+  /** null = learned. */
+  stream: 'always' | 'without_tools' | 'never' | null;
+  /** The model's window in tokens; null = the server says when it is exceeded. */
+  contextTokens: number | null;
+  /** Sent with every request, by lower-case name. */
+  headers: Readonly<Record<string, string>>;
+  /** Added to the body of every request. */
+  body: Readonly<Record<string, unknown>>;
+}
+
+const FIELDS = ['max_completion_tokens', 'max_tokens'] as const;
+const STREAMS = ['always', 'without_tools', 'never'] as const;
+const YES_NO = ['true', 'false'] as const;
+const MOST_CONTEXT_TOKENS = 100_000_000;
+const MOST_CHARS = 65_536;
+
+/** A header of the connection, not of the request: ours, whatever the server. */
+const CONNECTION: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'transfer-encoding',
+  'upgrade',
+]);
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const HEADER_VALUE = /^[\t\u0020-\u007e]*$/;
+
+/** What a turn is made of; each has its own setting or none. */
+const TURN: ReadonlyMap<string, string> = new Map([
+  ['model', 'set RUNS_MODEL'],
+  ['stream', 'set RUNS_MODEL_STREAM'],
+  ['messages', 'leave it out'],
+  ['tools', 'leave it out'],
+]);
+
+type Read = (name: string) => string | null;
+
+const choice = <T extends string>(
+  read: Read,
+  name: string,
+  allowed: readonly T[],
+  problems: string[],
+): T | null => {
+  const value = read(name);
+  const found = allowed.find((item) => item === value);
+  if (value !== null && found === undefined)
+    problems.push(`${name} must be ${allowed.map((item) => `"${item}"`).join(' or ')}; got ${quote(value)}`);
+  return found ?? null;
+};
+
+const parseObject = (
+  read: Read,
+  name: string,
+  example: string,
+  problems: string[],
+): Record<string, unknown> => {
+  const value = read(name);
+  if (value === null) return {};
+  const wrong = (what: string): Record<string, unknown> => {
+    problems.push(`${name} must be a JSON object, such as ${example}; ${what}`);
+    return {};
+  };
+  if (value.length > MOST_CHARS) return wrong(`it has ${value.length} characters, ${MOST_CHARS} are allowed`);
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+      ? (parsed as Record<string, unknown>)
+      : wrong('what is set is JSON, and no object');
+  } catch {
+    return wrong('what is set is not JSON');
+  }
+};
+
+const headersIn = (given: Record<string, unknown>, problems: string[]): Record<string, string> => {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) {
+    const key = name.toLowerCase();
+    if (!HEADER_NAME.test(name))
+      problems.push(`RUNS_MODEL_HEADERS: ${quote(name)} is no name of a header. Use letters, digits and "-"`);
+    else if (CONNECTION.has(key))
+      problems.push(
+        `RUNS_MODEL_HEADERS must not set ${quote(name)}, which belongs to the connection. Leave it out`,
+      );
+    else if (typeof value !== 'string' || !HEADER_VALUE.test(value))
+      problems.push(
+        `RUNS_MODEL_HEADERS: the value of ${quote(name)} must be a text of visible ASCII characters`,
+      );
+    else headers[key] = value;
+  }
+  return headers;
+};
+
+const bodyIn = (given: Record<string, unknown>, problems: string[]): Record<string, unknown> => {
+  for (const name of Object.keys(given)) {
+    const fix = TURN.get(name);
+    if (fix !== undefined)
+      problems.push(`RUNS_MODEL_BODY must not set ${quote(name)}, which each turn sets. To fix it, ${fix}`);
+  }
+  return given;
+};
+
+/** Pushes what can't be read to `problems`. */
+export const readModelSettings = (read: Read, problems: string[]): ModelSettings => {
+  const alternate = choice(read, 'RUNS_MODEL_ROLES_ALTERNATE', YES_NO, problems);
+  const tokens = read('RUNS_MODEL_CONTEXT_TOKENS');
+  const contextTokens = tokens === null ? null : /^\d+$/.test(tokens) ? Number(tokens) : NaN;
+  const fits = contextTokens === null || (contextTokens >= 1 && contextTokens <= MOST_CONTEXT_TOKENS);
+  if (!fits)
+    problems.push(
+      `RUNS_MODEL_CONTEXT_TOKENS must be a whole number from 1 to ${MOST_CONTEXT_TOKENS}; got ${quote(tokens)}`,
+    );
+  return {
+    maxTokensField: choice(read, 'RUNS_MODEL_MAX_TOKENS_FIELD', FIELDS, problems),
+    rolesAlternate: alternate === null ? null : alternate === 'true',
+    stream: choice(read, 'RUNS_MODEL_STREAM', STREAMS, problems),
+    contextTokens: fits ? contextTokens : null,
+    headers: headersIn(parseObject(read, 'RUNS_MODEL_HEADERS', '{"x-team":"shop"}', problems), problems),
+    body: bodyIn(parseObject(read, 'RUNS_MODEL_BODY', '{"top_k":20}', problems), problems),
+  };
+};
+
+/** Nothing is set: everything is learned. */
+export const NO_MODEL_SETTINGS: ModelSettings = {
+  maxTokensField: null,
+  rolesAlternate: null,
+  stream: null,
+  contextTokens: null,
+  headers: {},
+  body: {},
+};
+
+/** For people and logs: names of headers and fields, not their values. */
+export const describeModelSettings = (settings: ModelSettings): string => {
+  const { maxTokensField, rolesAlternate, stream, contextTokens, headers, body } = settings;
+  const parts = [
+    maxTokensField,
+    rolesAlternate === null ? null : rolesAlternate ? 'roles alternate' : 'roles need not alternate',
+    stream === null ? null : `streams ${stream}`,
+    contextTokens === null ? null : `${contextTokens} tokens`,
+    Object.keys(headers).length === 0 ? null : `headers ${Object.keys(headers).join(', ')}`,
+    Object.keys(body).length === 0 ? null : `body ${Object.keys(body).join(', ')}`,
+  ].filter((part) => part !== null);
+  return parts.length === 0 ? 'learned' : parts.join('; ');
+};
