@@ -18,6 +18,7 @@ import {
   type HttpRequest,
   type JsonAnswer,
 } from '../http/index.ts';
+import { inTurns } from '../loop-turns.ts';
 import { clockOffset, type AssessedReading } from './assess.ts';
 import { idOf, parseRunsPage, readRun, readStepOutputs, type PageOf, type UpstreamRun } from './parse.ts';
 
@@ -84,7 +85,7 @@ const isRunEvent = (name: string): boolean =>
   name.startsWith('thread.run.') && !name.startsWith('thread.run.step.');
 
 async function* runEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<RunEvent, void, undefined> {
-  for await (const { event, data } of sseEvents(chunks)) {
+  for await (const { event, data } of sseEvents(inTurns(chunks))) {
     if (event === 'done' || data.trim() === '[DONE]') yield { kind: 'done' };
     else if (event === 'error') yield { kind: 'error' };
     else if (!isRunEvent(event)) yield { kind: 'other', unreadable: false };

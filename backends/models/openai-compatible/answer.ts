@@ -7,7 +7,7 @@
  */
 import { ModelError, type ModelPart } from '../../../protocol/ports/model.ts';
 import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
-import { loopTurns } from '../../loop-turns.ts';
+import { inTurns } from '../../loop-turns.ts';
 import {
   HttpFailure,
   readStart,
@@ -223,10 +223,8 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
       return new ServerRefusal(factsOf(ctx, answer, scrubbed, begun || after));
     };
     const frames = new FrameReader(ctx.meter);
-    const chunks = answer.chunks[Symbol.asyncIterator]();
-    const turns = loopTurns();
+    const chunks = inTurns(answer.chunks);
     for (;;) {
-      await turns.next();
       const next = await nextChunk(chunks, ctx);
       const taken = takeFrames(next === undefined ? frames.end() : frames.push(next), ctx, refuse);
       if (taken.parts.length > 0) {

@@ -7,6 +7,8 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AnswerLimitError, AnswerMeter } from '../../../backends/answer-meter.ts';
+import { inTurns } from '../../../backends/loop-turns.ts';
+import { createOpenAiCompatible } from '../../../backends/models/openai-compatible/index.ts';
 import { CompletionReader } from '../../../backends/models/openai-compatible/completion-reader.ts';
 import { BackendError } from '../../../protocol/errors.ts';
 import { ANSWER_LIMITS } from '../../../protocol/limits.ts';
@@ -15,7 +17,8 @@ import type { Store } from '../../../protocol/ports/run-store.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
 import { fakeContext } from '../../support/backend-context.ts';
 import { chatOnServer } from '../../support/chat-backend.ts';
-import { chunk } from '../../support/chat-server.ts';
+import { chunk, DONE } from '../../support/chat-server.ts';
+import { collectTurn, modelRequest } from '../../support/model-turn.ts';
 import { json, scriptedHttp, sse, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
 import { createRequest, memoryStore, startedRun } from '../../support/store.ts';
 
@@ -200,3 +203,40 @@ describe('the backend', () => {
     expect(server.requests).toHaveLength(1);
   });
 });
+
+describe('a stream of which much has arrived', () => {
+  test('is read in small pieces, with a turn of the event loop between them', async () => {
+    const bytes = Buffer.from('data: {}\n\n'.repeat(20_000));
+    let turns = 0;
+    let reading = true;
+    const count = (): void => {
+      turns += 1;
+      if (reading) setImmediate(count);
+    };
+    setImmediate(count);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of inTurns(arrived(bytes), 0)) pieces.push(piece);
+    reading = false;
+    expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+    expect(Math.max(...pieces.map(({ byteLength }) => byteLength))).toBeLessThanOrEqual(8_192);
+    expect(turns).toBeGreaterThanOrEqual(pieces.length);
+  });
+
+  test('gives its words in batches, however large the pieces are in which they come', async () => {
+    const server = await scriptedHttp();
+    server.script.push(sse([chunk({ content: 'x ' }).repeat(5_000) + chunk({}, 'stop') + DONE]));
+    const model = createOpenAiCompatible({ baseUrl: `${server.url}/v1`, settleMs: 30 });
+    const batches: number[] = [];
+    const turn = await collectTurn(model, modelRequest(), {
+      onParts: (parts) => void batches.push(parts.length),
+    });
+    await model.dispose();
+    await server.close();
+    expect(turn.text).toHaveLength(10_000);
+    expect(Math.max(...batches)).toBeLessThanOrEqual(8_192 / chunk({ content: 'x ' }).length + 1);
+  });
+});
+
+async function* arrived(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
