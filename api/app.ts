@@ -11,17 +11,18 @@ import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
 import { BODY_BYTES, TENANT_DEFAULTS } from '../protocol/limits.ts';
 import type { Run } from '../protocol/wire/objects.ts';
 import type { ApiError } from '../protocol/errors.ts';
+import { createAnswerBudget } from './answer-budget.ts';
 import { corsNeedsKeys, createBrowserGuard } from './browser.ts';
-import { openAuth, requireRole } from './auth.ts';
-import type { Authenticator } from './auth.ts';
+import { openAuth, requireRole, type Authenticator } from './auth.ts';
 import { createBodyBudget } from './body-budget.ts';
 import { DEFAULT_BODY_LIMITS, readJson } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import { callerOf, tenantFor, requestIds } from './caller.ts';
+import type { Connection } from './connection.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
-import type { Connection, HeldPollOptions, WaitForRun } from './held-polls.ts';
-import { jsonOnce } from './json-once.ts';
+import type { HeldPollOptions, WaitForRun } from './held-polls.ts';
+import { jsonOnce, jsonResponse } from './json-once.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import type { RequestLogEntry } from './request-log.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
@@ -115,6 +116,7 @@ export const createApi = (options: ApiOptions): Api => {
     streams: options.maxStreams ?? TENANT_DEFAULTS.streams,
     unreadBytes: TENANT_DEFAULTS.unreadBytes,
   });
+  const countAnswer = createAnswerBudget(TENANT_DEFAULTS.unreadAnswers);
   const nextRequestId = requestIds();
   const textOf = jsonOnce();
 
@@ -131,26 +133,24 @@ export const createApi = (options: ApiOptions): Api => {
   const respond = (
     caller: Caller,
     reply: Reply,
-    { headers: asked }: Request,
+    { method, headers: asked }: Request,
     env: ApiEnv | undefined,
     share: StreamShare | null,
   ): Response => {
-    const headers = headersOf(caller, reply);
-    if ('json' in reply)
-      return new Response(
-        reply.run === reply.json && reply.run !== undefined ? textOf(reply.run) : JSON.stringify(reply.json),
-        {
-          status: 200,
-          headers: { 'content-type': 'application/json', ...headers },
-        },
-      );
+    if ('json' in reply) {
+      const { run, json } = reply;
+      const text = run === json && run !== undefined ? textOf(run) : JSON.stringify(json);
+      const isRead = method === 'GET';
+      countAnswer({ tenant: caller.tenant, size: text.length, connection: env?.outgoing, isRead });
+      return jsonResponse(text, headersOf(caller, reply));
+    }
     const { thread, ...stream } = reply.stream;
     return eventStream(stream.subscribe, {
       until: stream.until,
       ended: stream.ended ?? false,
       requestId: caller.requestId,
       ...(thread === undefined ? {} : { thread }),
-      headers,
+      headers: headersOf(caller, reply),
       userAgent: asked.get('user-agent'),
       keepAliveMs,
       stallMs,
@@ -197,7 +197,7 @@ export const createApi = (options: ApiOptions): Api => {
           : undefined;
       const hold = (wait: WaitForRun): Promise<Run> | null => polls.hold(owner, env?.outgoing, wait);
       // Checked before the run starts: a client that is refused afterwards would not know its run.
-      if (asksForStream(route, body)) share = streams.open(tenant);
+      if (asksForStream(route, body)) share = streams.open(tenant, env?.outgoing);
       const reply = await route.run({ engine, models, caller, ids: params, query, headers, body, hold });
       stream = 'stream' in reply;
       if (!stream) share?.close();

@@ -5,6 +5,7 @@
  * server releases a held poll. Imports protocol and the shutdown notifier of `sse.ts`.
  */
 import type { Run } from '../protocol/wire/objects.ts';
+import type { Connection } from './connection.ts';
 import type { ShutdownNotifier } from './sse.ts';
 
 export interface HeldPollOptions {
@@ -16,15 +17,6 @@ export interface HeldPollOptions {
 
 /** Waits for the run; `signal` aborts when the client is gone or the server shuts down. */
 export type WaitForRun = (options: { timeoutMs: number; signal: AbortSignal }) => Promise<Run>;
-
-/** What the Node adapter passes as the response's socket. */
-export interface Connection {
-  /** It has closed already, and emits no `close` any more. */
-  readonly destroyed: boolean;
-  destroy(): unknown;
-  once(event: 'close', listener: () => void): unknown;
-  off(event: 'close', listener: () => void): unknown;
-}
 
 export interface HeldPolls {
   /** Null when the poll is not held: its connection has closed, the tenant has its maximum, or the server is shutting down. */

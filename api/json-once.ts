@@ -1,5 +1,5 @@
 /**
- * JSON text of objects that are sent many times.
+ * Answers in JSON, and the text of objects that are sent many times.
  *
  * Rule: only for objects that never change. Imports nothing; imported by `app.ts`.
  */
@@ -18,3 +18,6 @@ export const jsonOnce = (): ((value: object) => string) => {
     return text;
   };
 };
+
+export const jsonResponse = (text: string, headers: Record<string, string>): Response =>
+  new Response(text, { status: 200, headers: { 'content-type': 'application/json', ...headers } });

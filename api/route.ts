@@ -7,7 +7,7 @@
  */
 import type { z } from 'zod';
 import { BODY_BYTES } from '../protocol/limits.ts';
-import type { Caller, KeyRole, RunsService } from '../protocol/ports/runs-service.ts';
+import type { AdmitRead, Caller, KeyRole, RunsService } from '../protocol/ports/runs-service.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Run, Thread } from '../protocol/wire/objects.ts';
 import type { WaitForRun } from './held-polls.ts';
@@ -21,7 +21,7 @@ export interface StreamRequest {
   /** The run had ended before the stream began, so the log may have nothing left to read. */
   ended?: boolean;
   thread?: Thread;
-  subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>;
+  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<SequencedEvent>;
 }
 
 /**

@@ -7,6 +7,7 @@
  * Imports protocol only. `api/` uses it; the sandbox's model too.
  */
 import { ApiError } from '../protocol/errors.ts';
+import type { AdmitRead } from '../protocol/ports/runs-service.ts';
 import { endsRun, endsStream } from '../protocol/wire/events.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Thread } from '../protocol/wire/objects.ts';
@@ -100,6 +101,9 @@ const CUT_OFF = new ApiError(
   { type: 'server_error', code: 'stream_ended' },
 );
 
+/** Where nothing is counted, the log may always be read. */
+const UNLIMITED = (): void => undefined;
+
 type Arrived = IteratorResult<SequencedEvent> | { error: unknown };
 
 const frameOf = ({ seq, event, data }: SequencedEvent): string => encodeEvent(event, data, seq);
@@ -108,11 +112,16 @@ const frameOf = ({ seq, event, data }: SequencedEvent): string => encodeEvent(ev
  * `subscribe` opens the engine's iteration; its signal aborts when the stream is over, for whatever reason.
  */
 export const eventStream = (
-  subscribe: (signal: AbortSignal) => AsyncIterable<SequencedEvent>,
+  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<SequencedEvent>,
   options: StreamOptions,
 ): Response => {
   const subscription = new AbortController();
-  const events = subscribe(subscription.signal)[Symbol.asyncIterator]();
+  const admit: AdmitRead = async () => {
+    const leave = await (options.share?.enter() ?? UNLIMITED);
+    if (leave === null) throw STALLED;
+    return leave;
+  };
+  const events = subscribe(subscription.signal, admit)[Symbol.asyncIterator]();
   const isLast = options.until === 'turn' ? endsStream : endsRun;
   let pending: Promise<void> | null = null;
   let first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
@@ -144,6 +153,10 @@ export const eventStream = (
     close(controller, errorFrame(STALLED));
     setTimeout(options.drop, DROP_GRACE_MS).unref();
   };
+
+  /** The last events of the stream, if the tenant's streams may hold them. */
+  const conclude = (controller: ReadableStreamDefaultController<Uint8Array>, frames: string): void =>
+    options.share?.hold(Buffer.byteLength(frames)) === false ? evict(controller) : close(controller, frames);
 
   /** Asks for the next event, once. Never rejects: what went wrong has arrived, too. */
   const ask = (): Promise<void> => (pending ??= next());
@@ -202,14 +215,14 @@ export const eventStream = (
           state.arrived = null;
           if ('error' in result) throw result.error;
           if (result.done === true) {
-            close(controller, frames + (options.ended ? DONE_FRAME : errorFrame(CUT_OFF)));
+            conclude(controller, frames + (options.ended ? DONE_FRAME : errorFrame(CUT_OFF)));
             return;
           }
           // The thread was announced from the create's own answer; a log may hold it too.
           if (result.value.event === 'thread.created' && options.thread !== undefined) continue;
           frames += frameOf(result.value);
           if (isLast(result.value.event)) {
-            close(controller, frames + DONE_FRAME);
+            conclude(controller, frames + DONE_FRAME);
             return;
           }
         }
@@ -222,7 +235,8 @@ export const eventStream = (
         controller.enqueue(bytes);
         tick?.refresh();
       } catch (error) {
-        close(controller, frames + errorFrame(toApiError(error, options.requestId)));
+        if (error === STALLED) evict(controller);
+        else conclude(controller, frames + errorFrame(toApiError(error, options.requestId)));
       }
     },
     cancel() {

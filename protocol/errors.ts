@@ -135,6 +135,12 @@ export const apiErrors = {
       `One tenant may have ${limit} event streams open at this server. Close some, or retrieve runs instead; the run goes on without a reader.`,
       { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
     ),
+  tooMuchUnread: (limit: number) =>
+    new ApiError(
+      429,
+      `Answers that one tenant has not read yet may hold ${limit} characters at this server. Read them, or ask for smaller pages.`,
+      { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
+    ),
   storageFull: (stored: number, limit: number) =>
     new ApiError(
       400,

@@ -111,6 +111,8 @@ export const TENANT_DEFAULTS = {
   streams: 500,
   /** Bytes of events that these streams hold unread. */
   unreadBytes: 33_554_432,
+  /** What large answers hold that clients have not taken, in characters. */
+  unreadAnswers: 67_108_864,
   /** Runs that have not ended. */
   liveRuns: 10_000,
   /** Assistants, threads, messages, runs and steps, each with 512 bytes for its row. */

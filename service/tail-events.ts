@@ -6,6 +6,7 @@
  * Imported by `service/index.ts`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { AdmitRead } from '../protocol/ports/runs-service.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import { StoreError, type EventBatch, type RunStore } from '../protocol/ports/run-store.ts';
@@ -41,6 +42,7 @@ export async function* tailEvents(
     check?: () => Promise<unknown>;
     /** The first events after `after`, from the create's reply. Emptied here. */
     initialEvents?: SequencedEvent[];
+    admit?: AdmitRead;
   },
   options: TailOptions = {},
 ): AsyncGenerator<SequencedEvent, void, undefined> {
@@ -56,13 +58,16 @@ export async function* tailEvents(
   const read = async (): Promise<EventBatch> => {
     const until = Date.now() + patienceMs;
     for (;;) {
+      const leave = await from.admit?.();
       try {
         return await store.readEvents(runId, { after, limit: batch, gaps });
       } catch (error) {
         const away = error instanceof StoreError && error.code === 'unavailable';
         if (!away || signal.aborted || Date.now() >= until) throw error;
-        await pause(pollMs, undefined, { signal }).catch(() => undefined);
+      } finally {
+        leave?.();
       }
+      await pause(pollMs, undefined, { signal }).catch(() => undefined);
     }
   };
 

@@ -17,7 +17,7 @@ import type { Run, Thread } from '../../protocol/wire/objects.ts';
 import { requireRole } from '../auth.ts';
 import { isPollHelper } from '../held-polls.ts';
 import { idParam, route } from '../route.ts';
-import type { Reply, Route, RouteInput } from '../route.ts';
+import type { Reply, Route, RouteInput, StreamRequest } from '../route.ts';
 import { parsePage, messageParams, PAGE_KEYS, threadParams } from '../validate.ts';
 
 /** Streams come last: they hold the ids of a run, not the run with its instructions and tools. */
@@ -25,8 +25,8 @@ const followRun = (
   { engine, caller }: RouteInput<unknown>,
   { id, thread_id: threadId }: Run,
   from: { after: number; initialEvents?: readonly SequencedEvent[] },
-): ((signal: AbortSignal) => AsyncIterable<SequencedEvent>) => {
-  return (signal) => engine.events(caller, threadId, id, { ...from, signal });
+): StreamRequest['subscribe'] => {
+  return (signal, admit) => engine.events(caller, threadId, id, { ...from, signal, admit });
 };
 
 /** A started or resumed run: the object, or its events until it waits or ends. */

@@ -111,6 +111,17 @@ export interface StartedRunEvents {
   initialEvents?: readonly SequencedEvent[];
 }
 
+/** Waits until a log may be read, and throws when it may not; to be called back when it has been read. */
+export type AdmitRead = () => Promise<() => void>;
+
+export interface EventsOptions {
+  after: number;
+  signal: AbortSignal;
+  initialEvents?: readonly SequencedEvent[];
+  /** Asked before each reading of the log. Default: it may always be read. */
+  admit?: AdmitRead;
+}
+
 export interface RunsService {
   createAssistant(caller: Caller, params: AssistantParams): Promise<Assistant>;
   listAssistants(caller: Caller, query: PageQuery): Promise<Page<Assistant>>;
@@ -195,7 +206,7 @@ export interface RunsService {
     caller: Caller,
     threadId: string,
     runId: string,
-    options: { after: number; signal: AbortSignal; initialEvents?: readonly SequencedEvent[] },
+    options: EventsOptions,
   ): AsyncIterable<SequencedEvent>;
 
   /**

@@ -4,12 +4,14 @@
  * Proves: streams, live runs and stored bytes end at their limits with an answer that says so, what is given back can be taken
  * again, a tenant's limit is no other's, and a reader that takes nothing is let go. Does not prove: memory (`npm run bench`).
  */
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApi, keyAuth, parseApiKeys, serveApi } from '../../../api/index.ts';
-import { createStreamBudget } from '../../../api/stream-budget.ts';
+import { createAnswerBudget } from '../../../api/answer-budget.ts';
+import { createStreamBudget, type StreamShare } from '../../../api/stream-budget.ts';
+import { READ_BYTES } from '../../../protocol/limits.ts';
 import { ApiError } from '../../../protocol/errors.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import type { RunsService } from '../../../protocol/ports/runs-service.ts';
@@ -246,6 +248,12 @@ describe('over HTTP', () => {
   });
 });
 
+const enters = async (share: StreamShare): Promise<boolean> => {
+  const leave = await share.enter();
+  leave?.();
+  return leave !== null;
+};
+
 describe('unread events', () => {
   test('of all streams of a tenant together are bounded, and are let go as they are read', () => {
     const budget = createStreamBudget({ streams: 0, unreadBytes: 100 });
@@ -259,6 +267,51 @@ describe('unread events', () => {
     expect(two.hold(1)).toBe(false);
   });
 
+  test('are read for no stream once another batch may not fit, until a reader takes some', async () => {
+    const budget = createStreamBudget({ streams: 0, unreadBytes: READ_BYTES.events + 10 });
+    const [reader, other] = [budget.open('a'), budget.open('b')];
+    expect([reader.hold(10), await enters(reader)]).toEqual([true, true]);
+    const full = budget.open('a');
+    expect([full.hold(20), full.hold(20), await enters(full), await enters(reader)]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(await enters(other)).toBe(true);
+    full.close();
+    expect(await enters(reader)).toBe(true);
+  });
+
+  test('are read for ten streams at a time, in the order in which they ask', async () => {
+    const budget = createStreamBudget({ streams: 0, unreadBytes: 1_000_000 });
+    const left: ((() => void) | null)[] = [];
+    const order: number[] = [];
+    const all = Array.from({ length: 13 }, async (_, at) => {
+      left[at] = await budget.open('a').enter();
+      order.push(at);
+    });
+    await Promise.all(all.slice(0, 10));
+    expect(order).toHaveLength(10);
+    left[3]?.();
+    await all[10];
+    expect(order.at(-1)).toBe(10);
+    for (const leave of [left[0], left[1]]) leave?.();
+    await Promise.all(all);
+    expect(order.slice(10)).toEqual([10, 11, 12]);
+  });
+
+  test('of a stream on a connection count until that has closed, whatever ended the stream', () => {
+    const budget = createStreamBudget({ streams: 1, unreadBytes: 100 });
+    const connection = new EventEmitter();
+    const share = budget.open('a', Object.assign(connection, { destroyed: false, destroy: () => undefined }));
+    expect(share.hold(90)).toBe(true);
+    share.close();
+    expect(() => budget.open('a')).toThrow(ApiError);
+    connection.emit('close');
+    expect(budget.open('a').hold(100)).toBe(true);
+  });
+
   test('places of streams are counted for each tenant', () => {
     const budget = createStreamBudget({ streams: 1, unreadBytes: 100 });
     const first = budget.open('a');
@@ -268,5 +321,44 @@ describe('unread events', () => {
     first.close();
     budget.open('a');
     expect(() => budget.open('a')).toThrow(/may have 1 event streams/);
+  });
+});
+
+const connection = () => Object.assign(new EventEmitter(), { destroyed: false, destroy: () => undefined });
+const answer = (more: object = {}) => ({
+  tenant: 'a',
+  size: 70_000,
+  connection: connection(),
+  isRead: true,
+  ...more,
+});
+
+describe('unread answers', () => {
+  test('of a tenant are bounded together, until their connections are done with them', () => {
+    const count = createAnswerBudget(150_000);
+    const first = answer();
+    count(first);
+    count(answer());
+    expect(() => count(answer())).toThrow(/has not read yet may hold 150000 characters/);
+    count(answer({ tenant: 'b' }));
+    count(answer({ size: 65_536 }));
+    first.connection.emit('close');
+    count(answer());
+    expect(() => count(answer())).toThrow(ApiError);
+  });
+
+  test('to a change are sent in any case, and count', () => {
+    const count = createAnswerBudget(100_000);
+    const change = (): void => count(answer({ isRead: false }));
+    expect([change, change, change].map((send) => send())).toHaveLength(3);
+    expect(() => count(answer())).toThrow(ApiError);
+  });
+
+  test('of connections that have closed before are not counted', () => {
+    const count = createAnswerBudget(100_000);
+    const closed = Object.assign(connection(), { destroyed: true });
+    for (let sent = 0; sent < 3; sent += 1) count(answer({ connection: closed }));
+    expect(() => count(answer())).not.toThrow();
+    expect(closed.listenerCount('close')).toBe(0);
   });
 });
