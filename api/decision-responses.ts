@@ -49,6 +49,10 @@ export const decision = z.strictObject({
     .string()
     .nullable()
     .describe('why the tool refused the arguments of the decision before: nothing ran, the call waits again'),
+  refused: z
+    .strictObject({ code: z.string(), message: z.string() })
+    .nullable()
+    .describe('why this decision was refused when it came in: it changed nothing; null = it counts'),
 });
 
 export const approval = z.strictObject({
@@ -66,5 +70,8 @@ export const approval = z.strictObject({
   digest_required: z.boolean().describe('a decision without the digest is refused'),
   on_deadline: z.enum(['fail', 'placeholder', 'follow-up']),
   answer_within: z.int().nullable().describe('seconds from the call on in which an answer is of use'),
-  expires_at: time.nullable().describe('of the run'),
+  late: z.boolean().describe('the run went on without it: an approval starts a run that follows'),
+  expires_at: time
+    .nullable()
+    .describe('of the run; of a late call, until when its answer is taken, null while the run goes on'),
 });

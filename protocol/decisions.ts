@@ -2,9 +2,9 @@
  * Decisions about calls that wait for an approval: the sender, the channel, and whether an API key verifies the
  * sender's name.
  *
- * Rule: a call is decided once, and entries are only ever appended. A name is verified when an API key carries it; a
- * name in a payload is a claim. Plain JSON: it crosses updates, activities and continue-as-new. No imports. Any room
- * may import it; the workflow sandbox may too.
+ * Rule: a call is decided once, and entries are only ever appended; a refused decision is an entry, too. A name is
+ * verified when an API key carries it; a name in a payload is a claim. Plain JSON: it crosses updates, activities and
+ * continue-as-new. No imports. Any room may import it; the workflow sandbox may too.
  */
 
 /** The channel of an answer. `temporal_*`: Temporal's Web UI, its command line, or a program with its own client. */
@@ -42,6 +42,16 @@ export const sourceOf = (origin: unknown): AnswerSource => {
 export const mayDecide = (tools: readonly string[] | null | undefined, tool: string): boolean =>
   tools == null || tools.includes(tool);
 
+/** How long after a run's end its late calls accept an answer, unless settings say otherwise: 30 days. */
+export const FOLLOW_UP_WITHIN_MS = 2_592_000_000;
+
+/** Why an answer was refused: nothing was decided. */
+export interface DecisionRefusal {
+  /** As the HTTP error's `code`. */
+  code: string;
+  message: string;
+}
+
 export interface Decision {
   callId: string;
   /** Name of the tool. */
@@ -72,6 +82,8 @@ export interface Decision {
    * decision.
    */
   refusedEdit?: string;
+  /** The decision was refused when it came in and changed nothing. Only in the store, of decisions over HTTP. */
+  refused?: DecisionRefusal;
 }
 
 /** A decision without its long texts. */

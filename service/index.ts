@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { RunsClient } from '../client/index.ts';
+import { FOLLOW_UP_WITHIN_MS, type Decision } from '../protocol/decisions.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type {
   Caller,
@@ -35,7 +36,7 @@ import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { createQuotas, type TenantLimits } from './quotas.ts';
 import { equalsAcceptedOutputs, checkSubmit } from './check-submit.ts';
-import { approvalsOf, decidable, originOf, signed } from './signature.ts';
+import { approvalsOf, decidable, originOf, refusedDecision, signed } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
 import { toolsLister } from './worker-tools.ts';
@@ -89,6 +90,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const workflows = 'workflows' in options.client ? options.client.workflows : workflowsOf(options.client);
   const now = options.now ?? Date.now;
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
+  const followUpWithinMs = options.settings?.followUpWithinMs ?? FOLLOW_UP_WITHIN_MS;
   const quotas = createQuotas(store, options.tenantLimits ?? {});
   const listTools = toolsLister({
     ask: () =>
@@ -225,6 +227,14 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     return { run: accepted.run, eventsAfter: accepted.eventsAfter };
   };
 
+  /** The refusal is the answer, whether it could be kept or not. */
+  const keepRefusal = async (runId: string, refused: Decision | null): Promise<void> => {
+    if (refused === null) return;
+    await store.recordRefusedDecision(runId, refused).catch((error: unknown) => {
+      options.log?.error({ runId, callId: refused.callId, error }, 'a refused decision could not be kept');
+    });
+  };
+
   const answer = async (
     caller: Caller,
     [threadId, runId]: [string, string],
@@ -254,9 +264,10 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
         workerTimeoutMs,
       );
     } catch (error) {
-      throw error instanceof RunsError && error.code === 'refused'
-        ? answerRefusal(error)
-        : toOutcomeUnknown(error);
+      if (!(error instanceof RunsError) || error.code !== 'refused') throw toOutcomeUnknown(error);
+      const refusal = answerRefusal(error);
+      await keepRefusal(runId, refusedDecision(caller, payload, refusal, now()));
+      throw refusal;
     }
     // Written at once, to be shown early. A text that was changed is left to the worker, which knows the final one. A
     // late answer is no output of its call: written before the placeholder, it would contradict the submit.
@@ -307,6 +318,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
       {
         after: from.after,
         signal: from.signal,
+        ...(from.admit === undefined ? {} : { admit: from.admit }),
         check: () => store.getRun(caller.tenant, threadId, runId),
         ...(from.initialEvents === undefined ? {} : { initialEvents: [...from.initialEvents] }),
       },
@@ -363,7 +375,9 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       engineError(() => submit(caller, [threadId, runId], outputs)),
     listApprovals: (caller, query) =>
-      engineError(() => store.listApprovals({ ...query, ...approvalsOf(caller), now: now() })),
+      engineError(() =>
+        store.listApprovals({ ...query, ...approvalsOf(caller), now: now(), followUpWithinMs }),
+      ),
     listDecisions: (caller, threadId, runId, query) =>
       engineError(() =>
         store.listDecisions(caller.tenant, threadId, runId, { ...query, tools: decidable(caller) }),

@@ -5,7 +5,8 @@
  * Rule: a name in the payload never replaces the key's; it becomes part of the note. Pure.
  * Imported within `service/`.
  */
-import type { AnswerOrigin } from '../protocol/decisions.ts';
+import type { AnswerOrigin, Decision } from '../protocol/decisions.ts';
+import type { ApiError } from '../protocol/errors.ts';
 import type { Caller } from '../protocol/ports/runs-service.ts';
 import type { AnswerPayload } from '../protocol/temporal/messages.ts';
 
@@ -22,6 +23,33 @@ export const signed = ({ keyName }: Caller, payload: AnswerPayload): AnswerPaylo
   const { by, note, ...rest } = payload;
   const notes = [by === keyName ? undefined : by, note].filter((text) => text !== undefined && text !== '');
   return { ...rest, by: keyName, ...(notes.length === 0 ? {} : { note: notes.join(': ') }) };
+};
+
+/** A decision that was refused, as it is kept; null = the answer is no decision. The store knows the call's tool and arguments. */
+export const refusedDecision = (
+  { keyName }: Caller,
+  payload: AnswerPayload,
+  { code, message }: ApiError,
+  at: number,
+): Decision | null => {
+  if (payload.decision === undefined) return null;
+  const { by, reason, note, arguments_digest: shownDigest } = payload;
+  return {
+    callId: payload.call_id,
+    name: '',
+    round: 0,
+    decision: payload.decision,
+    at,
+    door: 'http',
+    ...(by == null ? {} : { by }),
+    ...(keyName == null ? {} : { verified: true }),
+    arguments: null,
+    ...(payload.arguments == null ? {} : { editedArguments: JSON.stringify(payload.arguments) }),
+    ...(reason == null ? {} : { reason }),
+    ...(note == null ? {} : { note }),
+    ...(shownDigest == null ? {} : { shownDigest }),
+    refused: { code: code ?? 'refused', message },
+  };
 };
 
 /** Tools whose decisions the caller may read; null = all. An approver reads only those that it may decide. */

@@ -2,7 +2,8 @@
  * Appends decisions about calls, reads them in pages, and marks the open step of the call.
  *
  * Rule: append-only. Run, round, call and time identify a decision, so a repeated write changes nothing. No statement
- * updates or deletes one, and decisions outlive their thread.
+ * updates or deletes one, and decisions outlive their thread. A refused decision is a row of its own, which never counts as
+ * a decision.
  * Imported within `store/` only.
  */
 import { hash } from 'node:crypto';
@@ -12,15 +13,25 @@ import type { RunStore, TurnStore } from '../protocol/ports/run-store.ts';
 import type { RunDecision, StepDecision } from '../protocol/wire/decisions.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
-import { roundOfCall } from './rounds.ts';
+import { newestRound, roundOfCall } from './rounds.ts';
 import { readOpen, type OpenRounds } from './steps.ts';
 import type { DecisionRow, RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
 
 const ID_DIGITS = 24;
+/** How ids of refused decisions begin; a digit of hex follows `dec_` in all others. */
+export const REFUSED_ID = 'dec_r';
+/** Refused decisions that are kept of one run: a key may send any number of them. */
+const REFUSED_KEPT = 100;
+/** Edited arguments of a refused decision, in characters of JSON; longer ones are left out. */
+const REFUSED_ARGUMENTS = 8_192;
 
 export const decisionId = (runId: string, { round, callId, at }: Decision): string =>
   `dec_${hash('sha256', JSON.stringify([runId, round, callId, at]), 'hex').slice(0, ID_DIGITS)}`;
+
+/** The same refused decision of the same sender is kept once, however often it is sent. */
+const refusedId = (runId: string, { at: _at, ...said }: Decision): string =>
+  `${REFUSED_ID}${hash('sha256', JSON.stringify([runId, said]), 'hex').slice(0, ID_DIGITS)}`;
 
 /** A decision whose arguments the tool refused leaves no mark. */
 const stepDecision = (decision: Decision): StepDecision | undefined =>
@@ -107,6 +118,28 @@ export const keepDecisions = async (
   );
 };
 
+/** Writes a refused decision about a call of the run; one about an unknown call is about nothing. */
+const keepRefusal = async (db: Database, runId: string, refused: Decision): Promise<void> => {
+  const round = await roundOfCall(db, runId, await newestRound(db, runId), refused.callId);
+  const call = round?.calls.find(({ callId }) => callId === refused.callId);
+  if (round === null || call === undefined) return;
+  const { editedArguments: edited } = refused;
+  const kept: Decision = {
+    ...refused,
+    name: call.name,
+    round: round.round,
+    arguments: call.arguments,
+    ...(edited == null || edited.length <= REFUSED_ARGUMENTS ? {} : { editedArguments: null }),
+  };
+  await db.query(
+    `insert into decisions (id, tenant, thread_id, run_id, tool, decided_at, body)
+     select $2, r.tenant, r.thread_id, r.id, $3, $4::bigint, $5::json from runs r
+     where r.id = $1 and (select count(*) from decisions d where d.run_id = $1 and d.id like '${REFUSED_ID}%') < ${REFUSED_KEPT}
+     on conflict (id) do nothing`,
+    [runId, refusedId(runId, kept), kept.name, kept.at, JSON.stringify(kept)],
+  );
+};
+
 const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunDecision => ({
   id,
   object: 'thread.run.decision',
@@ -127,6 +160,7 @@ const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunDecision
   shown_digest: body.shownDigest ?? null,
   late: body.late === true,
   refused_edit: body.refusedEdit ?? null,
+  refused: body.refused ?? null,
 });
 
 /** A run without decisions exists all the same; without a row and without decisions it is not found. */
@@ -144,7 +178,8 @@ const requireRun = async (
 
 export const decisionStore = (
   db: Database,
-): Pick<TurnStore, 'recordDecisions'> & Pick<RunStore, 'listDecisions'> => ({
+): Pick<TurnStore, 'recordDecisions'> & Pick<RunStore, 'listDecisions' | 'recordRefusedDecision'> => ({
+  recordRefusedDecision: (runId, refused) => keepRefusal(db, runId, refused),
   recordDecisions: (runId, decisions) =>
     changeExistingRun<void, OpenRounds>(
       db,

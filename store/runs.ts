@@ -129,6 +129,7 @@ export const runStore = (
   | 'receivesNotifications'
   | 'prune'
   | 'listDecisions'
+  | 'recordRefusedDecision'
   | 'listApprovals'
 > => ({
   ...startStore(db),

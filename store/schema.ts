@@ -45,6 +45,8 @@ const position = () =>
   bigint({ mode: 'number' })
     .notNull()
     .default(sql`nextval('positions')`);
+/** Of a run that has not ended. */
+const LIVE = sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`;
 const time = () => bigint({ mode: 'number' });
 /** Bytes of the JSON in the row, kept by a trigger (`0002`); pages and tenants are measured by it. null: an older row. */
 const bytes = () => integer();
@@ -153,17 +155,11 @@ export const runs = pgTable(
   },
   (table) => [
     index('runs_of_tenant').on(table.tenant, table.bytes),
-    index('runs_live_of_tenant')
-      .on(table.tenant)
-      .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
+    index('runs_live_of_tenant').on(table.tenant).where(LIVE),
     /** The thread lock: at most one live run per thread. */
-    uniqueIndex('runs_live')
-      .on(table.thread_id)
-      .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
+    uniqueIndex('runs_live').on(table.thread_id).where(LIVE),
     index('runs_page').on(table.thread_id, table.position),
-    index('runs_live_by_age')
-      .on(table.position)
-      .where(sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`),
+    index('runs_live_by_age').on(table.position).where(LIVE),
     // No index may contain event_seq: every flush changes it, and those updates must stay heap-only.
     index('runs_unpruned')
       .on(table.ended_at)
@@ -182,7 +178,7 @@ export const rounds = pgTable(
     position: position(),
     /** In the model's order, with the plans decided when the round settled. */
     calls: json().$type<PlannedCall[]>().notNull(),
-    /** Call id → output. */
+    /** By call id. */
     outputs: json().$type<Record<string, string>>().notNull(),
     /** All outputs are there, and the next turn may begin. */
     done: boolean().notNull().default(false),
@@ -197,6 +193,10 @@ export const rounds = pgTable(
   (table) => [
     primaryKey({ columns: [table.run_id, table.round] }),
     index('rounds_of_thread').on(table.thread_id, table.position),
+    // Late calls are looked for in these.
+    index('rounds_follow_up')
+      .on(table.run_id)
+      .where(sql`done and calls::text like '%"onDeadline":"follow-up"%'`),
   ],
 );
 

@@ -235,6 +235,8 @@ export interface ApprovalQuery {
   limit: number;
   after?: string;
   now: number;
+  /** How long after a run's end its late calls take an answer. */
+  followUpWithinMs: number;
 }
 
 /** Runs as the service creates, reads and cancels them. */
@@ -266,6 +268,8 @@ export interface RunStore {
 
   /** Calls that wait for an approval, oldest run first. */
   listApprovals(query: ApprovalQuery): Promise<Page<Approval>>;
+  /** Keeps a decision that was refused. Round, tool and the model's arguments are those of the call that it names. */
+  recordRefusedDecision(runId: string, refused: Decision): Promise<void>;
   /**
    * Decisions about calls of the run, also after its thread was deleted. `tools`: of calls of these only; null = all.
    */

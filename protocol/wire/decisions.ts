@@ -45,6 +45,8 @@ export interface RunDecision {
    * this entry is a decision.
    */
   refused_edit: string | null;
+  /** Why this decision was refused when it came in: it changed nothing. null = it counts. */
+  refused: { code: string; message: string } | null;
 }
 
 /** Our extension: a call that waits for an approval. */
@@ -69,6 +71,8 @@ export interface Approval {
   on_deadline: 'fail' | 'placeholder' | 'follow-up';
   /** Seconds from the call in which an answer counts; null = as long as the run lives. */
   answer_within: number | null;
-  /** Expiry of the run. */
+  /** The run went on without this call's answer: an approval starts a follow-up run. */
+  late: boolean;
+  /** Expiry of the run. Of a late call: until when its answer is accepted; null while the run goes on. */
   expires_at: number | null;
 }

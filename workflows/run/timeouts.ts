@@ -3,8 +3,9 @@
  *
  * Rule: no other file in `workflows/` has a number with a meaning. Replay does not compare durations, so they may
  * change between releases; a running run keeps the timers and activities that it has.
- * Imports nothing at run time. Imported by workflow code and tests.
+ * Imports one default of `protocol/`. Imported by workflow code and tests.
  */
+import { FOLLOW_UP_WITHIN_MS } from '../../protocol/decisions.ts';
 import type { RunSettings } from '../../protocol/temporal/messages.ts';
 
 const SECOND = 1000;
@@ -22,7 +23,7 @@ export const DEFAULTS = {
   maxRounds: 64,
   maxCalls: 512,
   /** People return from holidays. */
-  followUpWithinMs: 30 * DAY,
+  followUpWithinMs: FOLLOW_UP_WITHIN_MS,
 } as const satisfies RunSettings;
 
 /** Backend activities: only Temporal retries; the HTTP client never does. */

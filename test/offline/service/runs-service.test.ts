@@ -6,6 +6,7 @@ import { FAILURES } from '../../../protocol/temporal/names.ts';
 import { StoreError, type Store } from '../../../protocol/ports/run-store.ts';
 import type { ToolOutput } from '../../../protocol/wire/objects.ts';
 import { deferred } from '../../support/deferred.ts';
+import { approval } from '../../support/run-stubs.ts';
 import { automatic, eventNames, external, memoryStore } from '../../support/store.ts';
 
 const NOW = 1_800_000_000_000;
@@ -489,6 +490,48 @@ describe('submitting', () => {
 });
 
 describe('answers of people', () => {
+  test('that are refused decisions are kept with their sender and the reason, outputs are not', async () => {
+    const run = await waitingRun([approval('p'), external('e', 'ask')]);
+    const other = engineOn(
+      store,
+      taking({ answer: () => Promise.reject(refusal(FAILURES.refusedConflict)) }),
+    );
+    const bob = caller({ keyName: 'bob', roles: ['caller', 'approver'] });
+    const sent = { call_id: 'p', decision: 'deny', reason: 'no', by: 'the boss' } as const;
+    for (const payload of [sent, { call_id: 'e', output: 'x' }, { ...sent, call_id: 'nowhere' }])
+      await expect(other.answer(bob, run.threadId, run.runId, payload)).rejects.toMatchObject({
+        status: 400,
+        code: 'conflicting_answer',
+      });
+    const { data } = await other.listDecisions(bob, run.threadId, run.runId, { limit: 9, order: 'asc' });
+    expect(data).toMatchObject([
+      {
+        call_id: 'p',
+        tool: 'pay',
+        decision: 'deny',
+        by: 'bob',
+        verified: true,
+        door: 'http',
+        note: 'the boss',
+        reason: 'no',
+        created_at: NOW / 1000,
+        refused: { code: 'conflicting_answer', message: 'refused' },
+      },
+    ]);
+    expect(data).toHaveLength(1);
+  });
+
+  test('that are refused are told so when the store can’t keep it', async () => {
+    const run = await waitingRun([approval('p')]);
+    const other = engineOn(
+      { ...store, recordRefusedDecision: () => Promise.reject(new StoreError('unavailable', 'away')) },
+      taking({ answer: () => Promise.reject(refusal(FAILURES.refusedTooLate)) }),
+    );
+    await expect(
+      other.answer(caller(), run.threadId, run.runId, { call_id: 'p', decision: 'approve' }),
+    ).rejects.toMatchObject({ status: 400, code: 'too_late' });
+  });
+
   test('are the caller’s own runs’ only, and a refusal has a code', async () => {
     const run = await waitingRun();
     const stranger = caller({ tenant: 'other' });

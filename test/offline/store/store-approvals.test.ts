@@ -13,19 +13,37 @@ beforeAll(async () => {
 afterAll(() => store.close());
 
 const NOW = 1_800_000_000_000;
+const FOLLOW_UP = 1_000_000;
 const list = (tenant: string | null, more: Partial<ApprovalQuery> = {}) =>
-  store.listApprovals({ tenant, tools: null, limit: 100, now: NOW, ...more });
+  store.listApprovals({
+    tenant,
+    tools: null,
+    limit: 100,
+    now: NOW,
+    followUpWithinMs: FOLLOW_UP,
+    ...more,
+  });
 const namesOf = async (...args: Parameters<typeof list>) =>
   (await list(...args)).data.map(({ call_id }) => call_id);
 
-const asks = async (tenant: string, calls: PlannedCall[]) => {
-  const run = await startedRun(store, tenant, NOW);
-  const claim = await store.claim(run.runId, NOW);
+const turn = async (runId: string, calls: PlannedCall[]) => {
+  const claim = await store.claim(runId, NOW);
   if (claim === null) throw new Error('no row');
   const outcome = { kind: 'calls' as const, calls, expiresAt: null };
   await store.settleTurn(claim.lease, { outcome, message: null, usage: null }, NOW);
+};
+const asks = async (tenant: string, calls: PlannedCall[]) => {
+  const run = await startedRun(store, tenant, NOW);
+  await turn(run.runId, calls);
   return run;
 };
+/** The run has gone on with these outputs: placeholders, as its workflow gives them. */
+const wentOn = (runId: string, callIds: string[]) =>
+  store.acceptOutputs(
+    runId,
+    callIds.map((id) => ({ tool_call_id: id, output: 'later' })),
+    { now: NOW, by: null },
+  );
 const decision = (callId: string, more: Partial<Decision> = {}): Decision => ({
   callId,
   name: 'pay',
@@ -48,7 +66,7 @@ test('each call says what a person needs in order to decide, and which run it is
   expect(more).toBe(false);
   expect(data).toEqual([
     {
-      id: expect.stringMatching(/^appr_\d+_1$/),
+      id: expect.stringMatching(/^appr_\d+_1_1$/),
       object: 'approval',
       created_at: NOW / 1000,
       tenant: 'full',
@@ -62,6 +80,7 @@ test('each call says what a person needs in order to decide, and which run it is
       digest_required: true,
       on_deadline: 'fail',
       answer_within: 90,
+      late: false,
       expires_at: NOW / 1000 + 600,
     },
   ]);
@@ -97,6 +116,57 @@ test('a call whose time is over is listed only where a late answer is taken', as
   ]);
   expect(await namesOf('late', { now: NOW + 999 })).toEqual(['placeholder', 'follow']);
   expect(await namesOf('late', { now: NOW + 1_000 })).toEqual(['follow']);
+});
+
+const LATE = { answerWithinMs: 1_000, onDeadline: 'follow-up' } as const;
+
+test('a call that its run went on without is listed as late, as long as its answer starts a run that follows', async () => {
+  const { runId } = await asks('gone-on', [
+    approval('f', LATE),
+    approval('p', { ...LATE, onDeadline: 'placeholder' }),
+    { ...external('e', 'ask'), plan: { kind: 'external', wait: LATE } },
+  ]);
+  await wentOn(runId, ['f', 'p', 'e']);
+  expect((await list('gone-on')).data).toMatchObject([{ call_id: 'f', late: true, expires_at: null }]);
+  await store.closeRun(runId, { kind: 'expire' }, NOW + 5_000);
+  const { data } = await list('gone-on', { now: NOW + 5_000 + FOLLOW_UP - 1 });
+  expect(data).toMatchObject([{ call_id: 'f', late: true, expires_at: (NOW + 5_000 + FOLLOW_UP) / 1000 }]);
+  expect(await namesOf('gone-on', { now: NOW + 5_000 + FOLLOW_UP })).toEqual([]);
+  expect(await namesOf('gone-on', { tools: ['ship'] })).toEqual([]);
+  await store.recordDecisions(runId, [decision('f', { late: true, editedArguments: '{}' })]);
+  expect(await namesOf('gone-on')).toEqual([]);
+  await store.recordDecisions(runId, [decision('f', { late: true, at: NOW + 1, refusedEdit: 'no q' })]);
+  expect(await namesOf('gone-on')).toEqual(['f']);
+});
+
+test('a call that was approved in time, or whose run was cancelled, is not late', async () => {
+  const { runId, threadId } = await asks('in-time', [approval('f', LATE), approval('g', LATE)]);
+  await store.recordDecisions(runId, [decision('f')]);
+  await wentOn(runId, ['f', 'g']);
+  expect(await namesOf('in-time')).toEqual(['g']);
+  await store.markCancelling('in-time', threadId, runId, NOW);
+  expect(await namesOf('in-time')).toEqual([]);
+});
+
+test('late calls of earlier rounds and open calls of the same run are listed once each, page by page', async () => {
+  const { runId } = await asks('rounds', [approval('f', LATE), approval('g', LATE)]);
+  await wentOn(runId, ['f', 'g']);
+  await turn(runId, [approval('h')]);
+  const seen: string[] = [];
+  for (let after: string | undefined; seen.length < 9;) {
+    const page = await list('rounds', { limit: 1, ...(after === undefined ? {} : { after }) });
+    seen.push(...page.data.map(({ call_id, late }) => `${call_id} ${late}`));
+    if (!page.has_more || page.last_id === null) break;
+    after = page.last_id;
+  }
+  expect(seen).toEqual(['f true', 'g true', 'h false']);
+});
+
+test('a refused decision leaves its call in the list', async () => {
+  const { runId } = await asks('refused', [approval('p')]);
+  const refused = { code: 'arguments_digest_mismatch', message: 'The call has other arguments.' };
+  await store.recordRefusedDecision(runId, decision('p', { round: 0, name: '', refused }));
+  expect(await namesOf('refused')).toEqual(['p']);
 });
 
 test('a tenant sees its own, a key with tools only those; without a tenant all are seen', async () => {

@@ -1,7 +1,7 @@
 /** Decisions in the store: kept once and for good, shown in the step, and read by those who may. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Decision } from '../../../protocol/decisions.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import type { RunStep } from '../../../protocol/wire/objects.ts';
@@ -79,6 +79,7 @@ test('a decision is kept once, with the arguments that the model made, and repea
       shown_digest: null,
       late: false,
       refused_edit: null,
+      refused: null,
     },
   ]);
 });
@@ -151,6 +152,46 @@ test('a decision whose arguments the tool refused leaves the step, and the next 
     ['alice', 'q is missing'],
     ['bob', null],
   ]);
+});
+
+describe('a decision that was refused', () => {
+  const refused = { code: 'conflicting_answer', message: 'The first answer stands.' };
+  const second = (more: Partial<Decision> = {}): Decision =>
+    decision('p', { name: '', round: 0, decision: 'deny', by: 'bob', at: NOW + 900, refused, ...more });
+
+  test('is kept beside the one that counts, once for each that differs, and is no trace in the step', async () => {
+    const run = await waiting();
+    await store.recordDecisions(run.runId, [decision('p')]);
+    await store.recordRefusedDecision(run.runId, second());
+    await store.recordRefusedDecision(run.runId, second({ at: NOW + 1_900 }));
+    await store.recordRefusedDecision(run.runId, second({ by: 'carol' }));
+    const { data } = await list(run);
+    expect(data.map(({ by, decision: said, refused: why }) => [by, said, why?.code ?? null])).toEqual([
+      ['alice', 'approve', null],
+      ['bob', 'deny', 'conflicting_answer'],
+      ['carol', 'deny', 'conflicting_answer'],
+    ]);
+    expect(data[1]).toMatchObject({ tool: 'pay', arguments: '{"q":1}', created_at: NOW / 1000, refused });
+    expect(await stepOf(run)).toMatchObject({
+      step_details: { tool_calls: [{ decision: { type: 'approve', by: 'alice' } }, {}, {}] },
+    });
+  });
+
+  test('is kept a hundred times for a run at most, without arguments that are long, and about a call of the run', async () => {
+    const run = await waiting();
+    const editedArguments = JSON.stringify({ q: 'x'.repeat(9_000) });
+    await store.recordRefusedDecision(run.runId, second({ editedArguments, by: 'a\u0000b' }));
+    await store.recordRefusedDecision(run.runId, second({ callId: 'nowhere' }));
+    for (let count = 0; count < 105; count += 1)
+      await store.recordRefusedDecision(run.runId, second({ note: String(count) }));
+    const { data } = await list(run);
+    expect(data).toHaveLength(100);
+    expect(data[0]).toMatchObject({ by: 'a\u0000b', edited: true, edited_arguments: null });
+    await store.recordDecisions(run.runId, [decision('p')]);
+    expect((await list(run, { order: 'desc', limit: 1 })).data).toMatchObject([
+      { by: 'alice', refused: null },
+    ]);
+  });
 });
 
 test('is read in pages, by its tenant, and by tool where a key names its tools', async () => {

@@ -1,0 +1,1 @@
+CREATE INDEX "rounds_follow_up" ON "rounds" USING btree ("run_id") WHERE done and calls::text like '%"onDeadline":"follow-up"%';
