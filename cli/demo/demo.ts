@@ -10,7 +10,9 @@ import OpenAI from 'openai';
 import { RunsClient } from '../../client/index.ts';
 import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { configFromEnv, type Config } from '../../worker/config.ts';
+import type { Logger } from '../../protocol/ports/backend.ts';
 import { makeLog } from '../../worker/log.ts';
+import { guardProcess } from '../../worker/process-guard.ts';
 import type { CliIo } from '../command.ts';
 import { CliError, EXIT, type ExitCode } from '../../app/exit.ts';
 import { pendingWork } from '../output/pending-activities.ts';
@@ -36,6 +38,21 @@ const MOST_TOKENS = 2_000;
 export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode> => {
   const say = (line: string): void => io.stderr(`${line}\n`);
   const config = configOf(io, options);
+  const log = makeLog('error');
+  // The demo runs tools in its own process: what one of them leaves behind must not end it without a word.
+  const guard = guardProcess({ log });
+  try {
+    return await playOnStack(io, options, { config, log, say });
+  } finally {
+    guard.dispose();
+  }
+};
+
+const playOnStack = async (
+  io: CliIo,
+  options: DemoOptions,
+  { config, log, say }: { config: Config; log: Logger; say: (line: string) => void },
+): Promise<ExitCode> => {
   say('Starting Temporal, a store, a worker and the API on this machine …');
   const stack = await startStack({
     config,
@@ -46,7 +63,7 @@ export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode
     sample: false,
     tools: demoTools(),
     apiPort: { preferred: [8787] },
-    log: makeLog('error'),
+    log,
     say,
   });
   try {

@@ -45,6 +45,33 @@ test(
   },
 );
 
+test(
+  'outlives a promise that is rejected in its process and that no code awaits',
+  { timeout: 180_000 },
+  async () => {
+    // Loaded before the demo; rejects while the run goes on.
+    const stray = `import { isMainThread } from 'node:worker_threads';
+    if (isMainThread) setTimeout(() => void Promise.reject(new Error('stray')), 5_000);`;
+    const dir = await mkdtemp(join(tmpdir(), 'durable-runs-demo-'));
+    try {
+      const played = await spawnCli([], {
+        script: join(ROOT, 'cli', 'demo', 'main.ts'),
+        env: {
+          RUNS_DATA_DIR: dir,
+          NODE_OPTIONS: `--import tsx --import data:text/javascript;base64,${Buffer.from(stray).toString('base64')}`,
+        },
+      }).ended;
+      expect(played.stderr).toContain('a promise was rejected and nobody awaited it');
+      expect([played.code, played.stdout]).toEqual([
+        0,
+        'The deployment of checkout 1.4.2: checkout 1.4.2 is live.\n',
+      ]);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  },
+);
+
 test('runs on a chat-completions server of yours', { timeout: 180_000 }, async () => {
   const server = await createSandbox();
   try {
