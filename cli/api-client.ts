@@ -1,15 +1,17 @@
 /**
- * The part of the HTTP API that the CLI uses: assistants, start a run, read it, follow its events, read its messages.
+ * The part of the HTTP API that the CLI uses: assistants, start a run, read it, follow its events, read its messages, list and
+ * decide what waits for an approval.
  *
  * Rule: every response that is not a success becomes a `CliError` whose exit code says who can act. The key is sent in
- * the header only and is in no message. Imported by `start`, `watch` and the demo.
+ * the header only and is in no message. Imported by the commands and the demo.
  */
 import { createSseParser } from '../backends/http/sse.ts';
 import { quote } from '../protocol/rules/validation.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { AssistantParams } from '../protocol/ports/runs-service.ts';
 import type { Assistant, FunctionTool, Message, Page, Run, RunStep } from '../protocol/wire/objects.ts';
-import type { RunDecision } from '../protocol/wire/decisions.ts';
+import type { AnswerPayload, AnswerReply } from '../protocol/temporal/messages.ts';
+import type { Approval, RunDecision } from '../protocol/wire/decisions.ts';
 import { CliError, EXIT, type ExitCode } from '../app/exit.ts';
 import type { ApiPlace } from './connections.ts';
 import type { RunMessage } from './output/rounds.ts';
@@ -65,17 +67,17 @@ export class ApiClient {
   }
 
   /** Decisions about calls of this run, oldest first. */
-  async decisions(threadId: string, runId: string): Promise<RunDecision[]> {
-    const found: RunDecision[] = [];
-    for (let after = ''; ;) {
-      const page = await this.#json<Page<RunDecision>>(
-        'GET',
-        `${runPath(threadId, runId)}/decisions?order=asc&limit=100${after}`,
-      );
-      found.push(...page.data);
-      if (!page.has_more || page.last_id === null) return found;
-      after = `&after=${encodeURIComponent(page.last_id)}`;
-    }
+  decisions(threadId: string, runId: string): Promise<RunDecision[]> {
+    return this.#all<RunDecision>(`${runPath(threadId, runId)}/decisions?order=asc&limit=100`);
+  }
+
+  /** Calls that wait for an approval, of the key's tenant and tools, oldest run first. */
+  approvals(): Promise<Approval[]> {
+    return this.#all<Approval>('/v1/approvals?limit=100');
+  }
+
+  answer(threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply> {
+    return this.#json<AnswerReply>('POST', `${runPath(threadId, runId)}/answers`, payload);
   }
 
   /** The same, with the number of rounds before each message, from the run's steps. */
@@ -107,6 +109,17 @@ export class ApiClient {
         if (Number.isSafeInteger(seq) && event.id !== null)
           yield { event: event.event, data: JSON.parse(event.data), seq } as SequencedEvent;
       }
+    }
+  }
+
+  /** Every page of a list; `path` has a query. */
+  async #all<Item>(path: string): Promise<Item[]> {
+    const found: Item[] = [];
+    for (let after = ''; ;) {
+      const page = await this.#json<Page<Item>>('GET', `${path}${after}`);
+      found.push(...page.data);
+      if (!page.has_more || page.last_id === null) return found;
+      after = `&after=${encodeURIComponent(page.last_id)}`;
     }
   }
 

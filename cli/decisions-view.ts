@@ -21,14 +21,16 @@ const utc = (at: number): string =>
     .replace('T', ' ')
     .replace(/\.\d+Z$/, ' UTC');
 
+const verdictOf = ({ refusedEdit, refused, decision }: Decision): string => {
+  if (refused !== undefined) return `REFUSED, nothing was decided: ${decision}`;
+  if (refusedEdit !== undefined) return 'refused by the tool, waits again:';
+  return decision === 'approve' ? 'approved' : 'denied';
+};
+
 /** One line: `approved call_1 (refund) with other arguments by alice (API key), 2026-11-26 14:00:00 UTC, http`. */
 export const decisionLine = (decision: Decision): string =>
   [
-    decision.refusedEdit === undefined
-      ? decision.decision === 'approve'
-        ? 'approved'
-        : 'denied'
-      : 'refused by the tool, waits again:',
+    verdictOf(decision),
     oneLine(decision.callId, 64),
     `(${oneLine(decision.name, 64)})`,
     ...(decision.editedArguments === undefined ? [] : ['with other arguments']),
@@ -58,6 +60,7 @@ export const decisionLines = (decision: Decision): string[] => [
   ...detail('note     ', decision.note),
   ...detail('shown    ', decision.shownDigest),
   ...detail('problem  ', decision.refusedEdit),
+  ...detail('refused  ', decision.refused?.message),
 ];
 
 /** A decision from the API, in the form of the workflow's. */
@@ -77,4 +80,5 @@ export const fromWire = (wire: RunDecision): Decision => ({
   ...(wire.shown_digest === null ? {} : { shownDigest: wire.shown_digest }),
   ...(wire.late ? { late: true } : {}),
   ...(wire.refused_edit === null ? {} : { refusedEdit: wire.refused_edit }),
+  ...(wire.refused === null ? {} : { refused: wire.refused }),
 });

@@ -2,8 +2,8 @@
  * The calls that wait for an answer, and which of them a command means.
  *
  * Rule: a call is named by its id, by its code, or by being the only one that waits; an ambiguous name is refused with
- * a list. Ids are passed on unchanged: the run knows calls that no longer wait. `onlyCall` is pure. Imported by `list`
- * and `answer`.
+ * a list. Ids are passed on unchanged: the run knows calls that no longer wait. `matchingCalls` and `onlyCall` are pure.
+ * Imported by `list`, `answer` and `show`.
  */
 import type { RunListItem, RunsClient } from '../client/index.ts';
 import type { CallSnapshot } from '../protocol/temporal/messages.ts';
@@ -95,6 +95,22 @@ export const allWaitingCalls = async (client: RunsClient): Promise<WaitingCall[]
 const named = ({ runId, callId, code, tool }: WaitingCall): string =>
   `${oneLine(tool, 64)} (runs answer ${runId} ${code ?? callId ?? ''})`;
 
+/** Those of the waiting calls that these arguments may mean: a run and a call of it, or a call's code alone. */
+export const matchingCalls = <Call extends WaitingCall>(
+  waiting: readonly Call[],
+  run: string | undefined,
+  call: string | undefined,
+): Call[] => {
+  const coded = call === undefined ? waiting.filter(({ code }) => code === run) : [];
+  return coded.length > 0
+    ? coded
+    : waiting.filter(
+        (item) =>
+          (run === undefined || item.runId === run) &&
+          (call === undefined || item.callId === call || item.code === call),
+      );
+};
+
 /** The waiting calls that these arguments may mean; without a run, all of the namespace. */
 export const candidateCalls = async (
   client: RunsClient,
@@ -106,18 +122,17 @@ export const candidateCalls = async (
     const coded = (await allWaitingCalls(client)).filter(({ code }) => code === run);
     if (coded.length > 0) return coded;
   }
-  const waiting = await waitingCallsOf(client, run);
-  return waiting.filter(({ callId, code }) => call === undefined || callId === call || code === call);
+  return matchingCalls(await waitingCallsOf(client, run), run, call);
 };
 
 /** The only one of the candidates. */
-export const onlyCall = (
-  candidates: readonly WaitingCall[],
+export const onlyCall = <Call extends WaitingCall>(
+  candidates: readonly Call[],
   run: string,
   call?: string,
-): { runId: string; callId: string } => {
+): Call & { callId: string } => {
   const [only, second] = candidates;
-  if (only?.callId != null && second === undefined) return { runId: only.runId, callId: only.callId };
+  if (only?.callId != null && second === undefined) return { ...only, callId: only.callId };
   if (only !== undefined)
     throw usageError(
       `${candidates.length} calls fit ${JSON.stringify(run)}: ${candidates.map(named).join('; ')}. Name one of them.`,
@@ -135,7 +150,8 @@ export const meantCall = async (
   client: RunsClient,
   run: string,
   call: string | undefined,
-): Promise<{ runId: string; callId: string }> =>
-  call !== undefined && !isCallCode(call)
-    ? { runId: run, callId: call }
-    : onlyCall(await candidateCalls(client, run, call), run, call);
+): Promise<{ runId: string; callId: string }> => {
+  if (call !== undefined && !isCallCode(call)) return { runId: run, callId: call };
+  const { runId, callId } = onlyCall(await candidateCalls(client, run, call), run, call);
+  return { runId, callId };
+};

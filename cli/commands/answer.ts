@@ -1,6 +1,6 @@
 /**
- * `runs answer [RUN] [CALL]`: sends a person's answer to a waiting call as an update of Temporal, so that a rejection
- * is reported at once.
+ * `runs answer [RUN] [CALL]`: sends a person's answer to a waiting call, as an update of Temporal or over the HTTP API, so
+ * that a rejection is reported at once.
  *
  * Rule: repeating the same answer is harmless; a different one is rejected. At a terminal it asks for missing parts.
  */
@@ -9,12 +9,26 @@ import { CliError, EXIT, usageError } from '../../app/exit.ts';
 import { answerPayload, decisionsIn, type AnswerOptions } from '../answer-options.ts';
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { withClient } from '../connections.ts';
-import { candidateCalls, meantCall } from '../waiting-calls.ts';
+import {
+  API_OPTION,
+  approvalMeant,
+  approvalsApi,
+  approvalsMeant,
+  sendDecision,
+  type WaitingApproval,
+} from '../approvals-api.ts';
+import type { ApiClient } from '../api-client.ts';
+import type { AskedAnswer } from '../ask-answer.ts';
+import { candidateCalls, meantCall, type WaitingCall } from '../waiting-calls.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { RunsClient } from '../../client/index.ts';
 import type { AnswerReply } from '../../protocol/temporal/messages.ts';
 
-export const answerCommand = defineCommand<AnswerOptions>({
+interface Options extends AnswerOptions {
+  api?: boolean;
+}
+
+export const answerCommand = defineCommand<Options>({
   name: 'answer',
   summary: 'answer, approve or deny a waiting call',
   configure: (command) =>
@@ -28,7 +42,8 @@ export const answerCommand = defineCommand<AnswerOptions>({
       .option('--deny', 'do not let the tool run')
       .option('--reason <text>', 'with --deny: told to the model')
       .option('--by <name>', 'who answers; kept with the answer, as a claim that no key verifies')
-      .option('--note <text>', 'kept with the decision; not told to the model'),
+      .option('--note <text>', 'kept with the decision; not told to the model')
+      .option('--api', API_OPTION),
   run: async (context, [run, call], options) => {
     const asks = context.io.ask !== undefined && !context.json;
     // Contradictions are refused before a server is asked.
@@ -37,14 +52,52 @@ export const answerCommand = defineCommand<AnswerOptions>({
       throw usageError(
         'answer needs a run, or the code of a call: "runs list --waiting" shows both. At a terminal it asks.',
       );
+    const asked = { run, call, options };
+    // An output goes through Temporal: the API takes it from the caller of the run only.
+    const isOutput = options.output !== undefined && options.api !== true;
+    const api = isOutput ? null : await approvalsApi(context.io, options.api);
+    if (api !== null) return answerOverApi(context, api, asked);
     return withClient(context.io, async (client) => {
-      if (run === undefined || decisionsIn(options) === 0)
-        return askAndSend(context, client, { run, call, options });
+      if (run === undefined || decisionsIn(options) === 0) {
+        const answer = await askFor(context, asked, await candidateCalls(client, run, call));
+        return answer === null ? UNANSWERED : sent(client, answer.runId, answer.callId, answer.options);
+      }
       const { runId, callId } = await meantCall(client, run, call);
       return sent(client, runId, callId, options);
     });
   },
 });
+
+interface Asked {
+  run: string | undefined;
+  call: string | undefined;
+  options: Options;
+}
+
+const UNANSWERED: Outcome = { json: null, lines: ['Nothing was answered.'], exitCode: EXIT.interrupted };
+
+const answerOverApi = async (context: CommandContext, api: ApiClient, asked: Asked): Promise<Outcome> => {
+  const { run, call, options } = asked;
+  if (run !== undefined && decisionsIn(options) > 0)
+    return sentOverApi(api, await approvalMeant(api, run, call), options);
+  const waiting = await approvalsMeant(api, run, call);
+  const answer = await askFor(context, asked, waiting);
+  const chosen = waiting.find(
+    ({ runId, callId }) => answer !== null && runId === answer.runId && callId === answer.callId,
+  );
+  return answer === null || chosen === undefined ? UNANSWERED : sentOverApi(api, chosen, answer.options);
+};
+
+const sentOverApi = async (
+  api: ApiClient,
+  call: WaitingApproval,
+  options: AnswerOptions,
+): Promise<Outcome> => {
+  const callId = call.callId ?? '';
+  const { reply, refused } = await sendDecision(api, call, answerPayload(call.runId, callId, options));
+  if (refused !== null) throw editRefused(callId, refused);
+  return { json: reply, lines: replyLines(reply) };
+};
 
 const sent = async (
   client: RunsClient,
@@ -55,14 +108,16 @@ const sent = async (
   const payload = answerPayload(runId, callId, options);
   const reply = await client.answer(runId, payload, { origin: { door: 'cli' } });
   const refused = payload.arguments == null ? null : await refusedByTool(client, runId, callId);
-  if (refused !== null)
-    throw new CliError(
-      EXIT.refused,
-      'arguments_refused',
-      `The approval was not used and call ${JSON.stringify(callId)} waits on: the arguments given do not fit the tool: ${visible(refused)}. Nothing has run. Correct them and answer again.`,
-    );
+  if (refused !== null) throw editRefused(callId, refused);
   return { json: reply, lines: replyLines(reply) };
 };
+
+const editRefused = (callId: string, problem: string): CliError =>
+  new CliError(
+    EXIT.refused,
+    'arguments_refused',
+    `The approval was not used and call ${JSON.stringify(callId)} waits on: the arguments given do not fit the tool: ${visible(problem)}. Nothing has run. Correct them and answer again.`,
+  );
 
 /** How often, and how far apart in milliseconds, the run is read for the tool's verdict about edited arguments. */
 const LOOKS = { count: 8, everyMs: 250 };
@@ -82,29 +137,20 @@ const refusedByTool = async (client: RunsClient, runId: string, callId: string):
   return null;
 };
 
-interface Asked {
-  run: string | undefined;
-  call: string | undefined;
-  options: AnswerOptions;
-}
-
 /** At a terminal, asks for the call and the answer where the command line leaves them open. */
-const askAndSend = async (
+const askFor = async (
   { io, say }: CommandContext,
-  client: RunsClient,
-  { run, call, options }: Asked,
-): Promise<Outcome> => {
+  { options }: Asked,
+  waiting: readonly WaitingCall[],
+): Promise<AskedAnswer | null> => {
   const { askForAnswer } = await import('../ask-answer.ts');
-  const answer = await askForAnswer({
-    waiting: await candidateCalls(client, run, call),
+  return askForAnswer({
+    waiting,
     options,
     now: Date.now(),
     say,
     ask: async (question) => (await io.ask?.(question)) ?? null,
   });
-  if (answer !== null) return sent(client, answer.runId, answer.callId, answer.options);
-  const line = 'Nothing was answered.';
-  return { json: null, lines: [line], exitCode: EXIT.interrupted };
 };
 
 const replyLines = (reply: AnswerReply): string[] => {

@@ -1,5 +1,10 @@
-/** `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for an answer. */
-import { defineCommand } from '../command.ts';
+/**
+ * `runs list`: the runs that Temporal knows, newest first; `--waiting` only those that wait for an answer. Over the HTTP API
+ * `--waiting` lists the calls that wait for an approval.
+ */
+import type { ApiClient } from '../api-client.ts';
+import { API_OPTION, approvalsApi, waitingApprovals } from '../approvals-api.ts';
+import { defineCommand, type Outcome } from '../command.ts';
 import { usageError } from '../../app/exit.ts';
 import { summarizeArguments } from '../../protocol/rules/show-arguments.ts';
 import { duration, oneLine, table } from '../output/format.ts';
@@ -8,6 +13,7 @@ import { waitingCallsIn, type WaitingCall } from '../waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../client/index.ts';
 
 interface Options {
+  api?: boolean;
   waiting?: boolean;
   status?: string;
   thread?: string;
@@ -22,13 +28,17 @@ export const list = defineCommand<Options>({
       .option('--waiting', 'only runs that wait for a person or a caller')
       .option('--status <status>', 'only runs in this status, such as requires_action')
       .option('--thread <id>', 'only runs of this thread')
-      .option('--limit <number>', 'at most so many', '100'),
+      .option('--limit <number>', 'at most so many', '100')
+      .option('--api', `with --waiting: ${API_OPTION}`),
   run: async ({ io }, _args, options) => {
     const limit = Number(options.limit);
     if (!Number.isInteger(limit) || limit < 1)
       throw usageError(
         `--limit must be a whole number above 0, got ${JSON.stringify(options.limit)}. Give one, such as --limit 20.`,
       );
+    const api = options.waiting === true ? await approvalsApi(io, options.api) : null;
+    if (api !== null) return waitingOverApi(api, options, limit);
+    if (options.api === true) throw usageError('--api goes with --waiting only. Add --waiting.');
     const { items, calls, place } = await withClient(io, async (client) => {
       const found: RunListItem[] = [];
       const wanted = {
@@ -53,6 +63,19 @@ export const list = defineCommand<Options>({
     };
   },
 });
+
+const waitingOverApi = async (api: ApiClient, options: Options, limit: number): Promise<Outcome> => {
+  if (options.status !== undefined)
+    throw usageError('--status needs Temporal: name it by TEMPORAL_ADDRESS, or leave --status out.');
+  const calls = (await waitingApprovals(api))
+    .filter(({ threadId }) => options.thread === undefined || threadId === options.thread)
+    .slice(0, limit);
+  return {
+    json: { calls },
+    lines:
+      calls.length === 0 ? ['No call waits for an approval by this key.'] : waitingLines(calls, Date.now()),
+  };
+};
 
 /** The address belongs to the result: another server has other runs. */
 const noRuns = ({ address, namespace }: RunsClient['place'], options: Options): string => {

@@ -2,11 +2,12 @@
  * `runs show RUN`: the whole run: rounds with attempts and outputs, messages, waiting calls and what to paste. With
  * `--call`, one call alone with its whole arguments.
  */
-import { CliError, EXIT } from '../../app/exit.ts';
+import { CliError, EXIT, usageError } from '../../app/exit.ts';
 import type { RunsClient } from '../../client/index.ts';
 import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
 import { callCode } from '../call-code.ts';
-import { defineCommand } from '../command.ts';
+import { API_OPTION, approvalMeant, approvalsApi, type WaitingApproval } from '../approvals-api.ts';
+import { defineCommand, type Outcome } from '../command.ts';
 import { answerCommands, argumentLines } from '../output/call-arguments.ts';
 import { commandName, oneLine } from '../output/format.ts';
 import { withClient } from '../connections.ts';
@@ -15,6 +16,7 @@ import { runMessages } from '../run-messages.ts';
 import { runLines } from '../output/view.ts';
 
 interface Options {
+  api?: boolean;
   call?: string;
 }
 
@@ -24,10 +26,14 @@ export const show = defineCommand<Options>({
   configure: (command) =>
     command
       .argument('<run>', 'id of the run')
-      .option('--call <call>', 'id or code of a call of the current round: its arguments, whole'),
-  run: async ({ io, say }, [runId = ''], { call: named }) =>
-    withClient(io, async (client) => {
-      const command = commandName(io.env);
+      .option('--call <call>', 'id or code of a call of the current round: its arguments, whole')
+      .option('--api', `with --call, for one that waits for an approval: ${API_OPTION}`),
+  run: async ({ io, say }, [runId = ''], { call: named, api: wanted }) => {
+    const command = commandName(io.env);
+    const api = named === undefined ? null : await approvalsApi(io, wanted);
+    if (api !== null) return approvalShown(await approvalMeant(api, runId, named), command);
+    if (wanted === true) throw usageError('--api goes with --call only. Add --call.');
+    return withClient(io, async (client) => {
       if (named !== undefined) {
         const call = await callOf(client, runId, named);
         return { json: { call }, lines: wholeCall(runId, call, command) };
@@ -50,8 +56,22 @@ export const show = defineCommand<Options>({
           story: { rounds, messages, followUps, origin },
         }),
       };
-    }),
+    });
+  },
 });
+
+const approvalShown = (approval: WaitingApproval, command: string): Outcome => {
+  const { runId, callId, tool, arguments: args, argumentsDigest: digest } = approval;
+  const call = {
+    callId: callId ?? '',
+    name: tool,
+    arguments: args ?? '',
+    kind: 'approval' as const,
+    state: 'waiting' as const,
+    ...(digest === null ? {} : { argumentsDigest: digest }),
+  };
+  return { json: { call }, lines: wholeCall(runId, call, command) };
+};
 
 const callOf = async (client: RunsClient, runId: string, named: string): Promise<CallSnapshot> => {
   const { calls } = await client.get(runId);
