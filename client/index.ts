@@ -1,16 +1,10 @@
 /**
- * Public face of the client.
+ * The client as other rooms import it; programs import `public.ts`.
  *
- * Rule: everything a program needs to drive runs is named here, and nothing else is.
+ * Rule: what a room needs of the client is named here, and nothing else is.
  */
 export { RunsClient } from './runs-client.ts';
-export {
-  openConnection,
-  requireNamespace,
-  temporalTarget,
-  unreachable,
-  type TemporalTarget,
-} from './connect.ts';
+export { requireNamespace, temporalTarget, unreachable, type TemporalTarget } from './connect.ts';
 export {
   checkSearchAttributes,
   ensureSearchAttributes,
@@ -44,4 +38,3 @@ export type {
   StartOptions,
   WaitOptions,
 } from './types.ts';
-export { RunsError, type RunsErrorCode } from '../protocol/index.ts';

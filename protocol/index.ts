@@ -1,4 +1,4 @@
-/** Public entry of the protocol: shapes, names and rules, without the schemas and their dependency on zod. */
+/** The protocol as other rooms import it: shapes, names and rules, without the schemas and their dependency on zod. */
 export * from './ports/backend.ts';
 export * from './tool-calls.ts';
 export * from './temporal/activities.ts';

@@ -21,7 +21,7 @@ export const CLIENT_ROOMS = ['client', 'protocol', 'workflows'];
 export const PEER_RANGES = { temporal: '>=1.24.0 <2', zod: '>=4.0.0 <5' };
 
 /** Files that are copied beside the compiled ones; the compiler takes only TypeScript. */
-export const PLAIN_FILES = ['store/migrations'];
+export const PLAIN_FILES = ['store/migrations', 'workflows/beside.cjs'];
 
 /** Packages that a file finds by `require.resolve`, without an import. */
 const RESOLVED = { [CLIENT]: [], [SERVER]: ['@temporalio/testing'] };
@@ -30,8 +30,8 @@ const RESOLVED = { [CLIENT]: [], [SERVER]: ['@temporalio/testing'] };
 const UNPUBLISHED = ['cli/demo/', 'built.json'];
 
 const ENTRIES = {
-  [CLIENT]: { '.': 'client/index', './protocol': 'protocol/index', './workflows': 'workflows/index' },
-  [SERVER]: { './worker': 'worker/index', './testing': 'testing/index', './cli': 'cli/main' },
+  [CLIENT]: { '.': 'client/public', './protocol': 'protocol/public', './workflows': 'workflows/public' },
+  [SERVER]: { './worker': 'worker/public', './testing': 'testing/public', './cli': 'cli/main' },
 };
 
 /** Entries of the server under the client's name: a tools file imports `durable-runs/worker`. */

@@ -1,6 +1,5 @@
 /**
- * Public entry of the sandbox (`durable-runs/testing`): test your agents against a runs API and a chat model that
- * follow your script, fail as you want, and live ten minutes in a millisecond.
+ * The test server as other rooms import it; programs import `public.ts`.
  */
 export { createClock, type ManualClock, type ClockOptions, type SandboxClock } from './clock.ts';
 export {
@@ -10,7 +9,7 @@ export {
 } from './assistants-server/engine.ts';
 export { noQuirks, type Quirks } from './assistants-server/quirks.ts';
 export { type Fault, type FaultAction, type FaultHandle, type FaultMatch, type Faults } from './faults.ts';
-export { randomIds, seededIds, type IdSource } from './ids.ts';
+export { seededIds, type IdSource } from './ids.ts';
 export type { LoggedRequest } from './log.ts';
 export { createSandbox, type Sandbox, type SandboxOptions } from './sandbox.ts';
 export type {

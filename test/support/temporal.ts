@@ -39,7 +39,7 @@ export interface LiveTemporal {
 
 /** Connections to the shared dev server, or to `address`. Close them in `afterAll`. */
 export async function liveTemporal(address: string = inject('temporalAddress')): Promise<LiveTemporal> {
-  quietWorkers();
+  quietRuntime();
   const connection = await Connection.connect({ address });
   const nativeConnection = await NativeConnection.connect({ address });
   const namespace = 'default';
@@ -66,7 +66,7 @@ export const privateTemporal = (options: StartTemporalOptions = {}): Promise<Tem
  * Tear it down in `afterAll`.
  */
 export async function timeSkipping(): Promise<TestWorkflowEnvironment> {
-  quietWorkers();
+  quietRuntime();
   const path = available('the time-skipping test server', inject('testServerPath'));
   return await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path } },
@@ -74,7 +74,7 @@ export async function timeSkipping(): Promise<TestWorkflowEnvironment> {
 }
 
 /** One runtime a process, and the first to install it wins: that may be the test file itself. */
-function quietWorkers(): void {
+export function quietRuntime(): void {
   try {
     Runtime.install({
       logger: new DefaultLogger('ERROR'),

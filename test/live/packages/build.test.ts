@@ -1,8 +1,9 @@
 /** What is published, as a program that installs it finds it: built, without sources, entered by its exports. */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { publint } from 'publint';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildPackages, type BuiltPackages } from '../../support/packages.ts';
 import { ROOT, textOf } from '../../support/sources.ts';
@@ -79,6 +80,52 @@ test('zod and the Temporal packages are peers, and the client depends on nothing
   expect(Object.keys(other.peerDependencies).every(shared)).toBe(true);
   expect(Object.keys(other.peerDependencies)).toContain('@temporalio/worker');
   expect(Object.keys(one.peerDependencies)).not.toContain('@temporalio/worker');
+});
+
+test('publint finds no problem in either package', async () => {
+  for (const [name, pkgDir] of Object.entries(built.folders)) {
+    const { messages } = await publint({ pkgDir, level: 'warning', strict: true });
+    expect({ name, problems: messages.map(({ code, path }) => [code, path]) }).toEqual({
+      name,
+      problems: [],
+    });
+  }
+});
+
+test('types resolve from both packages for programs of ES modules', async () => {
+  const attw = join(ROOT, 'node_modules', '@arethetypeswrong', 'cli', 'dist', 'index.js');
+  for (const name of ['client', 'server'] as const) {
+    const entries = Object.keys((await manifestOf(built.folders[name])).exports);
+    const typed = entries.filter((entry) => !entry.includes('*') && !entry.endsWith('.json'));
+    // A CommonJS program can't require an ES module on every Node of `engines`: the profile leaves that case out.
+    const args = [attw, built.tarballs[name], '--profile', 'esm-only', '--entrypoints', ...typed];
+    await expect(run(process.execPath, args, { cwd: home })).resolves.toBeDefined();
+  }
+});
+
+/** Packages that the declarations of an entry import, with all that they reach. */
+const typePackages = async (file: string, seen = new Set<string>()): Promise<Set<string>> => {
+  const packages = new Set<string>();
+  if (seen.has(file)) return packages;
+  seen.add(file);
+  for (const [, name = ''] of (await readFile(file, 'utf8')).matchAll(/(?:from |import\()'([^']+)'/g)) {
+    const internal = /^durable-runs\/internal\/(.+)$/.exec(name)?.[1];
+    const next = internal === undefined ? join(dirname(file), name) : join(client, 'dist', internal);
+    if (internal === undefined && !name.startsWith('.')) packages.add(name);
+    else for (const one of await typePackages(next.replace(/\.js$/, '.d.ts'), seen)) packages.add(one);
+  }
+  return packages;
+};
+
+test('no entry needs the types of the database packages', async () => {
+  const entries = ['worker/public.d.ts', 'testing/public.d.ts'];
+  for (const entry of entries) {
+    const reached = await typePackages(join(home, 'node_modules', 'durable-runs-server', 'dist', entry));
+    expect([...reached].filter((name) => /^(pg|drizzle-orm|@electric-sql)/.test(name))).toEqual([]);
+    expect(reached.has('zod')).toBe(entry.startsWith('worker'));
+  }
+  const { dependencies = {} } = await manifestOf(built.folders.server);
+  expect(Object.keys(dependencies).filter((name) => name.startsWith('@types/'))).toEqual([]);
 });
 
 test('the runs command works without sources', async () => {

@@ -34,7 +34,7 @@ const snippetsOf = (text: string): string[] =>
 const PATHS = Object.fromEntries(
   ['client', 'worker', 'workflows', 'protocol', 'testing'].map((room) => [
     room === 'client' ? 'durable-runs' : `durable-runs/${room}`,
-    [join(ROOT, room, 'index.ts')],
+    [join(ROOT, room, 'public.ts')],
   ]),
 );
 
