@@ -159,6 +159,37 @@ def check_poll_helpers():
     same(text(threads.messages.list(run.thread_id).data[0]), "You said: And again")
 
 
+class Counting(OpenAI):
+    """Keeps the methods of the requests it sends."""
+
+    sent = []
+
+    def request(self, cast_to, options, **more):
+        self.sent.append(options.method.upper())
+        return super().request(cast_to, options, **more)
+
+
+def check_a_poll_helper_sends_one_request_for_each_wait():
+    counter = Counting(max_retries=0)
+    counting, sent = counter.beta.threads, counter.sent
+    texts = {"service": {"type": "string"}, "version": {"type": "string"}}
+    run_checks = {
+        "type": "function",
+        "function": {
+            "name": "run_checks",
+            "parameters": {"type": "object", "properties": texts, "required": list(texts)},
+        },
+    }
+    done = counting.create_and_run_poll(assistant_id=assistant("auto", [run_checks]))
+    same((done.status, sent), ("completed", ["POST", "GET"]))
+    sent.clear()
+    waiting = counting.create_and_run_poll(assistant_id=assistant("weather"))
+    done = counting.runs.submit_tool_outputs_and_poll(
+        run_id=waiting.id, thread_id=waiting.thread_id, tool_outputs=outputs(waiting)
+    )
+    same((done.status, sent), ("completed", ["POST", "GET", "POST", "GET"]))
+
+
 class Heard(AssistantEventHandler):
     def __init__(self):
         super().__init__()
