@@ -1,5 +1,5 @@
 /**
- * The official Node client inside a web page, as its browser build, in a real browser against `runs serve` and `runs worker`: a page
+ * The official Node clients inside a web page, as their browser builds, in a real browser against `runs serve` and `runs worker`: a page
  * of an origin in RUNS_CORS_ORIGINS polls, streams and reads errors; a page of any other origin gets nothing.
  */
 import { readFile } from 'node:fs/promises';
@@ -8,9 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type Client from 'openai';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WEATHER_TOOL } from '../../../testing/scripts.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
+import { newestNodeModules } from '../../support/official/newest-node.ts';
 import { openOfficial, type OfficialServer } from '../../support/official/server.ts';
 import { ROOT } from '../../support/sources.ts';
 import { launchBrowser } from '../../support/web-ui.ts';
@@ -18,26 +19,30 @@ import { launchBrowser } from '../../support/web-ui.ts';
 guardAgainstLeaks();
 
 const KEY = 'key-of-the-web-page-0123456789';
-const CLIENT = join(ROOT, 'node_modules', 'openai');
+/** Version → the directory of its modules. */
+const CLIENTS = new Map([
+  ['6', join(ROOT, 'node_modules', 'openai')],
+  ['7', await newestNodeModules()],
+]);
 
 let browser: Browser;
 let allowed: Server;
 let foreign: Server;
 let server: OfficialServer;
 
-/** An empty page with the client, whose modules its site has below `/openai/`. */
-const PAGE = `<!doctype html><title>page</title>
-<script type="module">import OpenAI from '/openai/index.mjs'; globalThis.OpenAI = OpenAI;</script>`;
+/** An empty page with a client, whose modules its site has below the version. */
+const pageOf = (version: string): string => `<!doctype html><title>page</title>
+<script type="module">import OpenAI from '/${version}/index.mjs'; globalThis.OpenAI = OpenAI;</script>`;
 
 /** A site of its own origin. */
 const serveSite = async (): Promise<Server> => {
   const site = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://site').pathname;
-    if (path === '/') {
-      response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
+    const [, version = '', ...file] = new URL(request.url ?? '/', 'http://site').pathname.split('/');
+    if (file.length === 0) {
+      response.writeHead(200, { 'content-type': 'text/html' }).end(pageOf(version));
       return;
     }
-    readFile(join(CLIENT, path.replace('/openai/', ''))).then(
+    readFile(join(CLIENTS.get(version) ?? '', ...file)).then(
       (module) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(module),
       () => response.writeHead(404).end(),
     );
@@ -59,9 +64,9 @@ afterAll(async () => {
   await server?.close();
 });
 
-const pageAt = async (site: Server): Promise<Page> => {
+const pageAt = async (site: Server, version: string): Promise<Page> => {
   const page = await browser.newPage();
-  await page.goto(originOf(site));
+  await page.goto(`${originOf(site)}/${version}`);
   await page.waitForFunction(() => 'OpenAI' in globalThis);
   return page;
 };
@@ -107,21 +112,23 @@ const converse = async ({ url, key, tool }: Given): Promise<Record<string, unkno
   }
 };
 
-test('a page of an allowed origin polls and streams a run, and reads headers and errors', async () => {
-  const page = await pageAt(allowed);
-  const seen = await page.evaluate(converse, given());
-  expect(seen).toEqual({
-    waiting: 'requires_action',
-    said: 'The current weather in San Francisco, CA: mild',
-    pieces: expect.any(Number),
-    status: 'completed',
-    pollAfter: expect.stringMatching(/^\d+$/),
-    notFound: expect.stringMatching(/^req_/),
+describe.each([...CLIENTS.keys()])('openai-node %s', (version) => {
+  test('in a page of an allowed origin polls and streams a run, and reads headers and errors', async () => {
+    const page = await pageAt(allowed, version);
+    const seen = await page.evaluate(converse, given());
+    expect(seen).toEqual({
+      waiting: 'requires_action',
+      said: 'The current weather in San Francisco, CA: mild',
+      pieces: expect.any(Number),
+      status: 'completed',
+      pollAfter: expect.stringMatching(/^\d+$/),
+      notFound: expect.stringMatching(/^req_/),
+    });
+    expect(seen['pieces']).toBeGreaterThan(1);
   });
-  expect(seen['pieces']).toBeGreaterThan(1);
-});
 
-test('a page of another origin is kept out, with a key that is good', async () => {
-  const page = await pageAt(foreign);
-  expect(await page.evaluate(converse, given())).toEqual({ failed: 'kept out' });
+  test('in a page of another origin is kept out, with a key that is good', async () => {
+    const page = await pageAt(foreign, version);
+    expect(await page.evaluate(converse, given())).toEqual({ failed: 'kept out' });
+  });
 });

@@ -17,11 +17,16 @@ const CACHE = fileURLToPath(new URL('../../../.cache/', import.meta.url));
 export const NEWEST_NODE_CLIENT = '7.57.0';
 const INSTALL_TIMEOUT_MS = 2 * 60_000;
 
-/** Installs on first use (seconds). Rejects where this Node does not load the client. */
-export const newestNodeClient = async (): Promise<typeof OpenAI> => {
+/** The directory of its modules. Installs on first use (seconds). */
+export const newestNodeModules = async (): Promise<string> => {
   const place = join(CACHE, `node-openai-${NEWEST_NODE_CLIENT}`);
   if (!existsSync(place)) await install(place);
-  const entry = pathToFileURL(join(place, 'node_modules', 'openai', 'index.mjs')).href;
+  return join(place, 'node_modules', 'openai');
+};
+
+/** Rejects where this Node does not load the client. */
+export const newestNodeClient = async (): Promise<typeof OpenAI> => {
+  const entry = pathToFileURL(join(await newestNodeModules(), 'index.mjs')).href;
   const { default: Newest }: { default: typeof OpenAI } = await import(entry);
   return Newest;
 };
