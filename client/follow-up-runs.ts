@@ -1,6 +1,6 @@
 /**
- * The chain of late answers, both ways: the runs that carry late answers of an ended run, as the history of the workflow that
- * starts them tells, and the run that a run goes back to, as its own input tells.
+ * The chain of late answers, both ways: the runs that carry late answers of an ended run, from the history of the workflow that
+ * starts them, and the run that a run goes back to, from its own input.
  *
  * Rule: the id is known from the moment the start is asked for; nothing is asked of a worker. `followUpRunsIn` is pure.
  * Imported by the client only.

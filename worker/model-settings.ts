@@ -27,7 +27,7 @@ const YES_NO = ['true', 'false'] as const;
 const MOST_CONTEXT_TOKENS = 100_000_000;
 const MOST_CHARS = 65_536;
 
-/** A header of the connection, not of the request: ours, whatever the server. */
+/** Headers of the connection, which the HTTP client sets. */
 const CONNECTION: ReadonlySet<string> = new Set([
   'connection',
   'content-length',

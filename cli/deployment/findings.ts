@@ -15,7 +15,8 @@ export interface DeploymentFindings {
 export const counted = (count: number, one: string, many: string): string =>
   `${count} ${count === 1 ? one : many}`;
 
-const environment = ({ deployment }: DeploymentState, buildId: string): string =>
+/** What a worker of the build is started with. */
+export const buildEnvironment = (deployment: string, buildId: string): string =>
   `RUNS_DEPLOYMENT=${shellWord(deployment)} RUNS_BUILD_ID=${shellWord(buildId)}`;
 
 /** How a command names this deployment, for a shell that may know another one. */
@@ -43,7 +44,7 @@ const currentProblems = (state: DeploymentState): DeploymentFindings['problems']
   }
   const current = state.builds.find(({ status }) => status === 'current');
   if (current === undefined || current.workers.length > 0) return [];
-  const start = `start a worker with ${environment(state, current.buildId)}`;
+  const start = `start a worker with ${buildEnvironment(state.deployment, current.buildId)}`;
   return [
     {
       detail: `build ${quoted(current.buildId)} of ${name} is current, and no worker of it polls ${queue}: new runs stay queued`,
@@ -63,7 +64,7 @@ const orphaned = (state: DeploymentState): DeploymentFindings['problems'] =>
     )
     .map(({ buildId, liveRuns, lateAnswers }) => ({
       detail: `${held({ liveRuns, lateAnswers })} on build ${quoted(buildId)} of deployment ${quoted(state.deployment)}, and no worker of it polls task queue ${quoted(state.taskQueue)}: they stand still`,
-      fix: `start a worker with ${environment(state, buildId)}`,
+      fix: `start a worker with ${buildEnvironment(state.deployment, buildId)}`,
     }));
 
 /** `2 runs and 1 ended run that awaits late answers`; empty when there are none. */

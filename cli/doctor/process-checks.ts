@@ -4,6 +4,7 @@
  * Rule: read only. Imported by `runs doctor`.
  */
 import type { ProcessRecord } from '../../app/process-file.ts';
+import { TEMPORAL_CHOICE } from '../../app/temporal-env.ts';
 import { duration } from '../output/format.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 import type { DoctorGround } from './ground.ts';
@@ -51,12 +52,23 @@ const ignored = ({ process, shell }: ProcessGround): string[] =>
   process === null
     ? []
     : Object.entries(process.settings)
+        .filter(([name]) => !TEMPORAL_CHOICE.some((choice) => choice === name))
         .filter(([name, value]) => {
           const here = shell[name]?.trim() ?? '';
           // Files are absolute in the record.
           return here !== '' && here !== value && !value.endsWith(here.replace(/^\.\//, ''));
         })
         .map(([name]) => name);
+
+/** What a shell names about Temporal wins, for the doctor as for every command. */
+const otherTemporal = ({ process, shell }: ProcessGround): string[] => {
+  const here = shell['TEMPORAL_ADDRESS']?.trim() ?? '';
+  return process === null || here === '' || here === process.temporal.address
+    ? []
+    : [
+        `it uses Temporal at ${process.temporal.address}; this shell names ${here}, which is checked in its place`,
+      ];
+};
 
 export const processFinding = (ground: ProcessGround, now: number): Finding => {
   const { process, processes, missing } = ground;
@@ -70,6 +82,7 @@ export const processFinding = (ground: ProcessGround, now: number): Finding => {
   const others = processes.filter((one) => one !== process).map(nameOf);
   const notes = [
     ...(others.length === 0 ? [] : [`beside it ${others.join(', ')}`]),
+    ...otherTemporal(ground),
     ...ignored(ground).map((name) => `this shell has another ${name}, which is not checked`),
     ...missing.map((name) => `it has ${name}, and this shell does not`),
   ];

@@ -10,7 +10,7 @@ import {
   type QueueState,
   type RunsClient,
 } from '../../client/index.ts';
-import { deploymentFindings } from '../deployment/findings.ts';
+import { buildEnvironment, deploymentFindings } from '../deployment/findings.ts';
 import { duration } from '../output/format.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
 
@@ -42,7 +42,10 @@ const look = async ({ runs, namespace, taskQueue }: QueueGround): Promise<QueueS
 const described = ({ identity, buildId }: QueuePoller): string =>
   buildId === null ? identity : `${identity} of build ${buildId}`;
 
-export const workerFinding = ({ workflows, activities }: QueueState, taskQueue: string): Finding => {
+export const workerFinding = (
+  { workflows, activities, routedTo }: QueueState,
+  taskQueue: string,
+): Finding => {
   const queue = JSON.stringify(taskQueue);
   if (workflows.length > 0 && activities.length > 0)
     return ok(`${workflows.length} on task queue ${queue} (${workflows.map(described).join(', ')})`);
@@ -50,7 +53,11 @@ export const workerFinding = ({ workflows, activities }: QueueState, taskQueue: 
     workflows.length === 0 && activities.length === 0
       ? `no worker polls task queue ${queue}: runs wait until one does`
       : `only ${workflows.length > 0 ? 'workflows' : 'activities'} are polled on task queue ${queue}`,
-    'start one with "runs worker", with the same RUNS_TASK_QUEUE and TEMPORAL_NAMESPACE',
+    `start one with "runs worker", with the same RUNS_TASK_QUEUE and TEMPORAL_NAMESPACE${
+      routedTo === null
+        ? ''
+        : `, and of the current build: ${buildEnvironment(routedTo.deployment, routedTo.buildId)}`
+    }`,
   );
 };
 

@@ -155,6 +155,14 @@ describe('the task queue', () => {
     expect(workerFinding(queue({ workflows: [worker] }), 'runs').state).toBe('problem');
   });
 
+  test('without workers the fix names the build that takes new runs', () => {
+    const routedTo = { deployment: 'shop', buildId: 'v2' };
+    expect(workerFinding(queue({ routedTo }), 'runs').fix).toMatch(
+      /of the current build: RUNS_DEPLOYMENT=shop RUNS_BUILD_ID=v2$/,
+    );
+    expect(workerFinding(queue({}), 'runs').fix).not.toContain('build');
+  });
+
   test.each([
     [0, 0, 'ok'],
     [3, 2_000, 'ok'],
@@ -163,7 +171,7 @@ describe('the task queue', () => {
     expect(backlogFinding(queue({ backlog, backlogAgeMs }), 'runs').state).toBe(expected);
   });
 
-  test('old tasks are told with their age', () => {
+  test('old tasks are shown with their age', () => {
     expect(backlogFinding(queue({ backlog: 3, backlogAgeMs: 720_000 }), 'runs').detail).toBe(
       '3 tasks of runs wait for a worker on task queue "runs", the oldest for 12 m: queued runs grow old',
     );

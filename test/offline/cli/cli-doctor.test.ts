@@ -137,6 +137,14 @@ describe('the process of the folder', () => {
     });
   });
 
+  test('is named with its Temporal where this shell names another one', () => {
+    const one = base({ settings: { TEMPORAL_ADDRESS: '127.0.0.1:9' } });
+    expect(finding([one], { TEMPORAL_ADDRESS: '127.0.0.1:9' }).detail).not.toContain('this shell');
+    expect(finding([one], { TEMPORAL_ADDRESS: 'other:7233' }).detail).toContain(
+      'it uses Temporal at 127.0.0.1:9; this shell names other:7233, which is checked in its place',
+    );
+  });
+
   test.each([
     [
       'the task queue',

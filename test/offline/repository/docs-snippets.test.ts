@@ -39,7 +39,11 @@ const PATHS = Object.fromEntries(
 );
 
 test('every snippet compiles', { timeout: 120_000 }, async () => {
-  const names = ['README.md', ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`)];
+  const folders = ['docs', 'docs/how-to'];
+  const listed = await Promise.all(
+    folders.map(async (folder) => (await readdir(join(ROOT, folder))).map((name) => `${folder}/${name}`)),
+  );
+  const names = ['README.md', ...listed.flat()];
   await mkdir(join(ROOT, '.cache'), { recursive: true });
   // Below the checkout, so that the dependencies are found in its node_modules.
   const dir = await mkdtemp(join(ROOT, '.cache', 'snippets-'));
