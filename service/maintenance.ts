@@ -45,6 +45,9 @@ export interface Maintenance {
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const PRUNE_BATCH = 200;
+const RECONCILE_PASS = 'reconcile_pass_at';
+/** Below the shortest pause of one process, so that a single process claims each of its passes. */
+const CLAIM_SHARE = 0.7;
 
 /** Runs `pass` again and again, each time `everyMs` (plus or minus a fifth) after the previous one has ended. */
 const loop = (everyMs: number, pass: () => Promise<void>, stop: AbortSignal): Promise<void> => {
@@ -88,6 +91,7 @@ export const prune = async (
 export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
   const { log } = options;
   const now = options.now ?? Date.now;
+  const everyMs = options.reconcileEveryMs ?? 30_000;
   const stop = new AbortController();
   let problem: string | null = null;
   let belongs = false;
@@ -109,12 +113,14 @@ export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
       }
       belongs = true;
     }
-    await reconcile({ ...options, now }, stop.signal);
+    const claim = await options.store.claimPass(RECONCILE_PASS, everyMs * CLAIM_SHARE);
+    if (claim === null) return;
+    await reconcile({ ...options, now, since: claim.previous ?? now() }, stop.signal);
   });
   const pruning = guarded('forgetting old events', () => prune(options, now(), stop.signal));
 
   const running = Promise.all([
-    loop(options.reconcileEveryMs ?? 30_000, reconciling, stop.signal),
+    loop(everyMs, reconciling, stop.signal),
     loop(options.pruneEveryMs ?? 60_000, pruning, stop.signal),
   ]);
   return {

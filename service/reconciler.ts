@@ -2,7 +2,7 @@
  * Compares live rows with their workflows and repairs differences.
  *
  * Rule: the workflow decides, so a row is closed only when no workflow is left to do it. Every repair may run twice
- * (start by id, monotone close, cancel), so several processes may reconcile at once. A database used with a different
+ * (start by id, monotone close, cancel), so two passes that overlap do no harm. A database used with a different
  * Temporal namespace than before is left alone: every workflow would seem lost there.
  * Imported by `maintenance.ts` and tests.
  */
@@ -107,30 +107,86 @@ export const checkNamespace = async (
   return `The database belongs to another Temporal namespace than ${JSON.stringify(name)} here (id ${id}, known ${known}). Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and DATABASE_URL; if Temporal lost its data, adopt the new namespace.`;
 };
 
+/** Runs of one database read and of one list request. */
 const PAGE = 200;
+/** Temporal's list shows an end seconds after it happened. */
+const LIST_DELAY_MS = 60_000;
+const SWEEP_FACT = 'reconcile_position';
 
-/** One pass over all live runs. Returns the number of repairs of each kind. */
-export const reconcile = async (
+type Counts = Record<Repair['kind'], number>;
+
+/** Repairs these runs one by one. Returns the number of runs that needed a repair. */
+const repairAll = async (
+  runs: readonly LiveRun[],
+  counts: Counts,
   options: ReconcileOptions,
-  signal?: AbortSignal,
-): Promise<Record<Repair['kind'], number>> => {
-  const counts = { none: 0, start: 0, cancel: 0, close: 0 };
-  const before = options.now() - (options.graceMs ?? 15_000);
-  let after = 0;
-  for (;;) {
-    const runs = await options.store.liveRuns({ before, after, limit: PAGE });
-    for (const run of runs) {
-      if (signal?.aborted === true) return counts;
-      try {
-        counts[await repair(run, options)] += 1;
-      } catch (error) {
-        // Temporal is unreachable: the pass ends. Any other error concerns this run alone.
-        if (error instanceof RunsError && error.code === 'temporal_unavailable') throw error;
-        options.log?.warn({ runId: run.runId, error }, 'run could not be reconciled');
-      }
+  signal: AbortSignal | undefined,
+): Promise<number> => {
+  let repaired = 0;
+  for (const run of runs) {
+    if (signal?.aborted === true) break;
+    try {
+      const kind = await repair(run, options);
+      counts[kind] += 1;
+      if (kind !== 'none') repaired += 1;
+    } catch (error) {
+      // Temporal is unreachable: the pass ends. Any other error concerns this run alone.
+      if (error instanceof RunsError && error.code === 'temporal_unavailable') throw error;
+      options.log?.warn({ runId: run.runId, error }, 'run could not be reconciled');
     }
-    const last = runs.at(-1);
-    if (last === undefined || runs.length < PAGE) return counts;
-    after = last.position;
   }
+  return repaired;
+};
+
+/** A part of all live runs, the next one with each pass; goes on while it finds something to repair. */
+const sweep = async (
+  before: number,
+  counts: Counts,
+  options: ReconcileOptions,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const { store, workflows } = options;
+  let after = Number((await store.getFact(SWEEP_FACT)) ?? 0);
+  for (;;) {
+    if (signal?.aborted === true) return;
+    const runs = await store.liveRuns({ before, after, limit: PAGE });
+    const running = await workflows.running(runs.map(({ runId }) => runId));
+    const suspects = runs.filter(({ runId }) => !running.has(runId));
+    counts.none += runs.length - suspects.length;
+    const repaired = await repairAll(suspects, counts, options, signal);
+    after = runs.length < PAGE ? 0 : (runs.at(-1)?.position ?? 0);
+    await store.setFact(SWEEP_FACT, String(after));
+    if (after === 0 || repaired === 0) return;
+  }
+};
+
+/**
+ * One pass. Its cost follows the number of runs that may need a repair, not the number that wait: rows without a claim,
+ * with a requested cancel or past their expiry; runs whose workflow broke off since the pass before (`since`, Unix ms);
+ * and one page of all others. Returns the number of repairs of each kind.
+ */
+export const reconcile = async (
+  options: ReconcileOptions & { since?: number },
+  signal?: AbortSignal,
+): Promise<Counts> => {
+  const { store, workflows, now } = options;
+  const counts: Counts = { none: 0, start: 0, cancel: 0, close: 0 };
+  const grace = options.graceMs ?? 15_000;
+  const before = now() - grace;
+  for (let after: number | undefined = 0; after !== undefined;) {
+    if (signal?.aborted === true) return counts;
+    const runs = await store.liveRuns({ before, after, limit: PAGE, unsettledAt: before });
+    await repairAll(runs, counts, options, signal);
+    after = runs.length < PAGE ? undefined : runs.at(-1)?.position;
+  }
+  const broken = await workflows.brokenOffSince((options.since ?? now()) - LIST_DELAY_MS - grace);
+  const rows = await store.liveRunsById(broken);
+  await repairAll(
+    rows.filter(({ createdAt }) => createdAt < before),
+    counts,
+    options,
+    signal,
+  );
+  await sweep(before, counts, options, signal);
+  return counts;
 };

@@ -7,6 +7,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { RunsClient } from '../client/index.ts';
 import { RunsError } from '../protocol/errors.ts';
+import { WORKFLOWS } from '../protocol/temporal/names.ts';
 
 export type WorkflowState =
   | 'running'
@@ -19,12 +20,20 @@ export interface Workflows extends Pick<
   'start' | 'cancel' | 'answer' | 'submitToolOutputs' | 'tools'
 > {
   look(runId: string): Promise<WorkflowState>;
+  /** Which of these runs Temporal's list shows as running. The list is seconds behind: a missing run proves nothing. */
+  running(runIds: readonly string[]): Promise<Set<string>>;
+  /** Run ids of workflows that failed, were terminated or timed out since this time (Unix ms): 1,000 at most. */
+  brokenOffSince(since: number): Promise<string[]>;
   /** Throws when Temporal does not answer in time (default 2,000 ms). */
   ping(timeoutMs?: number): Promise<void>;
   /** Identifies a namespace, also among servers that use the same name. */
   namespaceId(): Promise<{ id: string; name: string }>;
 }
 
+/** Temporal's own maximum for a page of its list. */
+const MAX_LISTED = 1_000;
+/** Ids hold letters, digits and `_` only where this server made them; a quote would end the text of the query. */
+const quoted = (id: string): string => `'${id.replaceAll("'", "''")}'`;
 const TIMEOUT_MS = 5_000;
 const PING_MS = 2_000;
 
@@ -41,6 +50,16 @@ export const workflowsOf = (client: RunsClient): Workflows => {
       });
     }
   };
+  /** Workflow ids that a visibility query finds. */
+  const listed = (query: string, limit: number): Promise<string[]> =>
+    bounded('Listing workflows', async () => {
+      const ids: string[] = [];
+      for await (const { workflowId } of temporal.workflow.list({ query, pageSize: limit })) {
+        ids.push(workflowId);
+        if (ids.length >= limit) break;
+      }
+      return ids;
+    });
   return {
     start: (options, call) => client.start(options, call),
     cancel: (runId, call) => client.cancel(runId, call),
@@ -60,6 +79,20 @@ export const workflowsOf = (client: RunsClient): Workflows => {
         throw error;
       }
     },
+    running: async (runIds) =>
+      new Set(
+        runIds.length === 0
+          ? []
+          : await listed(
+              `ExecutionStatus = 'Running' AND WorkflowId IN (${runIds.map(quoted).join(', ')})`,
+              runIds.length,
+            ),
+      ),
+    brokenOffSince: (since) =>
+      listed(
+        `WorkflowType = '${WORKFLOWS.run}' AND ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut') AND CloseTime >= '${new Date(since).toISOString()}'`,
+        MAX_LISTED,
+      ),
     async ping(timeoutMs = PING_MS) {
       await bounded('Asking Temporal', () => temporal.workflowService.getSystemInfo({}), timeoutMs);
     },

@@ -5,9 +5,10 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { LiveRun, RunForSubmit, RunStore } from '../protocol/ports/run-store.ts';
+import type { RunForSubmit, RunStore } from '../protocol/ports/run-store.ts';
 import { isTerminal, type Run, type RunStep } from '../protocol/wire/objects.ts';
 import type { Database, Sql } from './database.ts';
+import { liveRunStore } from './live-runs.ts';
 import { readPage } from './paging.ts';
 import { runReader } from './read-run.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
@@ -77,45 +78,6 @@ const runForSubmit = async (
           },
     keyUsed: used.length > 0,
   };
-};
-
-type LiveRow = Pick<
-  RunRow,
-  | 'id'
-  | 'tenant'
-  | 'thread_id'
-  | 'assistant_id'
-  | 'status'
-  | 'metadata'
-  | 'created_at'
-  | 'expires_at'
-  | 'cancel_asked_at'
-  | 'epoch'
-  | 'position'
->;
-
-const liveRuns = async (
-  db: Database,
-  options: { before: number; after: number; limit: number },
-): Promise<LiveRun[]> => {
-  const rows = await db.query<LiveRow>(
-    `select id, tenant, thread_id, assistant_id, status, metadata, created_at, expires_at, cancel_asked_at, epoch, position
-     from runs where ${LIVE} and position > $1 and created_at < $2 order by position limit $3`,
-    [options.after, options.before, options.limit],
-  );
-  return rows.map((row) => ({
-    runId: row.id,
-    tenant: row.tenant,
-    threadId: row.thread_id,
-    assistantId: row.assistant_id,
-    status: row.status,
-    metadata: row.metadata,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    cancelAskedAt: row.cancel_asked_at,
-    claimed: row.epoch > 0,
-    position: row.position,
-  }));
 };
 
 export const runStore = (
@@ -209,5 +171,5 @@ export const runStore = (
   },
   runForSubmit: (tenant, threadId, runId, about) => runForSubmit(db, [tenant, threadId, runId], about),
   markCancelling: (tenant, threadId, runId, now) => markCancelling(db, [tenant, threadId, runId], now),
-  liveRuns: (options) => liveRuns(db, options),
+  ...liveRunStore(db),
 });

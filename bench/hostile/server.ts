@@ -70,6 +70,8 @@ const service = createRunsService({
       submitToolOutputs: () => Promise.reject(new Error('no worker')),
       tools: async () => [],
       look: async () => 'running',
+      running: async (runIds) => new Set(runIds),
+      brokenOffSince: async () => [],
       ping: async () => undefined,
       namespaceId: async () => ({ id: 'bench', name: 'bench' }),
     },

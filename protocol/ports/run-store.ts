@@ -318,7 +318,14 @@ export interface RunStore {
   setFact(name: string, value: string): Promise<void>;
 
   /** Live runs created before `before`, oldest first. */
-  liveRuns(options: { before: number; after: number; limit: number }): Promise<LiveRun[]>;
+  liveRuns(options: LiveRunQuery): Promise<LiveRun[]>;
+  /** The live runs among these ids, in no order. */
+  liveRunsById(runIds: readonly string[]): Promise<LiveRun[]>;
+  /**
+   * Lets one process at a time do periodic work: a claim is granted when the last one is at least `everyMs` old by the
+   * database's clock. `previous`: when that was, Unix ms, null = never. null = another process did it in time.
+   */
+  claimPass(name: string, everyMs: number): Promise<{ previous: number | null } | null>;
   /** Deletes deltas (or all events) of runs that ended before the given times, and old idempotency keys. */
   prune(options: {
     deltasOfRunsEndedBefore: number;
@@ -326,6 +333,16 @@ export interface RunStore {
     keysBefore: number;
     limit: number;
   }): Promise<{ runs: number; keys: number }>;
+}
+
+export interface LiveRunQuery {
+  /** Only runs created before this time, Unix ms. */
+  before: number;
+  /** Only runs whose `position` is greater. */
+  after: number;
+  limit: number;
+  /** Only runs that no workflow has claimed, whose cancellation was requested, or whose expiry was before this time. */
+  unsettledAt?: number;
 }
 
 /** Proves that this attempt is the run's newest. */

@@ -70,6 +70,8 @@ const taking: Workflows = {
     { definition: { type: 'function', function: { name: 'deploy' } }, execution: 'automatic' },
   ],
   look: async () => 'running',
+  running: async (runIds) => new Set(runIds),
+  brokenOffSince: async () => [],
   ping: async () => undefined,
   namespaceId: async () => ({ id: 'ns', name: 'default' }),
 };

@@ -36,6 +36,8 @@ const idle: Workflows = {
     throw new Error('not here');
   },
   look: async () => 'running',
+  running: async (runIds) => new Set(runIds),
+  brokenOffSince: async () => [],
   ping: async () => undefined,
   tools: async () => [],
   namespaceId: async () => ({ id: 'ns', name: 'default' }),

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createFollowUpRun, startMaintenance, type Workflows } from '../../../service/index.ts';
+import { createFollowUpRun, startMaintenance } from '../../../service/index.ts';
 import { checkNamespace, reconcile, repairOf } from '../../../service/reconciler.ts';
 import type { WorkflowState } from '../../../service/run-workflows.ts';
 import { ApiError, RunsError } from '../../../protocol/errors.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
 import type { LiveRun, Store } from '../../../protocol/ports/run-store.ts';
 import type { FollowUpInput } from '../../../protocol/temporal/messages.ts';
+import { workflowsThat } from '../../support/workflows-that.ts';
 import { memoryStore, startedRun } from '../../support/store.ts';
 
 const NOW = 1_800_000_000_000;
@@ -15,21 +16,6 @@ beforeAll(async () => {
   store = await memoryStore();
 }, 60_000);
 afterAll(() => store.close());
-
-const never = (): never => {
-  throw new Error('not asked here');
-};
-const workflowsThat = (more: Partial<Workflows>): Workflows => ({
-  start: never,
-  cancel: never,
-  answer: never,
-  submitToolOutputs: never,
-  tools: never,
-  look: async () => 'running',
-  ping: never,
-  namespaceId: async () => ({ id: 'ns-1', name: 'default' }),
-  ...more,
-});
 
 const live = (more: Partial<LiveRun> = {}): LiveRun => ({
   runId: 'run',
@@ -94,13 +80,14 @@ describe('a pass', () => {
           if (runId === broken.runId) throw new TypeError('odd');
           return runId === terminated.runId ? { ended: 'TERMINATED' } : 'missing';
         },
+        brokenOffSince: async () => [terminated.runId],
         start: async ({ runId = '' }) => {
           started.push(runId);
           return { runId, started: true };
         },
       }),
     });
-    expect(counts).toEqual({ none: 0, start: 1, cancel: 0, close: 1 });
+    expect(counts).toMatchObject({ start: 1, cancel: 0, close: 1 });
     expect(started).toEqual([lost.runId]);
     expect(looks).not.toContain(young.runId);
     expect(await store.getRun(T, terminated.threadId, terminated.runId)).toMatchObject({

@@ -51,6 +51,8 @@ const taking = (more: Partial<Workflows> = {}): Fake => {
     ),
     tools: more.tools ?? (async () => []),
     look: more.look ?? (async () => 'running' as const),
+    running: async (runIds) => new Set(runIds),
+    brokenOffSince: async () => [],
     ping: more.ping ?? (async () => undefined),
     namespaceId: more.namespaceId ?? (async () => ({ id: 'ns', name: 'default' })),
   };
