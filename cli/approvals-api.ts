@@ -12,10 +12,11 @@ import { CliError, EXIT, usageError } from '../app/exit.ts';
 import type { AnswerPayload, AnswerReply } from '../protocol/temporal/messages.ts';
 import type { Approval } from '../protocol/wire/decisions.ts';
 import { ApiClient } from './api-client.ts';
-import { callCode } from './call-code.ts';
+import { callCode } from './short-codes.ts';
 import type { CliIo } from './command.ts';
 import { connections } from './connections.ts';
-import { matchingCalls, onlyCall, type WaitingCall } from './waiting-calls.ts';
+import { matchingCalls, onlyCall } from './meant-call.ts';
+import type { WaitingCall } from './waiting-calls.ts';
 
 /** Text of `--api` in the help of the commands that have it. */
 export const API_OPTION =

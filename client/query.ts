@@ -37,13 +37,15 @@ export interface VisibilityQuery {
  * does not have.
  */
 export const visibilityQuery = (options: ListOptions, searchAttributes: boolean): VisibilityQuery => {
-  const { waiting, status, threadId, limit } = options;
+  const { waiting, status, threadId, idPrefix, limit } = options;
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1))
     refuse(`limit must be a whole number from 1 on; got ${quote(limit)}`);
   if (status !== undefined && !(STATUSES as readonly string[]).includes(status))
     refuse(`status must be one of ${STATUSES.join(', ')}; got ${quote(status)}`);
   const badThread = threadId === undefined ? undefined : idProblem('threadId', threadId);
   if (badThread !== undefined) refuse(badThread);
+  const badPrefix = idPrefix === undefined ? undefined : idProblem('idPrefix', idPrefix);
+  if (badPrefix !== undefined) refuse(badPrefix);
 
   const endedStatus = status !== undefined && ENDED.has(status) ? status : null;
   const isWorking = status === 'queued' || status === 'in_progress';
@@ -75,5 +77,6 @@ export const visibilityQuery = (options: ListOptions, searchAttributes: boolean)
   else if (status !== undefined) parts.push(`ExecutionStatus = 'Running'`, `RunsStatus = '${status}'`);
   else parts.push(`ExecutionStatus != 'ContinuedAsNew'`);
   if (threadId !== undefined) parts.push(`RunsThreadId = '${threadId}'`);
+  if (idPrefix !== undefined) parts.push(`WorkflowId STARTS_WITH '${idPrefix}'`);
   return { query: parts.join(' AND '), exactStatus: isWorking ? (status ?? null) : endedStatus };
 };

@@ -178,6 +178,12 @@ export class RunsClient {
     return { ...partialSnapshot(view, null), status: liveStatus(attributeStatus(view), work) };
   }
 
+  /** Does Temporal know a run of exactly this id? Needs no worker. */
+  async has(runId: string, options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    checkRunId(runId);
+    return (await this.#session.look(runId, options.signal)) !== null;
+  }
+
   /**
    * Waits for the run's end. A cancelled run has a result too. Throws `run_failed` when the workflow itself ended
    * without one (terminated, timed out), and `cancelled` when `signal` aborts or `timeoutMs` passes.

@@ -87,6 +87,8 @@ export interface ListOptions {
   /** The run's status as the API names it. */
   status?: string;
   threadId?: string;
+  /** Only runs whose id begins with this. */
+  idPrefix?: string;
   /** Default 100. */
   limit?: number;
 }

@@ -19,7 +19,8 @@ import {
 } from '../approvals-api.ts';
 import type { ApiClient } from '../api-client.ts';
 import type { AskedAnswer } from '../ask-answer.ts';
-import { candidateCalls, meantCall, type WaitingCall } from '../waiting-calls.ts';
+import { candidateCalls, meantCall } from '../meant-call.ts';
+import type { WaitingCall } from '../waiting-calls.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { RunsClient } from '../../client/index.ts';
 import type { AnswerReply } from '../../protocol/temporal/messages.ts';
@@ -33,7 +34,10 @@ export const answerCommand = defineCommand<Options>({
   summary: 'answer, approve or deny a waiting call',
   configure: (command) =>
     command
-      .argument('[run]', 'id of the run, or the code of a call; left out at a terminal: asks which one')
+      .argument(
+        '[run]',
+        'id of the run, its start, or the code of a call; left out at a terminal: asks which one',
+      )
       .argument('[call]', 'id or code of the call; not needed when one waits')
       .option('--output <text>', "the call's output, as the model will read it")
       .option('--approve', 'let the tool run')

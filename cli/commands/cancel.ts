@@ -5,6 +5,7 @@
 import { defineCommand } from '../command.ts';
 import { CliError, EXIT } from '../../app/exit.ts';
 import { withClient } from '../connections.ts';
+import { meantRun } from '../meant-run.ts';
 import { resultLines } from '../output/view.ts';
 
 interface Options {
@@ -16,10 +17,11 @@ export const cancelCommand = defineCommand<Options>({
   summary: 'cancel a run and wait until it has ended',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run')
+      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
       .option('--no-wait', 'only ask: do not wait for the run to end'),
-  run: async ({ io }, [runId = ''], options) =>
+  run: async ({ io }, [run = ''], options) =>
     withClient(io, async (client) => {
+      const runId = await meantRun(client, run);
       const before = await client.get(runId);
       if (before.result !== null)
         throw new CliError(

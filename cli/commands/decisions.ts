@@ -7,6 +7,7 @@ import { ApiClient } from '../api-client.ts';
 import { defineCommand } from '../command.ts';
 import { decisionLines, fromWire } from '../decisions-view.ts';
 import { connections, withClient } from '../connections.ts';
+import { meantRun } from '../meant-run.ts';
 
 interface Options {
   thread?: string;
@@ -17,11 +18,11 @@ export const decisionsCommand = defineCommand<Options>({
   summary: 'list who approved or denied calls of a run',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run')
+      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
       .option('--thread <id>', 'thread of the run: asks the API, not Temporal'),
   run: async ({ io }, [runId = ''], { thread }) => {
     if (thread === undefined) {
-      const found = await withClient(io, (client) => client.decisions(runId));
+      const found = await withClient(io, async (client) => client.decisions(await meantRun(client, runId)));
       return { json: { decisions: found }, lines: listed(found.map(decisionLines)) };
     }
     const api = new ApiClient((await connections(io)).api(), io.signal);

@@ -8,6 +8,7 @@ import { defineCommand, type Outcome } from '../command.ts';
 import { usageError } from '../../app/exit.ts';
 import { summarizeArguments } from '../../protocol/rules/show-arguments.ts';
 import { duration, oneLine, table } from '../output/format.ts';
+import { shortRun } from '../short-codes.ts';
 import { withClient } from '../connections.ts';
 import { waitingCallsIn, type WaitingCall } from '../waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../client/index.ts';
@@ -52,14 +53,15 @@ export const list = defineCommand<Options>({
       return { items: found, calls: waitingCalls, place: client.place };
     });
     const now = Date.now();
+    const columns = io.stderrIsTty ? io.columns() : null;
     return {
       json: { runs: items, ...(calls === null ? {} : { calls }) },
       lines:
         items.length === 0
           ? [noRuns(place, options)]
           : calls === null
-            ? listLines(items, now)
-            : waitingLines(calls, now),
+            ? listLines(items, now, columns)
+            : waitingLines(calls, now, columns),
     };
   },
 });
@@ -86,28 +88,54 @@ const noRuns = ({ address, namespace }: RunsClient['place'], options: Options): 
 
 const left = (deadline: number | null, now: number): string => {
   if (deadline === null) return '';
-  return deadline > now ? `${duration(deadline - now)} left` : 'past its deadline';
+  return deadline > now ? duration(deadline - now) : 'over';
 };
 
-export const listLines = (items: readonly RunListItem[], now: number): string[] => {
+/** `columns`: of the terminal of a person, where ids are short and no line is wrapped; null = whatever reads it has whole ids. */
+export const listLines = (
+  items: readonly RunListItem[],
+  now: number,
+  columns: number | null = null,
+): string[] => {
   const rows = items.map((item) => [
-    item.runId,
+    columns === null ? item.runId : shortRun(item.runId),
     item.followUp ? 'awaits late answers' : item.status,
     `${duration(now - item.startedAt)} ago`,
-    item.waitingFor.map((name) => oneLine(name, 64)).join(', '),
     item.closedAt === null ? left(item.deadline, now) : '',
+    item.waitingFor.map((name) => oneLine(name, 64)).join(', '),
   ]);
-  return table([['RUN', 'STATUS', 'STARTED', 'WAITING FOR', 'DEADLINE'], ...rows]);
+  return fitted([['RUN', 'STATUS', 'STARTED', 'TIME LEFT', 'WAITING FOR'], ...rows], columns);
 };
 
+const ARGUMENTS_COLUMN = 2;
+/** As much of a call's arguments as a line of a log gets. */
+const LONGEST_ARGUMENTS = 64;
+/** Less than this says nothing; then lines are rather wrapped. */
+const SHORTEST_ARGUMENTS = 20;
+
 /** One line for each call that waits. */
-export const waitingLines = (calls: readonly WaitingCall[], now: number): string[] => {
-  const rows = calls.map((call) => [
-    call.code ?? '',
-    oneLine(call.tool, 32),
-    call.arguments === null ? 'no worker tells' : summarizeArguments(call.arguments, 64),
-    left(call.answerBy, now),
-    call.runId,
-  ]);
-  return table([['CALL', 'TOOL', 'ARGUMENTS', 'DEADLINE', 'RUN'], ...rows]);
+export const waitingLines = (
+  calls: readonly WaitingCall[],
+  now: number,
+  columns: number | null = null,
+): string[] => {
+  const rows = (room: number): string[][] => [
+    ['CALL', 'TOOL', 'ARGUMENTS', 'TIME LEFT', 'RUN'],
+    ...calls.map((call) => [
+      call.code ?? '',
+      oneLine(call.tool, 32),
+      call.arguments === null ? 'no worker tells' : summarizeArguments(call.arguments, room),
+      left(call.answerBy, now),
+      columns === null ? call.runId : shortRun(call.runId),
+    ]),
+  ];
+  const widest = table(rows(LONGEST_ARGUMENTS));
+  if (columns === null) return widest;
+  const over = Math.max(0, ...widest.map((line) => line.length - columns));
+  const taken = Math.max(0, ...rows(LONGEST_ARGUMENTS).map((row) => row[ARGUMENTS_COLUMN]?.length ?? 0));
+  return table(rows(Math.max(SHORTEST_ARGUMENTS, taken - over)));
 };
+
+/** The last column gives way. */
+const fitted = (rows: readonly (readonly string[])[], columns: number | null): string[] =>
+  table(rows).map((line) => (columns === null ? line : oneLine(line, columns)));

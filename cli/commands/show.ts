@@ -5,12 +5,13 @@
 import { CliError, EXIT, usageError } from '../../app/exit.ts';
 import type { RunsClient } from '../../client/index.ts';
 import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
-import { callCode } from '../call-code.ts';
+import { callCode } from '../short-codes.ts';
 import { API_OPTION, approvalMeant, approvalsApi, type WaitingApproval } from '../approvals-api.ts';
 import { defineCommand, type Outcome } from '../command.ts';
 import { answerCommands, argumentLines } from '../output/call-arguments.ts';
 import { commandName, oneLine } from '../output/format.ts';
 import { withClient } from '../connections.ts';
+import { meantRun } from '../meant-run.ts';
 import { pendingWork } from '../output/pending-activities.ts';
 import { runMessages } from '../run-messages.ts';
 import { runLines } from '../output/view.ts';
@@ -25,15 +26,16 @@ export const show = defineCommand<Options>({
   summary: 'show one run: its rounds, messages, who is waited for, how it ended',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run')
+      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
       .option('--call <call>', 'id or code of a call of the current round: its arguments, whole')
       .option('--api', `with --call, for one that waits for an approval: ${API_OPTION}`),
-  run: async ({ io, say }, [runId = ''], { call: named, api: wanted }) => {
+  run: async ({ io, say }, [run = ''], { call: named, api: wanted }) => {
     const command = commandName(io.env);
     const api = named === undefined ? null : await approvalsApi(io, wanted);
-    if (api !== null) return approvalShown(await approvalMeant(api, runId, named), command);
+    if (api !== null) return approvalShown(await approvalMeant(api, run, named), command);
     if (wanted === true) throw usageError('--api goes with --call only. Add --call.');
     return withClient(io, async (client) => {
+      const runId = await meantRun(client, run);
       if (named !== undefined) {
         const call = await callOf(client, runId, named);
         return { json: { call }, lines: wholeCall(runId, call, command) };

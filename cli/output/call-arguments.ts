@@ -8,7 +8,7 @@
 import { showArguments, wrapShown } from '../../protocol/rules/show-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
-import { shortCall } from '../call-code.ts';
+import { shortCall, shortRun } from '../short-codes.ts';
 import { shellWord } from './format.ts';
 
 type Call = Pick<CallSnapshot, 'callId' | 'arguments' | 'argumentsDigest' | 'refusedEdit'>;
@@ -24,7 +24,7 @@ interface ArgumentLinesOptions {
 }
 
 export const showCommand = (runId: string, callId: string, command = 'runs'): string =>
-  `${command} show ${shellWord(runId)} --call ${shellWord(shortCall(runId, callId))}`;
+  `${command} show ${shellWord(shortRun(runId))} --call ${shellWord(shortCall(runId, callId))}`;
 
 /** Lines about the arguments of a call, without indent. */
 export const argumentLines = (
@@ -63,7 +63,10 @@ export const answerCommands = (
   command: string | null = 'runs',
 ): string[] => {
   if (command === null) return [];
-  const head = `${command} answer ${shellWord(runId)} ${shellWord(shortCall(runId, call.callId))}`;
+  const short = shortCall(runId, call.callId);
+  // A code is enough; a short id of a caller's own is of one run only.
+  const which = short === call.callId ? `${shellWord(shortRun(runId))} ${shellWord(short)}` : short;
+  const head = `${command} answer ${which}`;
   if (call.kind !== 'approval') return [`${head} --output 'your answer'`];
   const digest = call.argumentsDigest === undefined ? '' : ` --digest ${call.argumentsDigest}`;
   return [`${head} --approve${digest}`, `${head} --deny --reason 'why not'`];

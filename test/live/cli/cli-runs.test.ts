@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { callCode } from '../../../cli/call-code.ts';
+import { callCode } from '../../../cli/short-codes.ts';
 import { demoTools } from '../../../cli/demo/tools.ts';
 import { mintId } from '../../../protocol/wire/ids.ts';
 import { SEARCH_ATTRIBUTES } from '../../../protocol/temporal/names.ts';

@@ -3,7 +3,7 @@
  * the API at all.
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import { callCode } from '../../../cli/call-code.ts';
+import { callCode } from '../../../cli/short-codes.ts';
 import type { Approval, RunDecision } from '../../../protocol/wire/decisions.ts';
 import { cli, type CliResult } from '../../support/cli.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';

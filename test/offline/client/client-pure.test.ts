@@ -131,6 +131,10 @@ describe('list options', () => {
       { threadId: 'thread_1' },
       "WorkflowType = 'run' AND ExecutionStatus != 'ContinuedAsNew' AND RunsThreadId = 'thread_1'",
     ],
+    [
+      { idPrefix: 'run_a' },
+      "WorkflowType = 'run' AND ExecutionStatus != 'ContinuedAsNew' AND WorkflowId STARTS_WITH 'run_a'",
+    ],
   ])('%j', (given, query) => {
     expect(visibilityQuery(given, true).query).toBe(query);
   });
@@ -138,6 +142,7 @@ describe('list options', () => {
   test.each<[ListOptions, RegExp]>([
     [{ status: "x' OR 1=1" }, /status must be one of/],
     [{ threadId: "t' OR WorkflowType='x" }, /threadId must be/],
+    [{ idPrefix: "r' OR 'a'='a" }, /idPrefix must be/],
     [{ limit: 0 }, /limit must be/],
     [{ limit: 1.5 }, /limit must be/],
   ])('%j is refused', (given, expected) => {
