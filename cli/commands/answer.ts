@@ -4,11 +4,11 @@
  *
  * Rule: repeating the same answer is harmless; a different one is rejected. At a terminal it asks for missing parts.
  */
-import { setTimeout as pause } from 'node:timers/promises';
-import { CliError, EXIT, usageError } from '../../app/exit.ts';
+import { EXIT, usageError } from '../../app/exit.ts';
 import { answerPayload, decisionsIn, type AnswerOptions } from '../answer-options.ts';
 import { defineCommand, type CommandContext, type Outcome } from '../command.ts';
 import { withClient } from '../connections.ts';
+import { wrapped } from '../output/format.ts';
 import {
   API_OPTION,
   approvalMeant,
@@ -21,8 +21,7 @@ import type { ApiClient } from '../api-client.ts';
 import type { AskedAnswer } from '../ask-answer.ts';
 import { candidateCalls, meantCall } from '../meant-call.ts';
 import type { WaitingCall } from '../waiting-calls.ts';
-import { visible } from '../../protocol/rules/visible.ts';
-import type { RunsClient } from '../../client/index.ts';
+import { sendAndLook, editRefused } from '../send-answer.ts';
 import type { AnswerReply } from '../../protocol/temporal/messages.ts';
 
 interface Options extends AnswerOptions {
@@ -62,12 +61,11 @@ export const answerCommand = defineCommand<Options>({
     const api = isOutput ? null : await approvalsApi(context.io, options.api);
     if (api !== null) return answerOverApi(context, api, asked);
     return withClient(context.io, async (client) => {
-      if (run === undefined || decisionsIn(options) === 0) {
-        const answer = await askFor(context, asked, await candidateCalls(client, run, call));
-        return answer === null ? UNANSWERED : sent(client, answer.runId, answer.callId, answer.options);
-      }
-      const { runId, callId } = await meantCall(client, run, call);
-      return sent(client, runId, callId, options);
+      if (run !== undefined && decisionsIn(options) > 0)
+        return replied(await sendAndLook(client, await meantCall(client, run, call), options));
+      const answer = await askFor(context, asked, await candidateCalls(client, run, call));
+      if (answer === null) return UNANSWERED;
+      return askedAndSent(context, answer, (final) => sendAndLook(client, answer, final));
     });
   },
 });
@@ -83,63 +81,50 @@ const UNANSWERED: Outcome = { json: null, lines: ['Nothing was answered.'], exit
 const answerOverApi = async (context: CommandContext, api: ApiClient, asked: Asked): Promise<Outcome> => {
   const { run, call, options } = asked;
   if (run !== undefined && decisionsIn(options) > 0)
-    return sentOverApi(api, await approvalMeant(api, run, call), options);
+    return replied(await sentOverApi(api, await approvalMeant(api, run, call), options));
   const waiting = await approvalsMeant(api, run, call);
   const answer = await askFor(context, asked, waiting);
   const chosen = waiting.find(
     ({ runId, callId }) => answer !== null && runId === answer.runId && callId === answer.callId,
   );
-  return answer === null || chosen === undefined ? UNANSWERED : sentOverApi(api, chosen, answer.options);
+  if (answer === null || chosen === undefined) return UNANSWERED;
+  return askedAndSent(context, answer, (final) => sentOverApi(api, chosen, final));
 };
 
 const sentOverApi = async (
   api: ApiClient,
   call: WaitingApproval,
   options: AnswerOptions,
-): Promise<Outcome> => {
+): Promise<AnswerReply> => {
   const callId = call.callId ?? '';
   const { reply, refused } = await sendDecision(api, call, answerPayload(call.runId, callId, options));
   if (refused !== null) throw editRefused(callId, refused);
-  return { json: reply, lines: replyLines(reply) };
+  return reply;
 };
 
-const sent = async (
-  client: RunsClient,
-  runId: string,
-  callId: string,
-  options: AnswerOptions,
+/** Sends what was answered to the questions; arguments are edited first, until they are taken. */
+const askedAndSent = async (
+  { io, say }: CommandContext,
+  { options, edit }: AskedAnswer,
+  send: (options: AnswerOptions) => Promise<AnswerReply>,
 ): Promise<Outcome> => {
-  const payload = answerPayload(runId, callId, options);
-  const reply = await client.answer(runId, payload, { origin: { door: 'cli' } });
-  const refused = payload.arguments == null ? null : await refusedByTool(client, runId, callId);
-  if (refused !== null) throw editRefused(callId, refused);
-  return { json: reply, lines: replyLines(reply) };
+  if (edit === undefined) return replied(await send(options));
+  const { editUntilTaken, textEditor } = await import('../edit-arguments.ts');
+  const ask = async (question: string, given?: string): Promise<string | null> =>
+    (await io.ask?.(question, given)) ?? null;
+  const reply = await editUntilTaken({
+    text: edit,
+    editor: textEditor(io.env, ask),
+    send: (text) => send({ ...options, arguments: text }),
+    ask,
+    say: (line) => {
+      for (const part of wrapped(line, io.columns())) say(part);
+    },
+  });
+  return reply === null ? UNANSWERED : replied(reply);
 };
 
-const editRefused = (callId: string, problem: string): CliError =>
-  new CliError(
-    EXIT.refused,
-    'arguments_refused',
-    `The approval was not used and call ${JSON.stringify(callId)} waits on: the arguments given do not fit the tool: ${visible(problem)}. Nothing has run. Correct them and answer again.`,
-  );
-
-/** How often, and how far apart in milliseconds, the run is read for the tool's verdict about edited arguments. */
-const LOOKS = { count: 8, everyMs: 250 };
-
-/**
- * Some checks only the tool can do, after the answer was accepted. It usually refuses within a moment; later refusals
- * are shown by the run's page, `runs show` and the hook.
- */
-const refusedByTool = async (client: RunsClient, runId: string, callId: string): Promise<string | null> => {
-  for (let look = 0; look < LOOKS.count; look += 1) {
-    const run = await client.get(runId).catch(() => null);
-    const call = run?.calls.find((item) => item.callId === callId);
-    if (call === undefined || call.state === 'done') return null;
-    if (call.state === 'waiting') return call.refusedEdit?.problem ?? null;
-    await pause(LOOKS.everyMs);
-  }
-  return null;
-};
+const replied = (reply: AnswerReply): Outcome => ({ json: reply, lines: replyLines(reply) });
 
 /** At a terminal, asks for the call and the answer where the command line leaves them open. */
 const askFor = async (

@@ -4,7 +4,7 @@
  */
 import type { ApiClient } from '../api-client.ts';
 import { API_OPTION, approvalsApi, waitingApprovals } from '../approvals-api.ts';
-import { defineCommand, type Outcome } from '../command.ts';
+import { defineCommand, type CliIo, type Outcome } from '../command.ts';
 import { usageError } from '../../app/exit.ts';
 import { summarizeArguments } from '../../protocol/rules/show-arguments.ts';
 import { duration, oneLine, table } from '../output/format.ts';
@@ -38,7 +38,7 @@ export const list = defineCommand<Options>({
         `--limit must be a whole number above 0, got ${JSON.stringify(options.limit)}. Give one, such as --limit 20.`,
       );
     const api = options.waiting === true ? await approvalsApi(io, options.api) : null;
-    if (api !== null) return waitingOverApi(api, options, limit);
+    if (api !== null) return waitingOverApi(io, api, options, limit);
     if (options.api === true) throw usageError('--api goes with --waiting only. Add --waiting.');
     const { items, calls, place } = await withClient(io, async (client) => {
       const found: RunListItem[] = [];
@@ -53,7 +53,7 @@ export const list = defineCommand<Options>({
       return { items: found, calls: waitingCalls, place: client.place };
     });
     const now = Date.now();
-    const columns = io.stderrIsTty ? io.columns() : null;
+    const columns = columnsOf(io);
     return {
       json: { runs: items, ...(calls === null ? {} : { calls }) },
       lines:
@@ -66,7 +66,15 @@ export const list = defineCommand<Options>({
   },
 });
 
-const waitingOverApi = async (api: ApiClient, options: Options, limit: number): Promise<Outcome> => {
+/** Of the terminal of a person; null = the output is read by something else. */
+const columnsOf = (io: CliIo): number | null => (io.stderrIsTty ? io.columns() : null);
+
+const waitingOverApi = async (
+  io: CliIo,
+  api: ApiClient,
+  options: Options,
+  limit: number,
+): Promise<Outcome> => {
   if (options.status !== undefined)
     throw usageError('--status needs Temporal: name it by TEMPORAL_ADDRESS, or leave --status out.');
   const calls = (await waitingApprovals(api))
@@ -75,7 +83,9 @@ const waitingOverApi = async (api: ApiClient, options: Options, limit: number): 
   return {
     json: { calls },
     lines:
-      calls.length === 0 ? ['No call waits for an approval by this key.'] : waitingLines(calls, Date.now()),
+      calls.length === 0
+        ? ['No call waits for an approval by this key.']
+        : waitingLines(calls, Date.now(), columnsOf(io)),
   };
 };
 

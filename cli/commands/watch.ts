@@ -8,9 +8,12 @@ import { defineCommand, type CommandContext, type Outcome } from '../command.ts'
 import { CliError, EXIT } from '../../app/exit.ts';
 import { commandName } from '../output/format.ts';
 import { pendingWork } from '../output/pending-activities.ts';
+import { meantRun } from '../meant-run.ts';
 import { runMessages } from '../run-messages.ts';
 import { connections, withClient, type Connections } from '../connections.ts';
-import { createBoard, type Board } from '../output/progress.ts';
+import { createBoard } from '../output/board.ts';
+import type { Board } from '../output/progress.ts';
+import { finishedRounds } from '../output/rounds.ts';
 import type { RunsClient } from '../../client/index.ts';
 import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
 
@@ -27,12 +30,14 @@ export const watch = defineCommand<Options>({
   stays: true,
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run')
+      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
       .option('--thread <id>', 'follow by the API alone, without Temporal (not on assistants)'),
   run: async (context, [runId = ''], options) => {
     const where = await connections(context.io);
     return options.thread === undefined
-      ? await withClient(context.io, (client) => byTemporal(context, client, runId))
+      ? await withClient(context.io, async (client) =>
+          byTemporal(context, client, await meantRun(client, runId)),
+        )
       : await byApi(context, where, runId, options.thread);
   },
 });
@@ -53,18 +58,21 @@ const byApi = async (
 
 const byTemporal = async (context: CommandContext, client: RunsClient, runId: string): Promise<Outcome> => {
   const { io } = context;
+  const tty = io.stderrIsTty && !context.json;
   const board = createBoard({
     write: io.stderr,
-    tty: io.stderrIsTty && !context.json,
+    tty,
     columns: io.columns,
     command: commandName(io.env),
   });
+  const finished = tty ? finishedRounds((id) => client.history(id), io.columns) : async () => [];
   let last: RunSnapshot | undefined;
   const looking = new AbortController();
   const attempts = watchAttempts(client, board, () => last, looking.signal);
   try {
     for await (const run of client.watch(runId, { signal: io.signal })) {
       last = run;
+      board.note(...(await finished(run)));
       board.update({ run, pending: await pendingWork(client, run) });
     }
   } finally {

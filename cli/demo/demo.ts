@@ -8,16 +8,20 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { RunsClient } from '../../client/index.ts';
-import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { configFromEnv, type Config } from '../../worker/config.ts';
 import type { Logger } from '../../protocol/ports/backend.ts';
 import { makeLog } from '../../worker/log.ts';
 import { guardProcess } from '../../worker/process-guard.ts';
 import type { CliIo } from '../command.ts';
 import { CliError, EXIT, type ExitCode } from '../../app/exit.ts';
+import { dataDir, folderDev, nonEmpty } from '../../app/dev-state.ts';
+import { TEMPORAL_CHOICE } from '../../app/temporal-env.ts';
 import { pendingWork } from '../output/pending-activities.ts';
-import { createBoard, type Board } from '../output/progress.ts';
+import { createBoard } from '../output/board.ts';
+import type { Board } from '../output/progress.ts';
+import { finishedRounds } from '../output/rounds.ts';
 import { startStack, type Stack } from '../../app/stack.ts';
+import { PersonAtKeys, type Person } from './person.ts';
 import { answerCommandText, answerCurl, questionLines, type Question } from './texts.ts';
 import { demoTools } from './tools.ts';
 
@@ -32,6 +36,12 @@ export interface DemoOptions {
 const ASK = 'Please deploy checkout 1.4.2.';
 const INSTRUCTIONS =
   'You release software. First call run_checks for the service and version. When they pass, call deploy. Then say in one sentence what happened. Never skip a step.';
+
+const NEXT = [
+  '',
+  'Everything of this demo ends here. "npm start" runs the same to stay, with its state in',
+  '.runs/; README.md, "Use", adds a tool and a client of your own.',
+];
 
 const MOST_TOKENS = 2_000;
 
@@ -109,15 +119,19 @@ const play = async (
     ...(options.modelUrl === null ? {} : { max_completion_tokens: MOST_TOKENS }),
   });
   say(`API ${apiUrl}, Web UI ${stack.uiUrl ?? 'off'}`);
-  say(`The official openai client has started ${run.id}: "${ASK}"`);
+  say(`The official openai client sends "${ASK}"`);
+  say(`and starts ${run.id}.`);
   say('');
 
   const client = await RunsClient.connect(stack.connect);
   try {
-    const status = await follow(io, options, { stack, client, runId: run.id, threadId: thread.id, apiUrl });
+    const found = await isFoundHere(io, stack.temporal.address);
+    const ids = { runId: run.id, threadId: thread.id };
+    const status = await follow(io, options, { stack, client, ...ids, apiUrl, found });
     const messages = await threads.messages.list(thread.id, { run_id: run.id, order: 'asc' });
     for (const message of messages.data)
       for (const part of message.content) if (part.type === 'text') io.stdout(`${part.text.value}\n`);
+    if (options.interactive) for (const line of NEXT) say(line);
     return status === 'completed' ? EXIT.ok : EXIT.runNotCompleted;
   } finally {
     await client.close();
@@ -130,49 +144,88 @@ interface Played {
   runId: string;
   threadId: string;
   apiUrl: string;
+  found: boolean;
 }
+
+/** Where commands look that find nothing in environment and folder. */
+const USUAL_TEMPORAL = '127.0.0.1:7233';
+
+const isFoundHere = async ({ env }: CliIo, address: string): Promise<boolean> =>
+  address === USUAL_TEMPORAL &&
+  TEMPORAL_CHOICE.every((name) => nonEmpty(env[name]) === undefined) &&
+  (await folderDev(dataDir(env))).kind === 'none';
 
 const LOOK_EVERY_MS = 300;
 
 /** Draws the run until it has ended, and asks for what it waits for. */
 const follow = async (io: CliIo, options: DemoOptions, played: Played): Promise<string> => {
   const { client, runId, stack } = played;
-  const board = createBoard({ write: io.stderr, tty: io.stderrIsTty, columns: io.columns, command: null });
-  const asked = new Set<string>();
-  const answers: Promise<void>[] = [];
-  let last: RunSnapshot | undefined;
+  const { stderrIsTty: tty, columns } = io;
+  const board = createBoard({ write: io.stderr, tty, columns, command: null });
+  const finished = tty ? finishedRounds((id) => client.history(id), columns) : async () => [];
+  const stop = new AbortController();
+  const answerer = options.interactive
+    ? personAtKeys(io, played, board, () => stop.abort())
+    : answersInPlace(io, played, board);
   const broken = stack.broken.then((reason) => {
     throw new CliError(EXIT.unavailable, 'part_ended', `${reason}. Run the demo again.`);
   });
+  const signal = AbortSignal.any([io.signal, stop.signal]);
   const watch = async (): Promise<string> => {
     for (;;) {
       const run = await client.get(runId);
-      last = run;
+      board.note(...(await finished(run)));
       board.update({ run, pending: await pendingWork(client, run) });
+      await answerer.see(run);
+      if (run.result !== null) return run.result.status;
+      await pause(LOOK_EVERY_MS, signal);
+    }
+  };
+  try {
+    return await Promise.race([watch(), broken]);
+  } finally {
+    answerer.leave();
+    board.end();
+  }
+};
+
+const personAtKeys = (io: CliIo, played: Played, board: Board, quit: () => void): Person => {
+  const { ask, keys } = io;
+  if (ask === undefined || keys === undefined) throw new Error('The demo has no terminal to take keys from.');
+  return new PersonAtKeys({
+    io: { ...io, ask, keys },
+    client: played.client,
+    board,
+    questionOf: (call) => questionOf(played, call),
+    quit,
+  });
+};
+
+/** Where no person sits at the terminal: the demo answers each call by the command that it has just printed. */
+const answersInPlace = (io: CliIo, played: Played, board: Board): Person => {
+  const asked = new Set<string>();
+  const answers: Promise<void>[] = [];
+  let failure: { error: unknown } | null = null;
+  return {
+    async see(run) {
+      if (failure !== null) throw failure.error;
       for (const call of run.calls) {
         if (call.state !== 'waiting' || asked.has(call.callId)) continue;
         asked.add(call.callId);
         const question = await questionOf(played, call);
-        for (const line of questionLines(question)) board.note(line);
-        if (options.interactive) board.note('Waiting for you. Ctrl-C ends the demo.');
-        else answers.push(answerInPlace(question, board, io));
+        board.note(...questionLines(question));
+        const answer = answerInPlace(question, board, io);
+        answer.catch((error: unknown) => (failure = { error }));
+        answers.push(answer);
       }
-      if (run.result !== null) return run.result.status;
-      await pause(LOOK_EVERY_MS, io.signal);
-    }
+      if (run.result !== null) await Promise.all(answers);
+    },
+    leave: () => undefined,
   };
-  try {
-    const status = await Promise.race([watch(), broken]);
-    await Promise.all(answers);
-    return status;
-  } finally {
-    board.end();
-    if (last === undefined) io.stderr('The run was not seen.\n');
-  }
 };
 
 const questionOf = async (
-  { client, stack, runId, threadId, apiUrl }: Played,
+  { client, stack, runId, threadId, apiUrl, found }: Played,
   call: Question['call'],
 ): Promise<Question> => {
   const { runId: execution } = await client.temporal.workflow.getHandle(runId).describe();
@@ -182,6 +235,7 @@ const questionOf = async (
     call,
     apiUrl,
     temporalAddress: stack.temporal.address,
+    found,
     uiUrl:
       stack.uiUrl === null
         ? null

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { toCliFailure, usageError } from '../../app/exit.ts';
 import type { CliIo } from '../command.ts';
+import { askOnTerminal, keysOfTerminal } from '../terminal.ts';
 
 const USAGE = `npm run demo [-- --model-url URL [--model NAME]]
 
@@ -14,12 +15,14 @@ Plays one durable run to its end on this machine: no key, no Docker, no account.
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(name));
 
+const isTerminal = process.stdin.isTTY && process.stderr.isTTY && process.env['TERM'] !== 'dumb';
 const io: CliIo = {
   env: process.env,
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
-  stderrIsTty: process.stderr.isTTY,
+  stderrIsTty: process.stderr.isTTY && process.env['TERM'] !== 'dumb',
   columns: () => process.stderr.columns || 80,
+  ...(isTerminal ? { ask: askOnTerminal(stop.signal), keys: keysOfTerminal } : {}),
   signal: stop.signal,
 };
 
@@ -51,7 +54,7 @@ try {
     const { runDemo } = await import('./demo.ts');
     process.exitCode = await runDemo(io, {
       ...chosen,
-      interactive: process.stdin.isTTY && process.stderr.isTTY,
+      interactive: isTerminal,
     });
   }
 } catch (error) {

@@ -2,6 +2,7 @@
 import type { CallSnapshot } from '../../protocol/temporal/messages.ts';
 import { argumentLines } from '../output/call-arguments.ts';
 import { oneLine, shellWord } from '../output/format.ts';
+import { callCode } from '../short-codes.ts';
 
 export interface Question {
   runId: string;
@@ -11,6 +12,8 @@ export interface Question {
   uiUrl: string | null;
   apiUrl: string;
   temporalAddress: string;
+  /** Do commands of this folder find that address by themselves? */
+  found: boolean;
 }
 
 /** The person's answer by the CLI, from the folder of the checkout. */
@@ -43,3 +46,20 @@ export const questionLines = (question: Question): string[] => [
   `  ${answerCurl(question)}`,
   '',
 ];
+
+/** What a person at the terminal reads; the board shows the run below. Every line fits into 80 columns. */
+export const keyLines = (question: Question): string[] => {
+  const { runId, call, found, temporalAddress } = question;
+  const place = found ? '' : `TEMPORAL_ADDRESS=${shellWord(temporalAddress)} `;
+  return [
+    '',
+    `The model calls the tool ${oneLine(call.name, 40)}. A person must allow it.`,
+    ...argumentLines(runId, call, { command: `${place}npx runs` }).map((line) => `  ${line}`),
+    '',
+    'Press a key:  a approve   d deny   e edit the arguments',
+    '              o open its page in the Web UI   c show it as curl   q quit',
+    'Or type in another terminal of this folder:',
+    `  ${place}npx runs answer ${callCode(runId, call.callId)}`,
+    '',
+  ];
+};

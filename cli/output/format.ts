@@ -51,3 +51,43 @@ export const commandName = (env: Readonly<Record<string, string | undefined>>): 
 /** A word, quoted for a POSIX shell. */
 export const shellWord = (text: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Letters that take two columns in a terminal. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/gu;
+
+/** Surrogate pairs are rare outside of wide letters, so counting units errs by little. */
+const widthOf = (text: string): number => text.length + (text.match(WIDE)?.length ?? 0);
+
+/** A line broken at spaces where it is wider than the terminal; its further lines stand in by four more. */
+export const wrapped = (line: string, columns: number): string[] => {
+  const indent = /^ */.exec(line)?.[0].length ?? 0;
+  const hang = ' '.repeat(Math.min(indent + 4, Math.floor(columns / 2)));
+  const lines: string[] = [];
+  let current = line.slice(0, indent);
+  let empty = true;
+  for (const word of line.slice(indent).split(/(?<= )(?=[^ ])/)) {
+    if (!empty && widthOf(`${current}${word.trimEnd()}`) > columns) {
+      lines.push(current.trimEnd());
+      current = hang;
+    }
+    current += word;
+    empty = false;
+  }
+  lines.push(current.trimEnd());
+  return lines.flatMap((one) => cutTo(one, columns));
+};
+
+/** A word that is longer than a line is cut. */
+const cutTo = (line: string, columns: number): string[] => {
+  const parts: string[] = [];
+  let part = '';
+  for (const letter of line) {
+    if (part !== '' && widthOf(part + letter) > columns) {
+      parts.push(part);
+      part = '';
+    }
+    part += letter;
+  }
+  return [...parts, part];
+};

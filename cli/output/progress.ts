@@ -1,20 +1,12 @@
 /**
- * Progress of a run on stderr: redrawn in place on a terminal, one line per change elsewhere.
+ * Progress of a run in a log: a line for each change.
  *
- * Rule: nothing is printed twice. Passing time is no change, so an hour's wait adds no lines to a log. `changeLines` is
- * pure; the board only writes. Imported by `watch`, `start --wait` and the demo.
+ * Rule: nothing is printed twice. Passing time is no change, so an hour's wait adds no lines to a log. `changeLines` is pure; the board only writes. Imported by `board.ts`.
  */
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { CallSnapshot, RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { oneLine } from './format.ts';
-import {
-  waitingLinesOf,
-  resultLines,
-  runLines,
-  workText,
-  type PendingWork,
-  type ViewOptions,
-} from './view.ts';
+import { AFTER_DEADLINE, resultLines, waitingLinesOf, workText, type PendingWork } from './view.ts';
 
 export interface Picture {
   run: RunSnapshot;
@@ -98,20 +90,22 @@ const until = ({ answerBy, onDeadline }: CallSnapshot): string =>
   answerBy === null || answerBy === undefined
     ? ''
     : ` until ${new Date(answerBy).toISOString().slice(0, 19).replace('T', ' ')} UTC${
-        onDeadline === undefined ? '' : `, then: ${onDeadline}`
+        onDeadline === undefined ? '' : `, then ${AFTER_DEADLINE[onDeadline]}`
       }`;
 
 export interface Board {
   update(picture: Picture): void;
-  /** A permanent line: above the board on a terminal, in order in a log. */
-  note(line: string): void;
+  /** Permanent lines: above the board on a terminal, in order in a log. */
+  note(...lines: string[]): void;
+  /** Draws nothing until `release`: the terminal is lent to a question or an editor. */
+  hold(): void;
+  release(): void;
   /** Leaves the last board on the screen. */
   end(): void;
 }
 
 export interface BoardOptions {
   write: (text: string) => void;
-  tty: boolean;
   /** Width of the terminal, read at each drawing. Default 80. */
   columns?: () => number;
   now?: () => number;
@@ -119,10 +113,8 @@ export interface BoardOptions {
   command?: string | null;
 }
 
-export const createBoard = (options: BoardOptions): Board =>
-  options.tty ? terminalBoard(options) : lineBoard(options);
-
-const lineBoard = ({ write, command, now = Date.now }: BoardOptions): Board => {
+/** For a log: one line for each change. */
+export const lineBoard = ({ write, command, now = Date.now }: BoardOptions): Board => {
   let last: Picture | undefined;
   return {
     update(next) {
@@ -130,66 +122,9 @@ const lineBoard = ({ write, command, now = Date.now }: BoardOptions): Board => {
       for (const line of changeLines(last, picture, command)) write(`${line}\n`);
       last = picture;
     },
-    note: (line) => write(`${line}\n`),
+    note: (...lines) => write(lines.map((line) => `${line}\n`).join('')),
+    hold: () => undefined,
+    release: () => undefined,
     end: () => undefined,
   };
-};
-
-/** Redraws the board: cursor up, clear to the end, write. */
-const terminalBoard = ({ write, columns = () => 80, now = Date.now, command }: BoardOptions): Board => {
-  let picture: Picture | undefined;
-  let drawn = 0;
-  let shown = '';
-  const asked = new Set<string>();
-  const clear = (): string => (drawn === 0 ? '' : `\u001B[${drawn}A\u001B[0J`);
-  const draw = (): void => {
-    if (picture === undefined) return;
-    const view: ViewOptions = { now: now(), pending: picture.pending, questions: false };
-    const lines = runLines(picture.run, command === undefined ? view : { ...view, command });
-    const text = lines.join('\n');
-    if (text === shown && drawn > 0) return;
-    write(`${clear()}${text}\n`);
-    shown = text;
-    drawn = lines.reduce((rows, line) => rows + rowsOf(line, columns()), 0);
-  };
-  const stay = (line: string): void => {
-    write(`${clear()}${line}\n`);
-    drawn = 0;
-  };
-  // The time left changes while nothing else does.
-  const clock = setInterval(draw, 1_000);
-  return {
-    update(next) {
-      // A question may be longer than the screen, so it is printed once and never redrawn.
-      for (const line of newQuestions(next.run, asked, command)) stay(line);
-      picture = next;
-      draw();
-    },
-    note(line) {
-      stay(line);
-      draw();
-    },
-    end: () => clearInterval(clock),
-  };
-};
-
-/** Questions of waiting calls that were not printed yet; a call that waits again is asked again. */
-const newQuestions = (run: RunSnapshot, asked: Set<string>, command?: string | null): string[] =>
-  run.calls.flatMap((call) => {
-    const key = `${run.round} ${call.callId} ${call.refusedEdit?.count ?? 0}`;
-    if (run.result !== null || call.state !== 'waiting' || asked.has(key)) return [];
-    asked.add(key);
-    const lines = waitingLinesOf(run.runId, call, command);
-    return lines.length === 0 ? [] : [`  ? ${oneLine(call.name, 64)}  ${call.callId}`, ...lines];
-  });
-
-/** Letters that take two columns in a terminal. */
-const WIDE =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/gu;
-
-/** Rows that a line takes where longer lines wrap. */
-const rowsOf = (line: string, columns: number): number => {
-  // Surrogate pairs are rare outside of wide letters, so counting units errs by little.
-  const width = line.length + (line.match(WIDE)?.length ?? 0);
-  return Math.max(1, Math.ceil(width / Math.max(1, columns)));
 };

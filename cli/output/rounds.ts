@@ -1,12 +1,13 @@
 /**
  * The finished rounds of a run and the assistant's messages between them, as lines for people.
  *
- * Rule: pure; one call takes a few lines however long its texts are. Foreign text is escaped before it reaches a
- * terminal. Imported by `view.ts`.
+ * Rule: one call takes a few lines however long its texts are. Foreign text is escaped before it reaches a terminal.
+ * Imported by `view.ts`, `watch` and the demo.
  */
 import type { LateAnswerRun, HistoryCall, HistoryRound, RunOrigin } from '../../client/index.ts';
 import { visible } from '../../protocol/rules/visible.ts';
-import { duration, oneLine } from './format.ts';
+import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
+import { duration, oneLine, wrapped } from './format.ts';
 
 /** A message of the assistant in the run. */
 export interface RunMessage {
@@ -42,18 +43,36 @@ export const followUpLines = ({ followUps = [] }: Story): string[] =>
 const TEXT_CHARS = 200;
 const shown = (text: string): string => oneLine(visible(text), TEXT_CHARS);
 
-const mark = ({ ok, output }: HistoryCall): string => (ok === false || output === null ? '✗' : '✓');
+/** A denial's output is the run's own, since no tool ran. */
+const isDenied = ({ kind, output, attempts }: HistoryCall): boolean =>
+  kind === 'approval' && attempts === 0 && output !== null && errorType(output) === 'denied';
 
-const outcomeText = ({ kind, ok, output, attempts, lastFailure, ms }: HistoryCall): string => {
+const errorType = (output: string): unknown => {
+  try {
+    const { error } = JSON.parse(output) as { error?: { type?: unknown } };
+    return error?.type;
+  } catch {
+    return undefined;
+  }
+};
+
+const mark = (call: HistoryCall): string =>
+  call.ok === false || call.output === null || isDenied(call) ? '✗' : '✓';
+
+const outcomeText = (call: HistoryCall): string => {
+  const { kind, ok, output, attempts, ms } = call;
   if (output === null) return attempts > 0 ? 'was given up' : 'was not answered';
+  if (isDenied(call)) return 'denied';
   const did = kind === 'refused' ? 'refused' : ok === false ? 'failed' : attempts > 0 ? 'done' : 'answered';
   const tries = attempts > 1 ? `, ${attempts} attempts` : '';
   const time = ms === null ? '' : `, ${duration(ms)}`;
-  return `${did}${tries}${time}${lastFailure === null ? '' : `, last failure: ${shown(lastFailure)}`}`;
+  return `${did}${tries}${time}`;
 };
 
-const callLines = (call: HistoryCall): string[] => [
-  `    ${mark(call)} ${oneLine(visible(call.name), 64)}  ${call.callId}  ${outcomeText(call)}`,
+/** `ids`: with the call's id, which a person at a terminal has no use for. */
+const callLines = (call: HistoryCall, ids: boolean): string[] => [
+  `    ${mark(call)} ${oneLine(visible(call.name), 64)}  ${ids ? `${call.callId}  ` : ''}${outcomeText(call)}`,
+  ...(call.lastFailure === null ? [] : [`        last failure: ${shown(call.lastFailure)}`]),
   `        arguments ${shown(call.arguments)}`,
   ...(call.output === null ? [] : [`        output ${shown(call.output)}`]),
 ];
@@ -68,15 +87,32 @@ const messageLines = (messages: readonly RunMessage[], from: number, to: number)
     .filter(({ afterRound }) => afterRound >= from && afterRound < to)
     .map(({ text }) => `  assistant: ${shown(text)}`);
 
+const lines = (one: HistoryRound, ids: boolean): string[] => [
+  `  round ${one.round}${turnText(one.turn)}`,
+  ...one.calls.flatMap((call) => callLines(call, ids)),
+];
+
 /** `live`: the current round, which is shown elsewhere; null = all rounds are over. */
 export const roundLines = ({ rounds, messages }: Story, live: number | null): string[] => {
   const over = rounds.filter(({ round }) => round !== live);
   return [
-    ...over.flatMap((one) => [
-      ...messageLines(messages, one.round - 1, one.round),
-      `  round ${one.round}${turnText(one.turn)}`,
-      ...one.calls.flatMap(callLines),
-    ]),
+    ...over.flatMap((one) => [...messageLines(messages, one.round - 1, one.round), ...lines(one, true)]),
     ...messageLines(messages, over.at(-1)?.round ?? 0, Infinity),
   ];
+};
+
+/** What a terminal says of each round when it is over, once. `history` is asked when there is a new one. */
+export const finishedRounds = (
+  history: (runId: string) => Promise<readonly HistoryRound[]>,
+  columns: () => number,
+): ((run: RunSnapshot) => Promise<string[]>) => {
+  let told = 0;
+  return async ({ runId, round: current, result }) => {
+    const over = result === null ? current - 1 : current;
+    if (over <= told) return [];
+    const rounds = await history(runId);
+    const fresh = rounds.filter(({ round }) => round > told && round <= over);
+    told = over;
+    return fresh.flatMap((one) => lines(one, false)).flatMap((line) => wrapped(line, columns()));
+  };
 };

@@ -7,6 +7,7 @@
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/temporal/messages.ts';
 import { decisionLine, signedBy } from '../decisions-view.ts';
 import { answerCommands, argumentLines } from './call-arguments.ts';
+import { shortCall } from '../short-codes.ts';
 import { duration, oneLine } from './format.ts';
 import { followUpLines, originLines, roundLines, type Story } from './rounds.ts';
 
@@ -34,10 +35,10 @@ export interface ViewOptions {
   pending?: readonly PendingWork[];
   /** The user's command: `runs`, or with an environment in front; null = print no commands. Default `runs`. */
   command?: string | null;
+  /** Calls by their codes, not by their ids. Default false. */
+  short?: boolean;
   /** Show all rounds and messages. Default: only the current round. */
   story?: Story;
-  /** Are the questions of waiting calls part of the lines? Default true. */
-  questions?: boolean;
 }
 
 export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
@@ -54,22 +55,42 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   // When the rounds are listed, the last one is not repeated for an ended run.
   if (story === undefined || live !== null)
     for (const call of run.calls) lines.push(...callLines(run, call, options));
-  for (const work of options.pending ?? []) {
-    if (work.callId === null)
-      lines.push(`  … ${workText(run, work)}${timeText(work, options.now)}${attemptText(work, options.now)}`);
-  }
+  lines.push(...turnLines(run, options));
   for (const decision of run.decisions ?? []) lines.push(`  § ${decisionLine(decision)}`);
-  if (run.unusable.count > 0) {
-    const last = run.unusable.latest.at(-1);
-    lines.push(
-      `  ! ${run.unusable.count} answer${run.unusable.count === 1 ? '' : 's'} could not be used${
-        last === undefined ? '' : `, the last one for ${oneLine(last.callId)}: ${last.reason}`
-      }`,
-    );
-  }
+  lines.push(...unusableLines(run));
   if (run.result !== null) lines.push(...resultLines(run.result).map((line) => `  ${line}`));
   if (story !== undefined) lines.push(...followUpLines(story));
   return lines;
+};
+
+/**
+ * What goes on now, for a block that is redrawn: calls by their codes, nothing to paste. The rounds that are over, and the
+ * last one of an ended run, stand above the block.
+ */
+export const boardLines = (run: RunSnapshot, options: ViewOptions): string[] => {
+  if (run.result !== null) {
+    const [first = '', ...more] = resultLines(run.result);
+    return [`${run.runId}  ${first}`, ...more.map((line) => `  ${line}`)];
+  }
+  const bare = { ...options, command: null, short: true };
+  return [
+    headline(run, options),
+    ...run.calls.flatMap((call) => callLines(run, call, bare)),
+    ...turnLines(run, options),
+    ...unusableLines(run),
+  ];
+};
+
+const turnLines = (run: RunSnapshot, { pending = [], now }: ViewOptions): string[] =>
+  pending
+    .filter(({ callId }) => callId === null)
+    .map((work) => `  … ${workText(run, work)}${timeText(work, now)}${attemptText(work, now)}`);
+
+const unusableLines = ({ unusable: { count, latest } }: RunSnapshot): string[] => {
+  if (count === 0) return [];
+  const last = latest.at(-1);
+  const which = last === undefined ? '' : `, the last one for ${oneLine(last.callId)}: ${last.reason}`;
+  return [`  ! ${count} answer${count === 1 ? '' : 's'} could not be used${which}`];
 };
 
 /** Backend work during which the run proceeds. */
@@ -99,7 +120,9 @@ const headline = (run: RunSnapshot, { now }: ViewOptions): string => {
 
 const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): string[] => {
   const work = options.pending?.find((item) => item.callId === call.callId);
-  const name = `${oneLine(call.name, 64)}  ${call.callId}`;
+  const code = shortCall(run.runId, call.callId);
+  const id = options.short !== true ? call.callId : call.state === 'waiting' ? code : '';
+  const name = `${oneLine(call.name, 64)}${id === '' ? '' : `  ${id}`}`;
   // The run has ended or can no longer be answered.
   if (run.result !== null && call.state !== 'done')
     return [`  ✗ ${name}  ${call.state === 'waiting' ? 'was not answered' : 'was given up'}`];
@@ -113,10 +136,7 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
       `  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}${by}${notes === '' ? '' : ` (${notes})`}`,
     ];
   }
-  return [
-    `  ? ${name}  ${waitText(call, options.now)}`,
-    ...(options.questions === false ? [] : waitingLinesOf(run.runId, call, options.command)),
-  ];
+  return [`  ? ${name}  ${waitText(call, options.now)}`, ...waitingLinesOf(run.runId, call, options.command)];
 };
 
 /** The question of a waiting call: its arguments, and the commands that answer it, unless none are to be printed. */
@@ -131,11 +151,18 @@ export const waitingLinesOf = (
         (line) => `      ${line}`,
       );
 
+/** What the policies of a tool's `onDeadline` do. */
+export const AFTER_DEADLINE: Record<NonNullable<CallSnapshot['onDeadline']>, string> = {
+  fail: 'the run expires',
+  placeholder: 'the model reads that no answer came',
+  'follow-up': 'the run goes on, and a late answer starts a new one',
+};
+
 const waitText = (call: CallSnapshot, now: number): string => {
   const again = call.refusedEdit === undefined ? '' : ' again';
   const whom = `waits for an ${call.kind === 'approval' ? 'approval' : 'answer'}${again}`;
   if (call.answerBy === null || call.answerBy === undefined) return whom;
-  const then = call.onDeadline === undefined ? '' : `, then: ${call.onDeadline}`;
+  const then = call.onDeadline === undefined ? '' : `, then ${AFTER_DEADLINE[call.onDeadline]}`;
   return `${whom}, ${duration(call.answerBy - now)} left${then}`;
 };
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { callCode } from '../../../cli/short-codes.ts';
+import { callCode, shortRun } from '../../../cli/short-codes.ts';
 import { demoTools } from '../../../cli/demo/tools.ts';
 import { mintId } from '../../../protocol/wire/ids.ts';
 import { SEARCH_ATTRIBUTES } from '../../../protocol/temporal/names.ts';
@@ -106,12 +106,18 @@ describe('a waiting run', () => {
       .toContain(runId);
     const shown = await runs('show', runId);
     const code = callCode(runId, callId);
-    expect(shown.stdout).toContain(`runs answer ${runId} ${code} --output 'your answer'`);
+    expect(shown.stdout).toContain(`runs answer ${code} --output 'your answer'`);
     const listed = await runs('list', '--waiting');
-    expect(listed.stdout).toMatch(new RegExp(`^${code} +get_current_weather +\\{.* left +${runId}$`, 'm'));
+    expect(listed.stdout).toMatch(new RegExp(`^${code} +get_current_weather +\\{.* +${runId}$`, 'm'));
     expect((await runs('show', runId, '--json')).json()).toMatchObject({
       run: { runId, status: 'requires_action' } satisfies Partial<RunSnapshot>,
     });
+
+    // The start of the id, and the code of the call that waits, mean the same run.
+    for (const short of [shortRun(runId), shortRun(runId).slice('run_'.length), code])
+      expect((await runs('show', short, '--json')).json()).toMatchObject({ run: { runId } });
+    const several = await runs('cancel', 'run_');
+    expect(several.code).toBe(3);
 
     const watch = runs('watch', runId);
     const wrongKind = await runs('answer', runId, callId, '--approve', '--json');
@@ -158,7 +164,8 @@ describe('a waiting run', () => {
     const { stdout } = await runs('show', runId);
     const order = [
       /^ {2}round 1$/m,
-      /^ {4}✓ run_checks {2}\S+ {2}done, 2 attempts, .*, last failure: the build server did not answer$/m,
+      /^ {4}✓ run_checks {2}\S+ {2}done, 2 attempts, .*$/m,
+      /^ {8}last failure: the build server did not answer$/m,
       /^ {8}output \{"service":"checkout"/m,
       /^ {2}round 2$/m,
       /^ {8}arguments \{"service":"checkout","version":"1.4.3"\}$/m,

@@ -115,7 +115,7 @@ describe('the program of README.md', { timeout: 120_000 }, () => {
       .poll(waiting, { timeout: 60_000 })
       .toMatch(/^[2-9b-z]{5} +refund +\{"order":"example","amount":1\}/m);
     const person = typeInTerminal(lineWith('runs answer'));
-    await person.said(/Approve \(a\)/);
+    await person.said(/a = approve/);
     person.child.stdin?.write('a\n');
     await client.ended;
     expect(client.output()).toMatch(

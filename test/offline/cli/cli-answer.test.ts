@@ -2,9 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { answerPayload, type AnswerOptions } from '../../../cli/answer-options.ts';
 import { askForAnswer } from '../../../cli/ask-answer.ts';
-import { callCode, isCallCode, shortCall } from '../../../cli/call-code.ts';
-import { waitingLines } from '../../../cli/commands/list.ts';
-import { candidateCalls, meantCall, onlyCall, type WaitingCall } from '../../../cli/waiting-calls.ts';
+import { callCode, isCallCode, shortCall, shortRun } from '../../../cli/short-codes.ts';
+import { listLines, waitingLines } from '../../../cli/commands/list.ts';
+import { candidateCalls, meantCall, onlyCall } from '../../../cli/meant-call.ts';
+import { meantRun } from '../../../cli/meant-run.ts';
+import type { WaitingCall } from '../../../cli/waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../../client/index.ts';
 import type { CallSnapshot, RunSnapshot } from '../../../protocol/temporal/messages.ts';
 import { cli } from '../../support/cli.ts';
@@ -75,8 +77,9 @@ const clientOf = (...runs: RunSnapshot[]): RunsClient => {
       if (found === undefined) throw new Error(`no run ${runId}`);
       return found;
     },
-    async *list() {
-      yield* items;
+    has: async (runId: string) => runs.some((run) => run.runId === runId),
+    async *list({ idPrefix = '' }: { idPrefix?: string } = {}) {
+      yield* items.filter(({ runId }) => runId.startsWith(idPrefix));
     },
   } as unknown as RunsClient;
 };
@@ -131,6 +134,43 @@ describe('the call that is meant', () => {
   });
 });
 
+describe('the run that is meant', () => {
+  const one = snapshot(RUN, [{ callId: CALL }]);
+  const like = snapshot('run_Q7mZk9999999999999999999', []);
+  const own = snapshot('order-42', []);
+  const longer = snapshot('order-421', []);
+  const late = snapshot(`${RUN}.follow-up`, []);
+  const client = clientOf(one, like, own, longer, late);
+
+  test.each([
+    ['by its id', RUN, RUN],
+    ['by an id that another id begins with', 'order-42', 'order-42'],
+    ['by the start of its id', 'run_Q7mZk2', RUN],
+    ['by the start without "run_"', 'Q7mZk2', RUN],
+    ['by the short id of lists', shortRun(RUN), RUN],
+    ['by the code of its call', callCode(RUN, CALL), RUN],
+    ['by an id that no run has, which the server refuses', 'run_nothing', 'run_nothing'],
+    ['by too short a start, which is an id like any other', 'run_Q7', 'run_Q7'],
+  ])('%s', async (_how, text, meant) => {
+    expect(await meantRun(client, text)).toBe(meant);
+  });
+
+  test('is asked for where several fit, with their ids', async () => {
+    await expect(meantRun(client, 'run_Q7mZk')).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(
+        /^"run_Q7mZk" fits several runs: run_Q7mZk2Lw\S+ .*, run_Q7mZk99/,
+      ) as unknown,
+    });
+  });
+
+  test('is asked for where a code is also the start of an id', async () => {
+    const code = callCode(RUN, CALL);
+    const both = clientOf(one, snapshot(`${code}-7`, []));
+    await expect(meantRun(both, code)).rejects.toMatchObject({ exitCode: 2 });
+  });
+});
+
 const DIGEST = 'ab'.repeat(16);
 
 test.each<[AnswerOptions, object]>([
@@ -175,11 +215,34 @@ test('the list of waiting calls shows code, tool, arguments and deadline', () =>
     waiting({ callId: null, code: null, arguments: null, answerBy: null }),
   ];
   expect(waitingLines(calls, NOW)).toEqual([
-    'CALL   TOOL    ARGUMENTS              DEADLINE       RUN',
-    'k7f2q  refund  {"amount":80}          1 m 30 s left  run_1',
-    'k7f2q  refund  2 keys, 86 characters  1 m 30 s left  run_1',
-    '       refund  no worker tells                       run_1',
+    'CALL   TOOL    ARGUMENTS              TIME LEFT  RUN',
+    'k7f2q  refund  {"amount":80}          1 m 30 s   run_1',
+    'k7f2q  refund  2 keys, 86 characters  1 m 30 s   run_1',
+    '       refund  no worker tells                   run_1',
   ]);
+});
+
+describe.each([60, 80, 100])('in a terminal of %i columns', (columns) => {
+  test('no line of the list of waiting calls is wrapped, and ids are short', () => {
+    const calls = [
+      waiting({ runId: RUN, arguments: JSON.stringify({ service: 'checkout', version: '1.4.2' }) }),
+      waiting({ runId: RUN, arguments: JSON.stringify({ order: '42', reason: 'damaged', amount: 20_000 }) }),
+      waiting(),
+    ];
+    const lines = waitingLines(calls, NOW, columns);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    expect(lines.join('\n')).not.toContain(RUN);
+    expect(lines[1]).toMatch(/ run_Q7mZk2$/);
+    expect(lines[2]).toContain(columns === 100 ? '"amount":20000' : '3 keys, 48 characters');
+  });
+
+  test('no line of the list of runs is wrapped', () => {
+    const item = { runId: RUN, status: 'requires_action', startedAt: NOW - 11_100_000, closedAt: null };
+    const more = { waitingFor: ['x'.repeat(64)], deadline: NOW + 580_000, followUp: false };
+    const lines = listLines([{ ...item, ...more } as RunListItem], NOW, columns);
+    expect(lines[1]).toMatch(/^run_Q7mZk2 +requires_action +3 h 5 m ago/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+  });
 });
 
 const asking = async (
@@ -209,7 +272,6 @@ describe('questions at a terminal', () => {
     [['a'], {}, { approve: true }],
     [['d', 'too much'], {}, { deny: true, reason: 'too much' }],
     [['d', ''], { by: 'ada' }, { by: 'ada', deny: true }],
-    [['e', '{"amount":20}'], {}, { approve: true, arguments: '{"amount":20}' }],
     [['x', 'a'], {}, { approve: true }],
     [[], { approve: true }, { approve: true }],
   ])('of an approval, answered %j with options %j, make %j', async (answers, given, options) => {
@@ -224,7 +286,7 @@ describe('questions at a terminal', () => {
     expect(asked).toEqual({ runId: 'run_1', callId: 'call_2', options: { output: '12 degrees' } });
   });
 
-  test.each([[[null]], [['']], [['1', '']], [['1', null]], [['2', '']], [['1', 'e', '']]])(
+  test.each([[[null]], [['']], [['1', '']], [['1', null]], [['2', '']]])(
     'answered %j send nothing',
     async (answers) => {
       expect((await asking([waiting(), second], [...answers])).asked).toBeNull();
@@ -242,8 +304,12 @@ describe('questions at a terminal', () => {
     const whole = said.slice(said.findIndex((line) => line.includes('<shortened: ')) + 1);
     expect(whole.join('').match(/x/g)).toHaveLength(note.length);
     expect(asked?.options).toEqual({ approve: true, digest: DIGEST });
-    const { asked: edited } = await asking([long], ['e', '{"amount":1}']);
-    expect(edited?.options).toEqual({ approve: true, digest: DIGEST, arguments: '{"amount":1}' });
+  });
+
+  test('leave arguments to be edited, with the digest of those that were shown', async () => {
+    const { asked } = await asking([waiting({ argumentsDigest: DIGEST })], ['e'], { by: 'ada' });
+    expect(asked?.options).toEqual({ by: 'ada', approve: true, digest: DIGEST });
+    expect(JSON.parse(asked?.edit ?? '')).toEqual({ amount: 80 });
   });
 
   test('are not asked when nothing waits', async () => {

@@ -71,7 +71,7 @@ describe('list --waiting', () => {
     );
     expect(listed.code).toBe(0);
     expect(listed.stdout.split('\n').slice(0, 3)).toEqual([
-      expect.stringMatching(/^CALL +TOOL +ARGUMENTS +DEADLINE +RUN$/),
+      expect.stringMatching(/^CALL +TOOL +ARGUMENTS +TIME LEFT +RUN$/),
       expect.stringMatching(new RegExp(`^${CODE} +refund +{"amount":80} +run_1$`)),
       expect.stringMatching(/ship +{"amount":80} +run_2$/),
     ]);
@@ -183,7 +183,7 @@ test('show --call prints the arguments whole, and the command that decides about
   );
   expect(shown.code).toBe(0);
   expect(shown.stdout.match(/x/g)?.length).toBeGreaterThanOrEqual(note.length);
-  expect(shown.stdout).toContain(`runs answer run_1 ${CODE} --approve --digest ${DIGEST}`);
+  expect(shown.stdout).toContain(`runs answer ${CODE} --approve --digest ${DIGEST}`);
 });
 
 test.each([

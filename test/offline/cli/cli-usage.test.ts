@@ -7,7 +7,6 @@ import { answerPayload } from '../../../cli/answer-options.ts';
 import { diagnose, ok, problem, type Check } from '../../../cli/doctor/check.ts';
 import { nodeCheck } from '../../../cli/doctor/local-checks.ts';
 import { EXIT, toCliFailure, usageError } from '../../../app/exit.ts';
-import { answerCommandText, answerCurl, type Question } from '../../../cli/demo/texts.ts';
 import { COMMANDS } from '../../../cli/program.ts';
 import { RunsError } from '../../../protocol/errors.ts';
 import { StoreError } from '../../../protocol/ports/run-store.ts';
@@ -242,19 +241,4 @@ describe('a diagnosis', () => {
   ])('calls Node %s %s', (version, state) => {
     expect(nodeCheck(version).state).toBe(state);
   });
-});
-
-test('the demo’s commands survive a shell', () => {
-  const question: Question = {
-    runId: 'run_1',
-    threadId: 'thread_1',
-    call: { callId: "call_'1", name: 'deploy', arguments: '{}' },
-    uiUrl: null,
-    apiUrl: 'http://127.0.0.1:1/v1',
-    temporalAddress: '127.0.0.1:2',
-  };
-  expect(answerCommandText(question)).toBe(
-    `TEMPORAL_ADDRESS=127.0.0.1:2 npx runs answer run_1 'call_'\\''1' --approve --by you`,
-  );
-  expect(answerCurl(question)).toContain(`-d '{"call_id":"call_'\\''1","decision":"approve","by":"you"}'`);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { commandName, duration, oneLine, shellWord, table } from '../../../cli/output/format.ts';
 import { toPendingWork } from '../../../cli/output/pending-activities.ts';
-import { changeLines, createBoard, type Picture } from '../../../cli/output/progress.ts';
+import { changeLines, type Picture } from '../../../cli/output/progress.ts';
 import type { HistoryCall } from '../../../client/index.ts';
 import type { Story } from '../../../cli/output/rounds.ts';
 import { welcome } from '../../../cli/output/welcome.ts';
@@ -178,7 +178,7 @@ describe('a run', () => {
       onDeadline: 'placeholder',
     });
     expect(runLines(run({ status: 'requires_action', calls: [waiting] }), { now: NOW }).slice(2)).toEqual([
-      '  ? refund  call_2  waits for an approval, 1 m 30 s left, then: placeholder',
+      '  ? refund  call_2  waits for an approval, 1 m 30 s left, then the model reads that no answer came',
       '      arguments, written by the model:',
       '      │ {',
       '      │   "amount": 20',
@@ -307,7 +307,8 @@ describe('the whole of a run', () => {
   const first = [
     '  assistant: I check first.',
     '  round 1',
-    '    ✓ run_checks  call_1  done, 2 attempts, 2 s, last failure: no answer',
+    '    ✓ run_checks  call_1  done, 2 attempts, 2 s',
+    '        last failure: no answer',
     '        arguments {"service":"checkout"}',
     '        output 128 passed',
     '  assistant: Now I deploy.',
@@ -316,7 +317,7 @@ describe('the whole of a run', () => {
   test('that goes on is its rounds, what was said, and the current round with what to paste', () => {
     const waiting = call('call_2', { name: 'deploy', kind: 'approval', state: 'waiting' });
     const lines = runLines(run({ round: 2, calls: [waiting] }), { now: NOW, story });
-    expect(lines.slice(2, 9)).toEqual([...first, '  ? deploy  call_2  waits for an approval']);
+    expect(lines.slice(2, 10)).toEqual([...first, '  ? deploy  call_2  waits for an approval']);
   });
 
   test('that has ended is all its rounds, once each', () => {
@@ -353,7 +354,7 @@ describe('the whole of a run', () => {
   });
 
   test.each([
-    [{ ok: false }, '✗', 'failed, 2 attempts, 2 s, last failure: no answer'],
+    [{ ok: false }, '✗', 'failed, 2 attempts, 2 s'],
     [{ attempts: 0, ms: null, lastFailure: null }, '✓', 'answered'],
     [{ kind: 'refused', ok: false, attempts: 0, ms: null, lastFailure: null }, '✗', 'refused'],
     [{ output: null, ok: null, attempts: 5, ms: null }, '✗', 'was given up'],
@@ -500,64 +501,6 @@ describe('progress without a terminal', () => {
   });
 });
 
-describe('progress on a terminal', () => {
-  test('counts the rows of a line that the terminal wraps', () => {
-    let written = '';
-    const wide = run({ threadId: '東'.repeat(40) });
-    const board = createBoard({
-      write: (text) => (written += text),
-      tty: true,
-      columns: () => 50,
-      now: () => NOW,
-    });
-    try {
-      board.update({ run: wide, pending: [] });
-      written = '';
-      board.update({ run: wide, pending: [] });
-      expect(written).toBe('');
-      board.update({ run: { ...wide, status: 'cancelling' }, pending: [] });
-      // Two head lines, of which the second takes three rows.
-      expect(written.startsWith('\u001B[4A')).toBe(true);
-    } finally {
-      board.end();
-    }
-  });
-
-  test('writes once what is asked, above the picture, and again when the call waits again', () => {
-    let written = '';
-    const waiting = call('call_1', { state: 'waiting', kind: 'approval' });
-    const board = createBoard({ write: (text) => (written += text), tty: true, now: () => NOW });
-    const questions = (): number => written.split('"city": "Oslo"').length - 1;
-    try {
-      board.update({ run: run({ calls: [waiting] }), pending: [] });
-      board.update({ run: run({ calls: [waiting], status: 'cancelling' }), pending: [] });
-      expect(questions()).toBe(1);
-      const again = { ...waiting, refusedEdit: { count: 1, problem: 'no', at: NOW } };
-      board.update({ run: run({ calls: [again] }), pending: [] });
-      expect(questions()).toBe(2);
-      expect(written).toContain('│ no');
-    } finally {
-      board.end();
-    }
-  });
-
-  test('is drawn over the old picture, and a note stays above it', () => {
-    let written = '';
-    const board = createBoard({ write: (text) => (written += text), tty: true, now: () => NOW });
-    try {
-      board.update({ run: run(), pending: [] });
-      written = '';
-      board.update({ run: run({ status: 'cancelling' }), pending: [] });
-      expect(written.startsWith('\u001B[2A\u001B[0J')).toBe(true);
-      written = '';
-      board.note('hello');
-      expect(written.startsWith('\u001B[2A\u001B[0Jhello\nrun_1  cancelling')).toBe(true);
-    } finally {
-      board.end();
-    }
-  });
-});
-
 const welcomeIn = (dataDir: string, more: Partial<Parameters<typeof welcome>[0]> = {}): string =>
   welcome({
     temporalAddress: '127.0.0.1:7233',
@@ -582,7 +525,7 @@ test('a log of a wait tells the moment of its deadline once, and never a time le
   });
   const picture: Picture = { run: run({ calls: [waiting] }), pending: [] };
   expect(changeLines(undefined, picture, null)).toContain(
-    '  ? get_weather  call_1  waits for an approval until 2027-01-15 08:10:00 UTC, then: fail',
+    '  ? get_weather  call_1  waits for an approval until 2027-01-15 08:10:00 UTC, then the run expires',
   );
   expect(changeLines(picture, picture, null)).toEqual([]);
 });

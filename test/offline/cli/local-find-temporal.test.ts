@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DownloadError } from '../../../dev-server/download-error.ts';
 import { firstOf, onPath, type Place } from '../../../dev-server/find-temporal.ts';
 import { sdkDownload, sdkDownloaded } from '../../../dev-server/sdk-download.ts';
 import { ROOT } from '../../support/sources.ts';
@@ -35,7 +36,7 @@ describe('looking for a binary', () => {
           return '/d/it';
         }),
       ],
-      'buy one',
+      ['buy one'],
     );
     expect(found).toEqual({ path: '/c/it', source: 'PATH' });
     expect(asked).toEqual(['a', 'b']);
@@ -45,12 +46,12 @@ describe('looking for a binary', () => {
     const places = [
       place('the shelf', () => undefined),
       place('the shop', () => {
-        throw new Error('closed on "Sunday"');
+        throw new DownloadError('closed on "Sunday"', 'wait for Monday');
       }),
     ];
-    await expect(firstOf('the thing', places, 'wait for Monday')).rejects.toThrow(
-      'Cannot find the thing. Tried:\n  - the shelf: not there\n  - the shop: closed on "Sunday"\n' +
-        'To fix it, wait for Monday.',
+    await expect(firstOf('the thing', places, ['make one'])).rejects.toThrow(
+      'the thing is not on this machine and could not be downloaded. Tried:\n  - the shelf: not there\n' +
+        '  - the shop: closed on "Sunday"\nAny one of these helps:\n  - make one\n  - wait for Monday',
     );
   });
 });
