@@ -17,14 +17,36 @@ export const SERVER = 'durable-runs-server';
 /** The rooms of the client; the server has all others. */
 export const CLIENT_ROOMS = ['client', 'protocol', 'workflows'];
 
+/** What the workflows and the worker need: they share a history's format, and a bundle, with the SDK. */
+const SDK_RANGE = '>=1.24.0 <2';
+/** What the client needs, which only calls Temporal: a program that drives runs may be older than their worker. */
+const CLIENT_SDK_RANGE = '>=1.18.1 <2';
 /** Ranges of the peers; `test/live/packages/peer-ranges.test.ts` runs both ends. */
-export const PEER_RANGES = { temporal: '>=1.24.0 <2', zod: '>=4.0.0 <5' };
+export const PEER_RANGES = {
+  [CLIENT]: {
+    '@temporalio/client': CLIENT_SDK_RANGE,
+    '@temporalio/common': CLIENT_SDK_RANGE,
+    '@temporalio/envconfig': CLIENT_SDK_RANGE,
+    '@temporalio/workflow': SDK_RANGE,
+    zod: '>=4.0.0 <5',
+  },
+  [SERVER]: {
+    '@temporalio/activity': SDK_RANGE,
+    '@temporalio/client': SDK_RANGE,
+    '@temporalio/common': SDK_RANGE,
+    '@temporalio/envconfig': SDK_RANGE,
+    '@temporalio/plugin': SDK_RANGE,
+    '@temporalio/testing': SDK_RANGE,
+    '@temporalio/worker': SDK_RANGE,
+    '@temporalio/workflow': SDK_RANGE,
+    zod: '>=4.0.0 <5',
+  },
+};
+/** Peers that npm does not install by itself. Only `durable-runs/workflows` imports the workflow SDK. */
+const OPTIONAL_PEERS = { [CLIENT]: [SERVER, '@temporalio/workflow'], [SERVER]: [] };
 
 /** Files that are copied beside the compiled ones; the compiler takes only TypeScript. */
 export const PLAIN_FILES = ['store/migrations', 'workflows/beside.cjs'];
-
-/** Packages that a file finds by `require.resolve`, without an import. */
-const RESOLVED = { [CLIENT]: [], [SERVER]: ['@temporalio/testing'] };
 
 /** `npm run demo` is of the checkout alone. */
 const UNPUBLISHED = ['cli/demo/', 'built.json'];
@@ -44,7 +66,7 @@ const DOORS = ['worker', 'testing'];
 export function writePackages(root, dist, into) {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const folders = { [CLIENT]: join(into, CLIENT), [SERVER]: join(into, SERVER) };
-  const imported = { [CLIENT]: new Set(RESOLVED[CLIENT]), [SERVER]: new Set(RESOLVED[SERVER]) };
+  const imported = { [CLIENT]: new Set(), [SERVER]: new Set() };
   for (const file of filesOf(dist, into)) {
     const owner = ownerOf(file);
     const to = join(folders[owner], 'dist', file);
@@ -122,9 +144,8 @@ function manifestOf(name, root, imported) {
   const dependencies = names
     .filter((one) => !isPeer(one))
     .map((one) => [one, one === CLIENT ? version : pinned(root, one)]);
-  const peers = names
-    .filter(isPeer)
-    .map((one) => [one, one === 'zod' ? PEER_RANGES.zod : PEER_RANGES.temporal]);
+  const unranged = names.filter((one) => isPeer(one) && PEER_RANGES[name][one] === undefined);
+  if (unranged.length > 0) throw new Error(`PEER_RANGES of ${name} lacks ${unranged.join(', ')}.`);
   return {
     name,
     version,
@@ -141,8 +162,8 @@ function manifestOf(name, root, imported) {
     sideEffects: name === CLIENT ? ['./dist/workflows/traces.js'] : ['./dist/cli/main.js'],
     exports: exportsOf(name),
     ...(dependencies.length === 0 ? {} : { dependencies: Object.fromEntries(dependencies) }),
-    peerDependencies: Object.fromEntries(name === CLIENT ? [...peers, [SERVER, version]] : peers),
-    ...(name === CLIENT ? { peerDependenciesMeta: { [SERVER]: { optional: true } } } : {}),
+    peerDependencies: { ...PEER_RANGES[name], ...(name === CLIENT ? { [SERVER]: version } : {}) },
+    peerDependenciesMeta: Object.fromEntries(OPTIONAL_PEERS[name].map((one) => [one, { optional: true }])),
     engines,
     publishConfig: { access: 'public' },
   };
