@@ -38,6 +38,17 @@ describe.each(workflows)('workflow %s', (_name, { permissions, jobs }) => {
   });
 });
 
+test('every supported Node runs the whole offline and live tests', () => {
+  const { engines } = JSON.parse(textOf('package.json')) as { engines: { node: string } };
+  const ci = parse(textOf('.github/workflows/ci.yml')) as {
+    jobs: Record<string, { strategy: { matrix: { node: number[] } }; steps: { run?: string }[] }>;
+  };
+  const commands = ['check', 'live'].map((name) => ci.jobs[name]?.steps.at(-1)?.run);
+  expect(commands).toEqual(['npm run check', 'bash .ci/run']);
+  for (const name of ['check', 'live']) expect(ci.jobs[name]?.strategy.matrix.node).toEqual([20, 22, 24]);
+  expect(engines.node).toMatch(/^>=20\./);
+});
+
 test('a script that does not exist is found', () => {
   expect(scriptsIn('npm run -s check && npm run none:such')).toEqual(['check', 'none:such']);
 });
