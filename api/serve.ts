@@ -23,6 +23,8 @@ export interface ServeOptions {
   drainMs?: number;
   /** Milliseconds after which an idle connection is closed. Default 90 000. */
   idleMs?: number;
+  /** Milliseconds that the head of a request may take, and the whole request. Checked every third of the first. */
+  slowMs?: { head: number; request: number };
   /**
    * Lets the adapter replace the global Request and Response by faster ones. Only for a process of its own. Default
    * false.
@@ -39,6 +41,7 @@ export interface ServedApi {
 }
 
 const IDLE_MS = 90_000;
+const SLOW_MS = { head: 15_000, request: 60_000 };
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i;
 export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
@@ -76,6 +79,7 @@ export const serveApi = async (
       'config',
       `Without API keys the server listens on this machine only; got host ${quote(host)}. Set RUNS_API_KEYS, or use host 127.0.0.1.`,
     );
+  const slow = options.slowMs ?? SLOW_MS;
   const server = createAdaptorServer({
     fetch: (request: Request, env: unknown) => {
       if (api.open && !isLoopback(hostName(request.headers.get('host'))))
@@ -89,10 +93,10 @@ export const serveApi = async (
     },
     overrideGlobalObjects: options.fastGlobals ?? false,
     serverOptions: {
-      requestTimeout: 60_000,
-      headersTimeout: 15_000,
+      requestTimeout: slow.request,
+      headersTimeout: slow.head,
       keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: slow.head / 3,
     },
   }) as Server;
   // Time limit for a reader that accepts no data; streams report it earlier (`stallMs`).

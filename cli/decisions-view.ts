@@ -55,7 +55,7 @@ const argumentsDetail = (label: string, json: string | null | undefined): string
 export const decisionLines = (decision: Decision): string[] => [
   decisionLine(decision),
   ...argumentsDetail('arguments', decision.arguments),
-  ...argumentsDetail('ran with ', decision.editedArguments),
+  ...argumentsDetail(decision.refused === undefined ? 'ran with ' : 'proposed ', decision.editedArguments),
   ...detail('reason   ', decision.reason),
   ...detail('note     ', decision.note),
   ...detail('shown    ', decision.shownDigest),

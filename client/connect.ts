@@ -81,10 +81,16 @@ export const openConnection = async (
   }
 };
 
+/**
+ * `http_proxy` and its like are not read: the worker's connection knows none of them, and a proxy would see Temporal's
+ * traffic of this machine.
+ */
+const DIRECT = { 'grpc.enable_http_proxy': 0 };
+
 /** Nothing is sent yet: what fails here is an address, a certificate or a key that can't be right. */
 const prepared = (options: ConnectionOptions): Connection => {
   try {
-    return Connection.lazy(options);
+    return Connection.lazy({ ...options, channelArgs: DIRECT });
   } catch (error) {
     throw new RunsError(
       'config',

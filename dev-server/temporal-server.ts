@@ -183,7 +183,12 @@ function accepts(port: number): Promise<boolean> {
 
 async function connected(port: number): Promise<Connection | undefined> {
   try {
-    return await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: '2 seconds' });
+    return await Connection.connect({
+      address: `127.0.0.1:${port}`,
+      connectTimeout: '2 seconds',
+      // A proxy of the environment has no way to this machine.
+      channelArgs: { 'grpc.enable_http_proxy': 0 },
+    });
   } catch {
     return undefined;
   }
