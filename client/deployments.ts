@@ -129,6 +129,12 @@ const ask = async <T>(
       timeoutMs: SERVER_TIMEOUT_MS,
     });
   } catch (error) {
+    if (grpcCode(error) === GRPC.unimplemented)
+      throw new RunsError(
+        'config',
+        `${what} failed: Temporal at ${quote(client.place.address)} has no worker deployments. They need a Temporal server 1.28 or newer; without one, start workers without RUNS_DEPLOYMENT and RUNS_BUILD_ID.`,
+        { cause: error },
+      );
     throw toRunsError(error, { what, ...client.place });
   }
 };

@@ -1,6 +1,12 @@
 /** What `runs deployment` and `runs doctor` make of a deployment's state. */
 import { describe, expect, test } from 'vitest';
-import { isDrained, type DeploymentBuild, type DeploymentState } from '../../../client/index.ts';
+import {
+  isDrained,
+  listDeployments,
+  type DeploymentBuild,
+  type DeploymentState,
+  type RunsClient,
+} from '../../../client/index.ts';
 import { stateOf } from '../../../client/deployments.ts';
 import { deploymentFindings } from '../../../cli/deployment/findings.ts';
 import { deploymentLines, drainedBuilds, drainLines } from '../../../cli/deployment/view.ts';
@@ -219,6 +225,20 @@ describe('the lines', () => {
     expect(drainLines(drainedBuilds(state([current('v5')]), undefined, new Map(), NOW))).toEqual([
       'No build has stopped taking runs: there is nothing to drain.',
     ]);
+  });
+});
+
+test('a server without worker deployments is named, with what it takes', async () => {
+  const unimplemented = Object.assign(new Error('12 UNIMPLEMENTED'), { code: 12, details: '', metadata: {} });
+  const old = {
+    place: { address: 'old:7233', namespace: 'default', taskQueue: 'runs' },
+    call: () => Promise.reject(unimplemented),
+  } as unknown as RunsClient;
+  await expect(listDeployments(old)).rejects.toMatchObject({
+    code: 'config',
+    message: expect.stringContaining(
+      'Temporal at "old:7233" has no worker deployments. They need a Temporal server 1.28',
+    ),
   });
 });
 
