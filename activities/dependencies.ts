@@ -11,6 +11,7 @@ import type {
   RunResult,
   ShownArguments,
   WaitingNotice,
+  WorkerToolServer,
 } from '../protocol/index.ts';
 import type { LeaseClock } from './lease.ts';
 import type { Metrics } from './metrics.ts';
@@ -50,6 +51,8 @@ export interface FollowUpRunRequest {
 export interface ActivityDeps {
   backends: Partial<Record<'assistants' | 'chat', Backend>>;
   tools: ToolRegistry;
+  /** The MCP servers whose tools are among them, as they are now. */
+  toolServers?(): WorkerToolServer[];
   hooks?: Hooks;
   /** Starts the run that carries a late answer. Idempotent by `newRunId`. */
   startFollowUpRun(request: FollowUpRunRequest, context: HookContext): Promise<{ runId: string }>;

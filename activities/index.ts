@@ -51,6 +51,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
       await deps.hooks?.onWaiting?.({ ...notice, calls }, hookContext());
     },
     listTools: async () => listTools(deps.tools),
+    listToolServers: async () => deps.toolServers?.() ?? [],
     notifyEnd: async (result) => {
       await deps.hooks?.onEnd?.(result, hookContext());
     },
@@ -85,11 +86,28 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
 export type { ActivityDeps, HookContext, Hooks, FollowUpRunRequest } from './dependencies.ts';
 export type { LeaseClock } from './lease.ts';
 export type { Metrics, ToolAttemptOutcome } from './metrics.ts';
-export { defineTools, isToolRegistry, noTools, toJSONSchema, TOOL_DEFAULTS } from './tools/define.ts';
+export {
+  defineTools,
+  isToolRegistry,
+  noTools,
+  toDefinition,
+  toJSONSchema,
+  TOOL_DEFAULTS,
+  type DefineToolsOptions,
+} from './tools/define.ts';
+export { toFunctionTool } from './tools/json-schema.ts';
+export { foreignParameters } from './tools/foreign-schema.ts';
+export { mcpPrefix, mcpServerOf, mcpToolName } from './tools/mcp-names.ts';
 export { planCalls } from './tools/plan-calls.ts';
-export { ToolError } from './tools/tool-error.ts';
+export { NoAnswerError, ToolError } from './tools/tool-error.ts';
+export { errorOutcome, limitOutput, MadeOutcome } from './tools/tool-output.ts';
+export { mcpProblems } from './tools/validate-mcp.ts';
 export type {
   DurationText,
+  McpHeaders,
+  McpServerOptions,
+  McpServers,
+  McpToolOptions,
   RetryOptions,
   ToolContext,
   ToolDefinition,

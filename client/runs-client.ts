@@ -18,6 +18,7 @@ import {
   type SubmitPayload,
   type SubmitReply,
   type WorkerTool,
+  type WorkerToolList,
 } from '../protocol/index.ts';
 import * as answers from './answers.ts';
 import { Calls, retryUntilClosing } from './temporal-calls.ts';
@@ -256,6 +257,11 @@ export class RunsClient {
 
   /** The tools of the workers on this client's task queue, as one of them has them now. `no_worker` without one. */
   async tools(options: CallOptions = {}): Promise<WorkerTool[]> {
+    return (await listWorkerTools(this.#session, options)).tools;
+  }
+
+  /** The same, and the MCP servers of that worker. */
+  async toolList(options: CallOptions = {}): Promise<WorkerToolList> {
     return await listWorkerTools(this.#session, options);
   }
 

@@ -5,7 +5,7 @@
  * Callers that ask at the same time share one workflow. Imported by the client only.
  */
 import { WorkflowFailedError } from '@temporalio/client';
-import { RunsError, WORKFLOWS, type WorkerTool } from '../protocol/index.ts';
+import { RunsError, WORKFLOWS, type WorkerTool, type WorkerToolList } from '../protocol/index.ts';
 import type { ClientSession } from './session.ts';
 import type { CallOptions } from './types.ts';
 
@@ -14,26 +14,28 @@ const WORKER_TIMEOUT_MS = 10_000;
 const EXECUTION_TIMEOUT_MS = 15_000;
 
 /** One id for each task queue. */
-const workerToolsWorkflowId = (taskQueue: string): string => `${WORKFLOWS.workerTools}.${taskQueue}`;
+const workerToolsWorkflowId = (taskQueue: string): string => `${WORKFLOWS.workerTools}.servers.${taskQueue}`;
 
 export const listWorkerTools = async (
   session: ClientSession,
   { timeoutMs = WORKER_TIMEOUT_MS, signal }: CallOptions,
-): Promise<WorkerTool[]> => {
+): Promise<WorkerToolList> => {
   const { client, taskQueue } = session;
   const what = `Asking the workers of task queue ${JSON.stringify(taskQueue)} for their tools`;
   const context = { what, timeoutMs, awaitsWorker: true, ...(signal === undefined ? {} : { signal }) };
-  return await session.call(context, async (): Promise<WorkerTool[]> => {
+  return await session.call(context, async (): Promise<WorkerToolList> => {
     const handle = await client.workflow.start(WORKFLOWS.workerTools, {
       workflowId: workerToolsWorkflowId(taskQueue),
       taskQueue,
-      args: [],
+      args: [{ servers: true }],
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       workflowExecutionTimeout: EXECUTION_TIMEOUT_MS,
     });
     try {
-      return (await handle.result()) as WorkerTool[];
+      const answer = (await handle.result()) as WorkerTool[] | WorkerToolList;
+      // A worker of an earlier version lists its tools alone.
+      return Array.isArray(answer) ? { tools: answer, servers: [] } : answer;
     } catch (error) {
       if (!(error instanceof WorkflowFailedError)) throw error;
       throw new RunsError(

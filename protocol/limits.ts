@@ -134,5 +134,20 @@ export const ARGUMENT_LIMITS = {
   schemasChars: 131_072,
 } as const;
 
+/** Messages of an MCP server. What exceeds a limit is left out, and the operator reads what and why. */
+export const MCP_LIMITS = {
+  /** Tools of one server; a run may declare as many in all. */
+  tools: 128,
+  /** Pages of its list. */
+  pages: 16,
+  /** Of one tool. A longer description is cut, a tool with a longer schema is left out. */
+  descriptionChars: 4_096,
+  schemaChars: 65_536,
+  /** One message, or one answer over HTTP. Longer ones end the connection. */
+  messageBytes: 33_554_432,
+  /** Lines of a stdio server's stderr that are logged in a minute. */
+  stderrLines: 60,
+} as const;
+
 /** How many offending values one error names. */
 export const NAMED_OFFENDERS = 10;

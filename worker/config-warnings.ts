@@ -39,6 +39,7 @@ export const configWarnings = (config: Config, role: Role): string[] => {
       'OPENAI_BASE_URL is ignored with RUNS_BACKEND=sandbox; set RUNS_BACKEND=chat to use that server',
     role === 'worker' &&
       config.toolsFile === null &&
+      config.mcpFile === null &&
       'RUNS_TOOLS is not set: this worker has no tools of its own, every call is left to the caller of the API',
   ];
   return list.filter((item) => typeof item === 'string');

@@ -47,6 +47,8 @@ export interface Config {
   metricsPort: number | null;
   taskQueue: string;
   toolsFile: string | null;
+  /** JSON file of MCP servers, in the form that other programs have. */
+  mcpFile: string | null;
   /** Which worker tools are offered to runs that declare none; null = depends on whether the API has keys. */
   offerTools: 'all' | 'granted' | 'none' | null;
   /** Module that exports `dataConverter`. */
@@ -98,6 +100,7 @@ export const VARIABLES = [
   'RUNS_METRICS_PORT',
   'RUNS_TASK_QUEUE',
   'RUNS_TOOLS',
+  'RUNS_MCP',
   'RUNS_OFFER_TOOLS',
   'RUNS_DATA_CONVERTER',
   'RUNS_MAX_CACHED_RUNS',
@@ -207,6 +210,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     metricsPort: whole('RUNS_METRICS_PORT', 0, 65_535, null),
     taskQueue,
     toolsFile: text('RUNS_TOOLS'),
+    mcpFile: text('RUNS_MCP'),
     offerTools: text('RUNS_OFFER_TOOLS') === null ? null : oneOf('RUNS_OFFER_TOOLS', OFFERS, 'none'),
     dataConverter: text('RUNS_DATA_CONVERTER'),
     maxCachedRuns: whole('RUNS_MAX_CACHED_RUNS', 0, 1_000_000, DEFAULTS.maxCachedRuns),

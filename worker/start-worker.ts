@@ -16,6 +16,7 @@ import {
   type HookContext,
   type Hooks,
   type FollowUpRunRequest,
+  type McpServers,
   type ToolRegistry,
 } from '../activities/index.ts';
 import {
@@ -36,6 +37,7 @@ import { Disposables } from './disposables.ts';
 import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
 import { prometheusMetrics, serveMetrics } from './metrics.ts';
+import { joinMcpServers } from './mcp/mcp-file.ts';
 import { loadToolsFile } from './tools-file.ts';
 import { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker } from './worker.ts';
 
@@ -113,7 +115,8 @@ const start = async (
   const { namespace, taskQueue, address } = target;
   // The user's files come first: their problems should be reported without a server.
   const file = config.toolsFile === null ? null : await loadToolsFile(config.toolsFile);
-  const tools = parts.tools ?? file?.tools ?? noTools();
+  const own = parts.tools ?? file?.tools ?? noTools();
+  const mcp = await joinMcpServers(own, config.mcpFile);
   const hooks = parts.hooks ?? file?.hooks;
   const dataConverter =
     parts.dataConverter ??
@@ -131,6 +134,7 @@ const start = async (
       : await serveMetrics(prometheus.registry, config.host, config.metricsPort);
   if (endpoint !== null) cleanup.add('metrics', () => endpoint.close());
 
+  const { tools, ...servers } = await connectServers(own, mcp, log, cleanup);
   installRuntime(log);
   const connection = await connect(target);
   cleanup.add('connection', () => connection.close());
@@ -154,6 +158,7 @@ const start = async (
       activities: createActivities({
         backends: parts.backends,
         tools,
+        ...servers,
         log,
         maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
         startFollowUpRun: async (request, context) => {
@@ -188,6 +193,20 @@ const start = async (
       await done;
     },
   };
+};
+
+/** Without servers nothing is loaded. */
+const connectServers = async (
+  own: ToolRegistry,
+  servers: McpServers,
+  log: Logger,
+  cleanup: Disposables,
+): Promise<Pick<ActivityDeps, 'tools' | 'toolServers'>> => {
+  if (Object.keys(servers).length === 0) return { tools: own };
+  const { startMcpServers } = await import('./mcp/start-servers.ts');
+  const started = await startMcpServers(own, servers, { log });
+  cleanup.add('MCP servers', () => started.close());
+  return { tools: started.tools, toolServers: started.status };
 };
 
 const createWorker = async (target: TemporalTarget, make: () => Promise<Worker>): Promise<Worker> => {

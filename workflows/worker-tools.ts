@@ -6,9 +6,13 @@
  * workflows/index.ts only.
  */
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { WorkerTool, WorkerToolsActivities } from '../protocol/temporal/activities.ts';
+import type { WorkerTool, WorkerToolList, WorkerToolsActivities } from '../protocol/temporal/activities.ts';
 
-export async function workerTools(): Promise<WorkerTool[]> {
-  const { listTools } = proxyLocalActivities<WorkerToolsActivities>({ scheduleToCloseTimeout: '10s' });
-  return await listTools();
+/** Clients of earlier versions ask without arguments, and read the answer as a list of tools. */
+export async function workerTools(asked?: { servers: true }): Promise<WorkerTool[] | WorkerToolList> {
+  const { listTools, listToolServers } = proxyLocalActivities<WorkerToolsActivities>({
+    scheduleToCloseTimeout: '10s',
+  });
+  const tools = await listTools();
+  return asked?.servers === true ? { tools, servers: await listToolServers() } : tools;
 }

@@ -10,12 +10,15 @@ import {
   parseDuration,
   RunsError,
   type FunctionTool,
+  type JsonSchema,
   type ToolPolicy,
   type WaitPolicy,
 } from '../../protocol/index.ts';
+import { foreignEditSchema } from './foreign-schema.ts';
 import { toEditSchema, toFunctionTool } from './json-schema.ts';
 import { approvalOption, toolProblems } from './validate-options.ts';
-import type { DurationText, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
+import { mcpProblems } from './validate-mcp.ts';
+import type { DurationText, McpServers, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
 
 /** Defaults of every tool; documented at the options. */
 export const TOOL_DEFAULTS = {
@@ -50,8 +53,14 @@ const toWait = (options: ToolOptions): WaitPolicy => ({
   answerWithinMs: options.answerWithin === undefined ? null : ms(options.answerWithin, 0),
 });
 
-const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
+/** `schema`: the parameters as an MCP server wrote them, in the place of what `options.parameters` tell. */
+export const toDefinition = (
+  name: string,
+  options: ToolOptions,
+  schema: JsonSchema | null = null,
+): ToolDefinition => {
   const needsApproval = approvalOption(options) ?? false;
+  const toEdit = () => (schema === null ? toEditSchema(options.parameters) : foreignEditSchema(schema));
   return Object.freeze({
     name,
     description: options.description,
@@ -70,9 +79,15 @@ const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
         : needsApproval,
     external: options.external ?? false,
     maxOutputBytes: options.maxOutputBytes ?? TOOL_DEFAULTS.maxOutputBytes,
-    editSchema: needsApproval === false ? null : toEditSchema(options.parameters),
+    schema,
+    editSchema: needsApproval === false ? null : toEdit(),
   } satisfies ToolDefinition);
 };
+
+export interface DefineToolsOptions {
+  /** MCP servers whose tools the worker offers beside its own, by name. */
+  mcp?: McpServers;
+}
 
 /**
  * Defines a worker's tools: `defineTools({ name: { description, parameters: z.object({…}), execute(args, context) } })`.
@@ -81,11 +96,12 @@ const toDefinition = (name: string, options: ToolOptions): ToolDefinition => {
 export const defineTools = <
   Parameters extends Record<string, z.ZodObject>,
   Output extends Record<keyof Parameters, z.ZodType>,
->(tools: {
-  [Name in keyof Parameters]: ToolOptions<Parameters[Name], Output[Name]>;
-}): ToolRegistry => {
+>(
+  tools: { [Name in keyof Parameters]: ToolOptions<Parameters[Name], Output[Name]> },
+  { mcp = {} }: DefineToolsOptions = {},
+): ToolRegistry => {
   const entries = Object.entries(tools) as [string, ToolOptions][];
-  const problems = toolProblems(entries);
+  const problems = [...toolProblems(entries), ...mcpProblems(mcp, Object.keys(tools))];
   if (problems.length > 0) {
     throw new RunsError(
       'config',
@@ -100,6 +116,7 @@ export const defineTools = <
     names: Object.freeze([...byName.keys()]),
     get: (name: string) => byName.get(name),
     definitions: () => (definitions ??= [...byName.values()].map(toFunctionTool)),
+    servers: Object.freeze({ ...mcp }),
     [BRAND]: true,
   };
   return Object.freeze(registry);

@@ -29,8 +29,8 @@ import {
 } from './call-scope.ts';
 import { checkArguments, issuesText } from './check-arguments.ts';
 import { makeStopper, type Stop, type Stopper } from './stopper.ts';
-import { errorOutcome, toOutcome } from './tool-output.ts';
-import { isToolError } from './tool-error.ts';
+import { errorOutcome, MadeOutcome, toOutcome } from './tool-output.ts';
+import { isToolError, NoAnswerError } from './tool-error.ts';
 import type { ToolContext, ToolDefinition, ToolRegistry } from './types.ts';
 
 export interface ToolRunDeps {
@@ -145,6 +145,7 @@ class LostAttempt extends Error {
 }
 
 const toResult = async (tool: ToolDefinition, value: unknown): Promise<CallOutcome> => {
+  if (value instanceof MadeOutcome) return value.outcome;
   if (tool.output === null) return toOutcome(tool.name, value, tool.maxOutputBytes);
   const checked = await tool.output.safeParseAsync(value);
   return checked.success
@@ -205,7 +206,7 @@ const runEffect = async (
     } catch (error) {
       if (error instanceof LostAttempt) throw error;
       const stop = stopper.stopped();
-      throw stop === null ? toolFailure(error) : await stopFailure(stop, context, tool, input, true);
+      throw stop === null ? toolFailure(error, input) : await stopFailure(stop, context, tool, input, true);
     }
   } finally {
     stopper.dispose();
@@ -224,7 +225,8 @@ const lostFailure = (error: unknown, tool: ToolDefinition, input: ToolActivityIn
       );
 
 /** The failure for a thrown error. The tool's own `ApplicationFailure` decides about retries; its stack stays here. */
-const toolFailure = (error: unknown): ApplicationFailure => {
+const toolFailure = (error: unknown, input: ToolActivityInput): ApplicationFailure => {
+  if (error instanceof NoAnswerError && input.atMostOnce) return outcomeUnknown(input, error.message);
   const message = error instanceof Error ? error.message || error.name : quote(error, 500);
   const own = error instanceof ApplicationFailure ? error : null;
   return throwFailure(FAILURES.toolFailed, message, {

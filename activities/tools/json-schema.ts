@@ -38,7 +38,10 @@ export const toFunctionTool = ({
   name,
   description,
   parameters,
-}: Pick<ToolDefinition, 'name' | 'description' | 'parameters'>): FunctionTool => {
+  schema: foreign = null,
+}: Pick<ToolDefinition, 'name' | 'description' | 'parameters'> &
+  Partial<Pick<ToolDefinition, 'schema'>>): FunctionTool => {
+  if (foreign !== null) return { type: 'function', function: { name, description, parameters: foreign } };
   const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, { io: 'input', target: 'draft-7' });
   // Unknown keys are accepted and dropped, but models are asked to send none.
   const schema: Record<string, unknown> = closed(written);
@@ -95,7 +98,7 @@ export const toEditSchema = (parameters: z.ZodObject): JsonSchema | null => {
 /** Keywords without an effect on validity. */
 const PROSE = new Set(['title', 'description', 'default', 'examples', 'format', 'deprecated']);
 
-const withoutProse = (value: unknown, isNames = false): unknown => {
+export const withoutProse = (value: unknown, isNames = false): unknown => {
   if (Array.isArray(value)) return value.map((item) => withoutProse(item));
   if (!isRecord(value)) return value;
   return Object.fromEntries(

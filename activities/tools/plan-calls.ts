@@ -92,6 +92,14 @@ const refusal = (call: ToolCall, known: readonly string[], own: readonly string[
     : `there is no tool ${quote(call.name)}. ${exist}${own.includes(call.name) ? ` ${howToDeclare(call.name)}` : ''}`;
 };
 
+/** A tool that the worker does not have: the caller's, unless the name belongs to an MCP server, which nobody else answers. */
+const unknownPlan = (registry: ToolRegistry, name: string, mayUse: boolean): CallPlan => {
+  const why = mayUse ? registry.unavailable?.(name) : undefined;
+  return why === undefined
+    ? { kind: 'external', wait: CALLER_WAIT }
+    : { kind: 'refused', output: errorOutput('tool_failed', why), note: 'tool_failed' };
+};
+
 /**
  * Plans the calls of a round. `declaredTools` are the names that the run declares. An empty list means that the server
  * does not say: the worker's tools are used, unless the options say that the list is complete.
@@ -116,7 +124,7 @@ export const planCalls = (
         plan: { kind: 'refused', output: errorOutput('unknown_tool', refusal(call, known, own)) },
       };
     const tool = mayUse(name) ? registry.get(name) : undefined;
-    if (tool === undefined) return { ...made, plan: { kind: 'external', wait: CALLER_WAIT } };
+    if (tool === undefined) return { ...made, plan: unknownPlan(registry, name, mayUse(name)) };
     const planned = registeredPlan(tool, call, schemas < ARGUMENT_LIMITS.schemasChars);
     if ('schema' in planned.plan) schemas += JSON.stringify(planned.plan.schema).length;
     return { ...made, ...planned };

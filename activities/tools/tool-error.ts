@@ -10,5 +10,10 @@ export class ToolError extends Error {
   override readonly name = 'ToolError';
 }
 
+/** The tool was asked and did not answer. An at-most-once tool is not asked again; others are, by their policy. */
+export class NoAnswerError extends Error {
+  override readonly name = 'NoAnswerError';
+}
+
 export const isToolError = (error: unknown): error is ToolError =>
   error instanceof Error && error.name === 'ToolError';

@@ -87,6 +87,14 @@ export const toOutcome = (name: string, value: unknown, maxBytes: number): CallO
   return { output: text, ok: true, ...notes(made) };
 };
 
+/** What a tool returns that knows its outcome already. */
+export class MadeOutcome {
+  readonly outcome: CallOutcome;
+  constructor(outcome: CallOutcome) {
+    this.outcome = outcome;
+  }
+}
+
 /** An output that tells the model what went wrong. */
 export const errorOutcome = (note: OutcomeNote, message: string): CallOutcome => ({
   output: errorOutput(note, message),

@@ -79,6 +79,45 @@ export interface ToolOptions<
   maxOutputBytes?: number;
 }
 
+/** What a user may say about a tool of an MCP server. */
+export type McpToolOptions = Pick<
+  ToolOptions,
+  | 'needsApproval'
+  | 'atMostOnce'
+  | 'retry'
+  | 'timeout'
+  | 'heartbeat'
+  | 'answerWithin'
+  | 'onDeadline'
+  | 'maxOutputBytes'
+>;
+
+export type McpHeaders = Readonly<Record<string, string | undefined>>;
+
+export interface McpServerOptions {
+  /** Program of a stdio server. It runs as a child of the worker. */
+  command?: string;
+  args?: readonly string[];
+  /** Added to PATH, HOME, USER and a few more; other variables of the worker do not reach the server. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Folder in which the program runs. Default: the worker's. */
+  cwd?: string;
+  /** URL of a streamable HTTP server. */
+  url?: string;
+  /** Sent with every request. A function is called before each of them, for tokens that expire. */
+  headers?: McpHeaders | (() => McpHeaders | Promise<McpHeaders>);
+  /** The server's names of the tools to offer. Default: all. */
+  include?: readonly string[];
+  /** The server's names of tools that are not offered. */
+  exclude?: readonly string[];
+  /** For all tools of the server, in the place of what its annotations say. */
+  toolDefaults?: McpToolOptions;
+  /** For single tools, by the server's name. */
+  tools?: Readonly<Record<string, McpToolOptions>>;
+}
+
+export type McpServers = Readonly<Record<string, McpServerOptions>>;
+
 /** A tool as the worker keeps it. */
 export interface ToolDefinition {
   readonly name: string;
@@ -91,14 +130,20 @@ export interface ToolDefinition {
   readonly needsApproval: boolean | ((args: unknown) => boolean);
   readonly external: boolean;
   readonly maxOutputBytes: number;
+  /** The parameters as an MCP server wrote them; null = `parameters` tell them. */
+  readonly schema: JsonSchema | null;
   /** Schema of edited arguments, for every channel; null = only the tool checks them. */
   readonly editSchema: JsonSchema | null;
 }
 
-/** The tools of a worker. Created by `defineTools` only; never changes. */
+/** The tools of a worker. `defineTools` creates it and it never changes; a worker with MCP servers joins theirs to it. */
 export interface ToolRegistry {
   readonly names: readonly string[];
   get(name: string): ToolDefinition | undefined;
   /** The `tools` array of an assistant or a run. */
   definitions(): FunctionTool[];
+  /** MCP servers that the worker connects to, by name. */
+  readonly servers?: McpServers;
+  /** Why a name that belongs to an MCP server can't be called now; undefined = the name is of no server. */
+  unavailable?(name: string): string | undefined;
 }

@@ -136,7 +136,8 @@ const carrierProblems = (options: ToolOptions): Check[] => {
   ];
 };
 
-const optionProblems = (name: string, options: ToolOptions): string[] => {
+/** Every problem of one tool's options. */
+export const optionProblems = (name: string, options: ToolOptions): string[] => {
   const { description, output, maxOutputBytes } = options;
   const checks: Check[] = [
     ...Object.keys(options)

@@ -2,7 +2,7 @@
 import { defineCommand } from '../command.ts';
 import { withClient } from '../connections.ts';
 import { oneLine, table } from '../output/format.ts';
-import type { WorkerTool } from '../../protocol/temporal/activities.ts';
+import type { WorkerTool, WorkerToolServer } from '../../protocol/temporal/activities.ts';
 
 export const toolsCommand = defineCommand<object>({
   name: 'tools',
@@ -10,7 +10,7 @@ export const toolsCommand = defineCommand<object>({
   configure: () => undefined,
   run: async ({ io }) =>
     withClient(io, async (client) => {
-      const found = await client.tools();
+      const { tools: found, servers } = await client.toolList();
       const { taskQueue } = client.place;
       return {
         json: {
@@ -19,8 +19,9 @@ export const toolsCommand = defineCommand<object>({
           execution: Object.fromEntries(
             found.map(({ definition, execution }) => [definition.function.name, execution]),
           ),
+          servers,
         },
-        lines: toolLines(found, taskQueue),
+        lines: [...toolLines(found, taskQueue), ...serverLines(servers)],
       };
     }),
 });
@@ -50,3 +51,11 @@ export const toolLines = (tools: readonly WorkerTool[], taskQueue: string): stri
   ]);
   return table([['TOOL', 'RUNS', 'PARAMETERS', 'DESCRIPTION'], ...rows]);
 };
+
+/** What an operator should know of the MCP servers; nothing while all is well. */
+const serverLines = (servers: readonly WorkerToolServer[]): string[] =>
+  servers.flatMap(({ name, problem, notes }) =>
+    [...(problem === null ? [] : [`not connected: ${problem}`]), ...notes].map(
+      (text) => `MCP server ${JSON.stringify(name)}: ${text}`,
+    ),
+  );

@@ -1,7 +1,8 @@
 /**
  * Checks of what is on this side of the wires: Node, configuration, tools, backend, store.
  *
- * Rule: nothing is started and nothing is written; the backend is asked the cheapest question that proves address and key.
+ * Rule: nothing is written and nothing stays started; the backend is asked the cheapest question that proves address and key,
+ * MCP servers for their tools.
  * Imported by `runs doctor`.
  */
 import { BASE_URL_LACKS_VERSION } from '../../backends/models/openai-compatible/probe.ts';
@@ -12,6 +13,7 @@ import { FAILURES } from '../../protocol/temporal/names.ts';
 import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
 import { configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
 import { configWarnings } from '../../worker/config-warnings.ts';
+import type { Logger } from '../../protocol/ports/backend.ts';
 import type { MadeBackend } from '../../worker/backends.ts';
 import { learnedFinding } from './learned-check.ts';
 import { ok, problem, skipped, type Check, type Finding } from './check.ts';
@@ -34,6 +36,7 @@ export const localChecks = (ground: LocalGround): Check[] => [
 
 export const worldChecks = (ground: LocalGround): Check[] => [
   { name: 'tools', needs: [], run: () => toolsCheck(ground.config) },
+  { name: 'mcp', needs: ['tools'], run: () => mcpCheck(ground.config) },
   { name: 'backend', needs: ['config'], run: () => backendCheck(ground) },
   { name: 'learned', needs: ['config'], run: async () => learnedCheck(ground) },
   { name: 'store', needs: ['config'], run: () => storeCheck(ground) },
@@ -68,6 +71,36 @@ const toolsCheck = async (config: Config): Promise<Finding> => {
   const { loadTools } = await import('../../worker/tools-file.ts');
   const { names } = await loadTools(config.toolsFile);
   return ok(`${config.toolsFile}: ${names.length === 0 ? 'no tools' : names.join(', ')}`);
+};
+
+/** Tries to connect to every server as a worker would, and ends the connections again. */
+const mcpCheck = async ({ toolsFile, mcpFile }: Config): Promise<Finding> => {
+  const { loadTools } = await import('../../worker/tools-file.ts');
+  const { joinMcpServers } = await import('../../worker/mcp/mcp-file.ts');
+  const { noTools } = await import('../../activities/index.ts');
+  const own = toolsFile === null ? noTools() : await loadTools(toolsFile);
+  const servers = await joinMcpServers(own, mcpFile);
+  if (Object.keys(servers).length === 0) return skipped('no MCP servers: RUNS_MCP is not set');
+  const { startMcpServers } = await import('../../worker/mcp/start-servers.ts');
+  const started = await startMcpServers(own, servers, { log: silentLog, waitMs: PROBE_MS });
+  const found = started.status();
+  await started.close();
+  const wrong = found.flatMap(({ name, problem: why, notes }) =>
+    (why === null ? notes : [why]).map((text) => `${name}: ${text}`),
+  );
+  return wrong.length > 0
+    ? problem(
+        wrong.join('; '),
+        'start that server, or correct its entry; until then a call of its tools ends in an error',
+      )
+    : ok(found.map(({ name, tools }) => `${name}: ${tools} tools`).join(', '));
+};
+
+const silentLog: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
 };
 
 const PROBE_MS = 10_000;

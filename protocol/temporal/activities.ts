@@ -31,8 +31,24 @@ export interface WorkerTool {
    */
   execution: 'automatic' | 'approval' | 'approval_by_arguments' | 'external';
 }
+/** An MCP server of a worker, as the workflow `workerTools` lists it. */
+export interface WorkerToolServer {
+  name: string;
+  /** Why its tools can't be called now; null = it is connected. */
+  problem: string | null;
+  /** How many of its tools the worker has. */
+  tools: number;
+  /** What was left out of its list, and options that fit nothing. */
+  notes: string[];
+}
+/** The answer to callers that ask for servers, too. */
+export interface WorkerToolList {
+  tools: WorkerTool[];
+  servers: WorkerToolServer[];
+}
 export interface WorkerToolsActivities {
   listTools(): Promise<WorkerTool[]>;
+  listToolServers(): Promise<WorkerToolServer[]>;
 }
 
 /** The fixed activities. Tools are activities too, of type `tool.<name>`: `ToolActivityInput` → `CallOutcome`. */

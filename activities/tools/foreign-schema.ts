@@ -1,0 +1,62 @@
+/**
+ * A JSON Schema that somebody else wrote, as the parameters of a tool. Pure.
+ *
+ * Rule: the schema is untrusted, so it is read by our own bounded checker, which changes no value, evaluates no code and
+ * refuses only what the schema refuses. Regular expressions are left out, since one may take forever. The rest of the
+ * schema is for the server, which checks its arguments itself.
+ * (zod's `fromJSONSchema` fills in defaults and throws at keywords that it does not know; Ajv compiles the schema to code.)
+ * Imported by `define.ts` and by tests.
+ */
+import { z } from 'zod';
+import { ARGUMENT_LIMITS, schemaProblem, type JsonSchema } from '../../protocol/index.ts';
+import { withoutProse } from './json-schema.ts';
+
+const NAMED = new Set(['properties', '$defs', 'definitions', 'dependentSchemas']);
+const DATA = new Set(['enum', 'const', 'default', 'examples', 'required']);
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Without patterns, and without a verdict about keys that a pattern might allow. */
+const withoutPatterns = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(withoutPatterns);
+  if (!isRecord(value)) return value;
+  const dropped =
+    value['patternProperties'] === undefined
+      ? ['pattern']
+      : ['pattern', 'patternProperties', 'additionalProperties'];
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !dropped.includes(key))
+      .map(([key, item]) => [
+        key,
+        DATA.has(key)
+          ? item
+          : NAMED.has(key) && isRecord(item)
+            ? Object.fromEntries(Object.entries(item).map(([name, part]) => [name, withoutPatterns(part)]))
+            : withoutPatterns(item),
+      ]),
+  );
+};
+
+const checkable = (schema: JsonSchema): JsonSchema => withoutPatterns(schema) as JsonSchema;
+
+/** Arguments pass as they are, or are refused. */
+export const foreignParameters = (schema: JsonSchema): z.ZodObject => {
+  const rules = checkable(schema);
+  return z.looseObject({}).superRefine((value, context) => {
+    const found = schemaProblem(rules, value);
+    if (found !== null)
+      context.addIssue({
+        code: 'custom',
+        message: found.problem,
+        path: found.field === '' ? [] : [found.field],
+      });
+  });
+};
+
+/** What a person's own arguments are checked against. null = too long to be kept in history: only the tool checks. */
+export const foreignEditSchema = (schema: JsonSchema): JsonSchema | null => {
+  const rules = withoutProse(checkable(schema)) as JsonSchema;
+  return JSON.stringify(rules).length > ARGUMENT_LIMITS.schemaChars ? null : rules;
+};
