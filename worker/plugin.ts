@@ -69,6 +69,12 @@ export class DurableRunsPlugin extends SimplePlugin {
         'config',
         'DurableRunsPlugin has the backend "chat" and no startFollowUpRun, which starts the run of a late answer. Pass what productionBackends(config) returns, which has both.',
       );
+    const servers = Object.keys(options.tools?.servers ?? {});
+    if (servers.length > 0)
+      throw new RunsError(
+        'config',
+        `DurableRunsPlugin connects to no MCP servers, and its tools name ${JSON.stringify(servers)}. Run these tools on a worker of "runs worker" or startWorker, or leave the servers out.`,
+      );
     this.#runs = options;
   }
 

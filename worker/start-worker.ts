@@ -206,7 +206,7 @@ const connectServers = async (
   const { startMcpServers } = await import('./mcp/start-servers.ts');
   const started = await startMcpServers(own, servers, { log });
   cleanup.add('MCP servers', () => started.close());
-  return { tools: started.tools, toolServers: started.status };
+  return { tools: started.tools, toolServers: () => started.status() };
 };
 
 const createWorker = async (target: TemporalTarget, make: () => Promise<Worker>): Promise<Worker> => {

@@ -45,15 +45,18 @@ const isTexts = (value: unknown): boolean =>
 const texts = (option: string, value: unknown): Check =>
   value !== undefined && !isTexts(value) && `${option} must be a list of strings; got ${quote(value)}`;
 
+/** Text of a template whose variable is not set. */
+const UNSET = /(?:^|\s)undefined$/;
+
 /** Values stay unsaid: they are tokens. */
 const pairs = (option: string, value: unknown): Check => {
   if (value === undefined) return undefined;
   if (!isRecord(value)) return `${option} must be an object of strings`;
-  const wrong = Object.entries(value).find(([, item]) => typeof item !== 'string');
-  return (
-    wrong !== undefined &&
-    `${option}.${wrong[0]} must be a string and is ${wrong[1] === undefined ? 'undefined' : `of type ${typeof wrong[1]}`}; if it comes from an environment variable, set that variable`
-  );
+  const wrong = Object.entries(value).find(([, item]) => typeof item !== 'string' || UNSET.test(item));
+  if (wrong === undefined) return undefined;
+  const [name, item] = wrong;
+  const is = typeof item === 'string' ? 'ends in "undefined"' : `is of type ${typeof item}`;
+  return `${option}.${name} must be a string and ${is}; if it comes from an environment variable, set that variable`;
 };
 
 const transportProblems = (options: McpServerOptions): Check[] => {

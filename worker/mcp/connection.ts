@@ -21,16 +21,6 @@ const STABLE_MS = 30_000;
 const LOOK_AGAIN_MS = 300_000;
 const GOODBYE_MS = 1_000;
 
-export interface McpConnection {
-  /** Connects where that is needed. Rejects when the attempt fails, or with the signal's reason. */
-  ready(signal?: AbortSignal): Promise<McpClient>;
-  /** This client's connection is of no use any more. */
-  lost(client: McpClient, why: string): void;
-  /** null = connected. */
-  problem(): string | null;
-  close(): Promise<void>;
-}
-
 export interface ConnectionDeps extends WireDeps {
   /** Called with the server's list, at first and whenever it was read again. */
   onTools(tools: readonly McpTool[]): void;
@@ -53,7 +43,6 @@ export const settledWithin = async (work: Promise<unknown>, ms: number): Promise
 
 const abortable = async <T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
   if (signal === undefined) return await work;
-  signal.throwIfAborted();
   return await new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -67,141 +56,165 @@ interface Open {
   since: number;
 }
 
-export const mcpConnection = (deps: ConnectionDeps): McpConnection => {
-  const { name, options, sdk, log } = deps;
-  const isHttp = options.url !== undefined;
+export class McpConnection {
+  readonly #deps: ConnectionDeps;
+  readonly #isHttp: boolean;
   /** A stdio server is started twice to find its protocol out, so only one that refuses the usual handshake is. */
-  let negotiates = isHttp;
-  let open: Open | null = null;
+  #negotiates: boolean;
+  #open: Open | null = null;
   /** What is open or about to be, to be ended by `close`. */
-  const held = new Set<Open>();
-  let connecting: Promise<McpClient> | null = null;
-  let why: string | null = 'it was not connected yet';
-  let failures = 0;
-  let failedAt = -Infinity;
-  let retry: NodeJS.Timeout | undefined;
-  let closed = false;
+  readonly #held = new Set<Open>();
+  #connecting: Promise<McpClient> | null = null;
+  #why: string | null = 'it was not connected yet';
+  #failures = 0;
+  #failedAt = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  const end = async (ended: Open): Promise<void> => {
-    held.delete(ended);
-    const { transport } = ended.client;
-    if (transport instanceof sdk.StreamableHTTPClientTransport && transport.sessionId !== undefined)
-      await settledWithin(transport.terminateSession(), GOODBYE_MS);
-    await ended.client.close().catch(nothing);
-    await ended.wire.dispose();
-  };
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps;
+    this.#isHttp = deps.options.url !== undefined;
+    this.#negotiates = this.#isHttp;
+  }
 
-  const readTools = async (client: McpClient): Promise<void> => {
-    const { tools } = await client.listTools(undefined, { timeout: LIST_MS, cacheMode: 'refresh' });
-    deps.onTools(tools);
-  };
+  /** Why there is no connection; null = there is one. */
+  problem(): string | null {
+    return this.#why;
+  }
 
-  const readAgain = async (client: McpClient): Promise<void> => {
+  /** Connects where that is needed. Rejects when the attempt fails, or with the signal's reason. */
+  async ready(signal?: AbortSignal): Promise<McpClient> {
+    if (this.#open !== null) return this.#open.client;
+    const tooSoon = this.#connecting === null && Date.now() - this.#failedAt < FIRST_PAUSE_MS;
+    if (this.#closed || tooSoon) throw this.#notConnected();
+    signal?.throwIfAborted();
+    return await abortable(this.#begin(), signal);
+  }
+
+  /** This client's connection is of no use any more. */
+  lost(client: McpClient, reason: string): void {
+    const open = this.#open;
     if (open?.client !== client) return;
-    try {
-      await readTools(client);
-    } catch (error) {
-      lost(client, whyNotConnected(error, sdk));
-    }
-  };
+    this.#open = null;
+    this.#why = reason;
+    this.#failures = Date.now() - open.since > STABLE_MS ? 1 : this.#failures + 1;
+    this.#deps.log.warn({ server: this.#deps.name, reason }, 'MCP server lost');
+    void this.#end(open);
+    this.#schedule();
+  }
 
-  const makeClient = (): McpClient => {
-    const client = new sdk.Client(CLIENT, {
-      versionNegotiation: { mode: negotiates ? 'auto' : 'legacy' },
-      listMaxPages: MCP_LIMITS.pages,
-      listChanged: { tools: { autoRefresh: false, onChanged: () => void readAgain(client) } },
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#why = 'its worker ends';
+    clearTimeout(this.#timer);
+    this.#open = null;
+    await Promise.all([...this.#held].map((open) => this.#end(open)));
+  }
+
+  #notConnected(): Error {
+    return new Error(
+      `MCP server ${quote(this.#deps.name)} is not connected: ${this.#why ?? 'its worker ends'}. The call was not sent.`,
+    );
+  }
+
+  #begin(): Promise<McpClient> {
+    clearTimeout(this.#timer);
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = null;
     });
-    client.onerror = (error) => log.debug({ server: name, error }, 'MCP client reports an error');
-    client.onclose = () => lost(client, 'its connection closed');
-    return client;
-  };
+    return this.#connecting;
+  }
 
-  const attempt = async (): Promise<Open> => {
-    const made: Open = { client: makeClient(), wire: openWire(deps), since: Date.now() };
-    held.add(made);
+  async #connect(): Promise<McpClient> {
+    const { log, name, sdk } = this.#deps;
+    let made: Open;
     try {
-      await made.client.connect(made.wire.transport, { timeout: CONNECT_MS[isHttp ? 'http' : 'stdio'] });
-      await readTools(made.client);
+      made = await this.#attempt();
+    } catch (error) {
+      this.#why = whyNotConnected(error, sdk);
+      this.#failures += 1;
+      this.#failedAt = Date.now();
+      log.warn({ server: name, reason: this.#why, attempt: this.#failures }, 'MCP server is not connected');
+      this.#schedule();
+      throw this.#notConnected();
+    }
+    if (this.#closed) {
+      await this.#end(made);
+      throw this.#notConnected();
+    }
+    this.#open = made;
+    this.#why = null;
+    this.#lookLater(made.client);
+    log.info({ server: name }, 'MCP server connected');
+    return made.client;
+  }
+
+  async #attempt(): Promise<Open> {
+    const { sdk } = this.#deps;
+    const made: Open = { client: this.#makeClient(), wire: openWire(this.#deps), since: Date.now() };
+    this.#held.add(made);
+    try {
+      const timeout = CONNECT_MS[this.#isHttp ? 'http' : 'stdio'];
+      await made.client.connect(made.wire.transport, { timeout });
+      await this.#readTools(made.client);
       return made;
     } catch (error) {
-      await end(made);
-      if (negotiates || !(error instanceof sdk.ProtocolError) || closed) throw error;
-      negotiates = true;
-      return await attempt();
+      await this.#end(made);
+      if (this.#negotiates || !(error instanceof sdk.ProtocolError) || this.#closed) throw error;
+      this.#negotiates = true;
+      return await this.#attempt();
     }
-  };
+  }
 
-  const schedule = (): void => {
-    clearTimeout(retry);
-    if (closed) return;
-    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, failures - 1));
-    retry = setTimeout(() => void begin().catch(nothing), pause);
-  };
+  #makeClient(): McpClient {
+    const { sdk, log, name } = this.#deps;
+    const client = new sdk.Client(CLIENT, {
+      versionNegotiation: { mode: this.#negotiates ? 'auto' : 'legacy' },
+      listMaxPages: MCP_LIMITS.pages,
+      listChanged: { tools: { autoRefresh: false, onChanged: () => void this.#readAgain(client) } },
+    });
+    return Object.assign(client, {
+      onerror: (error: Error) => log.debug({ server: name, error }, 'MCP client reports an error'),
+      onclose: () => this.lost(client, 'its connection closed'),
+    });
+  }
 
-  const begin = (): Promise<McpClient> => {
-    clearTimeout(retry);
-    connecting ??= attempt()
-      .then(
-        (made) => {
-          if (closed) {
-            void end(made);
-            throw notConnected();
-          }
-          open = made;
-          why = null;
-          retry = setTimeout(() => void lookAgain(made.client), LOOK_AGAIN_MS);
-          log.info({ server: name }, 'MCP server connected');
-          return made.client;
-        },
-        (error: unknown) => {
-          why = whyNotConnected(error, sdk);
-          failures += 1;
-          failedAt = Date.now();
-          log.warn({ server: name, reason: why, attempt: failures }, 'MCP server is not connected');
-          schedule();
-          throw notConnected();
-        },
-      )
-      .finally(() => {
-        connecting = null;
-      });
-    return connecting;
-  };
+  async #readTools(client: McpClient): Promise<void> {
+    const { tools } = await client.listTools(undefined, { timeout: LIST_MS, cacheMode: 'refresh' });
+    this.#deps.onTools(tools);
+  }
 
-  const lookAgain = async (client: McpClient): Promise<void> => {
-    await readAgain(client);
-    if (open?.client === client) retry = setTimeout(() => void lookAgain(client), LOOK_AGAIN_MS);
-  };
+  async #readAgain(client: McpClient): Promise<void> {
+    if (this.#open?.client !== client) return;
+    try {
+      await this.#readTools(client);
+    } catch (error) {
+      this.lost(client, whyNotConnected(error, this.#deps.sdk));
+    }
+  }
 
-  const notConnected = (): Error =>
-    new Error(
-      `MCP server ${quote(name)} is not connected: ${why ?? 'the worker ends'}. The call was not sent.`,
-    );
+  #lookLater(client: McpClient): void {
+    const look = async (): Promise<void> => {
+      await this.#readAgain(client);
+      if (this.#open?.client === client) this.#lookLater(client);
+    };
+    this.#timer = setTimeout(() => void look(), LOOK_AGAIN_MS);
+  }
 
-  const lost = (client: McpClient, reason: string): void => {
-    if (open?.client !== client) return;
-    const ended = open;
-    open = null;
-    why = reason;
-    failures = Date.now() - ended.since > STABLE_MS ? 1 : failures + 1;
-    log.warn({ server: name, reason }, 'MCP server lost');
-    void end(ended);
-    schedule();
-  };
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
+    this.#timer = setTimeout(() => void this.#begin().catch(nothing), pause);
+  }
 
-  return {
-    ready: async (signal) => {
-      if (open !== null) return open.client;
-      if (closed || (connecting === null && Date.now() - failedAt < FIRST_PAUSE_MS)) throw notConnected();
-      return await abortable(begin(), signal);
-    },
-    lost,
-    problem: () => why,
-    close: async () => {
-      closed = true;
-      clearTimeout(retry);
-      open = null;
-      await Promise.all([...held].map(end));
-    },
-  };
-};
+  async #end(open: Open): Promise<void> {
+    this.#held.delete(open);
+    const { transport } = open.client;
+    const { StreamableHTTPClientTransport } = this.#deps.sdk;
+    if (transport instanceof StreamableHTTPClientTransport && transport.sessionId !== undefined)
+      await settledWithin(transport.terminateSession(), GOODBYE_MS);
+    await open.client.close().catch(nothing);
+    await open.wire.dispose();
+  }
+}

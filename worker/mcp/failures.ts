@@ -15,7 +15,7 @@ const REFUSED: readonly number[] = [-32_600, -32_601, -32_602];
 /** Statuses of HTTP that another attempt may change, and that say that nothing ran. */
 const LATER: readonly number[] = [408, 425, 429];
 
-const causes = function* (error: unknown): Generator<unknown> {
+const causes = function* (error: unknown): Generator {
   let at: unknown = error;
   for (let depth = 0; depth < 5 && at instanceof Error; depth += 1) {
     yield at;

@@ -15,7 +15,7 @@ import {
 } from '../../activities/index.ts';
 import { quote, type FunctionTool, type Logger, type WorkerToolServer } from '../../protocol/index.ts';
 import { callMcpTool } from './call-tool.ts';
-import { mcpConnection, settledWithin, type McpConnection } from './connection.ts';
+import { McpConnection, settledWithin } from './connection.ts';
 import { loadMcpSdk, type McpSdk, type McpTool } from './load-sdk.ts';
 import { secretsOf } from './secrets.ts';
 import { serverTools, type ServerTools } from './server-tools.ts';
@@ -28,7 +28,7 @@ interface McpServer {
   readonly prefix: string;
   readonly connection: McpConnection;
   /** null = the server has not been reached since the worker's start. */
-  list(): ServerTools | null;
+  readonly list: () => ServerTools | null;
 }
 
 interface ServerDeps {
@@ -52,7 +52,7 @@ const mcpServer = (name: string, options: McpServerOptions, deps: ServerDeps): M
     for (const reason of list.notes) log.warn({ server: name, reason }, 'MCP server needs a look');
     deps.onChange();
   };
-  const connection = mcpConnection({ name, options, sdk, log, secrets: secretsOf(options), onTools });
+  const connection = new McpConnection({ name, options, sdk, log, secrets: secretsOf(options), onTools });
   return { name, prefix: mcpPrefix(name) ?? '', connection, list: () => list };
 };
 
@@ -116,12 +116,10 @@ export const startMcpServers = async (
   { log, waitMs = START_MS }: { log: Logger; waitMs?: number },
 ): Promise<McpServersHandle> => {
   const sdk = await loadMcpSdk(Object.keys(options));
-  let changed = (): void => undefined;
   const servers = Object.entries(options).map(([name, server]) =>
-    mcpServer(name, server, { sdk, log, onChange: () => changed() }),
+    mcpServer(name, server, { sdk, log, onChange: () => joined.changed() }),
   );
   const joined = joinTools(own, servers);
-  changed = joined.changed;
   const first = Promise.allSettled(servers.map(({ connection }) => connection.ready()));
   await settledWithin(first, waitMs);
   return {

@@ -93,6 +93,7 @@ describe('tools', () => {
       taskQueue: running.client.place.taskQueue,
       tools: demoTools().definitions(),
       execution: { run_checks: 'automatic', deploy: 'approval' },
+      servers: [],
     });
   });
 });
