@@ -6,7 +6,7 @@
  * names. Reads declarations that it compiles itself; no build is needed.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,11 +18,13 @@ const EXPORTED =
   /^(?:export (?:declare )?(?:abstract )?(?:class|interface|type|const|function|enum|namespace)) (\w+)/gm;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const reports = join(root, 'docs', 'reference', 'api');
-const work = join(root, '.cache', 'api');
 const update = process.argv.includes('--update');
 const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-rmSync(work, { recursive: true, force: true });
+mkdirSync(join(root, '.cache'), { recursive: true });
+// Below the checkout, so that declarations find the types of other packages.
+const work = mkdtempSync(join(root, '.cache', 'api-'));
+process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 compileDeclarations();
 mkdirSync(reports, { recursive: true });
 const problems = Object.values(entries).flatMap(({ types }) => check(types.split('/')[2]));

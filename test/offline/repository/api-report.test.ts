@@ -1,0 +1,22 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { ROOT, textOf } from '../../support/sources.ts';
+
+const { exports: entries } = JSON.parse(textOf('package.json')) as {
+  exports: Record<string, { types: string }>;
+};
+
+test('every public entry is as its report says, with at most 25 names', { timeout: 180_000 }, async () => {
+  const script = join(ROOT, 'scripts', 'api-report.mjs');
+  await expect(promisify(execFile)(process.execPath, [script])).resolves.toMatchObject({ stderr: '' });
+});
+
+test('there is a report for each entry, and it lists names', () => {
+  for (const { types } of Object.values(entries)) {
+    const report = readFileSync(join(ROOT, 'docs/reference/api', `${types.split('/')[2]}.api.md`), 'utf8');
+    expect(report).toMatch(/^export (const|class|function) /m);
+  }
+});
