@@ -78,6 +78,11 @@ const converterPaths = (converter: DataConverter | undefined): ConverterPaths =>
 
 const extension = WORKFLOWS_MODULE.endsWith('.ts') ? 'ts' : 'js';
 
+/** What a bundle that holds other workflows, too, may load once for all of them. */
+export const sharedModules = (): string[] =>
+  // `traces` shortens every stack of the thread, which is the program's to decide.
+  bundleOptions(workflowsRoot, extension).preloadModules.filter((path) => !path.includes('traces'));
+
 const make = async (paths: ConverterPaths): Promise<string> => {
   const { code } = await bundleWorkflowCode({
     ...bundleOptions(workflowsRoot, extension),

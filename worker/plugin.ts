@@ -24,6 +24,7 @@ import {
 import { RunsClient } from '../client/index.ts';
 import { RunsError, TOOL_ACTIVITY_PREFIX, type Logger } from '../protocol/index.ts';
 import { WORKFLOWS_MODULE } from '../workflows/location.ts';
+import { sharedModules } from './bundle.ts';
 import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
 import { HEARTBEAT_THROTTLE_MS, runSinks } from './worker.ts';
@@ -101,7 +102,8 @@ export class DurableRunsPlugin extends SimplePlugin {
   }
 
   override configureBundler(options: SdkBundleOptions): SdkBundleOptions {
-    const configured = super.configureBundler(options);
+    const base = super.configureBundler(options);
+    const configured = { ...base, preloadModules: [...(base.preloadModules ?? []), ...sharedModules()] };
     const own = configured.workflowsPath;
     if (own === ONLY_RUNS || own === BESIDE) return configured;
     const hook = configured.webpackConfigHook ?? ((config) => config);

@@ -114,6 +114,8 @@ describe('a worker with a workflow, an activity and a client of its own', () => 
       plugins: [plugin],
       logger: new DefaultLogger('ERROR'),
     });
+    // Loaded once for all runs: each cached run costs a part of the memory that it costs otherwise.
+    expect(workflowBundle.code).toMatch(/preloadModules\(\) \{[^}]*workflows\/run\/machine\.ts/);
     expect(await runAndAnswer(await workerWith({ workflowBundle }))).toEqual(EXPECTED);
   });
 
