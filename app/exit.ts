@@ -5,7 +5,7 @@
  * message has subject, state, value and fix, and no stack. Imports protocol only.
  */
 import { quote } from '../protocol/rules/validation.ts';
-import { StoreError } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
 import { RunsError, type RunsErrorCode } from '../protocol/errors.ts';
 
 export const EXIT = {

@@ -7,7 +7,8 @@
  * Imported within `service/` and by tests.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { RoundState, RunForSubmit } from '../protocol/ports/run-store.ts';
+import type { RoundState } from '../protocol/ports/turn-store.ts';
+import type { RunForSubmit } from '../protocol/ports/run-store.ts';
 import { checkOutputSizes } from '../protocol/rules/check-output-sizes.ts';
 import { compareOutputs, type ExternalCall } from '../protocol/rules/tool-outputs.ts';
 import type { ToolOutput } from '../protocol/wire/objects.ts';

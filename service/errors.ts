@@ -7,7 +7,7 @@
  */
 import { apiErrors, RunsError, type ApiError } from '../protocol/errors.ts';
 import { FAILURES } from '../protocol/temporal/names.ts';
-import { StoreError } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
 
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};

@@ -7,7 +7,8 @@
  */
 import { ApiError, BackendError, RunsError } from '../protocol/errors.ts';
 import { FAILURES, METADATA } from '../protocol/temporal/names.ts';
-import { StoreError, type Store } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
+import type { Store } from '../protocol/ports/run-store.ts';
 import type { FollowUpInput } from '../protocol/temporal/messages.ts';
 import type { Workflows } from './run-workflows.ts';
 

@@ -20,7 +20,7 @@ import type {
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import { pollAfterMs } from '../protocol/rules/polling.ts';
 import { mintId } from '../protocol/wire/ids.ts';
-import { type CreatedRun, type NewRun, type RunForSubmit, type Store } from '../protocol/ports/run-store.ts';
+import type { CreatedRun, NewRun, RunForSubmit, Store } from '../protocol/ports/run-store.ts';
 import { isTerminal, type Run, type ToolOutput } from '../protocol/wire/objects.ts';
 import type { AnswerPayload, AnswerReply, RunSettings } from '../protocol/temporal/messages.ts';
 import { awaitRun } from './await-run.ts';

@@ -9,7 +9,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AdmitRead } from '../protocol/ports/runs-service.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import { StoreError, type EventBatch, type RunStore } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
+import type { EventBatch, RunStore } from '../protocol/ports/run-store.ts';
 import { fromRunsError } from './errors.ts';
 
 export interface TailOptions {

@@ -6,8 +6,8 @@
  * and worker may write in either order.
  * Imported within `store/` only.
  */
-import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/run-store.ts';
-import { StoreError } from '../protocol/ports/run-store.ts';
+import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/turn-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire/objects.ts';
 import type { Database } from './database.ts';
 import { stepDecisions, keepDecisions } from './decisions.ts';

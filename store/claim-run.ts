@@ -10,7 +10,7 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import { READ_BYTES } from '../protocol/limits.ts';
 import type { StreamEvent } from '../protocol/wire/events.ts';
-import type { Claim, ContextItem, TurnStore } from '../protocol/ports/run-store.ts';
+import type { Claim, ContextItem, TurnStore } from '../protocol/ports/turn-store.ts';
 import { isTerminal, type WireLastError } from '../protocol/wire/objects.ts';
 import { closeOpenObjects } from './close-run.ts';
 import type { Database } from './database.ts';

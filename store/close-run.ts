@@ -8,7 +8,7 @@
 import type { CloseHow } from '../protocol/ports/backend.ts';
 import type { Decision } from '../protocol/decisions.ts';
 import type { MessageDelta } from '../protocol/wire/events.ts';
-import type { StoredRunState } from '../protocol/ports/run-store.ts';
+import type { StoredRunState } from '../protocol/ports/turn-store.ts';
 import { isTerminal, type MessageContent, type WireLastError } from '../protocol/wire/objects.ts';
 import type { Database } from './database.ts';
 import { keepDecisions } from './decisions.ts';

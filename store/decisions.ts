@@ -9,7 +9,8 @@
 import { hash } from 'node:crypto';
 import type { Decision } from '../protocol/decisions.ts';
 import { apiErrors } from '../protocol/errors.ts';
-import type { RunStore, TurnStore } from '../protocol/ports/run-store.ts';
+import type { RunStore } from '../protocol/ports/run-store.ts';
+import type { TurnStore } from '../protocol/ports/turn-store.ts';
 import type { RunDecision, StepDecision } from '../protocol/wire/decisions.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';

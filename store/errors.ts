@@ -6,7 +6,7 @@
  * parameter enters a message, since they contain user data.
  * Imported within `store/` only.
  */
-import { StoreError } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
 
 /** SQLSTATE classes and codes after which the same transaction may succeed later. */
 const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);

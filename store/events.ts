@@ -9,13 +9,9 @@
 import { apiErrors } from '../protocol/errors.ts';
 import { READ_BYTES } from '../protocol/limits.ts';
 import { endsRun, type SequencedEvent, type StreamEvent } from '../protocol/wire/events.ts';
-import {
-  StoreError,
-  type EventBatch,
-  type RunLease,
-  type RunStore,
-  type TurnStore,
-} from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
+import type { EventBatch, RunStore } from '../protocol/ports/run-store.ts';
+import type { RunLease, TurnStore } from '../protocol/ports/turn-store.ts';
 import { isTerminal } from '../protocol/wire/objects.ts';
 import { CHANNEL, type Database } from './database.ts';
 import type { RunRow } from './schema.ts';

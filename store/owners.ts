@@ -5,7 +5,7 @@
  * object.
  * Imported within `store/` only.
  */
-import type { ThreadStore } from '../protocol/ports/run-store.ts';
+import type { ThreadStore } from '../protocol/ports/thread-store.ts';
 import type { Database } from './database.ts';
 
 const STATEMENTS = {

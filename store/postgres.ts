@@ -6,7 +6,7 @@
  * Imported by `store/index.ts`.
  */
 import { Pool, types as pgTypes, type ClientConfig, type CustomTypesConfig, type PoolClient } from 'pg';
-import { StoreError } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
 import { Announcements, type Database, type Param, type Sql } from './database.ts';
 import { toStoreError } from './errors.ts';
 import { listen } from './listener.ts';

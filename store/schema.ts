@@ -23,7 +23,7 @@ import {
 import type { ProviderTurn } from '../protocol/ports/model.ts';
 import type { PlannedCall } from '../protocol/tool-calls.ts';
 import type { Decision } from '../protocol/decisions.ts';
-import type { RunConfig } from '../protocol/ports/run-store.ts';
+import type { RunConfig } from '../protocol/ports/turn-store.ts';
 import type {
   Assistant,
   FunctionTool,

@@ -13,7 +13,7 @@ import type {
   StreamedMessage,
   TurnOutcome,
   TurnStore,
-} from '../protocol/ports/run-store.ts';
+} from '../protocol/ports/turn-store.ts';
 import type { MessageContent, WireUsage } from '../protocol/wire/objects.ts';
 import type { Database, Sql } from './database.ts';
 import {

@@ -13,7 +13,7 @@ import type {
 } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/wire/ids.ts';
-import type { ThreadStore } from '../protocol/ports/run-store.ts';
+import type { ThreadStore } from '../protocol/ports/thread-store.ts';
 import { ACTIVE_STATUSES, type MessageContent, type Metadata, type Page } from '../protocol/wire/objects.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage, readTenantPage } from './paging.ts';

@@ -6,7 +6,7 @@
  * Imported within `store/` only.
  */
 import { mintId } from '../protocol/wire/ids.ts';
-import type { RunLease, StreamedMessage, TurnStore } from '../protocol/ports/run-store.ts';
+import type { RunLease, StreamedMessage, TurnStore } from '../protocol/ports/turn-store.ts';
 import type { StepDetails } from '../protocol/wire/objects.ts';
 import { claimStore } from './claim-run.ts';
 import type { Database } from './database.ts';

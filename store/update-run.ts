@@ -7,7 +7,8 @@
  * Imported within `store/` only.
  */
 import type { StreamEvent } from '../protocol/wire/events.ts';
-import { StoreError, type RunLease } from '../protocol/ports/run-store.ts';
+import { StoreError } from '../protocol/ports/store-error.ts';
+import type { RunLease } from '../protocol/ports/turn-store.ts';
 import { isTerminal } from '../protocol/wire/objects.ts';
 import { CHANNEL, type Database, type Param, type Sql } from './database.ts';
 import type { RunRow } from './schema.ts';

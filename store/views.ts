@@ -5,7 +5,7 @@
  * only here. A run's fields follow from its status, and the switch below is the one place that knows which.
  * Imported within `store/` only.
  */
-import type { RunConfig, StoredRunState, RoundState } from '../protocol/ports/run-store.ts';
+import type { RunConfig, StoredRunState, RoundState } from '../protocol/ports/turn-store.ts';
 import {
   shownTools,
   type Assistant,

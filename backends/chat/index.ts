@@ -10,7 +10,7 @@ import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/
 import { BackendError } from '../../protocol/errors.ts';
 import type { Model } from '../../protocol/ports/model.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
-import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/run-store.ts';
+import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/turn-store.ts';
 import { createTurnAttempts, DEFAULT_MODEL_ATTEMPTS, type TurnAttempts } from './attempts.ts';
 import { boundByExpiry } from './expiry.ts';
 import { shownError } from './last-error.ts';

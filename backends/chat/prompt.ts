@@ -6,7 +6,7 @@
  * Imported within `backends/chat/` and by tests.
  */
 import type { ModelContent, ModelMessage } from '../../protocol/ports/model.ts';
-import type { ContextItem } from '../../protocol/ports/run-store.ts';
+import type { ContextItem } from '../../protocol/ports/turn-store.ts';
 import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire/objects.ts';
 
 /** Messages that are kept or dropped together. */

@@ -5,7 +5,7 @@
  * Imported within `backends/chat/` and by tests.
  */
 import type { ModelMessage, ModelRequest } from '../../protocol/ports/model.ts';
-import type { RunConfig, StoredRunState } from '../../protocol/ports/run-store.ts';
+import type { RunConfig, StoredRunState } from '../../protocol/ports/turn-store.ts';
 import type { ResponseFormat, ToolChoice } from '../../protocol/wire/objects.ts';
 
 const toolChoice = (choice: ToolChoice, firstTurn: boolean): ToolChoice | null => {

@@ -7,7 +7,8 @@ import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
-import { StoreError, type StoredRunState } from '../../protocol/ports/run-store.ts';
+import { StoreError } from '../../protocol/ports/store-error.ts';
+import type { StoredRunState } from '../../protocol/ports/turn-store.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 
 const refOf = (state: StoredRunState): RunRef => ({ backendRunId: state.runId, threadId: state.threadId });

@@ -5,7 +5,7 @@
  * tools declares those that its tenant may use. A caller's own definition never changes.
  * Imported within `backends/chat/` and by tests.
  */
-import type { RunConfig } from '../../protocol/ports/run-store.ts';
+import type { RunConfig } from '../../protocol/ports/turn-store.ts';
 import type { FunctionTool } from '../../protocol/wire/objects.ts';
 
 /** Only a name: no description, no parameters. */

@@ -6,7 +6,7 @@
  * a time: the first call completes the message before it, and text after calls waits for the turn's end.
  * Imported by `turn.ts`.
  */
-import type { RunLease, TurnStore } from '../../protocol/ports/run-store.ts';
+import type { RunLease, TurnStore } from '../../protocol/ports/turn-store.ts';
 import type { MessageContent } from '../../protocol/wire/objects.ts';
 import type { ModelDelta, ModelTurn } from './turn-recorder.ts';
 import { DeltaWriter } from './delta-writer.ts';

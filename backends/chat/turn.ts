@@ -8,7 +8,7 @@
 import type { BackendContext, Usage } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { mintId } from '../../protocol/wire/ids.ts';
-import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/run-store.ts';
+import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/turn-store.ts';
 import { ModelError, type Model, type ModelRequest } from '../../protocol/ports/model.ts';
 import { planFitting } from '../fit-calls.ts';
 import type { TurnAttempts } from './attempts.ts';

@@ -4,7 +4,7 @@
  * Rule: the text is read once, where a drill's process is composed; production has no such places, since they sit in
  * wrappers around its ports. A count is per process: the successor of a killed worker starts at one again.
  */
-import type { TurnStore } from '../../protocol/ports/run-store.ts';
+import type { TurnStore } from '../../protocol/ports/turn-store.ts';
 
 /** `kill` = SIGKILL, `stop` = SIGSTOP, both to the process itself: nothing after it runs, no handler, no flush. */
 export type FaultAction = 'kill' | 'stop';

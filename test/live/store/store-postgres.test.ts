@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { StoreError, type Claim, type Store } from '../../../protocol/ports/run-store.ts';
+import { StoreError } from '../../../protocol/ports/store-error.ts';
+import type { Claim } from '../../../protocol/ports/turn-store.ts';
+import type { Store } from '../../../protocol/ports/run-store.ts';
 import { openStore } from '../../../store/index.ts';
 import { freshDatabase, startPostgres, type FreshDatabase } from '../../support/postgres.ts';
 import { external, newRun, startedRun } from '../../support/store.ts';

@@ -5,7 +5,7 @@ import { completionTokensLeft, promptTokensLeft, turnRequest } from '../../../ba
 import type { Adjustment } from '../../../backends/models/openai-compatible/capabilities.ts';
 import { requestBody } from '../../../backends/models/openai-compatible/request.ts';
 import type { ModelMessage } from '../../../protocol/ports/model.ts';
-import type { ContextItem, RunConfig } from '../../../protocol/ports/run-store.ts';
+import type { ContextItem, RunConfig } from '../../../protocol/ports/turn-store.ts';
 
 const AUTO = { type: 'auto' } as const;
 

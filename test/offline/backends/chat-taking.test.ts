@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Backend } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
-import { StoreError, type Store } from '../../../protocol/ports/run-store.ts';
+import { StoreError } from '../../../protocol/ports/store-error.ts';
+import type { Store } from '../../../protocol/ports/run-store.ts';
 import { fakeContext } from '../../support/backend-context.ts';
 import { chatOnServer } from '../../support/chat-backend.ts';
 import { refuses, says } from '../../support/chat-server.ts';

@@ -9,7 +9,7 @@ import { nodeCheck } from '../../../cli/doctor/local-checks.ts';
 import { EXIT, toCliFailure, usageError } from '../../../app/exit.ts';
 import { COMMANDS } from '../../../cli/program.ts';
 import { RunsError } from '../../../protocol/errors.ts';
-import { StoreError } from '../../../protocol/ports/run-store.ts';
+import { StoreError } from '../../../protocol/ports/store-error.ts';
 import { cli, spawnCli } from '../../support/cli.ts';
 import { importsOf, ROOT, textOf } from '../../support/sources.ts';
 

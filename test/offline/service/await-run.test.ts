@@ -1,7 +1,8 @@
 /** A run once it is no longer polled: what wakes the wait, and what does not. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { awaitRun, type AwaitRunOptions } from '../../../service/await-run.ts';
-import type { RunLease, Store } from '../../../protocol/ports/run-store.ts';
+import type { RunLease } from '../../../protocol/ports/turn-store.ts';
+import type { Store } from '../../../protocol/ports/run-store.ts';
 import { deferred } from '../../support/deferred.ts';
 import { external, memoryStore, startedRun } from '../../support/store.ts';
 

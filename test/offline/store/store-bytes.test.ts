@@ -7,7 +7,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { READ_BYTES } from '../../../protocol/limits.ts';
-import type { ContextItem, Store } from '../../../protocol/ports/run-store.ts';
+import type { ContextItem } from '../../../protocol/ports/turn-store.ts';
+import type { Store } from '../../../protocol/ports/run-store.ts';
 import { tailEvents } from '../../../service/tail-events.ts';
 import type { Database } from '../../../store/database.ts';
 import { storeOn } from '../../../store/index.ts';

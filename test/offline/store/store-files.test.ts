@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { is } from 'drizzle-orm';
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { StoreError } from '../../../protocol/ports/run-store.ts';
+import { StoreError } from '../../../protocol/ports/store-error.ts';
 import { isDatabaseUnavailable, toStoreError, violatedIndex } from '../../../store/errors.ts';
 import { openStore } from '../../../store/index.ts';
 import { LOCK_FILE, lockDirectory } from '../../../store/lock-file.ts';

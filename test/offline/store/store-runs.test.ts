@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PlannedCall } from '../../../protocol/tool-calls.ts';
 import { mintId } from '../../../protocol/wire/ids.ts';
-import { StoreError, type Store } from '../../../protocol/ports/run-store.ts';
+import { StoreError } from '../../../protocol/ports/store-error.ts';
+import type { Store } from '../../../protocol/ports/run-store.ts';
 import { automatic, eventNames, external, memoryStore, newRun, startedRun } from '../../support/store.ts';
 
 let store: Store;
