@@ -80,3 +80,12 @@ export const fromRunsError = (error: unknown): unknown => {
   }
   return error;
 };
+
+/** Runs `work` and translates its errors for the HTTP client. */
+export const withApiErrors = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    throw fromRunsError(error);
+  }
+};
