@@ -8,6 +8,7 @@
  * Lookups and lifecycle conflicts throw `ApiError` with the wire's texts; other failures of the store are `StoreError`.
  * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
+import type { Decision } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent } from '../wire/events.ts';
 import type { Metadata, Page, Run, RunStatus, RunStep, Thread } from '../wire/objects.ts';

@@ -5,14 +5,7 @@
  * objects; every read first applies a deadline that has passed. Imported by `testing/` only; simulations drive it
  * directly.
  */
-import type {
-  Caller,
-  MessageParams,
-  RunParams,
-  RunsService,
-  StartedRunEvents,
-  ThreadParams,
-} from '../../protocol/ports/runs-service.ts';
+import type { Caller, RunParams, RunsService, StartedRunEvents } from '../../protocol/ports/runs-service.ts';
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
 import { pollAfterMs } from '../../protocol/rules/polling.ts';
 import type { Run, Thread } from '../../protocol/wire/objects.ts';
@@ -31,10 +24,12 @@ import { paged } from './paging.ts';
 import { createPlayer } from './play.ts';
 import { noQuirks } from './quirks.ts';
 import type { Quirks } from './quirks.ts';
-import { newMessage, newRun, owned } from './records.ts';
-import type { MessageRecord, RunRecord, ThreadRecord } from './records.ts';
+import { newRun, owned } from './records.ts';
+import type { RunRecord, ThreadRecord } from './records.ts';
 import { evaluateSandboxAnswer, evaluateSandboxSubmit } from './submit.ts';
-import { toAssistant, toMessage, toRun, toRunStep, toThread } from './views.ts';
+import { addMessage, addThread, createScriptedThreadMethods } from './thread-methods.ts';
+import type { ServerState } from './thread-methods.ts';
+import { toRun, toRunStep, toThread } from './views.ts';
 
 export interface SandboxEngineOptions {
   clock?: ManualClock;
@@ -92,38 +87,14 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     player.expireIfDue(run);
     return run;
   };
-  const messageOf = (caller: Caller, threadId: string, id: string): [ThreadRecord, MessageRecord] => {
-    const thread = threadOf(caller, threadId);
-    const message = thread.messages.find((item) => item.id === id);
-    if (message === undefined) throw apiErrors.notFound('message', id);
-    return [thread, message];
-  };
-
-  const addThread = (caller: Caller, params: ThreadParams): ThreadRecord => {
-    const thread: ThreadRecord = {
-      tenant: caller.tenant,
-      id: ids('thread'),
-      createdAt: clock.now(),
-      metadata: params.metadata ?? {},
-      messages: [],
-      runs: [],
-      active: null,
-    };
-    for (const message of params.messages ?? []) addMessage(thread, message);
-    return thread;
-  };
-  const addMessage = (thread: ThreadRecord, params: MessageParams): MessageRecord => {
-    const message = newMessage(ids('msg'), clock.now(), params);
-    thread.messages.push(message);
-    return message;
-  };
+  const state: ServerState = { clock, ids, quirks, assistants, threads, runs, threadOf };
 
   const startRun = (caller: Caller, thread: ThreadRecord, params: RunParams): StartedRunEvents => {
     const from = assistants.find(caller, params.assistant_id);
     const script = chooseScript(scripts, defaultScript, params, from);
     if (thread.active !== null && !quirks.noThreadLock)
       throw apiErrors.activeRun(thread.id, thread.active.id);
-    for (const message of params.additional_messages ?? []) addMessage(thread, message);
+    for (const message of params.additional_messages ?? []) addMessage(state, thread, message);
     const instructions = [params.instructions ?? from.instructions, params.additional_instructions];
     const run = newRun({
       tenant: caller.tenant,
@@ -151,11 +122,6 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     return { run: toRun(run), eventsAfter: 0 };
   };
 
-  const refuseMessage = (thread: ThreadRecord): void => {
-    if (thread.active !== null && !quirks.noThreadLock)
-      throw apiErrors.messageWhileActive(thread.id, thread.active.id);
-  };
-
   return {
     quirks,
     history: (runId) =>
@@ -164,6 +130,7 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
           ? [entry.data]
           : [],
       ),
+    ...createScriptedThreadMethods(state),
     runs: () => [...runs.values()].map(toRun),
     adopt(thread) {
       threads.set(thread.id, thread);
@@ -176,77 +143,11 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       assistants.clear();
     },
 
-    async createAssistant(caller, params) {
-      return toAssistant(assistants.create(caller.tenant, ids('asst'), params));
-    },
-    async listAssistants(caller, query) {
-      return paged(assistants.all(caller.tenant), query, toAssistant);
-    },
-    async getAssistant(caller, id) {
-      return toAssistant(assistants.find(caller, id));
-    },
-    async updateAssistant(caller, id, params) {
-      return toAssistant(assistants.update(caller, id, params));
-    },
-    async deleteAssistant(caller, id) {
-      assistants.delete(caller, id);
-      return { id, object: 'assistant.deleted', deleted: true };
-    },
-
-    async createThread(caller, params) {
-      const thread = addThread(caller, params);
-      threads.set(thread.id, thread);
-      return toThread(thread);
-    },
-    async listThreads(caller, query) {
-      const own = [...threads.values()].filter(({ tenant }) => tenant === caller.tenant);
-      return paged(own, query, toThread);
-    },
-    async getThread(caller, id) {
-      return toThread(threadOf(caller, id));
-    },
-    async updateThread(caller, id, params) {
-      const thread = threadOf(caller, id);
-      if (params.metadata !== undefined) thread.metadata = params.metadata ?? {};
-      return toThread(thread);
-    },
-    async deleteThread(caller, id) {
-      const thread = threadOf(caller, id);
-      if (thread.active !== null) throw apiErrors.deleteWhileActive(thread.id, thread.active.id);
-      threads.delete(id);
-      for (const run of thread.runs) runs.delete(run.id);
-      return { id, object: 'thread.deleted', deleted: true };
-    },
-
-    async createMessage(caller, threadId, params) {
-      const thread = threadOf(caller, threadId);
-      refuseMessage(thread);
-      return toMessage(addMessage(thread, params), threadId);
-    },
-    async listMessages(caller, threadId, { runId, ...query }) {
-      const { messages } = threadOf(caller, threadId);
-      const wanted = runId === undefined ? messages : messages.filter((message) => message.runId === runId);
-      return paged(wanted, query, (message) => toMessage(message, threadId));
-    },
-    async getMessage(caller, threadId, id) {
-      return toMessage(messageOf(caller, threadId, id)[1], threadId);
-    },
-    async updateMessage(caller, threadId, id, params) {
-      const [, message] = messageOf(caller, threadId, id);
-      if (params.metadata !== undefined) message.metadata = params.metadata ?? {};
-      return toMessage(message, threadId);
-    },
-    async deleteMessage(caller, threadId, id) {
-      const [thread, message] = messageOf(caller, threadId, id);
-      thread.messages = thread.messages.filter((item) => item !== message);
-      return { id, object: 'thread.message.deleted', deleted: true };
-    },
-
     async createRun(caller, threadId, params) {
       return startRun(caller, threadOf(caller, threadId), params);
     },
     async createThreadAndRun(caller, threadParams, params): Promise<StartedRunEvents & { thread: Thread }> {
-      const thread = addThread(caller, threadParams);
+      const thread = addThread(state, caller, threadParams);
       const started = startRun(caller, thread, params);
       threads.set(thread.id, thread);
       return { ...started, thread: toThread(thread) };
