@@ -11,7 +11,7 @@ import { isTransientApiError } from './errors.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import type { ServiceContext } from './service-context.ts';
 
-export const cancelRun = async (
+export const requestCancel = async (
   { store, workflows, now, log }: ServiceContext,
   caller: Caller,
   threadId: string,

@@ -15,7 +15,7 @@ import { pollAfterMs } from '../protocol/rules/polling.ts';
 import { answerCall, submitOutputs } from './answer-run.ts';
 import { awaitRun } from './await-run.ts';
 import { beginRun, type BeginRunContext, type BeginRunOptions } from './begin-run.ts';
-import { cancelRun } from './cancel-run.ts';
+import { requestCancel } from './cancel-run.ts';
 import { fromRunsError, withApiErrors } from './errors.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { createQuotas, type TenantLimits } from './quotas.ts';
@@ -78,7 +78,8 @@ const createRunMethods = (context: BeginRunContext): RunMethods => {
     getRun: (caller, threadId, runId) => store.getRun(caller.tenant, threadId, runId).catch(rethrown),
     updateRun: (caller, threadId, runId, params) =>
       withApiErrors(() => store.updateRun(caller.tenant, threadId, runId, params)),
-    cancelRun: (caller, threadId, runId) => withApiErrors(() => cancelRun(context, caller, threadId, runId)),
+    cancelRun: (caller, threadId, runId) =>
+      withApiErrors(() => requestCancel(context, caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       withApiErrors(() => submitOutputs(context, caller, [threadId, runId], outputs)),
     listApprovals: (caller, query) =>
