@@ -10,8 +10,7 @@ const files = [
   'README.md',
   'AGENTS.md',
   'SECURITY.md',
-  ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
-  ...readdirSync(join(ROOT, 'docs', 'how-to')).map((name) => `docs/how-to/${name}`),
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
 ].filter((file) => file.endsWith('.md'));
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const all = files.map(read).join('\n');
@@ -51,6 +50,13 @@ describe('the documents', () => {
   test.each(files)('%s links to what exists', (file) => {
     const targets = [...read(file).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map((match) => match[1] ?? '');
     expect(targets.filter((target) => !existsSync(join(ROOT, dirname(file), target)))).toEqual([]);
+  });
+
+  test('walk through files that exist', () => {
+    const page = read('docs/explanation/input-and-answer.md');
+    const named = [...page.matchAll(/`([\w-]+(?:\/[\w.-]+)+)`/g)].map((match) => match[1] ?? '');
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
   });
 
   test('call commands that exist, with options that they take', () => {
