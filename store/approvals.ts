@@ -41,6 +41,21 @@ const COLUMNS = `r.tenant, r.thread_id, r.id as run_id, r.assistant_id, r.positi
 const BEHIND = `(r.position, o.round) >= ($1::bigint, $4::int) and ($2::text is null or r.tenant = $2)`;
 const FIRST = `order by r.position, o.round limit ${BATCH}`;
 
+/**
+ * A run with fewer decisions than approvals. Most late rounds are of runs that are decided, and are not read. A decision whose
+ * arguments the tool refused has a second entry, which takes it back. Strings in JSON escape their quotes, so that these words
+ * occur as keys only.
+ */
+const APPROVAL = '"kind":"approval"';
+const REFUSED_EDIT = `%"refusedEdit":%`;
+const UNDECIDED = `(
+    select 2 * count(*) filter (where d.body::text not like '${REFUSED_EDIT}') - count(*) from decisions d
+    where d.run_id = r.id and d.id not like '${REFUSED_ID}%'
+  ) < (
+    select sum(length(x.calls::text) - length(replace(x.calls::text, '${APPROVAL}', ''))) / ${APPROVAL.length}
+    from rounds x where x.run_id = r.id
+  )`;
+
 // The text search is only a first filter: a model's arguments may contain the same words, escaped.
 const WAITING = `
   select * from (
@@ -50,7 +65,7 @@ const WAITING = `
     union all
     (select ${COLUMNS}, true as late from rounds o join runs r on r.id = o.run_id
       where ${BEHIND} and r.status not in ('cancelling', 'cancelled') and (r.ended_at is null or r.ended_at > $3 - $5::bigint)
-        and o.done and o.calls::text like '%"onDeadline":"follow-up"%' ${FIRST})
+        and o.done and o.calls::text like '%"onDeadline":"follow-up"%' and ${UNDECIDED} ${FIRST})
   ) w order by position, round limit ${BATCH}`;
 
 type Cursor = { position: number; round: number; index: number };
