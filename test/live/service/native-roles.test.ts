@@ -7,6 +7,7 @@ import type { Store } from '../../../protocol/ports/run-store.ts';
 import type { Approval, RunDecision } from '../../../protocol/wire/decisions.ts';
 import type { Page } from '../../../protocol/wire/objects.ts';
 import { defineTools, openNative, type NativeStack } from '../../support/native-stack.ts';
+import { cli } from '../../support/cli.ts';
 import { memoryStore } from '../../support/store.ts';
 import { liveTemporal, type LiveTemporal } from '../../support/temporal.ts';
 
@@ -19,7 +20,7 @@ const KEY = {
 } as const;
 const KEYS = [
   `acme:${KEY.caller}:*`,
-  `acme:${KEY.alice}:refund:role=approver;name=alice`,
+  `acme:${KEY.alice}:refund|later:role=approver;name=alice`,
   `acme:${KEY.bob}:ship:role=approver;name=bob`,
   `other:${KEY.stranger}:*:role=approver;name=mallory`,
   `ops:${KEY.operator}::role=operator;name=olga`,
@@ -42,6 +43,12 @@ beforeAll(async () => {
           turn.round === 0
             ? { calls: [{ name: 'refund', arguments: { order: '42', amount: 60 } }] }
             : { text: turn.outputs.map(({ output }) => output).join(', ') },
+        later: (turn) =>
+          turn.messages.some(({ text }) => text.includes('has come'))
+            ? { text: 'Done.' }
+            : turn.round === 0
+              ? { calls: [{ name: 'later', arguments: {} }] }
+              : { text: 'I go on without it.' },
       },
     },
     tools: defineTools({
@@ -53,6 +60,14 @@ beforeAll(async () => {
           paid.push(amount);
           return `paid ${amount}`;
         },
+      },
+      later: {
+        description: 'May be allowed when the run has ended',
+        parameters: z.object({}),
+        approval: true,
+        onDeadline: 'follow-up',
+        answerWithin: '1s',
+        execute: () => 'allowed at last',
       },
     }),
   });
@@ -67,11 +82,11 @@ afterAll(async () => {
 
 const client = (who: keyof typeof KEY) =>
   new OpenAI({ baseURL: server.url, apiKey: KEY[who], maxRetries: 0 });
-const started = async () => {
+const started = async (name = 'refund') => {
   const openai = client('caller');
   const assistant = await openai.beta.assistants.create({
-    model: 'scripted:refund',
-    tools: [{ type: 'function', function: { name: 'refund' } }],
+    model: `scripted:${name}`,
+    tools: [{ type: 'function', function: { name } }],
   });
   return openai.beta.threads.createAndRun({ assistant_id: assistant.id });
 };
@@ -167,6 +182,41 @@ test('what comes straight from Temporal is kept as the claim that it is', async 
   expect(await decisionsOf('operator', call)).toMatchObject([
     { by: 'alice', verified: false, door: 'temporal_signal' },
   ]);
+});
+
+test('a person with a key and the URL decides by the command, also when the run has ended; a second word is kept as refused', async () => {
+  const run = await started('later');
+  const late = async () => (await waiting('alice', run.id)).filter((approval) => approval.late);
+  await expect.poll(late, { timeout: 20_000 }).toHaveLength(1);
+  const [call] = await late();
+  if (call === undefined) throw new Error('no call is late');
+  expect((await ended(call)).status).toBe('completed');
+  const env = { RUNS_URL: server.url, RUNS_API_KEY: KEY.alice };
+  const listed = await cli(['list', '--waiting', '--json'], env);
+  expect(listed.json()).toMatchObject({ calls: [{ runId: run.id, callId: call.call_id, tool: 'later' }] });
+  const answered = await cli(['answer', run.id, '--approve'], env);
+  expect([answered.code, answered.stdout]).toEqual([
+    0,
+    expect.stringContaining('the answer goes on in run_'),
+  ]);
+  await expect(decide(call, 'alice', { decision: 'deny', by: 'the boss' })).rejects.toMatchObject({
+    status: 400,
+  });
+  expect(await late()).toEqual([]);
+  await expect.poll(() => decisionsOf('operator', call)).toHaveLength(2);
+  expect(await decisionsOf('alice', call)).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ decision: 'approve', by: 'alice', late: true, refused: null }),
+      expect.objectContaining({
+        decision: 'deny',
+        by: 'alice',
+        verified: true,
+        note: 'the boss',
+        door: 'http',
+        refused: { code: expect.any(String), message: expect.stringContaining(call.call_id) },
+      }),
+    ]),
+  );
 });
 
 test('an operator sees what waits in every tenant, and cancels it', async () => {
