@@ -19,8 +19,9 @@ import {
   type WorkerToolsActivities,
 } from '../protocol/index.ts';
 import { backendActivities } from './backend-activities.ts';
-import type { ActivityDeps, HookContext } from './dependencies.ts';
+import type { ActivityDeps } from './dependencies.ts';
 import { throwFailure, fromBackendError } from './failure.ts';
+import { hookContext, runHook } from './hooks.ts';
 import { systemClock } from './lease.ts';
 import { noMetrics } from './metrics.ts';
 import { listTools } from './tools/list-tools.ts';
@@ -31,11 +32,6 @@ export type WorkerActivities = RunActivities &
     /** Serves every activity type without a function of its own: the tools. */
     default: (input: ToolCallPayload) => Promise<OutcomePayload>;
   };
-
-const hookContext = (): HookContext => {
-  const { cancellationSignal, info } = Context.current();
-  return { signal: cancellationSignal, attempt: info.attempt };
-};
 
 export const createActivities = (deps: ActivityDeps): WorkerActivities => {
   const tools = {
@@ -48,12 +44,18 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
     ...backendActivities(deps),
     notifyWaiting: async (notice) => {
       const calls = notice.calls.map((call) => ({ ...call, shown: showArguments(call.arguments) }));
-      await deps.hooks?.onWaiting?.({ ...notice, calls }, hookContext());
+      const { hooks } = deps;
+      if (hooks?.onWaiting !== undefined)
+        await runHook('onWaiting', notice.runId, (context) =>
+          hooks.onWaiting?.({ ...notice, calls }, context),
+        );
     },
     listTools: async () => listTools(deps.tools),
     listToolServers: async () => deps.toolServers?.() ?? [],
     notifyEnd: async (result) => {
-      await deps.hooks?.onEnd?.(result, hookContext());
+      const { hooks } = deps;
+      if (hooks?.onEnd !== undefined)
+        await runHook('onEnd', result.runId, (context) => hooks.onEnd?.(result, context));
     },
     startFollowUpRun: async ({ backend, newRunId, of, callId, message }) => {
       try {

@@ -2,6 +2,7 @@
 import { ApplicationFailure, ApplicationFailureCategory, CancelledFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { createActivities, noTools, type ActivityDeps } from '../../../activities/index.ts';
+import { currentCall, runningCalls, type CallScope } from '../../../activities/tools/call-scope.ts';
 import {
   BackendError,
   FAILURES,
@@ -493,6 +494,30 @@ describe('hooks and linked runs', () => {
       { text: '{\n  "amount": 20000,\n  "note": "\\u202eok"\n}', shortened: 0 },
       expect.objectContaining({ problem: 'the key "amount" stands twice in the same object' }),
     ]);
+  });
+
+  test('a hook is named when something escapes from it, and is not run again when that ends the worker', async () => {
+    const seen: unknown[] = [];
+    const { env, activities } = begin(
+      {},
+      {},
+      {
+        hooks: {
+          onWaiting: () =>
+            new Promise(() => {
+              const call = currentCall();
+              seen.push(call?.tool, call?.runId, runningCalls().includes(call as CallScope));
+              call?.blame(new Error('thrown in a timer'));
+            }),
+        },
+      },
+    );
+    await expect(env.run(() => activities.notifyWaiting(notice))).rejects.toMatchObject({
+      nonRetryable: true,
+      message: expect.stringContaining('The hook onWaiting ended its worker'),
+    });
+    expect(seen).toEqual(['hook onWaiting', notice.runId, true]);
+    expect(runningCalls()).toEqual([]);
   });
 
   test('a worker without hooks has nothing to do', async () => {
