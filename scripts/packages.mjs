@@ -141,11 +141,10 @@ function manifestOf(name, root, imported) {
   const names = [...imported]
     .filter((one) => !one.startsWith('node:') && !builtinModules.includes(one))
     .toSorted((a, b) => a.localeCompare(b));
+  const peers = peersOf(name, root, names);
   const dependencies = names
-    .filter((one) => !isPeer(one))
+    .filter((one) => peers[one] === undefined)
     .map((one) => [one, one === CLIENT ? version : pinned(root, one)]);
-  const unranged = names.filter((one) => isPeer(one) && PEER_RANGES[name][one] === undefined);
-  if (unranged.length > 0) throw new Error(`PEER_RANGES of ${name} lacks ${unranged.join(', ')}.`);
   return {
     name,
     version,
@@ -162,15 +161,26 @@ function manifestOf(name, root, imported) {
     sideEffects: name === CLIENT ? ['./dist/workflows/traces.js'] : ['./dist/cli/main.js'],
     exports: exportsOf(name),
     ...(dependencies.length === 0 ? {} : { dependencies: Object.fromEntries(dependencies) }),
-    peerDependencies: { ...PEER_RANGES[name], ...(name === CLIENT ? { [SERVER]: version } : {}) },
-    peerDependenciesMeta: Object.fromEntries(OPTIONAL_PEERS[name].map((one) => [one, { optional: true }])),
+    peerDependencies: { ...peers, ...(name === CLIENT ? { [SERVER]: version } : {}) },
+    peerDependenciesMeta: {
+      ...Object.fromEntries(OPTIONAL_PEERS[name].map((one) => [one, { optional: true }])),
+      ...Object.fromEntries(
+        Object.entries(root.peerDependenciesMeta ?? {}).filter(([one]) => peers[one] !== undefined),
+      ),
+    },
     engines,
     publishConfig: { access: 'public' },
   };
 }
 
-function isPeer(name) {
-  return name === 'zod' || name.startsWith('@temporalio/');
+/** The package's own peers, and those of the root that its files import. */
+function peersOf(name, root, imported) {
+  const optional = Object.entries(root.peerDependencies ?? {}).filter(([one]) => imported.includes(one));
+  const unranged = imported.filter(
+    (one) => (one === 'zod' || one.startsWith('@temporalio/')) && PEER_RANGES[name][one] === undefined,
+  );
+  if (unranged.length > 0) throw new Error(`PEER_RANGES of ${name} lacks ${unranged.join(', ')}.`);
+  return { ...PEER_RANGES[name], ...Object.fromEntries(optional) };
 }
 
 function pinned(root, name) {
