@@ -87,9 +87,7 @@ const decide = async (
   }
   const digest = call.argumentsDigest === null ? {} : { digest: call.argumentsDigest };
   for (;;) {
-    const choice = (
-      await ask('a = approve, d = deny, e = edit the arguments, w = show them whole, Enter = stop: ')
-    )?.trim();
+    const choice = (await ask('a = approve, d = deny, e = edit, w = show whole, Enter = stop: '))?.trim();
     if (choice === undefined || choice === '') return null;
     if (choice === 'w') {
       for (const line of shownArguments(call, true)) say(`   ${line}`);

@@ -21,6 +21,7 @@ import { startCommand } from './commands/start.ts';
 import { toolsCommand } from './commands/tools.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
+import { errorText } from './output/format.ts';
 import { visibleJson } from '../protocol/rules/visible.ts';
 import { CliError, EXIT, toCliFailure, type ExitCode } from '../app/exit.ts';
 import { version } from '../app/version.ts';
@@ -66,7 +67,7 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
       return EXIT.usage;
     }
     const failure = toCliFailure(error);
-    io.stderr(`${failure.text}\n`);
+    io.stderr(`${errorText(failure.text, io.stderrIsTty ? io.columns() : null)}\n`);
     if (json) frame.print(failure.document);
     return failure.exitCode;
   }

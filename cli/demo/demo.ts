@@ -39,8 +39,8 @@ const INSTRUCTIONS =
 
 const NEXT = [
   '',
-  'Everything of this demo ends here. "npm start" runs the same to stay, with its state in',
-  '.runs/; README.md, "Use", adds a tool and a client of your own.',
+  'The servers of this demo end here. "npm start" keeps them, with their state in',
+  '.runs/. README.md, section "Use", adds a tool and a client of your own.',
 ];
 
 const MOST_TOKENS = 2_000;

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { toCliFailure, usageError } from '../../app/exit.ts';
 import type { CliIo } from '../command.ts';
+import { errorText } from '../output/format.ts';
 import { askOnTerminal, keysOfTerminal } from '../terminal.ts';
 
 const USAGE = `npm run demo [-- --model-url URL [--model NAME]]
@@ -59,7 +60,7 @@ try {
   }
 } catch (error) {
   const failure = toCliFailure(error);
-  io.stderr(`${failure.text}\n`);
+  io.stderr(`${errorText(failure.text, io.stderrIsTty ? io.columns() : null)}\n`);
   process.exitCode = failure.exitCode;
 }
 setTimeout(() => process.exit(), 2_000).unref();

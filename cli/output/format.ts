@@ -91,3 +91,12 @@ const cutTo = (line: string, columns: number): string[] => {
   }
   return [...parts, part];
 };
+
+/** An error as a person reads it: at a terminal its lines are broken between words. `columns` null = not a terminal. */
+export const errorText = (text: string, columns: number | null): string =>
+  columns === null
+    ? text
+    : text
+        .split('\n')
+        .flatMap((line) => wrapped(line, columns))
+        .join('\n');

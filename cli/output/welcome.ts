@@ -12,7 +12,7 @@ export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
 }
 
 const BACKEND: Record<string, string> = {
-  sandbox: 'sandbox, a scripted model (RUNS_BACKEND=chat OPENAI_BASE_URL=… uses a real one)',
+  sandbox: 'sandbox, a scripted model; docs/MODELS.md tells how to use a real one',
   chat: 'chat, the model server at OPENAI_BASE_URL',
   assistants: 'assistants, the runs API at OPENAI_BASE_URL (so none is served here)',
 };
@@ -53,7 +53,7 @@ const examples = ({ backend, assistantId, dataDir, model }: Welcome): string[] =
         `  ${runs} list`,
       ]
     : [
-        `  ${runs} start --assistant ${assistantId} --message "Please deploy checkout 1.4.2."`,
+        `  ${runs} start --assistant ${assistantId} --message "Hello"`,
         `  ${runs} list --waiting`,
         `  ${runs} answer            (lists what waits, and asks)`,
       ];
