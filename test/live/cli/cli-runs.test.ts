@@ -314,6 +314,7 @@ describe('doctor', () => {
       deployment: 'skipped',
       payloads: expect.stringMatching(/ok|skipped/),
       tools: 'skipped',
+      mcp: 'skipped',
       backend: 'ok',
       learned: 'skipped',
       store: 'skipped',
