@@ -18,6 +18,8 @@ export interface AssistantsStackOptions {
   tools: ToolRegistry;
   /** By name; an assistant `asst_<name>` plays each, and declares all tools of the registry. */
   scripts: Record<string, Script>;
+  /** Names that the assistants declare beside them. */
+  declares?: readonly string[];
   hooks?: Hooks;
   dataConverter?: DataConverter;
   /** Default true. */
@@ -42,7 +44,10 @@ export interface AssistantsStack {
 
 export const openAssistants = async (options: AssistantsStackOptions): Promise<AssistantsStack> => {
   const { address, tools, dataConverter } = options;
-  const definitions = tools.definitions();
+  const definitions = [
+    ...tools.definitions(),
+    ...(options.declares ?? []).map((name) => ({ type: 'function' as const, function: { name } })),
+  ];
   const sandbox = await createSandbox({
     scripts: Object.fromEntries(
       Object.entries(options.scripts).map(([name, script]) => [

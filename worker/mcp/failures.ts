@@ -35,8 +35,12 @@ const systemCode = (error: unknown): string | undefined => {
 const statusOf = (error: unknown, sdk: McpSdk): number | undefined =>
   error instanceof sdk.SdkHttpError ? error.status : undefined;
 
-/** The session is not known to the server any more: it has restarted. The request was not looked at. */
-export const isLostSession = (error: unknown, sdk: McpSdk): boolean => statusOf(error, sdk) === 404;
+/** 404 by the protocol; many servers answer with 400. */
+const LOST_SESSION: readonly (number | undefined)[] = [400, 404];
+
+/** The server may have restarted and not know the session any more. It did not look at the request. */
+export const isLostSession = (error: unknown, sdk: McpSdk): boolean =>
+  LOST_SESSION.includes(statusOf(error, sdk));
 
 const NOT_SENT: readonly (string | undefined)[] = [
   'ECONNREFUSED',

@@ -221,6 +221,14 @@ describe('an HTTP server that is away', () => {
     expect(await hanging).toBeInstanceOf(NoAnswerError);
   });
 
+  test.each([400, 404])('for this session (%d), gets the call once more in a new one', async (status) => {
+    const server = await serveMcp(ledger, TOKEN);
+    open.push(server);
+    const handle = await start({ it: { url: server.url, headers: { authorization: `Bearer ${TOKEN}` } } });
+    server.refuseCall(status);
+    expect(await call(handle, 'it__write', { what: 'it' })).toBe('wrote it, time 1');
+  });
+
   test('for this token, says so', async () => {
     const server = await serveMcp(ledger, TOKEN);
     open.push(server);

@@ -15,17 +15,26 @@ export const stdioOptions = (ledger: string, env: Record<string, string> = {}): 
 export interface HttpMcpServer {
   url: string;
   port: number;
+  /** The next call gets this status, as from a server that does not know its session. */
+  refuseCall(status: number): void;
   close(): Promise<void>;
 }
 
 /** Answers requests with this bearer token only. */
 export const serveMcp = async (ledger: string, token: string, port = 0): Promise<HttpMcpServer> => {
   const handler = createMcpHandler(() => testMcpServer(ledger, () => handler.notify.toolsChanged()));
+  let refused: number | null = null;
   const server = serve({
-    fetch: (request: Request) =>
-      request.headers.get('authorization') === `Bearer ${token}`
+    fetch: async (request: Request) => {
+      if (refused !== null && (await request.clone().text()).includes('"tools/call"')) {
+        const status = refused;
+        refused = null;
+        return new Response('no session', { status });
+      }
+      return request.headers.get('authorization') === `Bearer ${token}`
         ? handler.fetch(request)
-        : new Response('no', { status: 401 }),
+        : new Response('no', { status: 401 });
+    },
     hostname: '127.0.0.1',
     port,
   });
@@ -34,6 +43,9 @@ export const serveMcp = async (ledger: string, token: string, port = 0): Promise
   return {
     url: `http://127.0.0.1:${bound}/mcp`,
     port: bound,
+    refuseCall: (status) => {
+      refused = status;
+    },
     close: async () => {
       const ended = new Promise((resolve) => server.close(resolve));
       if ('closeAllConnections' in server) server.closeAllConnections();
