@@ -1,5 +1,5 @@
 /**
- * A JSON Schema that somebody else wrote, as the parameters of a tool. Pure.
+ * A JSON Schema of another author, as the parameters of a tool. Pure.
  *
  * Rule: the schema is untrusted, so it is read by our own bounded checker, which changes no value, evaluates no code and
  * refuses only what the schema refuses. Regular expressions are left out, since one may take forever. The rest of the

@@ -92,7 +92,7 @@ const refusal = (call: ToolCall, known: readonly string[], own: readonly string[
     : `there is no tool ${quote(call.name)}. ${exist}${own.includes(call.name) ? ` ${howToDeclare(call.name)}` : ''}`;
 };
 
-/** A tool that the worker does not have: the caller's, unless the name belongs to an MCP server, which nobody else answers. */
+/** A tool that the worker does not have: the caller's, unless the name belongs to an MCP server: no caller can answer for that. */
 const unknownPlan = (registry: ToolRegistry, name: string, mayUse: boolean): CallPlan => {
   const why = mayUse ? registry.unavailable?.(name) : undefined;
   return why === undefined
