@@ -8,9 +8,17 @@ const isTypeScript = (url: string): boolean => /\.m?ts$/.test(new URL(url).pathn
 
 export const loadModule = async (url: string): Promise<Record<string, unknown>> => {
   if (!isTypeScript(url)) return (await import(url)) as Record<string, unknown>;
-  const { tsImport } = await import('tsx/esm/api');
-  const loaded = (await tsImport(url, import.meta.url)) as Record<string, unknown>;
-  return unwrapped(loaded);
+  // Not `tsImport`, which loads a second copy of every package below the file: undici refuses to be loaded twice so, and a worker
+  // would hold Temporal's SDK twice.
+  const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
+  const stopRequire = cjs.register();
+  const stopImport = esm.register();
+  try {
+    return unwrapped((await import(url)) as Record<string, unknown>);
+  } finally {
+    await stopImport();
+    stopRequire();
+  }
 };
 
 /**

@@ -141,6 +141,37 @@ test('the runs command works without sources', async () => {
   expect(stdout.trim()).toBe(root.version);
 });
 
+test('a TypeScript tools file of a CommonJS folder loads after the HTTP client', async () => {
+  await writeFile(
+    join(home, 'tools.ts'),
+    `import { defineTools } from 'durable-runs/worker';
+     import { z } from 'zod';
+     enum Word { hello = 'Says hello.' }
+     export default defineTools({
+       hello: { description: Word.hello, parameters: z.object({}), execute: (): string => 'hello' },
+     });`,
+  );
+  // The doctor asks the model server by the HTTP client that a tools file reaches through the worker's entry, too.
+  const { stdout } = await run(
+    process.execPath,
+    [join(client, 'bin', 'runs.mjs'), 'doctor', '--only', 'backend', '--only', 'tools', '--json'],
+    {
+      cwd: home,
+      env: {
+        ...process.env,
+        RUNS_BACKEND: 'chat',
+        OPENAI_BASE_URL: 'http://127.0.0.1:9/v1',
+        RUNS_TOOLS: './tools.ts',
+      },
+    },
+  ).catch((error: { stdout: string }) => error);
+  const { checks } = JSON.parse(stdout) as { checks: { name: string; state: string; detail: string }[] };
+  expect(checks.find(({ name }) => name === 'tools')).toMatchObject({
+    state: 'ok',
+    detail: expect.stringMatching(/: hello$/),
+  });
+});
+
 test('the runs command refuses a server of another version and names the command that fixes it', async () => {
   const file = join(home, 'node_modules', 'durable-runs-server', 'package.json');
   const text = await readFile(file, 'utf8');
