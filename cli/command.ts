@@ -23,7 +23,9 @@ export interface CliIo {
   stderr: (text: string) => void;
   /** Is stderr a terminal, on which progress is drawn? */
   stderrIsTty: boolean;
-  /** Width of that terminal. */
+  /** Does stdout go to a terminal? Default false: then ids are whole and no line is broken. */
+  stdoutIsTty?: boolean;
+  /** Width of the terminal. */
   columns: () => number;
   /**
    * Asks a question on one line, which begins with `given`, to be edited; null = the input has ended. Absent without a

@@ -19,6 +19,7 @@ async function runHere(): Promise<number> {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     stderrIsTty: process.stderr.isTTY && process.env['TERM'] !== 'dumb',
+    stdoutIsTty: process.stdout.isTTY,
     columns: () => process.stderr.columns || 80,
     ...(process.stdin.isTTY && process.stderr.isTTY ? { ask: askOnTerminal(stop.signal) } : {}),
     signal: stop.signal,

@@ -21,7 +21,7 @@ import { startCommand } from './commands/start.ts';
 import { toolsCommand } from './commands/tools.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
-import { errorText } from './output/format.ts';
+import { errorText, terminalLines } from './output/format.ts';
 import { visibleJson } from '../protocol/rules/visible.ts';
 import { CliError, EXIT, toCliFailure, type ExitCode } from '../app/exit.ts';
 import { version } from '../app/version.ts';
@@ -88,7 +88,8 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
   const output = {
     writeOut: (text: string) => io.stdout(text),
     writeErr: (text: string) => io.stderr(text),
-    outputError: (text: string) => io.stderr(`runs: ${usageSentence(text)}\n`),
+    outputError: (text: string) =>
+      io.stderr(`${errorText(`runs: ${usageSentence(text)}`, io.stderrIsTty ? io.columns() : null)}\n`),
   };
   const program = new Command('runs')
     .description('Runs that outlive crashes, deploys and days of waiting for a person.')
@@ -169,7 +170,11 @@ export class Frame {
     if (outcome === undefined) return;
     this.exitCode = outcome.exitCode ?? EXIT.ok;
     if (this.context.json) this.print(outcome.json);
-    else if (outcome.lines.length > 0) this.#io.stdout(`${outcome.lines.join('\n')}\n`);
+    else if (outcome.lines.length > 0) this.#io.stdout(`${this.#fitted(outcome.lines).join('\n')}\n`);
+  }
+
+  #fitted(lines: string[]): string[] {
+    return this.#io.stdoutIsTty === true ? terminalLines(lines, this.#io.columns()) : lines;
   }
 
   print(document: unknown): void {

@@ -67,7 +67,7 @@ export const list = defineCommand<Options>({
 });
 
 /** Of the terminal of a person; null = the output is read by something else. */
-const columnsOf = (io: CliIo): number | null => (io.stderrIsTty ? io.columns() : null);
+const columnsOf = (io: CliIo): number | null => (io.stdoutIsTty === true ? io.columns() : null);
 
 const waitingOverApi = async (
   io: CliIo,

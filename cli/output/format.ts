@@ -100,3 +100,10 @@ export const errorText = (text: string, columns: number | null): string =>
         .split('\n')
         .flatMap((line) => wrapped(line, columns))
         .join('\n');
+
+/** A command to paste, or arguments behind their bar, which have their own width. */
+const STAYS_WHOLE = /^ *(?:│|(?:[A-Z_]+=\S+ )*(?:npx )?(?:npm run -s )?runs (?:-- )?(?:answer|show) )/;
+
+/** Lines of a result at a terminal: broken between words where they are wider than it. */
+export const terminalLines = (lines: readonly string[], columns: number): string[] =>
+  lines.flatMap((line) => (STAYS_WHOLE.test(line) ? [line] : wrapped(line, columns)));

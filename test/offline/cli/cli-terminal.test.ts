@@ -8,7 +8,7 @@ import { openPage } from '../../../cli/demo/open-page.ts';
 import { answerCommandText, answerCurl, keyLines, type Question } from '../../../cli/demo/texts.ts';
 import { editableArguments, editUntilTaken, textEditor } from '../../../cli/edit-arguments.ts';
 import { createBoard } from '../../../cli/output/board.ts';
-import { wrapped } from '../../../cli/output/format.ts';
+import { terminalLines, wrapped } from '../../../cli/output/format.ts';
 import { finishedRounds } from '../../../cli/output/rounds.ts';
 import type { HistoryCall, HistoryRound } from '../../../client/index.ts';
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../../protocol/temporal/messages.ts';
@@ -177,6 +177,19 @@ test.each([
   ['東京 東京', 6, ['東京', '   東', '京']],
 ])('%j in %i columns is %j', (line, columns, lines) => {
   expect(wrapped(line, columns)).toEqual(lines);
+});
+
+test('a result is broken between words at a terminal, and commands to paste are not', () => {
+  const command = `      npx runs answer k7f2q --approve --digest ${'ab'.repeat(16)}`;
+  const bar = `      │ ${'word '.repeat(20)}`;
+  const long = `  thread ${'x'.repeat(30)} · assistant ${'y'.repeat(30)}`;
+  expect(terminalLines([command, bar, long, 'short'], 60)).toEqual([
+    command,
+    bar,
+    `  thread ${'x'.repeat(30)} · assistant`,
+    `      ${'y'.repeat(30)}`,
+    'short',
+  ]);
 });
 
 const question: Question = {
