@@ -1,6 +1,6 @@
-/** The TypeScript in the documents compiles, strictly, against what the package exports. */
+/** The TypeScript in the documents and in `examples/` compiles, strictly, against what the package exports. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,6 +56,12 @@ test('every snippet compiles', { timeout: 120_000 }, async () => {
     }
   }
   expect(count).toBeGreaterThan(6);
+  const examples = (await readdir(join(ROOT, 'examples'), { recursive: true })).filter((name) =>
+    name.endsWith('.ts'),
+  );
+  expect(examples.length).toBeGreaterThan(5);
+  for (const name of examples)
+    await copyFile(join(ROOT, 'examples', name), join(dir, `example-${name.replaceAll('/', '-')}`));
   await writeFile(
     join(dir, 'tsconfig.json'),
     JSON.stringify({
