@@ -70,6 +70,7 @@ export class McpConnection {
   #failedAt = -Infinity;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  #checking = false;
 
   constructor(deps: ConnectionDeps) {
     this.#deps = deps;
@@ -174,7 +175,10 @@ export class McpConnection {
       listChanged: { tools: { autoRefresh: false, onChanged: () => void this.#readAgain(client) } },
     });
     return Object.assign(client, {
-      onerror: (error: Error) => log.debug({ server: name, error }, 'MCP client reports an error'),
+      onerror: (error: Error) => {
+        log.debug({ server: name, error }, 'MCP client reports an error');
+        if (this.#isHttp) void this.#checkUp(client);
+      },
       onclose: () => this.lost(client, 'its connection closed'),
     });
   }
@@ -190,6 +194,17 @@ export class McpConnection {
       await this.#readTools(client);
     } catch (error) {
       this.lost(client, whyNotConnected(error, this.#deps.sdk));
+    }
+  }
+
+  /** A stream that broke may leave its calls waiting: when the server is gone, so is the client, and its calls end. */
+  async #checkUp(client: McpClient): Promise<void> {
+    if (this.#checking) return;
+    this.#checking = true;
+    try {
+      await this.#readAgain(client);
+    } finally {
+      this.#checking = false;
     }
   }
 

@@ -15,6 +15,7 @@ import {
 } from '../../../activities/index.ts';
 import { makeLog } from '../../../worker/log.ts';
 import { startMcpServers, type McpServersHandle } from '../../../worker/mcp/start-servers.ts';
+import { serveResumable } from '../../support/mcp/resumable.ts';
 import { ledgerLines } from '../../support/mcp/server.ts';
 import { serveMcp, stdioOptions } from '../../support/mcp/start.ts';
 
@@ -220,6 +221,15 @@ describe('an HTTP server that is away', () => {
     await server.close();
     expect(await hanging).toBeInstanceOf(NoAnswerError);
   });
+
+  test('whose broken stream the client would resume, ends the call as soon as the server is known to be gone', async () => {
+    const server = await serveResumable();
+    const handle = await start({ it: { url: server.url } });
+    const hanging = call(handle, 'it__hangs').catch((error: unknown) => error);
+    await expect.poll(() => server.calls()).toBe(1);
+    await server.kill();
+    expect(await hanging).toBeInstanceOf(NoAnswerError);
+  }, 10_000);
 
   test.each([400, 404])('for this session (%d), gets the call once more in a new one', async (status) => {
     const server = await serveMcp(ledger, TOKEN);
