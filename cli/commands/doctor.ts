@@ -4,6 +4,7 @@
  * Read only, except for `--fix`, which creates missing search attributes, and for the store's own migrations.
  */
 import { defineCommand, type CommandContext } from '../command.ts';
+import { wrapped } from '../output/format.ts';
 import { diagnose, type Check, type Diagnosis } from '../doctor/check.ts';
 import { nonEmpty } from '../../app/dev-state.ts';
 import { CliError, EXIT, usageError } from '../../app/exit.ts';
@@ -43,8 +44,10 @@ export const doctor = defineCommand<Options>({
         throw usageError(
           `--only knows ${names.join(', ')}, got ${JSON.stringify(unknown)}. Choose one of them.`,
         );
+      const columns = context.io.stdoutIsTty === true ? context.io.columns() : null;
       const found = await diagnose(checks, options.only, (diagnosis) => {
-        if (!context.json) for (const line of diagnosisLines(diagnosis)) context.io.stdout(`${line}\n`);
+        if (!context.json)
+          for (const line of diagnosisLines(diagnosis, columns)) context.io.stdout(`${line}\n`);
       });
       const bad = found.filter((item) => item.state === 'problem').length;
       return {
@@ -60,12 +63,23 @@ export const doctor = defineCommand<Options>({
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
+/** On a narrower terminal, lines of text are this wide and the terminal breaks them. */
+const MIN_TEXT_COLUMNS = 30;
 const MARK = { ok: 'ok      ', problem: 'PROBLEM ', skipped: '-       ' } as const;
 
-export const diagnosisLines = ({ name, state, detail, fix }: Diagnosis): string[] => [
-  `${MARK[state]} ${name.padEnd(17)} ${detail}`,
-  ...(fix === undefined ? [] : [`         ${''.padEnd(17)} fix: ${fix}`]),
-];
+/** `columns`: of the terminal, whose lines are broken between words; null = not a terminal. */
+export const diagnosisLines = (
+  { name, state, detail, fix }: Diagnosis,
+  columns: number | null = null,
+): string[] => {
+  const head = `${MARK[state]} ${name.padEnd(17)} `;
+  const below = ' '.repeat(head.length);
+  const text = (words: string): string[] =>
+    columns === null ? [words] : wrapped(words, Math.max(MIN_TEXT_COLUMNS, columns - head.length));
+  return [...text(detail), ...(fix === undefined ? [] : text(`fix: ${fix}`))].map(
+    (line, index) => `${index === 0 ? head : below}${line}`,
+  );
+};
 
 const allChecks = async (
   { io }: CommandContext,

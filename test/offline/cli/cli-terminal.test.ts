@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CliError, EXIT } from '../../../app/exit.ts';
+import { diagnosisLines } from '../../../cli/commands/doctor.ts';
 import { openPage } from '../../../cli/demo/open-page.ts';
 import { answerCommandText, answerCurl, keyLines, type Question } from '../../../cli/demo/texts.ts';
 import { editableArguments, editUntilTaken, textEditor } from '../../../cli/edit-arguments.ts';
@@ -325,4 +326,21 @@ describe('the page of a run', () => {
     await program('xdg-open', script);
     expect(await openPage('http://127.0.0.1:1/x', { PATH: dir, ...env }, 'linux')).toBe(false);
   });
+});
+
+test('findings of doctor keep their column at a terminal, and no word is broken', () => {
+  const finding = {
+    name: 'model',
+    state: 'problem',
+    detail: 'http://127.0.0.1:9/v1 does not answer: connection refused',
+    fix: 'start the model server, or set OPENAI_BASE_URL to the address where it listens',
+  } as const;
+  expect(diagnosisLines(finding, 60)).toEqual([
+    'PROBLEM  model             http://127.0.0.1:9/v1 does not',
+    '                               answer: connection refused',
+    '                           fix: start the model server, or',
+    '                               set OPENAI_BASE_URL to the',
+    '                               address where it listens',
+  ]);
+  expect(diagnosisLines(finding)).toHaveLength(2);
 });
