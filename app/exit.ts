@@ -78,14 +78,25 @@ export interface CliFailure {
   };
 }
 
-/** Any thrown value as the end of a command. */
-export const toCliFailure = (error: unknown): CliFailure => {
+/**
+ * Any thrown value as the end of a command. `stopped`: a signal asked the process to end. Ctrl-C reaches its whole process
+ * group, so a program that it uses may be gone first: what fails then is no surprise.
+ */
+export const toCliFailure = (error: unknown, stopped = false): CliFailure => {
   if (error instanceof CliError)
     return failure(error.exitCode, error.code, error.message, null, error.details);
   if (error instanceof StoreError)
     return failure(EXIT.unavailable, `store_${error.code}`, error.message, null, error.details);
   if (error instanceof RunsError)
     return failure(EXIT_OF[error.code], error.code, error.message, error.failure, error.details);
+  if (stopped)
+    return failure(
+      EXIT.unexpected,
+      'stopped',
+      `stopped by a signal before it was done (${messageOf(error)})`,
+      null,
+      null,
+    );
   return failure(EXIT.unexpected, 'unexpected', `unexpected failure: ${messageOf(error)}`, null, null);
 };
 

@@ -66,7 +66,7 @@ export const runCli = async (argv: readonly string[], io: CliIo): Promise<ExitCo
       if (json) frame.print({ error: { code: 'usage', message, failure: null, details: null, exitCode: 2 } });
       return EXIT.usage;
     }
-    const failure = toCliFailure(error);
+    const failure = toCliFailure(error, io.signal.aborted);
     io.stderr(`${errorText(failure.text, io.stderrIsTty ? io.columns() : null)}\n`);
     if (json) frame.print(failure.document);
     return failure.exitCode;

@@ -203,6 +203,13 @@ describe('an error', () => {
     expect(toCliFailure(error).document.error).toMatchObject({ code, exitCode });
   });
 
+  test('after a signal asked the process to end is no unexpected failure', () => {
+    const { text, exitCode } = toCliFailure(new Error('the compiler is gone'), true);
+    expect(text).toBe('runs: stopped by a signal before it was done (the compiler is gone)');
+    expect(exitCode).toBe(1);
+    expect(toCliFailure(usageError('x'), true).document.error.code).toBe('usage');
+  });
+
   test('that nobody foresaw tells its causes, and no stack', () => {
     const { text } = toCliFailure(new Error('outer', { cause: new Error('inner') }));
     expect(text).toBe('runs: unexpected failure: outer\n  because: inner');
