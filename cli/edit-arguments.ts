@@ -69,7 +69,7 @@ const inEditor = (command: string): TextEditor => ({
   },
 });
 
-/** npm sets EDITOR for its scripts where the person did not, to vi: that is no wish for it. */
+/** npm sets EDITOR to vi for its scripts when the person has set none, so vi under npm is not the person's choice. */
 const editorOf = (env: CliIo['env']): string | undefined => {
   const named = nonEmpty(env['VISUAL']) ?? nonEmpty(env['EDITOR']);
   return named === 'vi' && env['npm_lifecycle_event'] !== undefined ? undefined : named;

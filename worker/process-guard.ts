@@ -53,7 +53,7 @@ export const guardProcess = ({ log, exit = (code) => process.exit(code) }: Proce
   let crashed = false;
 
   const onRejection = (reason: unknown): void => {
-    log.error(fieldsOf(reason, currentCall()), 'a promise was rejected and nobody awaited it');
+    log.error(fieldsOf(reason, currentCall()), 'a promise was rejected and no code handled it');
   };
   const onException = (error: unknown): void => {
     // Further exceptions in the last second say nothing new.

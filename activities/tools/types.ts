@@ -136,7 +136,7 @@ export interface ToolDefinition {
   readonly editSchema: JsonSchema | null;
 }
 
-/** The tools of a worker. `defineTools` creates it and it never changes; a worker with MCP servers joins theirs to it. */
+/** The tools of a worker. `defineTools` creates it and it never changes. A worker with MCP servers makes a second registry of it and the servers' tools. */
 export interface ToolRegistry {
   readonly names: readonly string[];
   get(name: string): ToolDefinition | undefined;

@@ -126,7 +126,7 @@ const backendCheck = async (ground: LocalGround): Promise<Finding> => {
     const { detail } = await made.backend.probe(AbortSignal.timeout(PROBE_MS));
     return ok(`${ground.config.backend}: ${detail}`);
   } catch (error) {
-    // The process has a key that this shell does not have: that the server wants one is no news about the process.
+    // The process has a key that this shell lacks, so a refusal of this shell says nothing about the process.
     if (unknown !== undefined && isRefusedKey(error)) return notKnownHere(unknown);
     if (error instanceof ModelError && error.code === BASE_URL_LACKS_VERSION)
       return problem(

@@ -116,7 +116,7 @@ const asked = ({ turns, story, faults, run }: NativeFacts, rounds: CallFact[][],
     const told = carried.map((calls) => calls.map(({ output }) => output));
     const kept = rounds.slice(0, carried.length).map((calls) => calls.map(({ output }) => output));
     if (shown(told) !== shown(kept))
-      violated('I2', `the model was told ${shown(told)}, the store has ${shown(kept)}`);
+      violated('I2', `the model got ${shown(told)}, the store has ${shown(kept)}`);
   }
   for (let turn = 0; turn <= story.rounds.length; turn += 1) {
     const times = turns.filter(({ rounds: carried }) => carried.length === turn).length;

@@ -61,7 +61,7 @@ test(
           NODE_OPTIONS: `--import tsx --import data:text/javascript;base64,${Buffer.from(stray).toString('base64')}`,
         },
       }).ended;
-      expect(played.stderr).toContain('a promise was rejected and nobody awaited it');
+      expect(played.stderr).toContain('a promise was rejected and no code handled it');
       expect([played.code, played.stdout]).toEqual([
         0,
         'The deployment of checkout 1.4.2: checkout 1.4.2 is live.\n',

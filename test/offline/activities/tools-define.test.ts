@@ -152,7 +152,11 @@ describe('a registry that makes no sense is refused', () => {
       { atMostOnce: true, retry: { maximumAttempts: 3 } },
       /contradicts atMostOnce/,
     ],
-    ['a wait where nobody is awaited', { answerWithin: '1h' }, /are for tools that wait for a person/],
+    [
+      'a time for answers of a tool that waits for no person',
+      { answerWithin: '1h' },
+      /are for tools that wait for a person/,
+    ],
     [
       'an unknown end of a wait',
       { needsApproval: true, onDeadline: 'retry' },

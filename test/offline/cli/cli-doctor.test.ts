@@ -220,7 +220,7 @@ describe('what was learned of the model server', () => {
     times: 1,
   });
 
-  test('is told for each server and model, with the setting that says it for good', () => {
+  test('is listed for each server and model, with the setting that fixes it', () => {
     const process = base({
       learned: [
         {
