@@ -230,22 +230,22 @@ const runStep = z.strictObject({
   usage: usage.nullable(),
 });
 
-/** The schemas of the wire's objects, and of the parts that other responses share. */
-export const objectSchemas = {
-  metadata,
-  toolCall,
-  functionTool,
-  requiredAction,
-  usage,
-  lastError,
-  responseFormat,
-  toolChoice,
-  truncationStrategy,
-  assistant,
-  thread,
-  messageContent,
-  message,
-  run,
-  stepDetails,
-  runStep,
-};
+/** The schemas of the wire's objects and of their parts, by their names in the document. */
+export const OBJECT_RESPONSES = {
+  Metadata: metadata,
+  FunctionTool: functionTool,
+  ToolCall: toolCall,
+  RequiredAction: requiredAction,
+  Usage: usage,
+  LastError: lastError,
+  ResponseFormat: responseFormat,
+  ToolChoice: toolChoice,
+  TruncationStrategy: truncationStrategy,
+  MessageContent: messageContent,
+  StepDetails: stepDetails,
+  Assistant: assistant,
+  Thread: thread,
+  Message: message,
+  Run: run,
+  RunStep: runStep,
+} as const;

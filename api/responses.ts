@@ -7,26 +7,7 @@
 import { z } from 'zod';
 import { approval, decision } from './decision-responses.ts';
 import { model, modelPage } from './model-responses.ts';
-import { objectSchemas } from './object-responses.ts';
-
-const {
-  metadata,
-  toolCall,
-  functionTool,
-  requiredAction,
-  usage,
-  lastError,
-  responseFormat,
-  toolChoice,
-  truncationStrategy,
-  assistant,
-  thread,
-  messageContent,
-  message,
-  run,
-  stepDetails,
-  runStep,
-} = objectSchemas;
+import { OBJECT_RESPONSES } from './object-responses.ts';
 
 const deleted = z.strictObject({
   id: z.string(),
@@ -101,30 +82,15 @@ const pageOf = <Item extends z.ZodType>(item: Item) =>
 
 /** Schemas by their names in the document. */
 export const RESPONSES = {
-  Metadata: metadata,
-  FunctionTool: functionTool,
-  FunctionToolPage: pageOf(functionTool),
-  ToolCall: toolCall,
-  RequiredAction: requiredAction,
-  Usage: usage,
-  LastError: lastError,
-  ResponseFormat: responseFormat,
-  ToolChoice: toolChoice,
-  TruncationStrategy: truncationStrategy,
-  MessageContent: messageContent,
-  StepDetails: stepDetails,
+  ...OBJECT_RESPONSES,
+  FunctionToolPage: pageOf(OBJECT_RESPONSES.FunctionTool),
+  AssistantPage: pageOf(OBJECT_RESPONSES.Assistant),
+  ThreadPage: pageOf(OBJECT_RESPONSES.Thread),
+  MessagePage: pageOf(OBJECT_RESPONSES.Message),
+  RunPage: pageOf(OBJECT_RESPONSES.Run),
+  RunStepPage: pageOf(OBJECT_RESPONSES.RunStep),
   Model: model,
   ModelPage: modelPage,
-  Assistant: assistant,
-  AssistantPage: pageOf(assistant),
-  Thread: thread,
-  ThreadPage: pageOf(thread),
-  Message: message,
-  MessagePage: pageOf(message),
-  Run: run,
-  RunPage: pageOf(run),
-  RunStep: runStep,
-  RunStepPage: pageOf(runStep),
   Deleted: deleted,
   Answer: answer,
   Approval: approval,

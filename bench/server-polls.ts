@@ -87,16 +87,18 @@ export const wholeRunByPoll = async (stage: ServerStage, bench: Bench, count: nu
   return [
     against('whole run of one worker tool, `createAndRunPoll` p50', times, 0.5, 1.1),
     against('the same p99', times, 0.99),
-    {
-      what: 'requests of such a run, at most',
-      against: null,
-      reference: null,
-      ours: Math.max(...requests),
-      unit: '',
-      target: { of: 'value', atMost: 3 },
-    },
+    mostRequests('requests of such a run, at most', requests),
   ];
 };
+
+const mostRequests = (what: string, requests: readonly number[]): Figure => ({
+  what,
+  against: null,
+  reference: null,
+  ours: Math.max(...requests),
+  unit: '',
+  target: { of: 'value', atMost: 3 },
+});
 
 /** From sending the output of a client's tool to knowing that the run has ended. */
 export const submitToSeen = async (stage: ServerStage, bench: Bench, count: number): Promise<Figure[]> => {
@@ -123,14 +125,7 @@ export const submitToSeen = async (stage: ServerStage, bench: Bench, count: numb
   return [
     against('submit → end seen, `submitToolOutputsAndPoll` p50', times, 0.5, 1.2),
     against('the same p99', times, 0.99),
-    {
-      what: 'requests of a submit and its polls, at most',
-      against: null,
-      reference: null,
-      ours: Math.max(...requests),
-      unit: '',
-      target: { of: 'value', atMost: 3 },
-    },
+    mostRequests('requests of a submit and its polls, at most', requests),
   ];
 };
 

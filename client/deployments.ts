@@ -246,40 +246,46 @@ const write = async (
   });
 };
 
+/** What each change of a deployment's routing names; the token refuses it when another change came first. */
+const routing = (client: RunsClient, { state, conflictToken }: DeploymentRead) => ({
+  namespace: client.place.namespace,
+  deploymentName: state.deployment,
+  conflictToken,
+  identity: client.temporal.options.identity,
+});
+
 /** New runs begin on this build from now on, all of them. */
 export const promoteBuild = async (
   client: RunsClient,
-  { state, conflictToken }: DeploymentRead,
+  read: DeploymentRead,
   buildId: string,
 ): Promise<void> => {
-  const { deployment: deploymentName } = state;
-  await write(client, `Promoting build ${quote(buildId)} of deployment ${quote(deploymentName)}`, (service) =>
-    service.setWorkerDeploymentCurrentVersion({
-      namespace: client.place.namespace,
-      deploymentName,
-      buildId,
-      conflictToken,
-      identity: client.temporal.options.identity,
-    }),
+  await write(
+    client,
+    `Promoting build ${quote(buildId)} of deployment ${quote(read.state.deployment)}`,
+    (service) =>
+      service.setWorkerDeploymentCurrentVersion({
+        ...routing(client, read),
+        buildId,
+      }),
   );
 };
 
 /** `percent` of new runs begin on this build; 0 ends the ramp. */
 export const rampBuild = async (
   client: RunsClient,
-  { state, conflictToken }: DeploymentRead,
+  read: DeploymentRead,
   buildId: string,
   percent: number,
 ): Promise<void> => {
-  const { deployment: deploymentName } = state;
-  await write(client, `Ramping build ${quote(buildId)} of deployment ${quote(deploymentName)}`, (service) =>
-    service.setWorkerDeploymentRampingVersion({
-      namespace: client.place.namespace,
-      deploymentName,
-      buildId: percent === 0 ? '' : buildId,
-      percentage: percent,
-      conflictToken,
-      identity: client.temporal.options.identity,
-    }),
+  await write(
+    client,
+    `Ramping build ${quote(buildId)} of deployment ${quote(read.state.deployment)}`,
+    (service) =>
+      service.setWorkerDeploymentRampingVersion({
+        ...routing(client, read),
+        buildId: percent === 0 ? '' : buildId,
+        percentage: percent,
+      }),
   );
 };

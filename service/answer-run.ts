@@ -23,12 +23,35 @@ const repeated = (found: RunForSubmit): StartedRunEvents => ({
   eventsAfter: found.asked?.acceptedAfter ?? 0,
 });
 
+interface SendOptions {
+  timeoutMs: number;
+  signal: AbortSignal;
+  origin: ReturnType<typeof originOf>;
+}
+
+/** Sends an update until the workflow knows of the call, and gives up when Temporal is gone. `isAsked`: see `retryUntilWorkflowReady`. */
+const sendToWorkflow = <T>(
+  { workflows, workerTimeoutMs }: ServiceContext,
+  caller: Caller,
+  isAsked: () => Promise<boolean>,
+  send: (options: SendOptions) => Promise<T>,
+): Promise<T> =>
+  retryUntilWorkflowReady(
+    () =>
+      withPingWatchdog(workflows, (signal) =>
+        send({ timeoutMs: workerTimeoutMs, signal, origin: originOf(caller) }),
+      ),
+    isAsked,
+    workerTimeoutMs,
+  );
+
 export const submitOutputs = async (
-  { store, workflows, now, workerTimeoutMs }: ServiceContext,
+  context: ServiceContext,
   caller: Caller,
   [threadId, runId]: [string, string],
   outputs: ToolOutput[],
 ): Promise<StartedRunEvents> => {
+  const { store, workflows, now } = context;
   const key = caller.idempotencyKey === null ? null : sha256(`submit:${caller.idempotencyKey}`);
   const { isRetry } = caller;
   const about = { callId: outputs[0]?.tool_call_id ?? null, key };
@@ -43,18 +66,8 @@ export const submitOutputs = async (
       return current.status === 'requires_action' && current.round?.round === found.round?.round;
     };
     try {
-      await retryUntilWorkflowReady(
-        () =>
-          withPingWatchdog(workflows, (signal) =>
-            workflows.submitToolOutputs(runId, payload, {
-              timeoutMs: workerTimeoutMs,
-              signal,
-              origin: originOf(caller),
-              ...round,
-            }),
-          ),
-        isAsked,
-        workerTimeoutMs,
+      await sendToWorkflow(context, caller, isAsked, (options) =>
+        workflows.submitToolOutputs(runId, payload, { ...options, ...round }),
       );
     } catch (error) {
       if (!(error instanceof RunsError) || error.code !== 'refused') throw toOutcomeUnknown(error);
@@ -92,7 +105,7 @@ export const answerCall = async (
   [threadId, runId]: [string, string],
   sent: AnswerPayload,
 ): Promise<AnswerReply> => {
-  const { store, workflows, now, workerTimeoutMs, log } = context;
+  const { store, workflows, now, log } = context;
   // The run must belong to the caller and to this thread.
   await store.getRun(caller.tenant, threadId, runId);
   const payload = signed(caller, sent);
@@ -104,17 +117,8 @@ export const answerCall = async (
   };
   let reply: AnswerReply;
   try {
-    reply = await retryUntilWorkflowReady(
-      () =>
-        withPingWatchdog(workflows, (signal) =>
-          workflows.answer(runId, payload, {
-            timeoutMs: workerTimeoutMs,
-            signal,
-            origin: originOf(caller),
-          }),
-        ),
-      isAsked,
-      workerTimeoutMs,
+    reply = await sendToWorkflow(context, caller, isAsked, (options) =>
+      workflows.answer(runId, payload, options),
     );
   } catch (error) {
     if (!(error instanceof RunsError) || error.code !== 'refused') throw toOutcomeUnknown(error);

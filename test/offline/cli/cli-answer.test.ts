@@ -9,6 +9,7 @@ import { meantRun } from '../../../cli/meant-run.ts';
 import type { WaitingCall } from '../../../cli/waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../../client/index.ts';
 import type { CallSnapshot, RunSnapshot } from '../../../protocol/temporal/messages.ts';
+import { runSnapshot } from '../../support/run-snapshots.ts';
 import { cli } from '../../support/cli.ts';
 
 const NOW = 1_800_000_000_000;
@@ -43,28 +44,18 @@ const snapshot = (
   runId: string,
   calls: Partial<CallSnapshot>[],
   more: Partial<RunSnapshot> = {},
-): RunSnapshot => ({
-  runId,
-  backendRunId: runId,
-  threadId: 'thread_1',
-  assistantId: 'asst_1',
-  backend: 'chat',
-  phase: 'calling',
-  status: 'in_progress',
-  round: 1,
-  expiresAt: null,
-  calls: calls.map((call, index) => ({
-    callId: `call_${index}`,
-    name: 'refund',
-    arguments: '{"amount":80}',
-    kind: 'approval',
-    state: 'waiting',
-    ...call,
-  })),
-  unusable: { count: 0, latest: [] },
-  result: null,
-  ...more,
-});
+): RunSnapshot =>
+  runSnapshot(runId, {
+    calls: calls.map((call, index) => ({
+      callId: `call_${index}`,
+      name: 'refund',
+      arguments: '{"amount":80}',
+      kind: 'approval',
+      state: 'waiting',
+      ...call,
+    })),
+    ...more,
+  });
 
 /** A client that knows these runs and nothing else. */
 const clientOf = (...runs: RunSnapshot[]): RunsClient => {

@@ -13,6 +13,7 @@ import { terminalLines, wrapped } from '../../../cli/output/format.ts';
 import { finishedRounds } from '../../../cli/output/rounds.ts';
 import type { HistoryCall, HistoryRound } from '../../../client/index.ts';
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../../protocol/temporal/messages.ts';
+import { runSnapshot } from '../../support/run-snapshots.ts';
 
 const NOW = 1_800_000_000_000;
 const RUN = 'run_Q7mZk2Lw9XcV4bNf8TgH1yJd';
@@ -27,21 +28,8 @@ const call = (more: Partial<CallSnapshot> = {}): CallSnapshot => ({
   ...more,
 });
 
-const run = (more: Partial<RunSnapshot> = {}): RunSnapshot => ({
-  runId: RUN,
-  backendRunId: RUN,
-  threadId: 'thread_1',
-  assistantId: 'asst_1',
-  backend: 'chat',
-  phase: 'calling',
-  status: 'in_progress',
-  round: 1,
-  expiresAt: NOW + 580_000,
-  calls: [],
-  unusable: { count: 0, latest: [] },
-  result: null,
-  ...more,
-});
+const run = (more: Partial<RunSnapshot> = {}): RunSnapshot =>
+  runSnapshot(RUN, { expiresAt: NOW + 580_000, ...more });
 
 const boardOf = (columns = 80, command?: string | null) => {
   let text = '';

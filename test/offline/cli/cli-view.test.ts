@@ -9,6 +9,7 @@ import { welcome } from '../../../cli/output/welcome.ts';
 import { answerCommands } from '../../../cli/output/call-arguments.ts';
 import { resultLines, runLines, type PendingWork } from '../../../cli/output/view.ts';
 import type { CallSnapshot, RunResult, RunSnapshot } from '../../../protocol/temporal/messages.ts';
+import { runSnapshot } from '../../support/run-snapshots.ts';
 
 const NOW = 1_800_000_000_000;
 
@@ -21,21 +22,8 @@ const call = (callId: string, more: Partial<CallSnapshot> = {}): CallSnapshot =>
   ...more,
 });
 
-const run = (more: Partial<RunSnapshot> = {}): RunSnapshot => ({
-  runId: 'run_1',
-  backendRunId: 'run_1',
-  threadId: 'thread_1',
-  assistantId: 'asst_1',
-  backend: 'chat',
-  phase: 'calling',
-  status: 'in_progress',
-  round: 1,
-  expiresAt: NOW + 580_000,
-  calls: [],
-  unusable: { count: 0, latest: [] },
-  result: null,
-  ...more,
-});
+const run = (more: Partial<RunSnapshot> = {}): RunSnapshot =>
+  runSnapshot('run_1', { expiresAt: NOW + 580_000, ...more });
 
 const result = (more: Partial<RunResult> = {}): RunResult => ({
   status: 'completed',
