@@ -19,9 +19,9 @@ const SDK_THROTTLE_SHARE = 0.8;
 /** Heartbeats within one timeout. Three would do for the server; more tell a short pause from a long one. */
 const BEATS_PER_TIMEOUT = 10;
 /** More frequent heartbeats have no use. Milliseconds. */
-const SHORTEST_BEAT_MS = 50;
+const MIN_HEARTBEAT_INTERVAL_MS = 50;
 /** Longest interval: without a heartbeat timeout, heartbeats only fetch a cancellation. Milliseconds. */
-const LONGEST_BEAT_MS = 1_000;
+const MAX_HEARTBEAT_INTERVAL_MS = 1_000;
 
 /** Thrown by `fence`: another attempt may have replaced this one. */
 export class LeaseLostError extends Error {
@@ -74,8 +74,8 @@ export const beginAttempt = (
     else if (!ended.signal.aborted) ended.abort(new LeaseLostError(lost));
   };
   const interval = Math.min(
-    LONGEST_BEAT_MS,
-    Math.max(SHORTEST_BEAT_MS, (terms.heartbeatTimeoutMs ?? Infinity) / BEATS_PER_TIMEOUT),
+    MAX_HEARTBEAT_INTERVAL_MS,
+    Math.max(MIN_HEARTBEAT_INTERVAL_MS, (terms.heartbeatTimeoutMs ?? Infinity) / BEATS_PER_TIMEOUT),
   );
   const beats = setInterval(beat, interval);
 

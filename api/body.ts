@@ -28,7 +28,7 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
 };
 
 /** Bodies up to this size are read in one piece and not counted: reading a stream costs more. */
-const WHOLE_BYTES = 65_536;
+const MAX_UNCOUNTED_BODY_BYTES = 65_536;
 
 const tooLarge = (limit: number): ApiError =>
   new ApiError(400, `The request body is too large: at most ${limit} bytes are accepted.`, {
@@ -118,7 +118,7 @@ const parsed = (text: string): unknown => {
   return value;
 };
 
-const isBlank = (text: string): boolean => text.length < WHOLE_BYTES && text.trim() === '';
+const isBlank = (text: string): boolean => text.length < MAX_UNCOUNTED_BODY_BYTES && text.trim() === '';
 
 /**
  * `budget`: shared by all request bodies; absent = only this body is limited. Throws `ApiError` 400, or 429 and 503
@@ -134,7 +134,7 @@ export const readJson = async (
   if (length !== null && Number(length) > limits.maxBytes) throw tooLarge(limits.maxBytes);
   refuseEncoded(headers.get('content-encoding'));
   const type = headers.get('content-type');
-  if (length !== null && Number(length) <= WHOLE_BYTES) {
+  if (length !== null && Number(length) <= MAX_UNCOUNTED_BODY_BYTES) {
     const text = await readWhole(request, limits);
     if (isBlank(text)) return {};
     if (!isJson(type)) throw unsupportedType(type);

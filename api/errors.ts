@@ -122,7 +122,7 @@ export const invalidBody = (issues: readonly Issue[], body: unknown): ApiError =
 };
 
 /** Errors of this side that pass: the client may send the request again. */
-const PASSING: Partial<Record<RunsErrorCode, string>> = {
+const UNAVAILABLE_DEPENDENCY: Partial<Record<RunsErrorCode, string>> = {
   temporal_unavailable: 'The workflow service',
   no_worker: 'A worker',
   store_unavailable: 'The database',
@@ -131,7 +131,7 @@ const PASSING: Partial<Record<RunsErrorCode, string>> = {
 /** The response for any exception. */
 export const toApiError = (error: unknown, requestId: string): ApiError => {
   if (error instanceof ApiError) return error;
-  const missing = error instanceof RunsError ? PASSING[error.code] : undefined;
+  const missing = error instanceof RunsError ? UNAVAILABLE_DEPENDENCY[error.code] : undefined;
   if (missing !== undefined) return apiErrors.unavailable(missing);
   return new ApiError(
     500,

@@ -25,7 +25,7 @@ export const hashKey = (key: string): string => hash('sha256', key, 'hex');
 const TENANT = /^[A-Za-z0-9_-]{1,64}$/;
 const DIGEST = /^sha256\.([0-9a-f]{64})$/;
 const NAME = /^[A-Za-z0-9_.@+-]{1,64}$/;
-const SHORTEST_KEY = 16;
+const MIN_KEY_LENGTH = 16;
 
 type Refuse = (rule: string) => RunsError;
 
@@ -65,8 +65,8 @@ const parseKey = (entry: string, problem: Refuse): ApiKey => {
   if (!TENANT.test(tenant))
     throw problem('needs a tenant of 1 to 64 letters, digits, "_" or "-" before the first colon');
   const digest = DIGEST.exec(key)?.[1];
-  if (digest === undefined && key.length < SHORTEST_KEY)
-    throw problem(`is too short: use at least ${SHORTEST_KEY} characters after the first colon`);
+  if (digest === undefined && key.length < MIN_KEY_LENGTH)
+    throw problem(`is too short: use at least ${MIN_KEY_LENGTH} characters after the first colon`);
   const granted = tools === '*' ? '*' : tools.split('|').filter((name) => name !== '');
   const { roles = [], name } = parseOptions(options, problem);
   if (name === undefined && roles.some((role) => role !== 'caller'))

@@ -10,7 +10,7 @@ import { INSTEAD_OF_BUILT_IN, INSTEAD_OF_FILES } from './unsupported.ts';
 
 const MODEL = '/v1/models/';
 
-const withoutAzure = (path: string): string => {
+const stripAzurePrefix = (path: string): string => {
   const single = path.includes('//') ? path.replaceAll(/\/{2,}/g, '/') : path;
   const plain = single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single;
   if (!plain.startsWith('/openai/')) return plain;
@@ -24,7 +24,7 @@ const withoutAzure = (path: string): string => {
  * (`org/name`) as they are. Other paths stay unchanged.
  */
 export const canonicalPath = (path: string): string => {
-  const plain = withoutAzure(path);
+  const plain = stripAzurePrefix(path);
   return plain.startsWith(MODEL) ? `${MODEL}${plain.slice(MODEL.length).replaceAll('/', '%2F')}` : plain;
 };
 

@@ -46,7 +46,7 @@ interface Bucket {
   at: number;
 }
 
-const MOST_BUCKETS = 10_000;
+const MAX_BUCKETS = 10_000;
 
 export const createLimiter = (
   rates: RatesPerMinute,
@@ -56,7 +56,7 @@ export const createLimiter = (
   /** Drops the bucket that was used longest ago; its tenant starts with a full one. */
   const makeRoom = (): void => {
     const [oldest] = buckets.keys();
-    if (buckets.size >= MOST_BUCKETS && oldest !== undefined) buckets.delete(oldest);
+    if (buckets.size >= MAX_BUCKETS && oldest !== undefined) buckets.delete(oldest);
   };
   return {
     take(tenant, kind) {

@@ -79,7 +79,7 @@ export interface StreamOptions {
 /** How long a stalled reader may still take its error before the connection is cut. */
 const DROP_GRACE_MS = 1000;
 /** Turns of the microtask queue that an event which is here takes to get here. */
-const READY_TURNS = 4;
+const MAX_MICROTASK_TURNS = 4;
 /** Frames sent together when they are ready together. */
 const BATCH = 64;
 /** And no more are added to this many characters. */
@@ -90,12 +90,12 @@ const SHUTTING_DOWN = new ApiError(
   'The server is shutting down. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
   { type: 'server_error', code: 'shutting_down' },
 );
-const STALLED = new ApiError(
+const SLOW_READER_ERROR = new ApiError(
   408,
   'The stream was dropped, because its events were not read for too long, or those of all streams are too many. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
   { type: 'server_error', code: 'slow_reader' },
 );
-const CUT_OFF = new ApiError(
+const STREAM_INTERRUPTED_ERROR = new ApiError(
   500,
   'The stream of events ended before the run did. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
   { type: 'server_error', code: 'stream_ended' },
@@ -118,7 +118,7 @@ export const eventStream = (
   const subscription = new AbortController();
   const admit: AdmitRead = async () => {
     const leave = await (options.share?.enter() ?? UNLIMITED);
-    if (leave === null) throw STALLED;
+    if (leave === null) throw SLOW_READER_ERROR;
     return leave;
   };
   const events = subscribe(subscription.signal, admit)[Symbol.asyncIterator]();
@@ -150,7 +150,7 @@ export const eventStream = (
   };
 
   const evict = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    close(controller, errorFrame(STALLED));
+    close(controller, errorFrame(SLOW_READER_ERROR));
     setTimeout(options.drop, DROP_GRACE_MS).unref();
   };
 
@@ -171,7 +171,8 @@ export const eventStream = (
   /** What is here already; null when it has to be waited for. A race would leave its traces with the one who waits. */
   const ready = async (): Promise<Arrived | null> => {
     void ask();
-    for (let turn = 0; turn < READY_TURNS && state.arrived === null; turn += 1) await Promise.resolve();
+    for (let turn = 0; turn < MAX_MICROTASK_TURNS && state.arrived === null; turn += 1)
+      await Promise.resolve();
     return state.arrived;
   };
 
@@ -215,7 +216,10 @@ export const eventStream = (
           state.arrived = null;
           if ('error' in result) throw result.error;
           if (result.done === true) {
-            conclude(controller, frames + (options.ended ? DONE_FRAME : errorFrame(CUT_OFF)));
+            conclude(
+              controller,
+              frames + (options.ended ? DONE_FRAME : errorFrame(STREAM_INTERRUPTED_ERROR)),
+            );
             return;
           }
           // The thread was announced from the create's own answer; a log may hold it too.
@@ -235,7 +239,7 @@ export const eventStream = (
         controller.enqueue(bytes);
         tick?.refresh();
       } catch (error) {
-        if (error === STALLED) evict(controller);
+        if (error === SLOW_READER_ERROR) evict(controller);
         else conclude(controller, frames + errorFrame(toApiError(error, options.requestId)));
       }
     },

@@ -49,7 +49,7 @@ const SECRETS: ReadonlySet<string> = new Set([
 ]);
 const SECRET_TEMPORAL = /API_KEY|_DATA$|GRPC_META/;
 /** Names that are no `RUNS_…` and are read all the same. */
-const OTHERS: ReadonlySet<string> = new Set([
+const UNPREFIXED_VARIABLES: ReadonlySet<string> = new Set([
   'OPENAI_API_KEY',
   'OPENAI_BASE_URL',
   'OPENAI_API_VERSION',
@@ -60,7 +60,7 @@ const OTHERS: ReadonlySet<string> = new Set([
 const FILES: ReadonlySet<string> = new Set(['RUNS_TOOLS', 'RUNS_DATA_CONVERTER']);
 
 const isRead = (name: string): boolean =>
-  OTHERS.has(name) || name.startsWith('RUNS_') || name.startsWith('TEMPORAL_');
+  UNPREFIXED_VARIABLES.has(name) || name.startsWith('RUNS_') || name.startsWith('TEMPORAL_');
 const isSecret = (name: string, value: string): boolean =>
   SECRETS.has(name) ||
   (name.startsWith('TEMPORAL_') && SECRET_TEMPORAL.test(name)) ||
@@ -86,7 +86,7 @@ const nothing: KeptRecord = { remove: async () => undefined };
 const LEARNED_EVERY_MS = 5_000;
 
 /** Writes the record of this process. To be called when it is ready, and removed when it ends. `learned`: asked again and again. */
-export const keepProcessRecord = async (
+export const writeProcessRecord = async (
   dataDir: string,
   env: Env,
   own: Pick<ProcessRecord, 'role' | 'temporal' | 'apiUrl'>,
@@ -162,7 +162,7 @@ const readRecord = async (file: string): Promise<ProcessRecord | null> => {
   }
 };
 
-const lives = async ({ pid, started }: ProcessRecord): Promise<boolean> => {
+const isSameProcessAlive = async ({ pid, started }: ProcessRecord): Promise<boolean> => {
   if (!isAlive(pid)) return false;
   const { processFacts } = await import('../store/lock-file.ts');
   const facts = await processFacts(pid);
@@ -178,7 +178,7 @@ export const processesOf = async (dataDir: string): Promise<ProcessRecord[]> => 
       .filter((name) => name.endsWith('.json'))
       .map(async (name) => {
         const record = await readRecord(join(folder, name));
-        return record !== null && (await lives(record)) ? record : null;
+        return record !== null && (await isSameProcessAlive(record)) ? record : null;
       }),
   );
   return found.filter((record) => record !== null).toSorted((a, b) => a.readyAt - b.readyAt);

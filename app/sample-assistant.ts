@@ -9,7 +9,7 @@ import type { ToolRegistry } from '../activities/index.ts';
 import { scriptCatalogue } from '../testing/index.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 
-const MARK = { durable_runs: 'sample' };
+const SAMPLE_METADATA = { durable_runs: 'sample' };
 
 export const sampleAssistant = async (
   store: Pick<Store, 'listAssistants' | 'createAssistant' | 'updateAssistant'>,
@@ -23,10 +23,10 @@ export const sampleAssistant = async (
     model: `scripted:${script}`,
     name: 'sample',
     tools: own ? tools.definitions() : (scriptCatalogue().get(script)?.tools ?? []),
-    metadata: MARK,
+    metadata: SAMPLE_METADATA,
   };
   const page = await store.listAssistants(tenant, { limit: 100, order: 'asc' });
-  const before = page.data.find(({ metadata }) => metadata['durable_runs'] === MARK.durable_runs);
+  const before = page.data.find(({ metadata }) => metadata['durable_runs'] === SAMPLE_METADATA.durable_runs);
   if (before === undefined) return (await store.createAssistant(tenant, params, now)).id;
   await store.updateAssistant(tenant, before.id, params);
   return before.id;

@@ -12,7 +12,7 @@ import { isAlive } from './dev-state.ts';
 
 const run = promisify(execFile);
 
-const LOOK_EVERY_MS = 50;
+const POLL_INTERVAL_MS = 50;
 const TERM_MS = 8_000;
 const KILL_MS = 5_000;
 
@@ -50,7 +50,7 @@ const signal = (pid: number, name: NodeJS.Signals): void => {
 };
 
 const gone = async (pid: number, withinMs: number): Promise<boolean> => {
-  for (const deadline = Date.now() + withinMs; Date.now() < deadline; await pause(LOOK_EVERY_MS)) {
+  for (const deadline = Date.now() + withinMs; Date.now() < deadline; await pause(POLL_INTERVAL_MS)) {
     if (!isAlive(pid)) return true;
   }
   return !isAlive(pid);

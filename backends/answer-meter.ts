@@ -10,7 +10,7 @@ import { ANSWER_LIMITS } from '../protocol/limits.ts';
 type AnswerLimits = { readonly [What in keyof typeof ANSWER_LIMITS]: number };
 type AnswerLimit = keyof AnswerLimits;
 
-const WORDS: Readonly<Record<AnswerLimit, string>> = {
+const LIMIT_DESCRIPTIONS: Readonly<Record<AnswerLimit, string>> = {
   streamBytes: 'bytes of stream',
   streamChars: 'characters of events',
   events: 'events',
@@ -31,7 +31,7 @@ export class AnswerLimitError extends Error {
   readonly limit: number;
 
   constructor(what: AnswerLimit, limit: number) {
-    super(`the answer has more than ${limit} ${WORDS[what]}`);
+    super(`the answer has more than ${limit} ${LIMIT_DESCRIPTIONS[what]}`);
     this.what = what;
     this.limit = limit;
   }

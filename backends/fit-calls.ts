@@ -14,7 +14,7 @@ import { errorOutput, type CallPlan, type PlannedCall, type ToolCall } from '../
 export const MAX_CALLS_BYTES = 1_500_000;
 /** Names of tools have 64 characters at most, so a longer one names no tool. */
 const MAX_NAME_CHARS = 256;
-const SHOWN_CHARS = 1000;
+const MAX_QUOTED_CHARS = 1000;
 
 const storedBytes = (call: ToolCall): number => Buffer.byteLength(JSON.stringify(call));
 
@@ -40,7 +40,7 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
     kept.set(call.callId, {
       callId: call.callId,
       name: beginning(call.name, MAX_NAME_CHARS),
-      arguments: beginning(call.arguments, SHOWN_CHARS),
+      arguments: beginning(call.arguments, MAX_QUOTED_CHARS),
     });
   };
   for (const call of given)

@@ -83,7 +83,7 @@ export const approvalMeant = async (
 };
 
 /** How often and how far apart decisions are read for the tool's verdict on a person's arguments: milliseconds. */
-const LOOKS = { count: 8, everyMs: 250 };
+const DECISION_POLLS = { count: 8, everyMs: 250 };
 
 const refusedEdits = async (
   api: ApiClient,
@@ -107,8 +107,8 @@ export const sendDecision = async (
     return { reply: await api.answer(call.threadId, call.runId, payload), refused: null };
   const before = (await refusedEdits(api, call)).length;
   const reply = await api.answer(call.threadId, call.runId, payload);
-  for (let look = 0; look < LOOKS.count; look += 1) {
-    await pause(LOOKS.everyMs);
+  for (let look = 0; look < DECISION_POLLS.count; look += 1) {
+    await pause(DECISION_POLLS.everyMs);
     const problems = await refusedEdits(api, call).catch(() => []);
     if (problems.length > before) return { reply, refused: problems.at(-1) ?? null };
   }

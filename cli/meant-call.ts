@@ -8,7 +8,7 @@
 import type { RunsClient } from '../client/index.ts';
 import { RunsError } from '../protocol/errors.ts';
 import { CliError, EXIT, usageError } from '../app/exit.ts';
-import { meantRun } from './meant-run.ts';
+import { findRunByText } from './meant-run.ts';
 import { oneLine } from './output/format.ts';
 import { isCallCode, isWholeRunId, runIdPrefixes, shortRun } from './short-codes.ts';
 import { allWaitingCalls, waitingCallsOf, type WaitingCall } from './waiting-calls.ts';
@@ -57,7 +57,7 @@ export const candidateCalls = async (
     const coded = await codedCalls(client, run);
     if (coded.length > 0) return coded;
   }
-  const runId = await meantRun(client, run);
+  const runId = await findRunByText(client, run);
   return matchingCalls(await waitingCallsOf(client, runId), runId, call);
 };
 
@@ -82,12 +82,13 @@ export const onlyCall = <Call extends WaitingCall>(
 };
 
 /** The call and run that a command means. An id is passed on unchanged: the run knows calls that no longer wait. */
-export const meantCall = async (
+export const findCallByText = async (
   client: RunsClient,
   run: string,
   call: string | undefined,
 ): Promise<{ runId: string; callId: string }> => {
-  if (call !== undefined && !isCallCode(call)) return { runId: await meantRun(client, run), callId: call };
+  if (call !== undefined && !isCallCode(call))
+    return { runId: await findRunByText(client, run), callId: call };
   const { runId, callId } = onlyCall(await candidateCalls(client, run, call), run, call);
   return { runId, callId };
 };

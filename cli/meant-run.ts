@@ -12,9 +12,9 @@ import { isCallCode, isWholeRunId, runIdPrefixes } from './short-codes.ts';
 import { allWaitingCalls } from './waiting-calls.ts';
 
 /** Candidates that an error names. */
-const SHOWN = 8;
+const MAX_LISTED = 8;
 
-export const meantRun = async (client: RunsClient, text: string): Promise<string> => {
+export const findRunByText = async (client: RunsClient, text: string): Promise<string> => {
   if (isWholeRunId(text) || idProblem('run', text) !== undefined || (await client.has(text))) return text;
   const found = new Map<string, string>();
   for (const item of await startingWith(client, runIdPrefixes(text)))
@@ -26,16 +26,16 @@ export const meantRun = async (client: RunsClient, text: string): Promise<string
   if (only === undefined) return text;
   if (second === undefined) return only;
   const named = [...found.values()];
-  const more = named.length > SHOWN ? ', and more' : '';
+  const more = named.length > MAX_LISTED ? ', and more' : '';
   throw usageError(
-    `${JSON.stringify(text)} fits several runs: ${named.slice(0, SHOWN).join(', ')}${more}. Type more of the id.`,
+    `${JSON.stringify(text)} fits several runs: ${named.slice(0, MAX_LISTED).join(', ')}${more}. Type more of the id.`,
   );
 };
 
 const startingWith = async (client: RunsClient, prefixes: readonly string[]): Promise<RunListItem[]> => {
   const found: RunListItem[] = [];
   for (const idPrefix of prefixes)
-    for await (const item of client.list({ idPrefix, limit: SHOWN + 1 })) found.push(item);
+    for await (const item of client.list({ idPrefix, limit: MAX_LISTED + 1 })) found.push(item);
   // A run that carries a late answer has the first run's id in front of its own.
   return found.filter(({ runId }) => !found.some((other) => runId.startsWith(`${other.runId}.`)));
 };

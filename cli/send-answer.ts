@@ -33,19 +33,19 @@ export const editRefused = (callId: string, problem: string): CliError =>
   );
 
 /** How often and how far apart a run is looked at for what the tool makes of a person's arguments: milliseconds. */
-const LOOKS = { count: 8, everyMs: 250 };
+const DECISION_POLLS = { count: 8, everyMs: 250 };
 
 /**
  * What only the tool can check it checks after the answer was taken. Its refusal comes within a moment, where a worker is
  * free; later the run's page, `runs show` and the hook tell it.
  */
 const refusedByTool = async (client: RunsClient, runId: string, callId: string): Promise<string | null> => {
-  for (let look = 0; look < LOOKS.count; look += 1) {
+  for (let look = 0; look < DECISION_POLLS.count; look += 1) {
     const run = await client.get(runId).catch(() => null);
     const call = run?.calls.find((item) => item.callId === callId);
     if (call === undefined || call.state === 'done') return null;
     if (call.state === 'waiting') return call.refusedEdit?.problem ?? null;
-    await pause(LOOKS.everyMs);
+    await pause(DECISION_POLLS.everyMs);
   }
   return null;
 };

@@ -12,7 +12,7 @@ import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { startApi } from '../app/api.ts';
 import { Disposables } from '../worker/disposables.ts';
-import { keepProcessRecord } from '../app/process-file.ts';
+import { writeProcessRecord } from '../app/process-file.ts';
 import { stopRequested } from '../app/run-until-signal.ts';
 
 /** Scripts wait for this line on stderr. */
@@ -38,7 +38,7 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
     endings.add('client', () => client.close());
     const api = await startApi({ config, store, client, log, alone: true });
     endings.add('API', () => api.close());
-    const record = await keepProcessRecord(config.dataDir, io.env, {
+    const record = await writeProcessRecord(config.dataDir, io.env, {
       role: 'serve',
       temporal: client.place,
       apiUrl: api.url,

@@ -10,7 +10,7 @@ import { guardProcess } from '../worker/process-guard.ts';
 import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { readyLine } from './serve-api.ts';
-import { keepProcessRecord } from '../app/process-file.ts';
+import { writeProcessRecord } from '../app/process-file.ts';
 import { startOn } from '../app/stack.ts';
 import { runUntilSignal } from '../app/run-until-signal.ts';
 import { temporalAtAddress } from '../app/temporal.ts';
@@ -34,7 +34,7 @@ export const serveWithWorker = async (
   const { temporal, worker, apiUrl: url, apiOpen: open } = stack;
   const { address, namespace, taskQueue } = temporal;
   const own = { role: 'serve', temporal: { address, namespace, taskQueue }, apiUrl: url } as const;
-  const record = await keepProcessRecord(config.dataDir, io.env, own, () => worker.learned());
+  const record = await writeProcessRecord(config.dataDir, io.env, own, () => worker.learned());
   try {
     if (url === null) throw new RunsError('config', 'There is nothing to serve with this RUNS_BACKEND.');
     announce({ ready: true, url, open, temporal: address, namespace, taskQueue, tools: worker.tools });

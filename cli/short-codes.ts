@@ -23,11 +23,11 @@ export const shortCall = (runId: string, callId: string): string =>
   callId.length > 2 * LENGTH ? callCode(runId, callId) : callId;
 
 /** An id as the API mints it. */
-const WHOLE_RUN = /^run_[A-Za-z0-9]{24}$/;
+const FULL_RUN_ID = /^run_[A-Za-z0-9]{24}$/;
 /** 62 ** 6 starts: that two of a hundred thousand runs share one has a chance of 9 %. */
 const RUN_START = 'run_'.length + 6;
 
-export const isWholeRunId = (text: string): boolean => WHOLE_RUN.test(text);
+export const isWholeRunId = (text: string): boolean => FULL_RUN_ID.test(text);
 
 /** The start of a minted id; an id that a caller chose stays as it is. */
 export const shortRun = (runId: string): string => (isWholeRunId(runId) ? runId.slice(0, RUN_START) : runId);

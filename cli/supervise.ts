@@ -11,8 +11,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EXIT } from '../app/exit.ts';
 
 /** Set in the environment of the child process. */
-const MARK = 'DURABLE_RUNS_SUPERVISED';
-const STAYING: readonly string[] = ['dev', 'worker', 'serve'];
+const SUPERVISED_VARIABLE = 'DURABLE_RUNS_SUPERVISED';
+const SUPERVISED_COMMANDS: readonly string[] = ['dev', 'worker', 'serve'];
 /** After this life, a death is unrelated to the one before. Milliseconds. */
 const HEALTHY_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
@@ -24,7 +24,12 @@ export const isSupervised = (
   env: Readonly<Record<string, string | undefined>>,
 ): boolean => {
   const command = args.find((arg) => !arg.startsWith('-'));
-  if (command === undefined || !STAYING.includes(command) || env[MARK] !== undefined) return false;
+  if (
+    command === undefined ||
+    !SUPERVISED_COMMANDS.includes(command) ||
+    env[SUPERVISED_VARIABLE] !== undefined
+  )
+    return false;
   // The API alone runs no user code.
   if (command === 'serve' && !args.includes('--worker')) return false;
   return !args.some((arg) => ['--no-restart', '--help', '-h', '--version', '-V'].includes(arg));
@@ -66,7 +71,7 @@ const live = async (
   again: boolean,
   onChild: (stop: () => void) => void,
 ): Promise<ProcessEnd & { ready: boolean; reported: boolean }> => {
-  const env = { ...process.env, [MARK]: again ? 'again' : 'first' };
+  const env = { ...process.env, [SUPERVISED_VARIABLE]: again ? 'again' : 'first' };
   const child = fork(script, args, { env, stdio: 'inherit' });
   const seen = { ready: false, reported: false };
   child.on('message', (message) => {
@@ -134,16 +139,16 @@ export interface Joined {
 }
 
 /** Those who started the command see one process that was killed. */
-const dieToo = (): void => void process.kill(process.pid, 'SIGKILL');
+const killSelf = (): void => void process.kill(process.pid, 'SIGKILL');
 
 /** In the child: ends with the supervisor, receives its request to stop, and reports. */
 export const joinSupervisor = (onStop: () => void): Joined => {
-  const mark = process.env[MARK];
+  const mark = process.env[SUPERVISED_VARIABLE];
   if (mark === undefined || process.send === undefined)
     return { again: false, report: nothing, leave: nothing };
   // Programs that this one starts are not children of that supervisor.
-  Reflect.deleteProperty(process.env, MARK);
-  process.once('disconnect', dieToo);
+  Reflect.deleteProperty(process.env, SUPERVISED_VARIABLE);
+  process.once('disconnect', killSelf);
   process.on('message', (message) => {
     if (typeof message === 'object' && message !== null && 'stop' in message) onStop();
   });
@@ -152,7 +157,7 @@ export const joinSupervisor = (onStop: () => void): Joined => {
     again: mark === 'again',
     report: (report) => void process.send?.(report),
     leave: () => {
-      process.off('disconnect', dieToo);
+      process.off('disconnect', killSelf);
       if (process.connected) process.disconnect();
     },
   };

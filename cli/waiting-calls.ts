@@ -26,7 +26,7 @@ export interface WaitingCall {
 }
 
 /** Runs that are queried at a time for their calls. */
-const AT_ONCE = 8;
+const CONCURRENCY = 8;
 
 const ofCall = (runId: string, call: CallSnapshot): WaitingCall => ({
   runId,
@@ -74,8 +74,8 @@ export const waitingCallsIn = async (
   items: readonly RunListItem[],
 ): Promise<WaitingCall[]> => {
   const found: WaitingCall[] = [];
-  for (let at = 0; at < items.length; at += AT_ONCE) {
-    const some = items.slice(at, at + AT_ONCE).map((item) => ofItem(client, item));
+  for (let at = 0; at < items.length; at += CONCURRENCY) {
+    const some = items.slice(at, at + CONCURRENCY).map((item) => ofItem(client, item));
     found.push(...(await Promise.all(some)).flat());
   }
   return found;

@@ -82,7 +82,7 @@ const send = async <Reply, Payload>(
  * What was decided about a call of a run that has ended: who, what and when. Needs a worker; without one, what the result
  * tells. A sentence with a space before it, or nothing.
  */
-const whatStands = async (
+const earlierDecisionText = async (
   session: ClientSession,
   runId: string,
   callId: string,
@@ -124,7 +124,7 @@ const tooLate = async (
       `Run ${JSON.stringify(runId)} has no call ${JSON.stringify(callId)}, and it has ended, ${status}. Its calls were: ${result.calls.map((call) => JSON.stringify(call.callId)).join(', ') || 'none'}.`,
       { failure: FAILURES.refusedUnknownCall, details: { status, result } },
     );
-  const before = callId === undefined ? '' : await whatStands(session, runId, callId, result);
+  const before = callId === undefined ? '' : await earlierDecisionText(session, runId, callId, result);
   return new RunsError(
     'refused',
     `${what} came too late: the run has ended, ${status}${

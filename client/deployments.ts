@@ -108,7 +108,7 @@ export const stateOf = (
 };
 
 /** How long a run that was started before the build retired may take to be counted, in milliseconds. */
-const COUNTED_WITHIN_MS = 10_000;
+const COUNT_SETTLES_MS = 10_000;
 
 /** Has the build ended its work, so that its workers may be stopped? */
 export const isDrained = (
@@ -117,7 +117,7 @@ export const isDrained = (
 ): boolean =>
   status === 'retired' &&
   liveRuns + lateAnswers === 0 &&
-  (retiredAt === null || now - retiredAt >= COUNTED_WITHIN_MS);
+  (retiredAt === null || now - retiredAt >= COUNT_SETTLES_MS);
 
 const ask = async <T>(
   client: RunsClient,

@@ -56,7 +56,7 @@ export const runOrigin = async (
 ): Promise<RunOrigin | null> => originIn(await readInput(session, runId, signal));
 
 /** A worker asks for the start within a moment of the answer, unless a tool has to run first. */
-const LOOKS = { count: 8, everyMs: 250 };
+const FOLLOW_UP_POLLS = { count: 8, everyMs: 250 };
 
 /** Id of the run that carries the answer of this call; undefined when that is not known soon. Never throws. */
 export const followUpRunOf = async (
@@ -65,12 +65,12 @@ export const followUpRunOf = async (
   callId: string,
   signal?: AbortSignal,
 ): Promise<string | undefined> => {
-  for (let look = 0; look < LOOKS.count; look += 1) {
+  for (let look = 0; look < FOLLOW_UP_POLLS.count; look += 1) {
     // The answer was taken: that its run can't be named now is no reason to fail.
     const runs = await followUpRuns(session, runId, signal).catch(() => []);
     const found = runs.find((run) => run.callId === callId);
     if (found !== undefined) return found.runId;
-    const waited = await pause(LOOKS.everyMs, true, signal === undefined ? {} : { signal }).catch(
+    const waited = await pause(FOLLOW_UP_POLLS.everyMs, true, signal === undefined ? {} : { signal }).catch(
       () => false,
     );
     if (!waited) return undefined;

@@ -5,21 +5,21 @@
  * Imported by the client only.
  */
 import { visibilityQuery } from './query.ts';
-import { lookAtWork, liveStatus } from './run-status.ts';
+import { readPendingWork, liveStatus } from './run-status.ts';
 import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import type { ListOptions, RunListItem } from './types.ts';
 import { attributeStatus, isOpen, toListItem, type WorkflowView } from './view.ts';
 
 const DEFAULT_LIMIT = 100;
 /** Listed runs that are looked at side by side. */
-const AT_ONCE = 8;
+const CONCURRENCY = 8;
 
 const listItem = async (session: ClientSession, view: WorkflowView): Promise<RunListItem> => {
   if (!isOpen(view)) return toListItem(view, await session.closedResult(view));
   const item = toListItem(view, null);
   if (item.waitingFor.length > 0 || item.followUp) return item;
   // A run that has ended meanwhile is shown as the list knew it.
-  const work = await lookAtWork(session, view.workflowId).catch(() => null);
+  const work = await readPendingWork(session, view.workflowId).catch(() => null);
   return work === null ? item : { ...item, status: liveStatus(attributeStatus(view), work) };
 };
 
@@ -37,7 +37,7 @@ export async function* listRuns(
   let count = 0;
   for (let over = false; !over;) {
     const some: WorkflowView[] = [];
-    while (!over && some.length < AT_ONCE) {
+    while (!over && some.length < CONCURRENCY) {
       const page = await next();
       if (page.done === true) over = true;
       else some.push(page.value);

@@ -17,7 +17,7 @@ const TURNS: ReadonlySet<string> = new Set([
 /** Activities before the run exists at its backend. */
 const FIRST: ReadonlySet<string> = new Set([ACTIVITIES.createThread, ACTIVITIES.createRun]);
 /** Events of a workflow whose first task no worker has finished. */
-const EVENTS_BEFORE_WORK = 4;
+const UNTOUCHED_HISTORY_EVENTS = 4;
 
 /** The work of a live workflow, as Temporal describes it. */
 export interface Work {
@@ -49,13 +49,13 @@ export const liveStatus = (known: string | null, { pending, historyLength }: Wor
       : known;
   const begun =
     pending.length === 0
-      ? historyLength > EVENTS_BEFORE_WORK
+      ? historyLength > UNTOUCHED_HISTORY_EVENTS
       : pending.some(({ type, taken }) => taken || !FIRST.has(type));
   return begun ? 'in_progress' : 'queued';
 };
 
 /** Throws `run_not_found` when the run is gone meanwhile. */
-export const lookAtWork = async (
+export const readPendingWork = async (
   session: ClientSession,
   runId: string,
   signal?: AbortSignal,

@@ -47,7 +47,7 @@ import type {
 import { listRuns } from './list-runs.ts';
 import { followUpRuns, runOrigin } from './follow-up-runs.ts';
 import { runHistory } from './run-history.ts';
-import { liveStatus, lookAtWork } from './run-status.ts';
+import { liveStatus, readPendingWork } from './run-status.ts';
 import { attributeStatus, isOpen, partialSnapshot } from './view.ts';
 import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
@@ -166,7 +166,7 @@ export class RunsClient {
         () => this.#session.handle(runId).query<RunSnapshot>(RUN_QUERY),
       );
       if (snapshot.status !== 'queued') return snapshot;
-      const work = await lookAtWork(this.#session, runId, signal);
+      const work = await readPendingWork(this.#session, runId, signal);
       return { ...snapshot, status: liveStatus(snapshot.status, work) };
     } catch (error) {
       if (!(error instanceof RunsError) || (error.code !== 'no_worker' && error.code !== 'run_not_found'))
@@ -175,7 +175,7 @@ export class RunsClient {
     const view = await this.#session.look(runId, signal);
     if (view === null) throw notFound(runId, this.#session);
     if (!isOpen(view)) return partialSnapshot(view, await this.#session.closedResult(view));
-    const work = await lookAtWork(this.#session, runId, signal);
+    const work = await readPendingWork(this.#session, runId, signal);
     return { ...partialSnapshot(view, null), status: liveStatus(attributeStatus(view), work) };
   }
 

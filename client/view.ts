@@ -65,7 +65,7 @@ export const toListItem = (view: WorkflowView, result: RunResult | null): RunLis
   const open = isOpen(view);
   const followUp = view.type === WORKFLOWS.followUp;
   return {
-    runId: attributes.get(searchAttributeKeys.runId) ?? withoutSuffix(view.workflowId),
+    runId: attributes.get(searchAttributeKeys.runId) ?? stripFollowUpSuffix(view.workflowId),
     status: open
       ? (attributeStatus(view) ?? 'in_progress')
       : (result?.status ?? CLOSED_STATUS[view.status.name] ?? 'completed'),
@@ -81,7 +81,7 @@ export const toListItem = (view: WorkflowView, result: RunResult | null): RunLis
   };
 };
 
-const withoutSuffix = (workflowId: string): string =>
+const stripFollowUpSuffix = (workflowId: string): string =>
   workflowId.endsWith(FOLLOW_UP_SUFFIX) ? workflowId.slice(0, -FOLLOW_UP_SUFFIX.length) : workflowId;
 
 /** A snapshot without a worker's help. */

@@ -16,7 +16,7 @@ export interface WatchSource {
 }
 
 const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 2_000;
+const MAX_PAUSE_MS = 2_000;
 
 const nothing = (): void => undefined;
 
@@ -55,7 +55,7 @@ export async function* watchRun(
         pause = FIRST_PAUSE_MS;
         yield snapshot;
       } else {
-        pause = Math.min(LONGEST_PAUSE_MS, pause * 1.5);
+        pause = Math.min(MAX_PAUSE_MS, pause * 1.5);
       }
       if (snapshot.result !== null || (finalLook && snapshot.phase === 'ended')) return;
       if (over && !finalLook) continue;

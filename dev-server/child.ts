@@ -43,7 +43,7 @@ export interface ServerCommand {
 
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
   const child = spawnServer(command);
-  const tail = keepTail(child);
+  const tail = captureTail(child);
   const pid = await spawned(child, command.file);
   let exit: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
@@ -115,7 +115,7 @@ function spawned(child: ChildProcess, file: string): Promise<number> {
   });
 }
 
-function keepTail(child: ChildProcess): () => string {
+function captureTail(child: ChildProcess): () => string {
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;

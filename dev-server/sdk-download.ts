@@ -18,7 +18,7 @@ export type SdkBinary = 'cli' | 'test-server';
 
 const CONNECT_MS = 5_000;
 const DOWNLOAD_MS = 5 * 60_000;
-const LOOK_EVERY_MS = 100;
+const POLL_INTERVAL_MS = 100;
 
 /** What the SDK calls the files it downloads; the rest of the name is the SDK's version. */
 const FILE_PREFIX: Record<SdkBinary, string> = {
@@ -53,7 +53,7 @@ export async function sdkDownload(
   let outcome: string | undefined;
   // Polled because the SDK reports nothing; the child's end settles it at once either way.
   while (outcome === undefined) {
-    outcome = await Promise.race([ended, pause(LOOK_EVERY_MS)]);
+    outcome = await Promise.race([ended, pause(POLL_INTERVAL_MS)]);
     const age = Date.now() - began;
     const limit = (await filesIn(dir)).some((name) => name.endsWith('.downloading')) ? downloadMs : connectMs;
     if (outcome === undefined && age > limit) {

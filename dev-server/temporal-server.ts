@@ -19,7 +19,7 @@ import {
 
 /** A cold start on a loaded machine took 4 s at worst; a server that needs longer is not going to come. */
 const READY_MS = 60_000;
-const LOOK_EVERY_MS = 25;
+const POLL_INTERVAL_MS = 25;
 /** How often other ports are chosen when another process took one in between. */
 const PORT_ATTEMPTS = 3;
 
@@ -74,7 +74,7 @@ export async function startTemporal(options: StartTemporalOptions = {}): Promise
     const server = await startServer({
       file: path,
       args: temporalServerArgs(settings),
-      env: withoutTemporal(process.env),
+      env: stripTemporalVariables(process.env),
       ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
     });
     const address = `127.0.0.1:${settings.port}`;
@@ -119,7 +119,7 @@ async function settingsOf(options: StartTemporalOptions): Promise<TemporalServer
 }
 
 /** The CLI reads client settings from these; a server for this machine must not follow the user's profile. */
-function withoutTemporal(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function stripTemporalVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_')));
 }
 
@@ -159,7 +159,7 @@ async function until(server: ServerProcess, deadline: number, holds: () => Promi
     const exit = server.exit();
     if (exit !== undefined) throw new Error(`it ended (code ${exit.code}, signal ${exit.signal})`);
     if (Date.now() > deadline) throw new Error(`it was not ready within ${READY_MS / 1000} s`);
-    await Promise.race([server.exited, pause(LOOK_EVERY_MS)]);
+    await Promise.race([server.exited, pause(POLL_INTERVAL_MS)]);
   }
 }
 

@@ -87,7 +87,7 @@ export interface Decision {
 }
 
 /** A decision without its long texts. */
-export const withoutTexts = ({ reason: _reason, note: _note, ...rest }: Decision): Decision => ({
+export const stripTexts = ({ reason: _reason, note: _note, ...rest }: Decision): Decision => ({
   ...rest,
   arguments: null,
   ...(rest.editedArguments === undefined ? {} : { editedArguments: null }),

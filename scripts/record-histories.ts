@@ -71,7 +71,7 @@ try {
       { identity: IDENTITY },
     );
     for (const [index, { workflowId, executionId }] of workflowIds.entries())
-      await keep(index === 0 ? kind : `${kind}-${index + 1}`, server.client, workflowId, executionId);
+      await saveHistory(index === 0 ? kind : `${kind}-${index + 1}`, server.client, workflowId, executionId);
   }
 } finally {
   await nativeConnection.close();
@@ -108,9 +108,14 @@ async function executionsOf(
   return found.toSorted((a, b) => a.at - b.at);
 }
 
-async function keep(kind: string, client: Client, workflowId: string, executionId: string): Promise<void> {
+async function saveHistory(
+  kind: string,
+  client: Client,
+  workflowId: string,
+  executionId: string,
+): Promise<void> {
   const history = await client.workflow.getHandle(workflowId, executionId).fetchHistory();
-  const json = JSON.stringify(withoutTraces(JSON.parse(historyToJSON(history))), null, 1);
+  const json = JSON.stringify(stripTraces(JSON.parse(historyToJSON(history))), null, 1);
   const root = fileURLToPath(new URL('..', import.meta.url));
   if (json.includes(root)) throw new Error(`The history of ${kind} names this machine's paths.`);
   const date = new Date().toISOString().slice(0, 10);
@@ -122,12 +127,12 @@ async function keep(kind: string, client: Client, workflowId: string, executionI
 }
 
 /** Stack traces hold this machine's paths; replay does not look at them. */
-function withoutTraces(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutTraces);
+function stripTraces(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(stripTraces);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key]) => key !== 'stackTrace')
-      .map(([key, item]) => [key, withoutTraces(item)]),
+      .map(([key, item]) => [key, stripTraces(item)]),
   );
 }

@@ -23,7 +23,7 @@ import {
 
 /** A program needs 37 s for the slow streams; the rest is for slow machines. */
 const PROGRAM_TIMEOUT_MS = 180_000;
-const AT_A_TIME = 4;
+const CONCURRENCY = 4;
 const RESULTS = new URL('../test/clients/results.json', import.meta.url);
 const DOCUMENT = new URL('../docs/CLIENTS.md', import.meta.url);
 
@@ -102,7 +102,7 @@ try {
   const take = async (): Promise<void> => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) await attempt(next, server);
   };
-  await Promise.all(Array.from({ length: AT_A_TIME }, take));
+  await Promise.all(Array.from({ length: CONCURRENCY }, take));
 } finally {
   await server.close();
 }

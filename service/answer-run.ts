@@ -88,7 +88,7 @@ export const submitOutputs = async (
 };
 
 /** The caller receives the refusal, also when it can't be stored. */
-const keepRefusal = async (
+const recordRefusal = async (
   { store, log }: ServiceContext,
   runId: string,
   refused: Decision | null,
@@ -123,7 +123,7 @@ export const answerCall = async (
   } catch (error) {
     if (!(error instanceof RunsError) || error.code !== 'refused') throw toOutcomeUnknown(error);
     const refusal = answerRefusal(error);
-    await keepRefusal(context, runId, refusedDecision(caller, payload, refusal, now()));
+    await recordRefusal(context, runId, refusedDecision(caller, payload, refusal, now()));
     throw refusal;
   }
   // Written at once, to be shown early. A text that was changed is left to the worker, which knows the final one. A

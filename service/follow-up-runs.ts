@@ -20,7 +20,7 @@ export interface FollowUpRun {
   message: string;
 }
 
-const BUSY_AGAIN_MS = 2_000;
+const THREAD_BUSY_RETRY_MS = 2_000;
 
 const isBusy = (error: unknown): boolean => error instanceof ApiError && error.reason === 'thread_busy';
 
@@ -92,7 +92,7 @@ const translated = (error: unknown, of: FollowUpInput): unknown => {
   if (isBusy(error))
     return new BackendError(FAILURES.backendBusy, `Thread ${of.threadId} is busy; the late answer waits.`, {
       retryable: true,
-      retryAfterMs: BUSY_AGAIN_MS,
+      retryAfterMs: THREAD_BUSY_RETRY_MS,
       cause: error,
     });
   if (error instanceof ApiError)

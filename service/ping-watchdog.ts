@@ -9,7 +9,7 @@
 import { RunsError } from '../protocol/errors.ts';
 
 /** A call this short needs no ping. */
-const PATIENCE_MS = 1_000;
+const FIRST_PING_AFTER_MS = 1_000;
 /** A ping is answered within milliseconds. */
 const PING_MS = 1_500;
 
@@ -21,7 +21,7 @@ export interface PingWatchdogOptions {
 export const withPingWatchdog = async <T>(
   server: PingWatchdogOptions,
   work: (signal: AbortSignal) => Promise<T>,
-  { patienceMs = PATIENCE_MS, pingMs = PING_MS }: { patienceMs?: number; pingMs?: number } = {},
+  { patienceMs = FIRST_PING_AFTER_MS, pingMs = PING_MS }: { patienceMs?: number; pingMs?: number } = {},
 ): Promise<T> => {
   const given = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;

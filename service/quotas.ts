@@ -32,10 +32,10 @@ export interface Freshness {
   /** Age up to which a value may refuse a request. */
   refusalMs: number;
 }
-const LIVE: Freshness = { freshMs: 5_000, refusalMs: 200 };
-const STORED: Freshness = { freshMs: 60_000, refusalMs: 5_000 };
+const LIVE_FRESHNESS: Freshness = { freshMs: 5_000, refusalMs: 200 };
+const STORED_FRESHNESS: Freshness = { freshMs: 60_000, refusalMs: 5_000 };
 /** Share of time that reading may take. */
-const READING_SHARE = 0.02;
+const MAX_READ_TIME_SHARE = 0.02;
 
 interface Figure {
   value: number;
@@ -78,7 +78,7 @@ export const createQuota = (
   };
 
   const isOlder = ({ readAt, took }: Figure, ms: number): boolean =>
-    now() - readAt >= Math.max(ms, took / READING_SHARE);
+    now() - readAt >= Math.max(ms, took / MAX_READ_TIME_SHARE);
 
   return {
     async take(tenant, amount) {
@@ -118,8 +118,8 @@ export const createQuotas = (
 ): Quotas => {
   const liveRuns = limits.liveRuns ?? TENANT_DEFAULTS.liveRuns;
   const storedBytes = limits.storedBytes ?? TENANT_DEFAULTS.storedBytes;
-  const live = createQuota(liveRuns, (tenant) => store.countLiveRunsOf(tenant), LIVE, now);
-  const stored = createQuota(storedBytes, (tenant) => store.storedBytesOf(tenant), STORED, now);
+  const live = createQuota(liveRuns, (tenant) => store.countLiveRunsOf(tenant), LIVE_FRESHNESS, now);
+  const stored = createQuota(storedBytes, (tenant) => store.storedBytesOf(tenant), STORED_FRESHNESS, now);
   return {
     async takeRun(tenant) {
       const found = await live.take(tenant, 1);

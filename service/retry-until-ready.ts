@@ -12,7 +12,7 @@ import { FAILURES } from '../protocol/temporal/names.ts';
 import { statusIn } from './errors.ts';
 
 const FIRST_PAUSE_MS = 10;
-const LONGEST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 250;
 
 /** Statuses of a workflow that does not know the row's calls yet. */
 const BEFORE: ReadonlySet<string | null> = new Set(['queued', 'in_progress']);
@@ -31,7 +31,7 @@ export const retryUntilWorkflowReady = async <T>(
   timeoutMs: number,
 ): Promise<T> => {
   const until = performance.now() + timeoutMs;
-  for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
+  for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(wait * 2, MAX_PAUSE_MS)) {
     try {
       return await send();
     } catch (error) {

@@ -10,7 +10,7 @@ import type { WorkerTool } from '../protocol/temporal/activities.ts';
 import type { FunctionTool } from '../protocol/wire/objects.ts';
 
 /** Maximum age of the cached list, in milliseconds. */
-const KEPT_MS = 5_000;
+const CACHE_TTL_MS = 5_000;
 
 export interface ToolsDeps {
   ask: () => Promise<WorkerTool[]>;
@@ -24,7 +24,7 @@ const noWorker = (error: unknown): never => {
 export const toolsLister = ({ ask, now }: ToolsDeps) => {
   let kept: { at: number; tools: Promise<WorkerTool[]> } | null = null;
   const current = (): Promise<WorkerTool[]> => {
-    if (kept !== null && now() - kept.at < KEPT_MS) return kept.tools;
+    if (kept !== null && now() - kept.at < CACHE_TTL_MS) return kept.tools;
     const asked = { at: now(), tools: ask().catch(noWorker) };
     kept = asked;
     asked.tools.catch(() => {

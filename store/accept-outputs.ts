@@ -10,7 +10,7 @@ import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/turn-s
 import { StoreError } from '../protocol/ports/store-error.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire/objects.ts';
 import type { Database } from './database.ts';
-import { stepDecisions, keepDecisions } from './decisions.ts';
+import { stepDecisions, insertDecisions } from './decisions.ts';
 import { callDetails, endStep, isExternal, readOpen, type OpenRounds } from './steps.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
@@ -70,7 +70,7 @@ const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number):
 };
 
 /** Stores the request's key, so that a repeat is recognised. */
-const keepKey = (
+const storeIdempotencyKey = (
   { sql, row, later }: RunUpdate,
   { idempotency, now }: Parameters<TurnStore['acceptOutputs']>[2],
 ): void => {
@@ -126,7 +126,7 @@ const accept = (
       return repeated;
     round.accepted_by = options.by;
     saveRound(unit, round);
-    keepKey(unit, options);
+    storeIdempotencyKey(unit, options);
     return { ...repeated, eventsAfter: round.accepted_after ?? row.event_seq, result: 'accepted' };
   }
 
@@ -149,7 +149,7 @@ const accept = (
     }
   }
   saveRound(unit, round);
-  if (closes) keepKey(unit, options);
+  if (closes) storeIdempotencyKey(unit, options);
   return {
     run: runView(row),
     eventsAfter: seqBefore,
@@ -169,7 +169,7 @@ export const acceptOutputs = (
     runId,
     null,
     async (unit, open) => {
-      await keepDecisions(unit, open, options.decisions ?? []);
+      await insertDecisions(unit, open, options.decisions ?? []);
       return accept(unit, open, outputs, options);
     },
     (sql) => readOpen(sql, runId, outputs[0]?.tool_call_id ?? null),

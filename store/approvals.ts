@@ -38,7 +38,7 @@ const BATCH = 100;
 const COLUMNS = `r.tenant, r.thread_id, r.id as run_id, r.assistant_id, r.position, r.expires_at, r.ended_at, o.round, o.calls,
     o.outputs, (select max(s.created_at) from steps s
       where s.run_id = r.id and s.round = o.round and s.kind <> 'message') as asked_at`;
-const BEHIND = `(r.position, o.round) >= ($1::bigint, $4::int) and ($2::text is null or r.tenant = $2)`;
+const CURSOR_CONDITION = `(r.position, o.round) >= ($1::bigint, $4::int) and ($2::text is null or r.tenant = $2)`;
 const FIRST = `order by r.position, o.round limit ${BATCH}`;
 
 /**
@@ -48,7 +48,7 @@ const FIRST = `order by r.position, o.round limit ${BATCH}`;
  */
 const APPROVAL = '"kind":"approval"';
 const REFUSED_EDIT = `%"refusedEdit":%`;
-const UNDECIDED = `(
+const UNDECIDED_CONDITION = `(
     select 2 * count(*) filter (where d.body::text not like '${REFUSED_EDIT}') - count(*) from decisions d
     where d.run_id = r.id and d.id not like '${REFUSED_ID}%'
   ) < (
@@ -60,12 +60,12 @@ const UNDECIDED = `(
 const WAITING = `
   select * from (
     (select ${COLUMNS}, false as late from runs r join rounds o on o.run_id = r.id and o.round = r.round
-      where ${BEHIND} and r.status in ('in_progress', 'requires_action') and (r.expires_at is null or r.expires_at > $3)
+      where ${CURSOR_CONDITION} and r.status in ('in_progress', 'requires_action') and (r.expires_at is null or r.expires_at > $3)
         and not o.done and o.calls::text like '%"kind":"approval"%' ${FIRST})
     union all
     (select ${COLUMNS}, true as late from rounds o join runs r on r.id = o.run_id
-      where ${BEHIND} and r.status not in ('cancelling', 'cancelled') and (r.ended_at is null or r.ended_at > $3 - $5::bigint)
-        and o.done and o.calls::text like '%"onDeadline":"follow-up"%' and ${UNDECIDED} ${FIRST})
+      where ${CURSOR_CONDITION} and r.status not in ('cancelling', 'cancelled') and (r.ended_at is null or r.ended_at > $3 - $5::bigint)
+        and o.done and o.calls::text like '%"onDeadline":"follow-up"%' and ${UNDECIDED_CONDITION} ${FIRST})
   ) w order by position, round limit ${BATCH}`;
 
 type Cursor = { position: number; round: number; index: number };

@@ -8,9 +8,9 @@
  */
 
 /** How long later reads wait for the running statement before they get their own. */
-const YOUNG_MS = 10;
+const MAX_BATCH_AGE_MS = 10;
 /** Statements in flight at most. */
-const IN_FLIGHT = 4;
+const MAX_IN_FLIGHT = 4;
 /** Rows per statement. */
 const BATCH = 64;
 
@@ -58,7 +58,7 @@ export const batchLoader = <Row>(
 
   const flush = (): void => {
     due = false;
-    if (inFlight === 0 || (inFlight < IN_FLIGHT && now() - sentAt >= YOUNG_MS)) void send();
+    if (inFlight === 0 || (inFlight < MAX_IN_FLIGHT && now() - sentAt >= MAX_BATCH_AGE_MS)) void send();
   };
 
   return (key) =>

@@ -20,7 +20,7 @@ import { changeRun, writeRunUpdateIf, type RunUpdate } from './update-run.ts';
 import { runState, runView, wireCall } from './views.ts';
 import { withinBytes, type Counted } from './within-bytes.ts';
 
-const ABANDONED: WireLastError = {
+const ABANDONED_ERROR: WireLastError = {
   code: 'server_error',
   message: 'The request to the model broke off and was repeated.',
 };
@@ -52,7 +52,7 @@ const claimLocked = (db: Database, runId: string, now: number): Promise<Claim | 
     if (next === 'turn') {
       // The first attempt of a run has no earlier one to close.
       if (row.epoch > 1) {
-        await closeOpenObjects(unit, { message: 'run_failed', step: 'failed', error: ABANDONED }, now);
+        await closeOpenObjects(unit, { message: 'run_failed', step: 'failed', error: ABANDONED_ERROR }, now);
         await withdrawMessage(unit, now);
       }
       if (row.status !== 'in_progress') {
@@ -169,13 +169,13 @@ const CLAIM_CANDIDATE_SQL = `
   from runs r where r.id = $1`;
 
 /** How long prefetched rows are used, in milliseconds: a run's first activity follows its start within some ten. */
-const AHEAD_MS = 1_000;
+const PREFETCH_TTL_MS = 1_000;
 
 /**
  * Rows prefetched for a claim. They may be milliseconds old: a run that has changed since refuses the claim, and its
  * thread changes only with it, except for a message that is deleted at that moment.
  */
-const looksAhead = (db: Database) => {
+const createPrefetcher = (db: Database) => {
   const looks = new Map<string, Promise<ClaimCandidate | undefined>>();
   const look = async (runId: string, limit: number): Promise<ClaimCandidate | undefined> =>
     (await db.query<ClaimCandidate>(CLAIM_CANDIDATE_SQL, [runId, limit], 'look-run'))[0];
@@ -187,7 +187,7 @@ const looksAhead = (db: Database) => {
         runId,
         look(runId, limit).catch(() => undefined),
       );
-      setTimeout(() => looks.delete(runId), AHEAD_MS).unref();
+      setTimeout(() => looks.delete(runId), PREFETCH_TTL_MS).unref();
     },
     now: async (runId: string, limit: number): Promise<ClaimCandidate | undefined> => {
       const taken = looks.get(runId);
@@ -241,7 +241,7 @@ const claimOptimistic = async (
 const ignore = (): void => {};
 
 export const claimStore = (db: Database): Pick<TurnStore, 'claim' | 'prefetch' | 'readContext'> => {
-  const looks = looksAhead(db);
+  const looks = createPrefetcher(db);
   return {
     claim: async (runId, now, contextItems) =>
       (contextItems === undefined

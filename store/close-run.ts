@@ -11,7 +11,7 @@ import type { MessageDelta } from '../protocol/wire/events.ts';
 import type { StoredRunState } from '../protocol/ports/turn-store.ts';
 import { isTerminal, type MessageContent, type WireLastError } from '../protocol/wire/objects.ts';
 import type { Database } from './database.ts';
-import { keepDecisions } from './decisions.ts';
+import { insertDecisions } from './decisions.ts';
 import { currentRound, endMessage, endStep, readOpen } from './steps.ts';
 import type { MessageRow, StepRow } from './schema.ts';
 import { changeRun, type RunUpdate } from './update-run.ts';
@@ -86,7 +86,7 @@ export const closeRun = (
 ): Promise<StoredRunState | null> =>
   changeRun(db, runId, null, async (unit) => {
     const { row, emit, sql } = unit;
-    if (decisions.length > 0) await keepDecisions(unit, await readOpen(sql, runId, null), decisions);
+    if (decisions.length > 0) await insertDecisions(unit, await readOpen(sql, runId, null), decisions);
     const round = await currentRound(sql, row);
     if (isTerminal(row.status)) return runState(row, round);
     // The turn that extended the expiry was settled, and its report was lost.

@@ -58,7 +58,7 @@ const newRow = (
 });
 
 /** An existing thread is locked and must have no live run; a new one is inserted. $16: its metadata. */
-const PLACES = {
+const PARAMETER_POSITIONS = {
   known: `
   locked as (
     select t.* from threads t, asked where t.id = $5 and t.tenant = $2 and $16::text is null for no key update of t
@@ -73,9 +73,9 @@ const PLACES = {
   )`,
 } as const;
 
-const startStatement = (place: keyof typeof PLACES): string => `
+const startStatement = (place: keyof typeof PARAMETER_POSITIONS): string => `
   with asked as (select id from assistants where id = $3 and tenant = $2 and xmin::text = $4),
-  ${PLACES[place]},
+  ${PARAMETER_POSITIONS[place]},
   said as (
     insert into messages (id, tenant, thread_id, created_at, role, status, content, metadata, brought_by, completed_at)
     select m.id, $2, place.id, $6, m.role, 'completed', m.content::json, m.metadata::json, $1, $6
@@ -161,8 +161,8 @@ export const readAssistant = async (sql: Sql, tenant: string, id: string): Promi
 };
 
 /** Size of the cache of assistants; the one that was read longest ago is dropped first. */
-const KEPT = 500;
-const KEPT_CHARS = 16_384;
+const CACHE_SIZE = 500;
+const MAX_CACHED_CHARS = 16_384;
 
 export const createAssistantCache = () => {
   const kept = new Map<string, VersionedAssistant>();
@@ -171,8 +171,9 @@ export const createAssistantCache = () => {
     keep: (row: VersionedAssistant): void => {
       const key = `${row.tenant} ${row.id}`;
       kept.delete(key);
-      if (json(row.body).length > KEPT_CHARS) return;
-      if (kept.size >= KEPT) for (const [oldest] of kept) if (kept.size >= KEPT) kept.delete(oldest);
+      if (json(row.body).length > MAX_CACHED_CHARS) return;
+      if (kept.size >= CACHE_SIZE)
+        for (const [oldest] of kept) if (kept.size >= CACHE_SIZE) kept.delete(oldest);
       kept.set(key, row);
     },
   };

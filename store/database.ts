@@ -41,7 +41,7 @@ interface Watcher {
 }
 
 /** Resolves when `isDue` holds at a notification, after `timeoutMs`, or when `signal` aborts. */
-const untilDue = (
+const waitForNotification = (
   watcher: Watcher,
   isDue: () => boolean,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
@@ -99,12 +99,12 @@ export class Announcements {
     watchers.add(watcher);
     return {
       wait: async (after, options) => {
-        await untilDue(watcher, () => watcher.seen > after, options);
+        await waitForNotification(watcher, () => watcher.seen > after, options);
         // Resolves once per change: a read that finds nothing new must not spin.
         if (watcher.seen === Number.MAX_SAFE_INTEGER) watcher.seen = 0;
       },
       nextChange: async (options) => {
-        await untilDue(watcher, () => watcher.changed, options);
+        await waitForNotification(watcher, () => watcher.changed, options);
         watcher.changed = false;
       },
       close: () => {

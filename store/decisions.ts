@@ -85,7 +85,7 @@ const trace = ({ sql, later }: RunUpdate, step: StepRow, decision: Decision): vo
 };
 
 /** Writes decisions in the same transaction, and marks the steps of `open`. */
-export const keepDecisions = async (
+export const insertDecisions = async (
   unit: RunUpdate,
   open: OpenRounds,
   decisions: readonly Decision[],
@@ -120,7 +120,7 @@ export const keepDecisions = async (
 };
 
 /** Writes a refused decision about a call of the run; one about an unknown call is about nothing. */
-const keepRefusal = async (db: Database, runId: string, refused: Decision): Promise<void> => {
+const insertRefusal = async (db: Database, runId: string, refused: Decision): Promise<void> => {
   const round = await roundOfCall(db, runId, await newestRound(db, runId), refused.callId);
   const call = round?.calls.find(({ callId }) => callId === refused.callId);
   if (round === null || call === undefined) return;
@@ -180,13 +180,13 @@ const requireRun = async (
 export const decisionStore = (
   db: Database,
 ): Pick<TurnStore, 'recordDecisions'> & Pick<RunStore, 'listDecisions' | 'recordRefusedDecision'> => ({
-  recordRefusedDecision: (runId, refused) => keepRefusal(db, runId, refused),
+  recordRefusedDecision: (runId, refused) => insertRefusal(db, runId, refused),
   recordDecisions: (runId, decisions) =>
     changeExistingRun<void, OpenRounds>(
       db,
       runId,
       null,
-      (unit, open) => keepDecisions(unit, open, decisions),
+      (unit, open) => insertDecisions(unit, open, decisions),
       (sql) => readOpen(sql, runId, null),
     ),
   async listDecisions(tenant, threadId, runId, { tools, ...query }) {

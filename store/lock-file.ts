@@ -16,14 +16,14 @@ import { mintId } from '../protocol/wire/ids.ts';
 
 export const LOCK_FILE = 'store.lock';
 const TOUCH_EVERY_MS = 5_000;
-const ALIEN_STALE_MS = 30_000;
+const OTHER_HOST_STALE_MS = 30_000;
 /**
  * A supervised process notices its supervisor's death at once, and stops; a machine under load needs seconds for it.
  */
-const ORPHAN_ENDS_WITHIN_MS = 10_000;
-const ORPHAN_LOOK_EVERY_MS = 50;
+const ORPHAN_GRACE_MS = 10_000;
+const ORPHAN_POLL_MS = 50;
 /** Far longer than replacing a file takes. */
-const TAKEOVER_STALE_MS = 10_000;
+const LOCK_REPLACE_STALE_MS = 10_000;
 
 interface Owner {
   pid: number;
@@ -83,7 +83,7 @@ const parse = (text: string): Owner | null => {
 const isAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
   if (owner === null || owner.host !== hostname()) {
     const age = Date.now() - (await stat(path)).mtimeMs;
-    return age < ALIEN_STALE_MS;
+    return age < OTHER_HOST_STALE_MS;
   }
   if (!exists(owner.pid)) return false;
   const { running, started } = await processFacts(owner.pid);
@@ -95,12 +95,12 @@ const isOrphan = async ({ pid, parent }: Owner): Promise<boolean> =>
   parent !== null && (await processFacts(pid)).parent !== parent;
 
 /** Like `isAlive`, but gives an owner without supervisor the time to end. */
-const staysAlive = async (path: string, owner: Owner | null): Promise<boolean> => {
-  const until = Date.now() + ORPHAN_ENDS_WITHIN_MS;
+const isAliveAfterGrace = async (path: string, owner: Owner | null): Promise<boolean> => {
+  const until = Date.now() + ORPHAN_GRACE_MS;
   while (await isAlive(path, owner).catch(() => true)) {
     if (owner === null || owner.host !== hostname() || !(await isOrphan(owner)) || Date.now() > until)
       return true;
-    await setTimeout(ORPHAN_LOOK_EVERY_MS);
+    await setTimeout(ORPHAN_POLL_MS);
   }
   return false;
 };
@@ -166,14 +166,14 @@ export const lockDirectory = async (dir: string): Promise<{ release(): Promise<v
 
   if (!(await createWhole(path, text))) {
     const owner = await read();
-    if (await staysAlive(path, owner)) throw refusal(dir, owner);
+    if (await isAliveAfterGrace(path, owner)) throw refusal(dir, owner);
     // Two processes may find the same stale lock: only the holder of the second file may replace it.
     const takeover = `${path}.takeover`;
     const age = await stat(takeover).then(
       (entry) => Date.now() - entry.mtimeMs,
       () => 0,
     );
-    if (age > TAKEOVER_STALE_MS) await rm(takeover, { force: true });
+    if (age > LOCK_REPLACE_STALE_MS) await rm(takeover, { force: true });
     if (!(await createWhole(takeover, text))) throw refusal(dir, null);
     try {
       const again = await read();

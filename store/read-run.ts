@@ -16,9 +16,9 @@ import type { RunRow } from './schema.ts';
 import { runView } from './views.ts';
 
 /** Size of the cache; the run whose newest state was read longest ago is dropped first. */
-const KEPT = 1_000;
+const CACHE_SIZE = 1_000;
 /** A run with larger settings (texts, tools) is read every time. */
-const KEPT_CHARS = 16_384;
+const MAX_CACHED_CHARS = 16_384;
 /** A value that no transaction has as its number. */
 const UNKNOWN = '0';
 
@@ -55,8 +55,9 @@ export const runReader = (db: Database): RunStore['getRun'] => {
 
   const keep = (one: Kept): void => {
     kept.delete(one.id);
-    if (sizeOf(one.run) > KEPT_CHARS) return;
-    if (kept.size >= KEPT) for (const [oldest] of kept) if (kept.size >= KEPT) kept.delete(oldest);
+    if (sizeOf(one.run) > MAX_CACHED_CHARS) return;
+    if (kept.size >= CACHE_SIZE)
+      for (const [oldest] of kept) if (kept.size >= CACHE_SIZE) kept.delete(oldest);
     kept.set(one.id, one);
   };
 

@@ -43,7 +43,7 @@ export interface ClockOptions {
 
 const VIRTUAL_START = 1_767_225_600_000;
 /** Node's own timers overflow above this; a longer wait is armed again when it comes. */
-const LONGEST_REAL_TIMER = 2_000_000_000;
+const MAX_TIMER_MS = 2_000_000_000;
 
 const before = (a: Timer, b: Timer): boolean => a.due < b.due || (a.due === b.due && a.order < b.order);
 
@@ -105,7 +105,7 @@ export const createClock = (options: ClockOptions = {}): SandboxClock => {
       const handle = setImmediate(fire);
       disarm = () => clearImmediate(handle);
     } else {
-      const handle = setTimeout(fire, Math.min(wait, LONGEST_REAL_TIMER));
+      const handle = setTimeout(fire, Math.min(wait, MAX_TIMER_MS));
       disarm = () => clearTimeout(handle);
     }
   };

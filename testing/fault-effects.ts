@@ -45,7 +45,7 @@ function* repeated(part: Uint8Array, bytes: number): Generator<Uint8Array> {
 const MEGABYTE = 1024 * 1024;
 
 /** A gzip stream may have many members: one packed megabyte, over and over, unpacks to any size. */
-const bomb = (bytes: number): Iterable<Uint8Array> => {
+const compressionBomb = (bytes: number): Iterable<Uint8Array> => {
   const member = gzipSync(Buffer.alloc(MEGABYTE, 0x20));
   return Array.from({ length: Math.ceil(bytes / MEGABYTE) }, () => member);
 };
@@ -122,16 +122,16 @@ export const applyFault = async (action: FaultAction, context: FaultContext): Pr
       });
     }
     case 'gzip_bomb':
-      return new Response(bodyOf(bomb(action.bytes), 'end', env), {
+      return new Response(bodyOf(compressionBomb(action.bytes), 'end', env), {
         status: 200,
         headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
       });
     default:
-      return spoilAnswer(await context.process(), action, context);
+      return injectFault(await context.process(), action, context);
   }
 };
 
-const spoilAnswer = async (
+const injectFault = async (
   response: Response,
   action: FaultAction,
   { env, staleRun }: FaultContext,

@@ -22,7 +22,7 @@ export interface LoggedRequest {
 }
 
 const SECRET = new Set(['authorization', 'api-key', 'cookie']);
-const MOST = 100_000;
+const MAX_ENTRIES = 100_000;
 
 export const headersOf = (headers: Headers): Record<string, string> =>
   Object.fromEntries([...headers].map(([name, value]) => [name, SECRET.has(name) ? '…' : value]));
@@ -37,6 +37,6 @@ export const bodyOfText = (text: string): unknown => {
 };
 
 export const remember = (log: LoggedRequest[], entry: LoggedRequest): void => {
-  if (log.length >= MOST) log.shift();
+  if (log.length >= MAX_ENTRIES) log.shift();
   log.push(entry);
 };

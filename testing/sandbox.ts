@@ -92,7 +92,7 @@ export interface Sandbox {
 const MODEL_PATH = /\/(?:chat\/completions|models)$/;
 const RUN_PATH = /^\/v1\/threads\/[^/]+\/runs\/([^/]+)$/;
 
-const withoutStream = (body: unknown): string | null => {
+const asUnstreamed = (body: unknown): string | null => {
   if (typeof body !== 'object' || body === null || !('stream' in body)) return null;
   return JSON.stringify({ ...body, stream: false });
 };
@@ -157,7 +157,7 @@ export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandb
     if (given.method !== 'GET' && given.method !== 'HEAD') {
       const text = await given.text();
       body = bodyOfText(text);
-      const sent = (quirks.noStreaming ? withoutStream(body) : null) ?? text;
+      const sent = (quirks.noStreaming ? asUnstreamed(body) : null) ?? text;
       const headers = new Headers(given.headers);
       headers.set('content-length', String(Buffer.byteLength(sent)));
       request = new Request(given.url, {

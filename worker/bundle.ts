@@ -28,7 +28,7 @@ const builtBundle = join(root, 'workflow-bundle.js');
 const builtBundleFacts = join(root, 'workflow-bundle.json');
 const requireHere = createRequire(import.meta.url);
 /** Cached bundles that are kept beside the one in use. */
-const KEPT = 3;
+const CACHE_SIZE = 3;
 
 export interface BundleOptions {
   /** Where bundles made here are cached; absent = nowhere. */
@@ -119,6 +119,6 @@ const sources = async (folder: string): Promise<string[]> => {
 const removeOld = async (dir: string, current: string): Promise<void> => {
   const names = (await readdir(dir)).filter((name) => /^workflows-[0-9a-f]{24}\.js$/.test(name));
   const others = names.map((name) => join(dir, name)).filter((file) => file !== current);
-  for (const file of others.toSorted().slice(0, Math.max(0, others.length - KEPT)))
+  for (const file of others.toSorted().slice(0, Math.max(0, others.length - CACHE_SIZE)))
     await rm(file, { force: true });
 };

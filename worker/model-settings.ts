@@ -24,8 +24,8 @@ export interface ModelSettings {
 const FIELDS = ['max_completion_tokens', 'max_tokens'] as const;
 const STREAMS = ['always', 'without_tools', 'never'] as const;
 const YES_NO = ['true', 'false'] as const;
-const MOST_CONTEXT_TOKENS = 100_000_000;
-const MOST_CHARS = 65_536;
+const MAX_CONTEXT_TOKENS = 100_000_000;
+const MAX_CHARS = 65_536;
 
 /** Headers of the connection, which the HTTP client sets. */
 const CONNECTION: ReadonlySet<string> = new Set([
@@ -76,7 +76,7 @@ const parseObject = (
     problems.push(`${name} must be a JSON object, such as ${example}; ${what}`);
     return {};
   };
-  if (value.length > MOST_CHARS) return wrong(`it has ${value.length} characters, ${MOST_CHARS} are allowed`);
+  if (value.length > MAX_CHARS) return wrong(`it has ${value.length} characters, ${MAX_CHARS} are allowed`);
   try {
     const parsed: unknown = JSON.parse(value);
     return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
@@ -120,10 +120,10 @@ export const readModelSettings = (read: Read, problems: string[]): ModelSettings
   const alternate = choice(read, 'RUNS_MODEL_ROLES_ALTERNATE', YES_NO, problems);
   const tokens = read('RUNS_MODEL_CONTEXT_TOKENS');
   const contextTokens = tokens === null ? null : /^\d+$/.test(tokens) ? Number(tokens) : NaN;
-  const fits = contextTokens === null || (contextTokens >= 1 && contextTokens <= MOST_CONTEXT_TOKENS);
+  const fits = contextTokens === null || (contextTokens >= 1 && contextTokens <= MAX_CONTEXT_TOKENS);
   if (!fits)
     problems.push(
-      `RUNS_MODEL_CONTEXT_TOKENS must be a whole number from 1 to ${MOST_CONTEXT_TOKENS}; got ${quote(tokens)}`,
+      `RUNS_MODEL_CONTEXT_TOKENS must be a whole number from 1 to ${MAX_CONTEXT_TOKENS}; got ${quote(tokens)}`,
     );
   return {
     maxTokensField: choice(read, 'RUNS_MODEL_MAX_TOKENS_FIELD', FIELDS, problems),

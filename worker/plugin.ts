@@ -53,7 +53,7 @@ type ActivityFunction = (...args: unknown[]) => Promise<unknown>;
 const workflowFile = (name: string): string => fileURLToPath(new URL(name, WORKFLOWS_MODULE));
 /** The program's entry, as `workflows/beside.cjs` requires it. */
 const OWN_WORKFLOWS = 'durable-runs-own-workflows';
-const BESIDE = workflowFile('beside.cjs');
+const WORKFLOWS_BESIDE_OWN = workflowFile('beside.cjs');
 const ONLY_RUNS = workflowFile(WORKFLOWS_MODULE.endsWith('.ts') ? 'index.ts' : 'index.js');
 
 /** For `plugins` of a connection, a client, a worker, or `bundleWorkflowCode`. */
@@ -105,11 +105,11 @@ export class DurableRunsPlugin extends SimplePlugin {
     const base = super.configureBundler(options);
     const configured = { ...base, preloadModules: [...(base.preloadModules ?? []), ...sharedModules()] };
     const own = configured.workflowsPath;
-    if (own === ONLY_RUNS || own === BESIDE) return configured;
+    if (own === ONLY_RUNS || own === WORKFLOWS_BESIDE_OWN) return configured;
     const hook = configured.webpackConfigHook ?? ((config) => config);
     return {
       ...configured,
-      workflowsPath: BESIDE,
+      workflowsPath: WORKFLOWS_BESIDE_OWN,
       webpackConfigHook: (config) => {
         const { resolve = {}, ...rest } = hook(config);
         const { alias = {} } = resolve;

@@ -17,7 +17,7 @@ import type { Logger } from '../protocol/index.ts';
 /** Exit code of a process that an exception has ended: EX_SOFTWARE of sysexits.h. */
 export const CRASH_EXIT_CODE = 70;
 /** Time for completions and heartbeats of the running calls to reach Temporal, in milliseconds. */
-const LAST_WORDS_MS = 1_000;
+const COMPLETION_GRACE_MS = 1_000;
 const MAX_LISTED_CALLS = 20;
 
 /** The first line of a stack outside of Node and packages: where user code threw. */
@@ -76,7 +76,7 @@ export const guardProcess = ({ log, exit = (code) => process.exit(code) }: Proce
       for (const call of calls)
         if (call === culprit) call.blame(error);
         else call.spare();
-    setTimeout(() => exit(CRASH_EXIT_CODE), LAST_WORDS_MS);
+    setTimeout(() => exit(CRASH_EXIT_CODE), COMPLETION_GRACE_MS);
   };
 
   process.on('unhandledRejection', onRejection);

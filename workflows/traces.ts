@@ -6,6 +6,6 @@
  * large part of an activation's time. A run always waits at the same place of the driver, so three frames suffice.
  * Listed in `worker/bundle-options.ts`.
  */
-const FRAMES = 3;
+const STACK_FRAMES = 3;
 
-Object.assign(Error, { stackTraceLimit: FRAMES });
+Object.assign(Error, { stackTraceLimit: STACK_FRAMES });

@@ -28,15 +28,15 @@ type Checking = Pick<ToolDefinition, 'name' | 'parameters'>;
 /** `problem` is for the model; `reason` is the problem alone, for a person who edited the arguments. */
 export type Checked<T = unknown> = { ok: true; value: T } | { ok: false; problem: string; reason: string };
 
-const AGAIN = 'Correct them and call the tool again.';
+const RETRY_HINT = 'Correct them and call the tool again.';
 const unusable = (name: string, reason: string): Checked<never> => ({
   ok: false,
-  problem: `the arguments of ${quote(name)} can't be used: ${reason}. ${AGAIN}`,
+  problem: `the arguments of ${quote(name)} can't be used: ${reason}. ${RETRY_HINT}`,
   reason,
 });
 const invalid = (name: string, issues: readonly z.core.$ZodIssue[]): Checked<never> => ({
   ok: false,
-  problem: `the arguments of ${quote(name)} are invalid: ${issuesText(issues)}. ${AGAIN}`,
+  problem: `the arguments of ${quote(name)} are invalid: ${issuesText(issues)}. ${RETRY_HINT}`,
   reason: issuesText(issues),
 });
 

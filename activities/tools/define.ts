@@ -31,7 +31,7 @@ export const TOOL_DEFAULTS = {
 } as const;
 
 /** Marks registries across copies of this module: a tools file may have loaded another copy. */
-const BRAND = Symbol.for('durable-runs.tool-registry');
+const REGISTRY_SYMBOL = Symbol.for('durable-runs.tool-registry');
 
 const ms = (value: DurationText | undefined, fallback: number): number => parseDuration(value) ?? fallback;
 
@@ -117,14 +117,14 @@ export const defineTools = <
     get: (name: string) => byName.get(name),
     definitions: () => (definitions ??= [...byName.values()].map(toFunctionTool)),
     servers: Object.freeze({ ...mcp }),
-    [BRAND]: true,
+    [REGISTRY_SYMBOL]: true,
   };
   return Object.freeze(registry);
 };
 
 /** True for a result of `defineTools`, from this copy of the package or another. */
 export const isToolRegistry = (value: unknown): value is ToolRegistry =>
-  typeof value === 'object' && value !== null && BRAND in value;
+  typeof value === 'object' && value !== null && REGISTRY_SYMBOL in value;
 
 /** The assistant's `tools` array of a registry. */
 export const toJSONSchema = (registry: ToolRegistry) => registry.definitions();

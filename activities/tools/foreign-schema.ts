@@ -9,7 +9,7 @@
  */
 import { z } from 'zod';
 import { ARGUMENT_LIMITS, schemaProblem, type JsonSchema } from '../../protocol/index.ts';
-import { withoutProse } from './json-schema.ts';
+import { stripAnnotations } from './json-schema.ts';
 
 const NAMED = new Set(['properties', '$defs', 'definitions', 'dependentSchemas']);
 const DATA = new Set(['enum', 'const', 'default', 'examples', 'required']);
@@ -18,8 +18,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Without patterns, and without a verdict about keys that a pattern might allow. */
-const withoutPatterns = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(withoutPatterns);
+const stripPatterns = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(stripPatterns);
   if (!isRecord(value)) return value;
   const dropped =
     value['patternProperties'] === undefined
@@ -33,13 +33,13 @@ const withoutPatterns = (value: unknown): unknown => {
         DATA.has(key)
           ? item
           : NAMED.has(key) && isRecord(item)
-            ? Object.fromEntries(Object.entries(item).map(([name, part]) => [name, withoutPatterns(part)]))
-            : withoutPatterns(item),
+            ? Object.fromEntries(Object.entries(item).map(([name, part]) => [name, stripPatterns(part)]))
+            : stripPatterns(item),
       ]),
   );
 };
 
-const checkable = (schema: JsonSchema): JsonSchema => withoutPatterns(schema) as JsonSchema;
+const checkable = (schema: JsonSchema): JsonSchema => stripPatterns(schema) as JsonSchema;
 
 /** Arguments pass as they are, or are refused. */
 export const foreignParameters = (schema: JsonSchema): z.ZodObject => {
@@ -57,6 +57,6 @@ export const foreignParameters = (schema: JsonSchema): z.ZodObject => {
 
 /** What a person's own arguments are checked against. null = too long to be kept in history: only the tool checks. */
 export const foreignEditSchema = (schema: JsonSchema): JsonSchema | null => {
-  const rules = withoutProse(checkable(schema)) as JsonSchema;
+  const rules = stripAnnotations(checkable(schema)) as JsonSchema;
   return JSON.stringify(rules).length > ARGUMENT_LIMITS.schemaChars ? null : rules;
 };

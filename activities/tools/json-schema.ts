@@ -62,7 +62,7 @@ type Override = NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override'];
  * Removes from a generated schema what zod treats differently: it transforms the value first, or knows flags of a
  * pattern.
  */
-const withoutDifferences: Override = ({ zodSchema, jsonSchema }) => {
+const stripZodOnlyRules: Override = ({ zodSchema, jsonSchema }) => {
   const def = definitionOf(zodSchema);
   const rules = [def, ...(def.checks ?? []).map((check) => definitionOf(check))];
   const changesValue =
@@ -89,26 +89,26 @@ export const toEditSchema = (parameters: z.ZodObject): JsonSchema | null => {
   const { $schema: _dialect, ...written } = z.toJSONSchema(parameters, {
     io: 'input',
     target: 'draft-7',
-    override: withoutDifferences,
+    override: stripZodOnlyRules,
   });
-  const schema = withoutProse(closed(written)) as JsonSchema;
+  const schema = stripAnnotations(closed(written)) as JsonSchema;
   return JSON.stringify(schema).length > ARGUMENT_LIMITS.schemaChars ? null : schema;
 };
 
 /** Keywords without an effect on validity. */
-const PROSE = new Set(['title', 'description', 'default', 'examples', 'format', 'deprecated']);
+const ANNOTATION_KEYWORDS = new Set(['title', 'description', 'default', 'examples', 'format', 'deprecated']);
 
-export const withoutProse = (value: unknown, isNames = false): unknown => {
-  if (Array.isArray(value)) return value.map((item) => withoutProse(item));
+export const stripAnnotations = (value: unknown, isNames = false): unknown => {
+  if (Array.isArray(value)) return value.map((item) => stripAnnotations(item));
   if (!isRecord(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([key]) => isNames || !PROSE.has(key))
+      .filter(([key]) => isNames || !ANNOTATION_KEYWORDS.has(key))
       .map(([key, item]) => [
         key,
         !isNames && (key === 'enum' || key === 'const')
           ? item
-          : withoutProse(item, !isNames && NAMED.has(key)),
+          : stripAnnotations(item, !isNames && NAMED.has(key)),
       ]),
   );
 };

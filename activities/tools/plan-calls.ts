@@ -25,7 +25,7 @@ import { checkArgumentsNow } from './check-arguments.ts';
 import type { ToolDefinition, ToolRegistry } from './types.ts';
 
 /** The default wait for the API's caller: as long as the run lives. */
-const CALLER_WAIT: WaitPolicy = { onDeadline: 'fail', answerWithinMs: null };
+const CALLER_WAIT_POLICY: WaitPolicy = { onDeadline: 'fail', answerWithinMs: null };
 
 /** The pseudo-tool in which some models bundle parallel calls. */
 const PARALLEL_BUNDLE = /^multi_tool_use[._]parallel$/;
@@ -96,7 +96,7 @@ const refusal = (call: ToolCall, known: readonly string[], own: readonly string[
 const unknownPlan = (registry: ToolRegistry, name: string, mayUse: boolean): CallPlan => {
   const why = mayUse ? registry.unavailable?.(name) : undefined;
   return why === undefined
-    ? { kind: 'external', wait: CALLER_WAIT }
+    ? { kind: 'external', wait: CALLER_WAIT_POLICY }
     : { kind: 'refused', output: errorOutput('tool_failed', why), note: 'tool_failed' };
 };
 

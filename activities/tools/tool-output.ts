@@ -51,12 +51,12 @@ function replacer(this: unknown, key: string, value: unknown): unknown {
   return value;
 }
 
-const NOTHING = 'The tool ran and returned nothing.';
+const EMPTY_OUTPUT_TEXT = 'The tool ran and returned nothing.';
 
 /** A string unchanged; another value as JSON; undefined as a sentence, since an empty output reads like a failure. */
 export const serialise = (value: unknown): Serialised => {
   if (typeof value === 'string') return { ok: true, text: wellFormed(value), serialised: false };
-  if (value === undefined) return { ok: true, text: NOTHING, serialised: false };
+  if (value === undefined) return { ok: true, text: EMPTY_OUTPUT_TEXT, serialised: false };
   if (typeof value === 'function' || typeof value === 'symbol')
     return { ok: false, problem: `it returned a ${typeof value}` };
   try {

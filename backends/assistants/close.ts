@@ -11,7 +11,7 @@ import { FAILURES } from '../../protocol/temporal/names.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import { HttpFailure } from '../http/index.ts';
 import type { RunReading } from './api.ts';
-import { conclude } from './follow.ts';
+import { settleReading } from './follow.ts';
 import { assessRun, pollDelay } from './assess.ts';
 import { cancelDuplicates, findRunByToken } from './find-run.ts';
 import type { BackendSession } from './session.ts';
@@ -49,7 +49,7 @@ const closeRun = async (s: BackendSession, ref: RunRef, how: CloseHow): Promise<
       cancelledAt = s.ctx.now();
     }
     reading ??= await api.getRun(ref, s.caller);
-    if (isTerminal(reading.run.status)) return conclude(s, ref, reading);
+    if (isTerminal(reading.run.status)) return settleReading(s, ref, reading);
     s.deadline = reading.run.expiresAt === null ? null : reading.run.expiresAt - reading.offsetMs;
     if (how.kind === 'expire' && expiryLeft(s, reading) === 0) {
       s.ctx.log.warn({ backendRunId: ref.backendRunId }, 'the server does not expire the run: cancelling it');
@@ -73,7 +73,7 @@ const closeRun = async (s: BackendSession, ref: RunRef, how: CloseHow): Promise<
   }
 };
 
-const orGone = async (s: BackendSession, ref: RunRef, closing: Promise<Settled>): Promise<Settled> => {
+const orMissingRun = async (s: BackendSession, ref: RunRef, closing: Promise<Settled>): Promise<Settled> => {
   try {
     return await closing;
   } catch (error) {
@@ -109,12 +109,12 @@ const findByToken = async (
 export const close = async (s: BackendSession, target: CloseTarget, how: CloseHow): Promise<Settled> => {
   if (target.kind === 'run') {
     s.progress({ run: target.run });
-    return orGone(s, target.run, closeRun(s, target.run, how));
+    return orMissingRun(s, target.run, closeRun(s, target.run, how));
   }
   const { threadId } = target;
   const known = s.ctx.previous?.run ?? null;
   const ref = known ?? (threadId === null ? null : await findByToken(s, { ...target, threadId }));
   if (ref === null) return { status: 'cancelled', run: null };
   s.progress({ run: ref });
-  return orGone(s, ref, closeRun(s, ref, how));
+  return orMissingRun(s, ref, closeRun(s, ref, how));
 };

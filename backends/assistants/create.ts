@@ -13,9 +13,9 @@ import { isTerminal } from '../../protocol/wire/objects.ts';
 import { asRecord, HttpFailure } from '../http/index.ts';
 import { backoffMs } from '../retry-after.ts';
 import type { RunReading, StartedStream } from './api.ts';
-import { conclude, follow, followStarted, type Followed } from './follow.ts';
+import { settleReading, follow, followStarted, type Followed } from './follow.ts';
 import { busyFrom } from './assess.ts';
-import { cancelDuplicates, couldBeFrom, findRunByToken } from './find-run.ts';
+import { cancelDuplicates, matchesTimeAndAssistant, findRunByToken } from './find-run.ts';
 import { tokenOf } from './parse.ts';
 import { settle, type BackendSession } from './session.ts';
 import { awaitEnd, retryLater, pollRun } from './poll.ts';
@@ -42,7 +42,7 @@ const ambiguous = (
  * After a POST whose fate is unknown: the run it made, or null when it surely made none (or the policy accepts the
  * risk). Throws `BackendAmbiguous` when the outcome cannot be known.
  */
-const lookAfterDoubt = async (
+const findAfterUnknownOutcome = async (
   s: BackendSession,
   request: CreateRequest,
   sentAt: number | null,
@@ -74,7 +74,7 @@ const lookAfterDoubt = async (
 };
 
 /** May an earlier attempt have sent its POST? Only the word of the attempt right before says no. */
-const mayHaveSent = (s: BackendSession): boolean => {
+const mayHavePosted = (s: BackendSession): boolean => {
   const { previous, attempt } = s.ctx;
   if (previous?.sent === true) return true;
   return attempt > 1 && !(previous?.sent === false && previous.attempt === attempt - 1);
@@ -87,17 +87,17 @@ const findHolder = async (s: BackendSession, threadId: string): Promise<string |
 };
 
 /** A run without our token, on a server that may forget tokens: could an earlier request of ours have made it? */
-const mayBeOurs = (s: BackendSession, { run, offsetMs }: RunReading, request: CreateRequest): boolean =>
+const mayBeOwnRun = (s: BackendSession, { run, offsetMs }: RunReading, request: CreateRequest): boolean =>
   s.env.learned.echoesMetadata !== true &&
   tokenOf(run) === null &&
   run.id !== s.ctx.previous?.foreign &&
-  couldBeFrom(
+  matchesTimeAndAssistant(
     { assistantId: run.assistantId, createdAt: run.createdAt === null ? null : run.createdAt - offsetMs },
     { assistantId: request.assistantId, since: request.startedAt },
   );
 
 /** Attempts that leave the create to the next one when their look took long. A server that is always slow is believed then. */
-const SLOW_LOOKS = 5;
+const MAX_SLOW_SEARCH_ATTEMPTS = 5;
 
 /** Deals with a thread that another run holds. The ref of our own run when it was ours all along, else null: post again. */
 const onBusy = async (
@@ -124,7 +124,7 @@ const onBusy = async (
     return holder;
   }
   // Ended or not: what held the thread a moment ago may be what the earlier request made.
-  if (recoverAfterUnknownOutcome && mayBeOurs(s, reading, request))
+  if (recoverAfterUnknownOutcome && mayBeOwnRun(s, reading, request))
     throw ambiguous(s, request, `run ${JSON.stringify(holderId)} held the thread and shows no metadata`, [
       holderId,
     ]);
@@ -198,7 +198,7 @@ const post = async (
       if (!(error instanceof HttpFailure)) throw error;
       const busy = error.status === 400 || error.status === 409 ? busyFrom(error.error?.message ?? '') : null;
       if (busy === null && error.mayHaveHappened) {
-        const ref = await lookAfterDoubt(s, request, sentAt);
+        const ref = await findAfterUnknownOutcome(s, request, sentAt);
         if (ref !== null) return ref;
         throw error;
       }
@@ -227,11 +227,11 @@ const followNamed = async (s: BackendSession, request: CreateRequest, named: Fol
   const token = reading === null ? null : tokenOf(reading.run);
   if (reading !== null && (token === null || token === request.runId)) {
     const settled = await pollRun(s, named.ref, () => true, reading);
-    return conclude(s, named.ref, settled, named.swept);
+    return settleReading(s, named.ref, settled, named.swept);
   }
   s.ctx.log.warn({ backendRunId: named.ref.backendRunId }, 'the stream named a run that is not ours');
   s.progress({ sent: true, attempt: s.ctx.attempt });
-  const ref = await lookAfterDoubt(s, request, s.ctx.now());
+  const ref = await findAfterUnknownOutcome(s, request, s.ctx.now());
   if (ref !== null) return follow(s, ref);
   throw (
     gone ?? retryLater(`Run ${JSON.stringify(named.ref.backendRunId)} is not the one that was created.`, s)
@@ -244,13 +244,13 @@ export const create = async (s: BackendSession, request: CreateRequest): Promise
     s.progress({ run: previous.run });
     return followNamed(s, request, { ref: previous.run, first: null, swept: null });
   }
-  const doubt = mayHaveSent(s);
+  const doubt = mayHavePosted(s);
   if (doubt) {
     const began = s.ctx.now();
-    const ref = await lookAfterDoubt(s, request, previous?.at ?? null);
+    const ref = await findAfterUnknownOutcome(s, request, previous?.at ?? null);
     if (ref !== null) return follow(s, ref);
     // As in `post`: an attempt that searched for so long may have been replaced, and its replacement may have ended.
-    if (s.ctx.attempt <= SLOW_LOOKS && s.ctx.now() - began > s.env.settings.repostWithinMs)
+    if (s.ctx.attempt <= MAX_SLOW_SEARCH_ATTEMPTS && s.ctx.now() - began > s.env.settings.repostWithinMs)
       throw retryLater(
         `Looking for an earlier run on thread ${JSON.stringify(request.threadId)} took long; a fresh attempt looks again.`,
         s,
@@ -263,7 +263,7 @@ export const create = async (s: BackendSession, request: CreateRequest): Promise
   const followed = await followStarted(s, request.threadId, started, null);
   if (followed === null) {
     // The server took the request and broke off before it named the run.
-    const ref = await lookAfterDoubt(s, request, sentAt);
+    const ref = await findAfterUnknownOutcome(s, request, sentAt);
     if (ref !== null) return follow(s, ref);
     throw retryLater(
       `The answer to a create on thread ${JSON.stringify(request.threadId)} broke off before it named the run.`,

@@ -85,7 +85,7 @@ const recentRuns = async (
 };
 
 /** By its time (our clock) and its assistant, could this run be what was asked for? */
-export const couldBeFrom = (
+export const matchesTimeAndAssistant = (
   { createdAt, assistantId }: Pick<UpstreamRun, 'createdAt' | 'assistantId'>,
   what: Pick<RunSearch, 'assistantId' | 'since'>,
 ): boolean =>
@@ -101,7 +101,7 @@ export const findRunByToken = async (s: BackendSession, what: RunSearch): Promis
   if (s.env.learned.echoesMetadata === true) return { kind: 'none', unsure: [] };
   return {
     kind: 'none',
-    unsure: runs.filter((other) => other.id !== what.foreign && couldBeFrom(other, what)),
+    unsure: runs.filter((other) => other.id !== what.foreign && matchesTimeAndAssistant(other, what)),
   };
 };
 

@@ -13,7 +13,7 @@ import type { BackendSession } from './session.ts';
 import { pollRun, readStream } from './poll.ts';
 
 /** The settlement of a reading; an ended run is swept for duplicates first, unless that has been done. */
-export const conclude = async (
+export const settleReading = async (
   s: BackendSession,
   ref: RunRef,
   reading: RunReading,
@@ -70,5 +70,5 @@ export const follow = async (
   first: RunReading | null = null,
 ): Promise<Settled> => {
   s.progress({ run: ref });
-  return conclude(s, ref, await pollRun(s, ref, () => true, first));
+  return settleReading(s, ref, await pollRun(s, ref, () => true, first));
 };

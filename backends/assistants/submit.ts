@@ -12,17 +12,17 @@ import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { HttpFailure } from '../http/index.ts';
 import type { RunReading, StartedStream } from './api.ts';
-import { conclude, followStarted, type Followed } from './follow.ts';
+import { settleReading, followStarted, type Followed } from './follow.ts';
 import { relateIds, relateOutputs, type OutputRelation } from './assess.ts';
 import { settle, toError, unsupported, type BackendSession } from './session.ts';
 import { retryLater, pollRun } from './poll.ts';
 
 /** Attempts after which a server that contradicts itself is believed to mean its refusal. */
-const PATIENCE = 4;
+const MAX_CONTRADICTING_ATTEMPTS = 4;
 const MAX_STEP_PAGES = 5;
 
 /** Does the run still ask for any of our calls? */
-const asksForOurs = ({ run }: RunReading, outputs: readonly ToolOutput[]): boolean =>
+const requiresOwnCalls = ({ run }: RunReading, outputs: readonly ToolOutput[]): boolean =>
   run.status === 'requires_action' && relateIds(run.calls, outputs) !== 'none';
 
 type Shown = ReadonlyMap<string, string | null>;
@@ -67,7 +67,7 @@ const findWriter = async (
 ): Promise<{ taken: boolean }> => {
   const shown = await readOutputs(s, ref, outputs);
   const relation: OutputRelation = shown === null ? { kind: 'unknown' } : relateOutputs(shown, outputs);
-  if (isStaleReading(reading, shown) && s.ctx.attempt < PATIENCE)
+  if (isStaleReading(reading, shown) && s.ctx.attempt < MAX_CONTRADICTING_ATTEMPTS)
     throw retryLater(
       `Run ${JSON.stringify(ref.backendRunId)} is shown as it was in an earlier round: the reading is old.`,
       s,
@@ -101,7 +101,7 @@ const onFailure = async (
   // Refused for good and not because of the run's state (401, 404, 413, …): nothing happened, a look adds nothing.
   if (failure.status !== 400 && !failure.mayHaveHappened) throw failure;
   const reading = await s.env.api.getRun(ref, s.caller);
-  if (!asksForOurs(reading, outputs)) {
+  if (!requiresOwnCalls(reading, outputs)) {
     const { taken } = await findWriter(s, ref, reading, outputs);
     return { kind: 'moved', reading, taken };
   }
@@ -114,7 +114,7 @@ const onFailure = async (
   const aboutTheRound = /do not accept tool outputs|expected tool outputs/i.test(
     failure.error?.message ?? '',
   );
-  if (aboutTheRound && s.ctx.attempt < PATIENCE) throw retryLater(failure.message, s);
+  if (aboutTheRound && s.ctx.attempt < MAX_CONTRADICTING_ATTEMPTS) throw retryLater(failure.message, s);
   throw toError(s, failure);
 };
 
@@ -157,7 +157,7 @@ export const submit = async (
   if (attempt > 1 || previous?.sent === true) {
     await settle(s, previous?.at ?? null);
     reading = await s.env.api.getRun(ref, s.caller);
-    open = asksForOurs(reading, outputs);
+    open = requiresOwnCalls(reading, outputs);
     if (!open) ({ taken } = await findWriter(s, ref, reading, outputs));
   }
   for (let posts = 0; ;) {
@@ -180,12 +180,12 @@ export const submit = async (
     reading = await pollRun(
       s,
       ref,
-      (now) => !asksForOurs(now, outputs) || s.ctx.now() - postedAt >= s.env.settings.staleMs,
+      (now) => !requiresOwnCalls(now, outputs) || s.ctx.now() - postedAt >= s.env.settings.staleMs,
       reading,
     );
-    open = asksForOurs(reading, outputs);
+    open = requiresOwnCalls(reading, outputs);
     if (!open) {
-      const settled = await conclude(s, ref, reading, swept);
+      const settled = await settleReading(s, ref, reading, swept);
       return settled.status === 'requires_action' ? settled : { ...settled, outputsTaken: taken };
     }
     s.ctx.log.warn({ backendRunId: ref.backendRunId }, 'the round is still open after its outputs were sent');

@@ -78,7 +78,7 @@ const roundUnit = (round: Extract<ContextItem, { kind: 'round' }>, said: string 
   };
 };
 
-const introduces = (item: ContextItem, next: ContextItem | undefined): boolean =>
+const precedesRound = (item: ContextItem, next: ContextItem | undefined): boolean =>
   item.kind === 'message' &&
   item.role === 'assistant' &&
   item.runId !== null &&
@@ -94,7 +94,7 @@ export const toUnits = (items: readonly ContextItem[]): PromptUnit[] => {
     const next = items[index + 1];
     if (item === undefined) continue;
     if (item.kind === 'round') units.push(roundUnit(item, null));
-    else if (next?.kind === 'round' && introduces(item, next)) {
+    else if (next?.kind === 'round' && precedesRound(item, next)) {
       units.push(roundUnit(next, textOf(item.content)));
       index += 1;
     } else if (item.role === 'user')

@@ -33,7 +33,7 @@ export interface TurnOptions {
 }
 
 /** How often a prompt that the server found too long is cut and sent again. */
-const CUTS = 4;
+const MAX_PROMPT_CUTS = 4;
 
 /** How to begin the turn, after what earlier requests of it have shown. */
 export interface TurnRetry {
@@ -42,7 +42,7 @@ export interface TurnRetry {
   /** How often the prompt may still be cut. */
   cuts: number;
 }
-export const FIRST_TURN: TurnRetry = { budget: null, cuts: CUTS };
+export const FIRST_TURN: TurnRetry = { budget: null, cuts: MAX_PROMPT_CUTS };
 
 /** The turn's end, or why the run must be claimed again: readers have seen a part of the turn, or the claim failed. */
 export type TurnResult =
@@ -117,7 +117,7 @@ export const runTurn = async (
       ctx.fence();
       attempts.asking({ backendRunId: state.runId, threadId: state.threadId });
       try {
-        await speak(model, turnRequest(state, cut.messages, options.modelName), {
+        await publishAnswer(model, turnRequest(state, cut.messages, options.modelName), {
           ctx,
           taking,
           show,
@@ -166,7 +166,7 @@ interface Speaking {
 }
 
 /** Asks the model and shows its answer to the end. */
-const speak = async (
+const publishAnswer = async (
   model: Model,
   request: ModelRequest,
   { ctx, taking, show, recorder }: Speaking,

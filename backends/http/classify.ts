@@ -31,7 +31,7 @@ export type BadBody =
   | 'shape';
 
 /** Broken JSON is what a truncated body looks like, and broken HTTP what a middlebox in trouble sends. */
-const PASSING: ReadonlySet<BadBody | undefined> = new Set<BadBody>(['not_json', 'not_http']);
+const TRANSIENT_BODY_FAULTS: ReadonlySet<BadBody | undefined> = new Set<BadBody>(['not_json', 'not_http']);
 
 export interface Evidence {
   kind: FailureKind;
@@ -70,7 +70,7 @@ const verdict = (
 const F = FAILURES;
 
 /** 408 and 409 may follow a request that went through; 425 and 429 say that it was not looked at. */
-const RETRIED_4XX: Readonly<Record<number, 'maybe' | 'no'>> = {
+const RETRYABLE_4XX: Readonly<Record<number, 'maybe' | 'no'>> = {
   408: 'maybe',
   409: 'maybe',
   425: 'no',
@@ -100,7 +100,7 @@ const byStatus = (status: number, evidence: Evidence): Verdict => {
     return verdict(F.backendUnavailable, retry, 'maybe', evidence.retryAfterMs);
   }
   if (status >= 400 && status < 500) {
-    const retried = RETRIED_4XX[status];
+    const retried = RETRYABLE_4XX[status];
     if (status === 429 && FINAL_CODES.has(evidence.errorCode))
       return verdict(F.backendRejected, 'final', 'no');
     if (retried !== undefined)
@@ -126,7 +126,7 @@ const BY_KIND: Readonly<Record<FailureKind, (evidence: Evidence) => Verdict>> = 
   timeout: () => verdict(F.backendUnavailable, 'retry', 'maybe'),
   status: (evidence) => byStatus(evidence.status ?? 0, evidence),
   bad_body: (evidence) =>
-    verdict(F.backendUnsupported, PASSING.has(evidence.badBody) ? 'retry' : 'final', 'maybe'),
+    verdict(F.backendUnsupported, TRANSIENT_BODY_FAULTS.has(evidence.badBody) ? 'retry' : 'final', 'maybe'),
 };
 
 export const classify = (evidence: Evidence): Verdict => BY_KIND[evidence.kind](evidence);

@@ -11,12 +11,13 @@ import type { HttpRequest } from './types.ts';
 const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 
 /** Errors of our own making: a bug shows itself as what it is, not as a network that is down. */
-const OURS = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_URL']);
+const PROGRAMMING_ERROR_CODES = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_URL']);
 
 /** The code under which Node or undici reports a broken connection; null for any other error. */
 const codeOf = (error: unknown): string | null => {
   if (!(error instanceof Error)) return null;
-  if ('code' in error && typeof error.code === 'string') return OURS.has(error.code) ? null : error.code;
+  if ('code' in error && typeof error.code === 'string')
+    return PROGRAMMING_ERROR_CODES.has(error.code) ? null : error.code;
   return error.name === 'HTTPParserError' ? error.name : null;
 };
 

@@ -16,13 +16,17 @@ export const scrub = (text: string, key: string | undefined): string =>
     .replaceAll(/\bBearer\s+[\w.~+/=-]{8,}/gi, 'Bearer [key]')
     .replaceAll(/\bsk-[\w-]{8,}/g, '[key]');
 
-const tidy = (text: string): string => {
+const toSingleLine = (text: string): string => {
   const line = text.replaceAll(/\p{Cc}+/gu, ' ').trim();
   return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}…` : line;
 };
 
 const text = (value: unknown): string | null =>
-  typeof value === 'string' && value !== '' ? tidy(value) : typeof value === 'number' ? String(value) : null;
+  typeof value === 'string' && value !== ''
+    ? toSingleLine(value)
+    : typeof value === 'number'
+      ? String(value)
+      : null;
 
 /** null when the body says nothing. */
 export const serverErrorFrom = (body: string, maxDepth: number): ServerError | null => {
@@ -32,17 +36,19 @@ export const serverErrorFrom = (body: string, maxDepth: number): ServerError | n
   try {
     parsed = parseJson(trimmed, maxDepth);
   } catch {
-    const message = trimmed.startsWith('<') ? 'an HTML or XML page' : tidy(trimmed.slice(0, MAX_TEXT));
+    const message = trimmed.startsWith('<')
+      ? 'an HTML or XML page'
+      : toSingleLine(trimmed.slice(0, MAX_TEXT));
     return { message, type: null, code: null, param: null };
   }
   const record = asRecord(parsed);
-  if (record === undefined) return { message: tidy(trimmed), type: null, code: null, param: null };
+  if (record === undefined) return { message: toSingleLine(trimmed), type: null, code: null, param: null };
   // {"error":{"message":…}}, {"error":"…"}, {"message":…}, {"detail":…}, {"errors":[…]}
   const error = asRecord(record['error']) ?? record;
   const message =
     text(error['message']) ??
     text(record['error']) ??
     text(error['detail']) ??
-    tidy(JSON.stringify(error['detail'] ?? record).slice(0, MAX_TEXT));
+    toSingleLine(JSON.stringify(error['detail'] ?? record).slice(0, MAX_TEXT));
   return { message, type: text(error['type']), code: text(error['code']), param: text(error['param']) };
 };

@@ -19,7 +19,7 @@ import {
 } from '../approvals-api.ts';
 import type { ApiClient } from '../api-client.ts';
 import type { AskedAnswer } from '../ask-answer.ts';
-import { candidateCalls, meantCall } from '../meant-call.ts';
+import { candidateCalls, findCallByText } from '../meant-call.ts';
 import type { WaitingCall } from '../waiting-calls.ts';
 import { sendAndLook, editRefused } from '../send-answer.ts';
 import type { AnswerReply } from '../../protocol/temporal/messages.ts';
@@ -62,9 +62,9 @@ export const answerCommand = defineCommand<Options>({
     if (api !== null) return answerOverApi(context, api, asked);
     return withClient(context.io, async (client) => {
       if (run !== undefined && decisionsIn(options) > 0)
-        return replied(await sendAndLook(client, await meantCall(client, run, call), options));
+        return replied(await sendAndLook(client, await findCallByText(client, run, call), options));
       const answer = await askFor(context, asked, await candidateCalls(client, run, call));
-      if (answer === null) return UNANSWERED;
+      if (answer === null) return NOTHING_ANSWERED;
       return askedAndSent(context, answer, (final) => sendAndLook(client, answer, final));
     });
   },
@@ -76,7 +76,11 @@ interface Asked {
   options: Options;
 }
 
-const UNANSWERED: Outcome = { json: null, lines: ['Nothing was answered.'], exitCode: EXIT.interrupted };
+const NOTHING_ANSWERED: Outcome = {
+  json: null,
+  lines: ['Nothing was answered.'],
+  exitCode: EXIT.interrupted,
+};
 
 const answerOverApi = async (context: CommandContext, api: ApiClient, asked: Asked): Promise<Outcome> => {
   const { run, call, options } = asked;
@@ -87,7 +91,7 @@ const answerOverApi = async (context: CommandContext, api: ApiClient, asked: Ask
   const chosen = waiting.find(
     ({ runId, callId }) => answer !== null && runId === answer.runId && callId === answer.callId,
   );
-  if (answer === null || chosen === undefined) return UNANSWERED;
+  if (answer === null || chosen === undefined) return NOTHING_ANSWERED;
   return askedAndSent(context, answer, (final) => sentOverApi(api, chosen, final));
 };
 
@@ -121,7 +125,7 @@ const askedAndSent = async (
       for (const part of wrapped(line, io.columns())) say(part);
     },
   });
-  return reply === null ? UNANSWERED : replied(reply);
+  return reply === null ? NOTHING_ANSWERED : replied(reply);
 };
 
 const replied = (reply: AnswerReply): Outcome => ({ json: reply, lines: replyLines(reply) });
@@ -145,10 +149,10 @@ const askFor = async (
 const replyLines = (reply: AnswerReply): string[] => {
   const notes = reply.notes === undefined || reply.notes.length === 0 ? '' : ` (${reply.notes.join(', ')})`;
   const what = reply.result === 'repeated' ? 'was answered so already; nothing changed' : `accepted${notes}`;
-  return [`${reply.call_id}  ${what}`, afterwards(reply)];
+  return [`${reply.call_id}  ${what}`, nextStepText(reply)];
 };
 
-const afterwards = ({ run_id: runId, late, waiting, follow_up_run_id: next }: AnswerReply): string => {
+const nextStepText = ({ run_id: runId, late, waiting, follow_up_run_id: next }: AnswerReply): string => {
   if (next !== undefined) return `Run ${runId} had ended; the answer goes on in ${next}.`;
   if (late === true)
     return `Run ${runId} went on without it; a new run will carry the answer, and "runs show ${runId}" names it.`;

@@ -5,7 +5,7 @@
 import { defineCommand } from '../command.ts';
 import { CliError, EXIT } from '../../app/exit.ts';
 import { withClient } from '../connections.ts';
-import { meantRun } from '../meant-run.ts';
+import { findRunByText } from '../meant-run.ts';
 import { resultLines } from '../output/view.ts';
 
 interface Options {
@@ -21,7 +21,7 @@ export const cancelCommand = defineCommand<Options>({
       .option('--no-wait', 'only ask: do not wait for the run to end'),
   run: async ({ io }, [run = ''], options) =>
     withClient(io, async (client) => {
-      const runId = await meantRun(client, run);
+      const runId = await findRunByText(client, run);
       const before = await client.get(runId);
       if (before.result !== null)
         throw new CliError(

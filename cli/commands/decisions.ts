@@ -7,7 +7,7 @@ import { ApiClient } from '../api-client.ts';
 import { defineCommand } from '../command.ts';
 import { decisionLines, fromWire } from '../decisions-view.ts';
 import { connections, withClient } from '../connections.ts';
-import { meantRun } from '../meant-run.ts';
+import { findRunByText } from '../meant-run.ts';
 
 interface Options {
   thread?: string;
@@ -22,7 +22,9 @@ export const decisionsCommand = defineCommand<Options>({
       .option('--thread <id>', 'thread of the run: asks the API, not Temporal'),
   run: async ({ io }, [runId = ''], { thread }) => {
     if (thread === undefined) {
-      const found = await withClient(io, async (client) => client.decisions(await meantRun(client, runId)));
+      const found = await withClient(io, async (client) =>
+        client.decisions(await findRunByText(client, runId)),
+      );
       return { json: { decisions: found }, lines: listed(found.map(decisionLines)) };
     }
     const api = new ApiClient((await connections(io)).api(), io.signal);

@@ -77,10 +77,10 @@ const requireWorkers = (state: DeploymentState, { buildId, workers }: Deployment
 
 const refused = (message: string): CliError => new CliError(EXIT.refused, 'refused', message);
 
-const LOOK_EVERY_MS = 500;
-const SETTLE_LOOKS = 20;
+const POLL_INTERVAL_MS = 500;
+const MAX_SETTLE_POLLS = 20;
 /** The server knows a build a moment after its first worker says `ready`, which is when a script promotes it. */
-const APPEAR_LOOKS = 10;
+const MAX_APPEAR_POLLS = 10;
 
 /** As `read`, and gives a build that was started a moment ago the time to appear. */
 const readFor = async (
@@ -90,11 +90,11 @@ const readFor = async (
   signal: AbortSignal,
 ): Promise<DeploymentRead> => {
   const { readDeployment } = await import('../../client/index.ts');
-  for (let look = 1; look < APPEAR_LOOKS; look += 1) {
+  for (let look = 1; look < MAX_APPEAR_POLLS; look += 1) {
     const found = await readDeployment(client, name);
     const build = found?.state.builds.find((one) => one.buildId === buildId);
     if (found !== null && build !== undefined && build.workers.length > 0) return found;
-    await pause(LOOK_EVERY_MS, undefined, { signal });
+    await pause(POLL_INTERVAL_MS, undefined, { signal });
   }
   return read(client, name);
 };
@@ -103,8 +103,8 @@ const readFor = async (
 const settled = async (client: RunsClient, name: string, signal: AbortSignal): Promise<DeploymentState> => {
   for (let look = 1; ; look += 1) {
     const { state } = await read(client, name);
-    if (state.settled || look === SETTLE_LOOKS) return state;
-    await pause(LOOK_EVERY_MS, undefined, { signal });
+    if (state.settled || look === MAX_SETTLE_POLLS) return state;
+    await pause(POLL_INTERVAL_MS, undefined, { signal });
   }
 };
 

@@ -12,9 +12,9 @@ import { runUntilSignal } from '../../app/run-until-signal.ts';
 import type { Stack } from '../../app/stack.ts';
 import type { StackOptions } from '../../app/types.ts';
 
-const BROKEN = 'What was done is kept; start "runs dev" again. Its log is in the data directory.';
+const FAILED_TEXT = 'What was done is kept; start "runs dev" again. Its log is in the data directory.';
 
-const USUAL = { grpc: 7233, ui: 8233, api: 8787 } as const;
+const DEFAULT_PORTS = { grpc: 7233, ui: 8233, api: 8787 } as const;
 
 export const dev = defineCommand<object>({
   name: 'dev',
@@ -51,11 +51,11 @@ export const dev = defineCommand<object>({
         say: context.say,
       });
       const state = stateOf(stack, config.backend);
-      const { keepProcessRecord } = await import('../../app/process-file.ts');
+      const { writeProcessRecord } = await import('../../app/process-file.ts');
       const { address, namespace, taskQueue } = stack.temporal;
       const temporal = { address, namespace, taskQueue };
       const own = { role: 'dev', temporal, apiUrl: stack.apiUrl } as const;
-      const record = await keepProcessRecord(dir, context.io.env, own, () => stack.worker.learned());
+      const record = await writeProcessRecord(dir, context.io.env, own, () => stack.worker.learned());
       try {
         await writeDevState(dir, state);
         const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;
@@ -71,7 +71,7 @@ export const dev = defineCommand<object>({
           model: config.model,
         }))
           context.say(line);
-        await runUntilSignal(context.io.signal, stack.broken, BROKEN);
+        await runUntilSignal(context.io.signal, stack.broken, FAILED_TEXT);
       } finally {
         context.say('stopping');
         await record.remove();
@@ -116,8 +116,8 @@ const ports = async (last: DevState | undefined): Promise<{ grpc: number[]; ui: 
     return port === undefined ? [] : [port];
   };
   return {
-    grpc: [...new Set([...before(last?.temporalAddress), USUAL.grpc])],
-    ui: [...new Set([...before(last?.uiUrl), USUAL.ui])],
+    grpc: [...new Set([...before(last?.temporalAddress), DEFAULT_PORTS.grpc])],
+    ui: [...new Set([...before(last?.uiUrl), DEFAULT_PORTS.ui])],
   };
 };
 
@@ -129,5 +129,5 @@ const apiPort = async (
   if (nonEmpty(io.env['PORT']) !== undefined) return { named: configured };
   const { portOf } = await import('../../app/ports.ts');
   const before = last?.apiUrl == null ? undefined : portOf(new URL(last.apiUrl).origin);
-  return { preferred: [...new Set([...(before === undefined ? [] : [before]), USUAL.api])] };
+  return { preferred: [...new Set([...(before === undefined ? [] : [before]), DEFAULT_PORTS.api])] };
 };

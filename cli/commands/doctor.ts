@@ -65,14 +65,14 @@ const collect = (value: string, before: string[]): string[] => [...before, value
 
 /** On a narrower terminal, lines of text are this wide and the terminal breaks them. */
 const MIN_TEXT_COLUMNS = 30;
-const MARK = { ok: 'ok      ', problem: 'PROBLEM ', skipped: '-       ' } as const;
+const STATUS_COLUMN = { ok: 'ok      ', problem: 'PROBLEM ', skipped: '-       ' } as const;
 
 /** `columns`: of the terminal, whose lines are broken between words; null = not a terminal. */
 export const diagnosisLines = (
   { name, state, detail, fix }: Diagnosis,
   columns: number | null = null,
 ): string[] => {
-  const head = `${MARK[state]} ${name.padEnd(17)} `;
+  const head = `${STATUS_COLUMN[state]} ${name.padEnd(17)} `;
   const below = ' '.repeat(head.length);
   const text = (words: string): string[] =>
     columns === null ? [words] : wrapped(words, Math.max(MIN_TEXT_COLUMNS, columns - head.length));

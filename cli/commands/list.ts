@@ -119,9 +119,9 @@ export const listLines = (
 
 const ARGUMENTS_COLUMN = 2;
 /** As much of a call's arguments as a line of a log gets. */
-const LONGEST_ARGUMENTS = 64;
+const MAX_ARGUMENTS_WIDTH = 64;
 /** Less than this says nothing; then lines are rather wrapped. */
-const SHORTEST_ARGUMENTS = 20;
+const MIN_ARGUMENTS_WIDTH = 20;
 
 /** One line for each call that waits. */
 export const waitingLines = (
@@ -139,11 +139,11 @@ export const waitingLines = (
       columns === null ? call.runId : shortRun(call.runId),
     ]),
   ];
-  const widest = table(rows(LONGEST_ARGUMENTS));
+  const widest = table(rows(MAX_ARGUMENTS_WIDTH));
   if (columns === null) return widest;
   const over = Math.max(0, ...widest.map((line) => line.length - columns));
-  const taken = Math.max(0, ...rows(LONGEST_ARGUMENTS).map((row) => row[ARGUMENTS_COLUMN]?.length ?? 0));
-  return table(rows(Math.max(SHORTEST_ARGUMENTS, taken - over)));
+  const taken = Math.max(0, ...rows(MAX_ARGUMENTS_WIDTH).map((row) => row[ARGUMENTS_COLUMN]?.length ?? 0));
+  return table(rows(Math.max(MIN_ARGUMENTS_WIDTH, taken - over)));
 };
 
 /** The last column gives way. */

@@ -11,7 +11,7 @@ import { defineCommand, type Outcome } from '../command.ts';
 import { answerCommands, argumentLines } from '../output/call-arguments.ts';
 import { commandName, oneLine } from '../output/format.ts';
 import { withClient } from '../connections.ts';
-import { meantRun } from '../meant-run.ts';
+import { findRunByText } from '../meant-run.ts';
 import { pendingWork } from '../output/pending-activities.ts';
 import { runMessages } from '../run-messages.ts';
 import { runLines } from '../output/view.ts';
@@ -35,7 +35,7 @@ export const show = defineCommand<Options>({
     if (api !== null) return approvalShown(await approvalMeant(api, run, named), command);
     if (wanted === true) throw usageError('--api goes with --call only. Add --call.');
     return withClient(io, async (client) => {
-      const runId = await meantRun(client, run);
+      const runId = await findRunByText(client, run);
       if (named !== undefined) {
         const call = await callOf(client, runId, named);
         return { json: { call }, lines: wholeCall(runId, call, command) };

@@ -8,7 +8,7 @@ import { defineCommand, type CommandContext, type Outcome } from '../command.ts'
 import { CliError, EXIT } from '../../app/exit.ts';
 import { commandName } from '../output/format.ts';
 import { pendingWork } from '../output/pending-activities.ts';
-import { meantRun } from '../meant-run.ts';
+import { findRunByText } from '../meant-run.ts';
 import { runMessages } from '../run-messages.ts';
 import { connections, withClient, type Connections } from '../connections.ts';
 import { createBoard } from '../output/board.ts';
@@ -22,7 +22,7 @@ interface Options {
 }
 
 /** How often attempts are read while the run itself does not change. */
-const LOOK_EVERY_MS = 500;
+const POLL_INTERVAL_MS = 500;
 
 export const watch = defineCommand<Options>({
   name: 'watch',
@@ -36,7 +36,7 @@ export const watch = defineCommand<Options>({
     const where = await connections(context.io);
     return options.thread === undefined
       ? await withClient(context.io, async (client) =>
-          byTemporal(context, client, await meantRun(client, runId)),
+          byTemporal(context, client, await findRunByText(client, runId)),
         )
       : await byApi(context, where, runId, options.thread);
   },
@@ -95,7 +95,7 @@ const watchAttempts = async (
 ): Promise<void> => {
   const { setTimeout: pause } = await import('node:timers/promises');
   while (!signal.aborted) {
-    await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await pause(POLL_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
     const run = current();
     if (signal.aborted || run === undefined) continue;
     const pending = await pendingWork(client, run);

@@ -11,9 +11,9 @@ export const worker = defineCommand<object>({
     const { runWorker } = await import('../../worker/run-worker.ts');
     const { configFromEnv } = await import('../../worker/config.ts');
     const { temporalTarget } = await import('../../client/index.ts');
-    const { keepProcessRecord } = await import('../../app/process-file.ts');
+    const { writeProcessRecord } = await import('../../app/process-file.ts');
     const config = configFromEnv(io.env);
-    let record: ReturnType<typeof keepProcessRecord> | undefined;
+    let record: ReturnType<typeof writeProcessRecord> | undefined;
     try {
       await runWorker(config, {
         env: io.env,
@@ -24,7 +24,7 @@ export const worker = defineCommand<object>({
           const { address, namespace, taskQueue, tools, metricsUrl } = running;
           const temporal = { address, namespace, taskQueue };
           const own = { role: 'worker', temporal, apiUrl: null } as const;
-          record = keepProcessRecord(config.dataDir, io.env, own, () => running.learned());
+          record = writeProcessRecord(config.dataDir, io.env, own, () => running.learned());
           announce({ ready: true, temporal: address, namespace, taskQueue, tools, metricsUrl });
         },
       });

@@ -33,7 +33,7 @@ export interface DemoOptions {
   interactive: boolean;
 }
 
-const ASK = 'Please deploy checkout 1.4.2.';
+const DEMO_QUESTION = 'Please deploy checkout 1.4.2.';
 const INSTRUCTIONS =
   'You release software. First call run_checks for the service and version. When they pass, call deploy. Then say in one sentence what happened. Never skip a step.';
 
@@ -43,7 +43,7 @@ const NEXT = [
   '.runs/. README.md, section "Use", adds a tool and a client of your own.',
 ];
 
-const MOST_TOKENS = 2_000;
+const MAX_COMPLETION_TOKENS = 2_000;
 
 export const runDemo = async (io: CliIo, options: DemoOptions): Promise<ExitCode> => {
   const say = (line: string): void => io.stderr(`${line}\n`);
@@ -112,14 +112,14 @@ const play = async (
     instructions: INSTRUCTIONS,
     tools: demoTools().definitions(),
   });
-  const thread = await threads.create({ messages: [{ role: 'user', content: ASK }] });
+  const thread = await threads.create({ messages: [{ role: 'user', content: DEMO_QUESTION }] });
   const run = await threads.runs.create(thread.id, {
     assistant_id: assistant.id,
     // A small model may not find the end of its answer.
-    ...(options.modelUrl === null ? {} : { max_completion_tokens: MOST_TOKENS }),
+    ...(options.modelUrl === null ? {} : { max_completion_tokens: MAX_COMPLETION_TOKENS }),
   });
   say(`API ${apiUrl}, Web UI ${stack.uiUrl ?? 'off'}`);
-  say(`The official openai client sends "${ASK}"`);
+  say(`The official openai client sends "${DEMO_QUESTION}"`);
   say(`and starts ${run.id}.`);
   say('');
 
@@ -148,14 +148,14 @@ interface Played {
 }
 
 /** Where commands look that find nothing in environment and folder. */
-const USUAL_TEMPORAL = '127.0.0.1:7233';
+const DEFAULT_TEMPORAL_ADDRESS = '127.0.0.1:7233';
 
 const isFoundHere = async ({ env }: CliIo, address: string): Promise<boolean> =>
-  address === USUAL_TEMPORAL &&
+  address === DEFAULT_TEMPORAL_ADDRESS &&
   TEMPORAL_CHOICE.every((name) => nonEmpty(env[name]) === undefined) &&
   (await folderDev(dataDir(env))).kind === 'none';
 
-const LOOK_EVERY_MS = 300;
+const POLL_INTERVAL_MS = 300;
 
 /** Draws the run until it has ended, and asks for what it waits for. */
 const follow = async (io: CliIo, options: DemoOptions, played: Played): Promise<string> => {
@@ -178,7 +178,7 @@ const follow = async (io: CliIo, options: DemoOptions, played: Played): Promise<
       board.update({ run, pending: await pendingWork(client, run) });
       await answerer.see(run);
       if (run.result !== null) return run.result.status;
-      await pause(LOOK_EVERY_MS, signal);
+      await pause(POLL_INTERVAL_MS, signal);
     }
   };
   try {

@@ -16,7 +16,7 @@ const SETTING: Readonly<Record<string, string>> = {
   roles_alternate: 'RUNS_MODEL_ROLES_ALTERNATE=true',
 };
 
-const SHOWN = 12;
+const MAX_LISTED = 12;
 
 const text = ({ model, capability, until }: LearnedCapability, now: number): string => {
   const setting = SETTING[capability];
@@ -33,11 +33,11 @@ export const learnedFinding = (
   if (process === null) return skipped(`no process of this folder runs${given}`);
   const found = process.learned.flatMap(({ server, capabilities }) => {
     const live = capabilities.filter(({ until }) => until > now);
-    const more = live.length > SHOWN ? [`${live.length - SHOWN} more`] : [];
+    const more = live.length > MAX_LISTED ? [`${live.length - MAX_LISTED} more`] : [];
     return live.length === 0
       ? []
       : [
-          `${oneLine(server, 120)}: ${[...live.slice(0, SHOWN).map((one) => text(one, now)), ...more].join(', ')}`,
+          `${oneLine(server, 120)}: ${[...live.slice(0, MAX_LISTED).map((one) => text(one, now)), ...more].join(', ')}`,
         ];
   });
   return ok(`${found.length === 0 ? 'nothing so far' : found.join('; ')}${given}`);

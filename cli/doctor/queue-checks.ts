@@ -26,17 +26,17 @@ export const queueChecks = (ground: QueueGround): Check[] => [
   {
     name: 'worker',
     needs: ['namespace'],
-    run: async () => workerFinding(await look(ground), ground.taskQueue),
+    run: async () => workerFinding(await readQueue(ground), ground.taskQueue),
   },
   {
     name: 'queue',
     needs: ['namespace'],
-    run: async () => backlogFinding(await look(ground), ground.taskQueue),
+    run: async () => backlogFinding(await readQueue(ground), ground.taskQueue),
   },
   { name: 'deployment', needs: ['worker'], run: () => deploymentCheck(ground) },
 ];
 
-const look = async ({ runs, namespace, taskQueue }: QueueGround): Promise<QueueState> =>
+const readQueue = async ({ runs, namespace, taskQueue }: QueueGround): Promise<QueueState> =>
   (await runs()).call(({ workflowService }) => readPollers(workflowService, namespace, taskQueue));
 
 const described = ({ identity, buildId }: QueuePoller): string =>
@@ -75,7 +75,7 @@ export const backlogFinding = ({ backlog, backlogAgeMs }: QueueState, taskQueue:
 };
 
 const deploymentCheck = async (ground: QueueGround): Promise<Finding> => {
-  const { workflows, routedTo } = await look(ground);
+  const { workflows, routedTo } = await readQueue(ground);
   const names = new Set(
     [
       ground.deployment,

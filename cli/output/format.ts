@@ -53,11 +53,11 @@ export const shellWord = (text: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 /** Letters that take two columns in a terminal. */
-const WIDE =
+const WIDE_LETTERS =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uFF01-\uFF60]/gu;
 
 /** Surrogate pairs are rare outside of wide letters, so counting units errs by little. */
-const widthOf = (text: string): number => text.length + (text.match(WIDE)?.length ?? 0);
+const widthOf = (text: string): number => text.length + (text.match(WIDE_LETTERS)?.length ?? 0);
 
 /** A line broken at spaces where it is wider than the terminal; its further lines stand in by four more. */
 export const wrapped = (line: string, columns: number): string[] => {
@@ -102,8 +102,8 @@ export const errorText = (text: string, columns: number | null): string =>
         .join('\n');
 
 /** A command to paste, or arguments behind their bar, which have their own width. */
-const STAYS_WHOLE = /^ *(?:│|(?:[A-Z_]+=\S+ )*(?:npx )?(?:npm run -s )?runs (?:-- )?(?:answer|show) )/;
+const UNWRAPPED_LINE = /^ *(?:│|(?:[A-Z_]+=\S+ )*(?:npx )?(?:npm run -s )?runs (?:-- )?(?:answer|show) )/;
 
 /** Lines of a result at a terminal: broken between words where they are wider than it. */
 export const terminalLines = (lines: readonly string[], columns: number): string[] =>
-  lines.flatMap((line) => (STAYS_WHOLE.test(line) ? [line] : wrapped(line, columns)));
+  lines.flatMap((line) => (UNWRAPPED_LINE.test(line) ? [line] : wrapped(line, columns)));

@@ -26,16 +26,16 @@ interface Limits {
   keys: number;
   depth: number;
 }
-const WHOLE: Limits = { characters: Infinity, elements: Infinity, keys: Infinity, depth: Infinity };
+const NO_LIMITS: Limits = { characters: Infinity, elements: Infinity, keys: Infinity, depth: Infinity };
 /** Tried in this order until the text fits. */
 const LEVELS: readonly Limits[] = [
-  WHOLE,
+  NO_LIMITS,
   { characters: 1_000, elements: 64, keys: 64, depth: 8 },
   { characters: 250, elements: 16, keys: 32, depth: 4 },
   { characters: 80, elements: 4, keys: 8, depth: 2 },
 ];
 /** Used when nothing else fits: a line for each key. */
-const LEAST: Limits = { characters: 24, elements: 0, keys: 0, depth: 1 };
+const TIGHTEST_LIMITS: Limits = { characters: 24, elements: 0, keys: 0, depth: 1 };
 
 interface Writer {
   limits: Limits;
@@ -79,7 +79,7 @@ const keyText = (writer: Writer, key: string): string =>
 
 /** How many entries of a container are shown. The arguments themselves (`depth` 0) show all their keys. */
 const allowed = ({ limits }: Writer, list: boolean, depth: number): number => {
-  if (limits === WHOLE) return Infinity;
+  if (limits === NO_LIMITS) return Infinity;
   if (depth === 0) return ARGUMENT_LIMITS.shownKeys;
   if (depth >= limits.depth) return 0;
   return list ? limits.elements : limits.keys;
@@ -119,7 +119,7 @@ export const showValue = (value: JsonObject, most: number = ARGUMENT_LIMITS.show
     const { fits, ...shown } = write(limits, most);
     if (fits) return shown;
   }
-  const { text, shortened } = write(LEAST, Infinity);
+  const { text, shortened } = write(TIGHTEST_LIMITS, Infinity);
   return { text, shortened };
 };
 
@@ -127,7 +127,7 @@ export const showValue = (value: JsonObject, most: number = ARGUMENT_LIMITS.show
 export const showArguments = (json: string, most: number = ARGUMENT_LIMITS.shownChars): ShownArguments => {
   const parsed = parseArguments(json);
   if (parsed.ok) return showValue(parsed.value, most);
-  const writer: Writer = { limits: { ...WHOLE, characters: most }, left: Infinity, shortened: 0 };
+  const writer: Writer = { limits: { ...NO_LIMITS, characters: most }, left: Infinity, shortened: 0 };
   const text = stringText(writer, json, visibleString);
   return { text, shortened: writer.shortened, problem: visible(parsed.problem) };
 };
@@ -147,8 +147,9 @@ export const summarizeArguments = (json: string, most: number): string => {
 };
 
 /** Most letters from here on take two columns. */
-const WIDE_FROM = 0x2e80;
-const columns = (token: string): number => ((token.codePointAt(0) ?? 0) < WIDE_FROM ? token.length : 2);
+const FIRST_WIDE_CODE_POINT = 0x2e80;
+const columns = (token: string): number =>
+  (token.codePointAt(0) ?? 0) < FIRST_WIDE_CODE_POINT ? token.length : 2;
 
 /**
  * Breaks shown text into lines of about `width` columns, for places that cut longer lines. A continued line starts with

@@ -23,7 +23,7 @@ const isReordered = (text: string): boolean =>
   );
 
 /** Letters that look like Latin ones, where one word mixes them with Latin letters. */
-const withoutLookalikes = (text: string): string =>
+const replaceLookalikes = (text: string): string =>
   text.replace(/[\p{L}\p{M}\p{N}_]+/gu, (word) =>
     /\p{Script=Latin}/u.test(word)
       ? word.replace(
@@ -42,7 +42,7 @@ const visiblePart = (text: string, reordered: boolean): string => {
       )
     : text;
   return (
-    withoutLookalikes(ordered)
+    replaceLookalikes(ordered)
       .replace(
         /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Me}\u2800\uFFFC]|(?! )\p{Zs}/gu,
         escaped,

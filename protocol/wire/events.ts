@@ -54,7 +54,7 @@ export type StreamEvent =
 /** An event with its position in the run's log. `seq` starts at 1 and has no gaps while the log is unpruned. */
 export type SequencedEvent = StreamEvent & { seq: number };
 
-const ENDS_RUN: ReadonlySet<string> = new Set([
+const RUN_END_EVENTS: ReadonlySet<string> = new Set([
   'thread.run.completed',
   'thread.run.failed',
   'thread.run.incomplete',
@@ -63,7 +63,7 @@ const ENDS_RUN: ReadonlySet<string> = new Set([
 ]);
 
 /** True for events after which the run emits none. */
-export const endsRun = (event: string): boolean => ENDS_RUN.has(event);
+export const endsRun = (event: string): boolean => RUN_END_EVENTS.has(event);
 /** True for events after which a create or submit stream sends `[DONE]`. */
 export const endsStream = (event: string): boolean =>
-  event === 'thread.run.requires_action' || ENDS_RUN.has(event);
+  event === 'thread.run.requires_action' || RUN_END_EVENTS.has(event);

@@ -16,7 +16,7 @@ import type {
 } from './records.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
-const maybe = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
+const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
 
 export const toThread = (thread: ThreadRecord): Thread => ({
   id: thread.id,
@@ -35,8 +35,8 @@ export const toMessage = (message: MessageRecord, threadId: string): Message => 
   run_id: message.runId,
   status: message.status,
   incomplete_details: message.reason === null ? null : { reason: message.reason },
-  incomplete_at: message.status === 'incomplete' ? maybe(message.endedAt) : null,
-  completed_at: message.status === 'completed' ? maybe(message.endedAt) : null,
+  incomplete_at: message.status === 'incomplete' ? secondsOrNull(message.endedAt) : null,
+  completed_at: message.status === 'completed' ? secondsOrNull(message.endedAt) : null,
   role: message.role,
   content: structuredClone(message.content),
   attachments: null,
@@ -52,11 +52,11 @@ export const toRunStep = (step: StepRecord, run: RunRecord): RunStep => ({
   thread_id: run.thread.id,
   type: 'calls' in step.details ? 'tool_calls' : 'message_creation',
   status: step.status,
-  cancelled_at: step.status === 'cancelled' ? maybe(step.endedAt) : null,
-  completed_at: step.status === 'completed' ? maybe(step.endedAt) : null,
-  expired_at: step.status === 'expired' ? maybe(step.endedAt) : null,
-  expires_at: maybe(run.expiresAt),
-  failed_at: step.status === 'failed' ? maybe(step.endedAt) : null,
+  cancelled_at: step.status === 'cancelled' ? secondsOrNull(step.endedAt) : null,
+  completed_at: step.status === 'completed' ? secondsOrNull(step.endedAt) : null,
+  expired_at: step.status === 'expired' ? secondsOrNull(step.endedAt) : null,
+  expires_at: secondsOrNull(run.expiresAt),
+  failed_at: step.status === 'failed' ? secondsOrNull(step.endedAt) : null,
   last_error: step.lastError,
   step_details:
     'calls' in step.details
@@ -92,7 +92,7 @@ export const toRun = (run: RunRecord): Run => {
     created_at: seconds(run.createdAt),
     assistant_id: run.assistant.id,
     thread_id: run.thread.id,
-    started_at: maybe(run.startedAt),
+    started_at: secondsOrNull(run.startedAt),
     model: run.model,
     instructions: run.instructions ?? '',
     tools: shownTools(run.tools),
@@ -114,7 +114,7 @@ export const toRun = (run: RunRecord): Run => {
     required_action: null,
     last_error: null,
     incomplete_details: null,
-    expires_at: maybe(run.expiresAt),
+    expires_at: secondsOrNull(run.expiresAt),
     cancelled_at: null,
     failed_at: null,
     completed_at: null,

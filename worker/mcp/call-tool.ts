@@ -13,7 +13,7 @@ import type { McpClient, McpResult, McpSdk, McpTool } from './load-sdk.ts';
 import { mcpResultText } from './result-text.ts';
 
 /** Time ends by the activity's signal; this is the longest that a timer can be. Milliseconds. */
-const NEVER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_PROGRESS_CHARS = 500;
 
 export interface CallDeps {
@@ -40,7 +40,7 @@ const request = async (
     },
     {
       signal: AbortSignal.any([context.signal, broken.signal]),
-      timeout: NEVER_MS,
+      timeout: MAX_TIMER_MS,
       // Without an output schema the SDK checks no output: the model reads what the server has sent.
       toolDefinition,
       onRequestStreamEnd: () => broken.abort(new Error('the answer broke off')),

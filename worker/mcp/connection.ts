@@ -14,12 +14,12 @@ import { openWire, type Wire, type WireDeps } from './transport.ts';
 const CONNECT_MS = { stdio: 60_000, http: 10_000 } as const;
 const LIST_MS = 20_000;
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const MAX_PAUSE_MS = 60_000;
 /** A connection that held for this long was good: the next pause is the first one again. */
 const STABLE_MS = 30_000;
 /** Not every server says that its list changed, and a stream of such news may break unseen. */
-const LOOK_AGAIN_MS = 300_000;
-const GOODBYE_MS = 1_000;
+const LIST_REFRESH_MS = 300_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 
 export interface ConnectionDeps extends WireDeps {
   /** Called with the server's list, at first and whenever it was read again. */
@@ -213,13 +213,13 @@ export class McpConnection {
       await this.#readAgain(client);
       if (this.#open?.client === client) this.#lookLater(client);
     };
-    this.#timer = setTimeout(() => void look(), LOOK_AGAIN_MS);
+    this.#timer = setTimeout(() => void look(), LIST_REFRESH_MS);
   }
 
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
+    const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
     this.#timer = setTimeout(() => void this.#begin().catch(nothing), pause);
   }
 
@@ -228,7 +228,7 @@ export class McpConnection {
     const { transport } = open.client;
     const { StreamableHTTPClientTransport } = this.#deps.sdk;
     if (transport instanceof StreamableHTTPClientTransport && transport.sessionId !== undefined)
-      await settledWithin(transport.terminateSession(), GOODBYE_MS);
+      await settledWithin(transport.terminateSession(), CLOSE_TIMEOUT_MS);
     await open.client.close().catch(nothing);
     await open.wire.dispose();
   }

@@ -13,7 +13,7 @@ const MAX_WORDS = 1_000;
 /** JSON-RPC: the method or the arguments are refused. Nothing ran, and the same call would be refused again. */
 const REFUSED: readonly number[] = [-32_600, -32_601, -32_602];
 /** Statuses of HTTP that another attempt may change, and that say that nothing ran. */
-const LATER: readonly number[] = [408, 425, 429];
+const RETRYABLE_STATUSES: readonly number[] = [408, 425, 429];
 
 const causes = function* (error: unknown): Generator {
   let at: unknown = error;
@@ -89,7 +89,7 @@ export const callFailure = (server: string, error: unknown, sdk: McpSdk): Error 
   const status = statusOf(error, sdk);
   if (status !== undefined && status >= 400 && status < 500) {
     const said = `${of} refused the call (HTTP ${status}).`;
-    return LATER.includes(status) || status === 404 ? new Error(said) : new ToolError(said);
+    return RETRYABLE_STATUSES.includes(status) || status === 404 ? new Error(said) : new ToolError(said);
   }
   const code = systemCode(error);
   if (NOT_SENT.includes(code))

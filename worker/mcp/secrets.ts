@@ -6,7 +6,7 @@
 import type { McpHeaders, McpServerOptions } from '../../activities/index.ts';
 
 /** Shorter values are switches and numbers; to take those out would make a text unreadable. */
-const SHORTEST = 6;
+const MIN_SECRET_CHARS = 6;
 
 export interface Secrets {
   /** Values that came later, from a function. */
@@ -18,11 +18,11 @@ export const secretsOf = ({ env = {}, headers = {} }: Pick<McpServerOptions, 'en
   const known = new Set<string>();
   const add = (values: McpHeaders): void => {
     for (const value of Object.values(values)) {
-      if (value === undefined || value.length < SHORTEST) continue;
+      if (value === undefined || value.length < MIN_SECRET_CHARS) continue;
       known.add(value);
       // `Bearer TOKEN`: a server may repeat the token alone.
       const last = value.split(' ').at(-1) ?? '';
-      if (last.length >= SHORTEST) known.add(last);
+      if (last.length >= MIN_SECRET_CHARS) known.add(last);
     }
   };
   add(env);

@@ -88,7 +88,7 @@ const definitionOf = (
 };
 
 /** Names in options that the server does not have: most likely misspelled, or renamed over there. */
-const strangers = (
+const unknownOptionNames = (
   listed: readonly McpTool[],
   { include = [], exclude = [], tools = {} }: McpServerOptions,
 ): string[] => {
@@ -107,7 +107,7 @@ export const serverTools = (
   makeExecute: MakeExecute,
 ): ServerTools => {
   const { include, exclude = [] } = options;
-  const notes = strangers(listed, options);
+  const notes = unknownOptionNames(listed, options);
   const byName = new Map<string, McpTool[]>();
   for (const tool of listed) {
     if (exclude.includes(tool.name) || include?.includes(tool.name) === false) continue;

@@ -137,7 +137,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
     if (linked !== null && typeof linked === 'object') {
       handled.delete(call.callId);
       state = waitsAgain(state, call.callId, linked.refusedEdit, Date.now());
-      await keepDecision(input, decisionsOf(state).at(-1));
+      await recordDecision(input, decisionsOf(state).at(-1));
       show();
     } else if (linked === null) unanswered.push(call.callId);
     else linkedRuns.push(linked);
@@ -167,7 +167,7 @@ const carry = async (
 ): Promise<string | { refusedEdit: string } | null> => {
   if (call.given === undefined) return null;
   const { payload, answer, decision } = call.given;
-  await keepDecision(input, decision);
+  await recordDecision(input, decision);
   const outcome =
     payload.decision === 'approve' ? await approved(input, call, payload) : lateOutcome(payload, answer.by);
   if (outcome.refusedEdit !== undefined && editedArguments(payload) !== null)
@@ -189,7 +189,7 @@ const carry = async (
 };
 
 /** Stores the decision before it is acted on. A store that is unreachable for too long does not hold up the answer. */
-const keepDecision = async (
+const recordDecision = async (
   { backend, runId }: FollowUpInput,
   decision: Decision | undefined,
 ): Promise<void> => {

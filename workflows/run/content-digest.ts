@@ -8,9 +8,9 @@
 
 /** Two independent 53-bit hashes and the length. */
 export const contentDigest = (text: string): string =>
-  `${mix(text, 1)}-${mix(text, 2)}-${text.length.toString(36)}`;
+  `${cyrb53(text, 1)}-${cyrb53(text, 2)}-${text.length.toString(36)}`;
 
-const mix = (text: string, seed: number): string => {
+const cyrb53 = (text: string, seed: number): string => {
   let high = 0xdeadbeef ^ seed;
   let low = 0x41c6ce57 ^ seed;
   for (let index = 0; index < text.length; index += 1) {

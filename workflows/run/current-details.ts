@@ -187,7 +187,7 @@ const heading = (state: MachineState): string => {
   }
 };
 
-const DOORS: Record<AnswerDoor, string> = {
+const ANSWER_SOURCE_TEXTS: Record<AnswerDoor, string> = {
   http: 'the HTTP API',
   cli: 'the command line',
   temporal_update: 'an update sent to Temporal',
@@ -207,7 +207,7 @@ const decided = (decision: Decision): string => {
     by === undefined
       ? 'without a name'
       : `by ${inline(by)}${verified === true ? ' (API key)' : ' (not verified)'}`;
-  return `- ${utc(at)}: call ${inline(callId)} of ${inline(name)} ${verb(decision)} ${who}, over ${DOORS[door]}`;
+  return `- ${utc(at)}: call ${inline(callId)} of ${inline(name)} ${verb(decision)} ${who}, over ${ANSWER_SOURCE_TEXTS[door]}`;
 };
 
 /** The latest decisions, oldest first. A name that no API key vouches for is marked as not verified. */

@@ -6,7 +6,7 @@
  * outputs of its round, or earlier when the tool takes time.
  * Imports protocol and the state, no SDK.
  */
-import { mayDecide, withoutTexts } from '../../protocol/decisions.ts';
+import { mayDecide, stripTexts } from '../../protocol/decisions.ts';
 import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
 import { jsonObject } from '../../protocol/rules/validation.ts';
 import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
@@ -65,7 +65,7 @@ const chars = (value: unknown): number => JSON.stringify(value).length;
 export const withDecision = (state: MachineState, decision: Decision): MachineState => {
   const kept = state.decisions ?? [];
   const fits = chars(kept) + chars(decision) <= DECISIONS_KEPT_CHARS;
-  return { ...state, decisions: [...kept, fits ? decision : withoutTexts(decision)] };
+  return { ...state, decisions: [...kept, fits ? decision : stripTexts(decision)] };
 };
 
 /** Records that the tool refused the arguments of the latest decision about the call. */
@@ -80,7 +80,7 @@ export const withRefusedEdit = (
   );
   if (before === undefined) return state;
   const { stored: _stored, ...decision } = before;
-  return withDecision(state, { ...withoutTexts(decision), at, refusedEdit: problem });
+  return withDecision(state, { ...stripTexts(decision), at, refusedEdit: problem });
 };
 
 /** Decisions as readers receive them. */
@@ -99,7 +99,7 @@ export const unstored = (state: MachineState): Decision[] => {
   const owed = (state.decisions ?? [])
     .filter(({ stored }) => stored !== true)
     .map(({ stored: _stored, ...decision }) => toStore(decision));
-  return chars(owed) <= DECISIONS_SENT_CHARS ? owed : owed.map(withoutTexts);
+  return chars(owed) <= DECISIONS_SENT_CHARS ? owed : owed.map(stripTexts);
 };
 
 export const markStored = (

@@ -40,21 +40,21 @@ const MESSAGE_FIELDS = new Set([
 ]);
 
 /** Text of a content that is a string or parts of which some are text. */
-const spoken = (value: unknown): string =>
+const contentText = (value: unknown): string =>
   typeof value === 'string'
     ? value
     : asList(value)
         .map((part) => (record(part)['type'] === 'thinking' ? '' : text(record(part)['text'])))
         .join('');
 
-const thought = (source: Record<string, unknown>): string => {
+const reasoningText = (source: Record<string, unknown>): string => {
   for (const name of ['reasoning_content', 'reasoning', 'thinking', 'reasoning_text', 'thoughts']) {
     const value = source[name];
     if (typeof value === 'string' && value !== '') return value;
   }
   return asList(source['content'])
     .filter((part) => record(part)['type'] === 'thinking')
-    .map((part) => spoken(record(part)['thinking']))
+    .map((part) => contentText(record(part)['thinking']))
     .join('');
 };
 
@@ -187,14 +187,14 @@ export class CompletionReader {
 
   #delta(delta: Record<string, unknown>, index: number, whole: boolean): ModelPart[] {
     const parts: ModelPart[] = [];
-    const reasoning = thought(delta);
+    const reasoning = reasoningText(delta);
     if (reasoning !== '') {
       this.#meter.text(reasoning);
       this.#spoke.reasoning = true;
       parts.push({ kind: 'reasoning', text: reasoning });
     }
     // One choice speaks. Servers that answer in several put calls into another one, or the same text again.
-    const content = spoken(delta['content']);
+    const content = contentText(delta['content']);
     if (content !== '' && (this.#textFrom === null || this.#textFrom === index)) {
       this.#meter.text(content);
       this.#textFrom = index;

@@ -23,7 +23,7 @@ export interface ErrorReport {
 const MAX_TEXT = 2_000;
 const MAX_DEPTH = 12;
 
-const tidy = (value: string): string => {
+const toSingleLine = (value: string): string => {
   const line = value.replaceAll(/\p{Cc}+/gu, ' ').trim();
   return line.length > MAX_TEXT ? `${line.slice(0, MAX_TEXT)}…` : line;
 };
@@ -151,7 +151,7 @@ const INNER = [
   'base_resp',
 ] as const;
 /** What a router passes on of the server behind it. */
-const PASSED_ON = ['raw', 'upstreamResponse', 'upstream', 'provider_error', 'cause'] as const;
+const UPSTREAM_ERROR_FIELDS = ['raw', 'upstreamResponse', 'upstream', 'provider_error', 'cause'] as const;
 
 const readRecord = (body: Record<string, unknown>, found: Found, depth: number): void => {
   readCodes(body, found);
@@ -161,7 +161,7 @@ const readRecord = (body: Record<string, unknown>, found: Found, depth: number):
     if (typeof inner === 'string' ? inner.trim() !== '' : typeof inner === 'object' && inner !== null)
       read(inner, found, depth + 1);
   }
-  for (const name of PASSED_ON) {
+  for (const name of UPSTREAM_ERROR_FIELDS) {
     const inner = body[name] ?? record(body['metadata'])[name];
     if (typeof inner === 'string' || isRecord(inner)) read(inner, found, depth + 1);
   }
@@ -172,13 +172,13 @@ const readRecord = (body: Record<string, unknown>, found: Found, depth: number):
 export const readReport = (body: unknown): ErrorReport => {
   const found: Found = { messages: [], codes: [], fields: [], status: null, retryAfterMs: null };
   read(body, found, 0);
-  const message = tidy(
+  const message = toSingleLine(
     [...new Set(found.messages.map((one) => one.trim()).filter((one) => one !== ''))].join('; '),
   );
   const inText = WAIT_IN_TEXT.exec(message)?.[1];
   return {
     message,
-    codes: [...new Set(found.codes.map((code) => tidy(code)))],
+    codes: [...new Set(found.codes.map((code) => toSingleLine(code)))],
     fields: [...new Set(found.fields)],
     status: found.status,
     retryAfterMs: found.retryAfterMs ?? (inText === undefined ? null : durationMs(inText)),
@@ -188,7 +188,7 @@ export const readReport = (body: unknown): ErrorReport => {
 /** The text of an error body: JSON of any shape, a page, or words. */
 export const readErrorBody = (body: string): ErrorReport => readReport(body);
 
-const saysSomething = (value: unknown): boolean =>
+const isNonEmpty = (value: unknown): boolean =>
   (typeof value === 'string' && value.trim() !== '') ||
   (isRecord(value) && Object.keys(value).length > 0) ||
   (Array.isArray(value) && value.length > 0);
@@ -197,15 +197,15 @@ const saysSomething = (value: unknown): boolean =>
 export const isErrorBody = (value: unknown): boolean => {
   if (Array.isArray(value)) return value.some((item) => isRecord(item) && isErrorBody(item));
   if (!isRecord(value)) return false;
-  if (saysSomething(value['error']) || saysSomething(value['errors'])) return true;
+  if (isNonEmpty(value['error']) || isNonEmpty(value['errors'])) return true;
   if (value['object'] === 'error' || value['type'] === 'error' || value['success'] === false) return true;
   const base = count(record(value['base_resp'])['status_code']);
   if (base !== null && base !== 0) return true;
   const choices = asList(value['choices']);
-  if (choices.some((choice) => saysSomething(record(choice)['error']))) return true;
+  if (choices.some((choice) => isNonEmpty(record(choice)['error']))) return true;
   if (choices.length > 0 || value['usage'] !== undefined) return false;
   return ['message', 'msg', 'detail', 'error_msg', 'error_message', 'errorCode', '__type'].some((name) =>
-    saysSomething(value[name]),
+    isNonEmpty(value[name]),
   );
 };
 
@@ -213,6 +213,6 @@ export const isErrorBody = (value: unknown): boolean => {
 export const reportOfBody = (value: unknown): ErrorReport => {
   const inChoice = asList(record(value)['choices'])
     .map((choice) => record(choice)['error'])
-    .find((error) => saysSomething(error));
-  return readReport(saysSomething(record(value)['error']) || inChoice === undefined ? value : inChoice);
+    .find((error) => isNonEmpty(error));
+  return readReport(isNonEmpty(record(value)['error']) || inChoice === undefined ? value : inChoice);
 };

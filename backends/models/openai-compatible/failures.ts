@@ -81,7 +81,7 @@ export const isContentFilter = (facts: RefusalFacts): boolean => {
   return facts.report.codes.some((code) => FILTER_CODES.test(code)) || FILTER_TEXT.test(facts.report.message);
 };
 
-const SPENT =
+const QUOTA_TEXT =
   /insufficient[_ ](quota|balance|credits?|funds)|(exceeded|out of|used up) (your )?(current )?(quota|credits?)|billing (hard )?limit|hard limit|payment required|(account|credit) balance|top[ -]?up|arrearage|余额不足|欠费/i;
 const RATE_TEXT =
   /rate[ _-]?limit|tokens per (min|minute|hour|day)|requests per (min|minute|hour|day)|\b[TR]P[MDH]\b|too many requests|throttl|每分钟/i;
@@ -104,8 +104,8 @@ const rateOf = (status: number | null, { message, codes, retryAfterMs }: ErrorRe
   const spent =
     status === 402 ||
     byCode === 402 ||
-    codes.some((code) => SPENT.test(code)) ||
-    (SPENT.test(message) && retryAfterMs === null);
+    codes.some((code) => QUOTA_TEXT.test(code)) ||
+    (QUOTA_TEXT.test(message) && retryAfterMs === null);
   const limited =
     status === 429 ||
     status === 402 ||
@@ -125,7 +125,7 @@ const sentence = (facts: RefusalFacts, what: string): string => {
 /** The field of the request that the server refuses; null = it names none. */
 export const refusedField = (report: ErrorReport): string | null => report.fields[0] ?? null;
 
-const PASSING_4XX: Readonly<Record<number, 'nothing' | 'turn'>> = {
+const RETRYABLE_4XX_COST: Readonly<Record<number, 'nothing' | 'turn'>> = {
   408: 'turn',
   409: 'turn',
   425: 'nothing',
@@ -143,7 +143,7 @@ const costOfFailure = ({ status, begun, heldMs }: RefusalFacts): 'nothing' | 'tu
     : 'nothing';
 
 /** A wrong request under a status of the server's own failure: another attempt meets the same answer. */
-const WRONG_REQUEST: ReadonlySet<string> = new Set(['invalid_prompt', 'model_not_found']);
+const REJECTED_CODES: ReadonlySet<string> = new Set(['invalid_prompt', 'model_not_found']);
 
 interface Decision {
   kind: ModelErrorKind;
@@ -171,7 +171,7 @@ const decide = (facts: RefusalFacts, status: number | null): Decision => {
     };
   if (status === 403) return { kind: 'unauthorized', what: 'the key may not do this' };
   if (status !== null && status >= 400 && status < 500) {
-    const cost = PASSING_4XX[status];
+    const cost = RETRYABLE_4XX_COST[status];
     if (cost !== undefined || (status !== 400 && status !== 404 && shouldRetry === true))
       return {
         kind: 'unavailable',
@@ -190,7 +190,7 @@ const decide = (facts: RefusalFacts, status: number | null): Decision => {
     return { kind: 'rejected', what: 'the server redirects, and a redirect would carry the key elsewhere' };
   if (status === 501 || status === 505)
     return { kind: 'rejected', what: 'the server does not know this request' };
-  if (report.codes.some((code) => WRONG_REQUEST.has(code)))
+  if (report.codes.some((code) => REJECTED_CODES.has(code)))
     return { kind: 'rejected', what: 'the server does not accept the request' };
   if (begun) return { kind: 'broken_off', what: 'the server broke off its answer', cost: 'turn' };
   return {

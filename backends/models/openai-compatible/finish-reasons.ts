@@ -8,7 +8,7 @@
 /** `broken`: the answer is not whole, another attempt may be. `unknown`: the word is in no list. */
 export type ReasonClass = 'stop' | 'length' | 'content_filter' | 'broken' | 'unknown';
 
-const WORDS: Readonly<Record<Exclude<ReasonClass, 'unknown'>, readonly string[]>> = {
+const REASON_WORDS: Readonly<Record<Exclude<ReasonClass, 'unknown'>, readonly string[]>> = {
   stop: [
     'stop',
     'stopped',
@@ -146,8 +146,8 @@ const WORDS: Readonly<Record<Exclude<ReasonClass, 'unknown'>, readonly string[]>
   ],
 };
 
-const BY_WORD = new Map(
-  Object.entries(WORDS).flatMap(([meaning, words]) =>
+const CLASS_BY_WORD = new Map(
+  Object.entries(REASON_WORDS).flatMap(([meaning, words]) =>
     words.map((word) => [word, meaning as ReasonClass] as const),
   ),
 );
@@ -163,4 +163,4 @@ export const normalReason = (word: string): string =>
 
 /** `own`: meanings that the operator has set; they come first. */
 export const reasonClass = (word: string, own: Readonly<Record<string, ReasonClass>> = {}): ReasonClass =>
-  (Object.hasOwn(own, word) ? own[word] : undefined) ?? BY_WORD.get(normalReason(word)) ?? 'unknown';
+  (Object.hasOwn(own, word) ? own[word] : undefined) ?? CLASS_BY_WORD.get(normalReason(word)) ?? 'unknown';

@@ -29,7 +29,7 @@ export type AnswerFrame =
   /** The body is no answer of an API at all. */
   | { kind: 'foreign'; text: string };
 
-const SHOWN = 200;
+const MAX_QUOTED_CHARS = 200;
 const HEARTBEATS = /^(ping|heartbeat|keep[-_]?alive|comment)$/i;
 const ERRORS = /^(error|exception|fail(ed|ure)?)$/i;
 const isDone = (data: string): boolean => /^"?\[?done\]?"?$/i.test(data);
@@ -55,7 +55,9 @@ const framesOf = (data: string): AnswerFrame[] => {
   if (!looksLikeJson(trimmed)) return trimmed.includes('\n') ? linesOf(trimmed) : [];
   const one = parsed(trimmed);
   if (one !== null) return [{ kind: 'chunk', value: one.value }];
-  return trimmed.includes('\n') ? linesOf(trimmed) : [{ kind: 'garbled', text: trimmed.slice(0, SHOWN) }];
+  return trimmed.includes('\n')
+    ? linesOf(trimmed)
+    : [{ kind: 'garbled', text: trimmed.slice(0, MAX_QUOTED_CHARS) }];
 };
 
 const linesOf = (data: string): AnswerFrame[] => data.split('\n').flatMap((line) => framesOf(line));
@@ -108,7 +110,7 @@ export class FrameReader {
       return this.#parser.push(Buffer.from('\n\n')).flatMap((event) => this.#eventFrames(event));
     const rest = this.#held.join('') + this.#decoder.decode();
     this.#held = [];
-    if (this.#mode === 'markup') return [{ kind: 'foreign', text: rest.slice(0, SHOWN) }];
+    if (this.#mode === 'markup') return [{ kind: 'foreign', text: rest.slice(0, MAX_QUOTED_CHARS) }];
     if (this.#mode === 'lines') return framesOf(rest);
     return this.#mode === 'json' ? this.#whole(rest) : [];
   }
@@ -155,7 +157,7 @@ export class FrameReader {
     if (one !== null) return [{ kind: 'whole', value: one.value }];
     const lines = body.split('\n').filter((line) => line.trim() !== '');
     if (lines.length > 1 && parsed(lines[0] ?? '') !== null) return lines.flatMap((line) => framesOf(line));
-    return [{ kind: 'garbled', text: body.slice(0, SHOWN) }];
+    return [{ kind: 'garbled', text: body.slice(0, MAX_QUOTED_CHARS) }];
   }
 
   #eventFrames({ event, data }: SseEvent): AnswerFrame[] {

@@ -22,7 +22,7 @@ export const count = (value: unknown): number | null => {
 /** `broken`: something other than white space follows the complete text. */
 export type JsonState = 'empty' | 'open' | 'complete' | 'broken';
 
-const SPACE = /\s/;
+const WHITESPACE = /\s/;
 const WORD = /^(null|true|false|-?\d+(\.\d+)?([eE][+-]?\d+)?)$/;
 
 export class JsonProgress {
@@ -55,7 +55,7 @@ export class JsonProgress {
       }
       return;
     }
-    if (SPACE.test(char)) {
+    if (WHITESPACE.test(char)) {
       if (this.#kind === 'word') this.#done = true;
       return;
     }

@@ -27,9 +27,9 @@ type WireMessage = Record<string, unknown> & { role: string };
 type Assistant = Extract<ModelMessage, { role: 'assistant' }>;
 
 /** Said where a server wants a user's word and there is none, or an assistant's between a tool's and a user's. */
-const BEGIN = 'Begin.';
-const GO_ON = 'Go on.';
-const NOTED = 'OK.';
+const FIRST_USER_TEXT = 'Begin.';
+const CONTINUE_USER_TEXT = 'Go on.';
+const FILLER_ASSISTANT_TEXT = 'OK.';
 
 const isOwn = (turn: ProviderTurn | null, { provider, dialect, model }: Speaker): turn is ProviderTurn =>
   turn !== null && turn.provider === provider && turn.dialect === dialect && turn.model === model;
@@ -149,14 +149,15 @@ const firstNotSystem = (messages: readonly WireMessage[]): number => {
 };
 
 /** A user's word first, then in turn; an assistant's between a tool's and a user's, and a user's or a tool's at the end. */
-const alternating = (messages: readonly WireMessage[]): WireMessage[] => {
+const alternateRoles = (messages: readonly WireMessage[]): WireMessage[] => {
   const result: WireMessage[] = [];
   for (const message of messages) {
     const last = result.at(-1);
     const { role } = message;
     if (role === 'assistant' && (last === undefined || last.role === 'system'))
-      result.push({ role: 'user', content: BEGIN });
-    if (role === 'user' && last?.role === 'tool') result.push({ role: 'assistant', content: NOTED });
+      result.push({ role: 'user', content: FIRST_USER_TEXT });
+    if (role === 'user' && last?.role === 'tool')
+      result.push({ role: 'assistant', content: FILLER_ASSISTANT_TEXT });
     const joins =
       last !== undefined && last.role === role && role !== 'tool' && last['tool_calls'] === undefined;
     if (!joins || last === undefined) result.push(message);
@@ -168,11 +169,11 @@ const alternating = (messages: readonly WireMessage[]): WireMessage[] => {
       };
   }
   const last = result.at(-1);
-  if (last?.role === 'assistant') result.push({ role: 'user', content: GO_ON });
+  if (last?.role === 'assistant') result.push({ role: 'user', content: CONTINUE_USER_TEXT });
   return result;
 };
 
-const withoutSystem = (messages: readonly WireMessage[]): WireMessage[] => {
+const systemAsUser = (messages: readonly WireMessage[]): WireMessage[] => {
   const instructions = messages
     .filter(({ role }) => role === 'system')
     .map(({ content }) => (isText(content) ? content : ''))
@@ -194,17 +195,17 @@ export const wireMessages = (
   const conversation = new Conversation(speaker, adjustments);
   for (const message of given) conversation.add(message);
   let { messages } = conversation;
-  if (adjustments.has('no_system_role')) messages = withoutSystem(messages);
+  if (adjustments.has('no_system_role')) messages = systemAsUser(messages);
   const asks = messages.some(({ role }) => role === 'user');
   if (!asks && (adjustments.has('user_message') || messages.length === 0)) {
     const at = firstNotSystem(messages);
     messages = [
       ...messages.slice(0, at),
-      { role: 'user', content: messages.length === 0 ? '' : BEGIN },
+      { role: 'user', content: messages.length === 0 ? '' : FIRST_USER_TEXT },
       ...messages.slice(at),
     ];
   }
   return adjustments.has('roles_alternate') || adjustments.has('no_system_role')
-    ? alternating(messages)
+    ? alternateRoles(messages)
     : messages;
 };

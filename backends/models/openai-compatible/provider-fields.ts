@@ -10,10 +10,10 @@ import { isRecord } from './json-text.ts';
 export type Fields = Record<string, unknown>;
 
 /** Texts that come in pieces: of reasoning, whatever it is called. */
-const IN_PIECES = /reason|think|summary/i;
+const CONCATENATED_FIELDS = /reason|think|summary/i;
 
 /** Said by servers and taken back by none. */
-const ONE_WAY = new Set([
+const RESPONSE_ONLY_FIELDS = new Set([
   'role',
   'content',
   'refusal',
@@ -69,10 +69,10 @@ export const collectFields = (
   under?: string,
 ): void => {
   for (const [name, value] of Object.entries(raw)) {
-    if (known.has(name) || ONE_WAY.has(name) || name === '__proto__' || isEmpty(value)) continue;
+    if (known.has(name) || RESPONSE_ONLY_FIELDS.has(name) || name === '__proto__' || isEmpty(value)) continue;
     const inner = under === undefined ? fields : innerOf(fields, under);
     const old = inner[name];
-    if (typeof value === 'string' && typeof old === 'string' && IN_PIECES.test(name))
+    if (typeof value === 'string' && typeof old === 'string' && CONCATENATED_FIELDS.test(name))
       inner[name] = old + value;
     else if (Array.isArray(value) && Array.isArray(old)) inner[name] = joinItems(old, value);
     else inner[name] = Array.isArray(value) ? joinItems([], value) : value;

@@ -34,7 +34,7 @@ const REFUSES =
 const escaped = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
 /** Cuts out what the caller has named: as a whole word, in quotes or not. */
-const withoutNames = (message: string, names: readonly string[]): string =>
+const stripNames = (message: string, names: readonly string[]): string =>
   names
     .filter((name) => name.trim() !== '')
     .toSorted((a, b) => b.length - a.length)
@@ -93,7 +93,7 @@ const MISSING =
   /(must|need(s)? to|has to|should) be (passed|sent|included|returned|provided)|is missing|missing (a |the )?|is required/i;
 
 /** What each adjustment needs to read in a refusal, and to find in the request. */
-const CALLED_FOR: Readonly<Record<Adjustment, (evidence: Evidence) => boolean>> = {
+const ADJUSTMENT_EVIDENCE: Readonly<Record<Adjustment, (evidence: Evidence) => boolean>> = {
   other_max_tokens_field: (evidence) => {
     const field = maxTokensField(evidence.refusal.active);
     return evidence.refusal.body[field] !== undefined && namesField(evidence, field);
@@ -168,8 +168,8 @@ const COUNTS = (status: number): boolean =>
 export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean => {
   if (!COUNTS(refusal.status)) return false;
   const names = [refusal.request.model, ...refusal.request.tools.map((tool) => tool.function.name)];
-  const words = withoutNames(refusal.report.message, names);
-  return CALLED_FOR[adjustment]({ words, fields: refusal.report.fields, refusal });
+  const words = stripNames(refusal.report.message, names);
+  return ADJUSTMENT_EVIDENCE[adjustment]({ words, fields: refusal.report.fields, refusal });
 };
 
 /** What to try, or null when the refusal calls for nothing that this request is not already without. */

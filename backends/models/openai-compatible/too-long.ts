@@ -29,7 +29,7 @@ const CODES = new Set([
 
 const CONTEXT = String.raw`(context|model|sequence|input|prompt|token)[ _-]?(length|window|size|limit)?`;
 
-const WORDINGS: readonly RegExp[] = [
+const TOO_LONG_PATTERNS: readonly RegExp[] = [
   // "maximum context length is 4097 tokens", "model's maximum context length (262144)", "maximum model length"
   /max(imum)?\s+(allowed\s+)?(context|model|input|prompt|sequence)\s*(length|window|size|len)/i,
   /max_(model|seq|sequence|context|input|prompt|total)_(len|length|tokens)/i,
@@ -89,7 +89,7 @@ export const saysTooLong = (evidence: TooLongEvidence, maxOutputTokens: number |
   const named = codes.some((code) => CODES.has(code.toLowerCase()));
   if (saysAnswerLimit(message, maxOutputTokens)) return false;
   if (RATE.test(message) && !named) return false;
-  return named || WORDINGS.some((wording) => wording.test(message));
+  return named || TOO_LONG_PATTERNS.some((wording) => wording.test(message));
 };
 
 /**

@@ -8,12 +8,12 @@ import type { ModelUsage } from '../../../protocol/ports/model.ts';
 import { count, isRecord, record } from './json-text.ts';
 
 /** No answer has as many tokens; what is more is a clock or an error. */
-const MOST = 1_000_000_000;
+const MAX_TOKENS = 1_000_000_000;
 
 const first = (from: Record<string, unknown>, ...names: string[]): number | null => {
   for (const name of names) {
     const value = count(from[name]);
-    if (value !== null && value <= MOST) return value;
+    if (value !== null && value <= MAX_TOKENS) return value;
   }
   return null;
 };

@@ -4,8 +4,8 @@ import { answerPayload, type AnswerOptions } from '../../../cli/answer-options.t
 import { askForAnswer } from '../../../cli/ask-answer.ts';
 import { callCode, isCallCode, shortCall, shortRun } from '../../../cli/short-codes.ts';
 import { listLines, waitingLines } from '../../../cli/commands/list.ts';
-import { candidateCalls, meantCall, onlyCall } from '../../../cli/meant-call.ts';
-import { meantRun } from '../../../cli/meant-run.ts';
+import { candidateCalls, findCallByText, onlyCall } from '../../../cli/meant-call.ts';
+import { findRunByText } from '../../../cli/meant-run.ts';
 import type { WaitingCall } from '../../../cli/waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../../client/index.ts';
 import type { CallSnapshot, RunSnapshot } from '../../../protocol/temporal/messages.ts';
@@ -87,11 +87,11 @@ describe('the call that is meant', () => {
     ['by an id, whatever became of it', 'run_9', 'call_x', { runId: 'run_9', callId: 'call_x' }],
     ['by code among several', 'run_2', callCode('run_2', 'call_1'), { runId: 'run_2', callId: 'call_1' }],
   ])('%s', async (_how, run, call, meant) => {
-    expect(await meantCall(client, run, call)).toEqual(meant);
+    expect(await findCallByText(client, run, call)).toEqual(meant);
   });
 
   test('among several is asked for, with their codes', async () => {
-    await expect(meantCall(client, 'run_2', undefined)).rejects.toMatchObject({
+    await expect(findCallByText(client, 'run_2', undefined)).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringContaining(`runs answer run_2 ${callCode('run_2', 'call_0')}`) as unknown,
     });
@@ -101,7 +101,7 @@ describe('the call that is meant', () => {
     ['none waits', snapshot('run_3', []), undefined],
     ['none has the code', one, 'bcdfg'],
   ])('when %s is refused', async (_when, run, call) => {
-    await expect(meantCall(clientOf(run), run.runId, call)).rejects.toMatchObject({
+    await expect(findCallByText(clientOf(run), run.runId, call)).rejects.toMatchObject({
       exitCode: 4,
       code: 'nothing_waits',
     });
@@ -109,7 +109,7 @@ describe('the call that is meant', () => {
 
   test('can not be told without a worker', async () => {
     const partial = snapshot('run_4', [], { partial: true });
-    await expect(meantCall(clientOf(partial), 'run_4', undefined)).rejects.toMatchObject({
+    await expect(findCallByText(clientOf(partial), 'run_4', undefined)).rejects.toMatchObject({
       code: 'no_worker',
     });
   });
@@ -143,11 +143,11 @@ describe('the run that is meant', () => {
     ['by an id that no run has, which the server refuses', 'run_nothing', 'run_nothing'],
     ['by too short a start, which is an id like any other', 'run_Q7', 'run_Q7'],
   ])('%s', async (_how, text, meant) => {
-    expect(await meantRun(client, text)).toBe(meant);
+    expect(await findRunByText(client, text)).toBe(meant);
   });
 
   test('is asked for where several fit, with their ids', async () => {
-    await expect(meantRun(client, 'run_Q7mZk')).rejects.toMatchObject({
+    await expect(findRunByText(client, 'run_Q7mZk')).rejects.toMatchObject({
       exitCode: 2,
       message: expect.stringMatching(
         /^"run_Q7mZk" fits several runs: run_Q7mZk2Lw\S+ .*, run_Q7mZk99/,
@@ -158,7 +158,7 @@ describe('the run that is meant', () => {
   test('is asked for where a code is also the start of an id', async () => {
     const code = callCode(RUN, CALL);
     const both = clientOf(one, snapshot(`${code}-7`, []));
-    await expect(meantRun(both, code)).rejects.toMatchObject({ exitCode: 2 });
+    await expect(findRunByText(both, code)).rejects.toMatchObject({ exitCode: 2 });
   });
 });
 

@@ -5,7 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { keepProcessRecord, processesOf, settingsOf, type ProcessRecord } from '../../../app/process-file.ts';
+import {
+  writeProcessRecord,
+  processesOf,
+  settingsOf,
+  type ProcessRecord,
+} from '../../../app/process-file.ts';
 import { learnedFinding } from '../../../cli/doctor/learned-check.ts';
 import { processFinding } from '../../../cli/doctor/process-checks.ts';
 import type { LearnedOfServer } from '../../../protocol/ports/model.ts';
@@ -20,7 +25,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const TEMPORAL = { address: '127.0.0.1:9', namespace: 'default', taskQueue: 'shop' };
 const keep = (role: ProcessRecord['role'], env: Record<string, string>, apiUrl: string | null = null) =>
-  keepProcessRecord(dir, env, { role, temporal: TEMPORAL, apiUrl });
+  writeProcessRecord(dir, env, { role, temporal: TEMPORAL, apiUrl });
 
 type Answer = (method: string, path: string, key: string | undefined) => [number, unknown];
 
@@ -260,7 +265,7 @@ describe('what was learned of the model server', () => {
     onTestFinished(() => void vi.useRealTimers());
     const learned: LearnedOfServer[] = [];
     const own = { role: 'worker', temporal: TEMPORAL, apiUrl: null } as const;
-    const kept = await keepProcessRecord(dir, {}, own, () => learned);
+    const kept = await writeProcessRecord(dir, {}, own, () => learned);
     learned.push({ server: 'http://h:1', capabilities: [capability('a', 'no_stream', 1_000)] });
     vi.advanceTimersByTime(5_000);
     await expect.poll(async () => (await processesOf(dir))[0]?.learned).toEqual(learned);
