@@ -24,7 +24,7 @@ import type { ActivityDeps } from './dependencies.ts';
 import { throwFailure, fromBackendError } from './failure.ts';
 import { systemClock } from './lease.ts';
 import { ENDING_RETRY_MS, isProcessEnding } from './tools/call-scope.ts';
-import { noMetrics } from './metrics.ts';
+import { noMetrics, type Metrics } from './metrics.ts';
 
 /** Temporal refuses a payload over 2 MB at every attempt; a codec may add a little. */
 const SETTLEMENT_MOST_BYTES = 1_900_000;
@@ -66,34 +66,59 @@ const translate = async (thrown: unknown, activity: Context, lost: string | unde
   );
 };
 
-export const backendActivities = (deps: ActivityDeps): BackendActivities => {
-  const metrics = deps.metrics ?? noMetrics;
-  const clock = deps.clock ?? systemClock;
+/** Throws when this worker cannot run the attempt: its process is exiting, or it has no such backend. */
+const servingBackend = (deps: ActivityDeps, name: BackendActivityBase['backend']): Backend => {
+  if (isProcessEnding())
+    throw throwFailure(FAILURES.backendUnavailable, 'The worker that took this attempt is exiting.', {
+      retryable: true,
+      retryAfterMs: ENDING_RETRY_MS,
+    });
+  const backend = deps.backends[name];
+  if (backend === undefined)
+    throw throwFailure(
+      FAILURES.backendUnavailable,
+      `This worker serves no ${JSON.stringify(name)} runs (RUNS_BACKEND). Start one that does on this task queue.`,
+      { retryable: true },
+    );
+  return backend;
+};
 
-  const withBackend = async <T>(
+/** Packs what the backend reports; throws when history cannot hold it. */
+const packFitting = (settled: Settled): SettlementPayload => {
+  const packed = packSettlement(settled);
+  const bytes = Buffer.byteLength(JSON.stringify(packed));
+  if (bytes > SETTLEMENT_MOST_BYTES)
+    throw throwFailure(
+      FAILURES.backendUnsupported,
+      `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; history holds ${SETTLEMENT_MOST_BYTES}.`,
+      { retryable: false },
+    );
+  return packed;
+};
+
+/** Runs attempts at backend activities: the attempt's context in, metrics and Temporal's failures out. */
+class AttemptRunner {
+  readonly #deps: ActivityDeps;
+  readonly metrics: Metrics;
+
+  constructor(deps: ActivityDeps) {
+    this.#deps = deps;
+    this.metrics = deps.metrics ?? noMetrics;
+  }
+
+  async withBackend<T>(
     input: BackendActivityBase,
     work: (backend: Backend, context: BackendContext) => Promise<T>,
-  ): Promise<T> => {
+  ): Promise<T> {
     const activity = Context.current();
     const { activityType } = activity.info;
-    if (isProcessEnding())
-      throw throwFailure(FAILURES.backendUnavailable, 'The worker that took this attempt is exiting.', {
-        retryable: true,
-        retryAfterMs: ENDING_RETRY_MS,
-      });
-    const backend = deps.backends[input.backend];
-    if (backend === undefined) {
-      throw throwFailure(
-        FAILURES.backendUnavailable,
-        `This worker serves no ${JSON.stringify(input.backend)} runs (RUNS_BACKEND). Start one that does on this task queue.`,
-        { retryable: true },
-      );
-    }
-    const attempt = beginAttempt(activity, deps, input.backend, {
+    const backend = servingBackend(this.#deps, input.backend);
+    const attempt = beginAttempt(activity, this.#deps, input.backend, {
       runId: runIdOf(input),
       activity: activityType,
       backend: input.backend,
     });
+    const clock = this.#deps.clock ?? systemClock;
     const begun = clock.monotonic();
     let outcome: 'ok' | 'failed' | 'cancelled' = 'failed';
     try {
@@ -114,18 +139,18 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
       throw failure;
     } finally {
       attempt.dispose();
-      metrics.backendActivity(activityType, outcome, clock.monotonic() - begun);
+      this.metrics.backendActivity(activityType, outcome, clock.monotonic() - begun);
     }
-  };
+  }
 
-  const settle = async (
+  async settle(
     input: BackendActivityBase,
     work: (backend: Backend, context: BackendContext) => Promise<Settled>,
-  ): Promise<SettlementPayload> =>
-    await withBackend(input, async (backend, context) => {
+  ): Promise<SettlementPayload> {
+    return await this.withBackend(input, async (backend, context) => {
       const settled = await work(backend, context);
-      if (settled.status === 'requires_action') metrics.roundBegan(input.backend, settled.calls.length);
-      else metrics.runEnded(input.backend, settled.status);
+      if (settled.status === 'requires_action') this.metrics.roundBegan(input.backend, settled.calls.length);
+      else this.metrics.runEnded(input.backend, settled.status);
       context.log.info(
         {
           status: settled.status,
@@ -134,45 +159,41 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
         },
         'run settled',
       );
-      const packed = packSettlement(settled);
-      const bytes = Buffer.byteLength(JSON.stringify(packed));
-      if (bytes > SETTLEMENT_MOST_BYTES)
-        throw throwFailure(
-          FAILURES.backendUnsupported,
-          `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; history holds ${SETTLEMENT_MOST_BYTES}.`,
-          { retryable: false },
-        );
-      return packed;
+      return packFitting(settled);
     });
+  }
+}
 
+export const backendActivities = (deps: ActivityDeps): BackendActivities => {
+  const attempts = new AttemptRunner(deps);
   return {
     createThread: ({ metadata, ...base }) =>
-      withBackend(base, (backend, context) =>
+      attempts.withBackend(base, (backend, context) =>
         backend.createThread({ runId: runIdOf(base), metadata }, context),
       ),
     createRun: (input) =>
-      settle(input, (backend, context) =>
+      attempts.settle(input, (backend, context) =>
         backend.create(unpackCreate(input.request, runIdOf(input)), context),
       ),
     submitToolOutputs: (input) => {
       // Only the first attempt counts it: a repeated submit is no second wait.
       if (input.waitedMs !== undefined && Context.current().info.attempt === 1)
-        metrics.waited(input.waitedMs);
-      return settle(input, (backend, context) =>
+        attempts.metrics.waited(input.waitedMs);
+      return attempts.settle(input, (backend, context) =>
         backend.submit(input.run, input.round, input.outputs, context, input.decisions ?? []),
       );
     },
-    followRun: (input) => settle(input, (backend, context) => backend.follow(input.run, context)),
+    followRun: (input) => attempts.settle(input, (backend, context) => backend.follow(input.run, context)),
     closeRun: (input) =>
-      settle(input, (backend, context) =>
+      attempts.settle(input, (backend, context) =>
         backend.close(input.target, input.how, context, input.decisions ?? []),
       ),
     recordDecisions: (input) =>
-      withBackend(input, async (backend, context) => {
+      attempts.withBackend(input, async (backend, context) => {
         await backend.recordDecisions?.(runIdOf(input), input.decisions, context);
       }),
     recordAnswers: (input) =>
-      withBackend(input, async (backend, context) => {
+      attempts.withBackend(input, async (backend, context) => {
         // A backend without a store shows answers with the submit.
         await backend.recordAnswers?.(input.run, input.round, input.outputs, context);
       }),

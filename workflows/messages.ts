@@ -17,7 +17,7 @@ import type { Decision } from '../protocol/decisions.ts';
 import { ANSWER, DECISIONS_QUERY, RUN_QUERY, SUBMIT_TOOL_OUTPUTS } from '../protocol/temporal/names.ts';
 import type { AnswerReply, RunSnapshot, SubmitPayload, SubmitReply } from '../protocol/temporal/messages.ts';
 
-import type { AnswerRejection } from './run/evaluate-answer.ts';
+import type { AnswerRejection } from './run/answer-checks.ts';
 
 /** The second argument should be an `AnswerOrigin`; it is checked before use. */
 export const answerUpdate = defineUpdate<AnswerReply, [unknown, unknown]>(ANSWER);

@@ -44,13 +44,15 @@ import {
   toUpdateRejection,
 } from '../messages.ts';
 import { evaluateAnswer } from '../run/evaluate-answer.ts';
+import type { AnswerEvaluation } from '../run/evaluate-answer.ts';
+import type { AnswerRejection } from '../run/answer-checks.ts';
 import { failedOutcome } from '../run/call-state.ts';
 import { decisionsOf, editedArguments, toStore } from '../run/decisions.ts';
 import { signedPayload } from '../run/follow-up-input.ts';
 import { SIGNAL_SOURCE, answerReply } from '../run/message-handlers.ts';
 import { step } from '../run/machine.ts';
 import { decisionOptions, toolActivityOptions } from '../run/activity-options.ts';
-import type { LateCall } from '../run/state.ts';
+import type { LateCall, MachineState } from '../run/state.ts';
 import {
   FOLLOW_UP_RUN_START_TO_CLOSE_MS,
   FOLLOW_UP_RUN_RETRY,
@@ -74,37 +76,19 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   const unanswered = [...(input.unanswered ?? [])];
   const handled = new Set<string>();
   const show = (): void => setCurrentDetails(lateDetails(state, input.answerBy));
-  const take = (payload: unknown, source: AnswerSource): void => {
-    state = step(state, { type: 'answer', payload, source, at: Date.now() }).state;
-    show();
-  };
   const open = (): LateCall[] => state.late.filter((call) => call.given === undefined);
   const next = (): LateCall | undefined =>
     state.late.find((call) => call.given !== undefined && !handled.has(call.callId));
 
-  setHandler(
-    answerUpdate,
-    (payload, origin): AnswerReply => {
-      const source = sourceOf(origin);
-      const judgement = evaluateAnswer(state, payload, Date.now(), source);
-      if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
-      take(payload, source);
-      return answerReply(input.runId, judgement, open());
+  handleMessages(
+    input.runId,
+    () => state,
+    (payload, source) => {
+      state = step(state, { type: 'answer', payload, source, at: Date.now() }).state;
+      show();
     },
-    {
-      description: ANSWER_DESCRIPTION,
-      validator: (payload, origin) => {
-        const judgement = evaluateAnswer(state, payload, Date.now(), sourceOf(origin));
-        if (judgement.verdict === 'refuse') throw toUpdateRejection(judgement);
-      },
-    },
+    open,
   );
-  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw), SIGNAL_SOURCE), {
-    description: SIGNAL_DESCRIPTION,
-  });
-  setHandler(decisionsQuery, () => decisionsOf(state), {
-    description: 'What was decided about late calls here, oldest first.',
-  });
   show();
 
   while (handled.size < state.late.length) {
@@ -119,15 +103,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
           ...input,
           linkedRuns,
           unanswered,
-          ...(state.decisions === undefined ? {} : { decisions: decisionsOf(state) }),
-          calls: input.calls
-            .filter((item) => !handled.has(item.callId))
-            .map((item) =>
-              withGiven(
-                item,
-                state.late.find((late) => late.callId === item.callId),
-              ),
-            ),
+          ...continuedCalls(input, state, handled),
         });
       }
       continue;
@@ -146,6 +122,56 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   unanswered.push(...open().map((call) => call.callId));
   return { runId: input.runId, linkedRuns, unanswered };
 }
+
+/** Registers the handlers of answers and of the query of decisions. `take` applies an answer, and counts a rejected signal. */
+const handleMessages = (
+  runId: string,
+  state: () => MachineState,
+  take: (payload: unknown, source: AnswerSource) => void,
+  open: () => LateCall[],
+): void => {
+  const evaluate = (payload: unknown, source: AnswerSource): Exclude<AnswerEvaluation, AnswerRejection> => {
+    const evaluation = evaluateAnswer(state(), payload, Date.now(), source);
+    if (evaluation.verdict === 'refuse') throw toUpdateRejection(evaluation);
+    return evaluation;
+  };
+  setHandler(
+    answerUpdate,
+    (payload, origin): AnswerReply => {
+      const source = sourceOf(origin);
+      const evaluation = evaluate(payload, source);
+      take(payload, source);
+      return answerReply(runId, evaluation, open());
+    },
+    {
+      description: ANSWER_DESCRIPTION,
+      validator: (payload, origin) => void evaluate(payload, sourceOf(origin)),
+    },
+  );
+  setHandler(answerSignal, (raw: unknown) => take(decodeSignalPayload(raw), SIGNAL_SOURCE), {
+    description: SIGNAL_DESCRIPTION,
+  });
+  setHandler(decisionsQuery, () => decisionsOf(state()), {
+    description: 'What was decided about late calls here, oldest first.',
+  });
+};
+
+/** The calls that are not handled and the decisions, for the next execution. */
+const continuedCalls = (
+  input: FollowUpInput,
+  state: MachineState,
+  handled: ReadonlySet<string>,
+): Pick<FollowUpInput, 'calls' | 'decisions'> => ({
+  ...(state.decisions === undefined ? {} : { decisions: decisionsOf(state) }),
+  calls: input.calls
+    .filter((item) => !handled.has(item.callId))
+    .map((item) =>
+      withGiven(
+        item,
+        state.late.find((late) => late.callId === item.callId),
+      ),
+    ),
+});
 
 const withGiven = (
   { given: _before, decision: _decided, ...call }: FollowUpInput['calls'][number],

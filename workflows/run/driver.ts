@@ -59,149 +59,70 @@ const ignore = (): void => {};
 
 /** `machine`: the step function; tests replace it to observe or break it. */
 export const createDriver = (initial: MachineState, world: Runtime, machine: typeof step = step): Driver => {
-  let state = initial;
-  let begun = false;
-  let over = false;
-  const { promise: done, resolve: end, reject: fail } = deferred<DriverOutcome>();
-  const ops = new Map<OperationKind, Pending<Input>>();
-  const tools = new Map<string, Pending<CallOutcome>>();
-  const tasks = new Set<string>();
-  let timer: Pending<void> | null = null;
+  const driver = new RunDriver(initial, world, machine);
+  return { state: () => driver.state, dispatch: (input) => driver.dispatch(input), done: driver.done };
+};
 
-  /** An error thrown while an input is processed is a bug, and ends the driver. */
-  const catchBugs = (act: () => void): void => {
-    try {
-      act();
-    } catch (error) {
-      over = true;
-      fail(error);
+class RunDriver {
+  readonly #end = deferred<DriverOutcome>();
+  readonly done = this.#end.promise;
+  readonly #world: Runtime;
+  readonly #machine: typeof step;
+  readonly #ops = new Map<OperationKind, Pending<Input>>();
+  readonly #tools = new Map<string, Pending<CallOutcome>>();
+  readonly #tasks = new Set<string>();
+  #timer: Pending<void> | null = null;
+  #begun = false;
+  #over = false;
+  state: MachineState;
+
+  constructor(initial: MachineState, world: Runtime, machine: typeof step) {
+    this.state = initial;
+    this.#world = world;
+    this.#machine = machine;
+  }
+
+  dispatch(input: Input): void {
+    const first = !this.#begun;
+    this.#begun = true;
+    const next = this.#machine(this.state, input);
+    this.state = next.state;
+    this.#world.changed(this.state);
+    // After continue-as-new or the end was decided, inputs still change the state, but no effect starts.
+    if (this.#over) return;
+    if (!first && !this.state.ended && this.#idle() && this.#world.shouldContinueAsNew(this.state)) {
+      this.#over = true;
+      return this.#end.resolve({ kind: 'continue' });
     }
-  };
+    for (const effect of next.effects) this.#runEffect(effect);
+  }
 
-  /**
-   * Calls `then` with the result unless newer work has replaced this one. An unknown error is a bug. It uses one `then`
-   * and no await: the SDK captures a stack for every promise of a workflow, and that is most of a step's cost.
-   */
-  const onSettled = <T>(
-    work: Promise<T>,
-    current: () => boolean,
-    then: (value: T) => void,
-    otherwise: (failure: ActivityFailureInfo) => void,
-  ): void => {
-    void work.then(
-      (value) => catchBugs(() => (current() ? then(value) : undefined)),
-      (error: unknown) =>
-        catchBugs(() => {
-          const failure = world.failureOf(error, state);
-          if (failure === null) throw error;
-          if (current()) otherwise(failure);
-        }),
-    );
-  };
+  #idle(): boolean {
+    return this.#ops.size + this.#tools.size + this.#tasks.size === 0;
+  }
 
-  const perform = (effect: OpEffect): void => {
-    const via: OperationKind = effect.type;
-    const pending = world.perform(effect, state);
-    ops.set(via, pending);
-    const current = (): boolean => ops.get(via) === pending;
-    onSettled(
-      pending.promise,
-      current,
-      (input) => {
-        ops.delete(via);
-        dispatch(input);
-      },
-      (failure) => {
-        ops.delete(via);
-        dispatch({ type: 'activityFailed', via, failure, at: world.now() });
-      },
-    );
-  };
-
-  const runTool = (effect: RunToolEffect): void => {
-    const { callId } = effect;
-    const pending = world.runTool(effect, state);
-    tools.set(callId, pending);
-    const current = (): boolean => tools.get(callId) === pending;
-    onSettled(
-      pending.promise,
-      current,
-      (outcome) => {
-        tools.delete(callId);
-        dispatch({ type: 'callDone', callId, outcome, at: world.now() });
-      },
-      (failure) => {
-        tools.delete(callId);
-        dispatch({ type: 'callFailed', callId, failure, at: world.now() });
-      },
-    );
-  };
-
-  const runTask = (effect: TaskEffect): void => {
-    const { key } = effect;
-    tasks.add(key);
-    const finished = (failed?: true): void => {
-      tasks.delete(key);
-      dispatch({ type: 'taskDone', key, ...(failed === undefined ? {} : { failed }), at: world.now() });
-    };
-    onSettled(
-      world.runTask(effect, state).promise,
-      () => true,
-      () => finished(),
-      () => finished(true),
-    );
-  };
-
-  const armTimer = (at: number): void => {
-    const pending = world.timer(at);
-    timer = pending;
-    const current = (): boolean => timer === pending;
-    onSettled(
-      pending.promise,
-      current,
-      () => {
-        timer = null;
-        dispatch({ type: 'deadline', at: world.now() });
-      },
-      // The timer was cancelled with the whole execution.
-      ignore,
-    );
-  };
-
-  const runEffect = (effect: Effect): void => {
+  #runEffect(effect: Effect): void {
     switch (effect.type) {
-      case 'cancelOp': {
-        const pending = ops.get(effect.via);
-        // A cancelled create is kept, because the machine waits for its outcome.
-        if (effect.via !== 'create' || state.op?.kind !== 'create') ops.delete(effect.via);
-        return pending?.cancel();
-      }
+      case 'cancelOp':
+        return this.#cancelOp(effect.via);
       case 'cancelTools':
-        for (const callId of effect.callIds) {
-          const pending = tools.get(callId);
-          tools.delete(callId);
-          pending?.cancel();
-        }
-        return;
-      case 'disarmTimer': {
-        const pending = timer;
-        timer = null;
-        return pending?.cancel();
-      }
+        return this.#cancelTools(effect.callIds);
+      case 'disarmTimer':
+        return this.#disarmTimer();
       case 'armTimer':
-        return armTimer(effect.at);
+        return this.#armTimer(effect.at);
       case 'runTool':
-        return runTool(effect);
+        return this.#runTool(effect);
       case 'notifyWaiting':
       case 'recordAnswers':
       case 'recordDecision':
-        return runTask(effect);
+        return this.#runTask(effect);
       case 'enterWait':
       case 'leaveWait':
-        return world.show(effect, state);
+        return this.#world.show(effect, this.state);
       case 'finish':
-        over = true;
-        return end({ kind: 'finished', result: effect.result, cancelled: effect.cancelled });
+        this.#over = true;
+        return this.#end.resolve({ kind: 'finished', result: effect.result, cancelled: effect.cancelled });
       case 'createThread':
       case 'create':
       case 'submit':
@@ -209,28 +130,128 @@ export const createDriver = (initial: MachineState, world: Runtime, machine: typ
       case 'close':
       case 'startFollowUp':
       case 'notifyEnd':
-        return perform(effect);
+        return this.#perform(effect);
       default:
         return assertNever(effect);
     }
-  };
-
-  const idle = (): boolean => ops.size + tools.size + tasks.size === 0;
-
-  function dispatch(input: Input): void {
-    const first = !begun;
-    begun = true;
-    const next = machine(state, input);
-    state = next.state;
-    world.changed(state);
-    // After continue-as-new or the end was decided, inputs still change the state, but no effect starts.
-    if (over) return;
-    if (!first && !state.ended && idle() && world.shouldContinueAsNew(state)) {
-      over = true;
-      return end({ kind: 'continue' });
-    }
-    for (const effect of next.effects) runEffect(effect);
   }
 
-  return { state: () => state, dispatch, done };
-};
+  #perform(effect: OpEffect): void {
+    const via: OperationKind = effect.type;
+    const pending = this.#world.perform(effect, this.state);
+    this.#ops.set(via, pending);
+    const settle = (input: Input): void => {
+      this.#ops.delete(via);
+      this.dispatch(input);
+    };
+    this.#onSettled(
+      pending.promise,
+      () => this.#ops.get(via) === pending,
+      settle,
+      (failure) => settle({ type: 'activityFailed', via, failure, at: this.#world.now() }),
+    );
+  }
+
+  #cancelOp(via: OperationKind): void {
+    const pending = this.#ops.get(via);
+    // A cancelled create is kept, because the machine waits for its outcome.
+    if (via !== 'create' || this.state.op?.kind !== 'create') this.#ops.delete(via);
+    pending?.cancel();
+  }
+
+  #runTool(effect: RunToolEffect): void {
+    const { callId } = effect;
+    const pending = this.#world.runTool(effect, this.state);
+    this.#tools.set(callId, pending);
+    const settle = (input: Input): void => {
+      this.#tools.delete(callId);
+      this.dispatch(input);
+    };
+    this.#onSettled(
+      pending.promise,
+      () => this.#tools.get(callId) === pending,
+      (outcome) => settle({ type: 'callDone', callId, outcome, at: this.#world.now() }),
+      (failure) => settle({ type: 'callFailed', callId, failure, at: this.#world.now() }),
+    );
+  }
+
+  #cancelTools(callIds: readonly string[]): void {
+    for (const callId of callIds) {
+      const pending = this.#tools.get(callId);
+      this.#tools.delete(callId);
+      pending?.cancel();
+    }
+  }
+
+  #runTask(effect: TaskEffect): void {
+    const { key } = effect;
+    this.#tasks.add(key);
+    const finished = (failed?: true): void => {
+      this.#tasks.delete(key);
+      this.dispatch({
+        type: 'taskDone',
+        key,
+        ...(failed === undefined ? {} : { failed }),
+        at: this.#world.now(),
+      });
+    };
+    this.#onSettled(
+      this.#world.runTask(effect, this.state).promise,
+      () => true,
+      () => finished(),
+      () => finished(true),
+    );
+  }
+
+  #armTimer(at: number): void {
+    const pending = this.#world.timer(at);
+    this.#timer = pending;
+    this.#onSettled(
+      pending.promise,
+      () => this.#timer === pending,
+      () => {
+        this.#timer = null;
+        this.dispatch({ type: 'deadline', at: this.#world.now() });
+      },
+      // The timer was cancelled with the whole execution.
+      ignore,
+    );
+  }
+
+  #disarmTimer(): void {
+    const pending = this.#timer;
+    this.#timer = null;
+    pending?.cancel();
+  }
+
+  /**
+   * Calls `then` with the result unless newer work has replaced this one. An unknown error is a bug. It uses one `then`
+   * and no await: the SDK captures a stack for every promise of a workflow, and that is most of a step's cost.
+   */
+  #onSettled<T>(
+    work: Promise<T>,
+    current: () => boolean,
+    then: (value: T) => void,
+    otherwise: (failure: ActivityFailureInfo) => void,
+  ): void {
+    void work.then(
+      (value) => this.#catchBugs(() => (current() ? then(value) : undefined)),
+      (error: unknown) =>
+        this.#catchBugs(() => {
+          const failure = this.#world.failureOf(error, this.state);
+          if (failure === null) throw error;
+          if (current()) otherwise(failure);
+        }),
+    );
+  }
+
+  /** An error thrown while an input is processed is a bug, and ends the driver. */
+  #catchBugs(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#over = true;
+      this.#end.reject(error);
+    }
+  }
+}

@@ -8,57 +8,21 @@
 import type { CallOutcome, OutcomeNote } from '../../protocol/tool-calls.ts';
 import type { AnswerSource } from '../../protocol/decisions.ts';
 import { FAILURES, followUpWorkflowId } from '../../protocol/temporal/names.ts';
-import type { FailureType } from '../../protocol/temporal/names.ts';
-import { LIMITS } from '../../protocol/limits.ts';
-import { outputBytesOverLimit } from '../../protocol/rules/tool-outputs.ts';
 import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/validation.ts';
-import type { AnswerPayload, UnusedAnswer } from '../../protocol/temporal/messages.ts';
-import { approvalFault } from './approvals.ts';
+import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
+import { kindMismatch, outputText, payloadTooLarge, rejectionText, unapprovable } from './answer-checks.ts';
+import type { AnswerRejection } from './answer-checks.ts';
 import { earlierAnswer, earlierAnswerText } from './earlier-answer.ts';
 import { isExpired } from './deadline.ts';
 import { UNKNOWN_SENDER, editedArguments, isForbidden, signature } from './decisions.ts';
 import { contentDigest } from './content-digest.ts';
-import { MAX_PAYLOAD_BYTES, storedBytes } from './fit-outputs.ts';
-import type { Output } from './fit-outputs.ts';
-import { apiStatus, recordedCalls, takesAnswers, waitingCalls } from './state.ts';
-import type { AcceptedAnswer, CallState, MachineState } from './state.ts';
-
-export interface AnswerRejection {
-  verdict: 'refuse';
-  failure: FailureType;
-  /** The reason in the list of rejected signals. */
-  reason: UnusedAnswer['reason'];
-  message: string;
-  details: unknown;
-  callId: string;
-  by?: string;
-}
+import { apiStatus, takesAnswers, waitingCalls } from './state.ts';
+import type { AcceptedAnswer, CallState, LateCall, MachineState } from './state.ts';
 
 export type AnswerEvaluation =
   | { verdict: 'accept'; payload: AnswerPayload; answer: AcceptedAnswer; notes: OutcomeNote[]; late: boolean }
   | { verdict: 'repeat'; payload: AnswerPayload; notes: OutcomeNote[] }
   | AnswerRejection;
-
-export const rejectionText = (
-  failure: FailureType,
-  reason: UnusedAnswer['reason'],
-  message: string,
-  about: { callId?: string; by?: string; details?: unknown } = {},
-): AnswerRejection => ({
-  verdict: 'refuse',
-  failure,
-  reason,
-  message,
-  details: about.details ?? null,
-  callId: about.callId ?? '',
-  ...(about.by === undefined ? {} : { by: about.by }),
-});
-
-/** The text that the model reads for an `output`. */
-export const outputText = (output: unknown): { text: string; notes: OutcomeNote[] } =>
-  typeof output === 'string'
-    ? { text: output, notes: [] }
-    : { text: JSON.stringify(output) ?? 'null', notes: ['serialised'] };
 
 /** The answer without its sender: the same answer from a second person is a repeat. */
 const canonicalAnswer = (payload: AnswerPayload): string =>
@@ -77,6 +41,17 @@ const parseJsonText = (value: unknown): unknown =>
 const list = (ids: readonly string[]): string =>
   ids.length === 0 ? 'none' : ids.map((id) => quote(id)).join(', ');
 
+/** An answer that has the shape of one, with the run that it was sent to. */
+interface CheckedAnswer {
+  state: MachineState;
+  payload: AnswerPayload;
+  at: number;
+  /** Call and sender, for rejections. */
+  about: { callId: string; by?: string };
+  signed: ReturnType<typeof signature>;
+  notes: OutcomeNote[];
+}
+
 export const evaluateAnswer = (
   state: MachineState,
   value: unknown,
@@ -93,36 +68,20 @@ export const evaluateAnswer = (
   }
   const payload = candidate as AnswerPayload;
   const signed = signature(source, payload.by);
-  const about = { callId: payload.call_id, ...(signed.by === undefined ? {} : { by: signed.by }) };
-  const { runId } = state.about;
-  if (payload.run_id != null && payload.run_id !== runId && payload.run_id !== state.run?.backendRunId)
-    return rejectionText(
-      FAILURES.refusedUnknownCall,
-      'unknown_call',
-      `This is run ${quote(runId)}; the answer names run ${quote(payload.run_id)}. Send it there.`,
-      about,
-    );
-
-  const serialised = payload.decision === undefined ? outputText(payload.output).notes : [];
-  // A digest reads the whole text, so it is computed only for answers that are compared or stored.
-  const accept = (late: boolean): AnswerEvaluation => ({
-    verdict: 'accept',
+  const checked: CheckedAnswer = {
+    state,
     payload,
-    answer: { digest: answerDigest(payload), at, ...signed },
-    notes: serialised,
-    late,
-  });
-  const against = (first: string): AnswerEvaluation => {
-    if (first === answerDigest(payload)) return { verdict: 'repeat', payload, notes: serialised };
-    const earlier = earlierAnswer(state, payload.call_id);
-    return rejectionText(
-      FAILURES.refusedConflict,
-      'conflict',
-      `Call ${quote(payload.call_id)} ${earlier === null ? 'was answered before' : earlierAnswerText(earlier)}; this answer is another one. The first answer stands; nothing was changed.`,
-      { ...about, details: earlier },
-    );
+    at,
+    about: { callId: payload.call_id, ...(signed.by === undefined ? {} : { by: signed.by }) },
+    signed,
+    notes: payload.decision === undefined ? outputText(payload.output).notes : [],
   };
+  return otherRun(checked) ?? evaluateForCall(checked, source);
+};
 
+/** Finds the call that the answer names: of this round, late, or of an earlier round. */
+const evaluateForCall = (checked: CheckedAnswer, source: AnswerSource): AnswerEvaluation => {
+  const { state, payload, about, at } = checked;
   const late = state.late.find((call) => call.callId === payload.call_id);
   const call = state.calls.find((item) => item.callId === payload.call_id);
   const past = state.past.findLast((item) => item.callId === payload.call_id);
@@ -137,48 +96,90 @@ export const evaluateAnswer = (
       `Call ${quote(payload.call_id)} is of tool ${quote(forbidden.name)}; the key of ${quote(source.keyName ?? null)} may decide calls of ${list(source.tools ?? [])}. Use a key that has the tool.`,
       about,
     );
-  if (call !== undefined) {
-    if (call.answer !== undefined) return against(call.answer.digest);
-    if (call.status === 'waiting') {
-      const fault = kindMismatch(call, payload, about);
-      if (fault !== null) return fault;
-      if (!takesAnswers(state) || isExpired(state, at)) return tooLate(state, payload, about, at);
-      return (
-        unapprovable(runId, call, payload, about) ??
-        payloadTooLarge(state, call, payload, about) ??
-        accept(false)
-      );
-    }
-    if (late === undefined)
-      return call.plan.kind === 'automatic' || call.plan.kind === 'refused'
-        ? rejectionText(
-            FAILURES.refusedWrongKind,
-            'wrong_kind',
-            `Call ${quote(call.callId)} (${call.name}) is carried out by the worker; it takes no answer. Open calls: ${list(openIds(state))}.`,
-            about,
-          )
-        : tooLate(state, payload, about, at);
-  }
-  if (late !== undefined) {
-    if (late.given !== undefined) return against(late.given.answer.digest);
-    if (state.ending !== null || state.closing !== null)
-      return kindMismatch(late, payload, about) ?? tooLate(state, payload, about, at);
-    return (
-      kindMismatch(late, payload, about) ??
-      unapprovable(runId, late, payload, about) ??
-      payloadTooLarge(state, late, payload, about) ??
-      accept(true)
-    );
-  }
-  if (past?.digest !== undefined) return against(past.digest);
+  if (call !== undefined && (late === undefined || call.answer !== undefined || call.status === 'waiting'))
+    return evaluateForCurrentCall(checked, call);
+  if (late !== undefined) return evaluateForLateCall(checked, late);
+  if (past?.digest !== undefined) return compareWithFirst(checked, past.digest);
   if (past !== undefined) return tooLate(state, payload, about, at);
   const open = openIds(state);
   return rejectionText(
     FAILURES.refusedUnknownCall,
     'unknown_call',
-    `Run ${quote(runId)} has no call ${quote(payload.call_id)}. Calls that wait for an answer now: ${list(open)}.`,
+    `Run ${quote(state.about.runId)} has no call ${quote(payload.call_id)}. Calls that wait for an answer now: ${list(open)}.`,
     { ...about, details: open },
   );
+};
+
+const evaluateForCurrentCall = (checked: CheckedAnswer, call: CallState): AnswerEvaluation => {
+  const { state, payload, about, at } = checked;
+  if (call.answer !== undefined) return compareWithFirst(checked, call.answer.digest);
+  if (call.status === 'waiting') {
+    const fault = kindMismatch(call, payload, about);
+    if (fault !== null) return fault;
+    if (!takesAnswers(state) || isExpired(state, at)) return tooLate(state, payload, about, at);
+    return acceptFor(checked, call, false);
+  }
+  return call.plan.kind === 'automatic' || call.plan.kind === 'refused'
+    ? rejectionText(
+        FAILURES.refusedWrongKind,
+        'wrong_kind',
+        `Call ${quote(call.callId)} (${call.name}) is carried out by the worker; it takes no answer. Open calls: ${list(openIds(state))}.`,
+        about,
+      )
+    : tooLate(state, payload, about, at);
+};
+
+const evaluateForLateCall = (checked: CheckedAnswer, late: LateCall): AnswerEvaluation => {
+  const { state, payload, about, at } = checked;
+  if (late.given !== undefined) return compareWithFirst(checked, late.given.answer.digest);
+  const fault = kindMismatch(late, payload, about);
+  if (fault !== null) return fault;
+  if (state.ending !== null || state.closing !== null) return tooLate(state, payload, about, at);
+  return acceptFor(checked, late, true);
+};
+
+/** Accepts the answer unless the tool or the size of the round forbids it. */
+const acceptFor = (checked: CheckedAnswer, call: CallState | LateCall, late: boolean): AnswerEvaluation => {
+  const { state, payload, about, at, signed, notes } = checked;
+  return (
+    unapprovable(state.about.runId, call, payload, about) ??
+    payloadTooLarge(state, call, payload, about) ?? {
+      verdict: 'accept',
+      payload,
+      // A digest reads the whole text, so it is computed only for answers that are compared or stored.
+      answer: { digest: answerDigest(payload), at, ...signed },
+      notes,
+      late,
+    }
+  );
+};
+
+/** The first answer stands: an identical one is a repeat, another one is rejected. */
+const compareWithFirst = (
+  { state, payload, about, notes }: CheckedAnswer,
+  first: string,
+): AnswerEvaluation => {
+  if (first === answerDigest(payload)) return { verdict: 'repeat', payload, notes };
+  const earlier = earlierAnswer(state, payload.call_id);
+  return rejectionText(
+    FAILURES.refusedConflict,
+    'conflict',
+    `Call ${quote(payload.call_id)} ${earlier === null ? 'was answered before' : earlierAnswerText(earlier)}; this answer is another one. The first answer stands; nothing was changed.`,
+    { ...about, details: earlier },
+  );
+};
+
+/** Rejects an answer that names another run. */
+const otherRun = ({ state, payload, about }: CheckedAnswer): AnswerRejection | null => {
+  const { runId } = state.about;
+  return payload.run_id == null || payload.run_id === runId || payload.run_id === state.run?.backendRunId
+    ? null
+    : rejectionText(
+        FAILURES.refusedUnknownCall,
+        'unknown_call',
+        `This is run ${quote(runId)}; the answer names run ${quote(payload.run_id)}. Send it there.`,
+        about,
+      );
 };
 
 const openIds = (state: MachineState): string[] => [
@@ -205,85 +206,6 @@ const tooLate = (
     `Call ${quote(payload.call_id)} takes no answer here any more: ${why}`,
     about,
   );
-};
-
-/** Rejects an answer of the wrong kind, or one that is too large. */
-const kindMismatch = (
-  call: Pick<CallState, 'callId' | 'name' | 'plan'>,
-  payload: AnswerPayload,
-  about: { callId: string; by?: string },
-): AnswerRejection | null => {
-  const subject = `Call ${quote(call.callId)} (${call.name})`;
-  if (call.plan.kind === 'approval' && payload.decision === undefined)
-    return rejectionText(
-      FAILURES.refusedWrongKind,
-      'wrong_kind',
-      `${subject} waits for an approval, not for an output; got output ${quote(payload.output)}. Send "decision": "approve" or "deny".`,
-      about,
-    );
-  if (call.plan.kind === 'external' && payload.decision !== undefined)
-    return rejectionText(
-      FAILURES.refusedWrongKind,
-      'wrong_kind',
-      `${subject} waits for an output, not for a decision; got decision ${quote(payload.decision)}. Send "output".`,
-      about,
-    );
-  const size = outputBytesOverLimit([
-    payload.decision === undefined ? outputText(payload.output).text : (editedArguments(payload) ?? ''),
-  ]);
-  if (size !== null)
-    return rejectionText(
-      FAILURES.refusedMalformed,
-      'malformed',
-      `${subject}: the answer has ${size} bytes; all outputs of a round together must be less than ${LIMITS.combinedOutputBytes}. Send less, or a link to it.`,
-      about,
-    );
-  return null;
-};
-
-/** Rejects a decision with a wrong digest, or with arguments that the tool's schema refuses. */
-const unapprovable = (
-  runId: string,
-  call: Parameters<typeof approvalFault>[1],
-  payload: AnswerPayload,
-  about: { callId: string; by?: string },
-): AnswerRejection | null => {
-  const fault = approvalFault(runId, call, payload);
-  return fault === null
-    ? null
-    : rejectionText(fault.failure, fault.reason, fault.message, { ...about, details: fault.details });
-};
-
-/** The stored size of the round with these outputs, when it exceeds one payload; else null. */
-export const bytesOverLimit = (state: MachineState, added: readonly Output[]): number | null => {
-  const ids = new Set(added.map(({ callId }) => callId));
-  const standing = recordedCalls(state)
-    .filter(({ callId }) => !ids.has(callId))
-    .map(({ callId, outcome }) => ({ callId, output: outcome?.output ?? '' }));
-  const bytes = storedBytes([...standing, ...added]);
-  return state.about.backend === 'chat' && bytes > MAX_PAYLOAD_BYTES ? bytes : null;
-};
-
-/** Rejects an answer when the stored answers would exceed one payload. Earlier answers stand. */
-const payloadTooLarge = (
-  state: MachineState,
-  call: Pick<CallState, 'callId' | 'name' | 'plan'>,
-  payload: AnswerPayload,
-  about: { callId: string; by?: string },
-): AnswerRejection | null => {
-  const late = state.late.some(({ callId }) => callId === call.callId);
-  if (!late && (call.plan.kind !== 'external' || payload.decision !== undefined)) return null;
-  const bytes = late
-    ? storedBytes([...state.late, payload])
-    : bytesOverLimit(state, [{ callId: call.callId, output: outputText(payload.output).text }]);
-  return bytes === null || bytes <= MAX_PAYLOAD_BYTES
-    ? null
-    : rejectionText(
-        FAILURES.refusedMalformed,
-        'malformed',
-        `Call ${quote(call.callId)} (${call.name}): with this answer, ${late ? 'the late answers' : 'the answers of the round'} take ${bytes} bytes as they are stored; together they may take ${MAX_PAYLOAD_BYTES}. What was answered before stands. Send less, or a link to it.`,
-        about,
-      );
 };
 
 /** The outcome of an accepted output for an external call. */

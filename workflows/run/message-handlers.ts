@@ -10,7 +10,8 @@ import type { AnswerSource } from '../../protocol/decisions.ts';
 import type { AnswerReply, RunInput, SubmitPayload, SubmitReply } from '../../protocol/temporal/messages.ts';
 import type { Driver } from './driver.ts';
 import { evaluateAnswer } from './evaluate-answer.ts';
-import type { AnswerEvaluation, AnswerRejection } from './evaluate-answer.ts';
+import type { AnswerEvaluation } from './evaluate-answer.ts';
+import type { AnswerRejection } from './answer-checks.ts';
 import { evaluateSubmit } from './evaluate-submit.ts';
 import { waitingCalls } from './state.ts';
 

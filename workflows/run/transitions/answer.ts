@@ -8,7 +8,7 @@ import type { CallOutcome } from '../../../protocol/tool-calls.ts';
 import type { Decision } from '../../../protocol/decisions.ts';
 import type { AnswerPayload } from '../../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, outputDigest, evaluateAnswer } from '../evaluate-answer.ts';
-import type { AnswerRejection } from '../evaluate-answer.ts';
+import type { AnswerRejection } from '../answer-checks.ts';
 import { deniedOutcome, requestOf, startCall } from '../call-state.ts';
 import {
   UNKNOWN_SENDER,
