@@ -119,67 +119,98 @@ const runPath = (run: RunRef, ...more: string[]): string[] => [
   ...more,
 ];
 
-export const createAssistantsApi = (client: HttpClient): AssistantsApi => {
-  const reading = (request: HttpRequest, answer: JsonAnswer): RunReading => {
+/** Builds and reads the requests that several operations share. */
+class RunRequests {
+  readonly #client: HttpClient;
+
+  constructor(client: HttpClient) {
+    this.#client = client;
+  }
+
+  /** Reads a run out of an answer; throws when it holds none. */
+  read(request: HttpRequest, answer: JsonAnswer): RunReading {
     const run = readRun(answer.body);
-    if (run === undefined) throw client.unusable(request, answer.status, 'the answer is no run object.');
+    if (run === undefined)
+      throw this.#client.unusable(request, answer.status, 'the answer is no run object.');
     return {
       run,
       offsetMs: clockOffset(answer.serverTime, answer.receivedAt),
       receivedAt: answer.receivedAt,
       hintMs: hintFrom(answer),
     };
-  };
-  const start = async (
-    request: HttpRequest,
-    body: Record<string, unknown>,
-    stream: boolean,
-  ): Promise<StartedStream> => {
+  }
+
+  /** Sends a create or a submit, as a stream if wanted. */
+  async start(request: HttpRequest, body: Record<string, unknown>, stream: boolean): Promise<StartedStream> {
     if (!stream) {
       const whole: HttpRequest = { ...request, body };
-      return { kind: 'run', reading: reading(whole, await client.json(whole)) };
+      return { kind: 'run', reading: this.read(whole, await this.#client.json(whole)) };
     }
     const streamed: HttpRequest = { ...request, body: { ...body, stream: true } };
-    const answer = await client.stream(streamed);
-    if (answer.kind === 'json') return { kind: 'run', reading: reading(streamed, answer) };
+    const answer = await this.#client.stream(streamed);
+    if (answer.kind === 'json') return { kind: 'run', reading: this.read(streamed, answer) };
     return { kind: 'events', events: runEvents(answer.chunks), close: () => answer.close() };
-  };
-  const page = <T>(
-    request: HttpRequest,
-    answer: JsonAnswer,
-    read: (item: unknown) => T | undefined,
-  ): PageOf<T> => {
-    const list = parseRunsPage(answer.body, read);
-    if (list === undefined) throw client.unusable(request, answer.status, 'the answer is no list.');
-    return list;
-  };
+  }
 
+  /** Reads one page of a list, newest items first. */
+  async page<T>(
+    target: Pick<HttpRequest, 'path' | 'route'>,
+    after: string | null,
+    caller: AssistantsCaller,
+    read: (item: unknown) => T | undefined,
+  ): Promise<PageOf<T> & { answer: JsonAnswer }> {
+    const request: HttpRequest = {
+      method: 'GET',
+      ...target,
+      query: { limit: 20, order: 'desc', after: after ?? undefined },
+      ...asked(caller),
+    };
+    const answer = await this.#client.json(request);
+    const list = parseRunsPage(answer.body, read);
+    if (list === undefined) throw this.#client.unusable(request, answer.status, 'the answer is no list.');
+    return { ...list, answer };
+  }
+
+  async createThread(metadata: Record<string, string>, caller: AssistantsCaller): Promise<string> {
+    const request: HttpRequest = {
+      method: 'POST',
+      path: ['threads'],
+      route: '/threads',
+      body: { metadata },
+      ...asked(caller),
+    };
+    const answer = await this.#client.json(request);
+    const id = idOf(asRecord(answer.body)?.['id']);
+    if (id === null) throw this.#client.unusable(request, answer.status, 'the answer is no thread object.');
+    return id;
+  }
+
+  async cancel(run: RunRef, caller: AssistantsCaller): Promise<RunReading | null> {
+    const request: HttpRequest = {
+      method: 'POST',
+      path: runPath(run, 'cancel'),
+      route: `${RUN}/cancel`,
+      ...asked(caller),
+    };
+    const answer = await this.#client.json(request);
+    // Servers answer a cancel with the run, with an acknowledgement, or with nothing: the next poll reads the state.
+    return readRun(answer.body) === undefined ? null : this.read(request, answer);
+  }
+}
+
+export const createAssistantsApi = (client: HttpClient): AssistantsApi => {
+  const requests = new RunRequests(client);
   return {
     origin: client.origin,
-
-    async createThread(metadata, caller) {
-      const request: HttpRequest = {
-        method: 'POST',
-        path: ['threads'],
-        route: '/threads',
-        body: { metadata },
-        ...asked(caller),
-      };
-      const answer = await client.json(request);
-      const id = idOf(asRecord(answer.body)?.['id']);
-      if (id === null) throw client.unusable(request, answer.status, 'the answer is no thread object.');
-      return id;
-    },
-
+    createThread: (metadata, caller) => requests.createThread(metadata, caller),
     createRun: (threadId, body, stream, caller) =>
-      start(
+      requests.start(
         { method: 'POST', path: ['threads', threadId, 'runs'], route: RUNS, ...asked(caller) },
         body,
         stream,
       ),
-
     submit: (run, outputs, stream, caller) =>
-      start(
+      requests.start(
         {
           method: 'POST',
           path: runPath(run, 'submit_tool_outputs'),
@@ -189,59 +220,23 @@ export const createAssistantsApi = (client: HttpClient): AssistantsApi => {
         { tool_outputs: outputs },
         stream,
       ),
-
     async getRun(run, caller) {
       const request: HttpRequest = { method: 'GET', path: runPath(run), route: RUN, ...asked(caller) };
-      return reading(request, await client.json(request));
+      return requests.read(request, await client.json(request));
     },
-
     async listRuns(threadId, after, caller) {
-      const request: HttpRequest = {
-        method: 'GET',
-        path: ['threads', threadId, 'runs'],
-        route: RUNS,
-        query: { limit: 20, order: 'desc', after: after ?? undefined },
-        ...asked(caller),
-      };
-      const answer = await client.json(request);
-      return {
-        ...page(request, answer, readRun),
-        offsetMs: clockOffset(answer.serverTime, answer.receivedAt),
-      };
+      const target = { path: ['threads', threadId, 'runs'], route: RUNS };
+      const { answer, ...page } = await requests.page(target, after, caller, readRun);
+      return { ...page, offsetMs: clockOffset(answer.serverTime, answer.receivedAt) };
     },
-
     async stepOutputs(run, after, caller) {
-      const request: HttpRequest = {
-        method: 'GET',
-        path: runPath(run, 'steps'),
-        route: `${RUN}/steps`,
-        query: { limit: 20, order: 'desc', after: after ?? undefined },
-        ...asked(caller),
-      };
-      return page(request, await client.json(request), readStepOutputs);
+      const target = { path: runPath(run, 'steps'), route: `${RUN}/steps` };
+      const { answer: _, ...page } = await requests.page(target, after, caller, readStepOutputs);
+      return page;
     },
-
-    async cancel(run, caller) {
-      const request: HttpRequest = {
-        method: 'POST',
-        path: runPath(run, 'cancel'),
-        route: `${RUN}/cancel`,
-        ...asked(caller),
-      };
-      const answer = await client.json(request);
-      // Servers answer a cancel with the run, with an acknowledgement, or with nothing: the next look tells.
-      return readRun(answer.body) === undefined ? null : reading(request, answer);
-    },
-
+    cancel: (run, caller) => requests.cancel(run, caller),
     listAssistants: (signal) =>
-      client.json({
-        method: 'GET',
-        path: ['assistants'],
-        route: '/assistants',
-        query: { limit: 1 },
-        signal,
-      }),
-
+      client.json({ method: 'GET', path: ['assistants'], route: '/assistants', query: { limit: 1 }, signal }),
     dispose: () => client.close(),
   };
 };

@@ -11,18 +11,6 @@ import type { MessageContent } from '../../protocol/wire/objects.ts';
 import type { ModelDelta, ModelTurn } from './turn-recorder.ts';
 import { DeltaWriter } from './delta-writer.ts';
 
-export interface TurnPublisher {
-  news(news: readonly ModelDelta[]): Promise<void>;
-  /** Makes sure that there is a message, even an empty one. */
-  message(): Promise<void>;
-  /** Everything shown is written. */
-  finish(): Promise<void>;
-  openMessage(): string | null;
-  /** Readers have seen a part of this turn. */
-  begun(): boolean;
-  stop(): void;
-}
-
 export interface TurnPublisherOptions {
   now(): number;
   flushMs: number;
@@ -39,121 +27,137 @@ export const publishedContent = (spoken: Pick<ModelTurn, 'text' | 'refusal'>): M
   ...(spoken.refusal === '' ? [] : [{ type: 'refusal' as const, refusal: spoken.refusal }]),
 ];
 
-export const createTurnPublisher = (
-  store: TurnStore,
-  lease: RunLease,
-  options: TurnPublisherOptions,
-): TurnPublisher => {
-  const writer = new DeltaWriter({
-    intervalMs: options.flushMs,
-    append: async (events) => {
-      options.fence();
-      const began = performance.now();
-      await store.appendDeltas(lease, events);
-      options.onWritten?.(performance.now() - began);
-    },
-  });
-  let messageId: string | null = null;
-  let annotated = false;
-  const parts: ('text' | 'refusal')[] = [];
-  const said = { text: '', refusal: '' };
-  let opened: { stepId: string; calls: number } | null = null;
-  const places = new Map<number, { stepId: string; index: number }>();
+/** The place of a call's deltas: its step, and its number in the step. */
+interface CallPlace {
+  stepId: string;
+  index: number;
+}
 
-  const message = async (): Promise<string> => {
-    if (messageId === null) {
-      await writer.drain();
-      options.fence();
-      messageId = (await store.openMessage(lease, options.now())).messageId;
+export class TurnPublisher {
+  readonly #store: TurnStore;
+  readonly #lease: RunLease;
+  readonly #options: TurnPublisherOptions;
+  readonly #writer: DeltaWriter;
+  readonly #parts: ('text' | 'refusal')[] = [];
+  readonly #published = { text: '', refusal: '' };
+  readonly #places = new Map<number, CallPlace>();
+  #messageId: string | null = null;
+  #annotated = false;
+  #step: { stepId: string; calls: number } | null = null;
+
+  constructor(store: TurnStore, lease: RunLease, options: TurnPublisherOptions) {
+    this.#store = store;
+    this.#lease = lease;
+    this.#options = options;
+    this.#writer = new DeltaWriter({
+      intervalMs: options.flushMs,
+      append: async (events) => {
+        options.fence();
+        const began = performance.now();
+        await store.appendDeltas(lease, events);
+        options.onWritten?.(performance.now() - began);
+      },
+    });
+  }
+
+  async news(news: readonly ModelDelta[]): Promise<void> {
+    // In the model's order.
+    for (const item of news) await this.#publish(item);
+  }
+
+  /** Makes sure that there is a message, even an empty one. */
+  async message(): Promise<string> {
+    if (this.#messageId === null) {
+      await this.#beforeOpening();
+      this.#messageId = (await this.#store.openMessage(this.#lease, this.#options.now())).messageId;
     }
-    return messageId;
-  };
+    return this.#messageId;
+  }
 
-  const step = async (): Promise<{ stepId: string; calls: number }> => {
-    if (opened === null) {
-      await writer.drain();
-      options.fence();
-      const before = messageId === null ? null : { id: messageId, content: publishedContent(said) };
-      const { stepId } = await store.openCalls(lease, before, options.now());
-      opened = { stepId, calls: 0 };
-    }
-    return opened;
-  };
+  /** Everything shown is written. */
+  finish(): Promise<void> {
+    return this.#writer.drain();
+  }
 
-  const partIndex = (kind: 'text' | 'refusal'): number => {
-    if (!parts.includes(kind)) parts.push(kind);
-    return parts.indexOf(kind);
-  };
+  openMessage(): string | null {
+    return this.#messageId;
+  }
 
-  const one = async (item: ModelDelta): Promise<void> => {
+  /** Readers have seen a part of this turn. */
+  begun(): boolean {
+    return this.#messageId !== null || this.#step !== null;
+  }
+
+  stop(): void {
+    this.#writer.stop();
+  }
+
+  async #beforeOpening(): Promise<void> {
+    await this.#writer.drain();
+    this.#options.fence();
+  }
+
+  async #publish(item: ModelDelta): Promise<void> {
     switch (item.kind) {
       case 'text':
-      case 'refusal': {
-        if (opened !== null) return;
-        said[item.kind] += item.value;
-        const id = await message();
-        const index = partIndex(item.kind);
-        const text = annotated ? { value: item.value } : { value: item.value, annotations: [] };
-        annotated = true;
-        await writer.push(
-          {
-            event: 'thread.message.delta',
-            data: {
-              id,
-              object: 'thread.message.delta',
-              delta: {
-                content: [
-                  item.kind === 'text'
-                    ? { index, type: 'text', text }
-                    : { index, type: 'refusal', refusal: item.value },
-                ],
-              },
-            },
-          },
-          item.value.length,
-        );
+      case 'refusal':
+        if (this.#step === null) await this.#publishText(item.kind, item.value);
         return;
-      }
       case 'call': {
-        const calls = await step();
-        const place = { stepId: calls.stepId, index: calls.calls };
-        calls.calls += 1;
-        places.set(item.call, place);
-        await writer.push(
-          callDelta(place, {
-            id: item.callId,
-            function: { name: item.name, arguments: '', output: null },
-          }),
-          item.name.length,
-        );
+        const place = await this.#placeOfCall(item.call);
+        const call = { id: item.callId, function: { name: item.name, arguments: '', output: null } };
+        await this.#writer.push(callDelta(place, call), item.name.length);
         return;
       }
       case 'arguments': {
-        const place = places.get(item.call);
+        const place = this.#places.get(item.call);
         if (place !== undefined)
-          await writer.push(callDelta(place, { function: { arguments: item.value } }), item.value.length);
+          await this.#writer.push(
+            callDelta(place, { function: { arguments: item.value } }),
+            item.value.length,
+          );
         return;
       }
     }
-  };
+  }
 
-  return {
-    async news(news) {
-      // In the model's order.
-      for (const item of news) await one(item);
-    },
-    async message() {
-      await message();
-    },
-    finish: () => writer.drain(),
-    openMessage: () => messageId,
-    begun: () => messageId !== null || opened !== null,
-    stop: () => writer.stop(),
-  };
-};
+  async #publishText(kind: 'text' | 'refusal', value: string): Promise<void> {
+    this.#published[kind] += value;
+    const id = await this.message();
+    const text = this.#annotated ? { value } : { value, annotations: [] };
+    this.#annotated = true;
+    const index = this.#partIndex(kind);
+    const part =
+      kind === 'text'
+        ? { index, type: 'text' as const, text }
+        : { index, type: 'refusal' as const, refusal: value };
+    const delta = { id, object: 'thread.message.delta' as const, delta: { content: [part] } };
+    await this.#writer.push({ event: 'thread.message.delta', data: delta }, value.length);
+  }
+
+  #partIndex(kind: 'text' | 'refusal'): number {
+    if (!this.#parts.includes(kind)) this.#parts.push(kind);
+    return this.#parts.indexOf(kind);
+  }
+
+  /** Opens the step with the first call, which completes the message before it. */
+  async #placeOfCall(call: number): Promise<CallPlace> {
+    if (this.#step === null) {
+      await this.#beforeOpening();
+      const before =
+        this.#messageId === null ? null : { id: this.#messageId, content: publishedContent(this.#published) };
+      const { stepId } = await this.#store.openCalls(this.#lease, before, this.#options.now());
+      this.#step = { stepId, calls: 0 };
+    }
+    const place = { stepId: this.#step.stepId, index: this.#step.calls };
+    this.#step.calls += 1;
+    this.#places.set(call, place);
+    return place;
+  }
+}
 
 const callDelta = (
-  place: { stepId: string; index: number },
+  place: CallPlace,
   call: { id?: string; function: { name?: string; arguments: string; output?: null } },
 ): Parameters<DeltaWriter['push']>[0] => ({
   event: 'thread.run.step.delta',

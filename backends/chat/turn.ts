@@ -17,7 +17,7 @@ import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
 import { completionTokensLeft, promptTokensLeft, systemMessages, turnRequest } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
 import { declaredTools } from './tools.ts';
-import { createTurnPublisher, publishedContent, type TurnPublisher } from './turn-publisher.ts';
+import { TurnPublisher, publishedContent } from './turn-publisher.ts';
 import { createTurnRecorder, type ModelTurn, type TurnRecorder } from './turn-recorder.ts';
 
 export interface TurnOptions {
@@ -98,7 +98,7 @@ export const runTurn = async (
   const endIncomplete = (reason: Reason): Promise<TurnResult> =>
     settle({ outcome: { kind: 'incomplete', reason }, message: null, usage: null });
 
-  const show = createTurnPublisher(store, lease, {
+  const show = new TurnPublisher(store, lease, {
     now: () => ctx.now(),
     flushMs: options.flushMs,
     fence: () => ctx.fence(),
