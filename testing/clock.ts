@@ -47,107 +47,120 @@ const MAX_TIMER_MS = 2_000_000_000;
 
 const before = (a: Timer, b: Timer): boolean => a.due < b.due || (a.due === b.due && a.order < b.order);
 
-export const createClock = (options: ClockOptions = {}): SandboxClock => {
-  const kind = options.kind ?? 'real';
-  const real = kind === 'real';
-  const start = options.start ?? (real ? Date.now() : VIRTUAL_START);
-  const origin = performance.now();
+export const createClock = (options: ClockOptions = {}): SandboxClock => new TimerQueue(options);
+
+class TimerQueue implements SandboxClock {
+  readonly kind: 'real' | 'virtual';
+  readonly #start: number;
+  readonly #origin = performance.now();
   /** Sorted by moment. */
-  const timers: Timer[] = [];
-  let skipped = 0;
-  let order = 0;
+  readonly #timers: Timer[] = [];
+  #skipped = 0;
+  #order = 0;
   /** While `advance` walks from timer to timer, `now` is the moment of the one that fires. */
-  let walking: number | null = null;
-  let disarm: (() => void) | null = null;
+  #walking: number | null = null;
+  #disarm: (() => void) | null = null;
 
-  const now = (): number => walking ?? start + skipped + (real ? Math.floor(performance.now() - origin) : 0);
+  constructor({ kind = 'real', start }: ClockOptions) {
+    this.kind = kind;
+    this.#start = start ?? (kind === 'real' ? Date.now() : VIRTUAL_START);
+  }
 
-  const find = (timer: Timer): number => {
+  // A property, since callers hand `clock.now` on by itself.
+  readonly now = (): number =>
+    this.#walking ??
+    this.#start + this.#skipped + (this.kind === 'real' ? Math.floor(performance.now() - this.#origin) : 0);
+
+  setTimeout(fn: () => void, ms: number): () => void {
+    this.#order += 1;
+    const timer: Timer = { due: this.now() + Math.max(0, ms), order: this.#order, fn };
+    const index = this.#find(timer);
+    this.#timers.splice(index, 0, timer);
+    if (index === 0) this.#arm();
+    return () => {
+      const at = this.#find(timer);
+      if (this.#timers[at] !== timer) return;
+      this.#timers.splice(at, 1);
+      if (at === 0) this.#arm();
+    };
+  }
+
+  advance(ms: number): number {
+    if (!(ms >= 0))
+      throw new RangeError(`Time moves forward only: advance(${ms}) needs milliseconds, 0 or more.`);
+    const target = this.now() + ms;
+    const fired = this.#fireUntil(target);
+    this.#skipped += Math.max(0, target - this.now());
+    this.#arm();
+    return fired;
+  }
+
+  next(): number | null {
+    return this.#timers[0]?.due ?? null;
+  }
+
+  step(): boolean {
+    const due = this.next();
+    if (due === null) return false;
+    this.advance(Math.max(0, due - this.now()));
+    return true;
+  }
+
+  get pending(): number {
+    return this.#timers.length;
+  }
+
+  stop(): void {
+    this.#timers.length = 0;
+    this.#arm();
+  }
+
+  /** Index of the timer, or the index at which it belongs. */
+  #find(timer: Timer): number {
     let low = 0;
-    let high = timers.length;
+    let high = this.#timers.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const at = timers[middle];
+      const at = this.#timers[middle];
       if (at !== undefined && before(at, timer)) low = middle + 1;
       else high = middle;
     }
     return low;
-  };
+  }
 
-  const fireUntil = (moment: number): number => {
-    const outer = walking;
+  #fireUntil(moment: number): number {
+    const outer = this.#walking;
     let fired = 0;
     try {
-      for (let timer = timers[0]; timer !== undefined && timer.due <= moment; timer = timers[0]) {
-        timers.shift();
-        walking = Math.max(timer.due, outer ?? timer.due);
+      for (let timer = this.#timers[0]; timer !== undefined && timer.due <= moment; timer = this.#timers[0]) {
+        this.#timers.shift();
+        this.#walking = Math.max(timer.due, outer ?? timer.due);
         fired += 1;
         timer.fn();
       }
     } finally {
-      walking = outer;
+      this.#walking = outer;
     }
     return fired;
-  };
+  }
 
-  const arm = (): void => {
-    disarm?.();
-    disarm = null;
-    const first = timers[0];
-    if (!real || first === undefined || walking !== null) return;
-    const wait = first.due - now();
+  #arm(): void {
+    this.#disarm?.();
+    this.#disarm = null;
+    const due = this.next();
+    if (this.kind !== 'real' || due === null || this.#walking !== null) return;
+    const wait = due - this.now();
     const fire = (): void => {
-      disarm = null;
-      fireUntil(now());
-      arm();
+      this.#disarm = null;
+      this.#fireUntil(this.now());
+      this.#arm();
     };
     if (wait <= 0) {
       const handle = setImmediate(fire);
-      disarm = () => clearImmediate(handle);
+      this.#disarm = () => clearImmediate(handle);
     } else {
       const handle = setTimeout(fire, Math.min(wait, MAX_TIMER_MS));
-      disarm = () => clearTimeout(handle);
+      this.#disarm = () => clearTimeout(handle);
     }
-  };
-
-  return {
-    kind,
-    now,
-    setTimeout(fn, ms) {
-      order += 1;
-      const timer: Timer = { due: now() + Math.max(0, ms), order, fn };
-      const index = find(timer);
-      timers.splice(index, 0, timer);
-      if (index === 0) arm();
-      return () => {
-        const at = find(timer);
-        if (timers[at] !== timer) return;
-        timers.splice(at, 1);
-        if (at === 0) arm();
-      };
-    },
-    advance(ms) {
-      if (!(ms >= 0))
-        throw new RangeError(`Time moves forward only: advance(${ms}) needs milliseconds, 0 or more.`);
-      const target = now() + ms;
-      const fired = fireUntil(target);
-      skipped += Math.max(0, target - now());
-      arm();
-      return fired;
-    },
-    next: () => timers[0]?.due ?? null,
-    step() {
-      const due = timers[0]?.due;
-      if (due === undefined) return false;
-      this.advance(Math.max(0, due - now()));
-      return true;
-    },
-    get pending() {
-      return timers.length;
-    },
-    stop() {
-      timers.length = 0;
-      arm();
-    },
-  };
-};
+  }
+}

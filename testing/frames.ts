@@ -54,6 +54,51 @@ const dataLines = (json: string): string =>
     .map((line) => `data: ${line}`)
     .join('\n');
 
+const errorFrame = (error: Extract<FaultAction, { kind: 'error_event' }>['error']): string => {
+  const {
+    message = 'The server had an error while processing your request.',
+    type = 'server_error',
+    code = null,
+  } = error ?? {};
+  return `event: error\ndata: ${JSON.stringify({ error: { message, type, param: null, code } })}\n\n`;
+};
+
+const withLineEndings = (frame: string, ending: 'cr' | 'crlf' | 'mixed', at: number): string =>
+  frame.replaceAll('\n', { cr: '\r', crlf: '\r\n', mixed: ['\n', '\r', '\r\n'][at % 3] ?? '\n' }[ending]);
+
+/** What a fault that changes single events makes of the event at place `at`. */
+const faultyFrames = (frame: string, action: FaultAction, at: number): string[] => {
+  switch (action.kind) {
+    case 'duplicate_events':
+      return action.at === undefined || action.at.includes(at) ? [frame, frame] : [frame];
+    case 'drop_event':
+      return at === action.at ? [] : [frame];
+    case 'unknown_events':
+      return ['event: thread.run.daydreaming\ndata: {"object":"thread.daydream","about":"sheep"}\n\n', frame];
+    case 'garbage_events':
+      return [GARBAGE[at % GARBAGE.length] ?? '', frame];
+    case 'comments':
+      return [...(at === 0 ? ['\uFEFF'] : []), ': a comment\n:\nretry: 3000\nflavour: vanilla\n', frame];
+    case 'line_endings':
+      return [withLineEndings(frame, action.with, at)];
+    case 'split_data':
+      return [frame.replace(/^data: (\{.*)$/m, (_, json: string) => dataLines(json))];
+    case 'huge_line':
+      return at === (action.at ?? 0) ? [`: ${'x'.repeat(action.bytes)}\n`, frame] : [frame];
+    default:
+      return [frame];
+  }
+};
+
+/** The last piece of a stream that ends at this event; null = it goes on. */
+const lastPiece = (frame: string, action: FaultAction, at: number): string | null => {
+  if (action.kind === 'error_event') return at === action.at ? errorFrame(action.error) : null;
+  if ((action.kind !== 'cut' && action.kind !== 'stall_stream') || at < action.events) return null;
+  return action.kind === 'cut' && action.inside === 'event'
+    ? frame.slice(0, Math.floor(frame.length / 2))
+    : '';
+};
+
 /** The frames with the fault in them; ends early where the fault cuts or silences the stream. */
 export async function* injectStreamFault(
   frames: AsyncIterable<string>,
@@ -68,72 +113,18 @@ export async function* injectStreamFault(
     }
     const at = place;
     place += 1;
-    switch (action.kind) {
-      case 'duplicate_events':
-        yield frame;
-        if (action.at === undefined || action.at.includes(at)) yield frame;
-        break;
-      case 'reorder_events':
-        if (at === action.at) held = frame;
-        else {
-          yield frame;
-          if (held !== null) yield held;
-          held = null;
-        }
-        break;
-      case 'drop_event':
-        if (at !== action.at) yield frame;
-        break;
-      case 'unknown_events':
-        yield 'event: thread.run.daydreaming\ndata: {"object":"thread.daydream","about":"sheep"}\n\n';
-        yield frame;
-        break;
-      case 'garbage_events':
-        yield GARBAGE[at % GARBAGE.length] ?? '';
-        yield frame;
-        break;
-      case 'comments':
-        if (at === 0) yield '\uFEFF';
-        yield ': a comment\n:\nretry: 3000\nflavour: vanilla\n';
-        yield frame;
-        break;
-      case 'line_endings': {
-        const ending = { cr: '\r', crlf: '\r\n', mixed: ['\n', '\r', '\r\n'][at % 3] ?? '\n' }[action.with];
-        yield frame.replaceAll('\n', ending);
-        break;
-      }
-      case 'split_data':
-        yield frame.replace(/^data: (\{.*)$/m, (_, json: string) => dataLines(json));
-        break;
-      case 'huge_line':
-        if (at === (action.at ?? 0)) yield `: ${'x'.repeat(action.bytes)}\n`;
-        yield frame;
-        break;
-      case 'error_event': {
-        if (at !== action.at) {
-          yield frame;
-          break;
-        }
-        const {
-          message = 'The server had an error while processing your request.',
-          type = 'server_error',
-          code = null,
-        } = action.error ?? {};
-        yield `event: error\ndata: ${JSON.stringify({ error: { message, type, param: null, code } })}\n\n`;
-        return;
-      }
-      case 'cut':
-      case 'stall_stream':
-        if (at >= action.events) {
-          if (action.kind === 'cut' && action.inside === 'event')
-            yield frame.slice(0, Math.floor(frame.length / 2));
-          return;
-        }
-        yield frame;
-        break;
-      default:
-        yield frame;
+    const last = lastPiece(frame, action, at);
+    if (last !== null) {
+      if (last !== '') yield last;
+      return;
     }
+    if (action.kind === 'reorder_events' && at === action.at) {
+      held = frame;
+      continue;
+    }
+    yield* faultyFrames(frame, action, at);
+    if (held !== null) yield held;
+    held = null;
   }
   if (held !== null) yield held;
 }

@@ -11,7 +11,8 @@ export { noQuirks, type Quirks } from './assistants-server/quirks.ts';
 export { type Fault, type FaultAction, type FaultHandle, type FaultMatch, type Faults } from './faults.ts';
 export { seededIds, type IdSource } from './ids.ts';
 export type { LoggedRequest } from './log.ts';
-export { createSandbox, type Sandbox, type SandboxOptions } from './sandbox.ts';
+export { createSandbox, type Sandbox } from './sandbox.ts';
+export { type SandboxOptions } from './scripted-servers.ts';
 export type {
   Script,
   ScriptCatalogue,

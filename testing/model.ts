@@ -111,47 +111,101 @@ function* deltas(said: Said, whole: boolean): Generator<Record<string, unknown> 
 
 const encoder = new TextEncoder();
 
-export const createScriptedModel = (deps: ModelDeps): ((request: Request) => Promise<Response>) => {
-  const { clock, ids, scripts, quirks } = deps;
-  const created = (): number => Math.floor(clock.now() / 1000);
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimeout(resolve, ms));
+class ScriptedModel {
+  readonly #deps: ModelDeps;
 
-  const envelope = (request: ChatRequest, object: string): Record<string, unknown> => ({
-    id: ids('chatcmpl'),
-    object,
-    created: created(),
-    model: request.model,
-    system_fingerprint: null,
-  });
+  constructor(deps: ModelDeps) {
+    this.#deps = deps;
+  }
 
-  const whole = (request: ChatRequest, said: Said): unknown => ({
-    ...envelope(request, 'chat.completion'),
-    choices: [
-      {
-        index: 0,
-        message: {
-          role: 'assistant',
-          content: said.text,
-          refusal: null,
-          ...(said.calls.length === 0
-            ? {}
-            : {
-                tool_calls: said.calls.map((call) => ({
-                  ...(call.id === null ? {} : { id: call.id }),
-                  type: 'function',
-                  function: { name: call.name, arguments: call.arguments },
-                })),
-              }),
+  models(): WireModel[] {
+    return scriptedModels(this.#deps.scripts, this.#created());
+  }
+
+  async complete(http: Request, requestId: string): Promise<Response> {
+    const { forever } = this.#deps;
+    const request = readChatRequest(await readJson(http, DEFAULT_BODY_LIMITS));
+    const turn = this.#turn(request);
+    if (turn.delayMs !== undefined && turn.delayMs > 0) await this.#pause(turn.delayMs);
+    if ('hang' in turn) return forever(http.signal);
+    if ('fail' in turn) throw modelFailure(turn.fail);
+    const said = say(turn, request, this.#deps);
+    const headers = { 'x-request-id': requestId, 'openai-version': '2020-10-01' };
+    return request.stream
+      ? new Response(bodyOf(this.#streamed(request, said, turn.chunkDelayMs ?? 0), 'end', undefined), {
+          headers: {
+            'content-type': 'text/event-stream; charset=utf-8',
+            'cache-control': 'no-cache',
+            ...headers,
+          },
+        })
+      : new Response(JSON.stringify(this.#whole(request, said)), {
+          headers: { 'content-type': 'application/json', ...headers },
+        });
+  }
+
+  /** The turn that the model's script plays. */
+  #turn(request: ChatRequest): ScriptedTurn {
+    const { scripts, defaultScript } = this.#deps;
+    const chosen = scriptOfModel(scripts, request.model, defaultScript);
+    if (typeof chosen === 'string')
+      throw new ApiError(
+        404,
+        `The model '${request.model}' does not exist or you do not have access to it. ${chosen}`,
+        { code: 'model_not_found', param: 'model' },
+      );
+    return underRules(takeTurn(chosen, { ...request.turn, argument: chosen.argument }), {
+      toolChoice: request.toolChoice,
+      parallel: request.parallel,
+    });
+  }
+
+  #created(): number {
+    return Math.floor(this.#deps.clock.now() / 1000);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#deps.clock.setTimeout(resolve, ms));
+  }
+
+  #envelope(request: ChatRequest, object: string): Record<string, unknown> {
+    return {
+      id: this.#deps.ids('chatcmpl'),
+      object,
+      created: this.#created(),
+      model: request.model,
+      system_fingerprint: null,
+    };
+  }
+
+  #whole(request: ChatRequest, said: Said): unknown {
+    const toolCalls = said.calls.map((call) => ({
+      ...(call.id === null ? {} : { id: call.id }),
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments },
+    }));
+    return {
+      ...this.#envelope(request, 'chat.completion'),
+      choices: [
+        {
+          index: 0,
+          message: {
+            role: 'assistant',
+            content: said.text,
+            refusal: null,
+            ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls }),
+          },
+          logprobs: null,
+          finish_reason: said.finish,
         },
-        logprobs: null,
-        finish_reason: said.finish,
-      },
-    ],
-    ...(quirks.modelNoUsage ? {} : { usage: said.usage }),
-  });
+      ],
+      ...(this.#deps.quirks.modelNoUsage ? {} : { usage: said.usage }),
+    };
+  }
 
-  async function* streamed(request: ChatRequest, said: Said, gapMs: number): AsyncGenerator<Uint8Array> {
-    const head = envelope(request, 'chat.completion.chunk');
+  async *#streamed(request: ChatRequest, said: Said, gapMs: number): AsyncGenerator<Uint8Array> {
+    const { quirks } = this.#deps;
+    const head = this.#envelope(request, 'chat.completion.chunk');
     const withUsage = request.includeUsage && !quirks.modelNoUsage;
     const frame = (more: Record<string, unknown>): Uint8Array =>
       encoder.encode(
@@ -161,60 +215,27 @@ export const createScriptedModel = (deps: ModelDeps): ((request: Request) => Pro
       frame({ choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] });
     for (const delta of deltas(said, quirks.modelWholeCalls)) {
       if (delta !== 'pause') yield choice(delta, null);
-      else if (gapMs > 0) await pause(gapMs);
+      else if (gapMs > 0) await this.#pause(gapMs);
     }
     yield choice({}, said.finish);
     if (withUsage) yield frame({ choices: [], usage: said.usage });
     yield encoder.encode('data: [DONE]\n\n');
   }
+}
 
-  const complete = async (http: Request, requestId: string): Promise<Response> => {
-    const request = readChatRequest(await readJson(http, DEFAULT_BODY_LIMITS));
-    const chosen = scriptOfModel(scripts, request.model, deps.defaultScript);
-    if (typeof chosen === 'string')
-      throw new ApiError(
-        404,
-        `The model '${request.model}' does not exist or you do not have access to it. ${chosen}`,
-        {
-          code: 'model_not_found',
-          param: 'model',
-        },
-      );
-    const turn = underRules(takeTurn(chosen, { ...request.turn, argument: chosen.argument }), {
-      toolChoice: request.toolChoice,
-      parallel: request.parallel,
-    });
-    if (turn.delayMs !== undefined && turn.delayMs > 0) await pause(turn.delayMs);
-    if ('hang' in turn) return deps.forever(http.signal);
-    if ('fail' in turn) throw modelFailure(turn.fail);
-    const said = say(turn, request, deps);
-    const headers = { 'x-request-id': requestId, 'openai-version': '2020-10-01' };
-    return request.stream
-      ? new Response(bodyOf(streamed(request, said, turn.chunkDelayMs ?? 0), 'end', undefined), {
-          headers: {
-            'content-type': 'text/event-stream; charset=utf-8',
-            'cache-control': 'no-cache',
-            ...headers,
-          },
-        })
-      : new Response(JSON.stringify(whole(request, said)), {
-          headers: { 'content-type': 'application/json', ...headers },
-        });
-  };
-
+export const createScriptedModel = (deps: ModelDeps): ((request: Request) => Promise<Response>) => {
+  const model = new ScriptedModel(deps);
   return async (request) => {
-    const requestId = ids('req');
+    const requestId = deps.ids('req');
     const path = new URL(request.url).pathname;
     try {
       deps.auth.authenticate(request.headers);
       if (request.method === 'POST' && path.endsWith('/chat/completions'))
-        return await complete(request, requestId);
-      if (request.method === 'GET' && path.endsWith('/models')) {
-        const data = scriptedModels(scripts, created());
-        return new Response(JSON.stringify({ object: 'list', data }), {
+        return await model.complete(request, requestId);
+      if (request.method === 'GET' && path.endsWith('/models'))
+        return new Response(JSON.stringify({ object: 'list', data: model.models() }), {
           headers: { 'content-type': 'application/json', 'x-request-id': requestId },
         });
-      }
       throw apiErrors.noRoute(request.method, path);
     } catch (error) {
       if (error instanceof ConnectionLost) throw error;

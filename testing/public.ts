@@ -9,7 +9,8 @@ export { noQuirks, type Quirks } from './assistants-server/quirks.ts';
 export type { Fault, FaultAction, FaultHandle, FaultMatch, Faults } from './faults.ts';
 export { seededIds, type IdSource } from './ids.ts';
 export type { LoggedRequest } from './log.ts';
-export { createSandbox, type Sandbox, type SandboxOptions } from './sandbox.ts';
+export { createSandbox, type Sandbox } from './sandbox.ts';
+export { type SandboxOptions } from './scripted-servers.ts';
 export type {
   Script,
   ScriptCatalogue,

@@ -5,31 +5,26 @@
  * objects; every read first applies a deadline that has passed. Imported by `testing/` only; simulations drive it
  * directly.
  */
-import type { Caller, RunParams, RunsService, StartedRunEvents } from '../../protocol/ports/runs-service.ts';
-import { ApiError, apiErrors } from '../../protocol/errors.ts';
+import type { RunsService } from '../../protocol/ports/runs-service.ts';
 import { pollAfterMs } from '../../protocol/rules/polling.ts';
-import type { Run, Thread } from '../../protocol/wire/objects.ts';
-import type { Approval, RunDecision } from '../../protocol/wire/decisions.ts';
-import { isTerminal } from '../../protocol/wire/objects.ts';
+import type { Run } from '../../protocol/wire/objects.ts';
 import { createClock } from '../clock.ts';
 import type { ManualClock } from '../clock.ts';
 import { randomIds } from '../ids.ts';
 import type { IdSource } from '../ids.ts';
 import type { ScriptCatalogue } from '../script.ts';
 import { catalogue } from '../scripts.ts';
-import { chooseScript, createAssistants } from './assistants.ts';
+import { createAssistants } from './assistants.ts';
 import { dropTimers } from './emit.ts';
-import { tail, untilNotPolled } from './log.ts';
-import { paged } from './paging.ts';
-import { createPlayer } from './play.ts';
+import { Player } from './play.ts';
 import { noQuirks } from './quirks.ts';
 import type { Quirks } from './quirks.ts';
-import { newRun, owned } from './records.ts';
+import { owned } from './records.ts';
 import type { RunRecord, ThreadRecord } from './records.ts';
-import { evaluateSandboxAnswer, evaluateSandboxSubmit } from './submit.ts';
-import { addMessage, addThread, createScriptedThreadMethods } from './thread-methods.ts';
-import type { ServerState } from './thread-methods.ts';
-import { toRun, toRunStep, toThread } from './views.ts';
+import { createScriptedRunMethods } from './run-methods.ts';
+import type { RunServerState } from './run-methods.ts';
+import { createScriptedThreadMethods } from './thread-methods.ts';
+import { toRun } from './views.ts';
 
 export interface SandboxEngineOptions {
   clock?: ManualClock;
@@ -58,79 +53,48 @@ export interface SandboxEngine extends RunsService {
   reset(): void;
 }
 
-export const createSandboxEngine = (options: SandboxEngineOptions = {}): SandboxEngine => {
+/** States of a run as its log shows them. */
+const loggedRuns = (run: RunRecord): Run[] =>
+  run.log.flatMap(({ event, data }) =>
+    event.startsWith('thread.run.') && 'object' in data && data.object === 'thread.run' ? [data] : [],
+  );
+
+const newServerState = (options: SandboxEngineOptions): RunServerState => {
   const clock = options.clock ?? createClock();
   const ids = options.ids ?? randomIds;
   const scripts = options.scripts ?? catalogue();
-  const defaultScript = options.defaultScript ?? 'auto';
-  const expiresInSeconds = options.expiresInSeconds ?? 600;
   const quirks = options.quirks ?? noQuirks();
-  const player = createPlayer({
+  const delays = { pickupMs: options.pickupMs ?? 0, cancelMs: options.cancelMs ?? 0 };
+  const player = new Player({ clock, ids, delays, quirks });
+  const threads = new Map<string, ThreadRecord>();
+  return {
     clock,
     ids,
-    delays: { pickupMs: options.pickupMs ?? 0, cancelMs: options.cancelMs ?? 0 },
     quirks,
-  });
-  const assistants = createAssistants(scripts, () => Math.floor(clock.now() / 1000));
-  const threads = new Map<string, ThreadRecord>();
-  const runs = new Map<string, RunRecord>();
-
-  const threadOf = (caller: Caller, id: string): ThreadRecord => {
-    const thread = owned(threads.get(id), caller, 'thread', id);
-    if (thread.active !== null) player.expireIfDue(thread.active);
-    return thread;
+    player,
+    scripts,
+    defaultScript: options.defaultScript ?? 'auto',
+    expiresInSeconds: options.expiresInSeconds ?? 600,
+    assistants: createAssistants(scripts, () => Math.floor(clock.now() / 1000)),
+    threads,
+    runs: new Map<string, RunRecord>(),
+    threadOf: (caller, id) => {
+      const thread = owned(threads.get(id), caller, 'thread', id);
+      if (thread.active !== null) player.expireIfDue(thread.active);
+      return thread;
+    },
   };
-  const runOf = (caller: Caller, threadId: string, id: string): RunRecord => {
-    const thread = threadOf(caller, threadId);
-    const run = owned(runs.get(id), caller, 'run', id);
-    if (run.thread !== thread) throw apiErrors.notFound('run', id);
-    player.expireIfDue(run);
-    return run;
-  };
-  const state: ServerState = { clock, ids, quirks, assistants, threads, runs, threadOf };
+};
 
-  const startRun = (caller: Caller, thread: ThreadRecord, params: RunParams): StartedRunEvents => {
-    const from = assistants.find(caller, params.assistant_id);
-    const script = chooseScript(scripts, defaultScript, params, from);
-    if (thread.active !== null && !quirks.noThreadLock)
-      throw apiErrors.activeRun(thread.id, thread.active.id);
-    for (const message of params.additional_messages ?? []) addMessage(state, thread, message);
-    const instructions = [params.instructions ?? from.instructions, params.additional_instructions];
-    const run = newRun({
-      tenant: caller.tenant,
-      id: ids('run'),
-      thread,
-      params: {
-        ...params,
-        temperature: params.temperature ?? from.temperature,
-        top_p: params.top_p ?? from.top_p,
-        response_format: params.response_format ?? from.response_format,
-      },
-      model: params.model ?? from.model,
-      instructions: instructions.filter((part) => part != null && part !== '').join('\n\n') || null,
-      tools: params.tools ?? from.tools,
-      metadata: quirks.noMetadata ? {} : (params.metadata ?? {}),
-      script,
-      assistant: { id: from.id, name: from.name, metadata: from.metadata },
-      createdAt: clock.now(),
-      lifetimeMs: quirks.noExpiry ? null : (params.expires_in ?? expiresInSeconds) * 1000,
-    });
-    runs.set(run.id, run);
-    thread.runs.push(run);
-    thread.active = run;
-    player.begin(run);
-    return { run: toRun(run), eventsAfter: 0 };
-  };
-
+export const createSandboxEngine = (options: SandboxEngineOptions = {}): SandboxEngine => {
+  const state = newServerState(options);
+  const { clock, quirks, assistants, threads, runs } = state;
   return {
     quirks,
-    history: (runId) =>
-      (runs.get(runId)?.log ?? []).flatMap((entry) =>
-        entry.event.startsWith('thread.run.') && 'object' in entry.data && entry.data.object === 'thread.run'
-          ? [entry.data]
-          : [],
-      ),
-    ...createScriptedThreadMethods(state),
+    history: (runId) => {
+      const run = runs.get(runId);
+      return run === undefined ? [] : loggedRuns(run);
+    },
     runs: () => [...runs.values()].map(toRun),
     adopt(thread) {
       threads.set(thread.id, thread);
@@ -142,93 +106,13 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
       threads.clear();
       assistants.clear();
     },
-
-    async createRun(caller, threadId, params) {
-      return startRun(caller, threadOf(caller, threadId), params);
-    },
-    async createThreadAndRun(caller, threadParams, params): Promise<StartedRunEvents & { thread: Thread }> {
-      const thread = addThread(state, caller, threadParams);
-      const started = startRun(caller, thread, params);
-      threads.set(thread.id, thread);
-      return { ...started, thread: toThread(thread) };
-    },
-    async listRuns(caller, threadId, query) {
-      return paged(threadOf(caller, threadId).runs, query, toRun);
-    },
-    async getRun(caller, threadId, id) {
-      return toRun(runOf(caller, threadId, id));
-    },
-    async updateRun(caller, threadId, id, params) {
-      const run = runOf(caller, threadId, id);
-      if (params.metadata !== undefined) run.metadata = params.metadata ?? {};
-      return toRun(run);
-    },
-    async cancelRun(caller, threadId, id) {
-      const run = runOf(caller, threadId, id);
-      if (run.status === 'cancelling') return toRun(run);
-      if (isTerminal(run.status) || (quirks.cancelInProgressOnly && run.status !== 'in_progress'))
-        throw apiErrors.cannotCancel(run.status);
-      player.cancel(run);
-      return toRun(run);
-    },
-    async submitToolOutputs(caller, threadId, id, outputs) {
-      const run = runOf(caller, threadId, id);
-      const isRetry = caller.isRetry || caller.idempotencyKey !== null;
-      const verdict = evaluateSandboxSubmit(run, outputs, isRetry, quirks);
-      if (verdict.kind === 'repeated') return { run: toRun(run), eventsAfter: run.lastSubmitSeq };
-      if (verdict.kind === 'partial') {
-        for (const output of verdict.outputs) run.answers.set(output.tool_call_id, output.output);
-        return { run: toRun(run), eventsAfter: run.log.length };
-      }
-      player.resume(run, verdict.outputs);
-      return { run: toRun(run), eventsAfter: run.lastSubmitSeq };
-    },
-    async answer(caller, threadId, id, payload) {
-      const run = runOf(caller, threadId, id);
-      const { reply, record } = evaluateSandboxAnswer(run, payload);
-      if (record === null) return reply;
-      run.answers.set(...record);
-      if (reply.waiting.length === 0)
-        player.resume(
-          run,
-          [...run.answers].map(([callId, output]) => ({ tool_call_id: callId, output })),
-        );
-      return reply;
-    },
-
-    listApprovals: async () => paged<never, Approval>([], { limit: 1, order: 'asc' }, (approval) => approval),
-    async listDecisions(caller, threadId, id, query) {
-      runOf(caller, threadId, id);
-      // Scripted runs have no calls that wait for an approval.
-      return paged<never, RunDecision>([], query, (decision) => decision);
-    },
+    ...createScriptedThreadMethods(state),
+    ...createScriptedRunMethods(state),
     ownerOf: async (kind, id) =>
       kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
-
-    async listSteps(caller, threadId, id, query) {
-      const run = runOf(caller, threadId, id);
-      if (quirks.noSteps) throw new ApiError(404, 'Run steps are not implemented by this server.');
-      return paged(run.steps, query, (step) => toRunStep(step, run));
-    },
-    async getStep(caller, threadId, id, stepId) {
-      const run = runOf(caller, threadId, id);
-      const step = run.steps.find((item) => item.id === stepId);
-      if (step === undefined || quirks.noSteps) throw apiErrors.notFound('run step', stepId);
-      return toRunStep(step, run);
-    },
-
-    async *events(caller, threadId, id, place) {
-      yield* tail(runOf(caller, threadId, id), place);
-    },
-    async awaitRun(caller, threadId, id, wait) {
-      await untilNotPolled(runOf(caller, threadId, id), wait);
-      return toRun(runOf(caller, threadId, id));
-    },
     pollAfterMs: (run) => pollAfterMs(run, clock.now()),
     // Scripts call the caller's tools: there is no worker.
     listTools: async () => [],
-    async readiness() {
-      return [];
-    },
+    readiness: async () => [],
   };
 };

@@ -27,16 +27,6 @@ export interface PlayDeps {
   quirks: Readonly<Quirks>;
 }
 
-export interface Player {
-  /** A new run: its first events, then on by the clock. */
-  begin(run: RunRecord): void;
-  /** All outputs of the open round are there: the run continues. */
-  resume(run: RunRecord, outputs: readonly ToolOutput[]): void;
-  cancel(run: RunRecord): void;
-  /** Expires the run if its time has come. Every read calls it, so the deadline does not depend on a timer. */
-  expireIfDue(run: RunRecord): void;
-}
-
 interface Ending {
   lastError?: WireLastError;
   reason?: string;
@@ -50,22 +40,67 @@ const MESSAGE_REASON: Record<string, string> = {
   content_filter: 'content_filter',
 };
 
-export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player => {
-  const later = (run: RunRecord, ms: number, fn: () => void): void => {
-    const cancel = clock.setTimeout(() => {
+export class Player {
+  readonly #deps: PlayDeps;
+
+  constructor(deps: PlayDeps) {
+    this.#deps = deps;
+  }
+
+  /** A new run: its first events, then on by the clock. */
+  begin(run: RunRecord): void {
+    emitRun(run, 'created');
+    emitRun(run, 'queued');
+    this.#armExpiry(run);
+    this.#later(run, this.#deps.delays.pickupMs, () => this.#pickUp(run));
+  }
+
+  /** All outputs of the open round are there: the run continues. */
+  resume(run: RunRecord, outputs: readonly ToolOutput[]): void {
+    const step = run.open;
+    if (step === null || !('calls' in step.details)) return;
+    const byId = new Map(outputs.map((given) => [given.tool_call_id, given.output]));
+    for (const record of step.details.calls) record.output = byId.get(record.id) ?? record.output ?? '';
+    run.lastOutputs = [...outputs];
+    run.lastSubmitSeq = run.log.length;
+    run.round += 1;
+    run.open = null;
+    run.answers.clear();
+    this.#endStep(run, step, 'completed');
+    run.status = 'queued';
+    if (this.#deps.quirks.noQueuedAfterSubmit) {
+      this.#pickUp(run);
+      return;
+    }
+    emitRun(run);
+    this.#later(run, this.#deps.delays.pickupMs, () => this.#pickUp(run));
+  }
+
+  cancel(run: RunRecord): void {
+    dropTimers(run);
+    run.status = 'cancelling';
+    emitRun(run);
+    this.#armExpiry(run);
+    this.#later(run, this.#deps.delays.cancelMs, () => this.#end(run, 'cancelled'));
+  }
+
+  #later(run: RunRecord, ms: number, fn: () => void): void {
+    const cancel = this.#deps.clock.setTimeout(() => {
       run.timers.delete(cancel);
       fn();
     }, ms);
     run.timers.add(cancel);
-  };
-  const armExpiry = (run: RunRecord): void => {
-    if (run.expiresAt !== null) later(run, run.expiresAt - clock.now(), () => expireIfDue(run));
-  };
+  }
 
-  const openStep = (run: RunRecord, details: StepRecord['details']): StepRecord => {
+  #armExpiry(run: RunRecord): void {
+    if (run.expiresAt !== null)
+      this.#later(run, run.expiresAt - this.#deps.clock.now(), () => this.expireIfDue(run));
+  }
+
+  #openStep(run: RunRecord, details: StepRecord['details']): StepRecord {
     const step: StepRecord = {
-      id: ids('step'),
-      createdAt: clock.now(),
+      id: this.#deps.ids('step'),
+      createdAt: this.#deps.clock.now(),
       status: 'in_progress',
       endedAt: null,
       lastError: null,
@@ -76,46 +111,49 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     emitStep(run, step, 'created');
     emitStep(run, step, 'in_progress');
     return step;
-  };
-  const endStep = (run: RunRecord, step: StepRecord, status: StepRecord['status']): void => {
+  }
+
+  #endStep(run: RunRecord, step: StepRecord, status: StepRecord['status']): void {
     step.status = status;
-    step.endedAt = clock.now();
+    step.endedAt = this.#deps.clock.now();
     if (status === 'failed') step.lastError = run.lastError;
     emitStep(run, step);
-  };
-  const endMessage = (run: RunRecord, message: MessageRecord, reason: string | null): void => {
+  }
+
+  #endMessage(run: RunRecord, message: MessageRecord, reason: string | null): void {
     message.status = reason === null ? 'completed' : 'incomplete';
     message.reason = reason;
-    message.endedAt = clock.now();
+    message.endedAt = this.#deps.clock.now();
     emitMessage(run, message);
-  };
+  }
 
   /**
    * The terminal transition: open objects end with the run, then comes the run's own event, then the lock is released.
    */
-  const end = (run: RunRecord, status: TerminalStatus, more: Ending = {}): void => {
+  #end(run: RunRecord, status: TerminalStatus, more: Ending = {}): void {
     dropTimers(run);
     run.lastError = more.lastError ?? null;
     for (const message of run.thread.messages) {
       if (message.runId === run.id && message.status === 'in_progress')
-        endMessage(run, message, MESSAGE_REASON[more.reason ?? status] ?? 'max_tokens');
+        this.#endMessage(run, message, MESSAGE_REASON[more.reason ?? status] ?? 'max_tokens');
     }
     for (const step of run.steps) {
-      if (step.status === 'in_progress') endStep(run, step, status === 'incomplete' ? 'completed' : status);
+      if (step.status === 'in_progress')
+        this.#endStep(run, step, status === 'incomplete' ? 'completed' : status);
     }
     run.open = null;
     run.answers.clear();
     run.status = status;
     run.reason = more.reason ?? null;
-    run.endedAt = clock.now();
+    run.endedAt = this.#deps.clock.now();
     if (run.thread.active === run) run.thread.active = null;
     emitRun(run);
-  };
+  }
 
-  const openMessage = (run: RunRecord): { message: MessageRecord; step: StepRecord } => {
+  #openMessage(run: RunRecord): { message: MessageRecord; step: StepRecord } {
     const message: MessageRecord = {
-      id: ids('msg'),
-      createdAt: clock.now(),
+      id: this.#deps.ids('msg'),
+      createdAt: this.#deps.clock.now(),
       status: 'in_progress',
       reason: null,
       endedAt: null,
@@ -125,19 +163,19 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
       runId: run.id,
       metadata: {},
     };
-    const step = openStep(run, { messageId: message.id });
+    const step = this.#openStep(run, { messageId: message.id });
     run.thread.messages.push(message);
     emitMessage(run, message, 'created');
     emitMessage(run, message, 'in_progress');
     return { message, step };
-  };
+  }
 
   /** Writes a text as a message of its own, and leaves the message open; yields the pauses between its pieces. */
-  function* say(
+  *#say(
     run: RunRecord,
     turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
   ): Generator<number, { message: MessageRecord; step: StepRecord }> {
-    const opened = openMessage(run);
+    const opened = this.#openMessage(run);
     let said = '';
     for (const value of pieces(turn)) {
       const first = said === '';
@@ -149,28 +187,28 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     return opened;
   }
 
-  function* sayWhole(
+  *#sayWhole(
     run: RunRecord,
     turn: { text?: string; chunks?: string[]; chunkDelayMs?: number },
     usage: WireUsage | null,
   ): Generator<number, void> {
-    const { message, step } = yield* say(run, turn);
-    endMessage(run, message, null);
+    const { message, step } = yield* this.#say(run, turn);
+    this.#endMessage(run, message, null);
     step.usage = usage;
-    endStep(run, step, 'completed');
+    this.#endStep(run, step, 'completed');
   }
 
   /** Requests tools and leaves the run waiting. */
-  function* ask(
+  *#ask(
     run: RunRecord,
     turn: { calls: ScriptedCall[]; chunkDelayMs?: number },
     usage: WireUsage,
   ): Generator<number, void> {
     const calls: CallRecord[] = [];
-    const step = openStep(run, { calls });
+    const step = this.#openStep(run, { calls });
     for (const [index, scripted] of turn.calls.entries()) {
       const record: CallRecord = {
-        id: scripted.id ?? ids('call'),
+        id: scripted.id ?? this.#deps.ids('call'),
         name: scripted.name,
         arguments: '',
         output: null,
@@ -187,114 +225,74 @@ export const createPlayer = ({ clock, ids, delays, quirks }: PlayDeps): Player =
     addUsage(run, usage);
     run.open = step;
     run.status = 'requires_action';
-    if (quirks.expiryPerWait && run.expiresAt !== null) {
+    if (this.#deps.quirks.expiryPerWait && run.expiresAt !== null) {
       dropTimers(run);
-      run.expiresAt = clock.now() + run.lifetimeMs;
-      armExpiry(run);
+      run.expiresAt = this.#deps.clock.now() + run.lifetimeMs;
+      this.#armExpiry(run);
     }
     emitRun(run);
   }
 
-  function* answer(
-    run: RunRecord,
-    turn: ScriptedTurn,
-    input: TurnInput,
-    text: string,
-  ): Generator<number, void> {
+  *#answer(run: RunRecord, turn: ScriptedTurn, input: TurnInput, text: string): Generator<number, void> {
     const usage = turnUsage(turn, input, text);
     const left = tokensLeft(run);
     if (left !== null && usage.completion_tokens > left) {
-      yield* say(run, { text: text.slice(0, left * 4) });
+      yield* this.#say(run, { text: text.slice(0, left * 4) });
       addUsage(run, { ...usage, completion_tokens: left, total_tokens: usage.prompt_tokens + left });
-      end(run, 'incomplete', { reason: 'max_completion_tokens' });
+      this.#end(run, 'incomplete', { reason: 'max_completion_tokens' });
       return;
     }
     if ('incomplete' in turn) {
-      if (turn.text !== undefined) yield* say(run, turn);
+      if (turn.text !== undefined) yield* this.#say(run, turn);
       addUsage(run, usage);
-      end(run, 'incomplete', { reason: turn.incomplete });
+      this.#end(run, 'incomplete', { reason: turn.incomplete });
       return;
     }
-    yield* sayWhole(run, 'text' in turn ? turn : {}, usage);
+    yield* this.#sayWhole(run, 'text' in turn ? turn : {}, usage);
     addUsage(run, usage);
-    end(run, 'completed');
+    this.#end(run, 'completed');
   }
 
   /** Plays one turn; each yielded number is a pause in milliseconds. */
-  function* perform(run: RunRecord, turn: ScriptedTurn, input: TurnInput): Generator<number, void> {
+  *#perform(run: RunRecord, turn: ScriptedTurn, input: TurnInput): Generator<number, void> {
     if (turn.delayMs !== undefined) yield turn.delayMs;
     if ('hang' in turn) return;
     if ('fail' in turn) {
-      end(run, 'failed', { lastError: { code: turn.fail.code, message: turn.fail.message } });
+      this.#end(run, 'failed', { lastError: { code: turn.fail.code, message: turn.fail.message } });
       return;
     }
     if ('calls' in turn && turn.calls.length > 0) {
       const said = turn.calls.map((scripted) => scripted.name + argumentsText(scripted)).join('');
-      if (turn.text !== undefined) yield* sayWhole(run, turn, null);
-      yield* ask(run, turn, turnUsage(turn, input, said + (turn.text ?? '')));
+      if (turn.text !== undefined) yield* this.#sayWhole(run, turn, null);
+      yield* this.#ask(run, turn, turnUsage(turn, input, said + (turn.text ?? '')));
       return;
     }
-    yield* answer(run, turn, input, turn.text ?? '');
+    yield* this.#answer(run, turn, input, turn.text ?? '');
   }
 
-  const drive = (run: RunRecord, pauses: Iterator<number, void>): void => {
+  #drive(run: RunRecord, pauses: Iterator<number, void>): void {
     for (;;) {
       const pause = pauses.next();
       if (pause.done === true) return;
       if (pause.value > 0) {
-        later(run, pause.value, () => drive(run, pauses));
+        this.#later(run, pause.value, () => this.#drive(run, pauses));
         return;
       }
     }
-  };
+  }
 
-  const pickUp = (run: RunRecord): void => {
+  #pickUp(run: RunRecord): void {
     if (run.status !== 'queued') return;
     run.status = 'in_progress';
-    run.startedAt = clock.now();
+    run.startedAt = this.#deps.clock.now();
     emitRun(run);
     const input = turnInput(run);
-    drive(run, perform(run, decide(run, input), input));
-  };
+    this.#drive(run, this.#perform(run, decide(run, input), input));
+  }
 
-  const expireIfDue = (run: RunRecord): void => {
-    if (run.expiresAt === null || isTerminal(run.status) || clock.now() < run.expiresAt) return;
-    end(run, 'expired');
-  };
-
-  return {
-    begin(run) {
-      emitRun(run, 'created');
-      emitRun(run, 'queued');
-      armExpiry(run);
-      later(run, delays.pickupMs, () => pickUp(run));
-    },
-    resume(run, outputs) {
-      const step = run.open;
-      if (step === null || !('calls' in step.details)) return;
-      const byId = new Map(outputs.map((given) => [given.tool_call_id, given.output]));
-      for (const record of step.details.calls) record.output = byId.get(record.id) ?? record.output ?? '';
-      run.lastOutputs = [...outputs];
-      run.lastSubmitSeq = run.log.length;
-      run.round += 1;
-      run.open = null;
-      run.answers.clear();
-      endStep(run, step, 'completed');
-      run.status = 'queued';
-      if (quirks.noQueuedAfterSubmit) {
-        pickUp(run);
-        return;
-      }
-      emitRun(run);
-      later(run, delays.pickupMs, () => pickUp(run));
-    },
-    cancel(run) {
-      dropTimers(run);
-      run.status = 'cancelling';
-      emitRun(run);
-      armExpiry(run);
-      later(run, delays.cancelMs, () => end(run, 'cancelled'));
-    },
-    expireIfDue,
-  };
-};
+  /** Expires the run if its time has come. Every read calls it, so the deadline does not depend on a timer. */
+  expireIfDue(run: RunRecord): void {
+    if (run.expiresAt === null || isTerminal(run.status) || this.#deps.clock.now() < run.expiresAt) return;
+    this.#end(run, 'expired');
+  }
+}

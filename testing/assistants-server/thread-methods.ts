@@ -1,7 +1,8 @@
 /**
  * Assistants, threads and messages of the scripted server.
  *
- * Rule: as in `engine.ts`, which alone imports it: synchronous inside, and no tenant sees another's objects.
+ * Rule: as in `engine.ts`: synchronous inside, and no tenant sees another's objects. Imported by `engine.ts` and
+ * `run-methods.ts`.
  */
 import { apiErrors } from '../../protocol/errors.ts';
 import type { Caller, MessageParams, RunsService, ThreadParams } from '../../protocol/ports/runs-service.ts';

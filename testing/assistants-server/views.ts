@@ -84,9 +84,10 @@ const never = (status: never): never => {
   throw new Error(`Unknown status ${String(status)}`);
 };
 
-export const toRun = (run: RunRecord): Run => {
+/** The fields that a run has in every status. */
+const commonFields = (run: RunRecord) => {
   const { params } = run;
-  const common = {
+  return {
     id: run.id,
     object: 'thread.run' as const,
     created_at: seconds(run.createdAt),
@@ -110,69 +111,63 @@ export const toRun = (run: RunRecord): Run => {
     tool_choice: params.tool_choice ?? ('auto' as const),
     parallel_tool_calls: params.parallel_tool_calls ?? true,
   };
-  const nothing = {
-    required_action: null,
-    last_error: null,
-    incomplete_details: null,
-    expires_at: secondsOrNull(run.expiresAt),
-    cancelled_at: null,
-    failed_at: null,
-    completed_at: null,
-    usage: null,
-  };
-  const usage = run.usage;
+};
+
+/** Fields that are null unless the status sets them. */
+const absentFields = (run: RunRecord) => ({
+  required_action: null,
+  last_error: null,
+  incomplete_details: null,
+  expires_at: secondsOrNull(run.expiresAt),
+  cancelled_at: null,
+  failed_at: null,
+  completed_at: null,
+  usage: null,
+});
+
+const requiredAction = (run: RunRecord): Extract<Run, { status: 'requires_action' }>['required_action'] => ({
+  type: 'submit_tool_outputs',
+  submit_tool_outputs: {
+    tool_calls: openCalls(run).map((call) => ({
+      id: call.id,
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments },
+    })),
+  },
+});
+
+export const toRun = (run: RunRecord): Run => {
+  const base = { ...commonFields(run), ...absentFields(run) };
+  const { usage, lastError: last_error } = run;
   const endedAt = seconds(run.endedAt ?? run.createdAt);
   switch (run.status) {
     case 'queued':
     case 'in_progress':
     case 'cancelling':
-      return { ...common, ...nothing, status: run.status };
+      return { ...base, status: run.status };
     case 'requires_action':
-      return {
-        ...common,
-        ...nothing,
-        status: 'requires_action',
-        required_action: {
-          type: 'submit_tool_outputs',
-          submit_tool_outputs: {
-            tool_calls: openCalls(run).map((call) => ({
-              id: call.id,
-              type: 'function',
-              function: { name: call.name, arguments: call.arguments },
-            })),
-          },
-        },
-      };
+      return { ...base, status: 'requires_action', required_action: requiredAction(run) };
     case 'completed':
-      return { ...common, ...nothing, status: 'completed', expires_at: null, completed_at: endedAt, usage };
+      return { ...base, status: 'completed', expires_at: null, completed_at: endedAt, usage };
     case 'incomplete':
       return {
-        ...common,
-        ...nothing,
+        ...base,
         status: 'incomplete',
         incomplete_details: run.reason === null ? {} : { reason: run.reason },
         usage,
       };
     case 'failed':
       return {
-        ...common,
-        ...nothing,
+        ...base,
         status: 'failed',
-        last_error: run.lastError ?? { code: 'server_error', message: 'The run failed.' },
+        last_error: last_error ?? { code: 'server_error', message: 'The run failed.' },
         failed_at: endedAt,
         usage,
       };
     case 'cancelled':
-      return {
-        ...common,
-        ...nothing,
-        status: 'cancelled',
-        last_error: run.lastError,
-        cancelled_at: endedAt,
-        usage,
-      };
+      return { ...base, status: 'cancelled', last_error, cancelled_at: endedAt, usage };
     case 'expired':
-      return { ...common, ...nothing, status: 'expired', last_error: run.lastError, usage };
+      return { ...base, status: 'expired', last_error, usage };
     default:
       return never(run.status);
   }
