@@ -4,9 +4,9 @@
  * Rule: each text ends in the address of the page that shows how, since a program's log is often all that its author sees.
  */
 
-/** The section of docs/MIGRATING.md about features that this server does not have. */
+/** The section of docs/how-to/migrate-a-program.md about features that this server does not have. */
 export const MIGRATING_URL =
-  'https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not';
+  'https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not';
 
 /** Often for the first request of a migrated program: documented examples of several clients use such a tool. */
 export const INSTEAD_OF_BUILT_IN = `Use a tool of type 'function', which your program or the worker answers: ${MIGRATING_URL} shows one.`;

@@ -1,7 +1,7 @@
 /**
  * Exit codes of commands, and the translation of an error into a code, a line and a JSON document.
  *
- * Rule: exit 0 means success. Codes are a contract with scripts (docs/CLI.md lists them): numbers are never reused. A
+ * Rule: exit 0 means success. Codes are a contract with scripts (docs/reference/cli.md lists them): numbers are never reused. A
  * message has subject, state, value and fix, and no stack. Imports protocol only.
  */
 import { quote } from '../protocol/rules/validation.ts';

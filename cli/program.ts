@@ -99,7 +99,7 @@ export const buildProgram = (io: CliIo, frame: Frame = new Frame(io, false)): Co
     .showSuggestionAfterError()
     .configureOutput(output)
     .exitOverride()
-    .addHelpText('after', '\nExit codes and environment variables: docs/CLI.md');
+    .addHelpText('after', '\nExit codes and environment variables: docs/reference/cli.md');
   for (const command of COMMANDS) {
     const [first = '', second] = command.name.split(' ');
     const sub = (second === undefined ? program : groupOf(program, first, output))

@@ -1,5 +1,5 @@
 /**
- * Reads docs/FAULTS.md as data: rows of faults, and the tests that they name as proofs.
+ * Reads docs/contributing/faults.md as data: rows of faults, and the tests that they name as proofs.
  *
  * Rule: a row is a heading `### 7. Title`. Its lists hold proofs, "- chat · `test/live/x.test.ts` › part of a test's name",
  * and words: "- Open: …" for what no test shows, "- chat · none: …" where there is nothing to prove and why.

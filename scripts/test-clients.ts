@@ -3,7 +3,7 @@
  *
  *   npm run test:clients                          all clients whose toolchain is here
  *   npm run test:clients -- go-openai langchain   these
- *   npm run test:clients -- --write               keeps the results, and the table in docs/CLIENTS.md
+ *   npm run test:clients -- --write               keeps the results, and the table in docs/reference/clients.md
  *
  * Says which clients were left out and why. Exit code 1 when a step fails that has no known reason.
  */
@@ -25,7 +25,7 @@ import {
 const PROGRAM_TIMEOUT_MS = 180_000;
 const CONCURRENCY = 4;
 const RESULTS = new URL('../test/clients/results.json', import.meta.url);
-const DOCUMENT = new URL('../docs/CLIENTS.md', import.meta.url);
+const DOCUMENT = new URL('../docs/reference/clients.md', import.meta.url);
 
 const { values, positionals } = parseArgs({
   options: { write: { type: 'boolean', default: false } },

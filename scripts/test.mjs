@@ -3,7 +3,7 @@
  * `npm test`, and with it `npm cit`: all tests, then one line `N passed, N failed` as the last one.
  *
  * Rule: success means that tests ran and none failed. A file that does not load, an error outside a test and a
- * run without tests count as failures. So does a proof that docs/FAULTS.md names and that did not pass: a test that was
+ * run without tests count as failures. So does a proof that docs/contributing/faults.md names and that did not pass: a test that was
  * left out proves nothing. Arguments go to vitest (`npm test -- test/offline/x.test.ts`); with them only a part runs, so
  * proofs are asked for only by `--proofs=FILE`.
  */
@@ -59,7 +59,7 @@ function reported() {
 function missingProofs() {
   const file = args.find((arg) => arg.startsWith(PROOFS))?.slice(PROOFS.length);
   if (result === undefined || (file === undefined && args.length > 0)) return [];
-  const path = file ?? join(root, 'docs', 'FAULTS.md');
+  const path = file ?? join(root, 'docs', 'contributing', 'faults.md');
   const folder = file === undefined ? root : dirname(path);
   return unproved(rowsOf(readFileSync(path, 'utf8')), result.testResults, folder);
 }

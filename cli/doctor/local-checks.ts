@@ -57,7 +57,7 @@ const configCheck = ({ config, role, process: running }: LocalGround): Finding =
   if (found.length > 0)
     return problem(
       found.join('; '),
-      `correct the environment; the variables are in docs/CLI.md. Checked as "runs ${role}": --role checks as another`,
+      `correct the environment; the variables are in docs/reference/cli.md. Checked as "runs ${role}": --role checks as another`,
     );
   const { backend, taskQueue } = describeConfig(config);
   const odd = configWarnings(config, role);

@@ -1,4 +1,4 @@
-// Your tools. The worker loads this file when RUNS_TOOLS=/app/tools/tools.mjs; docs/TOOLS.md has every option.
+// Your tools. The worker loads this file when RUNS_TOOLS=/app/tools/tools.mjs; docs/reference/tools.md has every option.
 import { defineTools } from 'durable-runs/worker';
 import { z } from 'zod';
 

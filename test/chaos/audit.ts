@@ -1,7 +1,7 @@
 /**
  * The oracle of a drill: what was seen of one run, held against what must be true whatever died.
  *
- * Rule: pure; facts in, violations out. Numbers are the invariants of docs/FAULTS.md. It trusts nobody's word but the
+ * Rule: pure; facts in, violations out. Numbers are the invariants of docs/contributing/faults.md. It trusts nobody's word but the
  * server's records, the ledger of effects, and what people were told.
  */
 import type { RunResult } from '../../protocol/temporal/messages.ts';

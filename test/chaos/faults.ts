@@ -16,7 +16,7 @@ export interface PlannedFault {
   action: FaultAction;
 }
 
-/** What a backend attempt passes, in the order in which it does. The number is the row of docs/FAULTS.md. */
+/** What a backend attempt passes, in the order in which it does. The number is the row of docs/contributing/faults.md. */
 const BACKEND_POINTS = {
   /** Right before a request or a store write that changes something: 1, 6, 7. */
   writing: 'before the write leaves',

@@ -1,5 +1,5 @@
 /**
- * What a run's history must look like, whatever died: I8 of docs/FAULTS.md.
+ * What a run's history must look like, whatever died: I8 of docs/contributing/faults.md.
  *
  * Rule: pure. A fault may repeat an attempt, which Temporal keeps out of the history; it may never schedule a piece of work
  * twice. So the activities are exactly those that the run's calls and rounds explain, every workflow task has a cause, and

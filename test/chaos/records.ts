@@ -1,7 +1,7 @@
 /**
  * What a drill leaves in writing: histories that must replay, and texts in which no secret may stand.
  *
- * Rule: I7 and I10 of docs/FAULTS.md. A planted key is looked for byte by byte, in whatever encoding Temporal keeps.
+ * Rule: I7 and I10 of docs/contributing/faults.md. A planted key is looked for byte by byte, in whatever encoding Temporal keeps.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

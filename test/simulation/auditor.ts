@@ -2,7 +2,7 @@
  * Checks a finished schedule against the promises (I1 to I12), from the evidence in the ledger and the truth at the server.
  *
  * Rule: it believes nobody: what was acknowledged comes from the clients, what was done from the tools, what is true from
- * the server or the store. What a level can't see is said in docs/FAULTS.md. Only `test/simulation` imports it.
+ * the server or the store. What a level can't see is said in docs/contributing/faults.md. Only `test/simulation` imports it.
  */
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';

@@ -1,4 +1,4 @@
-/** What docs/MIGRATING.md prints, for the tests that run it: the line of each library, and the changed lines of its examples. */
+/** What docs/how-to/migrate-a-program.md prints, for the tests that run it: the line of each library, and the changed lines of its examples. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './sources.ts';
@@ -10,7 +10,7 @@ export interface MigratingRow {
   code: string[];
 }
 
-const text = readFileSync(join(ROOT, 'docs/MIGRATING.md'), 'utf8');
+const text = readFileSync(join(ROOT, 'docs/how-to/migrate-a-program.md'), 'utf8');
 
 /** The table of libraries. */
 export const migratingRows = (): MigratingRow[] => {

@@ -1,5 +1,5 @@
 /**
- * A kind of drill: what dies, and which rows of docs/FAULTS.md it is about.
+ * A kind of drill: what dies, and which rows of docs/contributing/faults.md it is about.
  *
  * Rule: a kind decides everything by the drill's own random numbers, so that a seed gives the same plan again; what the
  * machine makes of the plan's moments is its own affair.
@@ -20,7 +20,7 @@ export interface DrillReport {
 
 export interface DrillKind {
   name: string;
-  /** Rows of docs/FAULTS.md. */
+  /** Rows of docs/contributing/faults.md. */
   rows: readonly number[];
   about: string;
   run(drill: Drill): Promise<DrillReport>;

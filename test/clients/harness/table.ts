@@ -1,5 +1,5 @@
 /**
- * Results of the client programs as the table of docs/CLIENTS.md. Pure.
+ * Results of the client programs as the table of docs/reference/clients.md. Pure.
  *
  * Rule: the table says what the committed results say; a test compares the two. The harness and its test import it.
  */

@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 
-/** As docs/MIGRATING.md calls them. */
+/** As docs/how-to/migrate-a-program.md calls them. */
 export const { BASE_URL: URL, API_KEY: KEY, HTTPS_URL: HTTPS } = process.env;
 
 export const FUNCTION = {

@@ -12,7 +12,7 @@ import inspect
 import json
 import os
 
-# As docs/MIGRATING.md calls them.
+# As docs/how-to/migrate-a-program.md calls them.
 URL = os.environ["BASE_URL"]
 KEY = os.environ["API_KEY"]
 HTTPS = os.environ["HTTPS_URL"]

@@ -1,5 +1,5 @@
 /**
- * A short campaign from a fixed seed, with real processes: rows 1 to 9, 11 to 16, 33, 37 and 45 to 47 of docs/FAULTS.md, about
+ * A short campaign from a fixed seed, with real processes: rows 1 to 9, 11 to 16, 33, 37 and 45 to 47 of docs/contributing/faults.md, about
  * fifty kills.
  *
  * Proves: whatever died, each run ended as its server or our store has it, each round was accepted once and whole, each keyed

@@ -1,5 +1,5 @@
 /**
- * Nobody is there for a while: rows 8 and 10 of docs/FAULTS.md.
+ * Nobody is there for a while: rows 8 and 10 of docs/contributing/faults.md.
  *
  * Proves: a run of the runs server expires though no worker lived at its expiry, and nothing is done for it afterwards; work
  * in hand while Temporal is away is reported when it is back, and not done again. Does not prove: hours.

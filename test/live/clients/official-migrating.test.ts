@@ -1,5 +1,5 @@
 /**
- * docs/MIGRATING.md as it is printed: the lines for the official Node and Python clients, and the changed lines of its examples, run
+ * docs/how-to/migrate-a-program.md as it is printed: the lines for the official Node and Python clients, and the changed lines of its examples, run
  * against the server. The lines of the other libraries are in their programs (`test/clients/`).
  */
 import { execFile } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
  * Marked secrets in keys, arguments and outputs, in real processes in which everything fails that can: rows 19, 41 and 58 of
- * docs/FAULTS.md. Both backends: `runs serve` with `runs worker`, and `runs worker` on a stranger's runs API.
+ * docs/contributing/faults.md. Both backends: `runs serve` with `runs worker`, and `runs worker` on a stranger's runs API.
  *
  * Proves: keys are in nothing that is written, answered, counted or kept; arguments and outputs are in histories and with the
  * server, not in logs (debug level), metrics, attributes, memos or summaries. Does not prove: what a tool writes itself.

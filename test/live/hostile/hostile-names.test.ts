@@ -1,5 +1,5 @@
 /**
- * Names and ids as long and as strange as a model may make them, on a real server: rows 29 and 57 of docs/FAULTS.md.
+ * Names and ids as long and as strange as a model may make them, on a real server: rows 29 and 57 of docs/contributing/faults.md.
  *
  * Proves: Temporal takes what is made of them for lists, summaries and the page of the run, so the run lives and is found.
  * Does not prove: servers with other limits.

@@ -1,5 +1,5 @@
 /**
- * A flood of signals on one run that waits for a person: row 35 of docs/FAULTS.md.
+ * A flood of signals on one run that waits for a person: row 35 of docs/contributing/faults.md.
  *
  * Proves: 10,000 signals are all counted, leave the run's state small and every history below the server's warning, and
  * the good answer among them still counts. Does not prove: how a server with other limits refuses a flood.

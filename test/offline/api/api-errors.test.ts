@@ -78,7 +78,7 @@ const ROWS: Row[] = [
     request: () => ['POST', '/v1/vector_stores'],
     status: 404,
     message:
-      'POST /v1/vector_stores is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/vector_stores. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not shows one.',
+      'POST /v1/vector_stores is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/vector_stores. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not shows one.',
     code: 'unsupported_endpoint',
   },
   {
@@ -86,7 +86,7 @@ const ROWS: Row[] = [
     request: () => ['GET', '/openai/files?api-version=2024-05-01-preview'],
     status: 404,
     message:
-      'GET /openai/files is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/files. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not shows one.',
+      'GET /openai/files is not supported here: this server has assistants, threads, messages, runs and run steps, and no /v1/files. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not shows one.',
     code: 'unsupported_endpoint',
   },
   {
@@ -293,7 +293,7 @@ const ROWS: Row[] = [
     request: () => ['POST', '/v1/assistants', { model: 'chat', tools: [{ type: 'code_interpreter' }] }],
     status: 400,
     message:
-      "The code_interpreter tool is not supported by this server. Use a tool of type 'function', which your program or the worker answers: https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not shows one.",
+      "The code_interpreter tool is not supported by this server. Use a tool of type 'function', which your program or the worker answers: https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not shows one.",
     param: 'tools[0].type',
     code: 'unsupported_parameter',
   },
@@ -306,7 +306,7 @@ const ROWS: Row[] = [
     ],
     status: 400,
     message:
-      "The file_search tool is not supported by this server. Use a tool of type 'function', which your program or the worker answers: https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not shows one.",
+      "The file_search tool is not supported by this server. Use a tool of type 'function', which your program or the worker answers: https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not shows one.",
     param: 'tools[0].type',
     code: 'unsupported_parameter',
   },
@@ -319,7 +319,7 @@ const ROWS: Row[] = [
     ],
     status: 400,
     message:
-      "'tool_resources' is not supported by this server. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not shows one.",
+      "'tool_resources' is not supported by this server. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not shows one.",
     param: 'tool_resources',
     code: 'unsupported_parameter',
   },
@@ -337,7 +337,7 @@ const ROWS: Row[] = [
     ],
     status: 400,
     message:
-      "'attachments' is not supported by this server. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#what-there-is-not shows one.",
+      "'attachments' is not supported by this server. Send the text itself in a message, or serve it through a function tool: https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#what-there-is-not shows one.",
     param: 'additional_messages[0].attachments',
     code: 'unsupported_parameter',
   },

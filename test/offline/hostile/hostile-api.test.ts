@@ -1,5 +1,5 @@
 /**
- * Requests that nobody should send, at our own API: row 57 of docs/FAULTS.md.
+ * Requests that nobody should send, at our own API: row 57 of docs/contributing/faults.md.
  *
  * Proves: whatever is asked, of the sandbox and of the store that real runs are in, the answer is an object of the wire or a
  * refusal of it, nothing of the inside is told, and the process goes on. Does not prove: runs, which need Temporal.

@@ -1,5 +1,5 @@
 /**
- * Heads of requests in all forms, and senders that do not come to an end: rows of docs/FAULTS.md about what is sent before a
+ * Heads of requests in all forms, and senders that do not come to an end: rows of docs/contributing/faults.md about what is sent before a
  * key is known.
  *
  * Proves: a key counts in one form only, an ambiguous length is refused and nothing behind it is read as a request, a

@@ -1,6 +1,6 @@
 /**
  * Names, ids and texts that a model or somebody else's server makes up, on their way to URLs, objects, attributes and pages:
- * rows 29, 30 and 57 of docs/FAULTS.md.
+ * rows 29, 30 and 57 of docs/contributing/faults.md.
  *
  * Proves: an id is one segment of a path or refused, arguments change no prototype, and whatever a server says of a run,
  * what is made of it has a size and times that Temporal takes. Does not prove: what a page makes of a text.

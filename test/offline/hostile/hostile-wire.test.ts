@@ -1,5 +1,5 @@
 /**
- * Bytes of a hostile or broken server, read by our own HTTP client: rows 24 and 26 of docs/FAULTS.md.
+ * Bytes of a hostile or broken server, read by our own HTTP client: rows 24 and 26 of docs/contributing/faults.md.
  *
  * Proves: events are those of the specification whatever the bytes and pieces, a cut document is no document, and whatever
  * a socket says, the outcome is JSON or a typed failure, within bounds. Does not prove: TLS, proxies in between.

@@ -1,5 +1,5 @@
 /**
- * A model's answer of any shape: rows of docs/FAULTS.md about hostile servers.
+ * A model's answer of any shape: rows of docs/contributing/faults.md about hostile servers.
  *
  * Proves: everything that is kept of an answer is counted before it is kept, an answer over a maximum ends the attempt with an
  * error that is not retried, and calls without end are given up early. Does not prove: times

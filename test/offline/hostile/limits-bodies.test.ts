@@ -1,5 +1,5 @@
 /**
- * Limits before work: rows of docs/FAULTS.md about hostile bodies.
+ * Limits before work: rows of docs/contributing/faults.md about hostile bodies.
  *
  * Proves: nothing that a caller sends is unbounded in a schema, what is over a maximum is refused with the field and a short
  * text, and what all bodies hold together is bounded. Does not prove: times and memory (`npm run bench`).

@@ -1,5 +1,5 @@
 /**
- * How a body is read and checked: rows of docs/FAULTS.md about hostile bodies.
+ * How a body is read and checked: rows of docs/contributing/faults.md about hostile bodies.
  *
  * Proves: a body is refused at its first excess, while it arrives and before objects are made of it; a check ends at the first
  * thing that is wrong. Does not prove: times and memory (`npm run bench`).

@@ -1,5 +1,5 @@
 /**
- * What one tenant may hold: rows of docs/FAULTS.md about callers that take all.
+ * What one tenant may hold: rows of docs/contributing/faults.md about callers that take all.
  *
  * Proves: streams, live runs and stored bytes end at their limits with an answer that says so, what is given back can be taken
  * again, a tenant's limit is no other's, and a reader that takes nothing is let go. Does not prove: memory (`npm run bench`).

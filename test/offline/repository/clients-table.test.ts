@@ -15,9 +15,9 @@ const allPassed = Object.fromEntries(
 ) as StepResults;
 const line = (step: string, ok: boolean | null, detail = ''): string => JSON.stringify({ step, ok, detail });
 
-describe('the table of docs/CLIENTS.md', () => {
+describe('the table of docs/reference/clients.md', () => {
   test('is that of the kept results', () => {
-    const document = read('docs/CLIENTS.md');
+    const document = read('docs/reference/clients.md');
     expect(document).toBe(withTable(document, tableOf(Object.values(kept))));
   });
 
@@ -31,9 +31,9 @@ describe('the table of docs/CLIENTS.md', () => {
     for (const { name, known } of LANES) expect(kept[name]?.known).toEqual(known ?? {});
   });
 
-  test('has a row in docs/MIGRATING.md for each client', () => {
+  test('has a row in docs/how-to/migrate-a-program.md for each client', () => {
     const rows = new Set(
-      [...read('docs/MIGRATING.md').matchAll(/^\| (\S[^|]*?) \|/gm)].map(([, name]) => name),
+      [...read('docs/how-to/migrate-a-program.md').matchAll(/^\| (\S[^|]*?) \|/gm)].map(([, name]) => name),
     );
     expect(LANES.map(({ client }) => client).filter((client) => !rows.has(client))).toEqual([]);
   });

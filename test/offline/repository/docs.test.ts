@@ -72,7 +72,7 @@ describe('the documents', () => {
   });
 
   test('describe every command and every option of it', () => {
-    const text = read('docs/CLI.md');
+    const text = read('docs/reference/cli.md');
     const missing = [...commands].flatMap(([name, options]) => [
       ...(text.includes(`\`runs ${name}`) ? [] : [name]),
       ...[...options].filter((option) => option !== undefined && option !== null && !text.includes(option)),
@@ -81,7 +81,9 @@ describe('the documents', () => {
   });
 
   test('name every exit code', () => {
-    const rows = [...read('docs/CLI.md').matchAll(/^\| (\d+) \|/gm)].map((match) => Number(match[1]));
+    const rows = [...read('docs/reference/cli.md').matchAll(/^\| (\d+) \|/gm)].map((match) =>
+      Number(match[1]),
+    );
     expect(rows).toEqual(Object.values(EXIT));
   });
 
@@ -104,8 +106,8 @@ describe('the environment', () => {
     expect([...named].filter((name) => !inConfig.has(name) && !compose.has(name))).toEqual([]);
   });
 
-  test('of the program is in docs/CLI.md', () => {
-    const text = read('docs/CLI.md');
+  test('of the program is in docs/reference/cli.md', () => {
+    const text = read('docs/reference/cli.md');
     expect([...inConfig].filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * docs/FAULTS.md against the tests: every fault has a row, every proof names a test that exists, nothing is promised by nobody.
+ * docs/contributing/faults.md against the tests: every fault has a row, every proof names a test that exists, nothing is promised by nobody.
  *
  * That the tests also ran is asked by `npm test` (`test-command.test.ts`).
  */
@@ -14,7 +14,7 @@ import { testTitles } from '../../support/test-titles.ts';
 /** Rows that must be there, whatever is added. */
 const FAULTS = 44;
 
-const page = readFileSync(join(ROOT, 'docs/FAULTS.md'), 'utf8');
+const page = readFileSync(join(ROOT, 'docs/contributing/faults.md'), 'utf8');
 
 /** What is wrong with one proof; `titles` are the names in its file, undefined when there is no such file. */
 const proofProblem = (name: string, titles: readonly string[] | undefined): string | undefined => {

@@ -1,5 +1,5 @@
 /**
- * docs/MIGRATING.md: the line of each library is the one that its program in `test/clients/` runs, and the address in refusals leads
+ * docs/how-to/migrate-a-program.md: the line of each library is the one that its program in `test/clients/` runs, and the address in refusals leads
  * there. The rows of the official Node and Python clients are run by `test/live/clients/official-migrating.test.ts`.
  */
 import { readFileSync } from 'node:fs';
@@ -65,7 +65,9 @@ describe('the line of each library', () => {
 test('the address in refusals is that of the section about what there is not', () => {
   const { homepage } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { homepage: string };
   const [page, section = ''] = MIGRATING_URL.split('#');
-  expect(page).toBe(`${homepage.replace('#readme', '')}/blob/main/docs/MIGRATING.md`);
-  const headings = [...readFileSync(join(ROOT, 'docs/MIGRATING.md'), 'utf8').matchAll(/^## (.+)$/gm)];
+  expect(page).toBe(`${homepage.replace('#readme', '')}/blob/main/docs/how-to/migrate-a-program.md`);
+  const headings = [
+    ...readFileSync(join(ROOT, 'docs/how-to/migrate-a-program.md'), 'utf8').matchAll(/^## (.+)$/gm),
+  ];
   expect(headings.map(([, title = '']) => title.toLowerCase().replaceAll(' ', '-'))).toContain(section);
 });

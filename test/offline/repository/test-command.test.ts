@@ -73,7 +73,7 @@ describe('npm test', () => {
     'fails when a proof that the fault matrix names was left out or is not there',
     { timeout: 60_000 },
     async () => {
-      const page = join(dir, 'FAULTS.md');
+      const page = join(dir, 'faults.md');
       const proofs = async (name: string, text: string): Promise<{ lines: string[]; code: number }> => {
         mkdirSync(join(dir, 'test'), { recursive: true });
         writeFileSync(join(dir, 'test', 'a.test.ts'), `${GREEN}\n${text}`);

@@ -1,5 +1,5 @@
 /**
- * What is read from the store at once is bounded in bytes: rows of docs/FAULTS.md about large threads and pages.
+ * What is read from the store at once is bounded in bytes: rows of docs/contributing/faults.md about large threads and pages.
  *
  * Proves: sizes of rows are kept whoever writes them, pages, event batches and what a model is given to read end where they
  * would be too large, nothing is lost or repeated between pages, and of a run's rounds only those are read that matter.

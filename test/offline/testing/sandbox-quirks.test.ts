@@ -105,8 +105,11 @@ describe('the shape of answers', () => {
   });
 });
 
-describe('docs/SANDBOX.md', () => {
-  const document = readFileSync(new URL('../../../docs/SANDBOX.md', import.meta.url), 'utf8');
+describe('docs/how-to/test-against-the-sandbox.md', () => {
+  const document = readFileSync(
+    new URL('../../../docs/how-to/test-against-the-sandbox.md', import.meta.url),
+    'utf8',
+  );
 
   test('names every quirk and every built-in script', () => {
     const named = new Set([...document.matchAll(/`(\w+)(?::[^`]*|\[[^`]*)?`/g)].map((match) => match[1]));

@@ -458,7 +458,7 @@ def check_the_first_documented_examples_are_refused_with_what_to_do_instead():
     )
     for failure in (tutor, analyst, upload):
         assert "function" in failure.message, failure.message
-        assert "https://github.com/durable-runs/durable-runs/blob/main/docs/MIGRATING.md#" in failure.message, failure.message
+        assert "https://github.com/durable-runs/durable-runs/blob/main/docs/how-to/migrate-a-program.md#" in failure.message, failure.message
 
 
 def main():

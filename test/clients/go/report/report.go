@@ -41,7 +41,7 @@ var Parameters = map[string]any{
 	"required":   []string{"location"},
 }
 
-// URL and KEY name the server, as docs/MIGRATING.md calls them.
+// URL and KEY name the server, as docs/how-to/migrate-a-program.md calls them.
 var URL, KEY = os.Getenv("BASE_URL"), os.Getenv("API_KEY")
 
 type line struct {

@@ -13,7 +13,7 @@ import java.util.stream.IntStream;
  * result fails as not reached.
  */
 final class Report {
-  // As docs/MIGRATING.md calls them.
+  // As docs/how-to/migrate-a-program.md calls them.
   static final String URL = System.getenv("BASE_URL");
   static final String KEY = System.getenv("API_KEY");
   static final String HTTPS = System.getenv("HTTPS_URL");
