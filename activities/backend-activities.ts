@@ -10,12 +10,10 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import {
   BackendError,
   FAILURES,
-  packSettlement,
-  unpackCreate,
+  readCreate,
   type Backend,
   type BackendActivityBase,
   type BackendContext,
-  type SettlementPayload,
   type RunActivities,
   type Settled,
 } from '../protocol/index.ts';
@@ -40,7 +38,7 @@ export type BackendActivities = Pick<
   | 'recordDecisions'
 >;
 
-/** The run is the calling workflow, unless the input names another. */
+/** Inputs of versions before 0.2 name only a run that is not the calling workflow. */
 const runIdOf = (input: BackendActivityBase): string =>
   input.runId ?? Context.current().info.workflowExecution?.workflowId ?? '';
 
@@ -83,17 +81,15 @@ const servingBackend = (deps: ActivityDeps, name: BackendActivityBase['backend']
   return backend;
 };
 
-/** Packs what the backend reports; throws when history cannot hold it. */
-const packFitting = (settled: Settled): SettlementPayload => {
-  const packed = packSettlement(settled);
-  const bytes = Buffer.byteLength(JSON.stringify(packed));
+/** Throws when history cannot hold what the backend reports. */
+const assertFitsHistory = (settled: Settled): void => {
+  const bytes = Buffer.byteLength(JSON.stringify(settled));
   if (bytes > SETTLEMENT_MOST_BYTES)
     throw throwFailure(
       FAILURES.backendUnsupported,
       `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; history holds ${SETTLEMENT_MOST_BYTES}.`,
       { retryable: false },
     );
-  return packed;
 };
 
 /** Runs attempts at backend activities: the attempt's context in, metrics and Temporal's failures out. */
@@ -146,7 +142,7 @@ class AttemptRunner {
   async settle(
     input: BackendActivityBase,
     work: (backend: Backend, context: BackendContext) => Promise<Settled>,
-  ): Promise<SettlementPayload> {
+  ): Promise<Settled> {
     return await this.withBackend(input, async (backend, context) => {
       const settled = await work(backend, context);
       if (settled.status === 'requires_action') this.metrics.roundBegan(input.backend, settled.calls.length);
@@ -159,7 +155,8 @@ class AttemptRunner {
         },
         'run settled',
       );
-      return packFitting(settled);
+      assertFitsHistory(settled);
+      return settled;
     });
   }
 }
@@ -173,7 +170,7 @@ export const backendActivities = (deps: ActivityDeps): BackendActivities => {
       ),
     createRun: (input) =>
       attempts.settle(input, (backend, context) =>
-        backend.create(unpackCreate(input.request, runIdOf(input)), context),
+        backend.create(readCreate(input.request, runIdOf(input)), context),
       ),
     submitToolOutputs: (input) => {
       // Only the first attempt counts it: a repeated submit is no second wait.

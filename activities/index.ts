@@ -10,9 +10,8 @@ import {
   BackendError,
   FAILURES,
   TOOL_ACTIVITY_PREFIX,
-  packOutcome,
+  readToolCall,
   showArguments,
-  unpackToolCall,
   type RunActivities,
   type OutcomePayload,
   type ToolCallPayload,
@@ -75,12 +74,12 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
         );
       }
       const tool = activityType.slice(TOOL_ACTIVITY_PREFIX.length);
-      const call = unpackToolCall(input, {
+      const call = readToolCall(input, {
         workflowId: workflowExecution?.workflowId ?? '',
         tool,
         endsBy: info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs,
       });
-      return packOutcome(await runTool(tools, call));
+      return await runTool(tools, call);
     },
   };
 };

@@ -135,7 +135,13 @@ const barePerSecond = async (temporal: Client, count: number): Promise<number> =
 
 export const throughput = async (stage: ServerStage, bench: Bench, count: number): Promise<Figure[]> => {
   const bare = await barePerSecond(bench.temporal, count);
+  const pids = [stage.api.process.pid, stage.worker.pid];
+  const cpu = (): number => pids.reduce((sum, pid) => sum + (cpuOf(pid) ?? Number.NaN), 0);
+  // Until V8 has compiled the path.
+  await runsPerSecond(bench, Math.min(count, 200));
+  const before = cpu();
   const one = await runsPerSecond(bench, count);
+  const cpuOfRun = (cpu() - before) / count;
   const second = await stage.anotherWorker();
   let two: number;
   try {
@@ -151,6 +157,13 @@ export const throughput = async (stage: ServerStage, bench: Bench, count: number
       reference: bare,
       ours: one,
       unit: 'runs/s',
+    },
+    {
+      what: 'the same, CPU of API and worker a run',
+      against: null,
+      reference: null,
+      ours: cpuOfRun,
+      unit: 'ms',
     },
     {
       what: 'runs/s, two workers, 50 at a time',

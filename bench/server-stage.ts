@@ -28,7 +28,7 @@ export const WORKER_TOOL = {
 };
 const TOOLS_FILE = join(BUILD, 'tools.mjs');
 const TOOLS = `
-  import { defineTools } from './worker/index.js';
+  import { defineTools } from './worker/public.js';
   import { z } from 'zod';
   export default defineTools({
     echo: {

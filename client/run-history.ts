@@ -8,8 +8,8 @@ import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-wor
 import {
   ACTIVITIES,
   TOOL_ACTIVITY_PREFIX,
-  unpackOutcome,
-  unpackSettlement,
+  readOutcome,
+  readSettlement,
   type OutcomePayload,
   type SettlementPayload,
   type ToolCallPayload,
@@ -43,7 +43,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 const settledCalls = ({ type, result }: HistoryActivity): HistoryCall[] => {
   if (!SETTLES.has(type) || !isRecord(result) || result['status'] !== 'requires_action') return [];
-  const settled = unpackSettlement(result as SettlementPayload);
+  const settled = readSettlement(result as SettlementPayload);
   return settled.status !== 'requires_action'
     ? []
     : settled.calls.map(({ callId, name, arguments: args, plan }) => ({
@@ -66,7 +66,7 @@ const addTool = (calls: readonly HistoryCall[], activity: HistoryActivity): void
   const { callId, arguments: args } = activity.input as ToolCallPayload;
   const call = calls.findLast((item) => item.callId === callId);
   if (call === undefined) return;
-  const outcome = isRecord(activity.result) ? unpackOutcome(activity.result as OutcomePayload) : null;
+  const outcome = isRecord(activity.result) ? readOutcome(activity.result as OutcomePayload) : null;
   Object.assign(call, {
     // A person may have had it run with others than the model's.
     ...(typeof args === 'string' ? { arguments: args } : {}),

@@ -6,7 +6,7 @@
  * Imported by the client only.
  */
 import { WorkflowExecutionAlreadyStartedError, type WorkflowStartOptions } from '@temporalio/client';
-import { mintId, packRunInput, RunsError, WORKFLOWS, type RunInput } from '../protocol/index.ts';
+import { mintId, RunsError, WORKFLOWS, type RunInput } from '../protocol/index.ts';
 import { toRunInput } from './input.ts';
 import { searchAttributeKeys } from './search-attributes.ts';
 import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
@@ -68,7 +68,7 @@ const workflowOptions = (session: ClientSession, input: RunInput, atStart: boole
   return {
     workflowId: runId,
     taskQueue: session.taskQueue,
-    args: [packRunInput(input)],
+    args: [input],
     // FAIL rather than USE_EXISTING: the reply then tells whether this call started the run.
     workflowIdConflictPolicy: 'FAIL',
     workflowIdReusePolicy: 'REJECT_DUPLICATE',

@@ -2,7 +2,6 @@
 export * from './ports/backend.ts';
 export * from './tool-calls.ts';
 export * from './temporal/activities.ts';
-export * from './temporal/compact.ts';
 export * from './decisions.ts';
 export * from './ports/runs-service.ts';
 export * from './errors.ts';
@@ -16,6 +15,6 @@ export * from './rules/show-arguments.ts';
 export * from './rules/tool-arguments.ts';
 export * from './rules/validation.ts';
 export * from './rules/visible.ts';
-export * from './temporal/run-input.ts';
+export * from './temporal/payloads.ts';
 export * from './wire/objects.ts';
 export * from './temporal/messages.ts';

@@ -30,8 +30,7 @@ export const bundleOptions = (from: string, extension: 'ts' | 'js') => ({
   preloadModules: [
     ...PURE.map((name) => `${from}/workflows/${name}.${extension}`),
     `${from}/workflows/traces.${extension}`,
-    `${from}/protocol/temporal/compact.${extension}`,
-    `${from}/protocol/temporal/run-input.${extension}`,
+    `${from}/protocol/temporal/payloads.${extension}`,
   ],
   webpackConfigHook: <Config extends Optimizing>(config: Config) => ({
     ...config,

@@ -5,19 +5,16 @@
  * Imports protocol shapes only; the workflow sandbox loads it.
  */
 import type { Decision } from '../decisions.ts';
-import type { CloseHow, CloseTarget, RunRef, Settled } from '../ports/backend.ts';
+import type { CloseHow, CloseTarget, RunRef } from '../ports/backend.ts';
 import type { CallOutcome } from '../tool-calls.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
-import type { CreatePayload, SettlementPayload } from './compact.ts';
+import type { CreatePayload, SettlementPayload } from './payloads.ts';
 import type { FollowUpInput, RunResult, WaitingNotice } from './messages.ts';
-
-/** A settlement as an activity returns it: packed, or plain. */
-export type Settlement = Settled | SettlementPayload;
 
 /** The input fields that all backend activities share. */
 export interface BackendActivityBase {
   backend: 'assistants' | 'chat';
-  /** Absent: the id of the calling workflow. */
+  /** Absent in inputs of versions before 0.2: the id of the calling workflow. */
   runId?: string;
 }
 
@@ -56,7 +53,7 @@ export interface RunActivities {
   createThread(
     input: BackendActivityBase & { metadata: Record<string, string> },
   ): Promise<{ threadId: string }>;
-  createRun(input: BackendActivityBase & { request: CreatePayload }): Promise<Settlement>;
+  createRun(input: BackendActivityBase & { request: CreatePayload }): Promise<SettlementPayload>;
   submitToolOutputs(
     input: BackendActivityBase & {
       run: RunRef;
@@ -67,11 +64,11 @@ export interface RunActivities {
       /** Decisions that the store lacks; stored in the transaction that stores the outputs. */
       decisions?: Decision[];
     },
-  ): Promise<Settlement>;
-  followRun(input: BackendActivityBase & { run: RunRef }): Promise<Settlement>;
+  ): Promise<SettlementPayload>;
+  followRun(input: BackendActivityBase & { run: RunRef }): Promise<SettlementPayload>;
   closeRun(
     input: BackendActivityBase & { target: CloseTarget; how: CloseHow; decisions?: Decision[] },
-  ): Promise<Settlement>;
+  ): Promise<SettlementPayload>;
   /** `chat` only: shows answers of people while other calls of the round are open. */
   recordAnswers(
     input: BackendActivityBase & { run: RunRef; round: number; outputs: ToolOutput[] },

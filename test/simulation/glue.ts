@@ -8,8 +8,8 @@
  */
 import { ActivityCancellationType } from '@temporalio/workflow';
 import type { ActivityOptions as SdkOptions } from '@temporalio/workflow';
-import { unpackOutcome } from '../../protocol/temporal/compact.ts';
-import type { OutcomePayload } from '../../protocol/temporal/compact.ts';
+import { readOutcome } from '../../protocol/temporal/payloads.ts';
+import type { OutcomePayload } from '../../protocol/temporal/payloads.ts';
 import { SUBMIT_TOOL_OUTPUTS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { RunInput, SubmitPayload } from '../../protocol/temporal/messages.ts';
 import { createActivityRequests, operationResult } from '../../workflows/run/activity-requests.ts';
@@ -68,7 +68,7 @@ const simulatedRuntime = (
   context: WorkflowContext,
 ): Runtime => {
   const { runId, backend } = input;
-  const requests = createActivityRequests(input, runId);
+  const requests = createActivityRequests(input);
   const now = (): number => context.now();
   const schedule = ({ type, options, argument }: ActivityRequest): Pending<unknown> => {
     const asked = optionsOf(options);
@@ -90,7 +90,7 @@ const simulatedRuntime = (
     },
     runTool: (effect, state) =>
       mapped(schedule(requests.tool(effect, state, now())), (outcome) =>
-        unpackOutcome(outcome as OutcomePayload),
+        readOutcome(outcome as OutcomePayload),
       ),
     runTask: (effect, state) => mapped(schedule(requests.task(effect, state)), () => undefined),
     timer: (at) => context.timer(at),

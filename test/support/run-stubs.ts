@@ -16,7 +16,7 @@ import type {
   WaitPolicy,
 } from '../../protocol/tool-calls.ts';
 import type { Decision } from '../../protocol/decisions.ts';
-import { unpackToolCall, type ToolCallPayload } from '../../protocol/temporal/compact.ts';
+import { readToolCall, type ToolCallPayload } from '../../protocol/temporal/payloads.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import type { RunInput, WaitingNotice, RunResult } from '../../protocol/temporal/messages.ts';
@@ -169,7 +169,7 @@ export const scripted = (script: Script): { activities: StubActivities; asked: A
       const { activityType, workflowExecution } = info;
       if (!activityType.startsWith(TOOL_ACTIVITY_PREFIX))
         throw ApplicationFailure.nonRetryable(`Unexpected ${activityType}.`);
-      const call = unpackToolCall(input as ToolCallPayload, {
+      const call = readToolCall(input as ToolCallPayload, {
         workflowId: workflowExecution?.workflowId ?? '',
         tool: activityType.slice(TOOL_ACTIVITY_PREFIX.length),
         endsBy: info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs,

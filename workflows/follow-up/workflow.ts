@@ -20,9 +20,10 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { CallOutcome } from '../../protocol/tool-calls.ts';
-import { packToolCall, unpackOutcome } from '../../protocol/temporal/compact.ts';
-import type { OutcomePayload, ToolCallPayload } from '../../protocol/temporal/compact.ts';
+import { idempotencyKey } from '../../protocol/tool-calls.ts';
+import type { CallOutcome, ToolActivityInput } from '../../protocol/tool-calls.ts';
+import { readOutcome } from '../../protocol/temporal/payloads.ts';
+import type { OutcomePayload } from '../../protocol/temporal/payloads.ts';
 import { sourceOf } from '../../protocol/decisions.ts';
 import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
@@ -244,25 +245,27 @@ const approved = async (
     policy,
     endBy: null,
   };
-  const tools = proxyActivities<Record<string, (of: ToolCallPayload) => Promise<OutcomePayload>>>(
+  const tools = proxyActivities<Record<string, (of: ToolActivityInput) => Promise<OutcomePayload>>>(
     toolActivityOptions(effect, input.settings, Date.now()),
   );
   const type = `${TOOL_ACTIVITY_PREFIX}${call.name}`;
   const run = tools[type];
   if (run === undefined) throw new Error(`No activity function for ${type}.`);
   try {
-    const sent = {
+    const sent: ToolActivityInput = {
       runId: input.runId,
       threadId: input.threadId,
       assistantId: input.assistantId,
       callId: call.callId,
+      name: call.name,
+      idempotencyKey: idempotencyKey(input.runId, call.callId),
       arguments: effect.arguments,
       deadline: null,
       atMostOnce: policy.atMostOnce,
-      ...(edited === null ? {} : { edited: true as const }),
+      ...(edited === null ? {} : { edited: true }),
       metadata: input.metadata,
     };
-    return unpackOutcome(await run(packToolCall(sent, workflowInfo().workflowId)));
+    return readOutcome(await run(sent));
   } catch (error) {
     const failure = toActivityFailureInfo(error);
     if (isCancellation(error) || failure === null) throw error;

@@ -7,10 +7,11 @@
  */
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { BackendActivityBase, RunActivities } from '../../protocol/temporal/activities.ts';
-import { packCreate, packToolCall, unpackSettlement } from '../../protocol/temporal/compact.ts';
-import type { SettlementPayload } from '../../protocol/temporal/compact.ts';
+import { readSettlement } from '../../protocol/temporal/payloads.ts';
+import type { SettlementPayload } from '../../protocol/temporal/payloads.ts';
 import type { RunInput } from '../../protocol/temporal/messages.ts';
 import { TOOL_ACTIVITY_PREFIX } from '../../protocol/temporal/names.ts';
+import { idempotencyKey, type ToolActivityInput } from '../../protocol/tool-calls.ts';
 import {
   backendActivityOptions,
   hookActivityOptions,
@@ -40,7 +41,6 @@ export interface ActivityRequests {
 /** What every request of one run needs. `base` opens the argument of every backend activity. */
 interface RequestContext {
   input: RunInput;
-  workflowId: string;
   base: BackendActivityBase;
 }
 
@@ -67,7 +67,7 @@ const operationRequest = (
       const { threadId } = effect;
       const { startedAt } = state;
       const create = { runId, threadId, assistantId, params, busy, startedAt, expiresAt };
-      return request('createRun', options, { ...base, request: packCreate(create) });
+      return request('createRun', options, { ...base, request: create });
     }
     case 'submit': {
       const { run, round, outputs } = effect;
@@ -93,26 +93,30 @@ const operationRequest = (
 };
 
 const toolRequest = (
-  { input, workflowId }: RequestContext,
+  { input }: RequestContext,
   effect: RunToolEffect,
   state: MachineState,
   now: number,
 ): ActivityRequest => {
-  const call = {
-    runId: input.runId,
+  const { runId } = input;
+  const { callId, name } = effect;
+  const call: ToolActivityInput = {
+    runId,
     threadId: state.threadId ?? '',
     assistantId: input.assistantId,
-    callId: effect.callId,
+    callId,
+    name,
     arguments: effect.arguments,
+    idempotencyKey: idempotencyKey(runId, callId),
     deadline: effect.endBy,
     atMostOnce: effect.policy.atMostOnce,
-    ...(effect.edited === true ? { edited: true as const } : {}),
+    ...(effect.edited === true ? { edited: true } : {}),
     metadata: input.metadata,
   };
   return {
-    type: `${TOOL_ACTIVITY_PREFIX}${effect.name}`,
+    type: `${TOOL_ACTIVITY_PREFIX}${name}`,
     options: toolActivityOptions(effect, input.settings, now),
-    argument: packToolCall(call, workflowId),
+    argument: call,
   };
 };
 
@@ -132,10 +136,9 @@ const taskRequest = ({ base }: RequestContext, effect: TaskEffect, state: Machin
   }
 };
 
-/** `workflowId`: activities derive the run's id from it, so only another run id is sent. */
-export const createActivityRequests = (input: RunInput, workflowId: string): ActivityRequests => {
+export const createActivityRequests = (input: RunInput): ActivityRequests => {
   const { backend, runId } = input;
-  const context = { input, workflowId, base: { backend, ...(runId === workflowId ? {} : { runId }) } };
+  const context = { input, base: { backend, runId } };
   return {
     operation: (effect, state, now) => operationRequest(context, effect, state, now),
     tool: (effect, state, now) => toolRequest(context, effect, state, now),
@@ -155,7 +158,7 @@ export const operationResult = (effect: ActivityEffect, value: unknown, at: numb
       return {
         type: 'settled',
         via: effect.type,
-        settlement: unpackSettlement(value as SettlementPayload),
+        settlement: readSettlement(value as SettlementPayload),
         at,
       };
     case 'notifyEnd':

@@ -16,8 +16,8 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { unpackOutcome } from '../../protocol/temporal/compact.ts';
-import type { OutcomePayload } from '../../protocol/temporal/compact.ts';
+import { readOutcome } from '../../protocol/temporal/payloads.ts';
+import type { OutcomePayload } from '../../protocol/temporal/payloads.ts';
 import { WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
 import { ranOutOfTime, toActivityFailureInfo } from '../failure.ts';
@@ -53,7 +53,7 @@ const schedule = ({ type, options, argument }: ActivityRequest): Promise<unknown
 
 export const temporalRuntime = (input: RunInput): Runtime => {
   const { backend, settings } = input;
-  const requests = createActivityRequests(input, workflowInfo().workflowId);
+  const requests = createActivityRequests(input);
 
   return {
     now: () => Date.now(),
@@ -68,7 +68,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
     runTool: (effect, state) =>
       pending(() =>
         schedule(requests.tool(effect, state, Date.now())).then((outcome) =>
-          unpackOutcome(outcome as OutcomePayload),
+          readOutcome(outcome as OutcomePayload),
         ),
       ),
     // The result is ignored: a task has none.

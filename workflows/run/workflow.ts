@@ -19,8 +19,8 @@ import {
 } from '@temporalio/workflow';
 import { sourceOf } from '../../protocol/decisions.ts';
 import { WORKFLOWS } from '../../protocol/temporal/names.ts';
-import { packRunInput, unpackRunInput } from '../../protocol/temporal/run-input.ts';
-import type { RunInputPayload } from '../../protocol/temporal/run-input.ts';
+import { readRunInput } from '../../protocol/temporal/payloads.ts';
+import type { RunInputPayload } from '../../protocol/temporal/payloads.ts';
 import type { RunInput, RunResult } from '../../protocol/temporal/messages.ts';
 import type { RunSinks } from '../../protocol/temporal/activities.ts';
 import {
@@ -47,7 +47,7 @@ const { durableRuns: worker } = proxySinks<RunSinks>();
 
 /** Not `async`: the SDK captures a stack for each promise of a workflow. */
 export function run(sent: RunInputPayload): Promise<RunResult> {
-  const input = unpackRunInput(sent);
+  const input = readRunInput(sent);
   const cancelRequested = CancellationScope.current().cancelRequested;
   return CancellationScope.nonCancellable(() => drive(input, cancelRequested));
 }
@@ -91,7 +91,7 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
   await condition(allHandlersFinished);
   if (ending.kind === 'continue')
     return await makeContinueAsNewFunc<typeof run>({ workflowType: WORKFLOWS.run })(
-      packRunInput({ ...input, carried: driver.state() }),
+      { ...input, carried: driver.state() },
     );
   if (ending.cancelled) {
     // Temporal stores no result for a cancelled workflow; a correct status matters more than the place of the result.

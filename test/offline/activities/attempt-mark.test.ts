@@ -13,7 +13,7 @@ import {
 import { currentCall, runningCalls } from '../../../activities/tools/call-scope.ts';
 import {
   FAILURES,
-  unpackOutcome,
+  readOutcome,
   type CallOutcome,
   type ToolActivityInput,
 } from '../../../protocol/index.ts';
@@ -66,7 +66,7 @@ const begin = (execute: Execute, info: Info = {}, atMostOnce = false) => {
   const beats: unknown[] = [];
   env.on('heartbeat', (details: unknown) => beats.push(details));
   const call = async (): Promise<CallOutcome> =>
-    unpackOutcome(
+    readOutcome(
       await env.run(
         (sent: ToolActivityInput) => activities.default(sent),
         toolInput('tool', {}, { atMostOnce }),

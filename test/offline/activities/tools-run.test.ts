@@ -6,7 +6,7 @@ import { unmark } from '../../../activities/tools/attempt-mark.ts';
 import { createActivities, defineTools, ToolError, type ToolContext } from '../../../activities/index.ts';
 import {
   FAILURES,
-  unpackOutcome,
+  readOutcome,
   type CallOutcome,
   type ToolActivityInput,
 } from '../../../protocol/index.ts';
@@ -49,7 +49,7 @@ const begin = (execute: Execute, options: Options = {}, info: Info = {}) => {
   });
   const env = attempt({ activityType: 'tool.tool', ...info });
   const call = async (input: ToolActivityInput = toolInput('tool', { n: 1 })): Promise<CallOutcome> =>
-    unpackOutcome(await env.run((sent: ToolActivityInput) => activities.default(sent), input));
+    readOutcome(await env.run((sent: ToolActivityInput) => activities.default(sent), input));
   return { env, call, seen, began: began.promise };
 };
 

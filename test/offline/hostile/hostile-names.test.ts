@@ -13,7 +13,7 @@ import { createAssistantsBackend } from '../../../backends/assistants/index.ts';
 import { assessRun, settledFrom } from '../../../backends/assistants/assess.ts';
 import { readRun } from '../../../backends/assistants/parse.ts';
 import { parseBaseUrl } from '../../../backends/http/url.ts';
-import { unpackOutcome } from '../../../protocol/index.ts';
+import { readOutcome } from '../../../protocol/index.ts';
 import { backendActivityOptions, toolActivityOptions } from '../../../workflows/run/activity-options.ts';
 import { waitingAttributes } from '../../../workflows/search-attributes.ts';
 import { attempt, recorder, toolInput } from '../../support/activities.ts';
@@ -247,7 +247,7 @@ test('no arguments change a prototype', async () => {
     fc.asyncProperty(reaching, async (text) => {
       const env = attempt({ activityType: 'tool.tool' });
       const input = toolInput('tool', `{"n":1,"rest":${text},"constructor":${text}}`);
-      const outcome = unpackOutcome(await env.run(activities.default, input));
+      const outcome = readOutcome(await env.run(activities.default, input));
       expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
       expect(JSON.stringify(outcome)).not.toContain('__proto__":');
       if (outcome.ok) ran += 1;

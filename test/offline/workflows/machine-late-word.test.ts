@@ -1,7 +1,7 @@
 /** A settlement that was read before the run's expiry and is heard of after it: no worker was up in between. */
 import { expect, test } from 'vitest';
 import type { Settled } from '../../../protocol/ports/backend.ts';
-import { unpackRunInput } from '../../../protocol/temporal/run-input.ts';
+import { readRunInput } from '../../../protocol/temporal/payloads.ts';
 import { step } from '../../../workflows/run/machine.ts';
 import { initialState } from '../../../workflows/run/state.ts';
 import { planned, POLICY } from '../../support/run-stubs.ts';
@@ -16,7 +16,7 @@ const waiting: Settled = {
 };
 const created = () => {
   const begun = initialState(
-    unpackRunInput({ runId: 'run_1', backend: 'assistants', assistantId: 'asst_1', threadId: 'thread_1' }),
+    readRunInput({ runId: 'run_1', backend: 'assistants', assistantId: 'asst_1', threadId: 'thread_1' }),
   );
   return step(begun, { type: 'start', at: EXPIRY - 600_000 }).state;
 };

@@ -4,8 +4,8 @@
  * Rule: the models keep the contract of the backend port and nothing more. Only `test/simulation` and tests import it.
  */
 import type { CloseHow, CloseTarget, RunRef } from '../../../protocol/ports/backend.ts';
-import { unpackCreate, unpackToolCall } from '../../../protocol/temporal/compact.ts';
-import type { CreatePayload, ToolCallPayload } from '../../../protocol/temporal/compact.ts';
+import { readCreate, readToolCall } from '../../../protocol/temporal/payloads.ts';
+import type { CreatePayload, ToolCallPayload } from '../../../protocol/temporal/payloads.ts';
 import { ACTIVITIES, TOOL_ACTIVITY_PREFIX } from '../../../protocol/temporal/names.ts';
 import { isTerminal } from '../../../protocol/wire/objects.ts';
 import type { ToolOutput } from '../../../protocol/wire/objects.ts';
@@ -65,7 +65,7 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
     if (type.startsWith(TOOL_ACTIVITY_PREFIX))
       return tools.runTool(
         a,
-        unpackToolCall(input as ToolCallPayload, {
+        readToolCall(input as ToolCallPayload, {
           workflowId: scenario.runId,
           tool: type.slice(TOOL_ACTIVITY_PREFIX.length),
           endsBy: null,
@@ -82,7 +82,7 @@ const build = (stage: Stage, mutant: ScheduleOptions['mutant']): Level => {
       case ACTIVITIES.createThread:
         return assistants.createThread(a);
       case ACTIVITIES.createRun:
-        return native ? chat.create(a) : assistants.create(a, unpackCreate(given.request, scenario.runId));
+        return native ? chat.create(a) : assistants.create(a, readCreate(given.request, scenario.runId));
       case ACTIVITIES.submitToolOutputs:
         return native ? chat.submit(a, given.outputs) : assistants.submit(a, given.run, given.outputs);
       case ACTIVITIES.followRun:
