@@ -8,6 +8,7 @@
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
+import { Hono } from 'hono';
 import { BODY_BYTES, TENANT_DEFAULTS } from '../protocol/limits.ts';
 import type { Run } from '../protocol/wire/objects.ts';
 import type { ApiError } from '../protocol/errors.ts';
@@ -27,7 +28,6 @@ import type { RateLimiter } from './rate-limiter.ts';
 import type { RequestLogEntry } from './request-log.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
-import { createRouter, pathOf } from './router.ts';
 import type { ListModels } from './models.ts';
 import { createPages } from './pages.ts';
 import { approvalRoutes } from './routes/approvals.ts';
@@ -82,7 +82,7 @@ export interface Api {
   readonly shutdown: () => void;
 }
 
-/** Order matters: `/v1/threads/runs` before `/v1/threads/{thread_id}`. */
+/** The first match wins: `/v1/threads/runs` stands before `/v1/threads/{thread_id}`. */
 export const ROUTES: readonly Route[] = [
   ...assistantRoutes,
   ...toolRoutes,
@@ -96,10 +96,6 @@ export const ROUTES: readonly Route[] = [
 const API_VERSION = '2020-10-01';
 
 const isHeld = (reply: Reply): boolean => 'json' in reply && reply.held === true;
-
-const routeFor = createRouter(ROUTES);
-const METHODS = ['GET', 'POST', 'DELETE'];
-const isKnownPath = (path: string): boolean => METHODS.some((method) => routeFor(method, path) !== null);
 
 export const createApi = (options: ApiOptions): Api => {
   const { engine, limiter, onRequest, models = () => Promise.resolve([]) } = options;
@@ -209,6 +205,8 @@ export const createApi = (options: ApiOptions): Api => {
       if (answer.status >= 500) failure = error;
       response = errorResponse(answer, requestId);
     }
+    // Hono sends the answer of HEAD without the body, which would leave a stream open.
+    if (request.method === 'HEAD') await response.body?.cancel();
     onRequest?.({
       method: request.method,
       route: route.path,
@@ -251,34 +249,27 @@ export const createApi = (options: ApiOptions): Api => {
     return errorResponse(error, requestId);
   };
 
-  const answer = async (request: Request, method: string, env: ApiEnv | undefined): Promise<Response> => {
-    const asked = pathOf(request.url);
-    const path = canonicalPath(asked);
-    const found = routeFor(method, path);
-    if (found !== null) return serve(found.row, request, found.params, env);
-    const page = method === 'GET' && Object.hasOwn(pages, path) ? pages[path] : undefined;
-    if (page === undefined) return refuse(method, noSuchPath(method, asked, isKnownPath));
-    try {
-      return await page(request);
-    } catch (error) {
-      const requestId = nextRequestId();
-      return errorResponse(toApiError(error, requestId), requestId);
-    }
-  };
-
-  /** The response of a GET without its body. */
-  const head = async (request: Request, env: ApiEnv | undefined): Promise<Response> => {
-    const response = await answer(request, 'GET', env);
-    await response.body?.cancel();
-    return new Response(null, { status: response.status, headers: response.headers });
-  };
+  const app = new Hono<{ Bindings: ApiEnv }>({
+    getPath: ({ url }) => canonicalPath(new URL(url).pathname),
+  });
+  for (const route of ROUTES)
+    app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) =>
+      serve(route, c.req.raw, c.req.param(), c.env),
+    );
+  for (const [path, page] of Object.entries(pages)) app.get(path, (c) => page(c.req.raw));
+  const isKnownPath = (path: string): boolean =>
+    ['GET', 'POST', 'DELETE'].some((method) => app.router.match(method, path)[0].length > 0);
+  app.notFound(({ req: { method, url } }) =>
+    refuse(method, noSuchPath(method, new URL(url).pathname, isKnownPath)),
+  );
+  app.onError((error) => {
+    const requestId = nextRequestId();
+    return errorResponse(toApiError(error, requestId), requestId);
+  });
 
   const guard = createBrowserGuard(origins, ({ method }, error) => refuse(method, error));
   return {
-    fetch: (request, env) =>
-      guard(request, () =>
-        request.method === 'HEAD' ? head(request, env) : answer(request, request.method, env),
-      ),
+    fetch: (request, env) => guard(request, () => app.fetch(request, env)),
     open: auth.open,
     shutdown: () => closing.begin(),
   };

@@ -8,7 +8,7 @@ import type { Figure } from './server-figures.ts';
 import { loadOf, openHttp } from './server-http.ts';
 import { bareOnce, startOnce, waitingRun, type Bench } from './server-latency.ts';
 import type { ServerStage } from './server-stage.ts';
-import { cpuOf, quantile, residentOf } from './usage.ts';
+import { cpuOf, cpuOfTree, quantile, residentOf } from './usage.ts';
 
 export interface Waiting {
   thread: string;
@@ -136,7 +136,7 @@ const barePerSecond = async (temporal: Client, count: number): Promise<number> =
 export const throughput = async (stage: ServerStage, bench: Bench, count: number): Promise<Figure[]> => {
   const bare = await barePerSecond(bench.temporal, count);
   const pids = [stage.api.process.pid, stage.worker.pid];
-  const cpu = (): number => pids.reduce((sum, pid) => sum + (cpuOf(pid) ?? Number.NaN), 0);
+  const cpu = (): number => pids.reduce((sum, pid) => sum + (cpuOfTree(pid) ?? Number.NaN), 0);
   // Until V8 has compiled the path.
   await runsPerSecond(bench, Math.min(count, 200));
   const before = cpu();

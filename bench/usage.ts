@@ -55,6 +55,16 @@ export const cpuOf = (pid: number): number | null => {
   }
 };
 
+/** The same with its child processes: a worker runs below the process that starts it again. */
+export const cpuOfTree = (pid: number): number | null => {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    return children.reduce((sum, child) => sum + (cpuOfTree(Number(child)) ?? 0), cpuOf(pid) ?? 0);
+  } catch {
+    return null;
+  }
+};
+
 /** Resident bytes of any process by pid, or null where /proc does not tell. */
 export const residentOf = (pid: number): number | null => {
   try {

@@ -5,14 +5,16 @@
  * document does not know of is a problem too.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { createRouter, pathOf, type Pattern } from '../../api/router.ts';
 
 type Operation = { responses: Record<string, { content?: Record<string, unknown> }> };
 export interface OpenApiDocument {
   paths: Record<string, Record<string, Operation>>;
 }
 
-interface Row extends Pattern {
+interface Row {
+  method: string;
+  path: string;
+  pattern: RegExp;
   operation: Operation;
 }
 
@@ -29,20 +31,22 @@ const pointer = (...parts: string[]): string =>
 export const responseCheck = (document: OpenApiDocument): ResponseCheck => {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   ajv.addSchema({ ...document, $id: 'document' });
-  const find = createRouter<Row>(
-    Object.entries(document.paths).flatMap(([path, operations]) =>
-      Object.entries(operations).map(([method, operation]) => ({
+  const rows = Object.entries(document.paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(
+      ([method, operation]): Row => ({
         method: method.toUpperCase(),
         path,
+        pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
         operation,
-      })),
+      }),
     ),
   );
   const seen = new Set<string>();
   const check = async (method: string, response: Response, url = response.url): Promise<string[]> => {
-    const found = find(method, pathOf(url));
-    if (found === null) return [];
-    const { path, operation } = found.row;
+    const { pathname } = new URL(url);
+    const found = rows.find((row) => row.method === method && row.pattern.test(pathname));
+    if (found === undefined) return [];
+    const { path, operation } = found;
     const status = String(response.status);
     const name = `${method} ${path} ${status}`;
     seen.add(name);

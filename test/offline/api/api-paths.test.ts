@@ -48,6 +48,32 @@ describe('the path of the table', () => {
   });
 });
 
+describe('a request', () => {
+  let sandbox: Sandbox;
+  beforeEach(async () => {
+    sandbox = await createSandbox({ listen: false });
+  });
+  afterEach(() => sandbox.close());
+
+  test.each([
+    ['GET', '/v1/threads/runs', 'No thread found with id \'runs\'.'],
+    ['GET', '/v1/threads/a%2Fb', 'a/b'],
+    ['GET', '/v1/threads/t/runs/%zz', '%zz'],
+    ['GET', '/v1/threads', 'Unknown request URL'],
+    ['PUT', '/v1/threads/t', 'Unknown request URL'],
+    ['get', '/v1/threads', 'Unknown request URL'],
+    ['GET', '/', 'Unknown request URL'],
+  ])('%s %s is answered about the path that it names', async (method, path, says) => {
+    const { status, body } = await call(sandbox.fetch, method, path);
+    expect([status, JSON.stringify(body)]).toEqual([404, expect.stringContaining(says)]);
+  });
+
+  test('of POST /v1/threads/runs creates a run, and of no thread with the id "runs"', async () => {
+    const { body } = await call(sandbox.fetch, 'POST', '/v1/threads/runs', { assistant_id: 'asst_weather' });
+    expect(body).toMatchObject({ object: 'thread.run' });
+  });
+});
+
 describe('a client of Azure', () => {
   let sandbox: Sandbox;
   beforeEach(async () => {

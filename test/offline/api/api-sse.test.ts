@@ -228,6 +228,19 @@ describe('readers', () => {
     expect((await runOf(path))['status']).toBe('in_progress');
   });
 
+  test('HEAD of a stream gets its headers and leaves no subscription', async () => {
+    const path = await startRun('hang');
+    const { api, subscribed } = watched({});
+    const response = await api.fetch(new Request(get(`${path}/events`), { method: 'HEAD' }));
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+    ]);
+    expect(await response.text()).toBe('');
+    await settle();
+    expect(subscribed()).toBe(0);
+  });
+
   test('a reader that reads nothing makes the server take next to nothing from the log', async () => {
     const path = await startRun('hang');
     const { api, taken } = watched({}, async function* () {
