@@ -23,7 +23,6 @@ import type { Connection } from './connection.ts';
 import { errorResponse, toApiError } from './errors.ts';
 import { AFTER_HELD_POLL_MS, createHeldPolls } from './held-polls.ts';
 import type { HeldPollOptions, WaitForRun } from './held-polls.ts';
-import { jsonOnce, jsonResponse } from './json-once.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import type { RequestLogEntry } from './request-log.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
@@ -114,7 +113,6 @@ export const createApi = (options: ApiOptions): Api => {
   });
   const countAnswer = createAnswerBudget(TENANT_DEFAULTS.unreadAnswers);
   const nextRequestId = requestIds();
-  const textOf = jsonOnce();
 
   const headersOf = (caller: Caller, reply: Reply): Record<string, string> => ({
     'x-request-id': caller.requestId,
@@ -134,11 +132,12 @@ export const createApi = (options: ApiOptions): Api => {
     share: StreamShare | null,
   ): Response => {
     if ('json' in reply) {
-      const { run, json } = reply;
-      const text = run === json && run !== undefined ? textOf(run) : JSON.stringify(json);
+      const text = JSON.stringify(reply.json);
       const isRead = method === 'GET';
       countAnswer({ tenant: caller.tenant, size: text.length, connection: env?.outgoing, isRead });
-      return jsonResponse(text, headersOf(caller, reply));
+      return new Response(text, {
+        headers: { 'content-type': 'application/json', ...headersOf(caller, reply) },
+      });
     }
     const { thread, ...stream } = reply.stream;
     return eventStream(stream.subscribe, {

@@ -10,7 +10,6 @@ import { isTerminal, type Run, type RunStep } from '../protocol/wire/objects.ts'
 import type { Database, Sql } from './database.ts';
 import { liveRunStore } from './live-runs.ts';
 import { readPage } from './paging.ts';
-import { runReader } from './read-run.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
 import type { RunRow, StepRow } from './schema.ts';
 import { startStore } from './create-run.ts';
@@ -95,7 +94,7 @@ export const runStore = (
   | 'listApprovals'
 > => ({
   ...startStore(db),
-  getRun: runReader(db),
+  getRun: async (tenant, threadId, runId) => runView(await readRun(db, tenant, threadId, runId)),
   listRuns: (tenant, threadId, query) =>
     pageOfThread(
       db,
