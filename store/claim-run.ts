@@ -168,34 +168,12 @@ const CLAIM_CANDIDATE_SQL = `
     (select json_agg(c) from (${contextRounds('r.thread_id', '$2')}) c) as done
   from runs r where r.id = $1`;
 
-/** How long prefetched rows are used, in milliseconds: a run's first activity follows its start within some ten. */
-const PREFETCH_TTL_MS = 1_000;
-
-/**
- * Rows prefetched for a claim. They may be milliseconds old: a run that has changed since refuses the claim, and its
- * thread changes only with it, except for a message that is deleted at that moment.
- */
-const createPrefetcher = (db: Database) => {
-  const looks = new Map<string, Promise<ClaimCandidate | undefined>>();
-  const look = async (runId: string, limit: number): Promise<ClaimCandidate | undefined> =>
-    (await db.query<ClaimCandidate>(CLAIM_CANDIDATE_SQL, [runId, limit], 'look-run'))[0];
-  return {
-    ahead: (runId: string, limit: number): void => {
-      if (looks.has(runId)) return;
-      // When the prefetch failed, the claim reads for itself and reports the error.
-      looks.set(
-        runId,
-        look(runId, limit).catch(() => undefined),
-      );
-      setTimeout(() => looks.delete(runId), PREFETCH_TTL_MS).unref();
-    },
-    now: async (runId: string, limit: number): Promise<ClaimCandidate | undefined> => {
-      const taken = looks.get(runId);
-      looks.delete(runId);
-      return (await taken) ?? look(runId, limit);
-    },
-  };
-};
+const readCandidate = async (
+  db: Database,
+  runId: string,
+  limit: number,
+): Promise<ClaimCandidate | undefined> =>
+  (await db.query<ClaimCandidate>(CLAIM_CANDIDATE_SQL, [runId, limit], 'look-run'))[0];
 
 /**
  * null: not the usual case, and nothing was done. The write is in flight when this resolves: the model need not wait
@@ -203,13 +181,13 @@ const createPrefetcher = (db: Database) => {
  */
 const claimOptimistic = async (
   db: Database,
-  look: ClaimCandidate | undefined,
+  runId: string,
   now: number,
   limit: number,
 ): Promise<Claim | null> => {
-  if (look === undefined) return null;
-  const runId = look.id;
-  const { version, current, leftovers, said, done, ...row } = look;
+  const candidate = await readCandidate(db, runId, limit);
+  if (candidate === undefined) return null;
+  const { version, current, leftovers, said, done, ...row } = candidate;
   if (leftovers || nextOf(row, current) !== 'turn') return null;
   const seqBefore = row.event_seq;
   const events: StreamEvent[] = [];
@@ -240,15 +218,9 @@ const claimOptimistic = async (
 
 const ignore = (): void => {};
 
-export const claimStore = (db: Database): Pick<TurnStore, 'claim' | 'prefetch' | 'readContext'> => {
-  const looks = createPrefetcher(db);
-  return {
-    claim: async (runId, now, contextItems) =>
-      (contextItems === undefined
-        ? null
-        : await claimOptimistic(db, await looks.now(runId, contextItems), now, contextItems)) ??
-      claimLocked(db, runId, now),
-    prefetch: looks.ahead,
-    readContext: (threadId, limit) => readContext(db, threadId, limit),
-  };
-};
+export const claimStore = (db: Database): Pick<TurnStore, 'claim' | 'readContext'> => ({
+  claim: async (runId, now, contextItems) =>
+    (contextItems === undefined ? null : await claimOptimistic(db, runId, now, contextItems)) ??
+    claimLocked(db, runId, now),
+  readContext: (threadId, limit) => readContext(db, threadId, limit),
+});

@@ -57,7 +57,7 @@ export const turnStore = (
   db: Database,
 ): Pick<
   TurnStore,
-  'claim' | 'prefetch' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'
+  'claim' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'
 > => ({
   ...claimStore(db),
   async readState(runId) {

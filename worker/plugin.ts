@@ -1,7 +1,7 @@
 /**
  * `DurableRunsPlugin`: runs on a worker, client and workflow bundle that a program already has.
  *
- * Rule: it adds and never replaces. Workflows, activities and sinks of the program stay; a name that both have is refused. What the
+ * Rule: it adds and never replaces. Workflows and activities of the program stay; a name that both have is refused. What the
  * program set itself (heartbeat throttles, its own bundle) stands. The program owns backends and connections and closes them.
  * Imported by the public face of the worker.
  */
@@ -27,7 +27,7 @@ import { WORKFLOWS_MODULE } from '../workflows/location.ts';
 import { sharedModules } from './bundle.ts';
 import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
-import { HEARTBEAT_THROTTLE_MS, runSinks } from './worker.ts';
+import { HEARTBEAT_THROTTLE_MS } from './worker.ts';
 
 export interface DurableRunsPluginOptions {
   /** Where runs execute: `createAssistantsBackend(…)`, or those of `productionBackends(config)`. */
@@ -92,10 +92,6 @@ export class DurableRunsPlugin extends SimplePlugin {
       ...configured,
       ...(bundles ? {} : { workflowsPath: ONLY_RUNS }),
       activities: withOwnActivities(options.activities, this.#activities(throttle)),
-      sinks: {
-        ...options.sinks,
-        ...runSinks((runId) => this.#runs.backends.chat?.prefetch?.(runId)),
-      },
       maxHeartbeatThrottleInterval: throttle,
       defaultHeartbeatThrottleInterval: options.defaultHeartbeatThrottleInterval ?? throttle,
     };

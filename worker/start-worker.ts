@@ -170,7 +170,6 @@ const start = async (
         ...(hooks === undefined ? {} : { hooks }),
         ...(prometheus === null ? {} : { metrics: prometheus.metrics }),
       }),
-      onRunBegins: (runId) => parts.backends.chat?.prefetch?.(runId),
       maxCachedRuns: config.maxCachedRuns,
       maxActivities: config.maxActivities,
       shutdownGraceMs: config.shutdownGraceMs,

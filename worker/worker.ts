@@ -9,12 +9,11 @@ import type { DataConverter } from '@temporalio/common';
 import {
   Runtime,
   Worker,
-  type InjectedSinks,
   type NativeConnection,
   type WorkerOptions,
 } from '@temporalio/worker';
 import type { WorkerActivities } from '../activities/index.ts';
-import { DEFAULT_TASK_QUEUE, type Logger, type RunSinks } from '../protocol/index.ts';
+import { DEFAULT_TASK_QUEUE, type Logger } from '../protocol/index.ts';
 import type { WorkflowCode } from './bundle.ts';
 import { temporalLogger } from './log.ts';
 
@@ -38,11 +37,6 @@ export interface MakeWorkerOptions {
   /** Default `runs`. */
   taskQueue?: string;
   activities: WorkerActivities;
-  /**
-   * The first activity of a run on `chat` is about to be scheduled, probably here. Must not throw; the result is not
-   * awaited.
-   */
-  onRunBegins?: (runId: string) => void;
   workflows: WorkflowCode;
   dataConverter?: DataConverter;
   /**
@@ -68,13 +62,6 @@ export interface ActivationLimit {
   isolateExecutionTimeout: number;
 }
 
-const nothing = (): void => undefined;
-
-/** The sinks that workflow `run` calls. */
-export const runSinks = (onRunBegins: (runId: string) => void): InjectedSinks<RunSinks> => ({
-  durableRuns: { runStarted: { fn: (_info, runId) => onRunBegins(runId), callDuringReplay: false } },
-});
-
 export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & ActivationLimit => {
   const { maxCachedRuns = 1_000, maxActivities = 500, shutdownGraceMs = 10_000, deployment = null } = options;
   return {
@@ -83,7 +70,6 @@ export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & Activ
     taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
     workflowBundle: options.workflows,
     activities: options.activities,
-    sinks: runSinks(options.onRunBegins ?? nothing),
     maxCachedWorkflows: maxCachedRuns,
     maxConcurrentActivityTaskExecutions: maxActivities,
     // Follows the load in both directions; with fixed pollers the slowest percent waits twice as long.

@@ -132,7 +132,6 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         'Threads of native runs are made in the store before a run starts; this one was started without.',
       );
     },
-    prefetch: (runId) => store.prefetch(runId, turn.contextItems),
     create: (request, ctx) => translated(() => resume(request.runId, ctx)),
     follow: (run, ctx) => translated(() => resume(run.backendRunId, ctx)),
     submit: (run, _round, outputs, ctx, decisions = []) =>

@@ -173,11 +173,6 @@ export interface Backend {
     request: { runId: string; metadata: Record<string, string> },
     ctx: BackendContext,
   ): Promise<{ threadId: string }>;
-  /**
-   * `create` will probably be called here for this run in a moment, so its rows may be read now. The caller does not
-   * wait.
-   */
-  prefetch?(runId: string): void;
   /** Starts the run, or adopts the run of an earlier attempt, and follows it. */
   create(request: CreateRequest, ctx: BackendContext): Promise<Settled>;
   /**

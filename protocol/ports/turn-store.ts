@@ -142,8 +142,6 @@ export interface TurnStore {
    * if they are at no cost; the claim may then still be under way (`Claim.taken`).
    */
   claim(runId: string, now: number, contextItems?: number): Promise<Claim | null>;
-  /** Reads rows that a `claim` of this process needs in a moment. Claims nothing; the rows are soon forgotten. */
-  prefetch(runId: string, contextItems: number): void;
   /** The run as it is; claims nothing. null: no such row. */
   readState(runId: string): Promise<StoredRunState | null>;
   /** Finished messages and rounds of the thread: the newest `limit` items at most, fewer when they are large, at least the newest. */

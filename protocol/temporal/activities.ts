@@ -1,5 +1,5 @@
 /**
- * The activities that workflows call, and the sinks through which a workflow notifies its worker.
+ * The activities that workflows call.
  *
  * Rule: plain JSON, small, and readable by every later version: fields are added as optional, never renamed.
  * Imports protocol shapes only; the workflow sandbox loads it.
@@ -89,12 +89,4 @@ export interface RunActivities {
     outcome: CallOutcome;
     message: string;
   }): Promise<{ runId: string }>;
-}
-
-/** Notifications from a workflow to its worker: they are no part of history, and nothing depends on them. */
-export interface RunSinks extends Record<string, Record<string, (...args: string[]) => void>> {
-  durableRuns: {
-    /** The first activity of a run on `chat` is about to be scheduled. Not called during replay. */
-    runStarted(runId: string): void;
-  };
 }

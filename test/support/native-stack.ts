@@ -73,7 +73,6 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
         maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
         startFollowUpRun: (request) => createFollowUpRun({ store, workflows: workflowsOf(client) }, request),
       }),
-      onRunBegins: (runId) => backend.prefetch?.(runId),
       shutdownGraceMs: 500,
     });
     const done = worker.run();

@@ -12,17 +12,14 @@ import {
   condition,
   makeContinueAsNewFunc,
   patched,
-  proxySinks,
   setHandler,
   upsertMemo,
-  workflowInfo,
 } from '@temporalio/workflow';
 import { sourceOf } from '../../protocol/decisions.ts';
 import { WORKFLOWS } from '../../protocol/temporal/names.ts';
 import { readRunInput } from '../../protocol/temporal/payloads.ts';
 import type { RunInputPayload } from '../../protocol/temporal/payloads.ts';
 import type { RunInput, RunResult } from '../../protocol/temporal/messages.ts';
-import type { RunSinks } from '../../protocol/temporal/activities.ts';
 import {
   ANSWER_DESCRIPTION,
   SIGNAL_DESCRIPTION,
@@ -43,8 +40,6 @@ import { snapshotOf } from './snapshot.ts';
 import { carriedState, initialState } from './state.ts';
 import { temporalRuntime } from './temporal-runtime.ts';
 
-const { durableRuns: worker } = proxySinks<RunSinks>();
-
 /** Not `async`: the SDK captures a stack for each promise of a workflow. */
 export function run(sent: RunInputPayload): Promise<RunResult> {
   const input = readRunInput(sent);
@@ -58,9 +53,6 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     resumed ? carriedState(input.carried) : initialState(input),
     temporalRuntime(input),
   );
-  // The first activity reaches the worker after about ten milliseconds: enough time to read the run's rows.
-  if (!resumed && input.backend === 'chat' && !workflowInfo().unsafe.isReplaying)
-    worker.runStarted(input.runId);
   driver.dispatch({ type: resumed ? 'resume' : 'start', at: Date.now() });
   cancelRequested.catch(() => driver.dispatch({ type: 'cancelRequested', at: Date.now() }));
 

@@ -4,12 +4,16 @@ import type { Backend } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';
 import { StoreError } from '../../../protocol/ports/store-error.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
+import type { Database } from '../../../store/database.ts';
+import { storeOn } from '../../../store/index.ts';
+import { migrate, readMigrations } from '../../../store/migrate.ts';
+import { openPglite } from '../../../store/pglite.ts';
 import { fakeContext } from '../../support/backend-context.ts';
 import { chatOnServer } from '../../support/chat-backend.ts';
 import { refuses, says } from '../../support/chat-server.ts';
 import { deferred } from '../../support/deferred.ts';
 import { hang, json, scriptedHttp, type ScriptedHttp } from '../../support/scripted-http.ts';
-import { createRequest, eventNames, memoryStore, startedRun } from '../../support/store.ts';
+import { createRequest, eventNames, image, startedRun } from '../../support/store.ts';
 
 const T = 'tenant';
 const NOW = 1_800_000_000_000;
@@ -17,9 +21,25 @@ const NOW = 1_800_000_000_000;
 let store: Store;
 let server: ScriptedHttp;
 let backend: Backend & { dispose(): Promise<void> };
+/** Runs once, after the worker has read a run and before it takes the run over. */
+let meanwhile: (() => Promise<unknown>) | null = null;
 
 beforeAll(async () => {
-  store = await memoryStore();
+  const db = await openPglite({ memory: true, image: await image() });
+  await migrate(db, await readMigrations());
+  store = storeOn({
+    ...db,
+    query: async <Row>(...args: Parameters<Database['query']>) => {
+      const rows = await db.query<Row>(...args);
+      const act = args[2] === 'look-run' ? meanwhile : null;
+      if (act !== null) {
+        meanwhile = null;
+        await act();
+      }
+      return rows;
+    },
+    transaction: (body) => db.transaction(body),
+  });
 }, 60_000);
 afterAll(() => store.close());
 beforeEach(async () => {
@@ -48,13 +68,6 @@ const said = async (threadId: string): Promise<string[]> => {
   return page.data.map(({ content }) =>
     content.map((part) => (part.type === 'text' ? part.text.value : '?')).join('|'),
   );
-};
-
-/** What a worker has read before somebody else changed the run. */
-const stale = async (runId: string): Promise<void> => {
-  backend.prefetch?.(runId);
-  // PGlite answers one after the other.
-  await store.ping();
 };
 
 test('the model is asked before the run is taken, and its answer is shown after', async () => {
@@ -98,8 +111,7 @@ test('a run that somebody else has changed meanwhile: that answer is given up un
     },
   });
   server.script.push(says(['stale']), says(['fresh']));
-  await stale(run.runId);
-  await store.updateRun(T, run.threadId, run.runId, { metadata: { changed: 'yes' } });
+  meanwhile = () => store.updateRun(T, run.threadId, run.runId, { metadata: { changed: 'yes' } });
   expect(await backend.create(run.request, context())).toMatchObject({ status: 'completed' });
   expect(await said(run.threadId)).toEqual(['Hello', 'fresh']);
   expect(server.requests).toHaveLength(2);
@@ -121,8 +133,7 @@ test('a refusal of the model’s server says nothing about a run that was not ta
     },
   });
   server.script.push(refuses(400, 'bad request'), says(['fresh']));
-  await stale(run.runId);
-  await store.updateRun(T, run.threadId, run.runId, { metadata: { changed: 'yes' } });
+  meanwhile = () => store.updateRun(T, run.threadId, run.runId, { metadata: { changed: 'yes' } });
   const ctx = { ...context(), observe: () => refused.resolve() };
   expect(await backend.create(run.request, ctx)).toMatchObject({ status: 'completed' });
   expect(await said(run.threadId)).toEqual(['Hello', 'fresh']);
@@ -131,8 +142,7 @@ test('a refusal of the model’s server says nothing about a run that was not ta
 test('a run that was cancelled meanwhile is closed, also when the model never answers', async () => {
   const run = await opened();
   server.script.push(hang);
-  await stale(run.runId);
-  await store.markCancelling(T, run.threadId, run.runId, NOW);
+  meanwhile = () => store.markCancelling(T, run.threadId, run.runId, NOW);
   expect(await backend.create(run.request, context())).toMatchObject({ status: 'cancelled' });
   expect(await said(run.threadId)).toEqual(['Hello']);
   expect(server.requests.length).toBeLessThanOrEqual(1);
