@@ -2,25 +2,17 @@
  * Creates a run's rows.
  *
  * Rule: the run's row, its thread's lock, its messages and first events appear together or not at all. The partial
- * unique index `runs_live` is the lock; locking the thread's row only gives a better error. Usually the thread exists
- * and the assistant is unchanged since this process read it: then one statement does all and commits by itself.
- * Otherwise it does nothing, and a transaction handles all cases.
+ * unique index `runs_live` is the lock; locking the thread's row only gives a better error.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
+import type { StreamEvent } from '../protocol/wire/events.ts';
 import type { CreatedRun, NewRun, RunStore } from '../protocol/ports/run-store.ts';
-import {
-  createAssistantCache,
-  createRunFast,
-  firstEvents,
-  readAssistant,
-  type VersionedAssistant,
-} from './create-run-fast.ts';
 import type { Database, Sql } from './database.ts';
 import { violatedIndex } from './errors.ts';
 import { acknowledgeRun, removeUnclaimed } from './roll-back-run.ts';
 import { runConfig } from './run-config.ts';
-import type { RunRow, ThreadRow } from './schema.ts';
+import type { AssistantRow, RunRow, ThreadRow } from './schema.ts';
 import { insertMessages, insertThread, LIVE, lockThread, requireThread } from './threads.ts';
 import { writeRunUpdate } from './update-run.ts';
 import { runView, threadView } from './views.ts';
@@ -59,13 +51,17 @@ const byKey = async (
   };
 };
 
-/** The transaction for all cases. */
-const insertRun = async (
-  sql: Sql,
-  tenant: string,
-  run: NewRun,
-  onAssistant: (row: VersionedAssistant) => void,
-): Promise<CreatedRun> => {
+const readAssistant = async (sql: Sql, tenant: string, id: string): Promise<AssistantRow> => {
+  const [row] = await sql.query<AssistantRow>(
+    'select * from assistants where id = $1 and tenant = $2',
+    [id, tenant],
+    'read-assistant',
+  );
+  if (row === undefined) throw apiErrors.notFound('assistant', id);
+  return row;
+};
+
+const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<CreatedRun> => {
   if (run.idempotency !== null) {
     // Two requests with one key run one after the other, so the second finds the run of the first.
     await sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
@@ -76,7 +72,7 @@ const insertRun = async (
   }
   const { now, params } = run;
   const asked = readAssistant(sql, tenant, params.assistant_id);
-  let assistant: VersionedAssistant;
+  let assistant: AssistantRow;
   let thread: ThreadRow;
   if ('create' in run.thread) {
     assistant = await asked;
@@ -87,7 +83,6 @@ const insertRun = async (
     if (locked.liveRun !== null) throw apiErrors.activeRun(run.thread.id, locked.liveRun);
     thread = locked.thread;
   }
-  onAssistant(assistant);
   await insertMessages(sql, thread, params.additional_messages ?? [], now, run.runId);
   const [row] = await sql.query<RunRow>(
     `insert into runs (id, tenant, thread_id, assistant_id, created_at, status, expires_at, config, metadata)
@@ -111,31 +106,26 @@ const insertRun = async (
       [tenant, run.idempotency.key, run.idempotency.request, run.runId, now],
     );
   const view = runView(row);
-  const events = firstEvents(view);
+  const events: StreamEvent[] = [
+    { event: 'thread.run.created', data: view },
+    { event: 'thread.run.queued', data: view },
+  ];
   row.event_seq = events.length;
   await writeRunUpdate(sql, row, 0, events);
   return {
     run: view,
     thread: threadView(thread),
     eventsAfter: 0,
-    initialEvents: events,
+    initialEvents: events.map((event, index) => ({ seq: index + 1, ...event })),
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     existing: null,
   };
 };
 
-const createRun = async (
-  db: Database,
-  tenant: string,
-  run: NewRun,
-  assistants: ReturnType<typeof createAssistantCache>,
-): Promise<CreatedRun> => {
+const createRun = async (db: Database, tenant: string, run: NewRun): Promise<CreatedRun> => {
   try {
-    const known = run.idempotency === null ? assistants.of(tenant, run.params.assistant_id) : undefined;
-    const created =
-      (known === undefined ? null : await createRunFast(db, tenant, run, known)) ??
-      (await db.transaction((sql) => insertRun(sql, tenant, run, assistants.keep)));
+    const created = await db.transaction((sql) => insertRun(sql, tenant, run));
     db.announcements.announce(run.runId, created.eventsAfter + 1, 'change');
     return created;
   } catch (error) {
@@ -152,11 +142,8 @@ const createRun = async (
 
 export const startStore = (
   db: Database,
-): Pick<RunStore, 'createRun' | 'removeUnclaimed' | 'acknowledgeRun'> => {
-  const assistants = createAssistantCache();
-  return {
-    createRun: (tenant, run) => createRun(db, tenant, run, assistants),
-    removeUnclaimed: (runId) => removeUnclaimed(db, runId),
-    acknowledgeRun: (runId) => acknowledgeRun(db, runId),
-  };
-};
+): Pick<RunStore, 'createRun' | 'removeUnclaimed' | 'acknowledgeRun'> => ({
+  createRun: (tenant, run) => createRun(db, tenant, run),
+  removeUnclaimed: (runId) => removeUnclaimed(db, runId),
+  acknowledgeRun: (runId) => acknowledgeRun(db, runId),
+});

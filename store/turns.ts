@@ -55,10 +55,7 @@ const openCalls = (
 
 export const turnStore = (
   db: Database,
-): Pick<
-  TurnStore,
-  'claim' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'
-> => ({
+): Pick<TurnStore, 'claim' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'> => ({
   ...claimStore(db),
   async readState(runId) {
     const [row] = await db.query<RunRow>('select * from runs where id = $1', [runId]);

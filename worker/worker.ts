@@ -6,12 +6,7 @@
  * Imported by the composition root, tests and benchmarks.
  */
 import type { DataConverter } from '@temporalio/common';
-import {
-  Runtime,
-  Worker,
-  type NativeConnection,
-  type WorkerOptions,
-} from '@temporalio/worker';
+import { Runtime, Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import type { WorkerActivities } from '../activities/index.ts';
 import { DEFAULT_TASK_QUEUE, type Logger } from '../protocol/index.ts';
 import type { WorkflowCode } from './bundle.ts';

@@ -32,14 +32,12 @@ export const responseCheck = (document: OpenApiDocument): ResponseCheck => {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   ajv.addSchema({ ...document, $id: 'document' });
   const rows = Object.entries(document.paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(
-      ([method, operation]): Row => ({
-        method: method.toUpperCase(),
-        path,
-        pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
-        operation,
-      }),
-    ),
+    Object.entries(operations).map(([method, operation]): Row => ({
+      method: method.toUpperCase(),
+      path,
+      pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+      operation,
+    })),
   );
   const seen = new Set<string>();
   const check = async (method: string, response: Response, url = response.url): Promise<string[]> => {

@@ -82,9 +82,10 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
   const ending = await driver.done;
   await condition(allHandlersFinished);
   if (ending.kind === 'continue')
-    return await makeContinueAsNewFunc<typeof run>({ workflowType: WORKFLOWS.run })(
-      { ...input, carried: driver.state() },
-    );
+    return await makeContinueAsNewFunc<typeof run>({ workflowType: WORKFLOWS.run })({
+      ...input,
+      carried: driver.state(),
+    });
   if (ending.cancelled) {
     // Temporal stores no result for a cancelled workflow; a correct status matters more than the place of the result.
     upsertMemo(memoOf(ending.result));

@@ -11,12 +11,7 @@ import {
   type AttemptMark,
 } from '../../../activities/tools/attempt-mark.ts';
 import { currentCall, runningCalls } from '../../../activities/tools/call-scope.ts';
-import {
-  FAILURES,
-  readOutcome,
-  type CallOutcome,
-  type ToolActivityInput,
-} from '../../../protocol/index.ts';
+import { FAILURES, readOutcome, type CallOutcome, type ToolActivityInput } from '../../../protocol/index.ts';
 import { attempt, recorder, toolInput, type Info } from '../../support/activities.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
 

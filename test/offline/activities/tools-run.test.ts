@@ -4,12 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { unmark } from '../../../activities/tools/attempt-mark.ts';
 import { createActivities, defineTools, ToolError, type ToolContext } from '../../../activities/index.ts';
-import {
-  FAILURES,
-  readOutcome,
-  type CallOutcome,
-  type ToolActivityInput,
-} from '../../../protocol/index.ts';
+import { FAILURES, readOutcome, type CallOutcome, type ToolActivityInput } from '../../../protocol/index.ts';
 import {
   attempt,
   handClock,

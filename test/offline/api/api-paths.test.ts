@@ -56,16 +56,16 @@ describe('a request', () => {
   afterEach(() => sandbox.close());
 
   test.each([
-    ['GET', '/v1/threads/runs', 'No thread found with id \'runs\'.'],
-    ['GET', '/v1/threads/a%2Fb', 'a/b'],
-    ['GET', '/v1/threads/t/runs/%zz', '%zz'],
-    ['GET', '/v1/threads', 'Unknown request URL'],
-    ['PUT', '/v1/threads/t', 'Unknown request URL'],
-    ['get', '/v1/threads', 'Unknown request URL'],
-    ['GET', '/', 'Unknown request URL'],
-  ])('%s %s is answered about the path that it names', async (method, path, says) => {
-    const { status, body } = await call(sandbox.fetch, method, path);
-    expect([status, JSON.stringify(body)]).toEqual([404, expect.stringContaining(says)]);
+    ['GET', '/v1/threads/runs', 404, "No thread found with id 'runs'."],
+    ['GET', '/v1/threads/a%2Fb', 400, 'thread_id'],
+    ['GET', '/v1/threads/t/runs/%zz', 400, '%zz'],
+    ['GET', '/v1/threads/t/messages/a%2520b', 400, 'a%20b'],
+    ['PUT', '/v1/threads/t', 404, 'Unknown request URL'],
+    ['DELETE', '/v1/threads', 404, 'Unknown request URL'],
+    ['GET', '/', 404, 'Unknown request URL'],
+  ])('%s %s is answered with %i about the path that it names', async (method, path, status, says) => {
+    const answer = await call(sandbox.fetch, method, path);
+    expect([answer.status, JSON.stringify(answer.body)]).toEqual([status, expect.stringContaining(says)]);
   });
 
   test('of POST /v1/threads/runs creates a run, and of no thread with the id "runs"', async () => {

@@ -67,11 +67,14 @@ const USUAL = {
   atMostOnce: false,
 };
 const run = { backendRunId: 'r', threadId: 't' };
+const call = (callId: string, tool: string) => ({ callId, name: tool, arguments: '{}' });
 
 describe('plain payloads', () => {
   test('a settlement reads as itself', () => {
     fc.assert(
-      fc.property(waiting, (settled) => expect(readSettlement(json(settled))).toEqual(json(settled))),
+      fc.property(waiting, (settled) => {
+        expect(readSettlement(json(settled))).toEqual(json(settled));
+      }),
     );
     const ended: Settled = { status: 'expired', run, outputsTaken: true };
     expect(readSettlement(ended)).toEqual(ended);
@@ -79,9 +82,10 @@ describe('plain payloads', () => {
 
   test('a tool call reads as itself, whatever its activity says', () => {
     fc.assert(
-      fc.property(toolInput, (input) =>
-        expect(readToolCall(json(input), { workflowId: 'other', tool: 'other', endsBy: -1 })).toEqual(input),
-      ),
+      fc.property(toolInput, (input) => {
+        const from = { workflowId: 'other', tool: 'other', endsBy: -1 };
+        expect(readToolCall(json(input), from)).toEqual(input);
+      }),
     );
   });
 
@@ -112,11 +116,15 @@ describe('plain payloads', () => {
 describe('payloads of versions before 0.2', () => {
   test('calls of one tool share a plan, a call may have its own, and a policy lists its differences', () => {
     const external = { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: null } } as const;
-    const call = (callId: string, tool: string) => ({ callId, name: tool, arguments: '{}' });
     const settled = readSettlement({
       status: 'requires_action',
       run,
-      calls: [call('c1', 'ask'), call('c2', 'ask'), call('c3', 'echo'), { ...call('c4', 'echo'), plan: external }],
+      calls: [
+        call('c1', 'ask'),
+        call('c2', 'ask'),
+        call('c3', 'echo'),
+        { ...call('c4', 'echo'), plan: external },
+      ],
       plans: { ask: external, echo: { kind: 'automatic', policy: { maximumAttempts: 1 } } },
       expiresAt: null,
       createdAt: 1,

@@ -1,13 +1,12 @@
-/** The usual start and the usual claim are one statement each; what they leave is what the transactions leave. */
+/** A start and a claim. The usual claim is one read and one write; it leaves what the transaction leaves. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mintId } from '../../../protocol/wire/ids.ts';
 import type { RunParams } from '../../../protocol/ports/runs-service.ts';
-import type { CreatedRun, NewRun, Store } from '../../../protocol/ports/run-store.ts';
+import type { NewRun, Store } from '../../../protocol/ports/run-store.ts';
 import type { Database } from '../../../store/database.ts';
 import { claimStore } from '../../../store/claim-run.ts';
 import { migrate, readMigrations } from '../../../store/migrate.ts';
 import { openPglite } from '../../../store/pglite.ts';
-import { startStore } from '../../../store/create-run.ts';
 import { storeOn } from '../../../store/index.ts';
 import { automatic, external, image, newRun } from '../../support/store.ts';
 
@@ -15,7 +14,7 @@ const NOW = 1_800_000_000_000;
 const T = 'tenant';
 let db: Database;
 let store: Store;
-/** How many transactions were begun: the short ways need none. */
+/** How many transactions were begun: the usual claim needs none. */
 let transactions = 0;
 
 beforeAll(async () => {
@@ -46,23 +45,6 @@ const fresh = async () => {
 const wish = (thread: NewRun['thread'], params: RunParams): NewRun =>
   newRun({ runId: mintId('run'), thread, params, now: NOW });
 
-/** Everything that a start leaves, without the ids that differ. */
-const traces = async ({ run, thread, ...rest }: CreatedRun) => {
-  const page = { limit: 100, order: 'asc' as const };
-  const { data: messages } = await store.listMessages(T, thread.id, page);
-  const { events } = await store.readEvents(run.id, { after: 0, limit: 10, gaps: 'refuse' });
-  const state = await store.readState(run.id);
-  expect(await store.getRun(T, thread.id, run.id)).toEqual(run);
-  const text = JSON.stringify({ run, thread, rest, messages, events, state });
-  const ids = new Map<string, string>();
-  return JSON.parse(
-    text.replaceAll(/(run|thread|msg|asst)_[A-Za-z0-9]{24}/g, (id, kind: string) => {
-      if (!ids.has(id)) ids.set(id, `${kind}_${ids.size}`);
-      return ids.get(id) ?? '';
-    }),
-  ) as unknown;
-};
-
 const PARAMS = {
   additional_messages: [
     { role: 'user', content: 'one\u0000' },
@@ -73,49 +55,32 @@ const PARAMS = {
 } satisfies Partial<RunParams>;
 
 describe('a start', () => {
-  test.each(['a known thread', 'a new thread'])('on %s leaves the same by either way', async (which) => {
-    const { assistant_id, thread } = await fresh();
-    const { id: other } = await store.createThread(T, { messages: [{ role: 'user', content: 'hi' }] }, NOW);
-    const create = { create: { messages: [{ role: 'user' as const, content: 'hi' }], metadata: { e: 'f' } } };
-    const starts = startStore(db);
-    const params = { assistant_id, ...PARAMS };
-    const known = which === 'a known thread';
-    const [long, begun] = await counted(() => starts.createRun(T, wish(known ? thread : create, params)));
-    const [short, none] = await counted(() =>
-      starts.createRun(T, wish(known ? { id: other } : create, params)),
-    );
-    expect([begun, none]).toEqual([1, 0]);
-    expect(await traces(short)).toEqual(await traces(long));
-  });
-
   test('by an assistant that has changed since uses it as it is now, and one that is gone is not found', async () => {
     const { assistant_id, thread } = await fresh();
-    const starts = startStore(db);
-    const first = await starts.createRun(T, wish({ create: {} }, { assistant_id }));
+    const first = await store.createRun(T, wish({ create: {} }, { assistant_id }));
     expect(first.run.instructions).toBe('Be brief.');
     await store.updateAssistant(T, assistant_id, { instructions: 'Be long.' });
-    const second = await starts.createRun(T, wish({ create: {} }, { assistant_id }));
+    const second = await store.createRun(T, wish({ create: {} }, { assistant_id }));
     expect(second.run.instructions).toBe('Be long.');
     await store.deleteAssistant(T, assistant_id);
-    await expect(starts.createRun(T, wish(thread, { assistant_id }))).rejects.toMatchObject({ status: 404 });
+    await expect(store.createRun(T, wish(thread, { assistant_id }))).rejects.toMatchObject({ status: 404 });
     // And nothing of it is there.
     expect((await store.listRuns(T, thread.id, { limit: 1, order: 'asc' })).data).toEqual([]);
   });
 
-  test('is refused in the same words by either way', async () => {
+  test('is refused while a run is live, by an unknown thread, and by an assistant of another tenant', async () => {
     const { assistant_id, thread } = await fresh();
-    const starts = startStore(db);
-    const live = await starts.createRun(T, wish(thread, { assistant_id }));
-    const again = starts.createRun(T, wish(thread, { assistant_id, ...PARAMS }));
+    const live = await store.createRun(T, wish(thread, { assistant_id }));
+    const again = store.createRun(T, wish(thread, { assistant_id, ...PARAMS }));
     await expect(again).rejects.toMatchObject({
       status: 400,
       message: `Thread ${thread.id} already has an active run ${live.run.id}.`,
     });
     expect((await store.listMessages(T, thread.id, { limit: 10, order: 'asc' })).data).toHaveLength(1);
-    await expect(starts.createRun(T, wish({ id: 'thread_none' }, { assistant_id }))).rejects.toMatchObject({
+    await expect(store.createRun(T, wish({ id: 'thread_none' }, { assistant_id }))).rejects.toMatchObject({
       status: 404,
     });
-    await expect(starts.createRun('other', wish(thread, { assistant_id }))).rejects.toMatchObject({
+    await expect(store.createRun('other', wish(thread, { assistant_id }))).rejects.toMatchObject({
       status: 404,
       message: `No assistant found with id '${assistant_id}'.`,
     });
