@@ -3,8 +3,8 @@
  * events.
  *
  * Rule: it knows no implementation and holds no state of runs. Every response carries its request id. An error that is
- * not an `ApiError` becomes a 500 without internal details. Headers are plain records: the adapter sends them
- * unchanged, while one use of a `Headers` object costs more than everything else here.
+ * not an `ApiError` becomes a 500 without internal details. Hono finds the route. Headers are plain records, which the
+ * adapter sends unchanged.
  * Imports protocol and the rest of `api/`.
  */
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
