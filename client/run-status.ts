@@ -2,7 +2,7 @@
  * The status of a run that has not ended, as the API shows it, from what Temporal knows.
  *
  * Rule: one status for a run, whoever asks. A workflow hears of a turn when it is over, and its attribute is not written
- * before its first wait; whether a worker has taken the turn is told by Temporal. Pure but for `lookAtWork`.
+ * before its first wait; Temporal says whether a worker has taken the turn. Pure but for `readPendingWork`.
  * Imported by the client only.
  */
 import { ACTIVITIES } from '../protocol/index.ts';
