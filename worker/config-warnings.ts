@@ -3,7 +3,8 @@
  *
  * Rule: no effects. Imported by the composition roots and the CLI.
  */
-import { VARIABLES, type Config, type Role } from './config.ts';
+import type { Config, Role } from './config.ts';
+import { VARIABLES } from './variables.ts';
 import { describeModelSettings } from './model-settings.ts';
 import { nearest } from './nearest-name.ts';
 

@@ -8,6 +8,7 @@
 import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
 import { splitAddress } from './address.ts';
 import { readModelSettings, type ModelSettings } from './model-settings.ts';
+import { VARIABLES } from './variables.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
 
@@ -71,45 +72,6 @@ const BACKENDS = ['sandbox', 'assistants', 'chat'] as const;
 const OFFERS = ['all', 'granted', 'none'] as const;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-
-/**
- * Every variable of this project, with its name in `describeConfig`. `RUNS_URL` and `RUNS_API_KEY` are for commands
- * that call the API.
- */
-export const VARIABLES = [
-  'RUNS_BACKEND',
-  'RUNS_URL',
-  'RUNS_API_KEY',
-  'RUNS_MODEL',
-  'RUNS_MODEL_ATTEMPTS',
-  'RUNS_MODEL_MAX_TOKENS_FIELD',
-  'RUNS_MODEL_ROLES_ALTERNATE',
-  'RUNS_MODEL_STREAM',
-  'RUNS_MODEL_CONTEXT_TOKENS',
-  'RUNS_MODEL_HEADERS',
-  'RUNS_MODEL_BODY',
-  'RUNS_EXPIRES_IN',
-  'RUNS_DATA_DIR',
-  'RUNS_API_KEYS',
-  'RUNS_RATE_LIMITS',
-  'RUNS_MAX_STREAMS',
-  'RUNS_MAX_LIVE_RUNS',
-  'RUNS_MAX_STORED_MB',
-  'RUNS_CORS_ORIGINS',
-  'RUNS_METRICS_ADDRESS',
-  'RUNS_METRICS_PORT',
-  'RUNS_TASK_QUEUE',
-  'RUNS_TOOLS',
-  'RUNS_MCP',
-  'RUNS_OFFER_TOOLS',
-  'RUNS_DATA_CONVERTER',
-  'RUNS_MAX_CACHED_RUNS',
-  'RUNS_MAX_ACTIVITIES',
-  'RUNS_SHUTDOWN_GRACE',
-  'RUNS_DEPLOYMENT',
-  'RUNS_BUILD_ID',
-  'RUNS_LOG_LEVEL',
-] as const;
 
 const DEFAULTS = {
   expiresInMs: 600_000,

@@ -97,7 +97,7 @@ describe('the documents', () => {
 
 describe('the environment', () => {
   const OURS = /\b(?:RUNS|OPENAI)_[A-Z][A-Z_]*[A-Z]\b/g;
-  const inConfig = new Set(read('worker/config.ts').match(OURS));
+  const inConfig = new Set([read('worker/config.ts'), read('worker/variables.ts')].join('\n').match(OURS));
 
   test('in the documents is what the program reads', () => {
     // The compose file's own: a password of the database role, and the folder with tools.
