@@ -6,7 +6,7 @@
  */
 import { createModelList, type ListModels } from '../api/index.ts';
 import type { HttpClient } from '../backends/http/index.ts';
-import { VENDOR_URL } from '../worker/backends.ts';
+import { VENDOR_URLS } from '../backends/models/open-model.ts';
 import type { Config } from '../worker/config.ts';
 
 /** Address of the chat models. */
@@ -18,7 +18,7 @@ const BODY = { bytes: 4_194_304, values: 100_000 } as const;
 const connect = async ({ baseUrl, apiKey, apiVersion }: ModelServer): Promise<HttpClient> => {
   const { createHttpClient } = await import('../backends/http/index.ts');
   return createHttpClient({
-    baseUrl: baseUrl ?? VENDOR_URL,
+    baseUrl: baseUrl ?? VENDOR_URLS['openai-compatible'],
     ...(apiKey === null ? {} : { apiKey }),
     ...(apiVersion === null ? {} : { query: { 'api-version': apiVersion } }),
     connections: 1,

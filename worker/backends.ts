@@ -31,23 +31,21 @@ export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
   return { backend, dispose: () => backend.dispose() };
 };
 
-/** Where a key without an address belongs. */
-export const VENDOR_URL = 'https://api.openai.com/v1';
-
 /** The model server that a configuration names, as its settings say. */
 export const makeModel = async (config: Config): Promise<Model> => {
-  const { createOpenAiCompatible } = await import('../backends/models/openai-compatible/index.ts');
+  const { openModel } = await import('../backends/models/open-model.ts');
   const { headers, body, maxTokensField, rolesAlternate, stream } = config.modelSettings;
-  return createOpenAiCompatible({
-    baseUrl: config.baseUrl ?? VENDOR_URL,
-    ...optional('apiKey', config.apiKey),
-    settings: {
-      extraBody: body,
+  return await openModel('openai-compatible', {
+    baseUrl: config.baseUrl,
+    apiKey: config.apiKey,
+    headers,
+    body,
+    ...(config.apiVersion === null ? {} : { query: { 'api-version': config.apiVersion } }),
+    compatible: {
       ...optional('maxTokensField', maxTokensField),
       ...optional('rolesAlternate', rolesAlternate),
       ...optional('stream', stream),
     },
-    http: { headers, ...(config.apiVersion === null ? {} : { query: { 'api-version': config.apiVersion } }) },
   });
 };
 

@@ -71,7 +71,8 @@ export class RequestSender {
   ): Promise<Result> {
     request.signal?.throwIfAborted();
     const key = await this.#keyFor(request);
-    const target = this.base.target(request.path, request.query);
+    const target = request.exact?.target ?? this.base.target(request.path, request.query);
+    const body = request.exact?.body ?? (request.body === undefined ? null : JSON.stringify(request.body));
     const started = this.#now();
     const note: SentTracker = { sent: false };
     const life = createRequestDeadline(request.signal, limits.totalMs);
@@ -79,10 +80,12 @@ export class RequestSender {
     try {
       const response = await life.race(
         dispatcher.request<SentTracker>({
+          // A dispatcher that is handed in may serve several origins.
+          origin: this.base.origin,
           method: request.method,
           path: target,
-          headers: this.#headers(request, limits.accept, key),
-          body: request.body === undefined ? null : JSON.stringify(request.body),
+          headers: this.#headers(request, limits.accept, key, body !== null),
+          body,
           signal: life.signal,
           opaque: note,
           headersTimeout: request.timeouts?.headersMs ?? this.times.headersMs,
@@ -133,15 +136,21 @@ export class RequestSender {
     return dispatcher.compose(trackSent);
   }
 
-  #headers(request: HttpRequest, accept: string, key: string | undefined): Record<string, string> {
+  #headers(
+    request: HttpRequest,
+    accept: string,
+    key: string | undefined,
+    hasBody: boolean,
+  ): Record<string, string> {
+    const keyHeader = this.#options.keyHeader ?? 'authorization';
     return {
       accept,
       // Unasked compression is unpacked within bounds; asking for it would only cost both sides time.
       'accept-encoding': 'identity',
       ...this.#options.headers,
       ...request.headers,
-      ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(hasBody ? { 'content-type': 'application/json' } : {}),
+      ...(key === undefined ? {} : { [keyHeader]: keyHeader === 'authorization' ? `Bearer ${key}` : key }),
     };
   }
 

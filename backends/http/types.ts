@@ -25,6 +25,8 @@ export interface HttpClientOptions {
   baseUrl: string;
   /** A function is asked anew for every request, so a rotated key works at once. */
   apiKey?: string | (() => string | Promise<string>) | undefined;
+  /** The header of the key, in lower case. Default: `authorization`, as a bearer token. */
+  keyHeader?: string;
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>>;
   /** Added to the query of every request. */
@@ -53,6 +55,8 @@ export interface HttpRequest {
   route: string;
   query?: Readonly<Record<string, string | number | undefined>>;
   body?: unknown;
+  /** What a vendor's library has put together, in the place of `path`, `query` and `body`: sent as it is. */
+  exact?: { target: string; body: string };
   headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal | undefined;
   /** Take the place of the client's. */

@@ -119,9 +119,15 @@ export interface LearnedOfServer {
   capabilities: LearnedCapability[];
 }
 
+export interface ModelSupport {
+  /** false = no model of this provider can see; null = the provider decides for each model. */
+  images: boolean | null;
+}
+
 export interface Model {
   readonly provider: string;
   readonly dialect: string;
+  readonly supports: ModelSupport;
   /** Parts that arrived together are yielded together; no batch is empty. Ending the iteration aborts the answer. */
   turn(request: ModelRequest, controls: TurnControls): AsyncIterable<readonly ModelPart[]>;
   /** A cheap request that checks address and key. Throws what is wrong. */

@@ -10,9 +10,11 @@ import {
   type Model,
   type ModelPart,
   type ModelRequest,
+  type ModelSupport,
   type TurnControls,
 } from '../../../protocol/ports/model.ts';
 import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
+import { refuseUnseenImages } from '../image-support.ts';
 import { ServerRefusal } from './answer.ts';
 import { TurnAttempt, learn, OPENAI_CHAT, type Adapter } from './attempt.ts';
 import { createCapabilityMemory, type Adjustment, type CapabilityOptions } from './capabilities.ts';
@@ -28,6 +30,8 @@ export interface OpenAiCompatibleOptions {
   /** Names the service in what is stored with a turn. Default: the origin of the base URL. */
   provider?: string;
   settings?: OpenAiCompatibleSettings;
+  /** false = no model of the server can see. Default: the server decides. */
+  images?: boolean;
   /** To the first byte of an answer: a large prompt on a small machine takes minutes. Default 600,000 ms. */
   firstByteMs?: number;
   /** Silence within an answer after which it counts as broken off. Default 300,000 ms. */
@@ -58,10 +62,12 @@ export const createOpenAiCompatible = (options: OpenAiCompatibleOptions): Model 
     gapMs: options.gapMs ?? 300_000,
     settleMs: options.settleMs ?? 3_000,
   };
+  const supports: ModelSupport = { images: options.images ?? null };
   return {
     provider: adapter.provider,
     dialect: OPENAI_CHAT,
-    turn: (request, controls) => runTurn(adapter, request, controls),
+    supports,
+    turn: (request, controls) => runTurn(adapter, request, controls, supports),
     probe: (signal) => probeModels(http, options.baseUrl, signal),
     learned: () => capabilities.list(),
     dispose: () => http.close(),
@@ -100,7 +106,9 @@ async function* runTurn(
   adapter: Adapter,
   request: ModelRequest,
   controls: TurnControls,
+  supports: ModelSupport,
 ): AsyncGenerator<ModelPart[], void, undefined> {
+  refuseUnseenImages(request, supports);
   const { signal, stop } = withDeadline(controls);
   const { on, fixed } = decided(adapter.settings);
   const active = new Set<Adjustment>([
