@@ -2,7 +2,7 @@
  * The `RUNS_MODEL_…` variables that say how the model server answers, in the place of what would be learned of it.
  *
  * Rule: no effects; a value that can't be read is a problem, never a guess, and no problem shows a header's value or the body.
- * Imported by `config.ts`.
+ * Imported by `config.ts` and by the schema of the file of models.
  */
 import { quote } from '../protocol/index.ts';
 
@@ -21,10 +21,10 @@ export interface ModelSettings {
   body: Readonly<Record<string, unknown>>;
 }
 
-const FIELDS = ['max_completion_tokens', 'max_tokens'] as const;
-const STREAMS = ['always', 'without_tools', 'never'] as const;
+export const TOKENS_FIELDS = ['max_completion_tokens', 'max_tokens'] as const;
+export const MODEL_STREAMS = ['always', 'without_tools', 'never'] as const;
 const YES_NO = ['true', 'false'] as const;
-const MAX_CONTEXT_TOKENS = 100_000_000;
+export const MAX_CONTEXT_TOKENS = 100_000_000;
 const MAX_CHARS = 65_536;
 
 /** Headers of the connection, which the HTTP client sets. */
@@ -41,13 +41,21 @@ const CONNECTION: ReadonlySet<string> = new Set([
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const HEADER_VALUE = /^[\t\u0020-\u007e]*$/;
 
-/** What a turn is made of; each has its own setting or none. */
-const TURN: ReadonlyMap<string, string> = new Map([
-  ['model', 'set RUNS_MODEL'],
-  ['stream', 'set RUNS_MODEL_STREAM'],
-  ['messages', 'leave it out'],
-  ['tools', 'leave it out'],
-]);
+/** What a turn is made of, with the fix; `at` is the setting that names such a field. */
+const turnFieldFix = (at: string, name: string): string | undefined => {
+  const variable = at.startsWith('RUNS_');
+  switch (name) {
+    case 'model':
+      return variable ? 'set RUNS_MODEL' : 'list the model under models';
+    case 'stream':
+      return variable ? 'set RUNS_MODEL_STREAM' : 'set stream of the provider';
+    case 'messages':
+    case 'tools':
+      return 'leave it out';
+    default:
+      return undefined;
+  }
+};
 
 type Read = (name: string) => string | null;
 
@@ -87,31 +95,41 @@ const parseObject = (
   }
 };
 
+/** Why a header can't be set for a model server. `at`: the setting that names it. */
+export const headerProblem = (at: string, name: string, value: unknown): string | undefined => {
+  if (!HEADER_NAME.test(name))
+    return `${at}: ${quote(name)} is no name of a header. Use letters, digits and "-"`;
+  if (CONNECTION.has(name.toLowerCase()))
+    return `${at} must not set ${quote(name)}, which belongs to the connection. Leave it out`;
+  return typeof value === 'string' && HEADER_VALUE.test(value)
+    ? undefined
+    : `${at}: the value of ${quote(name)} must be a text of visible ASCII characters`;
+};
+
+/** Why a field can't be set for every request. `at`: the setting that names it. */
+export const requestFieldProblem = (at: string, name: string): string | undefined => {
+  const fix = turnFieldFix(at, name);
+  return fix === undefined
+    ? undefined
+    : `${at} must not set ${quote(name)}, which each turn sets. To fix it, ${fix}`;
+};
+
 const headersIn = (given: Record<string, unknown>, problems: string[]): Record<string, string> => {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
-    const key = name.toLowerCase();
-    if (!HEADER_NAME.test(name))
-      problems.push(`RUNS_MODEL_HEADERS: ${quote(name)} is no name of a header. Use letters, digits and "-"`);
-    else if (CONNECTION.has(key))
-      problems.push(
-        `RUNS_MODEL_HEADERS must not set ${quote(name)}, which belongs to the connection. Leave it out`,
-      );
-    else if (typeof value !== 'string' || !HEADER_VALUE.test(value))
-      problems.push(
-        `RUNS_MODEL_HEADERS: the value of ${quote(name)} must be a text of visible ASCII characters`,
-      );
-    else headers[key] = value;
+    const problem = headerProblem('RUNS_MODEL_HEADERS', name, value);
+    if (problem !== undefined) problems.push(problem);
+    else if (typeof value === 'string') headers[name.toLowerCase()] = value;
   }
   return headers;
 };
 
 const bodyIn = (given: Record<string, unknown>, problems: string[]): Record<string, unknown> => {
-  for (const name of Object.keys(given)) {
-    const fix = TURN.get(name);
-    if (fix !== undefined)
-      problems.push(`RUNS_MODEL_BODY must not set ${quote(name)}, which each turn sets. To fix it, ${fix}`);
-  }
+  problems.push(
+    ...Object.keys(given)
+      .map((name) => requestFieldProblem('RUNS_MODEL_BODY', name))
+      .filter((problem) => problem !== undefined),
+  );
   return given;
 };
 
@@ -126,9 +144,9 @@ export const readModelSettings = (read: Read, problems: string[]): ModelSettings
       `RUNS_MODEL_CONTEXT_TOKENS must be a whole number from 1 to ${MAX_CONTEXT_TOKENS}; got ${quote(tokens)}`,
     );
   return {
-    maxTokensField: choice(read, 'RUNS_MODEL_MAX_TOKENS_FIELD', FIELDS, problems),
+    maxTokensField: choice(read, 'RUNS_MODEL_MAX_TOKENS_FIELD', TOKENS_FIELDS, problems),
     rolesAlternate: alternate === null ? null : alternate === 'true',
-    stream: choice(read, 'RUNS_MODEL_STREAM', STREAMS, problems),
+    stream: choice(read, 'RUNS_MODEL_STREAM', MODEL_STREAMS, problems),
     contextTokens: fits ? contextTokens : null,
     headers: headersIn(parseObject(read, 'RUNS_MODEL_HEADERS', '{"x-team":"shop"}', problems), problems),
     body: bodyIn(parseObject(read, 'RUNS_MODEL_BODY', '{"top_k":20}', problems), problems),

@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { mcpProblems, type McpServers, type ToolRegistry } from '../../activities/index.ts';
 import { quote, RunsError } from '../../protocol/index.ts';
+import { fillVariables } from '../placeholders.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -21,16 +22,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 /** Puts variables in; what is not set is collected. */
 const filled = (value: unknown, env: Env, missing: Set<string>): unknown => {
-  if (typeof value === 'string')
-    return value.replaceAll(
-      /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
-      (_, name: string, other?: string) => {
-        const set = env[name];
-        if (set !== undefined && set !== '') return set;
-        if (other === undefined) missing.add(name);
-        return other ?? '';
-      },
-    );
+  if (typeof value === 'string') return fillVariables(value, env, missing);
   if (Array.isArray(value)) return value.map((item) => filled(item, env, missing));
   return isRecord(value)
     ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, filled(item, env, missing)]))
