@@ -97,6 +97,7 @@ const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<Created
       json(runConfig(params, assistant.body, run)),
       json(params.metadata ?? {}),
     ],
+    'insert-run',
   );
   if (row === undefined) throw new Error('insert into runs returned no row');
   if (run.idempotency !== null)

@@ -94,6 +94,7 @@ export const insertMessages = async (
       messages.map(({ content }) => json(messageContent(content))),
       messages.map(({ metadata }) => json(metadata ?? {})),
     ],
+    'insert-messages',
   );
 };
 
@@ -105,11 +106,12 @@ export const lockThread = async (
 ): Promise<{ thread: ThreadRow; liveRun: string | null }> => {
   // Sent together and run in this order: the second sees what was committed while the first waited for the lock.
   const [[thread], [live]] = await Promise.all([
-    sql.query<ThreadRow>('select * from threads where id = $1 and tenant = $2 for no key update', [
-      id,
-      tenant,
-    ]),
-    sql.query<{ id: string }>(`select id from runs where thread_id = $1 and ${LIVE}`, [id]),
+    sql.query<ThreadRow>(
+      'select * from threads where id = $1 and tenant = $2 for no key update',
+      [id, tenant],
+      'lock-thread',
+    ),
+    sql.query<{ id: string }>(`select id from runs where thread_id = $1 and ${LIVE}`, [id], 'live-run'),
   ]);
   if (thread === undefined) throw apiErrors.notFound('thread', id);
   return { thread, liveRun: live?.id ?? null };
