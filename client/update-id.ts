@@ -6,18 +6,11 @@
  * Imported by the client only.
  */
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '../protocol/rules/tool-arguments.ts';
 
-/** JSON with sorted keys; `undefined` properties are left out, as JSON does. */
-export const canonicalJson = (value: unknown): string =>
-  JSON.stringify(value, (_key, item: unknown) => {
-    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
-    return Object.fromEntries(
-      Object.entries(item)
-        .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-        .map(([key, inner]): [string, unknown] => [key, inner]),
-    );
-  }) ?? 'null';
-
-/** 32 hex characters (128 bits) of SHA-256. */
+/** 32 hex characters (128 bits) of SHA-256. `undefined` properties are left out, as JSON does. */
 export const updateIdDigest = (value: unknown): string =>
-  createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32);
+  createHash('sha256')
+    .update(canonicalJson(JSON.parse(JSON.stringify(value) ?? 'null')))
+    .digest('hex')
+    .slice(0, 32);

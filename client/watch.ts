@@ -6,7 +6,7 @@
  * Imported by the client only.
  */
 import type { RunSnapshot } from '../protocol/index.ts';
-import { canonicalJson } from './update-id.ts';
+import { canonicalJson } from '../protocol/rules/tool-arguments.ts';
 
 export interface WatchSource {
   snapshot(signal: AbortSignal): Promise<RunSnapshot>;

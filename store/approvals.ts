@@ -79,8 +79,6 @@ const cursorOf = (after: string | undefined): Cursor => {
   return { position: Number(match[1]), round: Number(match[2]), index: Number(match[3]) };
 };
 
-const seconds = (ms: number | null): number | null => (ms === null ? null : Math.floor(ms / 1000));
-
 type Wait = Extract<PlannedCall['plan'], { kind: 'approval' }>['wait'];
 
 /** Does the call accept a decision now? After its own time it does where the tool accepts a late answer. */
@@ -114,7 +112,7 @@ const approvalOf = (
   return {
     id: `appr_${row.position}_${row.round}_${index}`,
     object: 'approval',
-    created_at: seconds(row.asked_at),
+    created_at: wireSecondsOrNull(row.asked_at),
     tenant: row.tenant,
     thread_id: row.thread_id,
     run_id: row.run_id,
@@ -125,9 +123,9 @@ const approvalOf = (
     arguments_digest: call.argumentsDigest ?? null,
     digest_required: call.digestRequired === true,
     on_deadline: wait.onDeadline,
-    answer_within: seconds(wait.answerWithinMs),
+    answer_within: wireSecondsOrNull(wait.answerWithinMs),
     late: row.late,
-    expires_at: seconds(expiresAt(row, followUpWithinMs)),
+    expires_at: wireSecondsOrNull(expiresAt(row, followUpWithinMs)),
   };
 };
 

@@ -2,7 +2,7 @@
  * Rows → objects of the wire. Pure.
  *
  * Rule: every documented field is there, `null` included, in the order that clients know. Milliseconds become seconds
- * only here. A run's fields follow from its status, and the switch below is the one place that knows which.
+ * only here.
  * Imported within `store/` only.
  */
 import type { RunConfig, StoredRunState, RoundState } from '../protocol/ports/turn-store.ts';
@@ -18,17 +18,15 @@ import {
   type WireLastError,
   type WireToolCall,
 } from '../protocol/wire/objects.ts';
+import { viewOfRun, wireSeconds, wireSecondsOrNull } from '../protocol/wire/run-view.ts';
 import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
-
-const seconds = (ms: number): number => Math.floor(ms / 1000);
-const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
 
 export const assistantView = (row: AssistantRow): Assistant => {
   const { reasoning_effort, ...body } = row.body;
   return {
     id: row.id,
     object: 'assistant',
-    created_at: seconds(row.created_at),
+    created_at: wireSeconds(row.created_at),
     ...body,
     tools: shownTools(body.tools),
     // Rows of an older version hold null.
@@ -43,7 +41,7 @@ export const assistantView = (row: AssistantRow): Assistant => {
 export const threadView = (row: ThreadRow): Thread => ({
   id: row.id,
   object: 'thread',
-  created_at: seconds(row.created_at),
+  created_at: wireSeconds(row.created_at),
   metadata: row.metadata,
   tool_resources: {},
 });
@@ -51,14 +49,14 @@ export const threadView = (row: ThreadRow): Thread => ({
 export const messageView = (row: MessageRow): Message => ({
   id: row.id,
   object: 'thread.message',
-  created_at: seconds(row.created_at),
+  created_at: wireSeconds(row.created_at),
   assistant_id: row.assistant_id,
   thread_id: row.thread_id,
   run_id: row.run_id,
   status: row.status,
   incomplete_details: row.incomplete_reason === null ? null : { reason: row.incomplete_reason },
-  incomplete_at: secondsOrNull(row.incomplete_at),
-  completed_at: secondsOrNull(row.completed_at),
+  incomplete_at: wireSecondsOrNull(row.incomplete_at),
+  completed_at: wireSecondsOrNull(row.completed_at),
   role: row.role,
   content: row.content,
   attachments: [],
@@ -76,17 +74,17 @@ const errorView = (error: WireLastError | null): WireLastError | null =>
 export const stepView = (row: StepRow): RunStep => ({
   id: row.id,
   object: 'thread.run.step',
-  created_at: seconds(row.created_at),
+  created_at: wireSeconds(row.created_at),
   run_id: row.run_id,
   assistant_id: row.assistant_id,
   thread_id: row.thread_id,
   type: row.kind === 'message' ? 'message_creation' : 'tool_calls',
   status: row.status,
-  cancelled_at: secondsOrNull(row.cancelled_at),
-  completed_at: secondsOrNull(row.completed_at),
-  expired_at: secondsOrNull(row.expired_at),
-  expires_at: secondsOrNull(row.expires_at),
-  failed_at: secondsOrNull(row.failed_at),
+  cancelled_at: wireSecondsOrNull(row.cancelled_at),
+  completed_at: wireSecondsOrNull(row.completed_at),
+  expired_at: wireSecondsOrNull(row.expired_at),
+  expires_at: wireSecondsOrNull(row.expires_at),
+  failed_at: wireSecondsOrNull(row.failed_at),
   last_error: errorView(row.last_error),
   step_details: row.details,
   metadata: {},
@@ -114,94 +112,31 @@ const config = (
   };
 };
 
-const unknownStatus = (status: never): never => {
-  throw new Error(`The store holds a run with the unknown status ${JSON.stringify(status)}.`);
-};
-
-export const runView = (row: RunRow): Run => {
-  const common = {
-    id: row.id,
-    object: 'thread.run' as const,
-    created_at: seconds(row.created_at),
-    assistant_id: row.assistant_id,
-    thread_id: row.thread_id,
-    started_at: secondsOrNull(row.started_at),
-    ...config(row),
-    metadata: row.metadata,
-  };
-  const none = {
-    required_action: null,
-    last_error: null,
-    incomplete_details: null,
-    expires_at: secondsOrNull(row.expires_at),
-    cancelled_at: null,
-    failed_at: null,
-    completed_at: null,
-    usage: null,
-  };
-  switch (row.status) {
-    case 'queued':
-    case 'in_progress':
-    case 'cancelling':
-      return { ...common, ...none, status: row.status };
-    case 'requires_action':
-      return {
-        ...common,
-        ...none,
-        status: 'requires_action',
-        required_action: {
-          type: 'submit_tool_outputs',
-          submit_tool_outputs: { tool_calls: row.required ?? [] },
-        },
-      };
-    case 'completed':
-      return {
-        ...common,
-        ...none,
-        status: 'completed',
-        expires_at: null,
-        completed_at: seconds(row.completed_at ?? row.created_at),
-        usage: row.usage,
-      };
-    case 'incomplete':
-      return {
-        ...common,
-        ...none,
-        status: 'incomplete',
-        incomplete_details: row.incomplete_reason === null ? {} : { reason: row.incomplete_reason },
-        completed_at: secondsOrNull(row.completed_at),
-        usage: row.usage,
-      };
-    case 'failed':
-      return {
-        ...common,
-        ...none,
-        status: 'failed',
-        last_error: errorView(row.last_error) ?? { code: 'server_error', message: 'The run failed.' },
-        failed_at: seconds(row.failed_at ?? row.created_at),
-        usage: row.usage,
-      };
-    case 'cancelled':
-      return {
-        ...common,
-        ...none,
-        status: 'cancelled',
-        last_error: errorView(row.last_error),
-        cancelled_at: seconds(row.cancelled_at ?? row.created_at),
-        usage: row.usage,
-      };
-    case 'expired':
-      return {
-        ...common,
-        ...none,
-        status: 'expired',
-        last_error: errorView(row.last_error),
-        usage: row.usage,
-      };
-    default:
-      return unknownStatus(row.status);
-  }
-};
+export const runView = (row: RunRow): Run =>
+  viewOfRun(
+    {
+      id: row.id,
+      object: 'thread.run',
+      created_at: wireSeconds(row.created_at),
+      assistant_id: row.assistant_id,
+      thread_id: row.thread_id,
+      started_at: wireSecondsOrNull(row.started_at),
+      ...config(row),
+      metadata: row.metadata,
+    },
+    {
+      status: row.status,
+      createdAt: row.created_at,
+      expiresAt: row.expires_at,
+      cancelledAt: row.cancelled_at,
+      completedAt: row.completed_at,
+      failedAt: row.failed_at,
+      required: row.required ?? [],
+      lastError: errorView(row.last_error),
+      incompleteReason: row.incomplete_reason,
+      usage: row.usage,
+    },
+  );
 
 export const roundState = (row: RoundRow): RoundState => ({
   round: row.round,

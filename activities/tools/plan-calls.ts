@@ -6,10 +6,8 @@
  * might be valid, and the tool would run without approval.
  * Imported by the backend activities and by tests.
  */
-import { createHash } from 'node:crypto';
 import {
   ARGUMENT_LIMITS,
-  canonicalArguments,
   errorOutput,
   quote,
   showValue,
@@ -21,6 +19,7 @@ import {
   type ToolCall,
   type WaitPolicy,
 } from '../../protocol/index.ts';
+import { argumentsDigest } from '../../protocol/rules/arguments-digest.ts';
 import { checkArgumentsNow } from './check-arguments.ts';
 import type { ToolDefinition, ToolRegistry } from './types.ts';
 
@@ -41,10 +40,6 @@ const mustBeApproved = ({ needsApproval }: ToolDefinition, checked: unknown): bo
     return true;
   }
 };
-
-/** Names arguments in history, in channels and in a decision: 128 bits of SHA-256, as hex. */
-export const argumentsDigest = (value: JsonObject): string =>
-  createHash('sha256').update(canonicalArguments(value)).digest('hex').slice(0, ARGUMENT_LIMITS.digestChars);
 
 type Planned = ArgumentsMark & { plan: CallPlan };
 

@@ -1,9 +1,8 @@
 /** The route of one call, for a person who decides about it. Rule: see `route.ts`. */
-import { createHash } from 'node:crypto';
 import { apiErrors } from '../../protocol/errors.ts';
-import { ARGUMENT_LIMITS } from '../../protocol/limits.ts';
+import { argumentsDigest } from '../../protocol/rules/arguments-digest.ts';
 import { showArguments } from '../../protocol/rules/show-arguments.ts';
-import { canonicalArguments, parseArguments } from '../../protocol/rules/tool-arguments.ts';
+import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { Caller } from '../../protocol/ports/runs-service.ts';
 import type { Run, RunStep, StepToolCall } from '../../protocol/wire/objects.ts';
@@ -55,12 +54,7 @@ const callView = (run: Run, { id, function: { name, arguments: json, output } }:
     name: visible(name),
     // JSON that parses to exactly the arguments, without characters that mislead a reader.
     arguments: showArguments(json, Infinity).text,
-    arguments_digest: parsed.ok
-      ? createHash('sha256')
-          .update(canonicalArguments(parsed.value))
-          .digest('hex')
-          .slice(0, ARGUMENT_LIMITS.digestChars)
-      : null,
+    arguments_digest: parsed.ok ? argumentsDigest(parsed.value) : null,
     arguments_problem: parsed.ok ? null : visible(parsed.problem),
     output: output ?? null,
   };

@@ -8,7 +8,7 @@
  * Imports protocol's pure modules. Any room may import it; the workflow sandbox may too.
  */
 import { quote } from './validation.ts';
-import { canonicalArguments, type JsonObject } from './tool-arguments.ts';
+import { canonicalJson, type JsonObject } from './tool-arguments.ts';
 import { asciiString } from './visible.ts';
 
 /** Draft 7, as zod writes it. */
@@ -61,7 +61,7 @@ const TYPES: Record<string, (value: unknown) => boolean> = {
   null: (value) => value === null,
 };
 
-const same = (a: unknown, b: unknown): boolean => canonicalArguments(a) === canonicalArguments(b);
+const same = (a: unknown, b: unknown): boolean => canonicalJson(a) === canonicalJson(b);
 
 const names = (keys: readonly string[]): string => {
   const more = keys.length - MAX_NAMES;
@@ -157,7 +157,7 @@ const listProblem = (check: Check, schema: JsonSchema, value: unknown[], path: P
     ['minItems', (limit) => value.length >= limit, 'must have at least this many elements:'],
     ['maxItems', (limit) => value.length <= limit, 'must have at most this many elements:'],
   ];
-  const texts = schema['uniqueItems'] === true ? value.map(canonicalArguments) : [];
+  const texts = schema['uniqueItems'] === true ? value.map(canonicalJson) : [];
   return (
     ruleProblem(schema, sizes, value, path) ??
     (new Set(texts).size < texts.length ? found(path, 'must not hold the same element twice') : null) ??

@@ -103,13 +103,13 @@ export const parseEditedArguments = (value: unknown): Parsed<JsonObject> => {
 export const jsonNumber = (value: number): string => (Object.is(value, -0) ? '-0' : JSON.stringify(value));
 
 /**
- * One text for each value: keys sorted by UTF-16 unit, no spaces. Digests of arguments are computed from it. The value
- * must have passed `argumentsProblem`, which bounds its depth.
+ * One text for each value: keys sorted by UTF-16 unit, no spaces. Digests are computed from it. The caller bounds the
+ * value's depth, as `argumentsProblem` does.
  */
-export const canonicalArguments = (value: unknown): string => {
+export const canonicalJson = (value: unknown): string => {
   if (typeof value === 'number') return jsonNumber(value);
   if (!isContainer(value)) return JSON.stringify(value) ?? 'null';
-  if (Array.isArray(value)) return `[${value.map(canonicalArguments).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalArguments(item)}`).join(',')}}`;
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
 };

@@ -82,7 +82,7 @@ export const isRunStatus = (status: string): status is RunStatus =>
   isTerminal(status) || (ACTIVE_STATUSES as readonly string[]).includes(status);
 
 /** Fields that a run has in every status. */
-interface RunCommon {
+export interface RunCommon {
   id: string;
   object: 'thread.run';
   created_at: number;

@@ -45,6 +45,12 @@ export const LAYERS: readonly Layer[] = [
     because: 'protocol/wire/schemas.ts knows zod and protocol/.',
   },
   {
+    from: 'protocol/rules/arguments-digest.ts',
+    rooms: [],
+    packages: ['node'],
+    because: 'protocol/rules/arguments-digest.ts knows the hash of Node and protocol/.',
+  },
+  {
     from: 'protocol/',
     rooms: [],
     packages: [],

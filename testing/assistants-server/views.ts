@@ -5,7 +5,16 @@
  * was written. Only `testing/` imports it.
  */
 import { shownTools } from '../../protocol/wire/objects.ts';
-import type { Assistant, Message, Run, RunStep, Thread } from '../../protocol/wire/objects.ts';
+import type {
+  Assistant,
+  Message,
+  Run,
+  RunCommon,
+  RunStatus,
+  RunStep,
+  Thread,
+} from '../../protocol/wire/objects.ts';
+import { viewOfRun, wireSeconds, wireSecondsOrNull } from '../../protocol/wire/run-view.ts';
 import type {
   AssistantRecord,
   CallRecord,
@@ -15,13 +24,10 @@ import type {
   ThreadRecord,
 } from './records.ts';
 
-const seconds = (ms: number): number => Math.floor(ms / 1000);
-const secondsOrNull = (ms: number | null): number | null => (ms === null ? null : seconds(ms));
-
 export const toThread = (thread: ThreadRecord): Thread => ({
   id: thread.id,
   object: 'thread',
-  created_at: seconds(thread.createdAt),
+  created_at: wireSeconds(thread.createdAt),
   metadata: { ...thread.metadata },
   tool_resources: {},
 });
@@ -29,14 +35,14 @@ export const toThread = (thread: ThreadRecord): Thread => ({
 export const toMessage = (message: MessageRecord, threadId: string): Message => ({
   id: message.id,
   object: 'thread.message',
-  created_at: seconds(message.createdAt),
+  created_at: wireSeconds(message.createdAt),
   assistant_id: message.assistantId,
   thread_id: threadId,
   run_id: message.runId,
   status: message.status,
   incomplete_details: message.reason === null ? null : { reason: message.reason },
-  incomplete_at: message.status === 'incomplete' ? secondsOrNull(message.endedAt) : null,
-  completed_at: message.status === 'completed' ? secondsOrNull(message.endedAt) : null,
+  incomplete_at: message.status === 'incomplete' ? wireSecondsOrNull(message.endedAt) : null,
+  completed_at: message.status === 'completed' ? wireSecondsOrNull(message.endedAt) : null,
   role: message.role,
   content: structuredClone(message.content),
   attachments: null,
@@ -46,17 +52,17 @@ export const toMessage = (message: MessageRecord, threadId: string): Message => 
 export const toRunStep = (step: StepRecord, run: RunRecord): RunStep => ({
   id: step.id,
   object: 'thread.run.step',
-  created_at: seconds(step.createdAt),
+  created_at: wireSeconds(step.createdAt),
   run_id: run.id,
   assistant_id: run.assistant.id,
   thread_id: run.thread.id,
   type: 'calls' in step.details ? 'tool_calls' : 'message_creation',
   status: step.status,
-  cancelled_at: step.status === 'cancelled' ? secondsOrNull(step.endedAt) : null,
-  completed_at: step.status === 'completed' ? secondsOrNull(step.endedAt) : null,
-  expired_at: step.status === 'expired' ? secondsOrNull(step.endedAt) : null,
-  expires_at: secondsOrNull(run.expiresAt),
-  failed_at: step.status === 'failed' ? secondsOrNull(step.endedAt) : null,
+  cancelled_at: step.status === 'cancelled' ? wireSecondsOrNull(step.endedAt) : null,
+  completed_at: step.status === 'completed' ? wireSecondsOrNull(step.endedAt) : null,
+  expired_at: step.status === 'expired' ? wireSecondsOrNull(step.endedAt) : null,
+  expires_at: wireSecondsOrNull(run.expiresAt),
+  failed_at: step.status === 'failed' ? wireSecondsOrNull(step.endedAt) : null,
   last_error: step.lastError,
   step_details:
     'calls' in step.details
@@ -79,21 +85,16 @@ export const openCalls = (run: RunRecord): CallRecord[] =>
     ? run.open.details.calls.filter((call) => call.output === null && !run.answers.has(call.id))
     : [];
 
-/** Compile error when a status is left out. */
-const never = (status: never): never => {
-  throw new Error(`Unknown status ${String(status)}`);
-};
-
 /** The fields that a run has in every status. */
-const commonFields = (run: RunRecord) => {
+const commonFields = (run: RunRecord): RunCommon => {
   const { params } = run;
   return {
     id: run.id,
-    object: 'thread.run' as const,
-    created_at: seconds(run.createdAt),
+    object: 'thread.run',
+    created_at: wireSeconds(run.createdAt),
     assistant_id: run.assistant.id,
     thread_id: run.thread.id,
-    started_at: secondsOrNull(run.startedAt),
+    started_at: wireSecondsOrNull(run.startedAt),
     model: run.model,
     instructions: run.instructions ?? '',
     tools: shownTools(run.tools),
@@ -104,73 +105,33 @@ const commonFields = (run: RunRecord) => {
     max_prompt_tokens: params.max_prompt_tokens ?? null,
     max_completion_tokens: params.max_completion_tokens ?? null,
     truncation_strategy: {
-      type: params.truncation_strategy?.type ?? ('auto' as const),
+      type: params.truncation_strategy?.type ?? 'auto',
       last_messages: params.truncation_strategy?.last_messages ?? null,
     },
-    response_format: params.response_format ?? ('auto' as const),
-    tool_choice: params.tool_choice ?? ('auto' as const),
+    response_format: params.response_format ?? 'auto',
+    tool_choice: params.tool_choice ?? 'auto',
     parallel_tool_calls: params.parallel_tool_calls ?? true,
   };
 };
 
-/** Fields that are null unless the status sets them. */
-const absentFields = (run: RunRecord) => ({
-  required_action: null,
-  last_error: null,
-  incomplete_details: null,
-  expires_at: secondsOrNull(run.expiresAt),
-  cancelled_at: null,
-  failed_at: null,
-  completed_at: null,
-  usage: null,
-});
-
-const requiredAction = (run: RunRecord): Extract<Run, { status: 'requires_action' }>['required_action'] => ({
-  type: 'submit_tool_outputs',
-  submit_tool_outputs: {
-    tool_calls: openCalls(run).map((call) => ({
-      id: call.id,
-      type: 'function',
-      function: { name: call.name, arguments: call.arguments },
-    })),
-  },
-});
-
 export const toRun = (run: RunRecord): Run => {
-  const base = { ...commonFields(run), ...absentFields(run) };
-  const { usage, lastError: last_error } = run;
-  const endedAt = seconds(run.endedAt ?? run.createdAt);
-  switch (run.status) {
-    case 'queued':
-    case 'in_progress':
-    case 'cancelling':
-      return { ...base, status: run.status };
-    case 'requires_action':
-      return { ...base, status: 'requires_action', required_action: requiredAction(run) };
-    case 'completed':
-      return { ...base, status: 'completed', expires_at: null, completed_at: endedAt, usage };
-    case 'incomplete':
-      return {
-        ...base,
-        status: 'incomplete',
-        incomplete_details: run.reason === null ? {} : { reason: run.reason },
-        usage,
-      };
-    case 'failed':
-      return {
-        ...base,
-        status: 'failed',
-        last_error: last_error ?? { code: 'server_error', message: 'The run failed.' },
-        failed_at: endedAt,
-        usage,
-      };
-    case 'cancelled':
-      return { ...base, status: 'cancelled', last_error, cancelled_at: endedAt, usage };
-    case 'expired':
-      return { ...base, status: 'expired', last_error, usage };
-    default:
-      return never(run.status);
-  }
+  const endedAt = (status: RunStatus): number | null => (run.status === status ? run.endedAt : null);
+  return viewOfRun(commonFields(run), {
+    status: run.status,
+    createdAt: run.createdAt,
+    expiresAt: run.expiresAt,
+    cancelledAt: endedAt('cancelled'),
+    completedAt: endedAt('completed'),
+    failedAt: endedAt('failed'),
+    required: openCalls(run).map(({ id, name, arguments: args }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: args },
+    })),
+    lastError: run.lastError,
+    incompleteReason: run.reason,
+    usage: run.usage,
+  });
 };
 
 export const toAssistant = ({ tenant: _tenant, ...rest }: AssistantRecord): Assistant =>

@@ -1,6 +1,6 @@
 /** The place where the arguments of one call are whole, over HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { argumentsDigest } from '../../../activities/tools/plan-calls.ts';
+import { argumentsDigest } from '../../../protocol/rules/arguments-digest.ts';
 import { createApi, keyAuth, parseApiKeys } from '../../../api/index.ts';
 import { createRunsService } from '../../../service/index.ts';
 import type { Workflows } from '../../../service/run-workflows.ts';

@@ -8,11 +8,7 @@ import {
   summarizeArguments,
   wrapShown,
 } from '../../../protocol/rules/show-arguments.ts';
-import {
-  canonicalArguments,
-  parseArguments,
-  type JsonObject,
-} from '../../../protocol/rules/tool-arguments.ts';
+import { canonicalJson, parseArguments, type JsonObject } from '../../../protocol/rules/tool-arguments.ts';
 import { visible } from '../../../protocol/rules/visible.ts';
 
 const RUNS = { numRuns: 400, seed: 20261126 };
@@ -98,7 +94,7 @@ describe('the text that every door shows', () => {
         const { text, shortened } = showValue(object, Infinity);
         expect(shortened).toBe(0);
         // -0 is told from 0, by text and by value.
-        expect(canonicalArguments(JSON.parse(text))).toBe(canonicalArguments(object));
+        expect(canonicalJson(JSON.parse(text))).toBe(canonicalJson(object));
       }),
       RUNS,
     );
@@ -111,15 +107,15 @@ describe('the text that every door shows', () => {
       fc.property(value, value, fc.constantFrom(40, 400, 8_000), (a, b, most) => {
         for (const object of [a, b]) {
           const { text, shortened } = showValue(object, most);
-          const canonical = canonicalArguments(object);
-          expect(canonicalArguments(JSON.parse(canonical))).toBe(canonical);
+          const canonical = canonicalJson(object);
+          expect(canonicalJson(JSON.parse(canonical))).toBe(canonical);
           if (shortened > 0) continue;
           // Whole, the text alone tells values apart.
           const before = seen.get(text);
           seen.set(text, canonical);
           expect(before ?? canonical).toBe(canonical);
         }
-        const same = canonicalArguments(a) === canonicalArguments(b);
+        const same = canonicalJson(a) === canonicalJson(b);
         expect(same).toBe(Object.keys(a).length === Object.keys(b).length && deepEqual(a, b));
       }),
       RUNS,
@@ -128,7 +124,7 @@ describe('the text that every door shows', () => {
 
   test('tells -0 from 0, which JSON does not', () => {
     expect(showValue({ amount: -0 }).text).toBe('{\n  "amount": -0\n}');
-    expect(canonicalArguments({ amount: -0 })).not.toBe(canonicalArguments({ amount: 0 }));
+    expect(canonicalJson({ amount: -0 })).not.toBe(canonicalJson({ amount: 0 }));
   });
 
   test('names every key, however little of the values it has room for', () => {
@@ -293,9 +289,9 @@ describe('one line of a list', () => {
         const given = JSON.stringify(object);
         const line = summarizeArguments(given, most);
         const whole = line.startsWith('{');
-        expect(whole ? canonicalArguments(JSON.parse(line)) : line).toBe(
+        expect(whole ? canonicalJson(JSON.parse(line)) : line).toBe(
           whole
-            ? canonicalArguments(JSON.parse(given))
+            ? canonicalJson(JSON.parse(given))
             : `${Object.keys(object).length} key${Object.keys(object).length === 1 ? '' : 's'}, ${given.length} characters`,
         );
       }),
