@@ -136,7 +136,7 @@ export const scenario = async (
       bare: histories.bare.bytes,
       ours: histories.ours.bytes,
       unit: 'B',
-      target: 1.4,
+      target: 2,
     },
   ];
 };

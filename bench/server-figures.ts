@@ -11,7 +11,7 @@ export interface Figure {
   ours: number;
   unit: string;
   /** `ratio`: of ours to the reference; `value`: of ours. Absent = no target, told for its own sake. */
-  target?: { of: 'ratio' | 'value'; atMost: number } | { of: 'ratio'; atLeast: number };
+  target?: { of: 'ratio' | 'value'; atMost: number } | { of: 'ratio' | 'value'; atLeast: number };
 }
 
 export const ratioOf = ({ ours, reference }: Figure): number | null =>

@@ -3,7 +3,7 @@
  *
  * Rule: the request is aborted as soon as the claim is known to have failed, and no part of the answer is used before
  * the claim is known to have succeeded. The cost is at most one wasted request, and only when another writer changed
- * the run within these few milliseconds.
+ * the run within these few milliseconds. Measured: without it, the model is asked 4 to 5 ms later at p50 (bench/README.md).
  * Imported within `backends/chat/`.
  */
 
