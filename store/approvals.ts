@@ -14,6 +14,7 @@ import type { ApprovalQuery, RunStore } from '../protocol/ports/run-store.ts';
 import type { PlannedCall } from '../protocol/tool-calls.ts';
 import type { Approval } from '../protocol/wire/decisions.ts';
 import type { Page } from '../protocol/wire/objects.ts';
+import { wireSecondsOrNull } from '../protocol/wire/run-view.ts';
 import type { Database } from './database.ts';
 import { REFUSED_ID } from './decisions.ts';
 
