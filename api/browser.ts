@@ -10,10 +10,10 @@ import type { ApiError } from '../protocol/errors.ts';
 import { quote, shortenText } from '../protocol/rules/validation.ts';
 
 /**
- * Origins separated by comma or white space, such as `https://app.example http://localhost:3000`. Throws `RunsError`
- * `config` for a text that is no origin: a path, a wildcard, a missing scheme.
+ * Origins separated by comma or white space, such as `https://app.example http://localhost:3000`. `name`: the variable
+ * that holds them. Throws `RunsError` `config` for a text that is no origin: a path, a wildcard, a missing scheme.
  */
-export const parseOrigins = (text: string): string[] =>
+export const parseOrigins = (text: string, name = 'RUNS_CORS_ORIGINS'): string[] =>
   text
     .split(/[\s,]+/)
     .filter((entry) => entry !== '')
@@ -22,7 +22,7 @@ export const parseOrigins = (text: string): string[] =>
       if (url === null || !/^https?:$/.test(url.protocol) || url.origin !== entry || entry.includes('*'))
         throw new RunsError(
           'config',
-          `RUNS_CORS_ORIGINS takes exact origins, such as "https://app.example" or "http://localhost:3000", without a path or a wildcard; got ${quote(entry)}`,
+          `${name} takes exact origins, such as "https://app.example" or "http://localhost:3000", without a path or a wildcard; got ${quote(entry)}`,
         );
       return entry;
     });

@@ -46,6 +46,7 @@ const SECRETS: ReadonlySet<string> = new Set([
   'RUNS_API_KEY',
   'RUNS_MODEL_HEADERS',
   'RUNS_MODEL_BODY',
+  'RUNS_ENCRYPTION_KEYS',
 ]);
 const SECRET_TEMPORAL = /API_KEY|_DATA$|GRPC_META/;
 /** Names that are no `RUNS_…` and are read all the same. */

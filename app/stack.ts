@@ -32,8 +32,11 @@ export interface Stack {
 }
 
 export const startStack = (options: StackOptions): Promise<Stack> => {
-  const { config, env, say } = options;
-  return startOn(() => openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, say }), options);
+  const { config, env, log, say } = options;
+  return startOn(
+    () => openTemporal({ ...options.temporal, env, taskQueue: config.taskQueue, log, say }),
+    options,
+  );
 };
 
 /** The same on the Temporal server that `open` returns; it is closed with the rest. */

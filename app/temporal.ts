@@ -13,6 +13,11 @@ import { CliError, EXIT } from './exit.ts';
 import { nonEmpty } from './dev-state.ts';
 import { NO_FILE, TEMPORAL_CHOICE } from './temporal-env.ts';
 import { choosePort } from './ports.ts';
+import type { CodecServer } from './codec-server/index.ts';
+import { dataConverterOf } from '../worker/data-converter.ts';
+import type { Logger } from '../protocol/ports/backend.ts';
+
+const CODEC_PORT = 8788;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -36,6 +41,7 @@ export interface TemporalServerOptions {
   ports: { grpc: readonly number[]; ui: readonly number[] };
   dbFilename?: string;
   logFile?: string;
+  log: Logger;
   say: (line: string) => void;
 }
 
@@ -74,6 +80,7 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
         : error;
     })
     .finally(() => clearTimeout(patience));
+  const codec = await openCodec(wish, ui.port);
   const server = await startTemporal({
     executable,
     port: grpc.port,
@@ -82,6 +89,10 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
     searchAttributes: SEARCH_ATTRIBUTES,
     ...(wish.dbFilename === undefined ? {} : { dbFilename: wish.dbFilename }),
     ...(wish.logFile === undefined ? {} : { logFile: wish.logFile }),
+    ...(codec === null ? {} : { codecEndpoint: codec.url }),
+  }).catch(async (error: unknown) => {
+    await codec?.close();
+    throw error;
   });
   const proxy = await guardUi(server, ui.port);
   say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
@@ -105,9 +116,30 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
     exited: server.exited,
     stop: async () => {
       await proxy?.close();
+      await codec?.close();
       await server.stop();
     },
   };
+};
+
+/** The endpoint at which the Web UI on `uiPort` decrypts payloads; null = they are not encrypted. */
+const openCodec = async (
+  { env, log }: TemporalServerOptions,
+  uiPort: number,
+): Promise<CodecServer | null> => {
+  const { dataConverter } = await dataConverterOf(env);
+  if (dataConverter?.payloadCodecs === undefined) return null;
+  // Loaded only where it is needed: most people encrypt nothing on their own machine.
+  const { startCodecServer } = await import('./codec-server/index.ts');
+  return await startCodecServer({
+    dataConverter,
+    apiKeys: null,
+    origins: [`http://127.0.0.1:${uiPort}`, `http://localhost:${uiPort}`],
+    host: '127.0.0.1',
+    port: (await choosePort('the codec endpoint', [CODEC_PORT])).port,
+    publicUrl: null,
+    log,
+  });
 };
 
 /**

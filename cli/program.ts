@@ -7,6 +7,7 @@
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import type { CliIo, CommandContext, Outcome, RegisteredCommand } from './command.ts';
 import { answerCommand } from './commands/answer.ts';
+import { codecServer } from './commands/codec-server.ts';
 import { createAssistantCommand, listAssistantsCommand } from './commands/assistants.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { decisionsCommand } from './commands/decisions.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   dev,
   worker,
   serve,
+  codecServer,
   toolsCommand,
   createAssistantCommand,
   listAssistantsCommand,

@@ -99,7 +99,7 @@ export const toRunsError = (error: unknown, context: ClientErrorContext): unknow
   if (error instanceof ValueError) {
     return new RunsError(
       'config',
-      `${what} failed: what the worker wrote can't be decoded here (${error.message}). Its payloads are encoded: set RUNS_DATA_CONVERTER, or the client's dataConverter, to what the worker uses.`,
+      `${what} failed: what the worker wrote can't be decoded here (${error.message}). Its payloads are encoded: set RUNS_ENCRYPTION_KEYS or RUNS_DATA_CONVERTER, or the client's dataConverter, to what the worker uses.`,
       { cause: error },
     );
   }

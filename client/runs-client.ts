@@ -23,6 +23,7 @@ import {
 import * as answers from './answers.ts';
 import { Calls, retryUntilClosing } from './temporal-calls.ts';
 import { openConnection, temporalTarget } from './connect.ts';
+import { clientConverter } from './encryption.ts';
 import { checkRunId } from './payloads.ts';
 import { readDecisions } from './decisions.ts';
 import { RunHandle } from './run-handle.ts';
@@ -93,7 +94,7 @@ export class RunsClient {
     const client = new Client({
       connection,
       namespace: target.namespace,
-      ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
+      ...clientConverter(options),
       ...(options.identity === undefined ? {} : { identity: options.identity }),
     });
     return new RunsClient(

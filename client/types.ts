@@ -24,7 +24,7 @@ export interface ConnectOptions {
   taskQueue?: string;
   /** Profile of the Temporal config file (TLS, API key, …). Default: `TEMPORAL_PROFILE`, else `default`. */
   profile?: string;
-  /** Must be the worker's: payload codecs and converters. */
+  /** Must be the worker's: payload codecs and converters. Default: the encryption of `RUNS_ENCRYPTION_KEYS`, if set. */
   dataConverter?: DataConverter;
   /** Name shown in Temporal beside what this client did. Default `runs-client <pid>@<host>`. */
   identity?: string;

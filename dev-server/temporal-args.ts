@@ -18,6 +18,8 @@ export interface TemporalServerSettings {
   uiPort: number | undefined;
   /** Loopback address of the Web UI. */
   uiHost: string;
+  /** Where the Web UI decrypts payloads; `undefined` = it shows them as they are. */
+  codecEndpoint: string | undefined;
   /** `undefined` = state lives in memory and dies with the server. */
   dbFilename: string | undefined;
   /** Created at start; `default` always exists. */
@@ -50,6 +52,8 @@ export function temporalServerArgs(settings: TemporalServerSettings): string[] {
   if (settings.uiPort === undefined) args.push('--headless');
   // The news feed would send a request to the internet from the user's browser.
   else args.push('--ui-ip', settings.uiHost, '--ui-port', String(settings.uiPort), '--ui-disable-news-fetch');
+  if (settings.uiPort !== undefined && settings.codecEndpoint !== undefined)
+    option('ui-codec-endpoint', settings.codecEndpoint);
   option('log-level', 'error');
   if (settings.namespace !== 'default') option('namespace', settings.namespace);
   if (settings.dbFilename !== undefined) {

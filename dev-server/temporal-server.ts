@@ -39,6 +39,8 @@ export interface StartTemporalOptions {
    * address that is not guessed, for `startUiProxy`. Default false.
    */
   guarded?: boolean;
+  /** URL at which the Web UI decrypts payloads. Default: none. */
+  codecEndpoint?: string;
   /** Default: `default`. */
   namespace?: string;
   searchAttributes?: SearchAttributeTypes;
@@ -111,6 +113,7 @@ async function settingsOf(options: StartTemporalOptions): Promise<TemporalServer
     metricsPort,
     uiPort: ui ? (options.uiPort ?? uiPort) : undefined,
     uiHost: options.guarded === true ? await unguessableLoopback() : '127.0.0.1',
+    codecEndpoint: options.codecEndpoint,
     dbFilename: options.dbFilename,
     namespace: options.namespace ?? 'default',
     searchAttributes: options.searchAttributes ?? {},

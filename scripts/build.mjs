@@ -22,7 +22,13 @@ const at = (...path) => join(dist, ...path);
 rmSync(dist, { recursive: true, force: true });
 compile();
 for (const path of PLAIN_FILES) cpSync(join(root, path), at(path), { recursive: true });
-const bundleBytes = await bundle();
+const bundleBytes = await bundle('workflow-bundle.js', {});
+await bundle('workflow-bundle-encrypted.js', {
+  failureConverterPath: at('workflows', 'encrypted-failures.cjs'),
+});
+// A program may bring another SDK of the peers' range; its workers then bundle for themselves.
+const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json').version;
+writeFileSync(at('workflow-bundle.json'), `${JSON.stringify({ sdk })}\n`);
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const missing = promised(manifest).filter((file) => !existsSync(placeOf(file)));
 if (missing.length > 0)
@@ -41,17 +47,15 @@ function compile() {
   if (status !== 0) fail('The sources do not compile.');
 }
 
-async function bundle() {
+async function bundle(name, converters) {
   const { bundleOptions } = await import(pathToFileURL(at('worker', 'bundle-options.js')).href);
   const { code } = await bundleWorkflowCode({
     ...bundleOptions(dist, 'js'),
     logger: new DefaultLogger('WARN'),
+    ...converters,
   });
-  writeFileSync(at('workflow-bundle.js'), code);
-  // A program may bring another SDK of the peers' range; its workers then bundle for themselves.
-  const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json').version;
-  writeFileSync(at('workflow-bundle.json'), `${JSON.stringify({ sdk })}\n`);
-  return statSync(at('workflow-bundle.js')).size;
+  writeFileSync(at(name), code);
+  return statSync(at(name)).size;
 }
 
 /** Every file of ours that package.json names. */

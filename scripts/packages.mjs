@@ -46,7 +46,7 @@ export const PEER_RANGES = {
 const OPTIONAL_PEERS = { [CLIENT]: [SERVER, '@temporalio/workflow'], [SERVER]: [] };
 
 /** Files that are copied beside the compiled ones; the compiler takes only TypeScript. */
-export const PLAIN_FILES = ['store/migrations', 'workflows/beside.cjs'];
+export const PLAIN_FILES = ['store/migrations', 'workflows/beside.cjs', 'workflows/encrypted-failures.cjs'];
 
 /** `npm run demo` is of the checkout alone. */
 const UNPUBLISHED = ['cli/demo/', 'built.json'];
@@ -71,7 +71,8 @@ export function writePackages(root, dist, into) {
     const owner = ownerOf(file);
     const to = join(folders[owner], 'dist', file);
     mkdirSync(dirname(to), { recursive: true });
-    if (!/\.(?:js|d\.ts)$/.test(file) || file === 'workflow-bundle.js') copyFileSync(join(dist, file), to);
+    if (!/\.(?:js|d\.ts)$/.test(file) || /^workflow-bundle(?:-\w+)?\.js$/.test(file))
+      copyFileSync(join(dist, file), to);
     else writeFileSync(to, crossOver(readFileSync(join(dist, file), 'utf8'), file, imported[owner]));
   }
   writeDoors(folders[CLIENT]);

@@ -16,6 +16,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WORKFLOWS_MODULE } from '../workflows/location.ts';
 import { bundleOptions } from './bundle-options.ts';
+import { ENCRYPTED_FAILURES } from './data-converter.ts';
 
 export type WorkflowCode = { codePath: string } | { code: string };
 type ConverterPaths = Pick<DataConverter, 'payloadConverterPath' | 'failureConverterPath'>;
@@ -24,7 +25,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Folder of `workflows` and `protocol`, which a published server finds in another package. */
 const workflowsRoot = fileURLToPath(new URL('..', WORKFLOWS_MODULE)).replace(/[\\/]$/, '');
 const builtBundle = join(root, 'workflow-bundle.js');
-/** Names the SDK that made the built bundle. */
+const builtEncryptedBundle = join(root, 'workflow-bundle-encrypted.js');
+/** Names the SDK that made the built bundles. */
 const builtBundleFacts = join(root, 'workflow-bundle.json');
 const requireHere = createRequire(import.meta.url);
 /** Cached bundles that are kept beside the one in use. */
@@ -40,8 +42,9 @@ export interface BundleOptions {
 /** The bundle to run. Takes some seconds when it has to be made. */
 export const workflowCode = async (options: BundleOptions = {}): Promise<WorkflowCode> => {
   const paths = converterPaths(options.dataConverter);
-  // A converter that runs in the sandbox must be inside of the bundle, and the build knew none.
-  if (Object.keys(paths).length === 0 && fitsInstalledSdk()) return { codePath: builtBundle };
+  // A converter that runs in the sandbox must be inside of the bundle.
+  const built = builtFor(paths);
+  if (built !== null && fitsInstalledSdk()) return { codePath: built };
   if (options.cacheDir === undefined) return { code: await make(paths) };
 
   const file = join(options.cacheDir, `workflows-${await fingerprint(paths)}.js`);
@@ -55,6 +58,13 @@ export const workflowCode = async (options: BundleOptions = {}): Promise<Workflo
     await removeOld(options.cacheDir, file);
   }
   return { codePath: file };
+};
+
+/** The built bundle with these converters; null = the build made none. */
+const builtFor = ({ payloadConverterPath, failureConverterPath }: ConverterPaths): string | null => {
+  if (payloadConverterPath !== undefined) return null;
+  if (failureConverterPath === undefined) return builtBundle;
+  return failureConverterPath === ENCRYPTED_FAILURES ? builtEncryptedBundle : null;
 };
 
 const installedSdk = (): string =>

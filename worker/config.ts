@@ -54,6 +54,8 @@ export interface Config {
   offerTools: 'all' | 'granted' | 'none' | null;
   /** Module that exports `dataConverter`. */
   dataConverter: string | null;
+  /** Keys of the built-in encryption, unparsed. null = payloads are not encrypted. */
+  encryptionKeys: string | null;
   maxCachedRuns: number;
   maxActivities: number;
   shutdownGraceMs: number;
@@ -175,6 +177,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     mcpFile: text('RUNS_MCP'),
     offerTools: text('RUNS_OFFER_TOOLS') === null ? null : oneOf('RUNS_OFFER_TOOLS', OFFERS, 'none'),
     dataConverter: text('RUNS_DATA_CONVERTER'),
+    encryptionKeys: text('RUNS_ENCRYPTION_KEYS'),
     maxCachedRuns: whole('RUNS_MAX_CACHED_RUNS', 0, 1_000_000, DEFAULTS.maxCachedRuns),
     maxActivities: whole('RUNS_MAX_ACTIVITIES', 1, 100_000, DEFAULTS.maxActivities),
     shutdownGraceMs: duration('RUNS_SHUTDOWN_GRACE', 0, 3_600_000, DEFAULTS.shutdownGraceMs),

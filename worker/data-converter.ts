@@ -1,16 +1,23 @@
 /**
- * Loads the module of RUNS_DATA_CONVERTER: payload codecs and converters, for encryption of what Temporal stores.
+ * The data converter of a process: the built-in encryption of RUNS_ENCRYPTION_KEYS, and the module of
+ * RUNS_DATA_CONVERTER with payload codecs and converters of the operator's.
  *
- * Rule: worker and client load the same module the same way; a client with another converter could not read a run.
+ * Rule: worker and client load the same converter the same way; a client with another one could not read a run.
  * Imported by the composition root and the CLI.
  */
 import { ValueError, type DataConverter, type PayloadCodec } from '@temporalio/common';
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { EncryptionKeyMissingError, encryptionOf } from '../client/encryption.ts';
 import { RunsError, quote } from '../protocol/index.ts';
+import type { Logger } from '../protocol/ports/backend.ts';
+import { WORKFLOWS_MODULE } from '../workflows/location.ts';
 import { loadModule } from './load-module.ts';
 
 const KEYS = ['payloadConverterPath', 'failureConverterPath', 'payloadCodecs', 'externalStorage'];
+
+/** Encrypts message and stack of a failure, too. */
+export const ENCRYPTED_FAILURES = fileURLToPath(new URL('encrypted-failures.cjs', WORKFLOWS_MODULE));
 
 /** Loads the export `dataConverter` (or the default export). Throws `RunsError('config')`. */
 export const loadDataConverter = async (
@@ -47,18 +54,75 @@ const named = (codec: PayloadCodec, path: string): PayloadCodec => ({
   },
 });
 
-/** The connect options for RUNS_DATA_CONVERTER of an environment. */
+/** The built-in codec encrypts last, after the converters of the operator's module. Throws `RunsError('config')`. */
+const withEncryption = (own: DataConverter | undefined, env: Env): DataConverter | undefined => {
+  const encryption = encryptionOf(env);
+  if (encryption === undefined) return own;
+  if (own?.payloadCodecs !== undefined)
+    throw new RunsError(
+      'config',
+      'RUNS_ENCRYPTION_KEYS and RUNS_DATA_CONVERTER both encode payloads: its module exports "payloadCodecs". Unset one of the two, or remove the codecs from the module.',
+    );
+  return { failureConverterPath: ENCRYPTED_FAILURES, ...own, ...encryption };
+};
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const ownConverter = async (path: string): Promise<DataConverter> => {
+  const converter = await loadDataConverter(path);
+  const { payloadCodecs } = converter;
+  return payloadCodecs === undefined
+    ? converter
+    : { ...converter, payloadCodecs: payloadCodecs.map((codec) => named(codec, path)) };
+};
+
+const REPORT_EVERY_MS = 10_000;
+
+/**
+ * Reports payloads that can't be decoded, at most every ten seconds: the SDK writes the error into the history only, where
+ * it is encrypted.
+ */
+const reported = (codec: PayloadCodec, log: Logger): PayloadCodec => {
+  let reportedAt = -Infinity;
+  return {
+    encode: (payloads, context) => codec.encode(payloads, context),
+    async decode(payloads, context) {
+      try {
+        return await codec.decode(payloads, context);
+      } catch (error) {
+        if (performance.now() - reportedAt >= REPORT_EVERY_MS) {
+          reportedAt = performance.now();
+          const keyId = error instanceof EncryptionKeyMissingError ? { keyId: error.keyId } : {};
+          log.error({ error, ...keyId }, 'a payload can not be decoded: its run waits for a worker that can');
+        }
+        throw error;
+      }
+    },
+  };
+};
+
+/** A worker's converter: as `dataConverterOf`, and what can't be decoded is logged. */
+export const workerConverter = async (
+  env: Env,
+  given: DataConverter | undefined,
+  log: Logger,
+): Promise<{ dataConverter?: DataConverter }> => {
+  const { dataConverter } = await dataConverterOf(env, given);
+  if (dataConverter?.payloadCodecs === undefined) return dataConverter === undefined ? {} : { dataConverter };
+  const payloadCodecs = dataConverter.payloadCodecs.map((codec) => reported(codec, log));
+  return { dataConverter: { ...dataConverter, payloadCodecs } };
+};
+
+/**
+ * The connect options for RUNS_DATA_CONVERTER and RUNS_ENCRYPTION_KEYS of an environment. `given` replaces the module of
+ * the first; the second is added to either.
+ */
 export const dataConverterOf = async (
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
+  given?: DataConverter,
 ): Promise<{ dataConverter?: DataConverter }> => {
   const path = env['RUNS_DATA_CONVERTER']?.trim() ?? '';
-  if (path === '') return {};
-  const dataConverter = await loadDataConverter(path);
-  const { payloadCodecs } = dataConverter;
-  return {
-    dataConverter:
-      payloadCodecs === undefined
-        ? dataConverter
-        : { ...dataConverter, payloadCodecs: payloadCodecs.map((codec) => named(codec, path)) },
-  };
+  const own = given ?? (path === '' ? undefined : await ownConverter(path));
+  const dataConverter = withEncryption(own, env);
+  return dataConverter === undefined ? {} : { dataConverter };
 };

@@ -45,6 +45,7 @@ export const describeConfig = (config: Config): Record<string, string> => {
     tools: config.toolsFile ?? 'none',
     offerTools: config.offerTools ?? (config.apiKeys === null ? 'all' : 'none'),
     dataConverter: config.dataConverter ?? 'none',
+    encryption: secret(config.encryptionKeys),
     maxCachedRuns: String(config.maxCachedRuns),
     maxActivities: String(config.maxActivities),
     shutdownGrace: `${config.shutdownGraceMs / 1_000} s`,

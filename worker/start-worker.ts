@@ -32,7 +32,7 @@ import type { Logger } from '../protocol/index.ts';
 import type { LearnedOfServer } from '../protocol/ports/model.ts';
 import { workflowCode, type WorkflowCode } from './bundle.ts';
 import type { Config, ConfigEnv } from './config.ts';
-import { loadDataConverter } from './data-converter.ts';
+import { workerConverter } from './data-converter.ts';
 import { Disposables } from './disposables.ts';
 import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
@@ -58,6 +58,7 @@ export interface WorkerDependencies {
   tools?: ToolRegistry;
   /** Default: the file's export `hooks`. Called for runs that were started with hooks. */
   hooks?: Hooks;
+  /** Default: the module of RUNS_DATA_CONVERTER. RUNS_ENCRYPTION_KEYS adds its codec to both. */
   dataConverter?: DataConverter;
   /** Default: the build's bundle, else one made now and cached in the data directory. */
   workflows?: WorkflowCode;
@@ -118,10 +119,7 @@ const start = async (
   const own = parts.tools ?? file?.tools ?? noTools();
   const mcp = await joinMcpServers(own, config.mcpFile);
   const hooks = parts.hooks ?? file?.hooks;
-  const dataConverter =
-    parts.dataConverter ??
-    (config.dataConverter === null ? undefined : await loadDataConverter(config.dataConverter));
-  const converter = dataConverter === undefined ? {} : { dataConverter };
+  const converter = await workerConverter(parts.env ?? process.env, parts.dataConverter, log);
   const workflows =
     parts.workflows ?? (await workflowCode({ cacheDir: join(config.dataDir, 'cache'), ...converter }));
 

@@ -118,7 +118,9 @@ const allChecks = async (
   const temporal = {
     ...target,
     fix,
-    dataConverter: nonEmpty(io.env['RUNS_DATA_CONVERTER']) ?? null,
+    dataConverter:
+      nonEmpty(io.env['RUNS_DATA_CONVERTER']) ??
+      (nonEmpty(io.env['RUNS_ENCRYPTION_KEYS']) === undefined ? null : 'RUNS_ENCRYPTION_KEYS'),
     processConverter: ground.process?.settings['RUNS_DATA_CONVERTER'] ?? null,
     deployment: nonEmpty(ground.env['RUNS_DEPLOYMENT']) ?? null,
     runs: async () => {

@@ -54,6 +54,7 @@ export const doctorTemporal = async (io: CliIo, { process, env }: DoctorGround):
       env: {
         ...env,
         RUNS_DATA_CONVERTER: io.env['RUNS_DATA_CONVERTER'],
+        RUNS_ENCRYPTION_KEYS: io.env['RUNS_ENCRYPTION_KEYS'],
         RUNS_DATA_DIR: io.env['RUNS_DATA_DIR'],
       },
     });

@@ -20,10 +20,10 @@ const decode = async (converter: LoadedDataConverter, payload: Payload): Promise
 const fixOf = ({ process, shell }: Converters): string =>
   process !== null && process !== shell
     ? `set RUNS_DATA_CONVERTER=${process} in this shell too: the process of this folder uses it`
-    : 'set RUNS_DATA_CONVERTER to the module that the workers use, in this shell too';
+    : 'set RUNS_ENCRYPTION_KEYS or RUNS_DATA_CONVERTER to what the workers use, in this shell too';
 
 export interface Converters {
-  /** RUNS_DATA_CONVERTER of this shell; null = none. */
+  /** RUNS_DATA_CONVERTER of this shell, or the name RUNS_ENCRYPTION_KEYS where only that is set; null = neither. */
   shell: string | null;
   /** Of the process that runs in this folder; null = none, or no process. */
   process: string | null;

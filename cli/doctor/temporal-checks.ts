@@ -17,7 +17,7 @@ import { queueChecks, type QueueGround } from './queue-checks.ts';
 export interface TemporalGround extends QueueGround {
   address: string;
   fix: boolean;
-  /** RUNS_DATA_CONVERTER of this shell; null = none. */
+  /** What decodes payloads in this shell, as `Converters.shell`. */
   dataConverter: string | null;
   /** That of the process which runs here; null = none, or no process. */
   processConverter: string | null;

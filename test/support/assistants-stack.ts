@@ -7,6 +7,7 @@ import type { Hooks, ToolRegistry } from '../../activities/index.ts';
 import { RunsClient, temporalTarget, type StartOptions } from '../../client/index.ts';
 import type { RunSnapshot } from '../../protocol/index.ts';
 import { createSandbox, type Sandbox, type Script, type ScriptedTurn } from '../../testing/index.ts';
+import type { WorkflowCode } from '../../worker/bundle.ts';
 import { startWorker, type RunningWorker } from '../../worker/start-worker.ts';
 import { makeAssistants } from '../../worker/backends.ts';
 import { configFromEnv } from '../../worker/config.ts';
@@ -22,6 +23,10 @@ export interface AssistantsStackOptions {
   declares?: readonly string[];
   hooks?: Hooks;
   dataConverter?: DataConverter;
+  /** Default: one of its own. */
+  taskQueue?: string;
+  /** Default: the bundle of all live tests, which holds no converter. */
+  workflows?: WorkflowCode;
   /** Default true. */
   worker?: boolean;
   expiresInSeconds?: number;
@@ -57,7 +62,7 @@ export const openAssistants = async (options: AssistantsStackOptions): Promise<A
     ),
     ...(options.expiresInSeconds === undefined ? {} : { expiresInSeconds: options.expiresInSeconds }),
   });
-  const taskQueue = uniqueName('queue');
+  const taskQueue = options.taskQueue ?? uniqueName('queue');
   const config = configFromEnv({
     RUNS_BACKEND: 'assistants',
     OPENAI_BASE_URL: sandbox.url,
@@ -80,7 +85,7 @@ export const openAssistants = async (options: AssistantsStackOptions): Promise<A
         temporal: temporalTarget({ address, taskQueue, env: {} }),
         backends: { assistants: made.backend },
         tools,
-        workflows: workflowBundle(),
+        workflows: options.workflows ?? workflowBundle(),
         log,
         ...converter,
         ...(options.hooks === undefined ? {} : { hooks: options.hooks }),

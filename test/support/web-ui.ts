@@ -27,18 +27,21 @@ export interface Message {
   encoding?: 'json/plain' | 'json/protobuf';
 }
 
+/** A browser, or a context of it with settings of its own. */
+type Opener = Pick<Browser, 'newPage'>;
+
 export class RunPage {
-  readonly #browser: Browser;
+  readonly #browser: Opener;
   readonly #url: string;
   page: Page;
 
-  private constructor(browser: Browser, url: string, page: Page) {
+  private constructor(browser: Opener, url: string, page: Page) {
     this.#browser = browser;
     this.#url = url;
     this.page = page;
   }
 
-  static async open(browser: Browser, uiUrl: string, runId: string): Promise<RunPage> {
+  static async open(browser: Opener, uiUrl: string, runId: string): Promise<RunPage> {
     const url = `${uiUrl}/namespaces/default/workflows/${encodeURIComponent(runId)}`;
     const run = new RunPage(browser, url, await newPage(browser));
     await run.#show();
@@ -143,7 +146,7 @@ export class RunPage {
   }
 }
 
-const newPage = (browser: Browser): Promise<Page> =>
+const newPage = (browser: Opener): Promise<Page> =>
   browser.newPage({ viewport: { width: 1400, height: 1000 } });
 
 /** Leaving the editor formats its text, which moves the button: first leave, then click. */

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openTemporal, type StackTemporal } from '../../../app/temporal.ts';
 import { freePorts } from '../../../dev-server/ports.ts';
 import { startTemporal } from '../../../dev-server/temporal-server.ts';
+import { silent } from '../../support/native-stack.ts';
 import { launchBrowser } from '../../support/web-ui.ts';
 
 let temporal: StackTemporal;
@@ -20,6 +21,7 @@ beforeAll(async () => {
     env: {},
     taskQueue: 'runs',
     ports: { grpc: [grpc], ui: [ui] },
+    log: silent,
     say: () => undefined,
   });
 });

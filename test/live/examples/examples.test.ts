@@ -163,17 +163,17 @@ describe('the example', { timeout: 180_000 }, () => {
 
   test('encryption reads payloads of the old key after a rotation', async () => {
     const [first, second] = ['1'.repeat(64), '2'.repeat(64)];
-    const env = { RUNS_TOOLS: './tools.ts', RUNS_DATA_CONVERTER: './data-converter.ts' };
-    const shell = await withServer('encryption', { ...env, PAYLOAD_KEYS: `old:${first}` });
+    const env = { RUNS_TOOLS: './tools.ts', RUNS_ENCRYPTION_KEYS: `old:${first}` };
+    const shell = await withServer('encryption', env);
     const client = shell.run('node client.mjs');
     const runId = await waitingRun(shell);
-    await shell.restart({ PAYLOAD_KEYS: `new:${second},old:${first}` });
+    await shell.restart({ RUNS_ENCRYPTION_KEYS: `new:${second},old:${first}` });
     expect(await shell.run(`runs answer ${runId} --approve`).ended).toBe(0);
     // The official client polls again after the restart, or gives up: the run's own end counts.
     const watched = shell.run(`runs watch ${runId}`);
     expect(await watched.ended, watched.output()).toBe(0);
     await client.ended;
-    const withoutOld = shell.run(`PAYLOAD_KEYS=new:${second} ${RUNS} show ${runId}`);
+    const withoutOld = shell.run(`RUNS_ENCRYPTION_KEYS=new:${second} ${RUNS} show ${runId}`);
     expect(await withoutOld.ended).not.toBe(0);
     expect(withoutOld.output()).toMatch(/"old"/);
   });

@@ -14,6 +14,7 @@ const SETTINGS: TemporalServerSettings = {
   metricsPort: 7003,
   uiPort: undefined,
   uiHost: '127.0.0.1',
+  codecEndpoint: undefined,
   dbFilename: undefined,
   namespace: 'default',
   searchAttributes: {},
