@@ -36,6 +36,7 @@ import { modelRoutes } from './routes/models.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
+import { usageRoutes } from './routes/usage.ts';
 import { ShutdownNotifier, eventStream } from './sse.ts';
 import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
@@ -89,6 +90,7 @@ export const ROUTES: readonly Route[] = [
   ...approvalRoutes,
   ...runRoutes,
   ...callRoutes,
+  ...usageRoutes,
   ...threadRoutes,
 ];
 

@@ -28,10 +28,26 @@ const requiredAction = z.strictObject({
   type: z.literal('submit_tool_outputs'),
   submit_tool_outputs: z.strictObject({ tool_calls: z.array(toolCall) }),
 });
-const usage = z.strictObject({
+export const usage = z.strictObject({
   prompt_tokens: z.int(),
   completion_tokens: z.int(),
   total_tokens: z.int(),
+  prompt_token_details: z
+    .strictObject({ cached_tokens: z.int() })
+    .optional()
+    .describe('absent when the model server counts none'),
+  completion_tokens_details: z
+    .strictObject({ reasoning_tokens: z.int() })
+    .optional()
+    .describe('absent when the model server counts none'),
+  cost: z
+    .record(z.string(), z.string())
+    .readonly()
+    .optional()
+    .describe(
+      'currency to decimal amount, at the price of the moment; absent without a price (an extension)',
+    ),
+  model: z.string().optional().describe('on steps: the model that answered (an extension)'),
 });
 const lastError = z.strictObject({ code: z.string(), message: z.string() });
 const responseFormat = z.union([
@@ -124,6 +140,11 @@ const runCommon = {
   tool_choice: toolChoice,
   parallel_tool_calls: z.boolean(),
   reasoning_effort: z.string().nullable().optional(),
+  max_cost: z
+    .record(z.string(), z.string())
+    .readonly()
+    .optional()
+    .describe('currency to decimal amount; absent without a limit (an extension)'),
 };
 
 /** Fields that are null unless the status sets them. */

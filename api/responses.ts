@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { approval, decision } from './decision-responses.ts';
 import { model, modelPage } from './model-responses.ts';
 import { OBJECT_RESPONSES } from './object-responses.ts';
+import { dayUsage, threadUsage } from './usage-responses.ts';
 
 const deleted = z.strictObject({
   id: z.string(),
@@ -98,6 +99,9 @@ export const RESPONSES = {
   Decision: decision,
   DecisionPage: pageOf(decision),
   Call: call,
+  DayUsage: dayUsage,
+  DayUsagePage: pageOf(dayUsage),
+  ThreadUsage: threadUsage,
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 

@@ -106,6 +106,7 @@ export const startApi = async ({
     // Without keys every client may declare every tool, so an offer grants nothing.
     offerTools: config.offerTools ?? (auth.open ? 'all' : 'none'),
     expiresInMs: config.expiresInMs,
+    budgets: config.budgets,
     tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });

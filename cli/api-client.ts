@@ -9,7 +9,16 @@ import { createSseParser } from '../backends/http/sse.ts';
 import { quote } from '../protocol/rules/validation.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { AssistantParams } from '../protocol/ports/runs-service.ts';
-import type { Assistant, FunctionTool, Message, Page, Run, RunStep } from '../protocol/wire/objects.ts';
+import type {
+  Assistant,
+  FunctionTool,
+  Message,
+  Page,
+  Run,
+  RunStep,
+  WireUsage,
+} from '../protocol/wire/objects.ts';
+import type { DayUsage, ThreadUsage } from '../protocol/wire/usage.ts';
 import type { AnswerPayload, AnswerReply } from '../protocol/temporal/messages.ts';
 import type { Approval, RunDecision } from '../protocol/wire/decisions.ts';
 import { CliError, EXIT, type ExitCode } from '../app/exit.ts';
@@ -80,8 +89,20 @@ export class ApiClient {
     return this.#json<AnswerReply>('POST', `${runPath(threadId, runId)}/answers`, payload);
   }
 
-  /** The same, with the number of rounds before each message, from the run's steps. */
-  async story(threadId: string, runId: string): Promise<RunMessage[]> {
+  /** What models used, by day, tenant and model. */
+  usage(query: Record<'tenant' | 'from' | 'to', string | undefined>): Promise<Page<DayUsage>> {
+    const named = Object.entries(query).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+    );
+    return this.#json<Page<DayUsage>>('GET', `/v1/usage${named.length === 0 ? '' : `?${named.join('&')}`}`);
+  }
+
+  threadUsage(threadId: string): Promise<ThreadUsage> {
+    return this.#json<ThreadUsage>('GET', `/v1/threads/${encodeURIComponent(threadId)}/usage`);
+  }
+
+  /** The messages with the number of rounds before each, and the usage of each turn, from the run's steps. */
+  async story(threadId: string, runId: string): Promise<{ messages: RunMessage[]; turns: WireUsage[] }> {
     const [steps, page] = await Promise.all([
       this.#json<Page<RunStep>>('GET', `${runPath(threadId, runId)}/steps?order=asc&limit=100`),
       this.#messages(threadId, runId),
@@ -91,7 +112,14 @@ export class ApiClient {
     for (const { step_details: details } of steps.data)
       if (details.type === 'tool_calls') rounds += 1;
       else before.set(details.message_creation.message_id, rounds);
-    return page.map((message) => ({ afterRound: before.get(message.id) ?? rounds, text: textOf(message) }));
+    return {
+      messages: page.map((message) => ({
+        afterRound: before.get(message.id) ?? rounds,
+        text: textOf(message),
+      })),
+      // Servers of others may leave it out.
+      turns: steps.data.map(({ usage }) => usage ?? null).filter((usage) => usage !== null),
+    };
   }
 
   /** The run's events after `after`, until the run has ended or the connection breaks. */

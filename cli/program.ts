@@ -20,6 +20,7 @@ import { serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
 import { startCommand } from './commands/start.ts';
 import { toolsCommand } from './commands/tools.ts';
+import { usageCommand } from './commands/usage.ts';
 import { watch } from './commands/watch.ts';
 import { worker } from './commands/worker.ts';
 import { errorText, terminalLines } from './output/format.ts';
@@ -36,6 +37,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   toolsCommand,
   createAssistantCommand,
   listAssistantsCommand,
+  usageCommand,
   startCommand,
   list,
   show,

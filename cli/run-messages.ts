@@ -7,6 +7,7 @@
 import { CliError } from '../app/exit.ts';
 import { nonEmpty } from '../app/dev-state.ts';
 import type { RunSnapshot } from '../protocol/temporal/messages.ts';
+import type { WireUsage } from '../protocol/wire/objects.ts';
 import type { CliIo } from './command.ts';
 import { connections, type ApiPlace } from './connections.ts';
 import { oneLine } from './output/format.ts';
@@ -14,12 +15,15 @@ import type { RunMessage } from './output/rounds.ts';
 
 export interface RunMessages {
   messages: RunMessage[];
+  /** The usage of each turn that was counted, oldest first. */
+  turns: WireUsage[];
   /** Why there are none; null = the list is complete. */
   note: string | null;
 }
 
 const unknown = (why: string): RunMessages => ({
   messages: [],
+  turns: [],
   note: `what the assistant said can't be shown: ${why}`,
 });
 
@@ -33,13 +37,13 @@ const upstream = ({ env }: CliIo): ApiPlace | null => {
 
 export const runMessages = async (io: CliIo, run: RunSnapshot): Promise<RunMessages> => {
   const { backend, backendRunId, threadId } = run;
-  if (threadId === null || backendRunId === null) return { messages: [], note: null };
+  if (threadId === null || backendRunId === null) return { messages: [], turns: [], note: null };
   try {
     const place = backend === 'chat' ? (await connections(io)).api() : upstream(io);
     if (place === null)
       return unknown("the thread is the runs server's; OPENAI_BASE_URL names it, with /v1 at its end");
     const { ApiClient } = await import('./api-client.ts');
-    return { messages: await new ApiClient(place, io.signal).story(threadId, backendRunId), note: null };
+    return { ...(await new ApiClient(place, io.signal).story(threadId, backendRunId)), note: null };
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     return unknown(oneLine(error.message, 300));

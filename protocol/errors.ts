@@ -141,6 +141,17 @@ export const apiErrors = {
       `Answers that one tenant has not read yet may hold ${limit} characters at this server. Read them, or ask for smaller pages.`,
       { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
     ),
+  budgetSpent: (what: 'tokens' | 'cost') =>
+    new ApiError(
+      429,
+      `You exceeded your current quota: the ${what === 'tokens' ? 'tokens' : 'money'} that your runs may use today (UTC) ${what === 'tokens' ? 'are' : 'is'} used up. Try again tomorrow, or have the budget raised.`,
+      {
+        type: 'insufficient_quota',
+        code: 'insufficient_quota',
+        // A repeated request is refused as well until the day ends.
+        headers: { 'x-should-retry': 'false' },
+      },
+    ),
   storageFull: (stored: number, limit: number) =>
     new ApiError(
       400,

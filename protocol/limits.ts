@@ -39,6 +39,8 @@ export const LIMITS = {
   /** Vendor: messages of a new thread, additional messages of a run. */
   messagesInCreate: 512,
   model: 256,
+  /** Currencies of a run's `max_cost`. */
+  currencies: 8,
   /** Ids and the names of choices. */
   id: 256,
   reasonChars: 4_096,

@@ -60,6 +60,7 @@ export const beginRun = async (
   params: RunParams,
 ): Promise<CreatedRun> => {
   const { store, quotas, now, run: options } = context;
+  await context.assertBudgetLeft(caller.tenant);
   await quotas.takeSpace(caller.tenant, [thread, params]);
   await quotas.takeRun(caller.tenant);
   const at = now();

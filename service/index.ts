@@ -12,16 +12,19 @@ import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import type { RunsService, ThreadParams } from '../protocol/ports/runs-service.ts';
 import { pollAfterMs } from '../protocol/rules/polling.ts';
+import type { Budget, TenantBudgets } from '../protocol/rules/budget.ts';
 import { answerCall, submitOutputs } from './answer-run.ts';
 import { awaitRun } from './await-run.ts';
 import { beginRun, type BeginRunContext, type BeginRunOptions } from './begin-run.ts';
 import { requestCancel } from './cancel-run.ts';
+import { createDayBudgets } from './day-budget.ts';
 import { fromRunsError, withApiErrors } from './errors.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { createQuotas, type TenantLimits } from './quotas.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
 import { approvalsOf, decidable } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
+import { createUsageMethods } from './model-usage.ts';
 import { createThreadMethods } from './thread-methods.ts';
 import { toolsLister } from './worker-tools.ts';
 
@@ -38,6 +41,8 @@ export interface RunsServiceOptions extends BeginRunOptions {
   workerTimeoutMs?: number;
   /** What one tenant may hold. */
   tenantLimits?: TenantLimits;
+  /** What the runs of each tenant may use. Default: no budgets. */
+  budgets?: TenantBudgets;
   tail?: TailOptions;
   now?: () => number;
   log?: Logger;
@@ -106,7 +111,17 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const now = options.now ?? Date.now;
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
   const quotas = createQuotas(store, options.tenantLimits ?? {});
-  const context: BeginRunContext = { store, workflows, quotas, now, workerTimeoutMs, log, run: options };
+  const assertBudgetLeft = createDayBudgets(store, options.budgets ?? new Map<string, Budget>(), now);
+  const context: BeginRunContext = {
+    store,
+    workflows,
+    quotas,
+    assertBudgetLeft,
+    now,
+    workerTimeoutMs,
+    log,
+    run: options,
+  };
   const listTools = toolsLister({
     ask: () =>
       withPingWatchdog(workflows, (signal) => workflows.tools({ timeoutMs: workerTimeoutMs, signal })),
@@ -130,6 +145,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   return {
     ...createThreadMethods(context),
     ...createRunMethods(context),
+    ...createUsageMethods(context),
     events,
     awaitRun: (caller, threadId, runId, wait) =>
       withApiErrors(() => awaitRun(store, runId, () => store.getRun(caller.tenant, threadId, runId), wait)),

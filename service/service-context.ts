@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
+import type { AssertBudgetLeft } from './day-budget.ts';
 import type { createQuotas } from './quotas.ts';
 import type { Workflows } from './run-workflows.ts';
 
@@ -12,6 +13,8 @@ export interface ServiceContext {
   store: Store;
   workflows: Workflows;
   quotas: ReturnType<typeof createQuotas>;
+  /** Before a run is created. */
+  assertBudgetLeft: AssertBudgetLeft;
   now: () => number;
   /** How long a submit or an answer waits for a worker, in milliseconds. */
   workerTimeoutMs: number;

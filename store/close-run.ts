@@ -95,6 +95,7 @@ export const closeRun = (
     row.epoch += 1;
     row.required = null;
     row.ended_at = now;
+    unit.count(null);
     switch (how.kind) {
       case 'cancel':
         if (row.status !== 'cancelling') {

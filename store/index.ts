@@ -14,6 +14,7 @@ import { eventStore } from './events.ts';
 import { migrate, readMigrations } from './migrate.ts';
 import { ownerOf } from './owners.ts';
 import type { PostgresOptions } from './postgres.ts';
+import { modelUsageStore } from './model-usage.ts';
 import { acceptOutputs } from './accept-outputs.ts';
 import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
@@ -35,6 +36,7 @@ export const storeOn = (db: Database): Store => ({
   ...threadStore(db),
   ownerOf: ownerOf(db),
   ...usageStore(db),
+  ...modelUsageStore(db),
   ...runStore(db),
   ...eventStore(db),
   ...turnStore(db),

@@ -30,6 +30,7 @@ export const runConfig = (
     parallel_tool_calls: params.parallel_tool_calls ?? true,
     response_format: params.response_format ?? assistant.response_format,
     reasoning_effort: params.reasoning_effort ?? assistant.reasoning_effort ?? null,
+    ...(Object.keys(params.max_cost ?? {}).length === 0 ? {} : { max_cost: params.max_cost ?? {} }),
     granted_tools: grantedTools,
     // A run with `tools: []` has no tools.
     ...(offerTools && params.tools == null && assistant.tools.length === 0 ? { offer_tools: true } : {}),

@@ -4,8 +4,8 @@
  * Rule: one transaction closes message and step, adds usage, and writes status and events.
  * Imported within `store/` only.
  */
-import type { Usage } from '../protocol/ports/backend.ts';
 import type { ProviderTurn } from '../protocol/ports/model.ts';
+import { sumUsage, wireTurnUsage } from '../protocol/rules/usage.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type {
   RunLease,
@@ -34,18 +34,10 @@ import { runState, runView, wireCall } from './views.ts';
 
 const json = (value: unknown): string => JSON.stringify(value);
 
-const addUsage = (before: WireUsage | null, turn: Usage | null): WireUsage | null =>
-  turn === null
-    ? before
-    : {
-        prompt_tokens: (before?.prompt_tokens ?? 0) + turn.promptTokens,
-        completion_tokens: (before?.completion_tokens ?? 0) + turn.completionTokens,
-        total_tokens: (before?.total_tokens ?? 0) + turn.totalTokens,
-      };
-
 const INCOMPLETE_MESSAGE = {
   max_completion_tokens: 'max_tokens',
   max_prompt_tokens: 'max_tokens',
+  max_cost: 'max_tokens',
   content_filter: 'content_filter',
 } as const;
 
@@ -170,8 +162,9 @@ const settle = async (
 ): Promise<StoredRunState> => {
   const { row, emit, later } = unit;
   const { outcome, message } = turn;
-  const usage = addUsage(null, turn.usage);
-  row.usage = addUsage(row.usage, turn.usage);
+  const usage = wireTurnUsage(turn.usage);
+  row.usage = sumUsage(row.usage, turn.usage);
+  unit.count(turn.usage === null ? null : { usage: turn.usage, now });
   const open = begun.steps.filter(({ round }) => round === row.round + 1);
   if (message !== null)
     await settleMessage(

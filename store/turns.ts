@@ -5,6 +5,7 @@
  * They stay out of the context: message `incomplete`, steps `failed`. Only a settled turn enters the context.
  * Imported within `store/` only.
  */
+import { sumUsage } from '../protocol/rules/usage.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type { RunLease, StreamedMessage, TurnStore } from '../protocol/ports/turn-store.ts';
 import type { StepDetails } from '../protocol/wire/objects.ts';
@@ -19,6 +20,7 @@ import {
   messageDetails,
   openSteps,
 } from './steps.ts';
+import { reserveTurn } from './reserve-turn.ts';
 import type { RunRow } from './schema.ts';
 import { settleTurn } from './settle-turn.ts';
 import { changeExistingRun } from './update-run.ts';
@@ -55,7 +57,17 @@ const openCalls = (
 
 export const turnStore = (
   db: Database,
-): Pick<TurnStore, 'claim' | 'readState' | 'readContext' | 'openMessage' | 'openCalls' | 'settleTurn'> => ({
+): Pick<
+  TurnStore,
+  | 'claim'
+  | 'readState'
+  | 'readContext'
+  | 'openMessage'
+  | 'openCalls'
+  | 'settleTurn'
+  | 'countTurn'
+  | 'reserveTurn'
+> => ({
   ...claimStore(db),
   async readState(runId) {
     const [row] = await db.query<RunRow>('select * from runs where id = $1', [runId]);
@@ -64,4 +76,10 @@ export const turnStore = (
   openMessage: (lease, now) => openMessage(db, lease, now),
   openCalls: (lease, said, now) => openCalls(db, lease, said, now),
   settleTurn: (lease, turn, now) => settleTurn(db, lease, turn, now),
+  reserveTurn: (lease, request, now) => reserveTurn(db, lease, request, now),
+  countTurn: (lease, usage, now) =>
+    changeExistingRun(db, lease.runId, lease, async (unit) => {
+      unit.row.usage = sumUsage(unit.row.usage, usage);
+      unit.count({ usage, now });
+    }),
 });

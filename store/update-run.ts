@@ -11,6 +11,7 @@ import { StoreError } from '../protocol/ports/store-error.ts';
 import type { RunLease } from '../protocol/ports/turn-store.ts';
 import { isTerminal } from '../protocol/wire/objects.ts';
 import { CHANNEL, type Database, type Param, type Sql } from './database.ts';
+import { countTurnParams, countTurnSql, endReservation, type TurnCount } from './count-turn.ts';
 import type { RunRow } from './schema.ts';
 
 export interface RunUpdate {
@@ -20,6 +21,8 @@ export interface RunUpdate {
   emit: (event: StreamEvent) => void;
   /** A write that only the commit waits for: it shares the round trip of the row's write. */
   later: (write: Promise<unknown>) => void;
+  /** A turn of the model has ended: its usage is counted in the statement that writes the row. null = not known. */
+  count: (turn: TurnCount | null) => void;
 }
 
 /** Columns that change during a run's life. */
@@ -71,6 +74,9 @@ const WRITE_IF = `
   )
   select pg_notify('${CHANNEL}', changed.id || ' ' || $${n + 5}::text) from changed`;
 
+/** The same as `WRITE`, and the turn is counted: its usage is added to the day, and its reservation ends. */
+const WRITE_TURN = WRITE.replace('\n  select pg_notify', `,\n  ${countTurnSql(n + 6)}\n  select pg_notify`);
+
 const writeParams = (row: RunRow, seqBefore: number, events: readonly StreamEvent[]): Param[] => [
   row.id,
   ...MUTABLE.map((column) => param(row, column)),
@@ -97,6 +103,15 @@ export const writeRunUpdate = async (
   events: readonly StreamEvent[],
 ): Promise<void> => {
   await sql.query(WRITE, writeParams(row, seqBefore, events), 'write-unit');
+};
+
+const writeTurn = async (
+  sql: Sql,
+  turn: TurnCount,
+  ...[row, seqBefore, events]: [row: RunRow, seqBefore: number, events: readonly StreamEvent[]]
+): Promise<void> => {
+  const params = [...writeParams(row, seqBefore, events), ...countTurnParams(row, turn)];
+  await sql.query(WRITE_TURN, params, 'write-turn');
 };
 
 /** The first failure rejects the update; later ones are ignored. */
@@ -131,9 +146,15 @@ export const changeRun = async <T, Read = undefined>(
       write.catch(ignore);
       writes.push(write);
     };
-    const value = await body({ sql, row, emit: (event) => void events.push(event), later }, read);
+    const counted: { turn: TurnCount | null } = { turn: null };
+    const count = (ended: TurnCount | null): void => {
+      counted.turn = ended;
+      if (ended === null) later(endReservation(sql, runId));
+    };
+    const value = await body({ sql, row, emit: (event) => void events.push(event), later, count }, read);
     row.event_seq = seqBefore + events.length;
-    if (events.length > 0 || JSON.stringify(row) !== before)
+    if (counted.turn !== null) later(writeTurn(sql, counted.turn, row, seqBefore, events));
+    else if (events.length > 0 || JSON.stringify(row) !== before)
       later(writeRunUpdate(sql, row, seqBefore, events));
     await Promise.all(writes);
     if (events.length > 0) announced = row.event_seq;

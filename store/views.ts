@@ -19,6 +19,7 @@ import {
   type WireToolCall,
 } from '../protocol/wire/objects.ts';
 import { viewOfRun, wireSeconds, wireSecondsOrNull } from '../protocol/wire/run-view.ts';
+import { fromWireUsage } from '../protocol/rules/usage.ts';
 import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 
 export const assistantView = (row: AssistantRow): Assistant => {
@@ -147,6 +148,7 @@ export const roundState = (row: RoundRow): RoundState => ({
 
 export const runState = (row: RunRow, round: RoundRow | null): StoredRunState => ({
   runId: row.id,
+  tenant: row.tenant,
   threadId: row.thread_id,
   assistantId: row.assistant_id,
   status: row.status,
@@ -154,14 +156,7 @@ export const runState = (row: RunRow, round: RoundRow | null): StoredRunState =>
   createdAt: row.created_at,
   expiresAt: row.expires_at,
   config: row.config,
-  usage:
-    row.usage === null
-      ? null
-      : {
-          promptTokens: row.usage.prompt_tokens,
-          completionTokens: row.usage.completion_tokens,
-          totalTokens: row.usage.total_tokens,
-        },
+  usage: row.usage === null ? null : fromWireUsage(row.usage),
   round: round === null ? null : roundState(round),
   lastError: row.last_error,
   incompleteReason: row.incomplete_reason,

@@ -38,7 +38,13 @@ interface Said {
   chunks: string[];
   calls: { id: string | null; name: string; arguments: string }[];
   finish: 'stop' | 'tool_calls' | 'length' | 'content_filter';
-  usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+  usage: {
+    prompt_tokens: number;
+    completion_tokens: number;
+    total_tokens: number;
+    prompt_tokens_details?: { cached_tokens: number };
+    completion_tokens_details?: { reasoning_tokens: number };
+  };
 }
 
 const modelFailure = (fail: { code: string; message: string; status?: number }): ApiError => {
@@ -84,7 +90,17 @@ const say = (turn: ScriptedTurn, request: ChatRequest, { ids, quirks }: ModelDep
     chunks,
     calls,
     finish,
-    usage: { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion },
+    usage: {
+      prompt_tokens: prompt,
+      completion_tokens: completion,
+      total_tokens: prompt + completion,
+      ...(turn.usage?.cached_tokens === undefined
+        ? {}
+        : { prompt_tokens_details: { cached_tokens: turn.usage.cached_tokens } }),
+      ...(turn.usage?.reasoning_tokens === undefined
+        ? {}
+        : { completion_tokens_details: { reasoning_tokens: turn.usage.reasoning_tokens } }),
+    },
   };
 };
 

@@ -21,7 +21,12 @@ interface Timing {
   /** Milliseconds between two pieces of the stream. Default 0: all at once. */
   chunkDelayMs?: number;
   /** Default: counted from the texts, about four characters a token. */
-  usage?: { prompt_tokens: number; completion_tokens: number };
+  usage?: {
+    prompt_tokens: number;
+    completion_tokens: number;
+    cached_tokens?: number;
+    reasoning_tokens?: number;
+  };
 }
 
 /** One turn of the model. Exactly one of `calls`, `text` alone, `fail`, `incomplete` and `hang` decides what it is. */

@@ -7,6 +7,7 @@
  */
 import type { ActivityDeps } from '../activities/index.ts';
 import { RunsError, type Backend } from '../protocol/index.ts';
+import { budgetOf } from '../protocol/rules/budget.ts';
 import type { Model } from '../protocol/ports/model.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import type { WorkerDependencies } from './start-worker.ts';
@@ -61,6 +62,8 @@ export const makeChat = async (config: Config, store: Store): Promise<MadeBacken
     ...optional('modelName', config.model),
     ...optional('contextTokens', config.modelSettings.contextTokens),
     modelAttempts: config.modelAttempts,
+    priceOf: () => config.modelPrice,
+    budgetOf: (tenant) => budgetOf(config.budgets, tenant),
   });
   return { backend, dispose: () => backend.dispose() };
 };

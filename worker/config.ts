@@ -7,6 +7,10 @@
  */
 import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
 import { splitAddress } from './address.ts';
+import type { TokenPrice } from '../protocol/rules/cost.ts';
+import type { TenantBudgets } from '../protocol/rules/budget.ts';
+import { readBudgets } from './budgets.ts';
+import { readModelPrice } from './model-price.ts';
 import { readModelSettings, type ModelSettings } from './model-settings.ts';
 import { VARIABLES } from './variables.ts';
 
@@ -30,6 +34,10 @@ export interface Config {
   modelAttempts: number;
   /** How the model server answers, in the place of what would be learned. */
   modelSettings: ModelSettings;
+  /** What the models of the server cost; null = not known. */
+  modelPrice: TokenPrice | null;
+  /** What the runs of each tenant may use. */
+  budgets: TenantBudgets;
   expiresInMs: number;
   databaseUrl: string | null;
   dataDir: string;
@@ -157,6 +165,8 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     model: text('RUNS_MODEL'),
     modelAttempts: whole('RUNS_MODEL_ATTEMPTS', 1, 1_000, DEFAULTS.modelAttempts),
     modelSettings: readModelSettings(text, invalid),
+    modelPrice: readModelPrice(text('RUNS_MODEL_PRICE'), invalid),
+    budgets: readBudgets(text('RUNS_BUDGETS'), invalid),
     expiresInMs: duration('RUNS_EXPIRES_IN', 1_000, YEAR_MS, DEFAULTS.expiresInMs),
     databaseUrl: text('DATABASE_URL'),
     dataDir: text('RUNS_DATA_DIR') ?? '.runs',

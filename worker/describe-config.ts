@@ -5,6 +5,8 @@
  * Imported by the composition roots and the CLI.
  */
 import type { Config } from './config.ts';
+import { describeBudgets } from './budgets.ts';
+import { describePrice } from './model-price.ts';
 import { describeModelSettings } from './model-settings.ts';
 
 /** A URL without user, password, query and fragment. */
@@ -31,6 +33,8 @@ export const describeConfig = (config: Config): Record<string, string> => {
     model: config.model ?? 'as the run says',
     modelAttempts: String(config.modelAttempts),
     modelSettings: describeModelSettings(config.modelSettings),
+    modelPrice: describePrice(config.modelPrice),
+    budgets: describeBudgets(config.budgets),
     expiresIn: `${config.expiresInMs / 1_000} s`,
     database: config.databaseUrl === null ? 'not set' : redactUrl(config.databaseUrl),
     dataDir: config.dataDir,

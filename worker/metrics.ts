@@ -9,7 +9,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from '../activities/index.ts';
-import { RunsError } from '../protocol/index.ts';
+import { RunsError, type BackendObservation } from '../protocol/index.ts';
 import type { LearnedOfServer } from '../protocol/ports/model.ts';
 
 /** Seconds, from a loopback model to a person's day. */
@@ -26,6 +26,18 @@ export interface PrometheusMetrics {
 /** Models shown; callers name models, so their number is theirs to choose otherwise. */
 const MODELS_SHOWN = 50;
 const MODEL_NAME_CHARS = 80;
+/** The label of models beyond the number that is shown. */
+const OTHER_MODELS = 'other';
+
+/** The label of a model's name: the first names that are seen have one each, until the process ends. */
+const modelLabels = (): ((model: string) => string) => {
+  const shown = new Set<string>();
+  return (model) => {
+    const name = model.slice(0, MODEL_NAME_CHARS);
+    if (shown.size < MODELS_SHOWN) shown.add(name);
+    return shown.has(name) ? name : OTHER_MODELS;
+  };
+};
 
 /** Seconds for which each finding still holds, read when the page is asked for. */
 const learnedGauge = (registry: Registry, learned: () => LearnedOfServer[]): Gauge =>
@@ -125,6 +137,28 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
     'backend',
     'kind',
   ]);
+  const modelTokens = counter(
+    'runs_model_tokens_total',
+    'Tokens by model, as its server counts them: cached ones are a part of prompt, reasoning of completion.',
+    ['model', 'kind'],
+  );
+  const modelCost = counter('runs_model_cost_total', 'What the tokens cost, at the price of the moment.', [
+    'model',
+    'currency',
+  ]);
+  const budgets = counter('runs_budget_turns_total', 'Turns that a budget refused or let wait.', [
+    'budget',
+    'outcome',
+  ]);
+  const labelOf = modelLabels();
+  const countModel = (model: string, what: Extract<BackendObservation, { kind: 'model' }>): void => {
+    modelTokens.inc({ model, kind: 'prompt' }, what.promptTokens);
+    modelTokens.inc({ model, kind: 'cached' }, what.cachedTokens);
+    modelTokens.inc({ model, kind: 'completion' }, what.completionTokens);
+    modelTokens.inc({ model, kind: 'reasoning' }, what.reasoningTokens);
+    for (const [currency, amount] of Object.entries(what.cost))
+      modelCost.inc({ model, currency }, Number(amount));
+  };
 
   return {
     registry,
@@ -162,11 +196,15 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
             // The status text comes from a foreign server: it is counted, and is no label.
             oddStatuses.inc({ backend });
             break;
+          case 'budget':
+            budgets.inc({ budget: what.budget, outcome: what.outcome });
+            break;
           case 'model':
             modelTime.observe({ backend }, seconds(what.ms));
             if (what.firstTokenMs !== null) firstToken.observe({ backend }, seconds(what.firstTokenMs));
             tokens.inc({ backend, kind: 'prompt' }, what.promptTokens);
             tokens.inc({ backend, kind: 'completion' }, what.completionTokens);
+            countModel(labelOf(what.model), what);
             break;
         }
       },

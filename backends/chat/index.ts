@@ -9,6 +9,8 @@
 import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import type { Model } from '../../protocol/ports/model.ts';
+import type { Budget } from '../../protocol/rules/budget.ts';
+import type { TokenPrice } from '../../protocol/rules/cost.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { Claim, StoredRunState, TurnStore } from '../../protocol/ports/turn-store.ts';
 import { createTurnAttempts, DEFAULT_MODEL_ATTEMPTS, type TurnAttempts } from './attempts.ts';
@@ -33,6 +35,10 @@ export interface ChatBackendOptions {
   modelAttempts?: number;
   /** Pause between two writes of deltas. Default 30 ms. */
   flushMs?: number;
+  /** What a model costs at the moment. Default: not known. */
+  priceOf?: (model: string) => TokenPrice | null;
+  /** What a tenant's runs may use. Default: there is no budget. */
+  budgetOf?: (tenant: string) => Budget | null;
 }
 
 const noRow = (runId: string): BackendError =>
@@ -58,6 +64,8 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     contextTokens: options.contextTokens ?? null,
     contextItems: options.contextItems ?? 2_000,
     flushMs: options.flushMs ?? 30,
+    priceOf: options.priceOf ?? (() => null),
+    budgetOf: options.budgetOf ?? (() => null),
   };
 
   const modelAttempts = options.modelAttempts ?? DEFAULT_MODEL_ATTEMPTS;

@@ -23,6 +23,12 @@ const SENTENCES: Readonly<Record<string, Known>> = {
   broken_off: ['server_error', 'The model server broke off its answer.'],
   backend_unavailable: ['server_error', 'A part of this server was not available.'],
   backend_conflict: ['server_error', 'Tool outputs of the run were submitted twice, differently.'],
+  run_budget_spent: [
+    'rate_limit_exceeded',
+    'The run has used up the tokens or the money that this server allows one run.',
+  ],
+  day_budget_spent: ['rate_limit_exceeded', "The day's budget for tokens or money is used up."],
+  no_price: ['server_error', 'The model has no price in the currency of max_cost.'],
   budget_exceeded: ['server_error', 'The run asked for more rounds or tool calls than it may have.'],
 };
 

@@ -5,26 +5,33 @@
  * write carries the claim's lease; an attempt that was replaced notices at its next write at the latest.
  * Imported by `backends/chat/index.ts`.
  */
-import type { BackendContext, Usage } from '../../protocol/ports/backend.ts';
+import type { BackendContext } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { mintId } from '../../protocol/wire/ids.ts';
-import type { Claim, StoredRunState, TurnOutcome, TurnStore } from '../../protocol/ports/turn-store.ts';
+import type {
+  Claim,
+  StoredRunState,
+  TurnOutcome,
+  TurnStore,
+  TurnUsage,
+} from '../../protocol/ports/turn-store.ts';
 import { ModelError, type Model, type ModelRequest } from '../../protocol/ports/model.ts';
+import type { TokenPrice } from '../../protocol/rules/cost.ts';
 import { planFitting } from '../fit-calls.ts';
 import type { TurnAttempts } from './attempts.ts';
+import { boundedRequest, estimatedUsage, mustCount, type PricingOptions } from './bounded-request.ts';
 import { ClaimLostError, pendingClaim, type PendingClaim } from './pending-claim.ts';
+import { pricedUsage } from './price.ts';
 import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
-import { completionTokensLeft, promptTokensLeft, systemMessages, turnRequest } from './request.ts';
+import { completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
 import { declaredTools } from './tools.ts';
 import { TurnPublisher, publishedContent } from './turn-publisher.ts';
 import { createTurnRecorder, type ModelTurn, type TurnRecorder } from './turn-recorder.ts';
 
-export interface TurnOptions {
+export interface TurnOptions extends PricingOptions {
   store: TurnStore;
   model: Model;
-  /** Replaces the run's model. */
-  modelName: string | null;
   /** The model's context window in tokens; null = unknown, the server reports when it is exceeded. */
   contextTokens: number | null;
   /** Newest messages and rounds of the thread that are read at most. */
@@ -51,7 +58,7 @@ export type TurnResult =
   | { kind: 'not-taken' };
 
 /** Tokens for the messages by the run's limit and the model's window. null = no limit. */
-const budgetOf = (state: StoredRunState, options: TurnOptions): number | null => {
+const promptBudget = (state: StoredRunState, options: TurnOptions): number | null => {
   const frame =
     estimateTokens(systemMessages(state.config)) + Math.ceil(JSON.stringify(state.config.tools).length / 4);
   const limits = [promptTokensLeft(state), options.contextTokens].filter((limit) => limit !== null);
@@ -64,9 +71,10 @@ export const outcomeOf = (
   spoken: ModelTurn,
   plan: (calls: ModelTurn['calls']) => PlannedCall[],
   expiry: (calls: readonly PlannedCall[]) => number | null,
+  limit: Reason = 'max_completion_tokens',
 ): TurnOutcome => {
   // A call that the limit cut off can't run.
-  if (spoken.finish === 'length') return { kind: 'incomplete', reason: 'max_completion_tokens' };
+  if (spoken.finish === 'length') return { kind: 'incomplete', reason: limit };
   if (spoken.finish === 'content_filter') return { kind: 'incomplete', reason: 'content_filter' };
   if (spoken.calls.length === 0) return { kind: 'completed' };
   const calls = plan(spoken.calls);
@@ -108,25 +116,33 @@ export const runTurn = async (
     attempts.assertAffordable();
     if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
     const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
-    let budget = beginning.budget ?? budgetOf(state, options);
+    let budget = beginning.budget ?? promptBudget(state, options);
     let cut = cutToSize(items, state.config.truncation_strategy, budget);
     if ((promptTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_prompt_tokens');
 
     for (let cuts = beginning.cuts; ; cuts -= 1) {
       const recorder = createTurnRecorder(() => mintId('call'));
       ctx.fence();
+      const { request, price, allowed } = await boundedRequest(state, cut.messages, options, {
+        lease,
+        taking,
+        ctx,
+      });
+      if (allowed.kind === 'refused') return await endIncomplete('max_cost');
       attempts.asking({ backendRunId: state.runId, threadId: state.threadId });
       try {
-        await publishAnswer(model, turnRequest(state, cut.messages, options.modelName), {
-          ctx,
-          taking,
-          show,
-          recorder,
-        });
+        await publishAnswer(request, price, { model, ctx, taking, show, recorder });
       } catch (error) {
-        if (!(error instanceof ModelError) || error.kind !== 'too_long') throw error;
+        if (!(error instanceof ModelError) || error.kind !== 'too_long') {
+          await countBroken(claim, pricedUsage(recorder.turn().usage, request.model, price), options, ctx);
+          throw error;
+        }
         const smaller = cuts > 0 ? smallerBudget(cut, budget) : null;
-        if (smaller === null) return await settlePartial(show, recorder.turn(), 'max_prompt_tokens', settle);
+        const { usage } = recorder.turn();
+        const used = pricedUsage(usage, request.model, price);
+        if (smaller === null)
+          return await settlePartial(show, recorder.turn(), used, 'max_prompt_tokens', settle);
+        await countBroken(claim, used, options, ctx);
         if (show.begun()) return { kind: 'again', beginning: { budget: smaller, cuts: cuts - 1 } };
         budget = smaller;
         cut = cutToSize(items, state.config.truncation_strategy, budget);
@@ -134,7 +150,12 @@ export const runTurn = async (
         continue;
       }
       const spoken = recorder.turn();
-      const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state, ctx.now()));
+      const outcome = outcomeOf(
+        spoken,
+        plan,
+        (calls) => extendedExpiry(calls, state, ctx.now()),
+        allowed.by === 'max_cost' ? 'max_cost' : 'max_completion_tokens',
+      );
       // An answer without text and calls is an empty message, not a missing one.
       if (outcome.kind === 'completed') await show.message();
       await show.finish();
@@ -143,7 +164,11 @@ export const runTurn = async (
       return await settle({
         outcome,
         message: spoke ? { id, content: publishedContent(spoken) } : null,
-        usage: spoken.usage ?? estimatedUsage(state, cut, spoken),
+        usage: pricedUsage(
+          spoken.usage ?? (mustCount(state, options) ? estimatedUsage(state, cut, spoken) : null),
+          request.model,
+          price,
+        ),
         providerTurn: spoken.providerTurn,
       });
     }
@@ -159,6 +184,7 @@ export const runTurn = async (
 };
 
 interface Speaking {
+  model: Model;
   ctx: BackendContext;
   taking: PendingClaim;
   show: TurnPublisher;
@@ -167,9 +193,9 @@ interface Speaking {
 
 /** Asks the model and shows its answer to the end. */
 const publishAnswer = async (
-  model: Model,
   request: ModelRequest,
-  { ctx, taking, show, recorder }: Speaking,
+  price: TokenPrice | null,
+  { model, ctx, taking, show, recorder }: Speaking,
 ): Promise<void> => {
   const started = ctx.now();
   let firstAt: number | null = null;
@@ -185,13 +211,17 @@ const publishAnswer = async (
     await taking.done;
     await show.news(news);
   }
-  const { usage } = recorder.turn();
+  const usage = pricedUsage(recorder.turn().usage, request.model, price);
   ctx.observe?.({
     kind: 'model',
+    model: request.model,
     ms: ctx.now() - started,
     firstTokenMs: firstAt === null ? null : firstAt - started,
     promptTokens: usage?.promptTokens ?? 0,
     completionTokens: usage?.completionTokens ?? 0,
+    cachedTokens: usage?.cachedTokens ?? 0,
+    reasoningTokens: usage?.reasoningTokens ?? 0,
+    cost: usage?.cost ?? {},
   });
 };
 
@@ -199,6 +229,7 @@ const publishAnswer = async (
 const settlePartial = async (
   show: TurnPublisher,
   spoken: ModelTurn,
+  usage: TurnUsage | null,
   reason: Reason,
   settle: (turn: Parameters<TurnStore['settleTurn']>[1]) => Promise<TurnResult>,
 ): Promise<TurnResult> => {
@@ -207,19 +238,28 @@ const settlePartial = async (
   return await settle({
     outcome: { kind: 'incomplete', reason },
     message: id === null ? null : { id, content: publishedContent(spoken) },
-    usage: spoken.usage,
+    usage,
   });
+};
+
+/**
+ * Counts an answer that broke off, if the server had reported its usage. A count that can't be written is lost: the failure that
+ * led here says more, and the next attempt must come soon.
+ */
+const countBroken = async (
+  { taken, lease }: Claim,
+  usage: TurnUsage | null,
+  { store }: TurnOptions,
+  ctx: BackendContext,
+): Promise<void> => {
+  if (usage === null || (taken !== undefined && !(await taken.catch(() => false)))) return;
+  try {
+    await store.countTurn(lease, usage, ctx.now());
+  } catch (error) {
+    ctx.log.warn({ error }, 'the usage of an answer that broke off was not counted');
+  }
 };
 
 /** The next smaller budget; null when nothing is left to leave out. */
 const smallerBudget = (cut: PromptCut, budget: number | null): number | null =>
   cut.minimal ? null : Math.floor(Math.min(cut.tokens, budget ?? cut.tokens) / 2);
-
-/** A token limit must end a run also on a server that never reports usage. */
-const estimatedUsage = (state: StoredRunState, cut: PromptCut, spoken: ModelTurn): Usage | null => {
-  if (state.config.max_completion_tokens === null && state.config.max_prompt_tokens === null) return null;
-  const promptTokens = cut.tokens + estimateTokens(systemMessages(state.config));
-  const said = spoken.text + spoken.calls.map((call) => call.name + call.arguments).join('');
-  const completionTokens = Math.ceil(Buffer.byteLength(said) / 4);
-  return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens };
-};

@@ -7,7 +7,9 @@
 import type { LateAnswerRun, HistoryCall, HistoryRound, RunOrigin } from '../../client/index.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
+import type { WireUsage } from '../../protocol/wire/objects.ts';
 import { duration, oneLine, wrapped } from './format.ts';
+import { costText, tokenText } from './usage.ts';
 
 /** A message of the assistant in the run. */
 export interface RunMessage {
@@ -19,6 +21,8 @@ export interface RunMessage {
 export interface Story {
   rounds: readonly HistoryRound[];
   messages: readonly RunMessage[];
+  /** The usage of each turn that was counted, oldest first. Default: not known. */
+  turns?: readonly WireUsage[];
   /** Follow-up runs that carry late answers of this one. Default none. */
   followUps?: readonly LateAnswerRun[];
   /** The run whose late answer this one carries. Default none. */
@@ -32,6 +36,13 @@ export const originLines = ({ origin = null }: Story): string[] =>
     : [
         `  ← carries the late answer to ${origin.callIds.map((id) => oneLine(id, 64)).join(', ')} of ${oneLine(origin.runId, 80)}`,
       ];
+
+/** What each turn of the model used. */
+export const turnUsageLines = ({ turns = [] }: Story): string[] =>
+  turns.map((usage, index) => {
+    const model = usage.model === undefined ? '' : `${oneLine(usage.model, 60)}  `;
+    return `  turn ${index + 1}  ${model}${tokenText(usage)}${costText(usage, ' · ')}`;
+  });
 
 /** The follow-up runs of late answers. */
 export const followUpLines = ({ followUps = [] }: Story): string[] =>

@@ -9,7 +9,8 @@ import { decisionLine, signedBy } from '../decisions-view.ts';
 import { answerCommands, argumentLines } from './call-arguments.ts';
 import { shortCall } from '../short-codes.ts';
 import { duration, oneLine } from './format.ts';
-import { followUpLines, originLines, roundLines, type Story } from './rounds.ts';
+import { followUpLines, originLines, roundLines, turnUsageLines, type Story } from './rounds.ts';
+import { costText } from './usage.ts';
 
 /** A running activity, as Temporal reports it: a run's snapshot has neither attempts nor the last failure. */
 export interface PendingWork {
@@ -58,6 +59,7 @@ export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
   lines.push(...turnLines(run, options));
   for (const decision of run.decisions ?? []) lines.push(`  § ${decisionLine(decision)}`);
   lines.push(...unusableLines(run));
+  if (story !== undefined) lines.push(...turnUsageLines(story));
   if (run.result !== null) lines.push(...resultLines(run.result).map((line) => `  ${line}`));
   if (story !== undefined) lines.push(...followUpLines(story));
   return lines;
@@ -183,7 +185,7 @@ export const resultLines = (result: RunResult): string[] => {
     `${result.rounds} round${result.rounds === 1 ? '' : 's'}`,
     `${calls} call${calls === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}`,
   ];
-  if (result.usage !== null) parts.push(`${result.usage.totalTokens} tokens`);
+  if (result.usage !== null) parts.push(`${result.usage.totalTokens} tokens${costText(result.usage, ', ')}`);
   const lines = [parts.join(' · ')];
   if (result.lastError !== undefined)
     lines.push(`error ${result.lastError.code}: ${oneLine(result.lastError.message, 300)}`);

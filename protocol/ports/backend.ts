@@ -21,6 +21,12 @@ export interface Usage {
   promptTokens: number;
   completionTokens: number;
   totalTokens: number;
+  /** Part of `promptTokens`; null or absent = not counted. */
+  cachedTokens?: number | null;
+  /** Part of `completionTokens`; null or absent = not counted. */
+  reasoningTokens?: number | null;
+  /** Currency → decimal amount; absent = no model had a price. */
+  cost?: Readonly<Record<string, string>>;
 }
 
 export interface LastError {
@@ -125,6 +131,8 @@ export type BackendObservation =
   | { kind: 'request'; method: string; route: string; status: number; ms: number }
   | { kind: 'fallback'; reason: string }
   | { kind: 'unknown_status'; status: string }
+  /** A budget did not let a turn begin; `budget` is one of a closed list. */
+  | { kind: 'budget'; budget: string; outcome: 'refused' | 'waits' }
   /** A limit of a model server was learned; `capability` is one of a closed list. */
   | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' }
   /** The model's text was written to the run's event log; `ms` is how long the write took. */
@@ -133,10 +141,16 @@ export type BackendObservation =
   | { kind: 'duplicate_run'; backendRunId: string }
   | {
       kind: 'model';
+      /** As the request named it. */
+      model: string;
       ms: number;
       firstTokenMs: number | null;
       promptTokens: number;
       completionTokens: number;
+      cachedTokens: number;
+      reasoningTokens: number;
+      /** Currency → decimal amount; empty = the model has no price. */
+      cost: Readonly<Record<string, string>>;
     };
 
 /** Heartbeat details. Small: every heartbeat stores them. */

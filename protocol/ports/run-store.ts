@@ -15,6 +15,7 @@ import type { Metadata, Page, Run, RunStatus, RunStep, Thread } from '../wire/ob
 import type { Approval, RunDecision } from '../wire/decisions.ts';
 import type { RunConfig, RoundState, TurnStore } from './turn-store.ts';
 import type { ThreadStore } from './thread-store.ts';
+import type { UsageStore } from './usage-store.ts';
 
 export interface NewRun {
   runId: string;
@@ -224,7 +225,7 @@ export interface LiveRunQuery {
   unsettledAt?: number;
 }
 
-export interface Store extends ThreadStore, RunStore, TurnStore {
+export interface Store extends ThreadStore, RunStore, TurnStore, UsageStore {
   /** Throws `StoreError` when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -24,6 +24,7 @@ import type {
   ToolOutput,
   TruncationStrategy,
 } from '../wire/objects.ts';
+import type { DayUsage, ThreadUsage } from '../wire/usage.ts';
 import type { Approval, RunDecision } from '../wire/decisions.ts';
 
 /**
@@ -99,6 +100,8 @@ export interface RunParams {
   parallel_tool_calls?: boolean;
   response_format?: ResponseFormat | null;
   reasoning_effort?: string | null;
+  /** Our extension: currency → decimal amount that the run's turns may cost. Default: no limit. */
+  max_cost?: Readonly<Record<string, string>> | null;
   /** Our extension: seconds from creation to expiry. Default 600. */
   expires_in?: number | null;
 }
@@ -224,6 +227,13 @@ export interface RunsService {
    * change.
    */
   pollAfterMs(run: Run): number;
+
+  /** Our extension: what models used by day; `tenant` null = of all tenants. The list may be cut: `has_more`. */
+  usage(caller: Caller, query: { tenant: string | null; from: string; to: string }): Promise<Page<DayUsage>>;
+  /** Our extension: what the runs of a thread used. */
+  threadUsage(caller: Caller, threadId: string): Promise<ThreadUsage>;
+  /** The UTC day, `YYYY-MM-DD`. */
+  today(): string;
 
   /** For `/readyz`: what is not in order; empty = ready. */
   readiness(): Promise<string[]>;

@@ -6,6 +6,8 @@
  */
 import type { CloseHow, LastError, Usage } from './backend.ts';
 import type { ProviderTurn } from './model.ts';
+import type { Admission, Budget, TurnNeed } from '../rules/budget.ts';
+import type { Cost } from '../rules/cost.ts';
 import type { PlannedCall } from '../tool-calls.ts';
 import type { Decision } from '../decisions.ts';
 import type { StreamEvent } from '../wire/events.ts';
@@ -36,6 +38,8 @@ export interface RunConfig {
   parallel_tool_calls: boolean;
   response_format: ResponseFormat;
   reasoning_effort: string | null;
+  /** Our extension: what the run's turns may cost; absent = no limit. */
+  max_cost?: Cost;
   /** Worker tools that this run may use; null = all. Never shown. */
   granted_tools: readonly string[] | null;
   /** `tools` is empty, and the run offers the worker's tools that it may use. Default false. Never shown. */
@@ -72,6 +76,7 @@ export interface RunLease {
 
 export interface StoredRunState {
   runId: string;
+  tenant: string;
   threadId: string;
   assistantId: string;
   status: RunStatus;
@@ -126,13 +131,22 @@ export type ContextItem =
 
 export type TurnOutcome =
   | { kind: 'completed' }
-  | { kind: 'incomplete'; reason: 'max_completion_tokens' | 'max_prompt_tokens' | 'content_filter' }
+  | {
+      kind: 'incomplete';
+      reason: 'max_completion_tokens' | 'max_prompt_tokens' | 'max_cost' | 'content_filter';
+    }
   | { kind: 'calls'; calls: PlannedCall[]; expiresAt: number | null };
 
 /** A message with all its content so far. */
 export interface StreamedMessage {
   id: string;
   content: MessageContent[];
+}
+
+/** What one turn used, and who answered it. */
+export interface TurnUsage extends Usage {
+  /** Default: not known. */
+  model?: string;
 }
 
 /** One turn of the model at a time, as a worker runs it. */
@@ -165,12 +179,28 @@ export interface TurnStore {
     turn: {
       outcome: TurnOutcome;
       message: StreamedMessage | { id: null; content: MessageContent[] } | null;
-      usage: Usage | null;
+      usage: TurnUsage | null;
       /** Stored with a round of calls, unchanged; the adapter has bounded it. Default null. */
       providerTurn?: ProviderTurn | null;
     },
     now: number,
   ): Promise<StoredRunState>;
+
+  /**
+   * Counts what an attempt used whose answer broke off: added to the run and its day, and the turn goes on. Not
+   * idempotent: call it once for an attempt.
+   */
+  countTurn(lease: RunLease, usage: TurnUsage, now: number): Promise<void>;
+
+  /**
+   * Reserves what the turn may use of its tenant's budget for the day, until the turn is counted or the run has ended. A
+   * repeated attempt replaces its own reservation. `wanted`: answer tokens of the run's own limits; null = none.
+   */
+  reserveTurn(
+    lease: RunLease,
+    request: { budget: Budget; need: TurnNeed; wanted: number | null },
+    now: number,
+  ): Promise<Admission>;
 
   /**
    * Stores outputs of a round: some or all, in any number of calls, each call id once. Idempotent; a different output

@@ -50,6 +50,12 @@ export interface WireUsage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+  /** Parts of `prompt_tokens` and of `completion_tokens`; absent = the model's server counts none. */
+  prompt_token_details?: { cached_tokens: number };
+  completion_tokens_details?: { reasoning_tokens: number };
+  /** Our extensions. `cost`: currency → decimal amount; absent = no model had a price. `model`: on steps, who answered. */
+  cost?: Readonly<Record<string, string>>;
+  model?: string;
 }
 
 export interface WireLastError {
@@ -104,6 +110,8 @@ export interface RunCommon {
   tool_choice: ToolChoice;
   parallel_tool_calls: boolean;
   reasoning_effort?: string | null;
+  /** Our extension: currency → decimal amount; absent = no limit. */
+  max_cost?: Readonly<Record<string, string>>;
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
+import { CURRENCY, parseAmount } from '../rules/cost.ts';
 import { metadataProblem, textProblem } from '../rules/validation.ts';
 
 export const metadataSchema = z
@@ -150,6 +151,17 @@ export const threadParamsSchema = z.strictObject({
 });
 export const metadataUpdateSchema = z.strictObject({ metadata: metadataSchema });
 
+/** Currency → decimal amount; without any, there is no limit. */
+export const maxCostSchema = z.record(z.string(), z.string()).superRefine((value, ctx) => {
+  const amounts = Object.entries(value);
+  const good = amounts.every(([currency, amount]) => CURRENCY.test(currency) && parseAmount(amount) !== null);
+  if (amounts.length > LIMITS.currencies || !good)
+    ctx.addIssue({
+      code: 'custom',
+      message: `expected at most ${LIMITS.currencies} currencies of three capital letters, each with a decimal amount, such as {"USD": "0.50"}`,
+    });
+});
+
 const runFields = {
   assistant_id: plainText(LIMITS.id).min(1),
   model: plainText(LIMITS.model).min(1).nullable().optional(),
@@ -166,6 +178,7 @@ const runFields = {
   parallel_tool_calls: z.boolean().optional(),
   response_format: responseFormatSchema.nullable().optional(),
   reasoning_effort: plainText(LIMITS.id).nullable().optional(),
+  max_cost: maxCostSchema.nullable().optional(),
   expires_in: z.int().min(1).max(31_536_000).nullable().optional(),
 };
 export const runParamsSchema = z.strictObject({

@@ -8,7 +8,8 @@ import {
 export type ChatOnServerOptions = Omit<ChatBackendOptions, 'model'> & OpenAiCompatibleOptions;
 
 export const chatOnServer = (options: ChatOnServerOptions): ReturnType<typeof createChatBackend> => {
-  const { store, modelName, contextTokens, contextItems, modelAttempts, flushMs, ...server } = options;
+  const { store, modelName, contextTokens, contextItems, modelAttempts, flushMs, ...rest } = options;
+  const { priceOf, budgetOf, ...server } = rest;
   return createChatBackend({
     store,
     model: createOpenAiCompatible(server),
@@ -17,5 +18,7 @@ export const chatOnServer = (options: ChatOnServerOptions): ReturnType<typeof cr
     ...(contextItems === undefined ? {} : { contextItems }),
     ...(modelAttempts === undefined ? {} : { modelAttempts }),
     ...(flushMs === undefined ? {} : { flushMs }),
+    ...(priceOf === undefined ? {} : { priceOf }),
+    ...(budgetOf === undefined ? {} : { budgetOf }),
   });
 };

@@ -4,6 +4,7 @@
  * Rule: an event shows the record at that moment, so the record changes first. Only `testing/assistants-server/`
  * imports it.
  */
+import { fromWireUsage, sumUsage } from '../../protocol/rules/usage.ts';
 import type { WireUsage } from '../../protocol/wire/objects.ts';
 import { append } from './log.ts';
 import type { MessageRecord, RunRecord, StepRecord } from './records.ts';
@@ -66,12 +67,7 @@ export const emitCall = (
   });
 
 export const addUsage = (run: RunRecord, usage: WireUsage): void => {
-  const before = run.usage ?? { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
-  run.usage = {
-    prompt_tokens: before.prompt_tokens + usage.prompt_tokens,
-    completion_tokens: before.completion_tokens + usage.completion_tokens,
-    total_tokens: before.total_tokens + usage.total_tokens,
-  };
+  run.usage = sumUsage(run.usage, fromWireUsage(usage));
 };
 
 export const dropTimers = (run: RunRecord): void => {

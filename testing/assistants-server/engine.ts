@@ -6,6 +6,7 @@
  * directly.
  */
 import type { RunsService } from '../../protocol/ports/runs-service.ts';
+import { utcDay } from '../../protocol/rules/utc-day.ts';
 import { pollAfterMs } from '../../protocol/rules/polling.ts';
 import type { Run } from '../../protocol/wire/objects.ts';
 import { createClock } from '../clock.ts';
@@ -24,7 +25,7 @@ import type { RunRecord, ThreadRecord } from './records.ts';
 import { createScriptedRunMethods } from './run-methods.ts';
 import type { RunServerState } from './run-methods.ts';
 import { createScriptedThreadMethods } from './thread-methods.ts';
-import { toRun } from './views.ts';
+import { threadUsageOf, toRun } from './views.ts';
 
 export interface SandboxEngineOptions {
   clock?: ManualClock;
@@ -110,6 +111,10 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     ...createScriptedRunMethods(state),
     ownerOf: async (kind, id) =>
       kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
+    // The scripted server keeps no counters of days.
+    usage: async () => ({ object: 'list', data: [], first_id: null, last_id: null, has_more: false }),
+    threadUsage: async (caller, threadId) => threadUsageOf(state.threadOf(caller, threadId)),
+    today: () => utcDay(clock.now()),
     pollAfterMs: (run) => pollAfterMs(run, clock.now()),
     // Scripts call the caller's tools: there is no worker.
     listTools: async () => [],

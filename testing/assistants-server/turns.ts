@@ -49,7 +49,14 @@ export const turnUsage = (turn: ScriptedTurn, input: TurnInput, said: string): W
       ...input.outputs.map(({ output }) => output),
     );
   const completion = turn.usage?.completion_tokens ?? tokens(said);
-  return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
+  const { cached_tokens: cached, reasoning_tokens: reasoning } = turn.usage ?? {};
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    ...(cached === undefined ? {} : { prompt_token_details: { cached_tokens: cached } }),
+    ...(reasoning === undefined ? {} : { completion_tokens_details: { reasoning_tokens: reasoning } }),
+  };
 };
 
 /** Completion tokens that the run may still spend; null = no limit. */

@@ -13,8 +13,11 @@ import type {
   RunStatus,
   RunStep,
   Thread,
+  WireUsage,
 } from '../../protocol/wire/objects.ts';
 import { viewOfRun, wireSeconds, wireSecondsOrNull } from '../../protocol/wire/run-view.ts';
+import { sumUsage, fromWireUsage } from '../../protocol/rules/usage.ts';
+import type { ThreadUsage } from '../../protocol/wire/usage.ts';
 import type {
   AssistantRecord,
   CallRecord,
@@ -31,6 +34,12 @@ export const toThread = (thread: ThreadRecord): Thread => ({
   metadata: { ...thread.metadata },
   tool_resources: {},
 });
+
+export const threadUsageOf = (thread: ThreadRecord): ThreadUsage => {
+  const used = thread.runs.map(({ usage }) => usage).filter((usage) => usage !== null);
+  const usage = used.reduce<WireUsage | null>((sum, one) => sumUsage(sum, fromWireUsage(one)), null);
+  return { object: 'thread.usage', thread_id: thread.id, runs: used.length, usage };
+};
 
 export const toMessage = (message: MessageRecord, threadId: string): Message => ({
   id: message.id,

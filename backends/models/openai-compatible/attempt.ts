@@ -83,13 +83,24 @@ export class TurnAttempt {
   }
 
   async *run(): AsyncGenerator<ModelPart[], void, undefined> {
-    const { http, settings, settleMs } = this.adapter;
+    const { settings } = this.adapter;
     const meter = new AnswerMeter();
     const reader = new CompletionReader({
       meter,
       tools: this.request.tools.map((tool) => tool.function.name),
       ...(settings.finishReasons === undefined ? {} : { finishReasons: settings.finishReasons }),
     });
+    try {
+      yield* this.#parts(reader, meter);
+    } catch (error) {
+      // An answer that is not whole has its price, too.
+      if (reader.usage !== null) yield [{ kind: 'usage', usage: reader.usage }];
+      throw error;
+    }
+  }
+
+  async *#parts(reader: CompletionReader, meter: AnswerMeter): AsyncGenerator<ModelPart[], void, undefined> {
+    const { http, settleMs } = this.adapter;
     const answer = readAnswer({
       http,
       request: this.#httpRequest(),

@@ -11,7 +11,7 @@ import { createApi } from '../../../api/index.ts';
 import { normalizeBody } from '../../../api/normalize.ts';
 import { openApiDocument } from '../../../api/openapi.ts';
 import { parseBody } from '../../../api/validate.ts';
-import { metadataSchema } from '../../../protocol/wire/schemas.ts';
+import { maxCostSchema, metadataSchema } from '../../../protocol/wire/schemas.ts';
 import { createSandbox } from '../../../testing/index.ts';
 import { call } from '../../support/http.ts';
 
@@ -85,6 +85,8 @@ const pairs = (wrapped: AnySchema): fc.Arbitrary<Pair> => {
       sent: items.map(({ sent }) => sent),
     }));
   if (schema instanceof z.ZodUnion) return fc.oneof(...schema.options.map(pairs));
+  if (schema === unwrap(maxCostSchema))
+    return fc.constantFrom<Pair>(same({}), { plain: {}, sent: [] }, same({ USD: '0.50' }));
   if (schema instanceof z.ZodRecord || schema === unwrap(metadataSchema))
     return fc.constantFrom<Pair>(same({}), { plain: {}, sent: [] }, same({ a: 'null' }));
   if (schema instanceof z.ZodUnknown) return fc.constantFrom(null, [], {}, 'a').map(same);

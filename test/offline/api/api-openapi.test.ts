@@ -120,6 +120,7 @@ const startRun = async (more: Record<string, unknown> = {}): Promise<Run> => {
 const look = async ({ id, thread_id: thread }: Run): Promise<string> => {
   const { status } = await call<Run>('GET', `/threads/${thread}/runs/${id}`);
   await call('GET', `/threads/${thread}/runs`);
+  await call('GET', `/threads/${thread}/usage`);
   await call('GET', `/threads/${thread}/messages`);
   await call('GET', `/threads/${thread}/runs/${id}/decisions`);
   const { data } = await call<Page<RunStep>>('GET', `/threads/${thread}/runs/${id}/steps`);
@@ -202,12 +203,24 @@ describe('answers are as documented', () => {
       { type: 'refusal' as const, refusal: 'Not that.' },
     ];
     const message = { id: messageId, content };
-    await store.settleTurn(lease, { outcome: { kind: 'completed' }, message, usage }, NOW);
+    const details = { cachedTokens: 1, reasoningTokens: 1, cost: { USD: '0.1' }, model: 'm' };
+    const counted = { ...usage, ...details };
+    await store.settleTurn(lease, { outcome: { kind: 'completed' }, message, usage: counted }, NOW);
     expect(await look(completed)).toBe('completed');
+    expect(await call('GET', '/usage')).toMatchObject({ data: [{ tenant: 'default', turns: 1 }] });
     await call('POST', `/threads/${completed.thread_id}/runs`, { assistant_id: completed.assistant_id });
-    expect((await store.getRun('default', completed.thread_id, completed.id)).usage).toEqual(USAGE);
+    expect((await store.getRun('default', completed.thread_id, completed.id)).usage).toEqual({
+      ...USAGE,
+      prompt_token_details: { cached_tokens: 1 },
+      completion_tokens_details: { reasoning_tokens: 1 },
+      cost: { USD: '0.1' },
+    });
 
-    const incomplete = await startRun({ max_completion_tokens: 256, metadata: { a: 'b' } });
+    const incomplete = await startRun({
+      max_completion_tokens: 256,
+      max_cost: { USD: '1' },
+      metadata: { a: 'b' },
+    });
     const outcome = { kind: 'incomplete' as const, reason: 'max_completion_tokens' as const };
     await store.settleTurn(await leaseOf(incomplete), { outcome, message: null, usage }, NOW);
     expect(await look(incomplete)).toBe('incomplete');

@@ -16,6 +16,7 @@ import { migrate, readMigrations } from '../../../store/migrate.ts';
 import { openPglite } from '../../../store/pglite.ts';
 import { image } from '../../support/store.ts';
 import * as schema from '../../../store/schema.ts';
+import * as usageSchema from '../../../store/usage-schema.ts';
 
 describe('the lock of a data directory', () => {
   let dir: string;
@@ -143,8 +144,8 @@ describe('migrations', () => {
     const indexes = await db.query<{ indexname: string }>(
       "select indexname from pg_indexes where schemaname = 'public' and indexname not like '%\\_pk%' and indexname not like '%\\_pkey'",
     );
-    const tables = Object.values(schema as Record<string, unknown>).filter((value): value is PgTable =>
-      is(value, PgTable),
+    const tables = Object.values({ ...schema, ...usageSchema } as Record<string, unknown>).filter(
+      (value): value is PgTable => is(value, PgTable),
     );
     const described = tables.map((table) => getTableConfig(table));
     expect(new Set(columns.map((one) => `${one.table_name}.${one.column_name}.${one.is_nullable}`))).toEqual(

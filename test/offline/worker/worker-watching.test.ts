@@ -94,13 +94,29 @@ describe('metrics', () => {
       status: 200,
       ms: 12,
     });
-    metrics.observe('chat', {
+    const model = {
       kind: 'model',
+      model: 'model-a',
       ms: 900,
       firstTokenMs: 80,
       promptTokens: 11,
       completionTokens: 7,
-    });
+      cachedTokens: 4,
+      reasoningTokens: 2,
+      cost: { USD: '0.25' },
+    } as const;
+    metrics.observe('chat', model);
+    metrics.observe('chat', { kind: 'budget', budget: 'max_cost', outcome: 'refused' });
+    // Callers choose the names of models: only so many have a label of their own.
+    const none = { promptTokens: 0, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0, cost: {} };
+    for (let n = 0; n < 60; n += 1)
+      metrics.observe('chat', {
+        ...model,
+        ...none,
+        model: `caller-${n}`,
+        firstTokenMs: null,
+        promptTokens: 1,
+      });
     metrics.observe('assistants', { kind: 'unknown_status', status: 'run_1 is pondering' });
     metrics.observe('assistants', { kind: 'fallback', reason: 'cut' });
     const endpoint = await serveMetrics(registry, '127.0.0.1', 0);
@@ -117,7 +133,15 @@ describe('metrics', () => {
         'runs_tool_attempts_total{tool="pay",outcome="failed"} 1',
         'runs_backend_activities_total{activity="createRun",outcome="ok"} 1',
         'runs_backend_requests_total{backend="chat",method="POST",route="/chat/completions",status="200"} 1',
-        'runs_tokens_total{backend="chat",kind="prompt"} 11',
+        'runs_tokens_total{backend="chat",kind="prompt"} 71',
+        'runs_model_tokens_total{model="model-a",kind="prompt"} 11',
+        'runs_model_tokens_total{model="model-a",kind="cached"} 4',
+        'runs_model_tokens_total{model="model-a",kind="completion"} 7',
+        'runs_model_tokens_total{model="model-a",kind="reasoning"} 2',
+        'runs_model_cost_total{model="model-a",currency="USD"} 0.25',
+        'runs_model_tokens_total{model="caller-48",kind="prompt"} 1',
+        'runs_model_tokens_total{model="other",kind="prompt"} 11',
+        'runs_budget_turns_total{budget="max_cost",outcome="refused"} 1',
         'runs_tokens_total{backend="chat",kind="completion"} 7',
         'runs_model_first_token_seconds_count{backend="chat"} 1',
         'runs_backend_unknown_statuses_total{backend="assistants"} 1',
