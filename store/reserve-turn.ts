@@ -7,7 +7,7 @@
  * Imported within `store/` only.
  */
 import type { RunLease, TurnStore } from '../protocol/ports/turn-store.ts';
-import { addSpent, admitTurn, type Admission, type SpentUsage } from '../protocol/rules/budget.ts';
+import { addSpent, admitTurn, type TurnAdmission, type SpentUsage } from '../protocol/rules/budget.ts';
 import { formatAmount, parseAmount } from '../protocol/rules/cost.ts';
 import { utcDay } from '../protocol/rules/utc-day.ts';
 import type { Database, Sql } from './database.ts';
@@ -56,7 +56,7 @@ export const reserveTurn = (
   lease: RunLease,
   { budget, need, wanted }: Parameters<TurnStore['reserveTurn']>[1],
   now: number,
-): Promise<Admission> =>
+): Promise<TurnAdmission> =>
   changeExistingRun(db, lease.runId, lease, async ({ sql, row: { id, tenant } }) => {
     // Ends with the transaction. The next statement's snapshot is taken when the lock is held.
     await sql.query(

@@ -6,7 +6,7 @@
  */
 import type { CloseHow, LastError, Usage } from './backend.ts';
 import type { ProviderTurn } from './model.ts';
-import type { Admission, Budget, TurnNeed } from '../rules/budget.ts';
+import type { TurnAdmission, Budget, TurnNeed } from '../rules/budget.ts';
 import type { Cost } from '../rules/cost.ts';
 import type { PlannedCall } from '../tool-calls.ts';
 import type { Decision } from '../decisions.ts';
@@ -200,7 +200,7 @@ export interface TurnStore {
     lease: RunLease,
     request: { budget: Budget; need: TurnNeed; wanted: number | null },
     now: number,
-  ): Promise<Admission>;
+  ): Promise<TurnAdmission>;
 
   /**
    * Stores outputs of a round: some or all, in any number of calls, each call id once. Idempotent; a different output

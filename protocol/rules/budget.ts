@@ -119,7 +119,7 @@ export const addSpent = (a: SpentUsage, b: SpentUsage): SpentUsage => ({
   cost: addCosts(a.cost, b.cost) ?? {},
 });
 
-export type Admission =
+export type TurnAdmission =
   /** The turn may begin; `reserved` is what it may use, and `left` bounds its answer. */
   | { kind: 'granted'; reserved: SpentUsage; left: BudgetLeft[] }
   /** It does not fit beside the turns under way, and may when they have ended. */
@@ -133,7 +133,7 @@ export const admitTurn = (
   others: SpentUsage,
   need: TurnNeed,
   wanted: number | null,
-): Admission => {
+): TurnAdmission => {
   const alone = allowTurn(leftForDay(budget, spent), need, wanted);
   if (alone.kind === 'refused') return alone;
   const left = leftForDay(budget, addSpent(spent, others));

@@ -1,7 +1,7 @@
 /** Reservations of a tenant's day, as workers make them; for tests on PGlite and PostgreSQL. */
 import type { Store } from '../../protocol/ports/run-store.ts';
 import type { RunLease } from '../../protocol/ports/turn-store.ts';
-import type { Admission, Budget } from '../../protocol/rules/budget.ts';
+import type { TurnAdmission, Budget } from '../../protocol/rules/budget.ts';
 import { startedRun } from './store.ts';
 
 export const dayBudget = (tokensPerDay: number): Budget => ({
@@ -20,7 +20,12 @@ export const claimedRun = async (store: Store, tenant: string, now: number): Pro
 };
 
 /** A turn of 100 prompt tokens and at most 100 of the answer asks for its place in a budget. */
-export const reserves = (store: Store, lease: RunLease, budget: Budget, now: number): Promise<Admission> =>
+export const reserves = (
+  store: Store,
+  lease: RunLease,
+  budget: Budget,
+  now: number,
+): Promise<TurnAdmission> =>
   store.reserveTurn(lease, { budget, need: { promptTokens: 100, price: null }, wanted: 100 }, now);
 
 export const used = { promptTokens: 100, completionTokens: 100, totalTokens: 200, model: 'model-a' };
