@@ -95,6 +95,7 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
     throw error;
   });
   const proxy = await guardUi(server, ui.port);
+  if (codec !== null) say(`payloads are encrypted; the Web UI decrypts them at ${codec.url}`);
   say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
   // Explicit values: a profile of the user must not lead worker or client to another server, or to TLS on this one.
   const target: TemporalTarget = {
