@@ -51,7 +51,7 @@ const translate = async (thrown: unknown, activity: Context, lost: string | unde
   if (thrown instanceof LeaseLostError || lost !== undefined) {
     return throwFailure(
       FAILURES.backendUnavailable,
-      `The attempt was given up because another may have taken its place: ${lost ?? (thrown as Error).message}.`,
+      `The attempt stopped because another attempt may have replaced it: ${lost ?? (thrown as Error).message}.`,
       { retryable: true },
     );
   }
@@ -59,7 +59,7 @@ const translate = async (thrown: unknown, activity: Context, lost: string | unde
   if (thrown instanceof ApplicationFailure || thrown instanceof CancelledFailure) return thrown;
   return throwFailure(
     FAILURES.backendUnavailable,
-    `The backend failed in a way it does not know itself: ${thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)}.`,
+    `The backend failed with an unexpected error: ${thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)}.`,
     { retryable: true },
   );
 };
@@ -67,7 +67,7 @@ const translate = async (thrown: unknown, activity: Context, lost: string | unde
 /** Throws when this worker cannot run the attempt: its process is exiting, or it has no such backend. */
 const servingBackend = (deps: ActivityDeps, name: BackendActivityBase['backend']): Backend => {
   if (isProcessEnding())
-    throw throwFailure(FAILURES.backendUnavailable, 'The worker that took this attempt is exiting.', {
+    throw throwFailure(FAILURES.backendUnavailable, 'The worker of this attempt is shutting down.', {
       retryable: true,
       retryAfterMs: ENDING_RETRY_MS,
     });
@@ -75,7 +75,7 @@ const servingBackend = (deps: ActivityDeps, name: BackendActivityBase['backend']
   if (backend === undefined)
     throw throwFailure(
       FAILURES.backendUnavailable,
-      `This worker serves no ${JSON.stringify(name)} runs (RUNS_BACKEND). Start one that does on this task queue.`,
+      `This worker has no backend ${JSON.stringify(name)} (RUNS_BACKEND). Start a worker that has it on this task queue.`,
       { retryable: true },
     );
   return backend;
@@ -87,7 +87,7 @@ const assertFitsHistory = (settled: Settled): void => {
   if (bytes > SETTLEMENT_MOST_BYTES)
     throw throwFailure(
       FAILURES.backendUnsupported,
-      `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; history holds ${SETTLEMENT_MOST_BYTES}.`,
+      `The run's state (${settled.status}${settled.status === 'requires_action' ? `, ${settled.calls.length} calls` : ''}) takes ${bytes} bytes; Temporal's history takes at most ${SETTLEMENT_MOST_BYTES}.`,
       { retryable: false },
     );
 };
@@ -130,7 +130,7 @@ class AttemptRunner {
           failure: failure instanceof ApplicationFailure ? failure.type : 'Cancelled',
           retryable: failure instanceof ApplicationFailure && failure.nonRetryable !== true,
         },
-        'backend attempt gave no settlement',
+        'backend attempt ended without a settlement',
       );
       throw failure;
     } finally {

@@ -44,11 +44,11 @@ export const makeLease = (terms: LeaseTerms, clock: LeaseClock): AttemptLease =>
   const judge = (): string | undefined => {
     if (verdict !== undefined) return verdict;
     if (since(begun) >= terms.startToCloseMs) {
-      verdict = `it has taken ${Math.round(since(begun))} ms of ${terms.startToCloseMs}`;
+      verdict = `it has run for ${Math.round(since(begun))} of ${terms.startToCloseMs} ms`;
     } else if (terms.heartbeatTimeoutMs !== null) {
       const gap = since(latest);
       if (gap + terms.throttleMs >= terms.heartbeatTimeoutMs) {
-        verdict = `this worker stood still for ${Math.round(gap)} ms, with a heartbeat timeout of ${terms.heartbeatTimeoutMs}`;
+        verdict = `this worker was suspended for ${Math.round(gap)} ms; the heartbeat timeout is ${terms.heartbeatTimeoutMs} ms`;
       }
     }
     return verdict;

@@ -79,6 +79,6 @@ export const requireRole = (
 ): void => {
   if (roles.some((role) => allowed.includes(role))) return;
   throw apiErrors.forbidden(
-    `${what} needs a key with the role ${quoted(allowed, 'or')}; this key has ${quoted(roles, 'and')}. Use such a key, or have the role added to this one (RUNS_API_KEYS).`,
+    `${what} needs a key with the role ${quoted(allowed, 'or')}; this key has ${quoted(roles, 'and')}. Use a key with that role, or add the role to this key (RUNS_API_KEYS).`,
   );
 };

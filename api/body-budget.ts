@@ -44,12 +44,12 @@ export const createBodyBudget = (maxBytes: number): BodyBudget => {
           if ((byTenant.get(tenant) ?? 0) + bytes > maxBytes * TENANT_SHARE)
             throw refused(
               429,
-              `Too many large request bodies at once: those of one tenant may have ${maxBytes * TENANT_SHARE} bytes together. Nothing was changed; send the request again when others are done.`,
+              `Too many large request bodies at once: the limit of one tenant is ${maxBytes * TENANT_SHARE} bytes. Nothing was changed; send the request again when other requests have ended.`,
             );
           if (total + bytes > maxBytes)
             throw refused(
               503,
-              'The server holds as many large request bodies as it can. Nothing was changed; it is safe to send the request again.',
+              'Too many large request bodies at once: the limit of the server is reached. Nothing was changed; it is safe to send the request again.',
             );
           own += bytes;
           add(tenant, bytes);

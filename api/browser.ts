@@ -61,7 +61,7 @@ export const browserVerdict = (
 
 const refusal = (origin: string | null): ApiError =>
   apiErrors.forbidden(
-    `Requests from ${origin === null ? 'another site' : `the site ${quote(shortenText(origin))}`} are refused. To let a web page use this server, add its origin to RUNS_CORS_ORIGINS (with API keys); to let a proxy pass requests of a page on, have it drop the Origin and Sec-Fetch-Site headers.`,
+    `Requests from ${origin === null ? 'another site' : `the site ${quote(shortenText(origin))}`} are refused. To let a web page use this server, add its origin to RUNS_CORS_ORIGINS (with API keys); if a proxy forwards requests of a page, configure it to remove the Origin and Sec-Fetch-Site headers.`,
   );
 
 const EXPOSED = 'x-request-id, openai-version, openai-poll-after-ms, retry-after';

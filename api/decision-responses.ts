@@ -20,13 +20,15 @@ export const stepDecision = z.strictObject({
     .string()
     .nullable()
     .optional()
-    .describe('when the tool ran with other arguments than the model’s: these; null = too long to be kept'),
+    .describe(
+      'the arguments with which the tool ran, where they are not the model’s; null = too long to be stored',
+    ),
 });
 
 export const decision = z.strictObject({
   id: z.string(),
   object: z.literal('thread.run.decision'),
-  created_at: time.describe('when it was decided'),
+  created_at: time.describe('time of the decision'),
   thread_id: z.string(),
   run_id: z.string(),
   call_id: z.string(),
@@ -35,43 +37,44 @@ export const decision = z.strictObject({
   by,
   verified,
   door: z.enum(['http', 'cli', 'temporal_update', 'temporal_signal']),
-  arguments: z.string().nullable().describe('the model’s'),
+  arguments: z.string().nullable().describe('as the model wrote them'),
   edited: z.boolean(),
   edited_arguments: z.string().nullable(),
-  reason: z.string().nullable().describe('told to the model'),
-  note: z.string().nullable().describe('not told to the model'),
-  shown_digest: z
-    .string()
-    .nullable()
-    .describe('of the arguments that the decision was about, when it named them'),
-  late: z.boolean().describe('the model had gone on without it'),
+  reason: z.string().nullable().describe('the model reads it'),
+  note: z.string().nullable().describe('the model does not read it'),
+  shown_digest: z.string().nullable().describe('digest of the arguments, where the decision named it'),
+  late: z.boolean().describe('the model had continued without the decision'),
   refused_edit: z
     .string()
     .nullable()
-    .describe('why the tool refused the arguments of the decision before: nothing ran, the call waits again'),
+    .describe(
+      'why the tool refused the arguments of this decision: the tool did not run, and the call waits again',
+    ),
   refused: z
     .strictObject({ code: z.string(), message: z.string() })
     .nullable()
-    .describe('why this decision was refused when it came in: it changed nothing; null = it counts'),
+    .describe('why the workflow refused this decision, which changed nothing; null = the decision counts'),
 });
 
 export const approval = z.strictObject({
-  id: z.string().describe('its place in the list, and a page’s cursor'),
+  id: z.string().describe('position in the list; also the cursor of a page'),
   object: z.literal('approval'),
-  created_at: time.nullable().describe('when the model made the call'),
+  created_at: time.nullable().describe('time of the call'),
   tenant: z.string(),
   thread_id: z.string(),
   run_id: z.string(),
   assistant_id: z.string(),
   call_id: z.string(),
   tool: z.string(),
-  arguments: z.string().describe('the model’s, as JSON text'),
-  arguments_digest: z.string().nullable().describe('names these arguments in a decision'),
+  arguments: z.string().describe('as the model wrote them, JSON text'),
+  arguments_digest: z.string().nullable().describe('names these arguments in a decision (arguments_digest)'),
   digest_required: z.boolean().describe('a decision without the digest is refused'),
   on_deadline: z.enum(['fail', 'placeholder', 'follow-up']),
-  answer_within: z.int().nullable().describe('seconds from the call on in which an answer is of use'),
-  late: z.boolean().describe('the run went on without it: an approval starts a run that follows'),
+  answer_within: z.int().nullable().describe('seconds after the call in which an answer counts'),
+  late: z.boolean().describe('the run continued without the decision: an approval starts a follow-up run'),
   expires_at: time
     .nullable()
-    .describe('of the run; of a late call, until when its answer is taken, null while the run goes on'),
+    .describe(
+      'expiry of the run; for a late call the time until which an answer counts, null while the run is live',
+    ),
 });

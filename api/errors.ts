@@ -135,7 +135,7 @@ export const toApiError = (error: unknown, requestId: string): ApiError => {
   if (missing !== undefined) return apiErrors.unavailable(missing);
   return new ApiError(
     500,
-    `The server had an error while processing your request. Please say request id ${requestId} when you report it.`,
+    `The server had an error while processing your request. Please name request id ${requestId} when you report it.`,
     { type: 'server_error', code: 'internal_error', cause: error },
   );
 };

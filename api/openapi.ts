@@ -77,17 +77,17 @@ const EVENTS = {
 const REFUSALS: Readonly<Record<string, string>> = {
   400: 'The request is wrong, or the state of the run or thread forbids it',
   401: 'No API key, or an unknown one',
-  403: 'The key has not the role that this needs, or the request is that of a web page whose origin is not allowed',
-  404: 'No such object, or not one of yours',
+  403: 'The key lacks the role that this request needs, or a web page whose origin is not allowed sent the request',
+  404: 'The tenant has no such object',
   415: 'The body is compressed',
-  429: 'Too many requests; Retry-After says when to come again',
+  429: 'Too many requests; Retry-After says when to retry',
   500: 'An error of the server, named by its request id',
-  503: 'Database, workflow service or workers are away; safe to repeat after Retry-After',
+  503: 'Database, workflow service or workers are not available; it is safe to retry after Retry-After',
 };
 
 const refusals = (route: Route): Record<string, unknown> => {
   const error = { 'application/json': { schema: reference('Error') } };
-  const gone = route.returns.object === 'Event' ? { 410: 'These events are not kept any more' } : {};
+  const gone = route.returns.object === 'Event' ? { 410: 'The server no longer stores these events' } : {};
   return Object.fromEntries(
     Object.entries({ ...REFUSALS, ...gone }).map(([status, description]) => [
       status,

@@ -36,7 +36,10 @@ const plain = (status: number, value: unknown): Response => json(status, JSON.st
 const readiness = async (engine: PageOptions['engine']): Promise<string[]> => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<string[]>((resolve) => {
-    timer = setTimeout(() => resolve([`readiness is not known after ${READINESS_MS} ms`]), READINESS_MS);
+    timer = setTimeout(
+      () => resolve([`the readiness check took longer than ${READINESS_MS} ms`]),
+      READINESS_MS,
+    );
   });
   const checked = engine
     .readiness()

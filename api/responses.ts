@@ -19,7 +19,7 @@ const deleted = z.strictObject({
 const answer = z.strictObject({
   run_id: z.string(),
   call_id: z.string(),
-  result: z.enum(['accepted', 'repeated']).describe('repeated: the same answer was there already'),
+  result: z.enum(['accepted', 'repeated']).describe('repeated: the same answer was accepted before'),
   notes: z
     .array(
       z.enum([
@@ -36,12 +36,12 @@ const answer = z.strictObject({
       ]),
     )
     .optional(),
-  late: z.literal(true).optional().describe('the answer is for a run that follows'),
+  late: z.literal(true).optional().describe('the answer starts a follow-up run'),
   follow_up_run_id: z
     .string()
     .optional()
     .describe('the run had ended; this new run on its thread carries the answer'),
-  waiting: z.array(z.string()).describe('ids of the calls that still wait for somebody'),
+  waiting: z.array(z.string()).describe('ids of the calls that still wait for an answer'),
 });
 
 const error = z.strictObject({
@@ -62,13 +62,13 @@ const call = z.strictObject({
   arguments: z
     .string()
     .describe(
-      'JSON text that parses to exactly the arguments, one key on each line, control and format characters escaped; with a problem, the text of the model as one JSON string',
+      'JSON text that parses to exactly the arguments, one key on each line, control and format characters escaped; if `arguments_problem` is set, the model’s text as one JSON string',
     ),
   arguments_digest: z
     .string()
     .nullable()
-    .describe('what a decision about these arguments names (arguments_digest); null with a problem'),
-  arguments_problem: z.string().nullable().describe('why the text of the model is no arguments'),
+    .describe('digest of these arguments, which a decision names; null if `arguments_problem` is set'),
+  arguments_problem: z.string().nullable().describe('why the model’s text is not valid arguments'),
   output: z.string().nullable(),
 });
 

@@ -92,7 +92,7 @@ const SHUTTING_DOWN = new ApiError(
 );
 const SLOW_READER_ERROR = new ApiError(
   408,
-  'The stream was dropped, because its events were not read for too long, or those of all streams are too many. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
+  'The server closed the stream, because its events were not read for too long, or the unread events of all streams took too much memory. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
   { type: 'server_error', code: 'slow_reader' },
 );
 const STREAM_INTERRUPTED_ERROR = new ApiError(

@@ -31,14 +31,14 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
   });
   const time = new Histogram({
     name: 'runs_api_request_seconds',
-    help: 'Time to the head of the answer.',
+    help: 'Time to the response headers.',
     labelNames: ['route'],
     buckets: SECONDS,
     registers: [registry],
   });
   const delivery = new Histogram({
     name: 'runs_event_delivery_seconds',
-    help: 'From word of new events of a run until a reader of its stream has taken them.',
+    help: 'Time from the notification of new events of a run until its stream has sent them.',
     buckets: SECONDS,
     registers: [registry],
   });

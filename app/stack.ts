@@ -83,7 +83,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
         temporal.exited.then(() => 'the Temporal server has ended'),
         worker.done.then(
           () => 'the worker has ended',
-          (error: unknown) => `the worker broke: ${error instanceof Error ? error.message : String(error)}`,
+          (error: unknown) => `the worker failed: ${error instanceof Error ? error.message : String(error)}`,
         ),
       ]),
       close: () => endings.run(),

@@ -24,7 +24,7 @@ export const endStaleServer = async (pid: number, dbFilename: string): Promise<b
     if (await isOurServer(pid, dbFilename)) signal(pid, 'SIGKILL');
     if (!(await gone(pid, KILL_MS)))
       throw new Error(
-        `The Temporal server ${pid} of an earlier "runs dev" does not end and holds ${JSON.stringify(dbFilename)}. End it by hand: kill -9 ${pid}`,
+        `The Temporal server ${pid} of an earlier "runs dev" does not stop and still uses ${JSON.stringify(dbFilename)}. End it by hand: kill -9 ${pid}`,
       );
   }
   return true;

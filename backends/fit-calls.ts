@@ -48,7 +48,7 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
       refuse(
         call,
         'unknown_tool',
-        `there is no tool whose name is ${call.name.length} characters long: it may have 64.`,
+        `the name of the tool is ${call.name.length} characters long; at most 64 are allowed.`,
       );
   // Measured once: a call may be megabytes.
   const sizes = new Map([...kept.values()].map((call) => [call, storedBytes(call)]));

@@ -218,7 +218,7 @@ export class ApiClient {
       response.status === 401
         ? ' Set RUNS_API_KEY to a key of this server.'
         : response.status === 404
-          ? ` Asked was the API at ${JSON.stringify(this.#base)}: check the id, and RUNS_URL.`
+          ? ` The request went to the API at ${JSON.stringify(this.#base)}: check the id and RUNS_URL.`
           : '';
     return new CliError(
       exitOf(response.status),

@@ -101,7 +101,7 @@ export const sendDecision = async (
 ): Promise<{ reply: AnswerReply; refused: string | null }> => {
   if (payload.decision === undefined)
     throw usageError(
-      'Over the API, calls that wait for an approval are decided: give --approve or --deny. An output is sent by the caller of the run, or through Temporal: name it by TEMPORAL_ADDRESS.',
+      'Over the HTTP API this command only decides calls that wait for an approval: give --approve or --deny. To send an output, set TEMPORAL_ADDRESS; the command then goes through Temporal.',
     );
   if (payload.arguments == null)
     return { reply: await api.answer(call.threadId, call.runId, payload), refused: null };

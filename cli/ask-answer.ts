@@ -95,7 +95,7 @@ const decide = async (
     }
     if (choice === 'a') return { options: { ...options, ...digest, approve: true } };
     if (choice === 'd') {
-      const reason = await ask('Reason, told to the model (Enter for none): ');
+      const reason = await ask('Reason for the model (Enter for none): ');
       return { options: { ...options, deny: true, ...(reason === null || reason === '' ? {} : { reason }) } };
     }
     if (choice === 'e')

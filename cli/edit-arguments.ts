@@ -39,7 +39,7 @@ const onLine = (ask: Ask): TextEditor => ({
   covers: false,
   async edit(text) {
     const edited = (
-      await ask('Arguments (Enter sends them, an empty line gives up): ', onOneLine(text))
+      await ask('Arguments (Enter sends them, an empty line cancels): ', onOneLine(text))
     )?.trim();
     return edited === undefined || edited === '' ? null : edited;
   },
@@ -105,7 +105,7 @@ export const editUntilTaken = async <Reply>(editing: Editing<Reply>): Promise<Re
       }
     } else say(`The arguments were not sent: ${parsed.problem}.`);
     current = edited;
-    if (editor.covers && (await ask('Enter opens the editor again, "n" gives up: '))?.trim() !== '')
+    if (editor.covers && (await ask('Enter opens the editor again, "n" cancels: '))?.trim() !== '')
       return null;
   }
 };

@@ -41,7 +41,7 @@ const codedCalls = async (client: RunsClient, code: string): Promise<WaitingCall
   if (found.length === 0 && waiting.some((call) => call.code === null))
     throw new RunsError(
       'no_worker',
-      `Which call ${JSON.stringify(code)} is can't be found out: a worker tells the codes of its calls, and none answers for some runs that wait. Start one ("runs worker"), or name run and call by their ids.`,
+      `The call with the code ${JSON.stringify(code)} can't be found: the codes come from the workers, and for some waiting runs no worker answers. Start one ("runs worker"), or name run and call by their ids.`,
     );
   return found;
 };
@@ -77,7 +77,7 @@ export const onlyCall = <Call extends WaitingCall>(
   throw new CliError(
     EXIT.refused,
     'nothing_waits',
-    `${what} of run ${JSON.stringify(run)} waits for an answer now. "runs show ${run}" tells what goes on.`,
+    `${what} of run ${JSON.stringify(run)} waits for an answer now. "runs show ${run}" shows the state of the run.`,
   );
 };
 

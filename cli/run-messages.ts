@@ -24,7 +24,7 @@ export interface RunMessages {
 const unknown = (why: string): RunMessages => ({
   messages: [],
   turns: [],
-  note: `what the assistant said can't be shown: ${why}`,
+  note: `the messages of the assistant can't be shown: ${why}`,
 });
 
 /** The address of the upstream, when it has the usual form. */
@@ -41,7 +41,7 @@ export const runMessages = async (io: CliIo, run: RunSnapshot): Promise<RunMessa
   try {
     const place = backend === 'chat' ? (await connections(io)).api() : upstream(io);
     if (place === null)
-      return unknown("the thread is the runs server's; OPENAI_BASE_URL names it, with /v1 at its end");
+      return unknown('the runs server keeps the thread; set OPENAI_BASE_URL to its address, ending in /v1');
     const { ApiClient } = await import('./api-client.ts');
     return { ...(await new ApiClient(place, io.signal).story(threadId, backendRunId)), note: null };
   } catch (error) {

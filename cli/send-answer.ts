@@ -29,7 +29,7 @@ export const editRefused = (callId: string, problem: string): CliError =>
   new CliError(
     EXIT.refused,
     'arguments_refused',
-    `The approval was not used and call ${JSON.stringify(callId)} waits on: the arguments given do not fit the tool: ${visible(problem)}. Nothing has run. Correct them and answer again.`,
+    `The approval was not used, and call ${JSON.stringify(callId)} keeps waiting: the arguments of the approval do not match the tool's parameters: ${visible(problem)}. The tool has not run. Correct the arguments and answer again.`,
   );
 
 /** How often and how far apart a run is looked at for what the tool makes of a person's arguments: milliseconds. */

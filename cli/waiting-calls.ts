@@ -46,7 +46,7 @@ export const waitingCallsOf = async (client: RunsClient, runId: string): Promise
   if (run.partial === true && run.result === null)
     throw new RunsError(
       'no_worker',
-      `Which calls of run ${JSON.stringify(runId)} wait is told by a worker, and none answers. Start one ("runs worker"), or name the call by its id.`,
+      `The waiting calls of run ${JSON.stringify(runId)} can't be listed: no worker answers. Start one ("runs worker"), or name the call by its id.`,
     );
   return run.calls.filter((call) => call.state === 'waiting').map((call) => ofCall(runId, call));
 };

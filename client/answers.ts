@@ -113,7 +113,7 @@ const tooLate = async (
   if (isOpen(view)) {
     return new RunsError(
       'temporal_unavailable',
-      `${what} failed: the run was being continued. Send it again.`,
+      `${what} failed: the workflow was continuing as new. Send it again.`,
     );
   }
   const result = await session.closedResult(view);

@@ -99,20 +99,20 @@ export const toRunsError = (error: unknown, context: ClientErrorContext): unknow
   if (error instanceof ValueError) {
     return new RunsError(
       'config',
-      `${what} failed: what the worker wrote can't be decoded here (${error.message}). Its payloads are encoded: set RUNS_ENCRYPTION_KEYS or RUNS_DATA_CONVERTER, or the client's dataConverter, to what the worker uses.`,
+      `${what} failed: the worker's payloads can't be decoded here (${error.message}). The worker encodes its payloads: set RUNS_ENCRYPTION_KEYS or RUNS_DATA_CONVERTER, or the client's dataConverter, to the one that the worker uses.`,
       { cause: error },
     );
   }
   const code = grpcCode(error);
   if (givenUp && (code === GRPC.cancelled || error instanceof WorkflowUpdateRPCTimeoutOrCancelledError)) {
-    return new RunsError('cancelled', `${what} was given up by its caller. It is safe to send it again.`, {
+    return new RunsError('cancelled', `${what} was aborted by its caller. It is safe to send it again.`, {
       cause: error,
     });
   }
   if (awaitsWorker && isNoWorker(error)) {
     return new RunsError(
       'no_worker',
-      `${what} failed: no worker on task queue ${JSON.stringify(taskQueue)} took it in time. Nothing was lost; start a worker ("runs worker") and send it again.`,
+      `${what} failed: no worker on task queue ${JSON.stringify(taskQueue)} processed it in time. Nothing was lost; start a worker ("runs worker") and send it again.`,
       { cause: error },
     );
   }

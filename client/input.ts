@@ -32,7 +32,7 @@ const paramsProblem = (
       reserved === 'stream' ? 'the worker decides how it follows the run' : 'use the option of that name'
     }`;
   if (backend === 'chat' && Object.keys(params).length > 0)
-    return `params must be empty on the chat backend, whose run's row holds them; got ${quote(Object.keys(params))}`;
+    return `params must be empty on the chat backend, where the store holds them; got ${quote(Object.keys(params))}`;
   const bytes = Buffer.byteLength(JSON.stringify(params));
   return bytes > MAX_PARAMS_BYTES
     ? `params may be ${MAX_PARAMS_BYTES} bytes of JSON; got ${bytes}. Put long texts into the thread's messages`
@@ -45,7 +45,7 @@ const callerMetadataProblem = (metadata: Record<string, string> | undefined): st
   const keys = Object.keys(metadata);
   const own = keys.filter((key) => key !== METADATA.followUpOf);
   if (own.length > CALLER_METADATA_PAIRS)
-    return `metadata may hold ${CALLER_METADATA_PAIRS} pairs of yours (two are reserved); got ${own.length}`;
+    return `metadata may have ${CALLER_METADATA_PAIRS} pairs (two more are reserved); got ${own.length}`;
   return keys.includes(METADATA.token) ? `metadata key ${quote(METADATA.token)} is reserved` : undefined;
 };
 

@@ -32,9 +32,9 @@ export const awaitResult = async (
     const cancelled = error.cause instanceof CancelledFailure;
     throw new RunsError(
       cancelled ? 'cancelled' : 'run_failed',
-      `Run ${JSON.stringify(runId)} left no result: its workflow ${
-        cancelled ? 'was cancelled before it could' : `ended as ${view?.status.name ?? 'unknown'}`
-      } (${error.cause?.message ?? error.message}). The thread shows how far it came.`,
+      `Run ${JSON.stringify(runId)} has no result: its workflow ${
+        cancelled ? 'was cancelled before it could return one' : `ended as ${view?.status.name ?? 'unknown'}`
+      } (${error.cause?.message ?? error.message}). The thread shows what the run did.`,
       { cause: error },
     );
   }

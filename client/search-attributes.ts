@@ -66,7 +66,7 @@ export const checkSearchAttributes = async (
       available: false,
       missing: [],
       mistyped: [],
-      problem: `Temporal does not tell the search attributes of namespace ${JSON.stringify(namespace)} (gRPC status ${code})`,
+      problem: `Temporal does not list the search attributes of namespace ${JSON.stringify(namespace)} (gRPC status ${code})`,
     };
   }
   const missing = NAMES.filter((name) => registered[name] === undefined);

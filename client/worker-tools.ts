@@ -40,7 +40,7 @@ export const listWorkerTools = async (
       if (!(error instanceof WorkflowFailedError)) throw error;
       throw new RunsError(
         'no_worker',
-        `${what} failed: none that knows the question took it in time. Start a worker of this version ("runs worker") and ask again.`,
+        `${what} failed: no worker of this version answered in time. Start one ("runs worker") and try again.`,
         { cause: error },
       );
     }

@@ -33,10 +33,10 @@ export const guardRefusal = (request: GuardedRequest, port: number): GuardRefusa
       message: `This server answers as ${hosts.join(', ')}, not as ${JSON.stringify(host ?? '')}. Open it by one of these names.`,
     };
   if (origin !== undefined && !hosts.some((name) => origin.toLowerCase() === `http://${name}`))
-    return { status: 403, message: `Requests from the page ${JSON.stringify(origin)} are not answered.` };
+    return { status: 403, message: `Requests from the page ${JSON.stringify(origin)} are refused.` };
   const ownPage = fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none';
   const link = (method === 'GET' || method === 'HEAD') && fetchMode === 'navigate';
   return ownPage || link
     ? null
-    : { status: 403, message: 'Requests from pages of another origin are not answered.' };
+    : { status: 403, message: 'Requests from pages of another origin are refused.' };
 };

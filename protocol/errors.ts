@@ -111,7 +111,7 @@ export const apiErrors = {
   eventsPruned: (after: number) =>
     new ApiError(
       410,
-      `Events after ${after} are not kept any more. Retrieve the run and its messages instead, or read the events from the start.`,
+      `Events after ${after} are no longer stored. Retrieve the run and its messages instead, or read the events from the start.`,
       { code: 'events_pruned' },
     ),
   cannotCancel: (status: string) => new ApiError(400, `Cannot cancel run with status '${status}'.`),
@@ -126,19 +126,19 @@ export const apiErrors = {
   tooManyRuns: (live: number, limit: number) =>
     new ApiError(
       429,
-      `${live} runs have not ended; one tenant may have ${limit}. Wait until some have ended, or cancel them.`,
+      `This tenant has ${live} live runs; the limit is ${limit}. Wait until some have ended, or cancel them.`,
       { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
     ),
   tooManyStreams: (limit: number) =>
     new ApiError(
       429,
-      `One tenant may have ${limit} event streams open at this server. Close some, or retrieve runs instead; the run goes on without a reader.`,
+      `This tenant has too many open event streams; the limit of this server is ${limit}. Close some, or retrieve runs instead; a run continues without a reader.`,
       { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
     ),
   tooMuchUnread: (limit: number) =>
     new ApiError(
       429,
-      `Answers that one tenant has not read yet may hold ${limit} characters at this server. Read them, or ask for smaller pages.`,
+      `Responses that this tenant has not read yet hold too many characters; the limit of this server is ${limit}. Read them, or request smaller pages.`,
       { code: 'rate_limit_exceeded', headers: { 'retry-after': '5' } },
     ),
   budgetSpent: (what: 'tokens' | 'cost') =>
@@ -155,7 +155,7 @@ export const apiErrors = {
   storageFull: (stored: number, limit: number) =>
     new ApiError(
       400,
-      `What is stored takes ${stored} bytes; one tenant may store ${limit}. Delete threads that are not needed any more.`,
+      `The objects of this tenant take ${stored} bytes; the limit is ${limit}. Delete threads that are no longer needed.`,
       { code: 'storage_limit_exceeded' },
     ),
   unavailable: (what: string, retryAfterSeconds = 2) =>
@@ -171,13 +171,13 @@ export const apiErrors = {
   mayStillArrive: () =>
     new ApiError(
       503,
-      "The workflow service can't be reached right now. What you sent may still arrive; it is safe to send the same request again.",
+      "The workflow service can't be reached right now. This request may still take effect; it is safe to send the same request again.",
       { type: 'server_error', code: 'unavailable', headers: { 'retry-after': '2' } },
     ),
   noWorker: () =>
     new ApiError(
       503,
-      'No worker takes messages for this run right now. One that comes may still take this one; it is safe to send the same request again.',
+      'No worker processes this run right now. A worker that starts later may still process this request; it is safe to send the same request again.',
       { type: 'server_error', code: 'unavailable', headers: { 'retry-after': '5' } },
     ),
   missingBeta: () =>

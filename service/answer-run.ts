@@ -136,7 +136,7 @@ export const answerCall = async (
         by: null,
       })
       .catch((error: unknown) => {
-        log?.warn({ runId, error }, 'the worker will show an accepted answer, which the API could not write');
+        log?.warn({ runId, error }, 'the worker will show an accepted answer that the API could not write');
       });
   return reply;
 };

@@ -41,7 +41,7 @@ export const createFollowUpRun = async (
     if (original === null)
       throw new BackendError(
         FAILURES.backendNotFound,
-        `The run ${JSON.stringify(of.runId)} that was asked is gone, and its thread with it: the late answer has no place to go.`,
+        `Run ${JSON.stringify(of.runId)} and its thread were deleted, so the late answer can't start a run.`,
       );
     const at = now();
     const known = await store.findRun(newRunId);
@@ -90,11 +90,15 @@ export const createFollowUpRun = async (
 
 const translated = (error: unknown, of: FollowUpInput): unknown => {
   if (isBusy(error))
-    return new BackendError(FAILURES.backendBusy, `Thread ${of.threadId} is busy; the late answer waits.`, {
-      retryable: true,
-      retryAfterMs: THREAD_BUSY_RETRY_MS,
-      cause: error,
-    });
+    return new BackendError(
+      FAILURES.backendBusy,
+      `Thread ${of.threadId} has a live run; the late answer waits until that run ends.`,
+      {
+        retryable: true,
+        retryAfterMs: THREAD_BUSY_RETRY_MS,
+        cause: error,
+      },
+    );
   if (error instanceof ApiError)
     return new BackendError(FAILURES.backendRejected, error.message, { cause: error });
   if ((error instanceof StoreError && error.code === 'unavailable') || error instanceof RunsError)

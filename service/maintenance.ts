@@ -117,7 +117,7 @@ export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
     if (claim === null) return;
     await reconcile({ ...options, now, since: claim.previous ?? now() }, stop.signal);
   });
-  const pruning = guarded('forgetting old events', () => prune(options, now(), stop.signal));
+  const pruning = guarded('deleting old events', () => prune(options, now(), stop.signal));
 
   const running = Promise.all([
     loop(everyMs, reconciling, stop.signal),

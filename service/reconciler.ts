@@ -42,7 +42,7 @@ export const repairOf = (run: LiveRun, look: WorkflowState, now: number, cancelG
   if (wished) return { kind: 'close', how: 'cancel' };
   if (look === 'missing')
     return run.claimed
-      ? { kind: 'close', how: 'fail', message: 'The workflow of this run is gone.' }
+      ? { kind: 'close', how: 'fail', message: 'The workflow of this run no longer exists.' }
       : { kind: 'start' };
   return {
     kind: 'close',

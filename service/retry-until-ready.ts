@@ -37,13 +37,9 @@ export const retryUntilWorkflowReady = async <T>(
     } catch (error) {
       if (!isWorkflowNotReady(error) || !(await isAsked())) throw error;
       if (performance.now() >= until)
-        throw new RunsError(
-          'no_worker',
-          'The workflow does not know yet of the calls that its run waits for.',
-          {
-            cause: error,
-          },
-        );
+        throw new RunsError('no_worker', 'The workflow has not received the calls of this round yet.', {
+          cause: error,
+        });
     }
     await pause(wait);
   }

@@ -114,7 +114,7 @@ const accept = (
   if (wrong.length > 0)
     throw new StoreError(
       'output_conflict',
-      `Outputs for ${JSON.stringify(wrong)} differ from the ones that run ${row.id} has taken, or are of another round.`,
+      `Outputs for ${JSON.stringify(wrong)} differ from those that run ${row.id} accepted before, or belong to another round.`,
       { details: wrong },
     );
   const external = externalCalls(round);

@@ -75,7 +75,7 @@ export const toStoreError = (error: unknown): unknown =>
   isDatabaseUnavailable(error)
     ? new StoreError(
         'unavailable',
-        `The database can't be reached or gave up (${codeOf(error) ?? 'no code'}). Check that it runs and accepts connections.`,
+        `The database can't be reached or aborted the request (${codeOf(error) ?? 'no code'}). Check that it runs and accepts connections.`,
         { cause: error },
       )
     : error;

@@ -46,7 +46,7 @@ const appendDeltas = async (db: Database, lease: RunLease, events: readonly Stre
   if (head === undefined)
     throw new StoreError(
       'lease_lost',
-      `Run ${lease.runId} has ended or was taken over by another attempt than ${lease.epoch}; this one must stop.`,
+      `Run ${lease.runId} has ended or was claimed by a newer attempt; attempt ${lease.epoch} must stop.`,
     );
   db.announcements.announce(lease.runId, head.event_seq, 'deltas');
 };

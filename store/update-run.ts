@@ -168,7 +168,7 @@ const checkLease = (row: RunRow, lease: RunLease): void => {
   if (row.epoch !== lease.epoch)
     throw new StoreError(
       'lease_lost',
-      `Run ${row.id} was taken over by attempt ${row.epoch}; this is attempt ${lease.epoch} and must stop.`,
+      `Run ${row.id} was claimed by attempt ${row.epoch}; attempt ${lease.epoch} must stop.`,
     );
   if (isTerminal(row.status))
     throw new StoreError('lease_lost', `Run ${row.id} has ended ("${row.status}"); this attempt must stop.`);

@@ -226,7 +226,7 @@ const BUILT_IN: Record<string, ScriptEntry> = {
   },
   hang: { about: 'never answers: for cancels, timeouts and expiry', script: () => ({ hang: true }) },
   unknown_tool: {
-    about: 'calls a tool that nobody declared, then the answer',
+    about: 'calls a tool that the run does not declare, then the answer',
     script: (turn) =>
       turn.round === 0 ? { calls: [{ name: 'no_such_tool', arguments: {} }] } : { text: quoteOutputs(turn) },
   },

@@ -258,7 +258,7 @@ export const configErrors = (config: Config, role: Role): string[] => {
     ...config.invalid,
     role !== 'dev' &&
       backend === 'sandbox' &&
-      `RUNS_BACKEND is "sandbox" (its default), which lives inside "runs dev". For "runs ${role}" set it to "chat" (any chat-completions server) or "assistants" (a server of the runs API)`,
+      `RUNS_BACKEND is "sandbox" (its default), which exists only inside "runs dev". For "runs ${role}" set it to "chat" (any chat-completions server) or "assistants" (a server of the runs API)`,
     role === 'serve' &&
       backend === 'assistants' &&
       'RUNS_BACKEND=assistants has nothing to serve yet: that server has an API of its own. Use it directly, start runs with "runs start", or set RUNS_BACKEND=chat',

@@ -49,7 +49,7 @@ const named = (codec: PayloadCodec, path: string): PayloadCodec => ({
       return await codec.decode(payloads);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      throw new ValueError(`RUNS_DATA_CONVERTER=${quote(path)} does not decode it: ${why}`, error);
+      throw new ValueError(`RUNS_DATA_CONVERTER=${quote(path)} can't decode the payload: ${why}`, error);
     }
   },
 });

@@ -43,7 +43,7 @@ const modelLabels = (): ((model: string) => string) => {
 const learnedGauge = (registry: Registry, learned: () => LearnedOfServer[]): Gauge =>
   new Gauge({
     name: 'runs_model_learned_seconds',
-    help: 'How long what was learned of a model server still holds, for one model each.',
+    help: 'Seconds for which a learned limit of a model server is still used, by model.',
     labelNames: ['server', 'model', 'capability'],
     registers: [registry],
     collect() {
@@ -76,7 +76,12 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
   const ended = counter('runs_ended_total', 'Runs that reached an end.', ['backend', 'status']);
   const rounds = counter('runs_rounds_total', 'Rounds of tool calls begun.', ['backend']);
   const calls = counter('runs_tool_calls_total', 'Tool calls asked for.', ['backend']);
-  const waits = histogram('runs_wait_seconds', 'How long rounds waited for somebody outside.', [], LONG);
+  const waits = histogram(
+    'runs_wait_seconds',
+    'Time that rounds waited for a person or the caller of the API.',
+    [],
+    LONG,
+  );
   const attempts = counter('runs_tool_attempts_total', 'Attempts at tool calls.', ['tool', 'outcome']);
   const toolTime = histogram(
     'runs_tool_attempt_seconds',
@@ -102,22 +107,23 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
   ]);
   const requestTime = histogram(
     'runs_backend_request_seconds',
-    'Time to the head of the answer.',
+    'Time to the response headers.',
     ['backend'],
     SHORT,
   );
-  const fallbacks = counter('runs_backend_fallbacks_total', 'Streams given up for polling.', [
-    'backend',
-    'reason',
-  ]);
+  const fallbacks = counter(
+    'runs_backend_fallbacks_total',
+    'Streams that ended early, after which the worker polled.',
+    ['backend', 'reason'],
+  );
   const capabilities = counter(
     'runs_model_capabilities_total',
-    'Limits of model servers that were learned, for one model each.',
+    'Limits of model servers that the worker learned, by model.',
     ['backend', 'capability', 'change'],
   );
   const oddStatuses = counter(
     'runs_backend_unknown_statuses_total',
-    'Run statuses this version does not know.',
+    'Run statuses that this version does not know.',
     ['backend'],
   );
   const eventWrites = histogram(

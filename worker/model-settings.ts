@@ -89,16 +89,16 @@ const parseObject = (
     const parsed: unknown = JSON.parse(value);
     return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
       ? (parsed as Record<string, unknown>)
-      : wrong('what is set is JSON, and no object');
+      : wrong('the value is JSON, but not an object');
   } catch {
-    return wrong('what is set is not JSON');
+    return wrong('the value is not JSON');
   }
 };
 
 /** Why a header can't be set for a model server. `at`: the setting that names it. */
 export const headerProblem = (at: string, name: string, value: unknown): string | undefined => {
   if (!HEADER_NAME.test(name))
-    return `${at}: ${quote(name)} is no name of a header. Use letters, digits and "-"`;
+    return `${at}: ${quote(name)} is not a valid header name. Use letters, digits and "-"`;
   if (CONNECTION.has(name.toLowerCase()))
     return `${at} must not set ${quote(name)}, which belongs to the connection. Leave it out`;
   return typeof value === 'string' && HEADER_VALUE.test(value)

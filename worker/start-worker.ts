@@ -222,7 +222,7 @@ const finish = (worker: Worker, log: Logger, cleanup: Disposables): Promise<void
     } catch (error) {
       // Work that ignored its signal through the grace time goes to another worker; this worker has not failed.
       if (!(error instanceof Error) || error.name !== 'GracefulShutdownPeriodExpiredError') throw error;
-      log.warn({}, 'worker stopped while something still ran: its attempt will be repeated elsewhere');
+      log.warn({}, 'the worker stopped while attempts still ran: another worker repeats them');
     } finally {
       await cleanup.run();
     }

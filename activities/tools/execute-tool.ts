@@ -89,7 +89,7 @@ const attempt = async (
     throw outcomeUnknown(input, `attempt ${info.attempt - 1} was lost`);
   }
   if (isProcessEnding())
-    throw throwFailure(FAILURES.toolFailed, 'The worker that took this attempt is exiting.', {
+    throw throwFailure(FAILURES.toolFailed, 'The worker of this attempt is shutting down.', {
       retryable: true,
       retryAfterMs: ENDING_RETRY_MS,
     });
@@ -113,7 +113,7 @@ const attempt = async (
   if (clock.monotonic() - begun >= bound) {
     throw throwFailure(
       FAILURES.toolFailed,
-      'The attempt was given up before it began: its worker stood still.',
+      'The attempt did not run the tool: its worker was suspended before it began.',
       {
         retryable: true,
       },
@@ -132,7 +132,7 @@ const hasHeartbeat = ({ heartbeatTimeoutMs }: Context['info']): boolean => (hear
 const endsWorkers = (input: ToolActivityInput): CallOutcome =>
   errorOutcome(
     'tool_failed',
-    `The worker that ran ${quote(input.name)} was lost ${MAX_LOST_ATTEMPTS} times while it ran, so it is not run again. It may have taken effect.`,
+    `The worker died ${MAX_LOST_ATTEMPTS} times while it ran ${quote(input.name)}, so the tool is not run again. It may have taken effect.`,
   );
 
 /** Thrown when an exception of the tool ends the process. The mark is written already. */
@@ -152,7 +152,7 @@ const toResult = async (tool: ToolDefinition, value: unknown): Promise<CallOutco
     ? toOutcome(tool.name, checked.data, tool.maxOutputBytes)
     : errorOutcome(
         'invalid_output',
-        `${quote(tool.name)} ran, but returned something else than it promises: ${issuesText(checked.error.issues)}.`,
+        `${quote(tool.name)} ran, but its result does not match its output schema: ${issuesText(checked.error.issues)}.`,
       );
 };
 
@@ -217,10 +217,10 @@ const runEffect = async (
 /** Code that the tool left behind has thrown: the process ends, and the attempt is lost. */
 const lostFailure = (error: unknown, tool: ToolDefinition, input: ToolActivityInput): ApplicationFailure =>
   tool.policy.atMostOnce
-    ? outcomeUnknown(input, 'it threw outside of its call and ended its worker')
+    ? outcomeUnknown(input, 'an exception outside of its call ended its worker')
     : throwFailure(
         FAILURES.toolFailed,
-        `The tool threw outside of its call and ended its worker: ${error instanceof Error ? error.message || error.name : quote(error, 500)}`,
+        `An exception that the tool threw outside of its call ended the worker: ${error instanceof Error ? error.message || error.name : quote(error, 500)}`,
         { retryable: true, retryAfterMs: ENDING_RETRY_MS },
       );
 
@@ -244,7 +244,7 @@ const stopFailure = async (
   begun: boolean,
 ): Promise<unknown> => {
   if (begun && tool.policy.atMostOnce && stop !== 'cancelled') {
-    return outcomeUnknown(input, 'it was stopped before it reported');
+    return outcomeUnknown(input, 'it was stopped before it reported a result');
   }
   if (stop === 'cancelled' || stop === 'shutdown') {
     // The SDK's own failure: on shutdown, the server starts the attempt on another worker.
@@ -256,7 +256,7 @@ const stopFailure = async (
       })
     : throwFailure(
         FAILURES.toolFailed,
-        `The tool took longer than the ${context.info.startToCloseTimeoutMs} ms it has. Raise its "timeout", or make it listen to its signal.`,
+        `The tool took longer than its timeout of ${context.info.startToCloseTimeoutMs} ms. Raise its "timeout", or let it stop at its abort signal.`,
         { retryable: true },
       );
 };

@@ -73,13 +73,13 @@ const schemaProblem = (name: string, options: ToolOptions): Check => {
     toFunctionTool({ name, description: '', parameters: options.parameters });
     return asyncProblem(asyncCheck(options.parameters));
   } catch (error) {
-    return `parameters can't be told to a model as JSON Schema: ${error instanceof Error ? error.message : String(error)} Use plain types and .refine() for the rest`;
+    return `parameters can't be expressed as JSON Schema for the model: ${error instanceof Error ? error.message : String(error)} Use plain types and .refine() for the rest`;
   }
 };
 
 const asyncProblem = (at: string | undefined): Check =>
   at !== undefined &&
-  `parameters${at === '' ? '' : `, at ${quote(at)},`} must check and change values at once: a refinement or transform there returns a promise. Check what takes time in execute, and throw a ToolError there`;
+  `parameters${at === '' ? '' : `, at ${quote(at)},`} must be synchronous: a refinement or transform there returns a promise. Move asynchronous checks into execute, and throw a ToolError there`;
 
 /** The option under its name, or under the one it had before. */
 export const approvalOption = (options: ToolOptions): ToolOptions['needsApproval'] =>
@@ -114,14 +114,14 @@ const carrierProblems = (options: ToolOptions): Check[] => {
       `execute must be a function; got ${quote(execute)}`,
     external !== true &&
       execute === undefined &&
-      'execute is missing: write what the tool does, or say external: true when somebody outside answers',
+      'execute is missing: add the function that the tool runs, or set external: true when a person or the caller of the API answers',
     external === true &&
       execute !== undefined &&
       'execute and external: true exclude each other; leave one out',
     external === true &&
       needsApproval !== undefined &&
       needsApproval !== false &&
-      'needsApproval and external: true exclude each other: who answers an external call decides anyway',
+      'needsApproval and external: true exclude each other: answering an external call is already a decision',
     flag('external', external),
     flag('atMostOnce', atMostOnce),
     needsApproval !== undefined &&
@@ -144,7 +144,7 @@ export const optionProblems = (name: string, options: ToolOptions): string[] => 
       .filter((key) => !KNOWN_OPTIONS.has(key))
       .map((key) => `${key} is not an option; use one of ${[...KNOWN_OPTIONS].join(', ')}`),
     (typeof description !== 'string' || description.trim() === '' || description.length > MAX_DESCRIPTION) &&
-      `description must tell the model in 1 to ${MAX_DESCRIPTION} characters what the tool does; got ${quote(description)}`,
+      `description must describe the tool for the model in 1 to ${MAX_DESCRIPTION} characters; got ${quote(description)}`,
     schemaProblem(name, options),
     output !== undefined &&
       !(output instanceof z.ZodType) &&

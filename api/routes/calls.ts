@@ -62,7 +62,7 @@ const callView = (run: Run, { id, function: { name, arguments: json, output } }:
 
 export const callRoutes: readonly Route[] = [
   route('GET', '/v1/threads/{thread_id}/runs/{run_id}/calls/{call_id}', {
-    summary: 'Read the arguments of one call, whole and safe to show (an extension of this server)',
+    summary: 'Read the arguments of one call, in full and safe to display (an extension of this server)',
     roles: ['caller', 'approver', 'operator'],
     returns: { object: 'Call' },
     handle: async (input) => {

@@ -197,7 +197,7 @@ export const runRoutes: readonly Route[] = [
     },
   }),
   route('GET', `${THREAD_RUN}/decisions`, {
-    summary: 'List what was decided about calls of a run, and by whom (an extension of this server)',
+    summary: 'List the decisions about calls of a run (an extension of this server)',
     roles: ['caller', 'approver', 'operator'],
     query: PAGE_KEYS,
     returns: { object: 'Decision', list: true },
@@ -211,7 +211,7 @@ export const runRoutes: readonly Route[] = [
     }),
   }),
   route('GET', `${THREAD_RUN}/events`, {
-    summary: 'Follow a run from any place in its event log (an extension of this server)',
+    summary: 'Follow a run from any position in its event log (an extension of this server)',
     query: ['after'],
     returns: { object: 'Event', stream: true },
     handle: async (input) => {

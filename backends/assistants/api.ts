@@ -131,7 +131,7 @@ class RunRequests {
   read(request: HttpRequest, answer: JsonAnswer): RunReading {
     const run = readRun(answer.body);
     if (run === undefined)
-      throw this.#client.unusable(request, answer.status, 'the answer is no run object.');
+      throw this.#client.unusable(request, answer.status, 'the response is not a run object.');
     return {
       run,
       offsetMs: clockOffset(answer.serverTime, answer.receivedAt),
@@ -167,7 +167,8 @@ class RunRequests {
     };
     const answer = await this.#client.json(request);
     const list = parseRunsPage(answer.body, read);
-    if (list === undefined) throw this.#client.unusable(request, answer.status, 'the answer is no list.');
+    if (list === undefined)
+      throw this.#client.unusable(request, answer.status, 'the response is not a list.');
     return { ...list, answer };
   }
 
@@ -181,7 +182,8 @@ class RunRequests {
     };
     const answer = await this.#client.json(request);
     const id = idOf(asRecord(answer.body)?.['id']);
-    if (id === null) throw this.#client.unusable(request, answer.status, 'the answer is no thread object.');
+    if (id === null)
+      throw this.#client.unusable(request, answer.status, 'the response is not a thread object.');
     return id;
   }
 

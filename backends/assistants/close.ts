@@ -98,7 +98,7 @@ const findByToken = async (
       throw new BackendError(
         FAILURES.backendAmbiguous,
         `It is unknown whether a run exists on thread ${JSON.stringify(threadId)} at ${s.env.api.origin}: ` +
-          `the server has no list of runs (HTTP ${look.status}). Look there, and cancel it by hand.`,
+          `the server has no list of runs (HTTP ${look.status}). Look at the thread's runs there, and cancel the run by hand.`,
         { mayHaveHappened: true, details: [{ threadId, candidates: [] }] },
       );
     if (again) return null;

@@ -34,7 +34,7 @@ const ambiguous = (
   new BackendError(
     FAILURES.backendAmbiguous,
     `It is unknown whether a run was created on thread ${JSON.stringify(request.threadId)} at ${s.env.api.origin}: ${why}. ` +
-      `Look at the thread's runs there; allow a possible second run with onAmbiguousCreate "retry".`,
+      `Look at the thread's runs there, or accept a possible second run with onAmbiguousCreate "retry".`,
     { mayHaveHappened: true, details: [{ threadId: request.threadId, candidates }] },
   );
 
@@ -67,7 +67,7 @@ const findAfterUnknownOutcome = async (
     look.kind === 'cannot'
       ? `the server has no list of runs (HTTP ${look.status})`
       : look.unsure.length > 0
-        ? `the server may forget metadata, and ${look.unsure.length} run(s) of this time may be ours`
+        ? `the server may drop metadata, and ${look.unsure.length} run(s) of that time may be the created one`
         : null;
   if (problem === null || s.env.settings.onAmbiguousCreate === 'retry') return null;
   throw ambiguous(s, request, problem, look.kind === 'none' ? look.unsure.map(({ id }) => id) : []);
@@ -110,7 +110,7 @@ const onBusy = async (
   const { threadId, busy } = request;
   const holderId = named ?? (await findHolder(s, threadId));
   if (holderId === null)
-    throw retryLater(`Thread ${JSON.stringify(threadId)} is held by a run that can't be found.`, s);
+    throw retryLater(`Thread ${JSON.stringify(threadId)} is locked by a run that can't be found.`, s);
   const holder: RunRef = { backendRunId: holderId, threadId };
   let reading: RunReading;
   try {
@@ -125,13 +125,13 @@ const onBusy = async (
   }
   // Ended or not: what held the thread a moment ago may be what the earlier request made.
   if (recoverAfterUnknownOutcome && mayBeOwnRun(s, reading, request))
-    throw ambiguous(s, request, `run ${JSON.stringify(holderId)} held the thread and shows no metadata`, [
+    throw ambiguous(s, request, `run ${JSON.stringify(holderId)} locked the thread and shows no metadata`, [
       holderId,
     ]);
   if (isTerminal(reading.run.status)) return null;
   s.progress({ sent: true, at: sentAt, attempt: s.ctx.attempt, foreign: holderId });
   if (busy === 'wait') {
-    s.ctx.log.info({ threadId, backendRunId: holderId }, 'waiting for the run that holds the thread');
+    s.ctx.log.info({ threadId, backendRunId: holderId }, 'waiting for the run that locks the thread');
     await awaitEnd(s, holder, null);
     return null;
   }
@@ -142,7 +142,7 @@ const onBusy = async (
     { details: [{ threadId, runId: holderId }] },
   );
   if (busy === 'fail') throw refused;
-  s.ctx.log.warn({ threadId, backendRunId: holderId }, 'cancelling the run that holds the thread');
+  s.ctx.log.warn({ threadId, backendRunId: holderId }, 'cancelling the run that locks the thread');
   s.ctx.fence();
   try {
     await s.env.api.cancel(holder, s.caller);
@@ -180,7 +180,7 @@ const post = async (
       return last(
         new BackendError(
           FAILURES.backendUnavailable,
-          `Thread ${JSON.stringify(request.threadId)} was held by another run for a while; a fresh attempt asks again.`,
+          `Thread ${JSON.stringify(request.threadId)} was locked by another run for a while; the next attempt creates the run.`,
           { retryable: true, retryAfterMs: backoffMs(s.ctx.attempt, s.env.settings.random()) },
         ),
       );
@@ -229,7 +229,10 @@ const followNamed = async (s: BackendSession, request: CreateRequest, named: Fol
     const settled = await pollRun(s, named.ref, () => true, reading);
     return settleReading(s, named.ref, settled, named.swept);
   }
-  s.ctx.log.warn({ backendRunId: named.ref.backendRunId }, 'the stream named a run that is not ours');
+  s.ctx.log.warn(
+    { backendRunId: named.ref.backendRunId },
+    'the stream names another run than the created one',
+  );
   s.progress({ sent: true, attempt: s.ctx.attempt });
   const ref = await findAfterUnknownOutcome(s, request, s.ctx.now());
   if (ref !== null) return follow(s, ref);
@@ -252,7 +255,7 @@ export const create = async (s: BackendSession, request: CreateRequest): Promise
     // As in `post`: an attempt that searched for so long may have been replaced, and its replacement may have ended.
     if (s.ctx.attempt <= MAX_SLOW_SEARCH_ATTEMPTS && s.ctx.now() - began > s.env.settings.repostWithinMs)
       throw retryLater(
-        `Looking for an earlier run on thread ${JSON.stringify(request.threadId)} took long; a fresh attempt looks again.`,
+        `Looking for an earlier run on thread ${JSON.stringify(request.threadId)} took too long; the next attempt looks again.`,
         s,
       );
   }
@@ -266,7 +269,7 @@ export const create = async (s: BackendSession, request: CreateRequest): Promise
     const ref = await findAfterUnknownOutcome(s, request, sentAt);
     if (ref !== null) return follow(s, ref);
     throw retryLater(
-      `The answer to a create on thread ${JSON.stringify(request.threadId)} broke off before it named the run.`,
+      `The response to the create on thread ${JSON.stringify(request.threadId)} ended before it named the run.`,
       s,
     );
   }

@@ -113,7 +113,10 @@ export const cancelDuplicates = async (
 ): Promise<void> => {
   for (const { id, status } of duplicates) {
     s.ctx.observe?.({ kind: 'duplicate_run', backendRunId: id });
-    s.ctx.log.warn({ threadId, backendRunId: id, status }, 'a second run with our token: the earliest stays');
+    s.ctx.log.warn(
+      { threadId, backendRunId: id, status },
+      'found a second run with the same token: the earliest stays',
+    );
     if (isTerminal(status)) continue;
     s.ctx.fence();
     try {
@@ -140,6 +143,9 @@ export const cancelDuplicatesAtEnd = async (
     await cancelDuplicates(s, ref.threadId, others);
   } catch (error) {
     s.ctx.signal.throwIfAborted();
-    s.ctx.log.warn({ backendRunId: run.id, error: String(error) }, 'no look for duplicates at the end');
+    s.ctx.log.warn(
+      { backendRunId: run.id, error: String(error) },
+      'duplicate runs could not be looked for at the end',
+    );
   }
 };

@@ -47,7 +47,7 @@ export const pollRun = async (
         puzzledSince = s.ctx.now();
         s.ctx.log.warn(
           { backendRunId: ref.backendRunId, what: meaning.what },
-          'waiting out an unknown state',
+          'unknown state of the run: polling again',
         );
         s.ctx.observe?.({ kind: 'unknown_status', status: reading.run.status });
       } else if (s.ctx.now() - puzzledSince >= settings.poll.unknownLimitMs)

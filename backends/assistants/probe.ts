@@ -28,7 +28,7 @@ export const probe = async (api: AssistantsApi, signal: AbortSignal): Promise<{ 
   if (!Array.isArray(list?.['data']))
     throw new BackendError(
       FAILURES.backendUnsupported,
-      `${api.origin} answers GET /assistants with JSON that is no list. Check that the base URL is that of an Assistants-compatible server.`,
+      `${api.origin} answers GET /assistants with JSON that is not a list. Check that the base URL is that of an Assistants-compatible server.`,
     );
   return { detail: `${api.origin} answers GET /assistants with a list; the key is accepted` };
 };

@@ -59,7 +59,7 @@ export interface BackendSession {
 }
 
 export const fallback = (s: BackendSession, reason: string): void => {
-  s.ctx.log.info({ reason }, 'reading the run instead of its stream');
+  s.ctx.log.info({ reason }, 'polling the run instead of reading its stream');
   s.ctx.observe?.({ kind: 'fallback', reason });
 };
 

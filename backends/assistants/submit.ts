@@ -69,7 +69,7 @@ const findWriter = async (
   const relation: OutputRelation = shown === null ? { kind: 'unknown' } : relateOutputs(shown, outputs);
   if (isStaleReading(reading, shown) && s.ctx.attempt < MAX_CONTRADICTING_ATTEMPTS)
     throw retryLater(
-      `Run ${JSON.stringify(ref.backendRunId)} is shown as it was in an earlier round: the reading is old.`,
+      `Run ${JSON.stringify(ref.backendRunId)} is shown as it was in an earlier round: the read is stale.`,
       s,
     );
   if (relation.kind === 'different')
@@ -106,7 +106,7 @@ const onFailure = async (
     return { kind: 'moved', reading, taken };
   }
   if (relateIds(reading.run.calls, outputs) === 'some')
-    throw unsupported('a round of which it took only some outputs', s.env.api.origin, {
+    throw unsupported('a round with only some of its outputs accepted', s.env.api.origin, {
       runId: ref.backendRunId,
     });
   if (failure.status !== 400) throw failure;

@@ -62,7 +62,7 @@ export interface TurnAttempts {
 const spent = (attempts: number, what: string, details: unknown[]): BackendError =>
   new BackendError(
     FAILURES.backendUnavailable,
-    `The model was asked ${attempts} times for this turn (RUNS_MODEL_ATTEMPTS) and gave no whole answer. ${what}`,
+    `The model was called ${attempts} times for this turn (RUNS_MODEL_ATTEMPTS) and gave no complete answer. ${what}`,
     { retryable: false, mayHaveHappened: true, details },
   );
 
@@ -81,7 +81,7 @@ export const createTurnAttempts = (ctx: BackendContext, budget: number): TurnAtt
   return {
     assertAffordable() {
       if (before >= budget)
-        throw spent(before, last?.message ?? 'The workers that asked were lost.', [
+        throw spent(before, last?.message ?? 'The workers that called it died.', [
           { reason: last?.code ?? ('broken_off' satisfies AttemptReason) },
         ]);
     },
@@ -97,7 +97,8 @@ export const createTurnAttempts = (ctx: BackendContext, budget: number): TurnAtt
       tell(asked, { sent: asked > before });
       const details = [{ status: failure.status, code: failure.code, reason }];
       ctx.log.warn({ ...details[0], asked }, 'model attempt gave no answer');
-      if (error.retryable && asked >= budget) return spent(asked, `The last time: ${error.message}`, details);
+      if (error.retryable && asked >= budget)
+        return spent(asked, `The last error: ${error.message}`, details);
       return new BackendError(error.type, error.message, {
         retryable: error.retryable,
         retryAfterMs: error.retryAfterMs,

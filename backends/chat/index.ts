@@ -44,7 +44,7 @@ export interface ChatBackendOptions {
 const noRow = (runId: string): BackendError =>
   new BackendError(
     FAILURES.backendNoSuchRow,
-    `There is no run ${JSON.stringify(runId)} in the store: its start was taken back.`,
+    `There is no run ${JSON.stringify(runId)} in the store: its start was rolled back.`,
   );
 
 const translated = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -137,7 +137,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
     createThread() {
       throw new BackendError(
         FAILURES.backendRejected,
-        'Threads of native runs are made in the store before a run starts; this one was started without.',
+        'A run on the chat backend needs a thread that the store holds before the run starts; this run has none.',
       );
     },
     create: (request, ctx) => translated(() => resume(request.runId, ctx)),

@@ -18,7 +18,7 @@ const SENTENCES: Readonly<Record<string, Known>> = {
   ],
   rejected: ['invalid_prompt', 'The model server refused the prompt.'],
   unauthorized: ['server_error', 'The model server refused the credentials of this server.'],
-  unsupported: ['server_error', 'The model server can not serve this model or request.'],
+  unsupported: ['server_error', 'The model server cannot serve this model or request.'],
   unavailable: ['server_error', 'The model server could not answer.'],
   broken_off: ['server_error', 'The model server broke off its answer.'],
   backend_unavailable: ['server_error', 'A part of this server was not available.'],
@@ -29,7 +29,7 @@ const SENTENCES: Readonly<Record<string, Known>> = {
   ],
   day_budget_spent: ['rate_limit_exceeded', "The day's budget for tokens or money is used up."],
   no_price: ['server_error', 'The model has no price in the currency of max_cost.'],
-  budget_exceeded: ['server_error', 'The run asked for more rounds or tool calls than it may have.'],
+  budget_exceeded: ['server_error', 'The run exceeded its limit of rounds or tool calls.'],
 };
 
 export const shownError = (error: LastError): WireLastError => {

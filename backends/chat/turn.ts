@@ -146,7 +146,7 @@ export const runTurn = async (
         if (show.begun()) return { kind: 'again', beginning: { budget: smaller, cuts: cuts - 1 } };
         budget = smaller;
         cut = cutToSize(items, state.config.truncation_strategy, budget);
-        ctx.observe?.({ kind: 'fallback', reason: 'prompt cut to size' });
+        ctx.observe?.({ kind: 'fallback', reason: 'prompt shortened to fit the context' });
         continue;
       }
       const spoken = recorder.turn();

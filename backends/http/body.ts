@@ -75,6 +75,6 @@ export const decode = async (raw: Buffer, encoding: string | undefined, max: num
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     throw code === 'ERR_BUFFER_TOO_LARGE'
       ? new BodyError('too_large', `the body unpacks to more than ${max} bytes`)
-      : new BodyError('encoding', `the body is no valid ${encoding.trim().toLowerCase()}`);
+      : new BodyError('encoding', `the body is not valid ${encoding.trim().toLowerCase()}`);
   }
 };

@@ -101,7 +101,7 @@ class AnswerReader {
         request,
         status,
         'content_type',
-        `expected JSON, got ${JSON.stringify(type.slice(0, 60))}; something else answers there.`,
+        `expected JSON, got ${JSON.stringify(type.slice(0, 60))}; another kind of server answers there.`,
       );
     return { ...received.answer, body: this.#parsed(request, status, text) };
   }
@@ -121,7 +121,7 @@ class AnswerReader {
     const body = decodedBody(response.body, answer.headers['content-encoding']);
     if (body === null) {
       response.body.destroy();
-      throw this.#report.badBody(request, answer.status, 'encoding', 'the answer’s encoding is not known.');
+      throw this.#report.badBody(request, answer.status, 'encoding', 'the response has an unknown encoding.');
     }
     return {
       ...answer,
@@ -171,7 +171,7 @@ class AnswerReader {
         request,
         status,
         'not_json',
-        `the body is no JSON (${text.length} characters).`,
+        `the body is not JSON (${text.length} characters).`,
       );
     }
   }

@@ -67,10 +67,13 @@ export const createReporter = (origin: string): Reporter => {
       // Whatever answers there does not speak HTTP (another protocol, or TLS on a plain port).
       if (named.startsWith('HPE_') || named === 'HTTPParserError')
         return new HttpFailure(
-          facts(request, 'bad_body', `the answer is no HTTP (${named}).`, { ...more, badBody: 'not_http' }),
+          facts(request, 'bad_body', `the response is not HTTP (${named}).`, {
+            ...more,
+            badBody: 'not_http',
+          }),
         );
       if (timedOut || TIMEOUT_CODES.has(named))
-        return new HttpFailure(facts(request, 'timeout', `no answer in time (${named}).`, more));
+        return new HttpFailure(facts(request, 'timeout', `no response in time (${named}).`, more));
       return new HttpFailure(facts(request, 'network_ambiguous', `the connection broke (${named}).`, more));
     },
   };

@@ -16,7 +16,7 @@ export const baseUrlProblem = (subject: string, value: unknown): string | undefi
   try {
     url = new URL(value.trim());
   } catch {
-    return `${subject} must be a whole URL ${example}; got ${quote(value.replace(/\/\/[^/@]*@/, '//…@'))}`;
+    return `${subject} must be an absolute URL ${example}; got ${quote(value.replace(/\/\/[^/@]*@/, '//…@'))}`;
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return `${subject} must start with "http://" or "https://"; got ${quote(`${url.protocol}//…`)}`;

@@ -35,17 +35,17 @@ export const answerCommand = defineCommand<Options>({
     command
       .argument(
         '[run]',
-        'id of the run, its start, or the code of a call; left out at a terminal: asks which one',
+        'id of the run, the first characters of the id, or the code of a call; without it, the command asks at a terminal',
       )
-      .argument('[call]', 'id or code of the call; not needed when one waits')
+      .argument('[call]', 'id or code of the call; not needed when only one waits')
       .option('--output <text>', "the call's output, as the model will read it")
       .option('--approve', 'let the tool run')
       .option('--arguments <json>', 'with --approve: run it with these arguments instead (a JSON object)')
-      .option('--digest <hex>', 'of the arguments that were read; refused when the call has others')
+      .option('--digest <hex>', 'digest of the arguments that you read; refused when the call has others')
       .option('--deny', 'do not let the tool run')
-      .option('--reason <text>', 'with --deny: told to the model')
-      .option('--by <name>', 'who answers; kept with the answer, as a claim that no key verifies')
-      .option('--note <text>', 'kept with the decision; not told to the model')
+      .option('--reason <text>', 'with --deny: the reason, which the model reads')
+      .option('--by <name>', 'your name; stored with the answer, not verified by a key')
+      .option('--note <text>', 'a note, stored with the decision; the model does not read it')
       .option('--api', API_OPTION),
   run: async (context, [run, call], options) => {
     const asks = context.io.ask !== undefined && !context.json;
@@ -148,15 +148,16 @@ const askFor = async (
 
 const replyLines = (reply: AnswerReply): string[] => {
   const notes = reply.notes === undefined || reply.notes.length === 0 ? '' : ` (${reply.notes.join(', ')})`;
-  const what = reply.result === 'repeated' ? 'was answered so already; nothing changed' : `accepted${notes}`;
+  const what =
+    reply.result === 'repeated' ? 'had the same answer before; nothing changed' : `accepted${notes}`;
   return [`${reply.call_id}  ${what}`, nextStepText(reply)];
 };
 
 const nextStepText = ({ run_id: runId, late, waiting, follow_up_run_id: next }: AnswerReply): string => {
   if (next !== undefined) return `Run ${runId} had ended; the answer goes on in ${next}.`;
   if (late === true)
-    return `Run ${runId} went on without it; a new run will carry the answer, and "runs show ${runId}" names it.`;
+    return `Run ${runId} continued without it; a new run will carry the answer, and "runs show ${runId}" names it.`;
   return waiting.length === 0
-    ? 'Nothing else is awaited; the run goes on.'
-    : `Still awaited: ${waiting.join(', ')}`;
+    ? 'No other call waits; the run goes on.'
+    : `Still waiting: ${waiting.join(', ')}`;
 };

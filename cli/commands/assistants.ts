@@ -36,9 +36,9 @@ export const createAssistantCommand = defineCommand<CreateOptions>({
   summary: 'create an assistant and print its id',
   configure: (command) =>
     command
-      .option('--model <name>', 'the model it asks; default RUNS_MODEL, and the scripted model of "runs dev"')
-      .option('--name <text>', 'for people')
-      .option('--instructions <text>', 'what the model is told first')
+      .option('--model <name>', 'the model to use; default RUNS_MODEL, and the scripted model of "runs dev"')
+      .option('--name <text>', 'a name for people')
+      .option('--instructions <text>', 'instructions for the model')
       .option(
         '--tool <name>',
         'a tool of the worker that its runs may use; may be repeated; default: what the server offers',
@@ -85,7 +85,7 @@ const missingTools = async (api: ApiClient, names: readonly string[]): Promise<s
 export const listAssistantsCommand = defineCommand<{ limit: string }>({
   name: 'assistants list',
   summary: 'list assistants, newest first',
-  configure: (command) => command.option('--limit <number>', 'at most so many, up to 100', '20'),
+  configure: (command) => command.option('--limit <number>', 'maximum number, up to 100', '20'),
   run: async (context, _args, { limit }) => {
     const { api } = await apiOf(context);
     const assistants = await api.assistants(limit);

@@ -17,8 +17,8 @@ export const cancelCommand = defineCommand<Options>({
   summary: 'cancel a run and wait until it has ended',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
-      .option('--no-wait', 'only ask: do not wait for the run to end'),
+      .argument('<run>', 'id of the run, the first characters of the id, or the code of a waiting call')
+      .option('--no-wait', 'request the cancellation, and do not wait for the run to end'),
   run: async ({ io }, [run = ''], options) =>
     withClient(io, async (client) => {
       const runId = await findRunByText(client, run);

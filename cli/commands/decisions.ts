@@ -18,7 +18,7 @@ export const decisionsCommand = defineCommand<Options>({
   summary: 'list who approved or denied calls of a run',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
+      .argument('<run>', 'id of the run, the first characters of the id, or the code of a waiting call')
       .option('--thread <id>', 'thread of the run: asks the API, not Temporal'),
   run: async ({ io }, [runId = ''], { thread }) => {
     if (thread === undefined) {
@@ -34,4 +34,4 @@ export const decisionsCommand = defineCommand<Options>({
 });
 
 const listed = (lines: string[][]): string[] =>
-  lines.length === 0 ? ['Nothing was decided about calls of this run.'] : lines.flat();
+  lines.length === 0 ? ['No call of this run has a decision.'] : lines.flat();

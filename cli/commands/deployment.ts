@@ -230,7 +230,7 @@ const drainOutcome = async (client: RunsClient, name: string, only: string | und
 
 export const drainCommand = defineCommand<Options>({
   name: 'deployment drain',
-  summary: 'tell which builds still hold runs, and which may be stopped',
+  summary: 'list the builds that still hold runs, and those that may be stopped',
   configure: (command) =>
     named(
       command

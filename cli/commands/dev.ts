@@ -12,7 +12,7 @@ import { runUntilSignal } from '../../app/run-until-signal.ts';
 import type { Stack } from '../../app/stack.ts';
 import type { StackOptions } from '../../app/types.ts';
 
-const FAILED_TEXT = 'What was done is kept; start "runs dev" again. Its log is in the data directory.';
+const FAILED_TEXT = 'Its state is kept; start "runs dev" again. Its log is in the data directory.';
 
 const DEFAULT_PORTS = { grpc: 7233, ui: 8233, api: 8787 } as const;
 

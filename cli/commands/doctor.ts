@@ -28,7 +28,7 @@ export const doctor = defineCommand<Options>({
       .option('--only <check>', 'only this check and what it needs; may be repeated', collect, [])
       .option(
         '--role <role>',
-        `whose configuration is checked: ${ROLES.join(', ')}; default: that of the process which runs in this folder, else dev`,
+        `the process whose configuration is checked: ${ROLES.join(', ')}; default: the one that runs in this folder, else dev`,
       ),
   run: async (context, _args, options) => {
     const role = ROLES.find((item) => item === options.role);

@@ -29,7 +29,7 @@ export const list = defineCommand<Options>({
       .option('--waiting', 'only runs that wait for a person or a caller')
       .option('--status <status>', 'only runs in this status, such as requires_action')
       .option('--thread <id>', 'only runs of this thread')
-      .option('--limit <number>', 'at most so many', '100')
+      .option('--limit <number>', 'maximum number of runs', '100')
       .option('--api', `with --waiting: ${API_OPTION}`),
   run: async ({ io }, _args, options) => {
     const limit = Number(options.limit);
@@ -134,7 +134,7 @@ export const waitingLines = (
     ...calls.map((call) => [
       call.code ?? '',
       oneLine(call.tool, 32),
-      call.arguments === null ? 'no worker tells' : summarizeArguments(call.arguments, room),
+      call.arguments === null ? 'no worker answers' : summarizeArguments(call.arguments, room),
       left(call.answerBy, now),
       columns === null ? call.runId : shortRun(call.runId),
     ]),

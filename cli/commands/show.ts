@@ -23,11 +23,11 @@ interface Options {
 
 export const show = defineCommand<Options>({
   name: 'show',
-  summary: 'show one run: its rounds, messages, who is waited for, how it ended',
+  summary: 'show one run: its rounds, messages, waiting calls and result',
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
-      .option('--call <call>', 'id or code of a call of the current round: its arguments, whole')
+      .argument('<run>', 'id of the run, the first characters of the id, or the code of a waiting call')
+      .option('--call <call>', 'id or code of a call of the current round: shows its arguments in full')
       .option('--api', `with --call, for one that waits for an approval: ${API_OPTION}`),
   run: async ({ io, say }, [run = ''], { call: named, api: wanted }) => {
     const command = commandName(io.env);

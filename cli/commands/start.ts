@@ -28,8 +28,8 @@ export const startCommand = defineCommand<StartFlags>({
       .option('--thread <id>', 'the thread to run on; a new one when left out')
       .option('--message <text>', "a user's message, added to the thread first")
       .option('--instructions <text>', "instead of the assistant's own instructions")
-      .option('--metadata <key=value>', 'kept with the run; may be repeated', pair, {})
-      .option('--id <id>', 'start at most one run under this id, however often this is repeated')
+      .option('--metadata <key=value>', 'metadata, stored with the run; may be repeated', pair, {})
+      .option('--id <id>', 'id of the run; repeating the command with the same id starts no second run')
       .option('--wait', 'wait for the end of the run; exit 0 only when it completed'),
   run: async (context, _args, flags) => {
     const problem = flagsProblem(flags);
@@ -55,7 +55,7 @@ const flagsProblem = (flags: StartFlags): string | undefined =>
   (flags.thread === undefined ? undefined : idProblem('--thread', flags.thread)) ??
   (flags.id === undefined ? undefined : idProblem('--id', flags.id)) ??
   metadataProblem(flags.metadata) ??
-  (flags.message === '' ? '--message is empty. Say something, or leave the option out' : undefined);
+  (flags.message === '' ? '--message is empty. Give a text, or leave the option out' : undefined);
 
 const startByTemporal = (context: CommandContext, flags: StartFlags): Promise<Outcome> =>
   withClient(context.io, async (client) => {
@@ -75,7 +75,7 @@ const startByTemporal = (context: CommandContext, flags: StartFlags): Promise<Ou
       ...(flags.id === undefined ? {} : { runId: flags.id }),
     });
     if (flags.wait === true || !started)
-      context.say(started ? `started ${runId}` : `run ${runId} was there already; nothing was started`);
+      context.say(started ? `started ${runId}` : `run ${runId} exists already; nothing was started`);
     if (flags.wait !== true) return { json: { runId, started }, lines: [runId] };
     const result = await client.result(runId);
     return waited({ runId, started, result }, result, [runId, ...resultLines(result)]);

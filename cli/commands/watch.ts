@@ -30,7 +30,7 @@ export const watch = defineCommand<Options>({
   stays: true,
   configure: (command) =>
     command
-      .argument('<run>', 'id of the run, its start, or the code of a call that waits')
+      .argument('<run>', 'id of the run, the first characters of the id, or the code of a waiting call')
       .option('--thread <id>', 'follow by the API alone, without Temporal (not on assistants)'),
   run: async (context, [runId = ''], options) => {
     const where = await connections(context.io);

@@ -248,7 +248,7 @@ const answerInPlace = async (question: Question, board: Board, io: CliIo): Promi
   const curl = await succeeds('curl --version', io);
   const command = curl.ok ? answerCurl(question) : answerCommandText(question);
   board.note(
-    `Nobody sits at this terminal, so the demo answers in your place, by ${curl.ok ? 'that curl' : 'that command'}.`,
+    `This terminal takes no keys, so the demo answers for you, with ${curl.ok ? 'that curl command' : 'that command'}.`,
   );
   const answer = await succeeds(command, io);
   board.note(`  ${answer.output.trim()}`);

@@ -63,7 +63,7 @@ const orphaned = (state: DeploymentState): DeploymentFindings['problems'] =>
         status !== 'current' && workers.length === 0 && liveRuns + lateAnswers > 0,
     )
     .map(({ buildId, liveRuns, lateAnswers }) => ({
-      detail: `${held({ liveRuns, lateAnswers })} on build ${quoted(buildId)} of deployment ${quoted(state.deployment)}, and no worker of it polls task queue ${quoted(state.taskQueue)}: they stand still`,
+      detail: `${held({ liveRuns, lateAnswers })} on build ${quoted(buildId)} of deployment ${quoted(state.deployment)}, and no worker of it polls task queue ${quoted(state.taskQueue)}: they wait for a worker`,
       fix: `start a worker with ${buildEnvironment(state.deployment, buildId)}`,
     }));
 

@@ -47,15 +47,16 @@ export interface DrainedBuild {
 
 export const drainLines = (builds: readonly DrainedBuild[]): string[] =>
   builds.length === 0
-    ? ['No build has stopped taking runs: there is nothing to drain.']
+    ? ['No build drains: all builds take new runs, or none has taken any.']
     : builds.map(({ build, mayStop, runs }) => {
         const name = `build ${oneLine(build.buildId, 64)}`;
         if (mayStop)
           return `${name}: no runs are left, ${build.workers.length === 0 ? 'and it has no workers' : 'its workers may be stopped'}`;
         const left = held(build);
-        if (left === '') return `${name}: no runs are counted; it retired a moment ago, look again in 10 s`;
+        if (left === '')
+          return `${name}: no runs are counted yet, because it stopped taking runs a moment ago; run this again in 10 s`;
         const ids = runs.map((id) => oneLine(id, 80)).join(', ');
-        return `${name}: ${left}, its workers have to stay (${ids}${runs.length < build.liveRuns + build.lateAnswers ? ', …' : ''})`;
+        return `${name}: ${left}, its workers are still needed (${ids}${runs.length < build.liveRuns + build.lateAnswers ? ', …' : ''})`;
       });
 
 /** In the order of the deployment. `runs`: by build id. */

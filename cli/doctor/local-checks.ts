@@ -119,7 +119,7 @@ const isRefusedKey = (error: unknown): boolean =>
 
 const backendCheck = async (ground: LocalGround): Promise<Finding> => {
   const made = await ground.backend();
-  if (made === null) return skipped('the sandbox lives inside "runs dev"');
+  if (made === null) return skipped('the sandbox exists only inside "runs dev"');
   const unknown = MODEL_SECRETS.find((name) => ground.missing.includes(name));
   if (unknown === 'OPENAI_BASE_URL') return notKnownHere(unknown);
   try {

@@ -125,6 +125,6 @@ const apiCheck = async ({ process, processes, shell }: ProcessGround): Promise<F
   const why = problemsIn(body);
   return problem(
     `${root} is not ready (HTTP ${response.status})${why === '' ? '' : `: ${why}`}`,
-    why === '' ? 'correct RUNS_URL: what answers there is no "runs serve"' : 'mend what it names',
+    why === '' ? 'correct RUNS_URL: the server there is not "runs serve"' : 'fix what it reports',
   );
 };

@@ -69,8 +69,8 @@ export const backlogFinding = ({ backlog, backlogAgeMs }: QueueState, taskQueue:
   const tasks = `${backlog} task${backlog === 1 ? '' : 's'}`;
   if (backlogAgeMs < OLD_MS) return ok(`${tasks} waiting, the oldest for ${duration(backlogAgeMs)}`);
   return problem(
-    `${tasks} of runs wait for a worker on task queue ${JSON.stringify(taskQueue)}, the oldest for ${duration(backlogAgeMs)}: queued runs grow old`,
-    'mend what the checks "worker" and "deployment" name; with both in order, start more workers ("runs worker")',
+    `${tasks} of runs wait for a worker on task queue ${JSON.stringify(taskQueue)}, the oldest for ${duration(backlogAgeMs)}: queued runs are delayed`,
+    'fix what the checks "worker" and "deployment" report; if both are in order, start more workers ("runs worker")',
   );
 };
 

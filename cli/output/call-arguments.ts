@@ -36,14 +36,14 @@ export const argumentLines = (
   const lines: string[] = [];
   if (shortened > 0)
     lines.push(
-      `! NOT SHOWN WHOLE: ${shortened} value${shortened === 1 ? ' is' : 's are'} shortened. All of it: ${showCommand(runId, call.callId, command ?? 'runs')}`,
+      `! NOT SHOWN IN FULL: ${shortened} value${shortened === 1 ? ' is' : 's are'} shortened. The full arguments: ${showCommand(runId, call.callId, command ?? 'runs')}`,
     );
   if (call.refusedEdit !== undefined) lines.push(...refusedLines(call.refusedEdit));
   const digest = call.argumentsDigest === undefined ? '' : `, digest ${call.argumentsDigest}`;
   lines.push(
     problem === undefined
       ? `arguments, written by the model${digest}:`
-      : "the model's text is no arguments that can be read; why, and the text as one string:",
+      : "the model's text is not valid arguments; the reason, and the text as one string:",
   );
   if (problem !== undefined) lines.push(...wrapShown(problem, COLUMNS).map((line) => `│ ${line}`));
   return [...lines, ...wrapShown(text, COLUMNS).map((line) => `│ ${line}`)];
@@ -52,7 +52,7 @@ export const argumentLines = (
 const refusedLines = ({ count, problem, by }: NonNullable<Call['refusedEdit']>): string[] => [
   `! ${count === 1 ? 'an approval was' : `${count} approvals were`} not used${
     by === undefined ? '' : ` (by ${visible(by)})`
-  }: the arguments that came with ${count === 1 ? 'it' : 'the last one'} do not fit the tool. Nothing has run. Its check said:`,
+  }: ${count === 1 ? 'its arguments' : 'the arguments of the last one'} do not match the tool's parameters. The tool has not run. Its check reported:`,
   ...wrapShown(visible(problem), COLUMNS).map((line) => `│ ${line}`),
 ];
 

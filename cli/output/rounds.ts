@@ -48,7 +48,7 @@ export const turnUsageLines = ({ turns = [] }: Story): string[] =>
 export const followUpLines = ({ followUps = [] }: Story): string[] =>
   followUps.map(
     ({ callId, runId, started }) =>
-      `  → the late answer to ${oneLine(callId, 64)} ${started ? 'goes on' : 'is to go on'} in ${runId}`,
+      `  → the late answer to ${oneLine(callId, 64)} ${started ? 'is in' : 'will be in'} ${runId}`,
   );
 
 const TEXT_CHARS = 200;
@@ -72,7 +72,7 @@ const mark = (call: HistoryCall): string =>
 
 const outcomeText = (call: HistoryCall): string => {
   const { kind, ok, output, attempts, ms } = call;
-  if (output === null) return attempts > 0 ? 'was given up' : 'was not answered';
+  if (output === null) return attempts > 0 ? 'did not finish' : 'was not answered';
   if (isDenied(call)) return 'denied';
   const did = kind === 'refused' ? 'refused' : ok === false ? 'failed' : attempts > 0 ? 'done' : 'answered';
   const tries = attempts > 1 ? `, ${attempts} attempts` : '';

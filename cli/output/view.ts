@@ -127,7 +127,7 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
   const name = `${oneLine(call.name, 64)}${id === '' ? '' : `  ${id}`}`;
   // The run has ended or can no longer be answered.
   if (run.result !== null && call.state !== 'done')
-    return [`  ✗ ${name}  ${call.state === 'waiting' ? 'was not answered' : 'was given up'}`];
+    return [`  ✗ ${name}  ${call.state === 'waiting' ? 'was not answered' : 'did not finish'}`];
   if (call.state === 'running') {
     return [`  ↻ ${name}  running${work === undefined ? '' : attemptText(work, options.now)}`];
   }

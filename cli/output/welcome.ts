@@ -12,7 +12,7 @@ export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
 }
 
 const BACKEND: Record<string, string> = {
-  sandbox: 'sandbox, a scripted model; docs/how-to/use-a-model-server.md tells how to use a real one',
+  sandbox: 'sandbox, a scripted model; docs/how-to/use-a-model-server.md describes how to use a real one',
   chat: 'chat, the model server at OPENAI_BASE_URL',
   assistants: 'assistants, the runs API at OPENAI_BASE_URL (so none is served here)',
 };

@@ -160,7 +160,7 @@ const listProblem = (check: Check, schema: JsonSchema, value: unknown[], path: P
   const texts = schema['uniqueItems'] === true ? value.map(canonicalJson) : [];
   return (
     ruleProblem(schema, sizes, value, path) ??
-    (new Set(texts).size < texts.length ? found(path, 'must not hold the same element twice') : null) ??
+    (new Set(texts).size < texts.length ? found(path, 'must not contain the same element twice') : null) ??
     first(value.entries(), ([index, item]) =>
       problemIn(check, index < tuple.length ? tuple[index] : rest, item, [...path, index]),
     )
@@ -183,7 +183,7 @@ const objectProblem = (check: Check, schema: JsonSchema, value: JsonObject, path
   if (stranger !== undefined)
     return found(
       [...path, stranger],
-      `is not known to the tool; the keys it knows here: ${names(Object.keys(known))}`,
+      `is not a parameter of the tool; the parameters here: ${names(Object.keys(known))}`,
     );
   const missing = (isList(required) ? required : []).find(
     (key) => typeof key === 'string' && !Object.hasOwn(value, key),

@@ -56,7 +56,7 @@ export const argumentsProblem = (value: unknown): string | undefined => {
   const open: { value: unknown; depth: number }[] = [{ value, depth: 1 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (typeof next.value === 'number' && !Number.isFinite(next.value))
-      return 'they hold a number that is larger than JSON numbers may be';
+      return 'they contain a number outside the range of JSON numbers';
     if (!isContainer(next.value)) continue;
     if (next.depth > ARGUMENT_LIMITS.depth)
       return `they are nested deeper than ${ARGUMENT_LIMITS.depth} levels`;
@@ -89,7 +89,7 @@ export const parseArguments = (text: string): Parsed<JsonObject> => {
   const twice = duplicateKey(json);
   return twice === undefined
     ? { ok: true, value: value as JsonObject }
-    : problem(`the key ${quote(twice)} stands twice in the same object`);
+    : problem(`the same object contains the key ${quote(twice)} twice`);
 };
 
 /** Edited arguments of a person: an object, or its text, parsed as strictly as the model's. */

@@ -124,11 +124,11 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (edited != null && decision !== 'approve')
     return `arguments go with "decision": "approve" only; got ${quote(edited)}`;
   if (edited != null && jsonObject(edited) === null)
-    return `arguments must be a JSON object, or the text of one; got ${quote(edited)}`;
+    return `arguments must be a JSON object, or a JSON object as text; got ${quote(edited)}`;
   if (digest != null && decision === undefined)
     return `arguments_digest goes with a decision only; got ${quote(digest)}`;
   if (digest != null && (typeof digest !== 'string' || !DIGEST.test(digest)))
-    return `arguments_digest must be the hex digits that stand beside the arguments; got ${quote(digest)}`;
+    return `arguments_digest must be the hex digest that is shown beside the arguments; got ${quote(digest)}`;
   if (reason != null && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
     return `reason must be text of at most ${LIMITS.reasonChars} characters; got ${quote(reason)}`;
   if (by != null && (typeof by !== 'string' || by.length > LIMITS.id))

@@ -99,14 +99,14 @@ export class McpConnection {
     this.#open = null;
     this.#why = reason;
     this.#failures = Date.now() - open.since > STABLE_MS ? 1 : this.#failures + 1;
-    this.#deps.log.warn({ server: this.#deps.name, reason }, 'MCP server lost');
+    this.#deps.log.warn({ server: this.#deps.name, reason }, 'MCP server disconnected');
     void this.#end(open);
     this.#schedule();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#why = 'its worker ends';
+    this.#why = 'its worker is shutting down';
     clearTimeout(this.#timer);
     this.#open = null;
     await Promise.all([...this.#held].map((open) => this.#end(open)));
@@ -114,7 +114,7 @@ export class McpConnection {
 
   #notConnected(): Error {
     return new Error(
-      `MCP server ${quote(this.#deps.name)} is not connected: ${this.#why ?? 'its worker ends'}. The call was not sent.`,
+      `MCP server ${quote(this.#deps.name)} is not connected: ${this.#why ?? 'its worker is shutting down'}. The call was not sent.`,
     );
   }
 

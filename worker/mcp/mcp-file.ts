@@ -33,7 +33,7 @@ const typeProblem = (name: string, { type, ...server }: Record<string, unknown>)
   if (type === undefined) return undefined;
   const at = `MCP server ${quote(name)}`;
   if (type === 'sse')
-    return `${at}: type "sse" is the transport that streamable HTTP replaced; give the server's URL of that, with type "http"`;
+    return `${at}: type "sse" is not supported; streamable HTTP replaced it. Set type "http" and the URL of the server's streamable HTTP endpoint`;
   const field =
     typeof type === 'string' && Object.hasOwn(TYPES, type) ? TYPES[type as keyof typeof TYPES] : undefined;
   if (field === undefined) return `${at}: type must be "stdio" or "http"; got ${quote(type)}`;

@@ -49,7 +49,8 @@ const mcpServer = (name: string, options: McpServerOptions, deps: ServerDeps): M
       return callMcpTool({ server: name, sdk, connection, tool, maxOutputBytes }, args, context);
     });
     log.info({ server: name, tools: list.tools.size }, 'MCP server listed its tools');
-    for (const reason of list.notes) log.warn({ server: name, reason }, 'MCP server needs a look');
+    for (const reason of list.notes)
+      log.warn({ server: name, reason }, 'MCP server has tools that can not be used as configured');
     deps.onChange();
   };
   const connection = new McpConnection({ name, options, sdk, log, secrets: secretsOf(options), onTools });

@@ -105,8 +105,8 @@ export const lateDetails = (state: MachineState, answerBy: number): string => {
   const open = state.late.filter((call) => call.given === undefined);
   return [
     open.length === 0
-      ? 'All late answers have come.'
-      : `Run \`${state.about.runId}\` has gone on without these answers. Each one that still comes starts a new run on the thread.`,
+      ? 'All late answers have arrived.'
+      : `Run \`${state.about.runId}\` continued without these answers. Each late answer starts a new run on the thread.`,
     ...waitingCallsDetails(
       state,
       open.map((call) => [call, answerBy] as const),

@@ -153,7 +153,7 @@ const handleMessages = (
     description: SIGNAL_DESCRIPTION,
   });
   setHandler(decisionsQuery, () => decisionsOf(state()), {
-    description: 'What was decided about late calls here, oldest first.',
+    description: 'The decisions about late calls of this workflow, oldest first.',
   });
 };
 

@@ -78,7 +78,7 @@ export const kindMismatch = (
     return rejectionText(
       FAILURES.refusedMalformed,
       'malformed',
-      `${subject}: the answer has ${size} bytes; all outputs of a round together must be less than ${LIMITS.combinedOutputBytes}. Send less, or a link to it.`,
+      `${subject}: the answer has ${size} bytes; all outputs of a round together must have less than ${LIMITS.combinedOutputBytes}. Send a shorter answer, or a link to the data.`,
       about,
     );
   return null;
@@ -124,7 +124,7 @@ export const payloadTooLarge = (
     : rejectionText(
         FAILURES.refusedMalformed,
         'malformed',
-        `Call ${quote(call.callId)} (${call.name}): with this answer, ${late ? 'the late answers' : 'the answers of the round'} take ${bytes} bytes as they are stored; together they may take ${MAX_PAYLOAD_BYTES}. What was answered before stands. Send less, or a link to it.`,
+        `Call ${quote(call.callId)} (${call.name}): with this answer, ${late ? 'the late answers' : 'the answers of the round'} take ${bytes} bytes in storage; the limit is ${MAX_PAYLOAD_BYTES}. Earlier answers stand. Send a shorter answer, or a link to the data.`,
         about,
       );
 };

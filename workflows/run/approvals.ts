@@ -29,17 +29,17 @@ const digestFault = (runId: string, call: Call, payload: AnswerPayload): Approva
   const expected = call.argumentsDigest ?? null;
   const isOwn = payload.decision === 'approve' && payload.arguments == null;
   if (got === expected || (got === null && !(isOwn && call.digestRequired === true))) return null;
-  const whole = `"runs show ${runId} --call ${call.callId}" shows them whole`;
+  const whole = `"runs show ${runId} --call ${call.callId}" shows them in full`;
   const why =
     got === null
-      ? `its arguments are too long to be shown whole everywhere, so an approval must say which it is about. Read them (${whole}), and add the "arguments_digest" that stands there.`
+      ? `its arguments are too long for some views, so a decision must name them by their digest. Read them (${whole}), and send the "arguments_digest" that is shown with them.`
       : expected === null
         ? `the decision names arguments by the digest ${quote(got)}, but an older worker planned this call and recorded none. Leave "arguments_digest" out.`
-        : `the decision is about arguments with the digest ${quote(got)}; those of the call have ${quote(expected)}. Read them (${whole}), and decide about those.`;
+        : `the decision names arguments with the digest ${quote(got)}; the arguments of the call have the digest ${quote(expected)}. Read them (${whole}), and decide again.`;
   return {
     failure: FAILURES.refusedDigest,
     reason: 'digest_refused',
-    message: `${subjectOf(call)} waits on: ${why}`,
+    message: `${subjectOf(call)} keeps waiting: ${why}`,
     // The message leaves out the digest: a sender must compute it from the arguments.
     details: { expected: got === null ? null : expected, got },
   };
@@ -51,7 +51,7 @@ const editFault = (call: Call, payload: AnswerPayload): ApprovalFault | null => 
   const fault = (field: string, problem: string): ApprovalFault => ({
     failure: FAILURES.refusedArguments,
     reason: 'arguments_refused',
-    message: `${subjectOf(call)} waits on: the arguments given do not fit the tool: ${field === '' ? '' : `${field} `}${problem}. Correct them and send the answer again.`,
+    message: `${subjectOf(call)} keeps waiting: the arguments of the approval do not match the tool's parameters: ${field === '' ? '' : `${field} `}${problem}. Correct them and send the answer again.`,
     details: { field, problem },
   });
   const parsed = parseEditedArguments(payload.arguments);

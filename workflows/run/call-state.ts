@@ -78,9 +78,9 @@ const LOST: readonly (ActivityFailureInfo['timeout'] | undefined)[] = [
 
 const TIMEOUTS = {
   start_to_close: 'one attempt took longer than allowed',
-  heartbeat: 'it stopped showing signs of life',
-  schedule_to_close: 'the time for it was over',
-  schedule_to_start: 'no worker took it in time',
+  heartbeat: 'it sent no heartbeat in time',
+  schedule_to_close: 'it did not finish within its total time',
+  schedule_to_start: 'no worker started it in time',
 } as const;
 
 /** The output for a tool whose activity failed for good. */
@@ -93,7 +93,7 @@ export const failedOutcome = (call: CallState, failure: ActivityFailureInfo): Ca
     return failed(
       'outcome_unknown',
       'outcome_unknown',
-      'The attempt was lost before it reported. It may or may not have taken effect; it was not repeated. Check before calling it again.',
+      'The attempt was lost before it reported a result. The tool may or may not have taken effect; it was not run again. Check before you call it again.',
     );
   if (failure.kind === 'timeout') {
     const over = failure.timeout === 'schedule_to_close' && call.endBy != null;

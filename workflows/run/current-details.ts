@@ -78,11 +78,11 @@ const waitingCallDetails = (
     }. ${
       shownArguments.problem === undefined
         ? 'Arguments, written by the model'
-        : "The model's text is no arguments that can be read. Why, and the text as one string"
+        : "The model's text is not valid arguments. The reason, and the text as one string"
     }${call.argumentsDigest === undefined ? '' : `, digest \`${call.argumentsDigest}\``}:`,
     ...(shownArguments.problem === undefined ? [] : [codeFence(shownArguments.problem)]),
     codeFence(wrapShown(shownArguments.text, DETAILS_COLUMNS).join('\n'), 'json'),
-    `Answer by *More Actions*, *Send an Update*, \`answer\`, with ${approval ? 'one of these' : 'this'} as data (the signal of that name works too, without a reply).`,
+    `To answer: *More Actions*, *Send an Update*, \`answer\`, with ${approval ? 'one of these' : 'this'} as data. The signal \`answer\` works too, but gives no reply.`,
     ...pastes(call, shownArguments),
   ].join('\n\n');
 };
@@ -91,12 +91,12 @@ const waitingCallDetails = (
 const notWhole = ({ about, threadId }: Where, call: Asked, { shortened }: ShownArguments): string => {
   const path = `/v1/threads/${threadId ?? ''}/runs/${about.runId}/calls/${call.callId}`;
   const api = about.backend === 'chat' ? `, or ${inline(`GET ${path}`)} of the API` : '';
-  return `**The arguments are not shown whole: ${shortened} of their values ${shortened === 1 ? 'is' : 'are'} shortened.** All of them: ${inline(`runs show ${about.runId} --call ${call.callId}`)}${api}. Read them before you decide.`;
+  return `**The arguments are not shown in full: ${shortened} of their values ${shortened === 1 ? 'is' : 'are'} shortened.** The full arguments: ${inline(`runs show ${about.runId} --call ${call.callId}`)}${api}. Read them before you decide.`;
 };
 
 const refusedText = ({ count, problem, at, by }: RefusedEdit): string =>
   [
-    `**${count === 1 ? 'An approval was' : `${count} approvals were`} not used: the arguments that came with ${count === 1 ? 'it' : 'the last one'} do not fit the tool.** Nothing has run. ${utc(at)}${by === undefined ? '' : `, by ${inline(by)}`}, the tool's check said:`,
+    `**${count === 1 ? 'An approval was' : `${count} approvals were`} not used: ${count === 1 ? 'its arguments' : 'the arguments of the last one'} do not match the tool's parameters.** The tool has not run. ${utc(at)}${by === undefined ? '' : `, by ${inline(by)}`}, the tool's check reported:`,
     codeFence(visible(problem)),
   ].join('\n\n');
 
@@ -108,7 +108,7 @@ const pastes = (call: Asked, shownArguments: ShownArguments): string[] => {
     paste('To approve:', { call_id: call.callId, decision: 'approve', ...digest, by }),
     paste('To deny:', { call_id: call.callId, decision: 'deny', reason: 'why', by }),
     paste(
-      'To approve with arguments of your own, in full (what does not fit the tool is refused, and the call waits on):',
+      'To approve with other arguments, all of them (the workflow refuses arguments that do not match the parameters of the tool, and the call keeps waiting):',
       {
         call_id: call.callId,
         decision: 'approve',
@@ -135,15 +135,17 @@ const REASONS: Record<UnusedAnswer['reason'], string> = {
   expired: 'the run had expired',
   cancelled: 'the run was cancelled',
   failed: 'the run failed',
-  superseded: 'somebody else answered the round',
-  malformed: 'not one JSON object of the shape shown here',
+  superseded: 'another client submitted the outputs of the round',
+  malformed: 'the signal is not one JSON object of the shape shown here',
   unknown_call: 'no such call in this run',
-  conflict: 'the call was answered before, differently',
-  wrong_kind: 'output for an approval, or a decision for a call that needs an output',
-  not_allowed: 'the key may not decide calls of this tool',
-  too_late: 'the call takes no answer any more',
-  arguments_refused: 'the arguments given do not fit the tool; the call waits on',
-  digest_refused: 'it is not about the arguments of this call; the call waits on',
+  conflict: 'the call was answered before, with another answer',
+  wrong_kind:
+    'it has an output for a call that needs a decision, or a decision for a call that needs an output',
+  not_allowed: 'the API key may not decide calls of this tool',
+  too_late: 'the call no longer takes an answer',
+  arguments_refused:
+    'the arguments of the approval do not match the parameters of the tool; the call keeps waiting',
+  digest_refused: 'the decision names other arguments than those of this call; the call keeps waiting',
 };
 
 export const rejectedSignalsText = (unusable: MachineState['unusable']): string =>
@@ -177,7 +179,7 @@ const heading = (state: MachineState): string => {
     case 'submitting':
       return `All outputs of round ${state.round} are submitted; the model is working.`;
     case 'following':
-      return `${state.expiresAt === null ? 'No expiry is known' : 'The expiry has come'}${round}; asking the server how the run stands.`;
+      return `${state.expiresAt === null ? 'The run has no known expiry' : 'The run has reached its expiry'}${round}; reading the status of the run from the server.`;
     case 'closing':
       return state.ending === null ? 'The run is being ended.' : `The run has ended: ${apiStatus(state)}.`;
     case 'ended':
@@ -195,8 +197,7 @@ const ANSWER_SOURCE_TEXTS: Record<AnswerDoor, string> = {
 };
 
 const verb = ({ decision, editedArguments, refusedEdit }: Decision): string => {
-  if (refusedEdit !== undefined)
-    return 'waits again: the tool refused the arguments that came with its approval';
+  if (refusedEdit !== undefined) return 'waits again: the tool refused the arguments of its approval';
   if (decision === 'deny') return 'denied';
   return editedArguments === undefined ? 'approved' : 'approved with other arguments';
 };
@@ -249,8 +250,8 @@ export const waitingCallsDetails = (
   if (rest.length > 0)
     texts.push(
       [
-        `### ${rest.length} more calls wait, for which this page has no room`,
-        `Answer the ones above first, or see each by \`runs show ${state.about.runId} --call CALL\`:`,
+        `### ${rest.length} more calls wait; this page has no room for them`,
+        `Answer the calls above first, or show each with \`runs show ${state.about.runId} --call CALL\`:`,
         rest.map(([call]) => `- ${inline(call.name)}, call ${inline(call.callId)}`).join('\n'),
       ].join('\n\n'),
     );

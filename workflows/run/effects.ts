@@ -87,7 +87,7 @@ const opEffect = (state: MachineState, op: Operation): OpEffect => {
 
 /** A missing value is a bug of the machine: it fails the workflow task, not the run. */
 const assertPresent = <T>(value: T | null, what: string): T => {
-  if (value === null) throw new Error(`The run's state has no ${what} where one must be.`);
+  if (value === null) throw new Error(`The state of the run has no ${what}, which this step needs.`);
   return value;
 };
 

@@ -93,7 +93,7 @@ const evaluateForCall = (checked: CheckedAnswer, source: AnswerSource): AnswerEv
     return rejectionText(
       FAILURES.refusedNotAllowed,
       'not_allowed',
-      `Call ${quote(payload.call_id)} is of tool ${quote(forbidden.name)}; the key of ${quote(source.keyName ?? null)} may decide calls of ${list(source.tools ?? [])}. Use a key that has the tool.`,
+      `Call ${quote(payload.call_id)} calls tool ${quote(forbidden.name)}; the API key of ${quote(source.keyName ?? null)} may decide calls of ${list(source.tools ?? [])}. Use a key that may decide calls of this tool.`,
       about,
     );
   if (call !== undefined && (late === undefined || call.answer !== undefined || call.status === 'waiting'))
@@ -123,7 +123,7 @@ const evaluateForCurrentCall = (checked: CheckedAnswer, call: CallState): Answer
     ? rejectionText(
         FAILURES.refusedWrongKind,
         'wrong_kind',
-        `Call ${quote(call.callId)} (${call.name}) is carried out by the worker; it takes no answer. Open calls: ${list(openIds(state))}.`,
+        `Call ${quote(call.callId)} (${call.name}) runs on the worker; it takes no answer. Open calls: ${list(openIds(state))}.`,
         about,
       )
     : tooLate(state, payload, about, at);
@@ -164,7 +164,7 @@ const compareWithFirst = (
   return rejectionText(
     FAILURES.refusedConflict,
     'conflict',
-    `Call ${quote(payload.call_id)} ${earlier === null ? 'was answered before' : earlierAnswerText(earlier)}; this answer is another one. The first answer stands; nothing was changed.`,
+    `Call ${quote(payload.call_id)} ${earlier === null ? 'was answered before' : earlierAnswerText(earlier)}; this answer is different. The first answer stands; nothing was changed.`,
     { ...about, details: earlier },
   );
 };
@@ -177,7 +177,7 @@ const otherRun = ({ state, payload, about }: CheckedAnswer): AnswerRejection | n
     : rejectionText(
         FAILURES.refusedUnknownCall,
         'unknown_call',
-        `This is run ${quote(runId)}; the answer names run ${quote(payload.run_id)}. Send it there.`,
+        `This is run ${quote(runId)}; the answer names run ${quote(payload.run_id)}. Send it to that run.`,
         about,
       );
 };
@@ -196,14 +196,14 @@ const tooLate = (
   const run = `run ${quote(state.about.runId)}`;
   const why =
     state.op?.kind === 'startFollowUp'
-      ? `${run} hands it over to workflow ${quote(followUpWorkflowId(state.about.runId))}. Send the answer there.`
+      ? `${run} passes late answers to workflow ${quote(followUpWorkflowId(state.about.runId))}. Send the answer there.`
       : isExpired(state, at) && state.ending === null
-        ? `${run} has expired. Start a new run on the thread to carry it on.`
-        : `${run} is ${quote(apiStatus(state))} and went on without it. Start a new run on the thread to carry it on.`;
+        ? `${run} has expired. To use the answer, start a new run on the thread.`
+        : `${run} is ${quote(apiStatus(state))} and continued without the answer. To use the answer, start a new run on the thread.`;
   return rejectionText(
     FAILURES.refusedTooLate,
     'too_late',
-    `Call ${quote(payload.call_id)} takes no answer here any more: ${why}`,
+    `Call ${quote(payload.call_id)} no longer takes an answer: ${why}`,
     about,
   );
 };

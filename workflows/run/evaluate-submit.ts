@@ -33,7 +33,7 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
     return rejectionText(
       FAILURES.refusedMalformed,
       'malformed',
-      `This is run ${quote(runId)}; the outputs name run ${quote(payload.run_id)}. Send them there.`,
+      `This is run ${quote(runId)}; the outputs name run ${quote(payload.run_id)}. Send them to that run.`,
     );
 
   const given = new Map(payload.tool_outputs.map((item) => [item.tool_call_id, item.output]));
@@ -66,7 +66,7 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
     if (unexpected.length > 0 && isRepeat(state, given, state.round - 1))
       return { verdict: 'repeat', round: state.round - 1 };
     if (missing.length > 0) return callIds(`${quote(missing, 400)} missing.`);
-    if (unexpected.length > 0) return callIds(`${quote(unexpected, 400)} not asked for.`);
+    if (unexpected.length > 0) return callIds(`${quote(unexpected, 400)} not among the open calls.`);
     if (differing.length > 0) return conflict(differing);
     const tooLarge = sizeProblem(state, payload);
     if (tooLarge !== undefined) return rejectionText(FAILURES.refusedMalformed, 'malformed', tooLarge);
@@ -90,21 +90,21 @@ export const evaluateSubmit = (state: MachineState, value: unknown, at: number):
 const sizeProblem = (state: MachineState, { tool_outputs: outputs }: SubmitPayload): string | undefined => {
   const size = outputBytesOverLimit(outputs.map(({ output }) => output));
   if (size !== null)
-    return `tool_outputs have ${size} bytes together; they must be less than ${LIMITS.combinedOutputBytes}. Send less.`;
+    return `tool_outputs have ${size} bytes together; they must have less than ${LIMITS.combinedOutputBytes}. Send shorter outputs.`;
   const stored = bytesOverLimit(
     state,
     outputs.map(({ tool_call_id: callId, output }) => ({ callId, output })),
   );
   return stored === null
     ? undefined
-    : `With these tool_outputs, the answers of the round take ${stored} bytes as they are stored; together they may take ${MAX_PAYLOAD_BYTES}. What was answered before stands. Send less.`;
+    : `With these tool_outputs, the answers of the round take ${stored} bytes in storage; the limit is ${MAX_PAYLOAD_BYTES}. Earlier answers stand. Send shorter outputs.`;
 };
 
 const conflict = (ids: string[]): AnswerRejection =>
   rejectionText(
     FAILURES.refusedConflict,
     'conflict',
-    `Calls ${quote(ids, 400)} were answered before, differently. The first answers stand; nothing was changed.`,
+    `Calls ${quote(ids, 400)} were answered before, with other outputs. The first answers stand; nothing was changed.`,
     { details: { callIds: ids } },
   );
 

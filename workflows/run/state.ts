@@ -221,7 +221,7 @@ export const carriedState = (carried: unknown): MachineState => {
     return state;
   }
   throw new Error(
-    'The carried state of this run has a version that this worker does not know: run a worker of the version that wrote it.',
+    'The state that this run carries has a version that this worker does not support. Start a worker of the version that wrote it.',
   );
 };
 

@@ -73,10 +73,10 @@ const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<
     description: SIGNAL_DESCRIPTION,
   });
   setHandler(runQuery, () => snapshotOf(driver.state()), {
-    description: 'The run as the workflow knows it.',
+    description: 'The state of the run in the workflow.',
   });
   setHandler(decisionsQuery, () => decisionsOf(driver.state()), {
-    description: 'What was decided about calls of this run, oldest first.',
+    description: 'The decisions about calls of this run, oldest first.',
   });
 
   const ending = await driver.done;

@@ -150,7 +150,7 @@ const takeFrame = (
       }
       if (isErrorBody(frame.value)) throw refuse(frame.value);
       if (!isRecord(frame.value) || frame.value['choices'] === undefined)
-        throw foreign(where(ctx), 'the answer is no chat completion (it has no choices)');
+        throw foreign(where(ctx), 'the response is not a chat completion (it has no choices)');
       ctx.onAccepted();
       parts.push(...reader.whole(frame.value));
       return 'whole';
@@ -158,10 +158,10 @@ const takeFrame = (
       if (!reader.finished) throw refuse(frame.value);
       return null;
     case 'garbled':
-      if (!reader.finished) throw brokenOff(where(ctx), 'a part of the answer is no JSON');
+      if (!reader.finished) throw brokenOff(where(ctx), 'a part of the response is not JSON');
       return null;
     case 'foreign':
-      throw foreign(where(ctx), 'the answer is a page, not JSON');
+      throw foreign(where(ctx), 'the response is a web page, not JSON');
     default:
       return 'done';
   }

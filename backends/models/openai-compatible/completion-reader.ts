@@ -147,7 +147,7 @@ export class CompletionReader {
     const { raw, meaning } = this.#reason;
     const completion = this.#usage?.completionTokens ?? null;
     if (meaning === 'broken')
-      return { kind: 'broken', what: `the server gave its answer up (${JSON.stringify(raw)})` };
+      return { kind: 'broken', what: `the server aborted its answer (${JSON.stringify(raw)})` };
     if (meaning === 'unknown')
       return {
         kind: 'broken',
@@ -166,11 +166,15 @@ export class CompletionReader {
   #endingWithoutReason(end: AnswerBodyEnd, before: { sendsReason: boolean; bareEnds: number }): Ending {
     const whole: Ending = { kind: 'finish', reason: this.#calls.size > 0 ? 'tool_calls' : 'stop', raw: null };
     if (!this.saidAnything && this.#usage === null)
-      return { kind: 'broken', what: 'the answer is empty and names no reason for its end' };
-    if (!this.#calls.complete) return { kind: 'broken', what: 'the answer ended in the middle of a call' };
+      return { kind: 'broken', what: 'the answer is empty and has no finish reason' };
+    if (!this.#calls.complete)
+      return { kind: 'broken', what: 'the answer ended in the middle of a tool call' };
     if (end === 'whole') return whole;
     if (before.sendsReason)
-      return { kind: 'broken', what: 'the stream ended without the reason that this server gives' };
+      return {
+        kind: 'broken',
+        what: 'the stream ended without the finish reason that this server otherwise sends',
+      };
     if (end === 'done' || before.bareEnds > 0) return whole;
     return { kind: 'broken', what: 'the stream ended before the answer was complete' };
   }

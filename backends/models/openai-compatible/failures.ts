@@ -181,15 +181,18 @@ const decide = (facts: RefusalFacts, status: number | null): Decision => {
       };
     if (status === 404) return { kind: 'rejected', what: 'there is no such model or address' };
     if (saysAnswerLimit(report.message, maxOutputTokens))
-      return { kind: 'refused', what: 'the limit of the answer is more than the model has' };
+      return { kind: 'refused', what: 'the limit of output tokens is higher than the model allows' };
     return refusedField(report) === null
       ? { kind: 'rejected', what: 'the server does not accept the request' }
       : { kind: 'refused', what: `the server does not accept ${JSON.stringify(refusedField(report))}` };
   }
   if (status !== null && status >= 300 && status < 400)
-    return { kind: 'rejected', what: 'the server redirects, and a redirect would carry the key elsewhere' };
+    return {
+      kind: 'rejected',
+      what: 'the server redirects; redirects are not followed, because they would send the key to another address',
+    };
   if (status === 501 || status === 505)
-    return { kind: 'rejected', what: 'the server does not know this request' };
+    return { kind: 'rejected', what: 'the server does not support this request' };
   if (report.codes.some((code) => REJECTED_CODES.has(code)))
     return { kind: 'rejected', what: 'the server does not accept the request' };
   if (begun) return { kind: 'broken_off', what: 'the server broke off its answer', cost: 'turn' };

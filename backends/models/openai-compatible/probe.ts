@@ -105,7 +105,7 @@ const look = async (http: HttpClient, baseUrl: string, signal: AbortSignal): Pro
       'rejected',
       `${http.origin} answers, but has no /chat/completions below the base URL. Check the path of OPENAI_BASE_URL: most servers need a version in it, such as "/v1".`,
     );
-  return { detail: `${http.origin} answers; it has no GET /models, which no run needs` };
+  return { detail: `${http.origin} answers; it has no GET /models, which runs do not need` };
 };
 
 export const probeModels = async (

@@ -35,7 +35,7 @@ test(
     expect(played.stderr).toMatch(
       /curl -sS http:\/\/127\.0\.0\.1:\d+\/v1\/threads\/thread_\w+\/runs\/run_\w+\/answers/,
     );
-    expect(played.stderr).toContain('Nobody sits at this terminal, so the demo answers in your place');
+    expect(played.stderr).toContain('This terminal takes no keys, so the demo answers for you');
     expect(played.stderr).toContain('"result":"accepted"');
     expect(played.stdout).toBe('The deployment of checkout 1.4.2: checkout 1.4.2 is live.\n');
     expect(played.code).toBe(0);

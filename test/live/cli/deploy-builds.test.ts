@@ -134,7 +134,7 @@ describe('two builds', { timeout: 240_000 }, () => {
     expect(await type('promote v2')).toMatch(/^v1 +takes no new runs +1 /m);
     await type('NEW=');
     expect(await type('deployment drain')).toContain(
-      `build v1: 1 run, its workers have to stay (${env['OLD']})`,
+      `build v1: 1 run, its workers are still needed (${env['OLD']})`,
     );
     await expect
       .poll(

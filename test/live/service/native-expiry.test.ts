@@ -153,7 +153,7 @@ test('a model that breaks off each answer is asked as often as the budget says, 
   const run = await started(3_600);
   expect(await stack.client.result(run.runId)).toMatchObject({
     status: 'failed',
-    lastError: { code: 'broken_off', message: expect.stringContaining('The model was asked 3 times') },
+    lastError: { code: 'broken_off', message: expect.stringContaining('The model was called 3 times') },
   });
   expect(model.requests).toHaveLength(3);
   const wire = await retrieved(run);

@@ -129,7 +129,7 @@ test('a tool that throws in a timer at each attempt ends two processes, not a th
     status: 'completed',
     calls: [{ ok: false, notes: ['tool_failed'] }],
   });
-  expect(stack.submitted().at(-1)?.['call_1']).toContain('lost 2 times while it ran');
+  expect(stack.submitted().at(-1)?.['call_1']).toContain('died 2 times while it ran');
   expect(new Set(processesOf('throws')).size).toBe(2);
   expect(processesOf('throws')).toHaveLength(2);
   expect(logged('an exception escaped')).toEqual([
@@ -142,6 +142,6 @@ test('a tool that kills its process at each attempt is not run a third time', as
   await begin();
   const runId = await stack.start('kills');
   expect(await stack.client.result(runId)).toMatchObject({ status: 'completed', calls: [{ ok: false }] });
-  expect(stack.submitted().at(-1)?.['call_1']).toContain('lost 2 times while it ran');
+  expect(stack.submitted().at(-1)?.['call_1']).toContain('died 2 times while it ran');
   expect(processesOf('kills')).toHaveLength(2);
 }, 120_000);

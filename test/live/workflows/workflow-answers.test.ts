@@ -43,7 +43,7 @@ describe('updates', () => {
           [{ call_id: 'call_x', output: 'x' }, FAILURES.refusedUnknownCall, /"call_x".*"call_a", "call_b"/],
           [{ call_id: 'call_a', decision: 'approve' }, FAILURES.refusedWrongKind, /waits for an output/],
           [{ call_id: 'call_b', output: 'yes' }, FAILURES.refusedWrongKind, /waits for an approval/],
-          [{ call_id: 'call_c', output: 'x' }, FAILURES.refusedWrongKind, /carried out by the worker/],
+          [{ call_id: 'call_c', output: 'x' }, FAILURES.refusedWrongKind, /runs on the worker/],
           [{ call_id: 'call_a' }, FAILURES.refusedMalformed, /needs output or decision/],
           ['yes', FAILURES.refusedMalformed, /got "yes"/],
           [[1], FAILURES.refusedMalformed, /got \[1\]/],

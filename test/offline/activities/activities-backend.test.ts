@@ -133,7 +133,7 @@ describe('each activity asks its backend', () => {
     const { env, activities } = begin({}, {}, { backends: {} });
     const failure = await failureOf(env.run(() => activities.followRun({ ...base, run: ref })));
     expect(failure).toMatchObject({ type: FAILURES.backendUnavailable, nonRetryable: false });
-    expect(failure.message).toMatch(/serves no "assistants" runs \(RUNS_BACKEND\)/);
+    expect(failure.message).toMatch(/has no backend "assistants" \(RUNS_BACKEND\)/);
   });
 
   test('ends and rounds are counted as they settle', async () => {
@@ -275,7 +275,7 @@ describe('a worker that was frozen past its heartbeat timeout', () => {
     expect(wrote).toEqual(['before', 'aborted']);
     expect(beats).toEqual([]);
     expect(failure).toMatchObject({ type: FAILURES.backendUnavailable, nonRetryable: false });
-    expect(failure.message).toMatch(/stood still for 60000 ms/);
+    expect(failure.message).toMatch(/was suspended for 60000 ms/);
   });
 
   test('wakes from a wait to find it over', async () => {
@@ -291,7 +291,9 @@ describe('a worker that was frozen past its heartbeat timeout', () => {
       { heartbeatTimeoutMs: 1_000 },
       { clock },
     );
-    expect((await failureOf(follow())).message).toMatch(/given up because another may have taken its place/);
+    expect((await failureOf(follow())).message).toMatch(
+      /stopped because another attempt may have replaced it/,
+    );
   });
 });
 
@@ -315,7 +317,9 @@ test('a state that history could not hold is told as such, for good', async () =
   expect(await failureOf(follow())).toMatchObject({
     type: FAILURES.backendUnsupported,
     nonRetryable: true,
-    message: expect.stringMatching(/20000 calls\) takes \d+ bytes; history holds 1900000/) as string,
+    message: expect.stringMatching(
+      /20000 calls\) takes \d+ bytes; Temporal's history takes at most 1900000/,
+    ) as string,
   });
 });
 
@@ -492,7 +496,7 @@ describe('hooks and linked runs', () => {
     );
     expect(shown).toEqual([
       { text: '{\n  "amount": 20000,\n  "note": "\\u202eok"\n}', shortened: 0 },
-      expect.objectContaining({ problem: 'the key "amount" stands twice in the same object' }),
+      expect.objectContaining({ problem: 'the same object contains the key "amount" twice' }),
     ]);
   });
 

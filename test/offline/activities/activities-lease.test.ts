@@ -24,7 +24,7 @@ describe('a lease', () => {
     clock.advance(7_999);
     expect(lease.lost()).toBeUndefined();
     clock.advance(1);
-    expect(lease.lost()).toMatch(/stood still for 8000 ms/);
+    expect(lease.lost()).toMatch(/was suspended for 8000 ms/);
   });
 
   test('a beat after the standstill does not win it back', () => {
@@ -33,7 +33,7 @@ describe('a lease', () => {
     clock.advance(9_000);
     lease.beat();
     lease.beat();
-    expect(lease.lost()).toMatch(/stood still/);
+    expect(lease.lost()).toMatch(/was suspended/);
   });
 
   test("ends with the attempt's time, beats or not", () => {
@@ -44,7 +44,7 @@ describe('a lease', () => {
     expect(lease.lost()).toBeUndefined();
     clock.advance(1);
     lease.beat();
-    expect(lease.lost()).toMatch(/3000 ms of 3000/);
+    expect(lease.lost()).toMatch(/3000 of 3000 ms/);
   });
 
   test("without a heartbeat timeout only the attempt's time counts", () => {
@@ -59,7 +59,7 @@ describe('a lease', () => {
     const clock: LeaseClock = { wall: () => wall, monotonic: () => 0 };
     const lease = makeLease(terms, clock);
     wall += 60_000;
-    expect(lease.lost()).toMatch(/stood still for 60000 ms/);
+    expect(lease.lost()).toMatch(/was suspended for 60000 ms/);
   });
 
   test('a wall clock set back hides nothing', () => {
@@ -68,7 +68,7 @@ describe('a lease', () => {
     const lease = makeLease(terms, { wall: () => wall, monotonic: () => monotonic });
     wall = 0;
     monotonic = 9_000;
-    expect(lease.lost()).toMatch(/stood still for 9000 ms/);
+    expect(lease.lost()).toMatch(/was suspended for 9000 ms/);
   });
 
   test('no gap between beats can reach timeout minus throttle and keep the lease', () => {

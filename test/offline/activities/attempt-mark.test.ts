@@ -90,7 +90,7 @@ describe('a tool call', () => {
     });
     const outcome = await call();
     expect(outcome).toMatchObject({ ok: false, notes: ['tool_failed'] });
-    expect(outcome.output).toContain('lost 2 times while it ran');
+    expect(outcome.output).toContain('died 2 times while it ran');
     expect(ran).toBe(0);
   });
 

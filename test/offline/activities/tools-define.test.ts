@@ -122,13 +122,13 @@ describe('a registry that makes no sense is refused', () => {
       { external: true, execute: undefined, needsApproval: true },
       /needsApproval and external/,
     ],
-    ['no description', { description: '' }, /description must tell the model.*got ""/],
+    ['no description', { description: '' }, /description must describe the tool for the model.*got ""/],
     ['parameters that are no schema', { parameters: { city: 'string' } }, /parameters must be a z\.object/],
     ['parameters that are no object', { parameters: z.string() }, /parameters must be a z\.object/],
     [
       'parameters that JSON Schema can not express',
       { parameters: z.object({ when: z.date() }) },
-      /can't be told to a model as JSON Schema/,
+      /can't be expressed as JSON Schema for the model/,
     ],
     ['output that is no schema', { output: {} }, /output must be a zod schema/],
     ['an option of another name', { timeoutMs: 5 }, /timeoutMs is not an option; use one of/],
@@ -281,10 +281,10 @@ describe('a check that answers by a promise', () => {
     const problems = problemsOf({ find: { ...sound, parameters: asyncOnes[name] } });
     expect(problems).toEqual([
       expect.stringMatching(
-        /^Tool "find": parameters.* (must check and change values at once: a refinement or transform there returns a promise|can't be told to a model)/,
+        /^Tool "find": parameters.* (must be synchronous: a refinement or transform there returns a promise|can't be expressed as JSON Schema)/,
       ),
     ]);
-    expect(problems[0]).toContain(name === 'on the object' ? 'parameters must check' : '"id');
+    expect(problems[0]).toContain(name === 'on the object' ? 'parameters must be' : '"id');
   });
 
   test('is told from checks that answer at once, throw, or refer to themselves', () => {

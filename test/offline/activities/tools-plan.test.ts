@@ -105,11 +105,11 @@ describe('planCalls', () => {
   test.each([
     ['refund', '{"amount":', /not valid JSON/],
     ['refund', { amount: 'lots' }, /amount: /],
-    ['refund', '{"amount": 20, "amount": 20000}', /the key "amount" stands twice in the same object/],
-    ['weather', '{"city": "Rome", "city": "Pisa"}', /stands twice/],
-    ['weather', '{"city": "Rome", "x": [{"a": {"y": 1, "\\u0079": 2}}]}', /the key "y" stands twice/],
-    ['confirm', '{"a": 1, "a": 2}', /stands twice/],
-    ['refund', '{"amount": 1e400}', /larger than JSON numbers/],
+    ['refund', '{"amount": 20, "amount": 20000}', /the same object contains the key "amount" twice/],
+    ['weather', '{"city": "Rome", "city": "Pisa"}', /contains the key .* twice/],
+    ['weather', '{"city": "Rome", "x": [{"a": {"y": 1, "\\u0079": 2}}]}', /contains the key "y" twice/],
+    ['confirm', '{"a": 1, "a": 2}', /contains the key .* twice/],
+    ['refund', '{"amount": 1e400}', /outside the range of JSON numbers/],
     ['fragile', { id: 'boom' }, /checking them failed \("no such id"\)/],
   ])('arguments of %s that do not fit are refused then and there: %j', (name, args, problem) => {
     const plan = planOf(name, args);
@@ -219,7 +219,7 @@ describe('a call that a person must approve', () => {
     expect(digestRequired).toBeUndefined();
   });
 
-  test('needs the digest in an approval where its arguments are too long to be shown whole', () => {
+  test('needs the digest in an approval where its arguments are too long for some views', () => {
     expect(gated({ amount: 200, note: 'x'.repeat(9_000) }).digestRequired).toBe(true);
   });
 

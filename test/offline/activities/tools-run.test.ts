@@ -162,7 +162,7 @@ describe('what only the model can repair is an output, and no handler runs', () 
   test('an output that the schema refuses is told, without another attempt', async () => {
     const { outcome } = await run(() => ({ price: 'free' }), { output: z.object({ price: z.number() }) });
     expect(outcome).toMatchObject({ ok: false, notes: ['invalid_output'] });
-    expect(outcome.output).toMatch(/returned something else than it promises: price/);
+    expect(outcome.output).toMatch(/its result does not match its output schema: price/);
   });
 
   test('an output that can not be sent is told', async () => {
@@ -294,7 +294,7 @@ describe('an attempt that is stopped', () => {
     const { call } = begin(() => new Promise(() => undefined), {}, { startToCloseTimeoutMs: 20 });
     const failure = await failureOf(call());
     expect(failure).toMatchObject({ type: FAILURES.toolFailed, nonRetryable: false });
-    expect(failure.message).toMatch(/took longer than the 20 ms/);
+    expect(failure.message).toMatch(/took longer than its timeout of 20 ms/);
   });
 
   test("by the run's deadline is final: nobody would read the output", async () => {

@@ -70,7 +70,7 @@ describe('a call read over HTTP', () => {
     expect((await read('call_twice')).body).toMatchObject({
       arguments: '"{\\"amount\\":20,\\"amount\\":20000}"',
       arguments_digest: null,
-      arguments_problem: 'the key "amount" stands twice in the same object',
+      arguments_problem: 'the same object contains the key "amount" twice',
     });
   });
 

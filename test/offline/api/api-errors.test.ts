@@ -647,7 +647,7 @@ describe('exceptions of an engine', () => {
     expect(answer.status).toBe(500);
     expect(answer.body).toEqual({
       error: {
-        message: `The server had an error while processing your request. Please say request id ${requestId} when you report it.`,
+        message: `The server had an error while processing your request. Please name request id ${requestId} when you report it.`,
         type: 'server_error',
         param: null,
         code: 'internal_error',

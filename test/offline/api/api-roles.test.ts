@@ -137,7 +137,7 @@ describe('deciding a gated call', () => {
     expect(answer.body).toMatchObject({
       error: {
         message:
-          'Approving or denying a call needs a key with the role "approver"; this key has "caller". Use such a key, or have the role added to this one (RUNS_API_KEYS).',
+          'Approving or denying a call needs a key with the role "approver"; this key has "caller". Use a key with that role, or add the role to this key (RUNS_API_KEYS).',
       },
     });
   });

@@ -169,7 +169,7 @@ describe('create, killed', () => {
     for (const attempt of [2, 3, 4, 5]) {
       const error = await errorOf(h.backend.create(request, slow(attempt)));
       expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
-      expect(error.message).toContain('fresh attempt');
+      expect(error.message).toContain('the next attempt');
       expect(h.count('POST run')).toBe(0);
     }
     const settled = await h.backend.create(request, slow(6));
@@ -411,7 +411,7 @@ describe('create on a thread that is held', () => {
     });
     const error = await errorOf(h.backend.create(request, first));
     expect(error).toMatchObject({ type: 'BackendUnavailable', retryable: true });
-    expect(error.message).toContain('fresh attempt');
+    expect(error.message).toContain('the next attempt');
     expect(h.count('POST run')).toBe(1);
     expect(first.heartbeats.at(-1)).toMatchObject({ sent: false });
     // Nothing is looked for: what was sent was refused.

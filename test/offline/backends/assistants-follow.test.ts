@@ -493,8 +493,8 @@ describe('probe', () => {
       'Check the API key',
     ],
     ['wrong path', json({ error: { message: 'Unknown request URL' } }, 404), 'BackendNotFound', '"/v1"'],
-    ['a web page', sse(['<html>']), 'BackendUnsupported', 'something else answers'],
-    ['another API', json({ hello: 'world' }), 'BackendUnsupported', 'no list'],
+    ['a web page', sse(['<html>']), 'BackendUnsupported', 'another kind of server answers'],
+    ['another API', json({ hello: 'world' }), 'BackendUnsupported', 'not a list'],
   ])('%s is told apart', async (_name, step, type, text) => {
     const error = await errorOf(probe([step]));
     expect(error.type).toBe(type);

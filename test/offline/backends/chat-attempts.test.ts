@@ -115,7 +115,7 @@ describe('attempts that may have been paid for', () => {
     }
     expect(errors.map(({ retryable }) => retryable)).toEqual([true, true, false]);
     expect(errors[2]).toMatchObject({
-      message: expect.stringContaining('asked 3 times for this turn (RUNS_MODEL_ATTEMPTS)'),
+      message: expect.stringContaining('called 3 times for this turn (RUNS_MODEL_ATTEMPTS)'),
       details: [{ reason: 'broken_off' }],
     });
   });

@@ -124,7 +124,7 @@ describe('what is sent', () => {
 
   test.each([
     ['', 'must be a URL'],
-    ['api.example.com', 'must be a whole URL'],
+    ['api.example.com', 'must be an absolute URL'],
     ['ftp://x', 'must start with'],
     ['https://user:hunter2@x', 'must not contain a user name'],
     ['https://x/#part', 'must not have a fragment'],

@@ -179,7 +179,7 @@ test.each<[AnswerOptions, object]>([
 
 test.each<[AnswerOptions, RegExp]>([
   [{ output: 'x', digest: DIGEST }, /--digest goes with --approve or --deny/],
-  [{ approve: true, arguments: '{"a":1,"a":2}' }, /the key "a" stands twice in the same object/],
+  [{ approve: true, arguments: '{"a":1,"a":2}' }, /the same object contains the key "a" twice/],
   [{ approve: true, arguments: '' }, /must be a JSON object, got ""/],
 ])('%j is refused before a server is asked', (options, problem) => {
   expect(() => answerPayload('run_1', 'call_1', options)).toThrow(problem);
@@ -209,7 +209,7 @@ test('the list of waiting calls shows code, tool, arguments and deadline', () =>
     'CALL   TOOL    ARGUMENTS              TIME LEFT  RUN',
     'k7f2q  refund  {"amount":80}          1 m 30 s   run_1',
     'k7f2q  refund  2 keys, 86 characters  1 m 30 s   run_1',
-    '       refund  no worker tells                   run_1',
+    '       refund  no worker answers                 run_1',
   ]);
 });
 
@@ -289,7 +289,7 @@ describe('questions at a terminal', () => {
     const long = waiting({ arguments: JSON.stringify({ note, amount: 20_000 }), argumentsDigest: DIGEST });
     const { asked, said } = await asking([long], ['w', 'a']);
     expect(said[1]).toBe(
-      '   ! NOT SHOWN WHOLE: 1 value is shortened. All of it: runs show run_1 --call call_1',
+      '   ! NOT SHOWN IN FULL: 1 value is shortened. The full arguments: runs show run_1 --call call_1',
     );
     expect(said[2]).toBe(`   arguments, written by the model, digest ${DIGEST}:`);
     const whole = said.slice(said.findIndex((line) => line.includes('<shortened: ')) + 1);

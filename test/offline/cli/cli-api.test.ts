@@ -153,7 +153,7 @@ describe('a refusal', () => {
   test('for an unknown id names the server that was asked, and the variable that chose it', async () => {
     const failure = await refusal(json(body("No run found with id 'run_1'."), 404));
     expect(failure.text).toMatch(
-      /^runs: No run found with id 'run_1'\. Asked was the API at "http:.*RUNS_URL\.$/,
+      /^runs: No run found with id 'run_1'\. The request went to the API at "http:.*RUNS_URL\.$/,
     );
   });
 

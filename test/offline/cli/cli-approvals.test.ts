@@ -153,7 +153,7 @@ describe('answer', () => {
       [page([approval()]), page([decision({ refused_edit: 'an older one' })]), reply, refused],
     );
     expect(answered.code).toBe(4);
-    expect(answered.stderr).toMatch(/was not used .* waits on: .*amount: too small/);
+    expect(answered.stderr).toMatch(/was not used.* keeps waiting: .*amount: too small/);
     expect(sent(2)).toMatchObject({ arguments: { amount: 0 } });
   });
 

@@ -129,7 +129,7 @@ describe('what is wrong with a deployment', () => {
     );
     expect(found).toEqual({
       detail:
-        '2 runs and 1 ended run that awaits late answers on build "v1" of deployment "shop", and no worker of it polls task queue "runs": they stand still',
+        '2 runs and 1 ended run that awaits late answers on build "v1" of deployment "shop", and no worker of it polls task queue "runs": they wait for a worker',
       fix: 'start a worker with RUNS_DEPLOYMENT=shop RUNS_BUILD_ID=v1',
     });
   });
@@ -179,7 +179,7 @@ describe('the task queue', () => {
 
   test('old tasks are shown with their age', () => {
     expect(backlogFinding(queue({ backlog: 3, backlogAgeMs: 720_000 }), 'runs').detail).toBe(
-      '3 tasks of runs wait for a worker on task queue "runs", the oldest for 12 m: queued runs grow old',
+      '3 tasks of runs wait for a worker on task queue "runs", the oldest for 12 m: queued runs are delayed',
     );
   });
 });
@@ -216,14 +216,14 @@ describe('the lines', () => {
       ['v3', ['run_c.follow-up']],
     ]);
     expect(drainLines(drainedBuilds(state(builds), undefined, runs, NOW))).toEqual([
-      'build v4: 2 runs, its workers have to stay (run_a, run_b)',
-      'build v3: 9 ended runs that await late answers, its workers have to stay (run_c.follow-up, …)',
-      'build v2: no runs are counted; it retired a moment ago, look again in 10 s',
+      'build v4: 2 runs, its workers are still needed (run_a, run_b)',
+      'build v3: 9 ended runs that await late answers, its workers are still needed (run_c.follow-up, …)',
+      'build v2: no runs are counted yet, because it stopped taking runs a moment ago; run this again in 10 s',
       'build v1: no runs are left, its workers may be stopped',
       'build v0: no runs are left, and it has no workers',
     ]);
     expect(drainLines(drainedBuilds(state([current('v5')]), undefined, new Map(), NOW))).toEqual([
-      'No build has stopped taking runs: there is nothing to drain.',
+      'No build drains: all builds take new runs, or none has taken any.',
     ]);
   });
 });

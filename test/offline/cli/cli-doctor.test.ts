@@ -176,7 +176,7 @@ describe('the process of the folder', () => {
     const { stdout, code } = await doctor(['process', 'backend']);
     expect(stdout).toMatch(/^ok +process +runs worker \(pid \d+\)/m);
     expect(stdout).toMatch(/^ok +config +backend chat, task queue shop/m);
-    expect(stdout).toMatch(/^ok +backend +chat: .* has no GET \/models, which no run needs$/m);
+    expect(stdout).toMatch(/^ok +backend +chat: .* has no GET \/models, which runs do not need$/m);
     expect(code).toBe(0);
   });
 

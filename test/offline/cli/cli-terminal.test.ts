@@ -289,7 +289,7 @@ describe('arguments edited by a person', () => {
       say: () => undefined,
     });
     expect(taken).toBe('{"a": 22}');
-    expect(asked).toEqual(['Enter opens the editor again, "n" gives up: ']);
+    expect(asked).toEqual(['Enter opens the editor again, "n" cancels: ']);
   });
 
   test.each([['exit 3'], ['kill -9 $$']])('are not sent when the editor ends by %j', async (script) => {

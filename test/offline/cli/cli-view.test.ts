@@ -41,7 +41,7 @@ describe('a call of a run that has ended', () => {
   test.each([
     ['waiting', 'external', 'was not answered'],
     ['waiting', 'approval', 'was not answered'],
-    ['running', 'automatic', 'was given up'],
+    ['running', 'automatic', 'did not finish'],
   ] as const)('and was %s (%s) reads "%s", with nothing to paste', (state, kind, words) => {
     const ended = run({
       phase: 'ended',
@@ -222,8 +222,8 @@ describe('a run', () => {
       .map((line) => line.replace(/(\\u202e)+/, '…').trimStart());
     expect(short).toEqual([
       '? refund  call_2  waits for an approval again',
-      '! NOT SHOWN WHOLE: 1 value is shortened. All of it: npx runs show run_1 --call call_2',
-      '! an approval was not used (by ada): the arguments that came with it do not fit the tool. Nothing has run. Its check said:',
+      '! NOT SHOWN IN FULL: 1 value is shortened. The full arguments: npx runs show run_1 --call call_2',
+      "! an approval was not used (by ada): its arguments do not match the tool's parameters. The tool has not run. Its check reported:",
       '│ amount: too\\u2028much',
       `arguments, written by the model, digest ${digest}:`,
       '│ {',
@@ -239,7 +239,7 @@ describe('a run', () => {
   test('says of arguments that can be read in two ways that they are none', () => {
     const twice = call('call_1', { state: 'waiting', arguments: '{"amount":20,"amount":20000}' });
     const lines = runLines(run({ calls: [twice] }), { now: NOW }).map((line) => line.trimStart());
-    expect(lines).toContain('│ the key "amount" stands twice in the same object');
+    expect(lines).toContain('│ the same object contains the key "amount" twice');
     expect(lines).toContain('│ "{\\"amount\\":20,\\"amount\\":20000}"');
   });
 });
@@ -336,8 +336,8 @@ describe('the whole of a run', () => {
     ];
     const lines = runLines(run({ result: result() }), { now: NOW, story: { ...story, followUps } });
     expect(lines.slice(-2)).toEqual([
-      '  → the late answer to call_1 goes on in run_2',
-      '  → the late answer to call_2 is to go on in run_3',
+      '  → the late answer to call_1 is in run_2',
+      '  → the late answer to call_2 will be in run_3',
     ]);
   });
 
@@ -345,7 +345,7 @@ describe('the whole of a run', () => {
     [{ ok: false }, '✗', 'failed, 2 attempts, 2 s'],
     [{ attempts: 0, ms: null, lastFailure: null }, '✓', 'answered'],
     [{ kind: 'refused', ok: false, attempts: 0, ms: null, lastFailure: null }, '✗', 'refused'],
-    [{ output: null, ok: null, attempts: 5, ms: null }, '✗', 'was given up'],
+    [{ output: null, ok: null, attempts: 5, ms: null }, '✗', 'did not finish'],
   ] as const)('says what became of a call like %j', (more, sign, words) => {
     const one: Story = {
       rounds: [

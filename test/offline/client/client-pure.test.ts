@@ -81,7 +81,7 @@ describe('start options', () => {
       { params: { instructions: 'x'.repeat(2_000_000) } },
       /params may be 1500000 bytes/,
     ],
-    ['15 pairs', 'r', { metadata: pairs(15) }, /14 pairs of yours.*got 15/],
+    ['15 pairs', 'r', { metadata: pairs(15) }, /14 pairs.*got 15/],
     ['a metadata value that is no text', 'r', { metadata: { a: 1 } }, /metadata values must be strings/],
     ['the create token', 'r', { metadata: { [METADATA.token]: 'x' } }, /is reserved/],
     ['another busy policy', 'r', { busy: 'queue' }, /busy must be.*"queue"/],

@@ -252,7 +252,7 @@ test('no arguments change a prototype', async () => {
       expect(JSON.stringify(outcome)).not.toContain('__proto__":');
       if (outcome.ok) ran += 1;
       // What is refused reaches for a prototype, or holds a key twice.
-      expect(outcome.ok || /proto/.test(text) || /stands twice/.test(outcome.output)).toBe(true);
+      expect(outcome.ok || /proto/.test(text) || /contains the key .* twice/.test(outcome.output)).toBe(true);
       expect(Object.getPrototypeOf(handled)).toBe(Object.prototype);
       expect(handled['polluted']).toBeUndefined();
     }),

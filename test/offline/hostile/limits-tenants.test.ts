@@ -156,7 +156,7 @@ describe('over HTTP', () => {
     const refused = await start(api, 'a', mine);
     expect([refused.status, codeOf(refused.body)]).toEqual([429, 'rate_limit_exceeded']);
     expect(refused.headers.get('retry-after')).toBe('5');
-    expect(JSON.stringify(refused.body)).toContain('2 runs have not ended; one tenant may have 2');
+    expect(JSON.stringify(refused.body)).toContain('This tenant has 2 live runs; the limit is 2');
     expect(await store.countLiveRunsOf('a')).toBe(2);
     expect((await start(api, 'b', theirs)).status).toBe(200);
   });
@@ -322,7 +322,7 @@ describe('unread events', () => {
     first.close();
     first.close();
     budget.open('a');
-    expect(() => budget.open('a')).toThrow(/may have 1 event streams/);
+    expect(() => budget.open('a')).toThrow(/the limit of this server is 1\./);
   });
 });
 
@@ -341,7 +341,9 @@ describe('unread answers', () => {
     const first = answer();
     count(first);
     count(answer());
-    expect(() => count(answer())).toThrow(/has not read yet may hold 150000 characters/);
+    expect(() => count(answer())).toThrow(
+      /has not read yet hold too many characters; the limit of this server is 150000/,
+    );
     count(answer({ tenant: 'b' }));
     count(answer({ size: 65_536 }));
     first.connection.emit('close');

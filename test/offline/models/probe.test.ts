@@ -58,7 +58,7 @@ describe('a server', () => {
       NOT_FOUND,
     );
     expect(error).toBeNull();
-    expect(detail).toMatch(/has no GET \/models, which no run needs$/);
+    expect(detail).toMatch(/has no GET \/models, which runs do not need$/);
     expect(server.requests.at(-1)?.body).toBe('{}');
   });
 

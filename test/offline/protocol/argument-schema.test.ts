@@ -27,13 +27,13 @@ test.each<[string, JsonSchema, unknown, string | RegExp]>([
     'a misspelled key',
     refund,
     { order: '42', amount: 1, amont: 40 },
-    'amont is not known to the tool; the keys it knows here: "order", "amount", "note"',
+    'amont is not a parameter of the tool; the parameters here: "order", "amount", "note"',
   ],
-  ['a misspelled key alone', refund, { order: '42', amont: 40 }, 'amont is not known to the tool'],
+  ['a misspelled key alone', refund, { order: '42', amont: 40 }, 'amont is not a parameter of the tool'],
   ['a missing key', refund, { order: '42' }, 'amount is missing'],
   ['text for a number', refund, { order: '42', amount: '20' }, 'amount must be of type number; got "20"'],
-  ['a key of every object', refund, { order: '42', amount: 1, toString: 1 }, /^toString is not known/],
-  ['the prototype', refund, { order: '42', amount: 1, constructor: 1 }, /^constructor is not known/],
+  ['a key of every object', refund, { order: '42', amount: 1, toString: 1 }, /^toString is not a parameter/],
+  ['the prototype', refund, { order: '42', amount: 1, constructor: 1 }, /^constructor is not a parameter/],
   ['an integer', edit({ n: z.int() }), { n: 1.5 }, 'n must be of type integer; got 1.5'],
   ['an enum', edit({ n: z.enum(['a', 'b']) }), { n: 'c' }, 'n must be one of ["a","b"]; got "c"'],
   ['a literal', edit({ n: z.literal(7) }), { n: 8 }, /^n must be (one of \[7\]|7); got 8$/],
@@ -70,7 +70,12 @@ test.each<[string, JsonSchema, unknown, string | RegExp]>([
     'n.p must be at most 3; got 4',
   ],
   ['what may not be', edit({ n: z.never().optional() }), { n: 1 }, 'n is not allowed; got 1'],
-  ['characters out of sight', refund, { order: '42', amount: 1, 'a\u202Eb': 1 }, /^"a\\u202eb" is not known/],
+  [
+    'characters out of sight',
+    refund,
+    { order: '42', amount: 1, 'a\u202Eb': 1 },
+    /^"a\\u202eb" is not a parameter/,
+  ],
 ])('%s', (_what, schema, value, expected) => {
   expect(said(schema, value)).toMatch(expected);
 });
@@ -286,7 +291,7 @@ describe('nothing holds the workflow up', () => {
       additionalProperties: false,
     };
     expect(said(tree, { kids: [{ kids: [] }, { kids: [{ kid: 1 }] }] })).toBe(
-      'kids[1].kids[0].kid is not known to the tool; the keys it knows here: "kids"',
+      'kids[1].kids[0].kid is not a parameter of the tool; the parameters here: "kids"',
     );
   });
 });

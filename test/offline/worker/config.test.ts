@@ -217,8 +217,8 @@ describe('problems: a value that can not be meant is refused, with the value and
       { ...CHAT, DATABASE_URL: '' },
       /DATABASE_URL is needed by "runs serve"/,
     ],
-    ['a worker of the sandbox', 'worker', {}, /lives inside "runs dev"/],
-    ['a server of the sandbox', 'serve', {}, /lives inside "runs dev"/],
+    ['a worker of the sandbox', 'worker', {}, /exists only inside "runs dev"/],
+    ['a server of the sandbox', 'serve', {}, /exists only inside "runs dev"/],
     ["serving somebody else's API", 'serve', ASSISTANTS, /has nothing to serve yet/],
   ])('%s', (_what, role, env, expected) => {
     const found = configErrors(configFromEnv(env), role);

@@ -124,7 +124,7 @@ describe('a tools file', () => {
        export default defineTools({ weather: { description: '', parameters: z.object({}) } });`,
     );
     expect(await refusal(loadTools(file, dir))).toMatch(
-      /Tool "weather": description must tell.*\n.*execute is missing/,
+      /Tool "weather": description must describe.*\n.*execute is missing/,
     );
   });
 });

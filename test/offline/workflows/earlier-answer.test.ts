@@ -19,12 +19,12 @@ describe('a second, other answer', () => {
     [
       { call_id: 'p', decision: 'approve', by: 'ada' },
       { call_id: 'p', decision: 'deny' },
-      'Call "p" was approved before by "ada" (not verified) at 2023-11-14T22:13:21.000Z; this answer is another one. The first answer stands; nothing was changed.',
+      'Call "p" was approved before by "ada" (not verified) at 2023-11-14T22:13:21.000Z; this answer is different. The first answer stands; nothing was changed.',
     ],
     [
       { call_id: 'p', decision: 'deny' },
       { call_id: 'p', decision: 'approve' },
-      'Call "p" was denied before at 2023-11-14T22:13:21.000Z; this answer is another one.',
+      'Call "p" was denied before at 2023-11-14T22:13:21.000Z; this answer is different.',
     ],
     [
       { call_id: 'e', output: '12 degrees', by: 'bob' },

@@ -51,7 +51,9 @@ describe('while a person is awaited', () => {
 
   test('what it says is that nothing is due', () => {
     expect(currentDetails(waiting)).toContain('no deadline');
-    expect(currentDetails(step(waiting, deadline(T0 + MINUTE)).state)).toContain('No expiry is known');
+    expect(currentDetails(step(waiting, deadline(T0 + MINUTE)).state)).toContain(
+      'The run has no known expiry',
+    );
   });
 
   test.each(['cancelled', 'completed', 'failed', 'expired'] as const)(

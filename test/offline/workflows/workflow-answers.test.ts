@@ -109,7 +109,7 @@ describe('answers one by one, larger together than one payload', () => {
       state = step(state, input).state;
     }
     expect(refusals).toHaveLength(3);
-    expect(refusals[0]).toMatch(/together they may take 1500000\. What was answered before stands/);
+    expect(refusals[0]).toMatch(/the limit is 1500000\. Earlier answers stand/);
     const rest = ids.slice(2).map((id) => says({ call_id: id, output: 'short' }));
     const done = rest.reduce((before, input) => step(before, input).state, state);
     expect(done.op).toEqual({ kind: 'submit' });

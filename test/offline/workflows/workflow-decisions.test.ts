@@ -124,7 +124,7 @@ describe('a key that has not the tool', () => {
         verdict: 'refuse',
         failure: FAILURES.refusedNotAllowed,
         message:
-          'Call "p" is of tool "pay"; the key of "bob" may decide calls of "ship". Use a key that has the tool.',
+          'Call "p" calls tool "pay"; the API key of "bob" may decide calls of "ship". Use a key that may decide calls of this tool.',
       });
     expect(evaluateAnswer(waiting(approval('p')), approve('p'), T0, ALICE).verdict).toBe('accept');
     expect(evaluateAnswer(waiting(approval('p')), approve('p'), T0, { ...bob, tools: [] }).verdict).toBe(

@@ -94,7 +94,7 @@ describe('current details', () => {
     expect(text).toContain('<shortened: the first 1000 of 50000 characters>');
     const [heading, first] = text.split('\n\n').slice(1);
     expect(heading).toBe('### `pay` waits for approval');
-    expect(first).toMatch(/^\*\*The arguments are not shown whole: 1 of their values is shortened\.\*\*/);
+    expect(first).toMatch(/^\*\*The arguments are not shown in full: 1 of their values is shortened\.\*\*/);
     expect(first).toContain('`runs show run_1 --call call_a`');
     expect(first).toContain('`GET /v1/threads/thread_1/runs/run_1/calls/call_a`');
   });
@@ -140,7 +140,7 @@ describe('current details', () => {
       },
     );
     expect(currentDetails(state)).toContain(
-      '**An approval was not used: the arguments that came with it do not fit the tool.** Nothing has run. 2023-11-14 22:13:20 UTC, by `ada`, the tool\'s check said:\n\n```\nq: "2" is not a **day**\n```',
+      '**An approval was not used: its arguments do not match the tool\'s parameters.** The tool has not run. 2023-11-14 22:13:20 UTC, by `ada`, the tool\'s check reported:\n\n```\nq: "2" is not a **day**\n```',
     );
   });
 

@@ -83,7 +83,7 @@ export const applyClose = (state: MachineState, settlement: Settled): MachineSta
     return endRun(state, {
       lastError: {
         code: 'close_failed',
-        message: 'The server still waits for outputs after it was asked to end the run.',
+        message: 'The server still waits for outputs after the request to end the run.',
       },
       ...closeStatus(how),
       submitted: false,

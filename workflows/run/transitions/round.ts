@@ -98,7 +98,7 @@ const nextRound = (
   if (calls.length === 0 || calls.some((call) => call.callId === ''))
     return failRun(open, {
       code: 'backend_unsupported',
-      message: 'The server asks for tool outputs without naming the calls; there is no way to answer it.',
+      message: 'The server waits for tool outputs but names no calls, so no answer is possible.',
     });
   const { maxRounds, maxCalls } = state.about;
   if (round > maxRounds || state.past.length + state.calls.length + calls.length > maxCalls)
