@@ -1,6 +1,6 @@
 /**
- * The direct loop: what a program without durability does, as fast as undici lets it. Floor of every latency figure.
- * Same requests as the project makes: create streamed, tools in memory, submit streamed.
+ * The direct loop: a program without durability, as fast as undici allows. Lower bound of every latency figure. It
+ * sends the same requests as the project: create streamed, tools in memory, submit streamed.
  */
 import type { Pool } from 'undici';
 

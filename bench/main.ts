@@ -1,9 +1,11 @@
 /**
- * `npm run bench`: measures, prints tables of ratios, and says which targets were met; README.md says what was not measured.
- * `--suite runs` (what a run costs on an assistants backend), `--suite server` (the runs server) or `--suite hostile` (what hostile
- * input costs it; part of no other) measures one part,
- * `--quick` takes a look in two minutes each, `--only TEXT` measures the server's parts whose name has that text,
- * `--json FILE` keeps the figures. Run it on an idle machine; nothing here is asserted by tests.
+ * `npm run bench`: measures, prints tables of ratios, and lists the targets that were met. README.md lists what is not
+ * measured.
+ *
+ * `--suite runs` (cost of a run on an assistants backend), `--suite server` (the runs server) or `--suite hostile`
+ * (cost of hostile input; part of no other suite) measures one suite. `--quick` takes two minutes for each. `--only
+ * TEXT` measures the parts of the server suite whose name contains TEXT. `--json FILE` writes the figures. Run it on an
+ * idle machine; no test asserts a figure.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';

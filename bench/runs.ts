@@ -1,8 +1,8 @@
 /**
- * What a run costs: latency, CPU, history, memory and throughput of this project, of a bare workflow with the same
- * hops, and of the direct loop, measured in turns in one session.
+ * The cost of a run: latency, CPU, history, memory and throughput of this project, of a bare workflow with the same
+ * hops, and of the direct loop, measured alternately in one session.
  *
- * Rule: ratios are the result, absolute figures are context. Every figure names what it was taken from.
+ * Rule: ratios are the result, absolute figures are context. Every figure names its source.
  */
 import { Pool } from 'undici';
 import { createAssistantsBackend } from '../backends/assistants/index.ts';

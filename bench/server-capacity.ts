@@ -1,6 +1,6 @@
 /**
- * How much one server carries: GET requests a second, open streams, runs a second, and what many waiting runs do to the
- * latency of others.
+ * Capacity of one server: GET requests a second, open streams, runs a second, and the effect of many waiting runs on
+ * the latency of others.
  */
 import type { Client } from '@temporalio/client';
 import { BARE_QUEUE } from './processes.ts';

@@ -1,7 +1,7 @@
 /**
- * The same HTTP stack as the runs server's, with one constant body: what the stack alone can do. Runs as a process of its
- * own, in one of two kinds. `adapter`: the socket's end only, answering at once whatever is asked. `face`: all that stands
- * before an engine (routes, keys, checks, headers, metrics), over an engine that answers every GET with the one run.
+ * The HTTP stack of the runs server with one constant body: the limit of the stack alone. Runs as a separate process,
+ * in one of two kinds. `adapter`: the socket's end only, which answers every request at once. `face`: all layers before
+ * the service (routes, keys, checks, headers, metrics), over a service that answers every GET with the same run.
  */
 import type * as Api from '../api/index.ts';
 import type { apiMetrics as ApiMetrics } from '../app/api-metrics.ts';

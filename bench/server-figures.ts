@@ -1,5 +1,6 @@
 /**
- * A figure of the server benchmark: what was measured, what it is held against, and whether the target is met. Pure.
+ * A figure of the server benchmark: the measured value, the value that it is compared with, and whether the target is
+ * met. Pure.
  */
 import { figureText } from './table.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Load from a process of its own, as cheap as a socket allows, so that it takes as little as it can from the machine that
- * it measures: closed-loop GETs over kept-alive connections, and many open streams that are only counted.
+ * Load from a separate process, as cheap as a socket allows, so that it takes little CPU of the measured machine:
+ * closed-loop GETs over kept-alive connections, and many open streams that are only counted.
  */
 import { connect, type Socket } from 'node:net';
 import { quantile } from './usage.ts';

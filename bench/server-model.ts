@@ -1,10 +1,10 @@
 /**
- * A chat-completions server that takes no time of its own: the floor under the runs server. What it says is read from the
- * model's name: `zero_t20_g10` = 20 pieces with 10 ms between them; `_k1` = one call of the first tool first, then the pieces.
+ * A chat-completions server without delay: the lower bound of the runs server. The model's name holds the answer:
+ * `zero_t20_g10` = 20 pieces with 10 ms between them; `_k1` = one call of the first tool first, then the pieces.
  *
- * Rule: every piece is the moment it was sent, and every request's arrival is kept under the key that its last message
- * of the user begins with (`key:…`), so that lags are differences of two stamps and nothing is guessed.
- * Runs as a process of its own; nothing of the project is in it but its clock.
+ * Rule: every piece holds its time of sending, and every request's arrival is stored under the key at the start of its
+ * last user message (`key:…`), so lags are differences of two timestamps. Runs as a separate process and uses nothing
+ * of the project but its clock.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import { wallClock } from './usage.ts';

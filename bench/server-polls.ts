@@ -1,8 +1,9 @@
 /**
- * The polling helpers of the official Node client against its stream helpers: how long the same run takes, how soon the end is
- * seen after a submit, how many requests a run costs; and what a server process pays for polls that it holds.
+ * The polling helpers of the official Node client against its stream helpers: the duration of the same run, the delay
+ * after a submit, the number of requests for a run; and the cost of held polls for a server process.
  *
- * Rule: the client is the official one, unchanged, on both sides; both sides are measured in turns, and its time is in both.
+ * Rule: both sides use the official client, unchanged, and are measured alternately; the client's own time is part of
+ * both.
  */
 import OpenAI from 'openai';
 import { cancelAll, MB, manyAtATime, settle, type Waiting } from './server-capacity.ts';

@@ -1,9 +1,9 @@
 /**
- * The processes of the server benchmark: PostgreSQL that syncs to disk, Temporal in memory, a model server that takes no
- * time, `runs serve` and `runs worker` from a build of this moment's sources, and the worker of the bare workflow.
+ * The processes of the server benchmark: PostgreSQL that syncs to disk, Temporal in memory, a model server without
+ * delay, `runs serve` and `runs worker` from a build of the current sources, and the worker of the bare workflow.
  *
- * Rule: everything measured is a process of its own, found by its pid; the settings are those of a deployment (API keys
- * on, default cache), and what differs is said here.
+ * Rule: every measured part is a separate process, found by its pid. The settings are those of a deployment (API keys
+ * on, default cache); this file names the differences.
  */
 import { execFile, type ChildProcess } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';

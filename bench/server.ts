@@ -1,8 +1,8 @@
 /**
- * What the runs server costs: speech through it against the model server itself, starts and submits against a bare
- * workflow, requests against the bare HTTP stack, and how much one process carries. In one session, on one machine.
+ * The cost of the runs server: streams through it against the model server itself, starts and submits against a bare
+ * workflow, requests against the bare HTTP stack, and the capacity of one process. One session, one machine.
  *
- * Rule: ratios are the result, absolute figures are context. `bench/README.md` says what is not measured.
+ * Rule: ratios are the result, absolute figures are context. `bench/README.md` lists what is not measured.
  */
 import { RunsClient } from '../client/index.ts';
 import {

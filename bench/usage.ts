@@ -1,6 +1,6 @@
 /**
- * CPU and memory of a process, asked for over IPC: the measured process answers, the measuring one subtracts.
- * Server processes that are not ours are read from /proc (Linux only; elsewhere their figure is left out and said so).
+ * CPU and memory of a process, by IPC: the measured process reports, the measuring process subtracts. Other server
+ * processes are read from /proc (Linux only; elsewhere their figures are missing, and the report says so).
  */
 import { type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Runs that wait for a person: from an answer to the submit at the backend, and what a waiting run costs while it is cached.
- * Imported by runs.ts and by hand.
+ * Runs that wait for a person: the time from an answer to the submit at the backend, and the memory of a cached waiting
+ * run. Imported by runs.ts; also runs by hand.
  */
 import type { Pool } from 'undici';
 import type { RunsClient } from '../client/index.ts';

@@ -1,6 +1,6 @@
 /**
- * The project's worker as the benchmark runs it: the production composition (`startWorker`) on the zero backend, with a tool that
- * does nothing and one that somebody answers. A process of its own, so that its CPU and memory are its own.
+ * The project's worker in the benchmark: the production composition (`startWorker`) on the zero backend, with a tool
+ * that does nothing and one that needs an answer. A separate process, so that its CPU and memory are measured alone.
  */
 import { z } from 'zod';
 import { createAssistantsBackend } from '../backends/assistants/index.ts';

@@ -1,10 +1,10 @@
 /**
- * A runs server that takes no time: the floor against which everything else is measured. It answers from memory, at once,
- * with one `requires_action` of `k` calls for each of `r` rounds, and then `completed`. The scenario is read from the
- * assistant id (`asst_k3_r1`, with `_d500` = the state changes that many ms after create or submit).
+ * A runs server without delay: the lower bound for all other figures. It answers from memory, at once, with one
+ * `requires_action` of `k` calls for each of `r` rounds, and then `completed`. The assistant id holds the scenario
+ * (`asst_k3_r1`, with `_d500` = state changes 500 ms after create or submit).
  *
- * Rule: no validation, no lock, no expiry: this is a measuring weight, not a test double (that is `testing/`).
- * Runs as a process of its own (`node --import tsx bench/zero-backend.ts`), so that its CPU is not counted for anybody.
+ * Rule: no validation, no lock, no expiry: it is not a test double (`testing/` has one). Runs as a separate process
+ * (`node --import tsx bench/zero-backend.ts`), so that its CPU is not measured.
  */
 import { createServer, type ServerResponse } from 'node:http';
 

@@ -1,6 +1,6 @@
 /**
- * Worker of the bare workflow, in a process of its own: undici to the zero backend, no policy, no checks.
- * Started by `bench/main.ts` with the same worker settings as the project's worker.
+ * Worker of the bare workflow, as a separate process: undici to the zero backend, no policy, no checks. `bench/main.ts`
+ * starts it with the settings of the project's worker.
  */
 import { fileURLToPath } from 'node:url';
 import { heartbeat } from '@temporalio/activity';

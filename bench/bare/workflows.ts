@@ -1,7 +1,6 @@
 /**
- * The limit: a Temporal workflow with the same hops and the same calls as a run, and no logic at all: no
- * policies, checks, search attributes or summaries. Bundled on its own; nothing of the project is in it, so what it
- * costs is what Temporal costs.
+ * The lower bound: a Temporal workflow with the same hops and calls as a run, and no logic: no policies, checks, search
+ * attributes or summaries. It has a bundle without code of the project, so its cost is Temporal's cost.
  */
 import { condition, defineSignal, defineUpdate, proxyActivities, setHandler } from '@temporalio/workflow';
 

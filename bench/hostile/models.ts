@@ -1,6 +1,4 @@
-/**
- * A model server that answers in one hostile shape: what the shape is stands in the address (`/SHAPE/v1`).
- */
+/** A model server that answers in one hostile shape. The address names the shape (`/SHAPE/v1`). */
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,9 +1,9 @@
 /**
- * The process that hostile input is sent to: API, service and store of the runs server, workflows that take everything and do
- * nothing, and the chat backend for the hostile models. It measures itself between two messages of its parent.
+ * The process that receives hostile input: API, service and store of the runs server, workflows that accept everything
+ * and do nothing, and the chat backend for the hostile models. It measures itself between two messages of its parent.
  *
- * Rule: what a busy machine adds is kept out of what is judged: the longest hold is CPU time of this process between two
- * turns of its event loop, not wall time. Runs as a process of its own.
+ * Rule: load of the machine does not count: the longest block is CPU time of this process between two turns of its
+ * event loop, not wall time. Runs as a separate process.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createApi, keyAuth, parseApiKeys, serveApi } from '../../api/index.ts';

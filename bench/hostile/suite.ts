@@ -1,9 +1,9 @@
 /**
- * `--suite hostile`: what hostile input costs the process that gets it. Bodies, models' answers, and connections that do not
- * move, each against one server process on a real PostgreSQL.
+ * `--suite hostile`: the cost of hostile input for the process that receives it. Bodies, models' answers, and idle
+ * connections, each against one server process on a real PostgreSQL.
  *
- * Targets: no input holds the event loop for more than 50 ms of CPU time at once, and resident memory grows by no more than
- * eight times what was sent, and 16 MiB that any work takes (a young generation of the heap).
+ * Targets: no input blocks the event loop for more than 50 ms of CPU time at once, and resident memory grows by at most
+ * eight times the input plus 16 MiB, which any work takes (a young generation of the heap).
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,7 +1,7 @@
 /**
- * Activities outside Temporal: a mock environment, a recorder for logs and metrics, a clock moved by hand.
+ * Activities outside Temporal: a mock environment, a recorder for logs and metrics, a manual clock.
  *
- * Rule: no sleeping and no server; what an activity was told and what it told is recorded, never guessed.
+ * Rule: no sleeping and no server; inputs and outputs of an activity are recorded.
  */
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';

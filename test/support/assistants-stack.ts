@@ -1,5 +1,5 @@
 /**
- * Runs on somebody else's runs API, for real: the sandbox on a socket, a worker of ours and a client on the shared Temporal
+ * Runs on an upstream runs API: the sandbox on a socket, a worker of this project and a client on the shared Temporal
  * dev server. Tests only.
  */
 import type { DataConverter } from '@temporalio/common';

@@ -1,9 +1,8 @@
 /**
  * The assistants backend in front of the sandbox, on a socket, with both on the sandbox's clock.
  *
- * Rule: what the backend asked is read from the sandbox's own log, as short words (`POST run`, `GET run`, `GET runs`,
- * `POST submit`, `GET steps`, `POST cancel`), so that a test can say exactly which requests a fault may cost.
- * Tests only.
+ * Rule: the backend's requests are read from the sandbox's log, as short words (`POST run`, `GET run`, `GET runs`,
+ * `POST submit`, `GET steps`, `POST cancel`), so a test can list the exact requests that a fault may cost. Tests only.
  */
 import {
   createAssistantsBackend,

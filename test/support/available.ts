@@ -1,4 +1,4 @@
-/** What the live set-up offers, or a failed test that says why it does not. Never a skipped one. */
+/** The servers that the live set-up offers, or a failed test with the reason. Never a skipped test. */
 import type { Available } from './global-setup-live.ts';
 
 export function available<T>(what: string, offer: Available<T>): T {

@@ -1,9 +1,8 @@
 /**
- * A `BackendContext` whose time is virtual and whose every effect is recorded, for tests of backends.
+ * A `BackendContext` with virtual time that records every effect, for tests of backends.
  *
- * Rule: `sleep` takes no time: it moves the clock that the test hands in (or one of its own) and lets I/O happen once.
- * Each attempt of an activity is a context of its own; `next` makes the one that Temporal would start after it.
- * Tests only.
+ * Rule: `sleep` takes no time: it moves the test's clock (or its own) and lets I/O happen once. Each attempt of an
+ * activity is a separate context; `next` makes the attempt that Temporal would start after it. Tests only.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { BackendContext, BackendObservation, Progress } from '../../protocol/ports/backend.ts';

@@ -1,4 +1,4 @@
-/** What model servers say, as steps of a scripted HTTP server. Tests only. */
+/** Answers of model servers, as steps of a scripted HTTP server. Tests only. */
 import { json, sse, type Step } from './scripted-http.ts';
 
 export interface SaidCall {

@@ -1,7 +1,7 @@
 /**
- * The `runs` command in tests: in this process with a lent world, or as a process of its own as a user starts it.
+ * The `runs` command in tests: in this process with injected I/O, or as a separate process as a user starts it.
  *
- * Rule: nothing of the developer's environment or `.runs/` is seen. Processes started here are ended here.
+ * Rule: the developer's environment and `.runs/` are not visible. Processes that start here end here.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
 /**
- * Properties under many inputs, in bounded time: from fixed seeds, so that every run of the tests tries the same, and from
- * one new seed, so that not all of them do.
+ * Properties under many inputs, in bounded time: from fixed seeds, which every run of the tests repeats, and from one
+ * new seed.
  *
- * Rule: a failure tells its seed and path; `{ seed, path }` given to fast-check repeats it.
+ * Rule: a failure prints its seed and path; `{ seed, path }` given to fast-check repeats it.
  */
 import * as fc from 'fast-check';
 

@@ -1,7 +1,8 @@
 /**
- * The second turn of a model that called `get_weather`, and what it sends of the first turn to the server.
+ * The second turn of a model that called `get_weather`, and the part of the first turn that it sends to the server.
  *
- * Rule: the provider's part of the first turn goes through JSON, as the store does it. Tests of the chat-completions adapter only.
+ * Rule: the provider's part of the first turn goes through JSON, as in the store. Tests of the chat-completions adapter
+ * only.
  */
 import type { ModelMessage, ModelRequest, ProviderTurn } from '../../protocol/ports/model.ts';
 import type { ModelServer } from './model-server.ts';

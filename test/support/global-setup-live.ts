@@ -1,10 +1,9 @@
 /**
- * What all live tests share: one Temporal dev server, one PostgreSQL, one workflow bundle.
+ * Servers that all live tests share: one Temporal dev server, one PostgreSQL, one workflow bundle.
  *
- * Rule: nothing is skipped. Temporal is needed by all and its absence fails the set-up; PostgreSQL and the
- * test server are needed by some, so what is missing there is told to the tests that ask for it, and fails
- * them. Tests share the servers, so each takes its own task queue and database (`temporal.ts`,
- * `postgres.ts`).
+ * Rule: nothing is skipped. All tests need Temporal, so without it the set-up fails. Some need PostgreSQL or the test
+ * server; if one is missing, the tests that ask for it fail with the reason. Each test uses its own task queue and
+ * database (`temporal.ts`, `postgres.ts`).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

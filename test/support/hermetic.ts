@@ -1,7 +1,7 @@
 /**
- * Runs before every test file: takes away the settings of whoever started the tests.
+ * Runs before every test file and removes the settings of the developer's environment.
  *
- * Rule: a test sees only what it sets itself, so a developer's profile, key or database is never used.
+ * Rule: a test sees only its own settings, so it never uses a developer's profile, key or database.
  */
 const OURS = /^(TEMPORAL_|RUNS_|OPENAI_|AZURE_|DATABASE_URL$|HOST$|PORT$|PG[A-Z]+$)/;
 

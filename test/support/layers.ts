@@ -1,8 +1,8 @@
 /**
- * Who may import what: the table, and nothing else but what is derived from it.
+ * The layering table: the imports that each layer may have, and the lint configuration that is derived from it.
  *
- * Rule: what a row does not list is forbidden. The table is enforced by `test/offline/repository/layering.test.ts`, which reads
- * the sources, and by lint, whose overrides are derived here and compared with `.oxlintrc.json` by the same test.
+ * Rule: an import that a row does not list is forbidden. `test/offline/repository/layering.test.ts` enforces the table
+ * on the sources, and compares the derived lint overrides with `.oxlintrc.json`.
  */
 
 export const ROOMS = [

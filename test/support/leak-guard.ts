@@ -1,8 +1,8 @@
 /**
  * Fails a test file that leaves something running: an open socket, a listening server, a timer, a child process.
  *
- * Rule: whoever opens, closes. Call `guardAgainstLeaks()` at the top of a file; what exists before its first test
- * is not counted, and a resource gets `GRACE_MS` to go away, since sockets close after the call that closes them.
+ * Rule: a test closes what it opens. Call `guardAgainstLeaks()` at the top of a file; resources from before its first
+ * test do not count, and each may take `GRACE_MS` to close, since sockets close after the call that closes them.
  */
 import { afterAll, beforeAll, expect } from 'vitest';
 

@@ -1,4 +1,7 @@
-/** What docs/how-to/migrate-a-program.md prints, for the tests that run it: the line of each library, and the changed lines of its examples. */
+/**
+ * Reads docs/how-to/migrate-a-program.md for the tests that run it: the line of each library, and the changed lines of
+ * its examples.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './sources.ts';

@@ -1,8 +1,8 @@
 /**
- * What every adapter of the port for models must do, on its own wire.
+ * The contract of every adapter of the port for models, on its own wire.
  *
- * Rule: an adapter brings a server that plays its wire, by scenario, and a way to build itself; the properties are the same
- * for all. A new adapter is plugged in by one `describeModelContract`. Tests only.
+ * Rule: an adapter brings a server that plays its wire, by scenario, and a way to build itself; the properties are the
+ * same for all. One `describeModelContract` adds a new adapter. Tests only.
  */
 import { describe, expect, test } from 'vitest';
 import type { Model, ModelMessage, ProviderTurn } from '../../protocol/ports/model.ts';

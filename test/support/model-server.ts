@@ -1,7 +1,7 @@
 /**
  * A scripted server and a model of the chat-completions adapter before each test of a file.
  *
- * Rule: the model is a new one for each test: what it has learned of a server decides later turns. Tests only.
+ * Rule: each test gets a new model, because limits that a model has learned change later turns. Tests only.
  */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import {

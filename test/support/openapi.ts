@@ -1,8 +1,7 @@
 /**
- * Holds what a server answered against the OpenAPI document that it publishes. Tests only.
+ * Compares a server's responses with the OpenAPI document that it publishes. Tests only.
  *
- * Rule: the document comes from the server itself, so what is compared is what a stranger would compare; an answer that the
- * document does not know of is a problem too.
+ * Rule: the document comes from the server itself; a response that the document does not describe is a problem too.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 

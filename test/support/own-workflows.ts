@@ -1,4 +1,4 @@
-/** Workflows of a program that has runs beside them, for tests of the plugin. */
+/** Workflows of a program that also uses runs, for tests of the plugin. */
 import { getExternalWorkflowHandle, proxyActivities } from '@temporalio/workflow';
 import { runAnswerSignal } from '../../workflows/public.ts';
 

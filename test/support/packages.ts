@@ -1,7 +1,7 @@
 /**
  * The published packages in tests: built from this checkout, packed, and installed as a user installs them.
  *
- * Rule: an installation happens in a folder of its own outside the checkout, so nothing is found that the package does not bring.
+ * Rule: an installation is in a folder outside the checkout, so a file that the package lacks is not found.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

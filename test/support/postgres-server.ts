@@ -1,8 +1,8 @@
 /**
- * A real PostgreSQL on this machine, in a directory of its own: for the live tests and for drills that kill it.
+ * A real PostgreSQL on this machine, in its own directory: for the live tests and for drills that kill it.
  *
- * Rule: PostgreSQL refuses to run as root, so root starts it as user `postgres` (or `nobody`); TCP on
- * 127.0.0.1 only, no unix socket. It ends with this process. Imported by `test/` and `scripts/`.
+ * Rule: PostgreSQL refuses to run as root, so root starts it as user `postgres` (or `nobody`); TCP on 127.0.0.1 only,
+ * no unix socket. It ends with this process. Imported by `test/` and `scripts/`.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** A database of its own on the shared PostgreSQL, for one test file. Servers to kill: `postgres-server.ts`. */
+/** A database on the shared PostgreSQL for one test file. `postgres-server.ts` has servers that a test may kill. */
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { inject } from 'vitest';

@@ -1,6 +1,4 @@
-/**
- * Short names for the machine's inputs, and short texts for its effects: what the transition table is written in.
- */
+/** Short names for the machine's inputs and short texts for its effects, in which the transition table is written. */
 import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';

@@ -1,4 +1,4 @@
-/** A live run as its workflow tells it, for tests of what people read. */
+/** Snapshot of a live run, for tests of outputs that people read. */
 import type { RunSnapshot } from '../../protocol/temporal/messages.ts';
 
 export const runSnapshot = (runId: string, more: Partial<RunSnapshot> = {}): RunSnapshot => ({

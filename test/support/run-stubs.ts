@@ -1,8 +1,8 @@
 /**
- * Scripted activities for workflow tests: a backend that settles as it is told, and tools that answer at once.
+ * Scripted activities for workflow tests: a backend that settles by a script, and tools that answer at once.
  *
- * Rule: what was asked of the backend is kept, in order, so that a test can demand exactly once. It throws when the
- * script has run out, since a workflow that asks more than planned is a failed test.
+ * Rule: the requests to the backend are kept in order, so a test can demand exactly once. The backend throws when the
+ * script has no more steps, since a workflow that asks more than planned is a failed test.
  */
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';

@@ -1,5 +1,5 @@
 /**
- * A worker of this project on the shared Temporal server, driving runs of a sandbox: for tests of what people see and type.
+ * A worker of this project on the shared Temporal server, with runs of a sandbox: for tests of outputs and commands.
  * Close it in `afterAll`.
  */
 import { inject } from 'vitest';

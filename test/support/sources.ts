@@ -1,7 +1,7 @@
 /**
- * Our own source files and what they import, read as text: the compiler in use has no API for it.
+ * The project's source files and their imports, read as text, because the compiler in use has no API for it.
  *
- * Rule: errs on the side of seeing too much. An import is type-only when the whole statement is.
+ * Rule: in doubt it reports an import. An import is type-only when the whole statement is.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';

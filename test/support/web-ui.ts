@@ -1,8 +1,9 @@
 /**
- * Temporal's Web UI as a person uses it: open a run's page, send a signal or an update by its dialog, read what the run
- * says about itself. Headless Chromium, the real UI of the dev server.
+ * Temporal's Web UI as a person uses it: open a run's page, send a signal or an update by its dialog, read the run's
+ * details. Headless Chromium, the real UI of the dev server.
  *
- * Rule: only what is visible is touched, and each step waits for what it needs to see. Imported by `test/live/ui-*`.
+ * Rule: a test touches visible elements only, and each step waits for the element that it needs. Imported by
+ * `test/live/ui-*`.
  */
 import { existsSync } from 'node:fs';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';

@@ -1,7 +1,7 @@
 /**
- * A `runs worker` of its own process, to kill, to stop, to freeze. Tests only.
+ * A `runs worker` in its own process, to kill, stop or freeze. Tests only.
  *
- * Rule: ended by its pid and only by it; what it said is kept for the message of a failing test.
+ * Rule: it is ended by its pid only; its output is kept for the message of a failing test.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-/** Temporal as the service sees it, for tests that need a part of it: every workflow runs, anything else fails. */
+/** A stub of Temporal for tests of the service: every workflow runs, and a method that the test does not give throws. */
 import type { Workflows } from '../../service/index.ts';
 
 const never = (): never => {

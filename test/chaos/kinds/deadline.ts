@@ -1,4 +1,4 @@
-/** Rows 8 and 37: nobody is there when a run's time ends, and clocks that do not agree. */
+/** Rows 8 and 37: no worker is up when a run expires, and clocks that differ. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { createClock } from '../../../testing/index.ts';
 import { openLane } from '../lane.ts';

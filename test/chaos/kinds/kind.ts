@@ -1,8 +1,8 @@
 /**
- * A kind of drill: what dies, and which rows of docs/contributing/faults.md it is about.
+ * A kind of drill: the processes that die, and the rows of docs/contributing/faults.md that it tests.
  *
- * Rule: a kind decides everything by the drill's own random numbers, so that a seed gives the same plan again; what the
- * machine makes of the plan's moments is its own affair.
+ * Rule: a kind takes every choice from the drill's own random numbers, so a seed repeats the plan; the exact
+ * instruction at which a process dies differs.
  */
 import type { Random } from '../../support/random.ts';
 import type { Violation } from '../audit.ts';

@@ -1,6 +1,6 @@
 /**
- * Rows 2, 4, 5, 6, 11 and 12 at moments that nobody chose: the real `runs worker` killed -9, or frozen and woken again,
- * anywhere in its work.
+ * Rows 2, 4, 5, 6, 11 and 12 at random moments: the real `runs worker` is killed -9, or frozen and woken, anywhere in
+ * its work.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../../support/random.ts';

@@ -1,6 +1,6 @@
 /**
- * The runs server: rows 1, 3 to 7, 11 and 12 with our own store in the place of somebody else's API. Workers die, or sleep
- * and wake, at the boundaries of store transactions, and at moments that nobody chose.
+ * The runs server: rows 1, 3 to 7, 11 and 12 with the store instead of an upstream API. Workers die, or freeze and
+ * wake, at the boundaries of store transactions and at random moments.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { STORE_POINTS, type FaultPoint, type PlannedFault } from '../faults.ts';

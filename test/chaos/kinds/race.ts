@@ -1,4 +1,4 @@
-/** Row 33: two callers answer the same round at once, differently, while the worker dies; one of them is told the truth. */
+/** Row 33: two callers answer the same round at once, differently, while the worker dies; exactly one is accepted. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { RunsError } from '../../../protocol/errors.ts';
 import { openLane, type Lane } from '../lane.ts';

@@ -1,6 +1,4 @@
-/**
- * The runs server, when what it stands on dies: PostgreSQL, the API process, or everything at once in `runs dev`.
- */
+/** The runs server when a server below it dies: PostgreSQL, the API process, or all of `runs dev`. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { openStore } from '../../../store/index.ts';
 import { openNativeLane, type NativeLane } from '../native/lane.ts';

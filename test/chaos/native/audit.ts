@@ -1,9 +1,9 @@
 /**
- * The oracle of a drill on the runs server: its store, the model server's log, and what its callers saw, held against what
- * must be true whatever died.
+ * The auditor of a drill on the runs server: compares its store, the model server's log, and the responses that callers
+ * got with the invariants.
  *
- * Rule: pure. What tools and people did is judged by the same questions as on somebody else's API (`../audit.ts`); what is
- * asked here is what only an owner of the run can break: events, messages, steps, and what the model is told.
+ * Rule: pure. `../audit.ts` checks tools and people on both backends; this file checks the parts that only the runs
+ * server has: events, messages, steps, and requests to the model.
  */
 import { isTerminal, type Message, type Run, type RunStep } from '../../../protocol/wire/objects.ts';
 import type { RunResult } from '../../../protocol/temporal/messages.ts';

@@ -1,8 +1,8 @@
 /**
- * A caller of the runs server who does not give up: what got no answer, or a 5xx, is asked again as a retry.
+ * A caller of the runs server that repeats requests: one without a response, or with a 5xx, is sent again as a retry.
  *
- * Rule: a request that may have been done carries what makes its repetition safe (an idempotency key, the client's own
- * retry count), as the server's documentation tells callers to. What it answers with 2xx is acknowledged, nothing else is.
+ * Rule: a request that may have been processed carries an idempotency key or the client's retry count, as the server's
+ * documentation requires. Only a 2xx response is an acknowledgement.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { FAILURES } from '../../../protocol/temporal/names.ts';

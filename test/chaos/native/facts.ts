@@ -1,7 +1,7 @@
 /**
- * Collects what an auditor needs to know of runs on the runs server: from its store and from the model server's log.
+ * Collects the facts for the auditor of the runs server: from its store and from the model server's log.
  *
- * Rule: the store is read through its port, when every process that wrote it has gone; nothing here knows a table.
+ * Rule: the store is read through its port, after every process that wrote to it has ended; nothing here knows a table.
  */
 import { DEFAULT_TENANT } from '../../../api/auth.ts';
 import type { PageQuery } from '../../../protocol/ports/runs-service.ts';

@@ -1,9 +1,9 @@
 /**
- * One drill on the runs server: API and worker processes on a real database and Temporal, a scripted model on a socket of
- * this process, callers that do not give up, and the audit.
+ * One drill on the runs server: API and worker processes on a real database and Temporal, a scripted model on a socket
+ * of this process, callers that repeat requests, and the audit.
  *
- * Rule: what a caller was told is kept; once the faults are over every run must end, every reader see the end, every
- * process go in good order, and only then the store is read.
+ * Rule: responses to callers are recorded. After the faults every run must end, every reader get the last event, and
+ * every process exit at SIGTERM; only then the store is read.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';

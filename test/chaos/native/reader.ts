@@ -1,7 +1,7 @@
 /**
- * A reader of a run's events who resumes where the connection broke, by `Last-Event-ID`.
+ * A reader of a run's events that resumes after a broken connection, by `Last-Event-ID`.
  *
- * Rule: what it saw is kept as it came; whether that is gapless and true is the auditor's question.
+ * Rule: it records events unchanged; the auditor checks that none is missing or wrong.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { endsRun } from '../../../protocol/wire/events.ts';

@@ -1,8 +1,8 @@
 /**
- * The `assistants` backend's contract at the fast level: look before you post, adopt, compare-and-set on call ids.
+ * The `assistants` backend's contract at the fast level: search before the create, adopt, compare-and-set on call ids.
  *
- * Rule: what it promises is what `backends/assistants` promises; how it gets there is shorter. The real one runs at the
- * full level. Only `test/simulation` imports it.
+ * Rule: it keeps the promises of `backends/assistants` with shorter code. The real backend runs at the full level. Only
+ * `test/simulation` imports it.
  */
 import type {
   CloseHow,

@@ -1,8 +1,8 @@
 /**
- * Somebody else's runs server, as a model: threads with a lock, runs that play a scenario's turns, expiry, cancel.
+ * An upstream runs server, as a model: threads with a lock, runs that play a scenario's turns, expiry, cancel.
  *
- * Rule: the wire's semantics without the wire. Everything that changed is in `log`, for the auditor.
- * Only `test/simulation` imports it.
+ * Rule: the semantics of the wire without HTTP. `log` has every change, for the auditor. Only `test/simulation` imports
+ * it.
  */
 import { isTerminal } from '../../../protocol/wire/objects.ts';
 import type { RunStatus, TerminalStatus, ToolOutput } from '../../../protocol/wire/objects.ts';

@@ -1,10 +1,9 @@
 /**
- * One attempt of an activity at the fast level: its waits, its requests, its signs of life.
+ * One attempt of an activity at the fast level: its waits, its requests, its heartbeats.
  *
- * Rule: whatever the code waits for comes through the worker, so a killed worker's code stops where it waits, a frozen
- * one's goes on late, and the server may process a request whose sender is gone. Signs of life are taken for granted
- * while the worker is heard; the fence is the real lease's arithmetic on the gaps.
- * Only `test/simulation` imports it.
+ * Rule: every wait goes through the worker, so the code of a killed worker stops at its wait, that of a frozen one
+ * continues late, and the server may process a request of a dead sender. While the worker is connected, heartbeats are
+ * assumed; the lease uses the real arithmetic on the gaps. Only `test/simulation` imports it.
  */
 import type { Progress } from '../../../protocol/ports/backend.ts';
 import type { Faults, Place, Route } from '../faults.ts';

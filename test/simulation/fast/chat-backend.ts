@@ -1,8 +1,8 @@
 /**
  * The `chat` backend's contract at the fast level: claim, one turn of the model, settle under the lease.
  *
- * Rule: what it promises is what `backends/chat` promises: by the worker's clock, nothing is asked or settled from the
- * expiry on. The real backend does not run in the simulation. Only `test/simulation` imports it.
+ * Rule: it keeps the promises of `backends/chat`: from the expiry on, by the worker's clock, it sends and settles
+ * nothing. The real backend does not run in the simulation. Only `test/simulation` imports it.
  */
 import type { CloseHow, Settled } from '../../../protocol/ports/backend.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';

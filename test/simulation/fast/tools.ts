@@ -1,8 +1,8 @@
 /**
- * Tools and hooks at the fast level: scripted, with their effects on record.
+ * Tools and hooks at the fast level: scripted, with a record of their effects.
  *
- * Rule: a keyed effect happens once however often it is asked for; what was started how often is kept for the auditor.
- * Only `test/simulation` imports it.
+ * Rule: an effect with a key happens once, however often the tool runs; the number of starts is recorded for the
+ * auditor. Only `test/simulation` imports it.
  */
 import type { CallOutcome, ToolActivityInput } from '../../../protocol/tool-calls.ts';
 import { FAILURES } from '../../../protocol/temporal/names.ts';

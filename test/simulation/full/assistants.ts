@@ -1,8 +1,8 @@
 /**
- * The full level for somebody else's server: real activities, real `assistants` backend and HTTP client, real sandbox.
+ * The full level for an upstream server: real activities, real `assistants` backend and HTTP client, real sandbox.
  *
- * Rule: each life of a worker has a backend, connections and a memory of its own. The sandbox's quirks vary with the seed;
- * those that make a promise impossible are left out. Only `test/simulation/full` imports it.
+ * Rule: each life of a worker has its own backend, connections and memory. The seed chooses the sandbox's quirks;
+ * quirks that make a promise impossible are left out. Only `test/simulation/full` imports it.
  */
 import { createActivities } from '../../../activities/index.ts';
 import { DEFAULT_TENANT } from '../../../api/auth.ts';

@@ -1,8 +1,9 @@
 /**
- * One attempt of an activity at the full level: the real activity function in a Temporal context of its own.
+ * One attempt of an activity at the full level: the real activity function in its own Temporal context.
  *
- * Rule: the context is what the SDK would give it: heartbeats throttled to a share of their timeout, cancellation heard with
- * the answer to one, results and failures reported through the worker. Only `test/simulation/full` imports it.
+ * Rule: the context behaves as the SDK's: heartbeats are throttled to a share of their timeout, a cancellation arrives
+ * with the response to one, results and failures are reported through the worker. Only `test/simulation/full` imports
+ * it.
  */
 import { asyncLocalStorage, Context } from '@temporalio/activity';
 import type { Info } from '@temporalio/activity';

@@ -1,8 +1,8 @@
 /**
- * Known ways to break what only the full level runs: attempts, the backend's requests, tools, what is told of them.
+ * Mutants of the parts that only the full level runs: attempts, the backend's requests, tools, and their reports.
  *
- * Rule: one decision each, and each must be noticed by some schedule; else the workload or the auditor has a hole.
- * Only `test/simulation/full` and tests import it.
+ * Rule: each mutant changes one decision, and some schedule must find it; otherwise the workload or the auditor has a
+ * gap. Only `test/simulation/full` and tests import it.
  */
 import { ACTIVITIES, TOOL_ACTIVITY_PREFIX } from '../../../protocol/temporal/names.ts';
 import type { Mutant } from '../mutant.ts';

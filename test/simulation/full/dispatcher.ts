@@ -1,9 +1,9 @@
 /**
  * An undici dispatcher without sockets: requests go to a server in this process, over a network that can fail.
  *
- * Rule: to the client it behaves as a connection does: nothing is "sent" before the request has left, an answer comes in
- * pieces, silence is ended by the client's own time-outs, a reset says so. What has left arrives even if its sender dies.
- * Only `test/simulation/full` imports it.
+ * Rule: to the client it behaves as a connection: a request counts as sent only after it has left, a response arrives
+ * in pieces, the client's own timeouts end a silence, and a reset is reported. A request that has left arrives even if
+ * its sender dies. Only `test/simulation/full` imports it.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Dispatcher, errors } from 'undici';

@@ -1,8 +1,8 @@
 /**
- * What belongs to a worker process at the full level, and what is watched in all of them.
+ * The memory of a worker process at the full level, and the checks that all processes share.
  *
- * Rule: a process's memory dies with it. Secrets are planted where production has them, and looked for in everything that
- * is kept: logs, inputs, failures. Only `test/simulation/full` imports it.
+ * Rule: a process's memory dies with it. Secrets are planted in the same places as in production, and searched in all
+ * records: logs, inputs, failures. Only `test/simulation/full` imports it.
  */
 import type { ActivityDeps, createActivities } from '../../../activities/index.ts';
 import type { Logger } from '../../../protocol/ports/backend.ts';

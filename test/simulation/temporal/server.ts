@@ -1,11 +1,10 @@
 /**
- * The simulated Temporal server for one workflow id: workflow tasks, history, timers, activities, messages,
- * continue-as-new, and the workers that serve it.
+ * The simulated Temporal server for one workflow id: workflow tasks, history, timers, activities, messages, continue-
+ * as-new, and its workers.
  *
- * Rule: what is recorded survives everything; what a worker held in memory does not. A lost workflow task is given out
- * again, code is rebuilt by replaying the recorded tasks, and commands that differ are a violation. A task that would
- * close the execution while something new has come in is done again, as the real server insists.
- * Only `test/simulation` imports it.
+ * Rule: records survive everything; a worker's memory does not. A lost workflow task is scheduled again, code is
+ * rebuilt by replay of the recorded tasks, and different commands are a violation. A task that would close the
+ * execution is repeated when a new event has arrived, as on the real server. Only `test/simulation` imports it.
  */
 import { createActivity } from './activity.ts';
 import type { Activity, ActivityResult } from './activity.ts';

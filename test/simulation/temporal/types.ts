@@ -1,8 +1,8 @@
 /**
- * Shapes of the simulated Temporal: what workflow code commands, what comes back, and how work fails.
+ * Types of the simulated Temporal: commands of workflow code, their results, and failures.
  *
- * Rule: as far as a run can tell, these behave as the real server and SDK do; where they are simplified it is said at
- * the place. Only `test/simulation` imports it.
+ * Rule: for a run they behave as the real server and SDK; comments name the simplifications. Only `test/simulation`
+ * imports it.
  */
 import type { ActivityFailureInfo } from '../../../workflows/run/state.ts';
 

@@ -1,9 +1,8 @@
 /**
- * Worker processes of a schedule: they die, freeze, lose the server, and have a clock of their own.
+ * Worker processes of a schedule: they die, freeze, lose the connection to the server, and have their own clocks.
  *
- * Rule: whatever runs on a worker gets its callbacks through `later`. What a dead life was waiting for never comes; a
- * frozen one gets it when it wakes. So code stops exactly where it was waiting, as a killed process does.
- * Only `test/simulation` imports it.
+ * Rule: all code on a worker gets its callbacks through `later`. A dead worker's callbacks never run; a frozen one's
+ * run when it wakes. So code stops exactly at its wait, as in a killed process. Only `test/simulation` imports it.
  */
 import type { SimClock } from './types.ts';
 

@@ -1,7 +1,7 @@
 /**
- * A scripted model that speaks when the test lets it: every pause of a script is a gate, opened one at a time.
+ * A scripted model whose pauses are gates: the test opens them one at a time.
  *
- * Rule: order is proven by cause, not by time. Whoever holds the gate knows that the next piece does not exist yet.
+ * Rule: order is proven by cause, not by time. While a gate is closed, the next piece does not exist.
  */
 import { createClock, type SandboxClock } from '../../../testing/index.ts';
 import { deferred, type Deferred } from '../deferred.ts';

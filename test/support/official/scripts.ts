@@ -1,4 +1,4 @@
-/** What the scripted model and the worker of the conformance tests do beyond the sandbox's own scripts. */
+/** Scripts of the scripted model and tools of the worker in the conformance tests, besides the sandbox's own scripts. */
 import type { Script, ScriptedTurn } from '../../../testing/index.ts';
 
 export const SCRIPTS: Record<string, Script> = {

@@ -1,9 +1,9 @@
 /**
- * The runs server as it is deployed: `runs serve` and `runs worker`, each a process of its own, on a PostgreSQL database
+ * The runs server as it is deployed: `runs serve` and `runs worker`, each a separate process, on a PostgreSQL database
  * and the Temporal dev server, with a scripted model on a socket of this process.
  *
- * Rule: nothing of ours is imported in the place of a process; what a test knows, it knows by HTTP, from the model's log, or
- * from what a process wrote. Every process is ended by its pid. Tests only.
+ * Rule: no code of the project replaces a process. A test reads HTTP, the model's log, and the output of processes.
+ * Every process is ended by its pid. Tests only.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

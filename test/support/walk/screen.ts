@@ -1,7 +1,7 @@
 /**
- * What stands on a terminal of 80 columns and endless length after it was sent a text: as a person reads it.
+ * The text on a terminal of 80 columns and endless length after its input, as a person reads it.
  *
- * Rule: knows the sequences that our programs, npm and line editors send; others change nothing. Pure.
+ * Rule: it knows the escape sequences of this project's programs, npm and line editors; others have no effect. Pure.
  */
 
 const COLUMNS = 80;

@@ -1,8 +1,8 @@
 /**
- * A person's terminal: a shell in a real pseudo-terminal of 80 columns, in which lines and keys are typed.
+ * A person's terminal: a shell in a real pseudo-terminal of 80 columns, in which a test types lines and keys.
  *
- * Rule: everything is awaited by what stands on the screen, nothing by time. Python's `pty` opens the terminal, since a
- * module for Node would need a compiler. Every terminal adds to the transcript of the walk.
+ * Rule: a test waits for text on the screen, never for time. Python's `pty` opens the terminal, since a module for Node
+ * would need a compiler. Every terminal adds to the transcript of the walk.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,8 +1,8 @@
 /**
- * A newcomer's machine for the walk: a copy of this checkout without anything that was built or installed, an environment
- * that holds nothing of ours, and the transcript of all terminals.
+ * A newcomer's machine for the walk: a copy of this checkout without built or installed files, an environment without
+ * the project's variables, and the transcript of all terminals.
  *
- * Rule: downloads are taken from the caches of the user, as on the second day; nothing else is shared.
+ * Rule: downloads come from the user's caches, as on a second day; nothing else is shared.
  */
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
