@@ -1,5 +1,5 @@
 /**
- * Tells whether this attempt still owns its work. A worker that was frozen past its heartbeat timeout resumes beside
+ * Fencing of attempts: tells whether this attempt still owns its work. A worker that was frozen past its heartbeat timeout resumes beside
  * another attempt, and must notice it before it writes.
  *
  * Rule: measured by gaps between this process's own heartbeats, on the monotonic and the wall clock, whichever shows

@@ -1,7 +1,7 @@
 /**
  * Starts a run: its rows first, then its workflow.
  *
- * Rule: when the workflow can't be started, the rows are rolled back, unless a worker has claimed the run or another request
+ * Rule: when the workflow can't be started, the rows are rolled back (`store/roll-back-run.ts`), unless a worker has claimed the run or another request
  * with the same key has returned it.
  * Imported within `service/` only.
  */

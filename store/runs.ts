@@ -1,7 +1,8 @@
 /**
  * Existing runs as the service uses them: read, list, request a cancel. `create-run.ts` creates them.
  *
- * Rule: every statement is scoped to a tenant; another tenant's run is not found.
+ * Rule: every statement is scoped to a tenant; another tenant's run is not found. There is no cache: each read is
+ * a statement.
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';

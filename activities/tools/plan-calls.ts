@@ -1,5 +1,5 @@
 /**
- * Decides who runs each call, and under which policy. Pure.
+ * Decides who runs each call, and copies the tool's retry policy, timeouts and deadline into the call's plan. Pure.
  *
  * Rule: decided once, when a round settles, and recorded with the call. A run uses only tools that it declares: another
  * tool of the worker is refused, and the model reads why. Invalid arguments are refused here: under a later schema they

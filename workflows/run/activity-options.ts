@@ -1,5 +1,6 @@
 /**
- * Activity options: timeouts, retries, cancellation. `timeouts.ts` has the numbers and their reasons.
+ * Activity options: timeouts, retry policies, cancellation. A tool's retry policy comes from the plan of its call.
+ * `timeouts.ts` has the numbers and their reasons.
  *
  * Rule: every activity ends. On the `chat` backend a turn ends with the run, because this project enforces the expiry.
  * On the `assistants` backend an operation is retried until the expiry plus a grace, in which the final status is read.

@@ -1,5 +1,5 @@
 /**
- * Computes when a wait ends by itself, and how.
+ * Deadlines of a wait: computes when the deadline timer fires, and how the wait then ends. `machine.ts` arms the timer.
  *
  * Rule: the whole round has one deadline. It is recomputed from the state, and stored nowhere else except in the armed
  * timer.

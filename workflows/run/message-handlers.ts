@@ -1,5 +1,5 @@
 /**
- * What a run does with the messages that it receives: updates with their validators, and signals.
+ * Update handlers, update validators and signal handlers of a run.
  *
  * Rule: an update is evaluated again after its validator, since another message of the same task may have changed the state;
  * the machine evaluates a third time, because signals and simulated inputs reach it without a handler. All three call
