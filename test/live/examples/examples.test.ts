@@ -1,115 +1,33 @@
-/** The programs of `examples/`, each run as its README says, in a folder of its own. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+/**
+ * The programs of `examples/`, each run as its README says, and the tutorial, typed line by line as it is printed.
+ *
+ * Rule: one file, so that no two tests start servers on the usual ports at once.
+ */
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { freePort } from '../../../dev-server/ports.ts';
+import { describe, expect, inject, test } from 'vitest';
+import {
+  makeProgramFolder,
+  RUNS_COMMAND,
+  startProgram,
+  startServerIn,
+  type ProgramShell,
+  type RunningProgram,
+} from '../../support/program-folder.ts';
 import { pythonClient } from '../../support/python.ts';
 import { ROOT } from '../../support/sources.ts';
+import { documentBlocks, documentFileName, readDocument } from '../../support/walk/documents.ts';
 
-let folder: string;
-
-beforeAll(async () => {
-  // Below the checkout, where zod, openai and Temporal's packages are found.
-  await mkdir(join(ROOT, '.cache'), { recursive: true });
-  folder = await mkdtemp(join(ROOT, '.cache', 'examples-'));
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** A copy of an example, with this checkout in the place of the installed package. */
 const copyOf = async (name: string): Promise<string> => {
-  const dir = join(folder, name);
+  const dir = await makeProgramFolder(`example-${name}`);
   await cp(join(ROOT, 'examples', name), dir, { recursive: true });
-  const installed = join(dir, 'node_modules', 'durable-runs');
-  await mkdir(installed, { recursive: true });
-  const entries = { '.': 'client', './worker': 'worker', './testing': 'testing' };
-  for (const room of Object.values(entries))
-    await writeFile(
-      join(installed, `${room}.ts`),
-      `export * from ${JSON.stringify(join(ROOT, room, 'public.ts'))};\n`,
-    );
-  const exports = Object.fromEntries(Object.entries(entries).map(([key, room]) => [key, `./${room}.ts`]));
-  await writeFile(
-    join(installed, 'package.json'),
-    JSON.stringify({ name: 'durable-runs', version: '0.0.0', type: 'module', exports }),
-  );
   return dir;
 };
 
-interface Running {
-  child: ChildProcess;
-  output: () => string;
-  /** Resolves when the output matches; rejects when the process ends without it. */
-  said: (what: RegExp) => Promise<RegExpExecArray>;
-  ended: Promise<number | null>;
-}
+const withServer = async (name: string, env: NodeJS.ProcessEnv): Promise<ProgramShell> =>
+  startServerIn(await copyOf(name), env);
 
-const start = (dir: string, env: NodeJS.ProcessEnv, line: string): Running => {
-  const { PATH, HOME } = process.env;
-  const child = spawn('/bin/sh', ['-c', line], {
-    cwd: dir,
-    env: { PATH, HOME, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  let output = '';
-  const checks = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      for (const check of checks) check();
-    });
-  const ended = once(child, 'close').then(([code]) => code as number | null);
-  const said = (what: RegExp): Promise<RegExpExecArray> =>
-    new Promise((resolve, reject) => {
-      const check = (): void => {
-        const found = what.exec(output);
-        if (found !== null) resolve(found);
-      };
-      checks.add(check);
-      check();
-      void ended.then((code) => reject(new Error(`It ended (${code}) without ${what}:\n${output}`)));
-    });
-  return { child, output: () => output, said, ended };
-};
-
-interface Shell {
-  run: (line: string) => Running;
-  /** Ends `runs dev` and starts it again with other variables. */
-  restart: (env: NodeJS.ProcessEnv) => Promise<void>;
-}
-
-const RUNS = `node ${join(ROOT, 'bin', 'runs.mjs')}`;
-
-/** An example with `runs dev` beside it. Its data directory is in the folder, so every command finds the servers. */
-const withServer = async (name: string, env: NodeJS.ProcessEnv): Promise<Shell> => {
-  const dir = await copyOf(name);
-  const port = await freePort();
-  const client = { OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1`, OPENAI_API_KEY: 'none' };
-  let all: NodeJS.ProcessEnv = { ...env, PORT: String(port), ...client };
-  let server: Running;
-  const dev = async (): Promise<void> => {
-    server = start(dir, all, `exec ${RUNS} dev`);
-    await server.said(/^ready: runs dev/m);
-  };
-  const stop = async (): Promise<void> => {
-    if (server.child.pid !== undefined) process.kill(-server.child.pid, 'SIGINT');
-    await server.ended;
-  };
-  await dev();
-  onTestFinished(() => stop());
-  return {
-    run: (line) => start(dir, all, line.replace(/^runs /, `${RUNS} `)),
-    restart: async (more) => {
-      await stop();
-      all = { ...all, ...more };
-      await dev();
-    },
-  };
-};
-
-const waitingRun = async (shell: Shell): Promise<string> => {
+const waitingRun = async (shell: ProgramShell): Promise<string> => {
   let runId: string | undefined;
   await expect
     .poll(
@@ -173,7 +91,7 @@ describe('the example', { timeout: 180_000 }, () => {
     const watched = shell.run(`runs watch ${runId}`);
     expect(await watched.ended, watched.output()).toBe(0);
     await client.ended;
-    const withoutOld = shell.run(`RUNS_ENCRYPTION_KEYS=new:${second} ${RUNS} show ${runId}`);
+    const withoutOld = shell.run(`RUNS_ENCRYPTION_KEYS=new:${second} ${RUNS_COMMAND} show ${runId}`);
     expect(await withoutOld.ended).not.toBe(0);
     expect(withoutOld.output()).toMatch(/"old"/);
   });
@@ -194,8 +112,75 @@ describe('the example', { timeout: 180_000 }, () => {
       TEMPORAL_ADDRESS: inject('temporalAddress'),
       TASK_QUEUE: `own-worker-${process.pid}`,
     };
-    const program = start(dir, env, `${join(ROOT, 'node_modules', '.bin', 'tsx')} main.ts`);
+    const program = startProgram(dir, env, `${join(ROOT, 'node_modules', '.bin', 'tsx')} main.ts`);
     expect(await program.ended, program.output()).toBe(0);
     expect(program.output()).toMatch(/^Hello, Ada completed add ok$/m);
   });
+});
+
+const SERVERS = 'RUNS_TOOLS=./tools.ts npx runs dev';
+
+/** `NAME=$(npx runs …)` sets a variable for the lines after it; `$NAME` in a line is replaced by it. */
+const typed = async (shell: ProgramShell, line: string, names: Map<string, string>): Promise<string> => {
+  const [, name, inner] = /^(\w+)=\$\((.*)\)$/.exec(line) ?? [];
+  const command = (inner ?? line)
+    .replace(/^npx runs /, 'runs ')
+    .replaceAll(/\$(\w+)/g, (whole, variable: string) => names.get(variable) ?? whole);
+  const program: RunningProgram = shell.run(command);
+  expect(await program.ended, `${line}\n${program.output()}`).toBe(0);
+  if (name !== undefined) names.set(name, program.output().trim());
+  return program.output();
+};
+
+/** A line of a printed output as a pattern: `…` is anything, and runs of spaces are columns. */
+const pattern = (line: string): RegExp =>
+  new RegExp(
+    line
+      .trim()
+      .split(/(…| +)/)
+      .map((part) =>
+        part === '…'
+          ? '.+'
+          : part.startsWith(' ')
+            ? ' +'
+            : part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`),
+      )
+      .join(''),
+    'm',
+  );
+
+test('the tutorial does what it prints', { timeout: 240_000 }, async () => {
+  const blocks = documentBlocks(readDocument('docs/tutorial/first-approval.md'));
+  const tools = blocks.find((block) => documentFileName(block) === 'tools.ts');
+  const dir = await makeProgramFolder('tutorial');
+  await writeFile(join(dir, 'tools.ts'), tools?.code ?? '');
+  const shell = await startServerIn(dir, { RUNS_TOOLS: './tools.ts' });
+
+  const names = new Map<string, string>();
+  let line = '';
+  let output = '';
+  let started = 0;
+  for (const block of blocks) {
+    const lines = block.code.trimEnd().split('\n');
+    if (block.language === 'text') {
+      // What waits is listed a moment after it waits: the last line is typed again until it prints what the page prints.
+      await expect
+        .poll(
+          async () => {
+            const missing = lines.filter((one) => !pattern(one).test(output));
+            if (missing.length > 0) output = await typed(shell, line, names);
+            return missing;
+          },
+          { timeout: 60_000, interval: 500 },
+        )
+        .toEqual([]);
+      continue;
+    }
+    if (block.language !== 'sh' || lines.includes('npm ci')) continue;
+    for (line of lines) {
+      if (line !== SERVERS) output = await typed(shell, line, names);
+      else if (++started === 2) await shell.restart({});
+    }
+  }
+  expect([started, names.get('RUN')]).toEqual([2, expect.stringMatching(/^run_/)]);
 });

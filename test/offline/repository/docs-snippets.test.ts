@@ -39,7 +39,7 @@ const PATHS = Object.fromEntries(
 );
 
 test('every snippet compiles', { timeout: 120_000 }, async () => {
-  const folders = ['docs/how-to', 'docs/reference'];
+  const folders = ['docs/tutorial', 'docs/how-to', 'docs/reference'];
   const listed = await Promise.all(
     folders.map(async (folder) => (await readdir(join(ROOT, folder))).map((name) => `${folder}/${name}`)),
   );
