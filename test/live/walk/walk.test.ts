@@ -145,7 +145,7 @@ describe('the demo', { timeout: 240_000 }, () => {
     // Ctrl-A and Ctrl-K clear the line that is offered.
     terminal.press('\u0001\u000B{"service":"checkout","version":2}\r');
     await terminal.shows(/version must be of type string; got 2/);
-    await terminal.shows(/gives up\)[^]*"version":2\}/);
+    await terminal.shows(/cancels\)[^]*"version":2\}/);
     terminal.press('\u0001\u000B{"service":"checkout","version":"1.4.3"}\r');
     const edited = await terminal.done();
     expect([edited.code, edited.text]).toEqual([0, expect.stringContaining('checkout 1.4.3 is live.')]);

@@ -10,6 +10,8 @@ const files = [
   'README.md',
   'AGENTS.md',
   'SECURITY.md',
+  'CONTRIBUTING.md',
+  'REVIEW.md',
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`),
 ].filter((file) => file.endsWith('.md'));
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
@@ -40,16 +42,33 @@ const commandIn = (call: string): string => {
 
 /** Code in documents that calls us: in backticks, or a line of a code block. Prose like "runs go on" is no call. */
 const calls = (text: string): string[] => [
-  ...[...text.matchAll(/`(?:npx )?(runs [^`\n]+)`/g)].map((match) => match[1] ?? ''),
+  ...[...text.matchAll(/`(?:npx )?(runs [a-z][^`\n]*)`/g)].map((match) => match[1] ?? ''),
   ...[...text.matchAll(/^(?:[A-Z_]+=\S+ )*(?:npx )?(runs .+)$/gm)]
     .map((match) => match[1] ?? '')
     .filter((line) => commands.has(commandIn(line))),
 ];
 
+/** The anchor of a heading on a forge. */
+const anchorOf = (heading: string): string =>
+  heading
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+    .replaceAll(' ', '-');
+
 describe('the documents', () => {
   test.each(files)('%s links to what exists', (file) => {
     const targets = [...read(file).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map((match) => match[1] ?? '');
     expect(targets.filter((target) => !existsSync(join(ROOT, dirname(file), target)))).toEqual([]);
+  });
+
+  test.each(files)('%s links to headings that exist', (file) => {
+    const targets = [...read(file).matchAll(/\]\((?!https?:)([^)#\s]*\.md|)#([^)\s]+)\)/g)];
+    const missing = targets.filter(([, path = '', anchor = '']) => {
+      const headings = read(path === '' ? file : join(dirname(file), path)).matchAll(/^#{1,6} (.+)$/gm);
+      return ![...headings].some(([, heading = '']) => anchorOf(heading) === anchor);
+    });
+    expect(missing.map(([target]) => target)).toEqual([]);
   });
 
   test('walk through files that exist', () => {

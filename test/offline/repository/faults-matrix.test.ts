@@ -1,5 +1,5 @@
 /**
- * docs/contributing/faults.md against the tests: every fault has a row, every proof names a test that exists, nothing is promised by nobody.
+ * docs/contributing/faults.md against the tests: every fault has a row, every proof names a test that exists, every promise has a proof.
  *
  * That the tests also ran is asked by `npm test` (`test-command.test.ts`).
  */
