@@ -8,6 +8,19 @@ import { VARIABLES } from './variables.ts';
 import { describeModelSettings } from './model-settings.ts';
 import { nearest } from './nearest-name.ts';
 
+/** A limit of money needs a price to be counted by. */
+const unpricedBudget = ({ backend, budgets, modelPrice }: Config): string | false => {
+  const limited = [...budgets.values()].flatMap(({ costPerRun, costPerDay }) =>
+    Object.keys({ ...costPerRun, ...costPerDay }),
+  );
+  const unpriced = limited.find((currency) => currency !== modelPrice?.currency);
+  return (
+    backend !== 'assistants' &&
+    unpriced !== undefined &&
+    `RUNS_BUDGETS limits costs in ${unpriced}, and RUNS_MODEL_PRICE has no price in it: these limits stop nothing`
+  );
+};
+
 /** One sentence each, without its full stop. */
 export const configWarnings = (config: Config, role: Role): string[] => {
   const list: (string | false)[] = [
@@ -24,6 +37,10 @@ export const configWarnings = (config: Config, role: Role): string[] => {
     config.backend !== 'chat' &&
       describeModelSettings(config.modelSettings) !== 'learned' &&
       `the RUNS_MODEL_… settings of the model server are ignored with RUNS_BACKEND=${config.backend}`,
+    config.backend === 'assistants' &&
+      (config.modelPrice !== null || config.budgets.size > 0) &&
+      'RUNS_MODEL_PRICE and RUNS_BUDGETS are ignored with RUNS_BACKEND=assistants: that server counts tokens',
+    unpricedBudget(config),
     config.backend === 'chat' &&
       config.apiKey !== null &&
       config.modelSettings.headers['authorization'] !== undefined &&

@@ -57,6 +57,7 @@ describe('configFromEnv', () => {
         RUNS_MODEL_HEADERS: '{"X-Team":"shop"}',
         RUNS_MODEL_BODY: '{"top_k":20}',
         RUNS_MODEL_PRICE: '{"currency":"USD","input":1,"output":2}',
+        RUNS_ENCRYPTION_KEYS: 'k1:secret',
         RUNS_BUDGETS: '{"shop":{"tokens_per_day":9}}',
         RUNS_EXPIRES_IN: '2h',
         DATABASE_URL: 'postgres://u:p@h/db',
@@ -99,6 +100,7 @@ describe('configFromEnv', () => {
         headers: { 'x-team': 'shop' },
         body: { top_k: 20 },
       },
+      encryptionKeys: 'k1:secret',
       modelPrice: { currency: 'USD', input: 1, cachedInput: null, output: 2 },
       budgets: new Map([
         ['shop', { tokensPerRun: null, tokensPerDay: 9, costPerRun: null, costPerDay: null }],

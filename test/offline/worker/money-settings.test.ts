@@ -1,6 +1,7 @@
 /** `RUNS_MODEL_PRICE` and `RUNS_BUDGETS`: read exactly, refused with what is wrong, shown by name. */
 import { describe, expect, test } from 'vitest';
 import { configErrors, configFromEnv } from '../../../worker/config.ts';
+import { configWarnings } from '../../../worker/config-warnings.ts';
 import { describeConfig } from '../../../worker/describe-config.ts';
 
 const CHAT = {
@@ -77,4 +78,19 @@ describe('the budgets of tenants', () => {
     expect(errors).toEqual([expect.stringMatching(words)]);
     expect(errors[0]).toContain('RUNS_BUDGETS');
   });
+});
+
+const warnings = (env: Record<string, string>): string[] =>
+  configWarnings(configFromEnv({ ...CHAT, ...env }), 'serve');
+
+test('settings of money that have no effect are pointed out', () => {
+  const budgets = { RUNS_BUDGETS: '{"shop":{"cost_per_day":{"USD":"1"}}}' };
+  const price = { RUNS_MODEL_PRICE: '{"currency":"USD","input":1,"output":1}' };
+  expect(warnings({ ...budgets, ...price })).toEqual([]);
+  expect(warnings(budgets)).toEqual([
+    'RUNS_BUDGETS limits costs in USD, and RUNS_MODEL_PRICE has no price in it: these limits stop nothing',
+  ]);
+  expect(warnings({ ...price, RUNS_BACKEND: 'assistants', DATABASE_URL: '' })).toEqual([
+    'RUNS_MODEL_PRICE and RUNS_BUDGETS are ignored with RUNS_BACKEND=assistants: that server counts tokens',
+  ]);
 });
