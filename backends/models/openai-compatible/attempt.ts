@@ -14,16 +14,18 @@ import {
 import { AnswerMeter } from '../../answer-meter.ts';
 import type { HttpClient, HttpRequest } from '../../http/index.ts';
 import { readAnswer, type AnswerEnd } from './answer.ts';
+import { answerToolOf, jsonFormat, type AnswerTool } from './answer-tool.ts';
 import { usableIds } from './call-ids.ts';
 import type { Adjustment, CapabilityMemory } from './capabilities.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { brokenOff } from './failures.ts';
+import { JsonAnswer } from './json-answer.ts';
 import { maxTokensField, requestBody } from './request.ts';
 import { decided, type OpenAiCompatibleSettings } from './settings.ts';
 
 export const OPENAI_CHAT = 'openai-chat';
 
-const ROUTE = '/chat/completions';
+export const ROUTE = '/chat/completions';
 
 /** Most that a turn's fields may take in the store, as JSON. A server that sends more gets none of them back. */
 export const MAX_TURN_CHARS = 262_144;
@@ -61,7 +63,11 @@ export class TurnAttempt {
   readonly #controls: TurnControls;
   readonly #signal: AbortSignal;
   readonly #onAccepted: () => void;
+  readonly #answerTool: AnswerTool | null;
+  /** null = the answer may be any text. */
+  readonly #json: JsonAnswer | null;
   #accepted = false;
+  /** Parts of the answer have been passed on. */
   begun = false;
 
   constructor(
@@ -79,7 +85,18 @@ export class TurnAttempt {
     this.#signal = signal;
     this.#onAccepted = onAccepted;
     const speaker = { provider: adapter.provider, dialect: OPENAI_CHAT, model: request.model };
+    this.#answerTool = answerToolOf(request, this.#active);
     this.body = requestBody(request, speaker, this.#active, adapter.settings.extraBody);
+    const format = jsonFormat(request);
+    this.#json =
+      format === null
+        ? null
+        : new JsonAnswer({ ...format, tools: request.tools.length > 0, answerTool: this.#answerTool });
+  }
+
+  /** How a turn that asks for JSON was asked; null = it does not ask for JSON. */
+  get format(): 'field' | 'tool' | null {
+    return this.#json === null ? null : this.#answerTool === null ? 'field' : 'tool';
   }
 
   async *run(): AsyncGenerator<ModelPart[], void, undefined> {
@@ -87,7 +104,7 @@ export class TurnAttempt {
     const meter = new AnswerMeter();
     const reader = new CompletionReader({
       meter,
-      tools: this.request.tools.map((tool) => tool.function.name),
+      tools: this.#toolNames(),
       ...(settings.finishReasons === undefined ? {} : { finishReasons: settings.finishReasons }),
     });
     try {
@@ -117,15 +134,25 @@ export class TurnAttempt {
     let next = await answer.next();
     try {
       for (; next.done !== true; next = await answer.next()) {
-        this.begun = true;
-        yield next.value;
+        const parts = this.#shown(next.value);
+        if (parts.length > 0) yield parts;
       }
     } finally {
       if (next.done !== true) await answer.return('closed');
     }
-    const parts = this.#ending(reader, next.value);
-    this.begun = true;
-    yield parts;
+    yield this.#shown(this.#ending(reader, next.value));
+  }
+
+  /** What of the parts is passed on now. Throws `NotJson`. */
+  #shown(parts: ModelPart[]): ModelPart[] {
+    const shown = this.#json === null ? parts : this.#json.take(parts);
+    this.begun ||= shown.length > 0;
+    return shown;
+  }
+
+  #toolNames(): string[] {
+    const names = this.request.tools.map((tool) => tool.function.name);
+    return this.#answerTool === null ? names : [...names, this.#answerTool.tool.function.name];
   }
 
   #httpRequest(): HttpRequest {
@@ -183,7 +210,8 @@ export class TurnAttempt {
   }
 
   #providerTurn(reader: CompletionReader): ProviderTurn {
-    const { calls, fields } = reader.turn();
+    const { calls: all, fields } = reader.turn();
+    const calls = all.filter(({ name }) => name !== this.#answerTool?.tool.function.name);
     const turn: ProviderTurn = {
       provider: this.adapter.provider,
       dialect: OPENAI_CHAT,

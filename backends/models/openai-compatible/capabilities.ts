@@ -16,6 +16,11 @@ export const ADJUSTMENTS = [
   'no_stream',
   'no_stream_with_tools',
   'no_parallel_tool_calls_field',
+  /** An answer in JSON is the call of a tool, which becomes text. See `answer-tool.ts`. */
+  'no_response_format',
+  'no_response_format_with_tools',
+  /** The tool of the answer is offered, not forced. */
+  'no_forced_answer_tool',
   /** Neighbouring messages of one role are joined, a user's comes first, an assistant's stands between tool and user. */
   'roles_alternate',
   /** Somebody must ask: a user's message is added when there is none. */
@@ -54,6 +59,8 @@ interface ModelMemory {
   sendsReason: boolean;
   /** Answers in a row that ended without a reason and without `[DONE]`. */
   bareEnds: number;
+  /** It has begun an answer in something other than JSON, though JSON was asked for. */
+  ignoredFormat: boolean;
 }
 
 export interface CapabilityMemory {
@@ -64,6 +71,9 @@ export interface CapabilityMemory {
   forget(model: string, adjustment: Adjustment): void;
   sawReason(model: string): void;
   sawBareEnd(model: string): void;
+  /** `ignored`: whether the model's last answer was something other than the JSON that was asked for. */
+  sawFormat(model: string, ignored: boolean): void;
+  ignoredFormat(model: string): boolean;
   ends(model: string): { sendsReason: boolean; bareEnds: number };
   list(): LearnedCapability[];
 }
@@ -86,7 +96,12 @@ export const createCapabilityMemory = (options: CapabilityOptions = {}): Capabil
   const memoryOf = (model: string): ModelMemory => {
     const known = find(model);
     if (known !== undefined) return known;
-    const made: ModelMemory = { findings: new Map(), sendsReason: false, bareEnds: 0 };
+    const made: ModelMemory = {
+      findings: new Map(),
+      sendsReason: false,
+      bareEnds: 0,
+      ignoredFormat: false,
+    };
     models.set(model, made);
     for (const oldest of models.keys()) {
       if (models.size <= most) break;
@@ -119,6 +134,10 @@ export const createCapabilityMemory = (options: CapabilityOptions = {}): Capabil
     sawBareEnd(model) {
       memoryOf(model).bareEnds += 1;
     },
+    sawFormat(model, ignored) {
+      if (ignored || find(model) !== undefined) memoryOf(model).ignoredFormat = ignored;
+    },
+    ignoredFormat: (model) => find(model)?.ignoredFormat ?? false,
     ends: (model) => {
       const { sendsReason, bareEnds } = find(model) ?? { sendsReason: false, bareEnds: 0 };
       return { sendsReason, bareEnds };

@@ -16,9 +16,11 @@ import {
 import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
 import { refuseUnseenImages } from '../image-support.ts';
 import { ServerRefusal } from './answer.ts';
-import { TurnAttempt, learn, OPENAI_CHAT, type Adapter } from './attempt.ts';
+import { jsonFormat } from './answer-tool.ts';
+import { TurnAttempt, learn, OPENAI_CHAT, ROUTE, type Adapter } from './attempt.ts';
 import { createCapabilityMemory, type Adjustment, type CapabilityOptions } from './capabilities.ts';
-import { effectiveStatus } from './failures.ts';
+import { brokenOff, effectiveStatus } from './failures.ts';
+import { NotJson } from './json-answer.ts';
 import { probeModels } from './probe.ts';
 import { adjustmentFor, isCalledFor, type Refusal } from './refusals.ts';
 import { decided, type OpenAiCompatibleSettings } from './settings.ts';
@@ -102,6 +104,40 @@ const withDeadline = ({ signal, deadline }: TurnControls): { signal: AbortSignal
   };
 };
 
+/** What is known of the server in one turn. */
+interface TurnState {
+  active: Set<Adjustment>;
+  tried: Adjustment[];
+  /** Of those tried: what a request that the server takes confirms. */
+  confirmable: Set<Adjustment>;
+  fixed: ReadonlySet<Adjustment>;
+  /** The server's words of the refusal before. */
+  words: string | null;
+}
+
+const beginTurn = ({ settings, capabilities }: Adapter, request: ModelRequest): TurnState => {
+  const { on, fixed } = decided(settings);
+  const learned = capabilities.active(request.model).filter((one) => !fixed.has(one));
+  const state: TurnState = {
+    active: new Set<Adjustment>([...on, ...learned]),
+    tried: [],
+    confirmable: new Set(),
+    fixed,
+    words: null,
+  };
+  // The answer before was broken off, since it was no JSON.
+  if (jsonFormat(request) !== null && capabilities.ignoredFormat(request.model)) useAnswerTool(state);
+  return state;
+};
+
+/** false = the answer tool is in use, or the operator rules it out. */
+const useAnswerTool = ({ active, tried, fixed }: TurnState): boolean => {
+  if (active.has('no_response_format') || fixed.has('no_response_format')) return false;
+  active.add('no_response_format');
+  tried.push('no_response_format');
+  return true;
+};
+
 async function* runTurn(
   adapter: Adapter,
   request: ModelRequest,
@@ -110,28 +146,18 @@ async function* runTurn(
 ): AsyncGenerator<ModelPart[], void, undefined> {
   refuseUnseenImages(request, supports);
   const { signal, stop } = withDeadline(controls);
-  const { on, fixed } = decided(adapter.settings);
-  const active = new Set<Adjustment>([
-    ...on,
-    ...adapter.capabilities.active(request.model).filter((one) => !fixed.has(one)),
-  ]);
-  const tried: Adjustment[] = [];
+  const state = beginTurn(adapter, request);
+  const { active, tried, confirmable } = state;
+  const confirm = (): void => learn(adapter, request.model, [...confirmable], controls);
   try {
     for (;;) {
-      const attempt = new TurnAttempt(adapter, request, active, controls, signal, () =>
-        learn(adapter, request.model, tried, controls),
-      );
+      const attempt = new TurnAttempt(adapter, request, active, controls, signal, confirm);
       try {
         yield* attempt.run();
+        sawFormat(attempt, state, controls);
         return;
       } catch (error) {
-        if (!(error instanceof ServerRefusal)) throw error;
-        if (
-          attempt.begun ||
-          tried.length >= MAX_ADJUSTMENTS ||
-          !adjust(error, attempt, { active, tried, fixed })
-        )
-          throw error.error;
+        if (!goesOn(error, attempt, state)) throw ofAttempt(error, attempt);
         const last = tried.at(-1);
         if (last !== undefined) controls.observe?.({ kind: 'fallback', reason: last });
       }
@@ -141,13 +167,38 @@ async function* runTurn(
   }
 }
 
-/** Changes `active` by what the refusal calls for; false = it calls for nothing. */
-const adjust = (
-  { facts, error }: ServerRefusal,
-  attempt: TurnAttempt,
-  state: { active: Set<Adjustment>; tried: Adjustment[]; fixed: ReadonlySet<Adjustment> },
-): boolean => {
-  const { active, tried, fixed } = state;
+/** A whole answer shows whether the server keeps the format. */
+const sawFormat = (
+  { format, adapter, request: { model } }: TurnAttempt,
+  { tried, confirmable }: TurnState,
+  controls: TurnControls,
+): void => {
+  if (format === null) return;
+  if (format === 'tool' && tried.includes('no_response_format') && !confirmable.has('no_response_format'))
+    learn(adapter, model, ['no_response_format'], controls);
+  adapter.capabilities.sawFormat(model, false);
+};
+
+/** What the caller of the turn gets. */
+const ofAttempt = (error: unknown, { adapter }: TurnAttempt): unknown => {
+  if (error instanceof NotJson)
+    return brokenOff(`POST ${ROUTE} at ${adapter.http.origin}`, error.message, { status: 200 });
+  return error instanceof ServerRefusal ? error.error : error;
+};
+
+/** Changes `state` by what the failed attempt calls for; false = it calls for nothing. */
+const goesOn = (error: unknown, attempt: TurnAttempt, state: TurnState): boolean => {
+  if (error instanceof NotJson) {
+    // Readers have seen the beginning: the next attempt of the turn uses the tool.
+    if (attempt.begun) attempt.adapter.capabilities.sawFormat(attempt.request.model, attempt.format === 'field');
+    return !attempt.begun && useAnswerTool(state);
+  }
+  if (!(error instanceof ServerRefusal) || attempt.begun || state.tried.length >= MAX_ADJUSTMENTS) return false;
+  return adjust(error, attempt, state);
+};
+
+const adjust = ({ facts, error }: ServerRefusal, attempt: TurnAttempt, state: TurnState): boolean => {
+  const { active, tried, fixed, confirmable } = state;
   const forbidden = error.kind === 'unauthorized' && error.status === 403;
   if (!ADJUSTABLE.has(error.kind) && !forbidden) return false;
   const refusal: Refusal = {
@@ -157,6 +208,10 @@ const adjust = (
     body: attempt.body,
     active,
   };
+  // The same words again: what was tried last did not help.
+  const last = tried.at(-1);
+  if (last !== undefined && facts.report.message === state.words) confirmable.delete(last);
+  state.words = facts.report.message;
   // The field that helped before is the one that is refused now.
   const back = 'other_max_tokens_field';
   if (active.has(back) && !fixed.has(back) && !tried.includes(back) && isCalledFor(back, refusal)) {
@@ -168,5 +223,6 @@ const adjust = (
   if (next === null) return false;
   active.add(next);
   tried.push(next);
+  confirmable.add(next);
   return true;
 };

@@ -6,6 +6,7 @@
  * text first, so that nobody steers what is learned. Pure. Imported within `backends/models/openai-compatible/` and by tests.
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
+import { answerToolOf } from './answer-tool.ts';
 import { type Adjustment, ADJUSTMENTS } from './capabilities.ts';
 import type { ErrorReport } from './error-report.ts';
 import { isRecord, asList } from './json-text.ts';
@@ -33,16 +34,31 @@ const REFUSES =
 
 const escaped = (name: string): string => name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
-/** Cuts out what the caller has named: as a whole word, in quotes or not. */
-const stripNames = (message: string, names: readonly string[]): string =>
-  names
-    .filter((name) => name.trim() !== '')
+/** Cuts out what the caller has named: as a whole word, in quotes or not. Only names that occur cost a pass. */
+const stripNames = (message: string, names: readonly string[]): string => {
+  const text = message.toLowerCase();
+  return [...new Set(names)]
+    .filter((name) => name.trim() !== '' && text.includes(name.toLowerCase()))
     .toSorted((a, b) => b.length - a.length)
-    .slice(0, 200)
+    .slice(0, 500)
     .reduce(
       (words, name) => words.replaceAll(new RegExp(`(?<![\\w.-])${escaped(name)}(?![\\w-])`, 'gi'), '…'),
       message,
     );
+};
+
+/** What the caller of the API has named in a request. */
+const namesIn = ({ model, tools, responseFormat }: ModelRequest): string[] => {
+  const name =
+    responseFormat !== null && responseFormat !== 'auto' && responseFormat.type === 'json_schema'
+      ? responseFormat.json_schema['name']
+      : undefined;
+  return [
+    model,
+    ...tools.map((tool) => tool.function.name),
+    ...(typeof name === 'string' ? [name] : []),
+  ];
+};
 
 const namesField = ({ words, fields }: Evidence, field: string): boolean =>
   fields.some((path) => path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`)) ||
@@ -65,6 +81,22 @@ const streamRefused = (evidence: Evidence): boolean =>
   (evidence.fields.includes('stream') || /['"`]stream['"`]/.test(evidence.words)
     ? REFUSES.test(evidence.words) || evidence.fields.includes('stream')
     : STREAM_REFUSED.test(evidence.words) || NO_STREAMING.test(evidence.words));
+
+const FORMAT =
+  /response[ _-]?(format|mime[ _-]?type)|json[ _-]?(schema|object|mode|output|format)|structured[ _-]?(output|response|decoding)|(guided|constrained)[ _-]?(decoding|json|grammar)/i;
+const FORMAT_REFUSED =
+  /must be|expected|unavailable|missing field|only (supports?|accepts?|allows?)|cannot be (combined|used)|incompatible|mutually exclusive/i;
+/** The schema that the caller wrote is wrong, or the words that the format needs are missing: the caller's to mend. */
+const SCHEMA_WRONG =
+  /invalid (json )?schema|schema (is|was|has|must|should|contains|exceeds)|(in|with|of|for) (the |your |this )?schema|schema for|keyword|additionalproperties|\$ref|must contain the word|in context=|json_schema\W+(name|description|schema|strict)\b/i;
+const INSIDE_SCHEMA = /^response_format\W(json_schema|schema)\W/;
+
+const formatRefused = ({ words, fields, refusal }: Evidence): boolean =>
+  refusal.body['response_format'] !== undefined &&
+  !SCHEMA_WRONG.test(words) &&
+  !fields.some((path) => INSIDE_SCHEMA.test(path)) &&
+  (fields.some((path) => /^response_format(\W|$)/.test(path)) ||
+    (FORMAT.test(words) && (REFUSES.test(words) || FORMAT_REFUSED.test(words))));
 
 /** Fields that stand in earlier turns and that only the server itself can have given. */
 const providerFields = (evidence: Evidence): string[] => {
@@ -106,6 +138,17 @@ const ADJUSTMENT_EVIDENCE: Readonly<Record<Adjustment, (evidence: Evidence) => b
   no_stream: streamRefused,
   no_parallel_tool_calls_field: (evidence) =>
     evidence.refusal.body['parallel_tool_calls'] !== undefined && namesField(evidence, 'parallel_tool_calls'),
+  no_response_format_with_tools: (evidence) =>
+    evidence.refusal.request.tools.length > 0 &&
+    formatRefused(evidence) &&
+    /\b(tools?|functions?)\b|(tool|function)[ _-]?(use|call)/i.test(evidence.words),
+  no_response_format: formatRefused,
+  no_forced_answer_tool: (evidence) =>
+    answerToolOf(evidence.refusal.request, evidence.refusal.active) !== null &&
+    evidence.refusal.body['tool_choice'] === 'required' &&
+    (namesField(evidence, 'tool_choice') ||
+      (/tool[ _-]?choice/i.test(evidence.words) &&
+        (REFUSES.test(evidence.words) || FORMAT_REFUSED.test(evidence.words)))),
   roles_alternate: ({ words }) =>
     /roles?\b[^.]{0,60}\balternat|alternat\w+ (between|user|roles)|consecutive (user|assistant|messages)|(expected|unexpected) (last )?role|first (non-system )?message (must|should|has to|needs to)|(last|final) message (must|should|cannot|can['’]t|has to)|same role/i.test(
       words,
@@ -150,6 +193,9 @@ const ORDER: readonly Adjustment[] = [
   'no_stream_usage',
   'other_max_tokens_field',
   'no_parallel_tool_calls_field',
+  'no_forced_answer_tool',
+  'no_response_format_with_tools',
+  'no_response_format',
   'short_call_ids',
   'foreign_calls_as_text',
   'no_provider_fields',
@@ -167,8 +213,7 @@ const COUNTS = (status: number): boolean =>
 
 export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean => {
   if (!COUNTS(refusal.status)) return false;
-  const names = [refusal.request.model, ...refusal.request.tools.map((tool) => tool.function.name)];
-  const words = stripNames(refusal.report.message, names);
+  const words = stripNames(refusal.report.message, namesIn(refusal.request));
   return ADJUSTMENT_EVIDENCE[adjustment]({ words, fields: refusal.report.fields, refusal });
 };
 

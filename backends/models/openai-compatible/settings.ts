@@ -18,6 +18,8 @@ export interface OpenAiCompatibleSettings {
   rolesAlternate?: boolean;
   /** Whether the server knows the role `system`. */
   systemRole?: boolean;
+  /** Whether the server knows `response_format`; false = an answer in JSON is the call of a tool. */
+  jsonSchema?: boolean;
   /** Meanings of finish reasons that are in no list, by the server's word. */
   finishReasons?: Readonly<Record<string, ReasonClass>>;
   /** Added to the body of every request; a key that is there wins over ours. */
@@ -28,7 +30,7 @@ export interface OpenAiCompatibleSettings {
 export const decided = (
   settings: OpenAiCompatibleSettings,
 ): { on: Adjustment[]; fixed: ReadonlySet<Adjustment> } => {
-  const { stream, streamUsage, rolesAlternate, systemRole, maxTokensField } = settings;
+  const { stream, streamUsage, rolesAlternate, systemRole, maxTokensField, jsonSchema } = settings;
   const on: Adjustment[] = [];
   const fixed = new Set<Adjustment>();
   const decide = (adjustment: Adjustment, active: boolean): void => {
@@ -43,5 +45,9 @@ export const decided = (
   if (streamUsage !== undefined) decide('no_stream_usage', !streamUsage);
   if (rolesAlternate !== undefined) decide('roles_alternate', rolesAlternate);
   if (systemRole !== undefined) decide('no_system_role', !systemRole);
+  if (jsonSchema !== undefined) {
+    decide('no_response_format', !jsonSchema);
+    decide('no_response_format_with_tools', !jsonSchema);
+  }
   return { on, fixed };
 };

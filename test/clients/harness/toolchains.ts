@@ -4,19 +4,13 @@
  * Rule: nothing is built or installed below the checkout: libraries go into the user's own caches, programs into
  * `~/.cache/durable-runs/clients/`, keyed by what pins them. A second run finds everything there. The harness imports it.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { cacheOf, fillOnce, missingCommand, runBuild } from '../../support/prepared.ts';
 import { CLIENTS_DIR, mainClassOf, type Lane, type Language } from './lanes.ts';
 
-const execute = promisify(execFile);
-const CACHE = join(homedir(), '.cache', 'durable-runs', 'clients');
-const BUILD_TIMEOUT_MS = 20 * 60_000;
-const MAX_OUTPUT = 64 * 1024 * 1024;
+const CACHE = cacheOf('clients');
 
 /** A program, ready to run. */
 export interface Program {
@@ -32,39 +26,11 @@ export interface Toolchain {
   prepare(lane: Lane): Promise<Program>;
 }
 
-const build = async (
-  command: string,
-  args: string[],
-  cwd: string,
-  env: Record<string, string> = {},
-): Promise<string> => {
-  const { stdout } = await execute(command, args, {
-    cwd,
-    env: { ...process.env, ...env },
-    timeout: BUILD_TIMEOUT_MS,
-    maxBuffer: MAX_OUTPUT,
-  });
-  return stdout;
-};
-
 const digestOf = async (file: string): Promise<string> =>
   createHash('sha256')
     .update(await readFile(file))
     .digest('hex')
     .slice(0, 12);
-
-/** `fill` gets a directory beside `place`, which takes its name once it is complete. */
-const once = async (place: string, fill: (work: string) => Promise<void>): Promise<void> => {
-  if (existsSync(place)) return;
-  const work = `${place}.${process.pid}`;
-  await mkdir(work, { recursive: true });
-  try {
-    await fill(work);
-    await rename(work, place);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-};
 
 const python: Toolchain = {
   needs: [['python3', '-m', 'pip', '--version']],
@@ -72,12 +38,12 @@ const python: Toolchain = {
     const folder = join(CLIENTS_DIR, 'python', name);
     const requirements = join(folder, 'requirements.txt');
     const version = (
-      await build('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], folder)
+      await runBuild('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], folder)
     ).trim();
     const place = join(CACHE, `python${version}-${name}-${await digestOf(requirements)}`);
-    await once(place, async (work) => {
+    await fillOnce(place, async (work) => {
       const flags = ['--quiet', '--disable-pip-version-check', '--no-input', '--no-compile'];
-      await build(
+      await runBuild(
         'python3',
         ['-m', 'pip', 'install', ...flags, '--target', work, '-r', requirements],
         folder,
@@ -102,9 +68,9 @@ const node: Toolchain = {
   async prepare({ name }) {
     const folder = join(CLIENTS_DIR, 'node', name);
     const place = join(CACHE, `node-${name}-${await digestOf(join(folder, 'package-lock.json'))}`, name);
-    await once(place, async (work) => {
+    await fillOnce(place, async (work) => {
       await cp(folder, work, { recursive: true });
-      await build('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], work);
+      await runBuild('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], work);
     });
     await cp(folder, place, { recursive: true });
     await cp(join(CLIENTS_DIR, 'node', 'report.mjs'), join(place, '..', 'report.mjs'));
@@ -116,7 +82,7 @@ const go: Toolchain = {
   needs: [['go', 'version']],
   async prepare({ name }) {
     const program = join(CACHE, `go-${name}`);
-    await build('go', ['build', '-mod=readonly', '-o', program, `./${name}`], join(CLIENTS_DIR, 'go'));
+    await runBuild('go', ['build', '-mod=readonly', '-o', program, `./${name}`], join(CLIENTS_DIR, 'go'));
     return { command: program, args: [], cwd: CACHE, env: {} };
   },
 };
@@ -125,8 +91,8 @@ const rust: Toolchain = {
   needs: [['cargo', '--version']],
   async prepare({ name }) {
     const target = join(CACHE, 'rust-target');
-    await build('cargo', ['build', '--locked', '--quiet', '--bin', name], join(CLIENTS_DIR, 'rust'), {
-      CARGO_TARGET_DIR: target,
+    await runBuild('cargo', ['build', '--locked', '--quiet', '--bin', name], join(CLIENTS_DIR, 'rust'), {
+      env: { CARGO_TARGET_DIR: target },
     });
     return { command: join(target, 'debug', name), args: [], cwd: CACHE, env: {} };
   },
@@ -141,7 +107,7 @@ const java: Toolchain = {
     const target = join(CACHE, 'java');
     const goals = ['compile', 'dependency:copy-dependencies'];
     const places = [`-Dclients.target=${target}`, `-DoutputDirectory=${target}/libraries`];
-    await build('mvn', ['-B', '-q', ...places, ...goals], join(CLIENTS_DIR, 'java'));
+    await runBuild('mvn', ['-B', '-q', ...places, ...goals], join(CLIENTS_DIR, 'java'));
     return {
       command: 'java',
       args: ['-cp', `${target}/classes:${target}/libraries/*`, mainClassOf(lane)],
@@ -156,11 +122,8 @@ export const TOOLCHAINS: Record<Language, Toolchain> = { python, node, go, rust,
 /** Why the language can't be tried here; null when it can. */
 export const missingToolchain = async (language: Language): Promise<string | null> => {
   for (const [command, ...args] of TOOLCHAINS[language].needs) {
-    try {
-      await execute(command, args);
-    } catch {
-      return `\`${[command, ...args].join(' ')}\` does not run here; install it to try this client`;
-    }
+    const missing = await missingCommand(command, ...args);
+    if (missing !== null) return `${missing}; install it to try this client`;
   }
   return null;
 };

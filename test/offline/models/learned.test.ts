@@ -110,6 +110,24 @@ describe('what is learned', () => {
     });
   });
 
+  test('is nothing that a caller has named in a format', async () => {
+    const named = (name: string) =>
+      modelRequest({ responseFormat: { type: 'json_schema', json_schema: { name, schema: { type: 'object' } } } });
+    for (const name of ['stream_options', 'stream', 'response_format', 'json_schema', 'tool_choice']) {
+      server.script(refuses(400, `The format '${name}' is not supported`), fine('{}'));
+      await collectTurn(server.model, named(name));
+      server.http.script.length = 0;
+    }
+    expect(server.model.learned()).toEqual([]);
+  });
+
+  test('is nothing that left the server’s words as they were', async () => {
+    const words = "Unknown parameter: 'stream_options'. Unsupported parameter: 'max_completion_tokens'.";
+    server.script(refuses(400, words), refuses(400, words), fine());
+    expect(outcomeOf(await collectTurn(server.model, LIMITED))).toBe('stop "ok"');
+    expect(server.model.learned().map(({ capability }) => capability)).toEqual(['other_max_tokens_field']);
+  });
+
   test('is nothing of a 404, of a rate limit, or of an answer that had begun', async () => {
     for (const answer of [
       refuses(404, "Unknown parameter: 'stream_options'"),
