@@ -16,7 +16,7 @@ import {
 } from '../api/index.ts';
 import type { RequestLogEntry } from '../api/index.ts';
 import type { RunsClient } from '../client/index.ts';
-import { createRunsService, startMaintenance, workflowsOf } from '../service/index.ts';
+import { createRunsService, startMaintenance, workflowsOf, type BlindModel } from '../service/index.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import { splitAddress } from '../worker/address.ts';
@@ -58,6 +58,10 @@ export interface RunningApi {
  */
 const hooksOfWorkers = async ({ toolsFile }: Config): Promise<{ onWaiting?: boolean; onEnd?: boolean }> =>
   toolsFile === null ? {} : (await import('../worker/tools-file.ts')).hooksOf(toolsFile);
+
+/** With `RUNS_MODEL_IMAGES=false` no model of the server can see. */
+const blindModelOf = ({ backend, model, modelSettings: { images } }: Config): BlindModel =>
+  backend === 'chat' && images === false ? (asked) => ({ name: model ?? asked }) : () => null;
 
 const logRequest = (log: Logger, { method, route, status, ms, requestId, error }: RequestLogEntry): void => {
   const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
@@ -108,6 +112,7 @@ export const startApi = async ({
     expiresInMs: config.expiresInMs,
     budgets: config.budgets,
     tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
+    blindModel: blindModelOf(config),
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });
   const engine = {

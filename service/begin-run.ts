@@ -11,6 +11,7 @@ import { mintId } from '../protocol/wire/ids.ts';
 import type { CreatedRun, NewRun } from '../protocol/ports/run-store.ts';
 import type { RunSettings } from '../protocol/temporal/messages.ts';
 import { isTransientApiError } from './errors.ts';
+import { assertRunSees } from './image-support.ts';
 import { isOffered, type OfferTools } from './offered-tools.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { sha256, type ServiceContext } from './service-context.ts';
@@ -61,6 +62,7 @@ export const beginRun = async (
 ): Promise<CreatedRun> => {
   const { store, quotas, now, run: options } = context;
   await context.assertBudgetLeft(caller.tenant);
+  await assertRunSees(context, caller.tenant, thread, params);
   await quotas.takeSpace(caller.tenant, [thread, params]);
   await quotas.takeRun(caller.tenant);
   const at = now();

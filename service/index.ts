@@ -19,6 +19,7 @@ import { beginRun, type BeginRunContext, type BeginRunOptions } from './begin-ru
 import { requestCancel } from './cancel-run.ts';
 import { createDayBudgets } from './day-budget.ts';
 import { fromRunsError, withApiErrors } from './errors.ts';
+import type { BlindModel } from './image-support.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { createQuotas, type TenantLimits } from './quotas.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
@@ -30,6 +31,7 @@ import { toolsLister } from './worker-tools.ts';
 
 export { createFollowUpRun, type FollowUpRun } from './follow-up-runs.ts';
 export { startMaintenance, type Maintenance, type MaintenanceOptions } from './maintenance.ts';
+export type { BlindModel } from './image-support.ts';
 export type { OfferTools } from './offered-tools.ts';
 export { workflowsOf, type Workflows } from './run-workflows.ts';
 
@@ -44,6 +46,8 @@ export interface RunsServiceOptions extends BeginRunOptions {
   /** What the runs of each tenant may use. Default: no budgets. */
   budgets?: TenantBudgets;
   tail?: TailOptions;
+  /** Which models can't see images. Default: none is known to be. */
+  blindModel?: BlindModel;
   now?: () => number;
   log?: Logger;
 }
@@ -112,12 +116,14 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   const workerTimeoutMs = options.workerTimeoutMs ?? 10_000;
   const quotas = createQuotas(store, options.tenantLimits ?? {});
   const assertBudgetLeft = createDayBudgets(store, options.budgets ?? new Map<string, Budget>(), now);
+  const blindModel = options.blindModel ?? (() => null);
   const context: BeginRunContext = {
     store,
     workflows,
     quotas,
     assertBudgetLeft,
     now,
+    blindModel,
     workerTimeoutMs,
     log,
     run: options,

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import type { AssertBudgetLeft } from './day-budget.ts';
+import type { BlindModel } from './image-support.ts';
 import type { createQuotas } from './quotas.ts';
 import type { Workflows } from './run-workflows.ts';
 
@@ -16,6 +17,7 @@ export interface ServiceContext {
   /** Before a run is created. */
   assertBudgetLeft: AssertBudgetLeft;
   now: () => number;
+  blindModel: BlindModel;
   /** How long a submit or an answer waits for a worker, in milliseconds. */
   workerTimeoutMs: number;
   log: Logger | undefined;

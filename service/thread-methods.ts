@@ -5,6 +5,7 @@
  */
 import type { RunsService } from '../protocol/ports/runs-service.ts';
 import { withApiErrors } from './errors.ts';
+import { assertMessagesSeen } from './image-support.ts';
 import type { ServiceContext } from './service-context.ts';
 
 type ThreadMethods = Pick<
@@ -13,7 +14,7 @@ type ThreadMethods = Pick<
   | `list${'Assistants' | 'Threads' | 'Messages'}`
 >;
 
-export const createThreadMethods = ({ store, quotas, now }: ServiceContext): ThreadMethods => ({
+export const createThreadMethods = ({ store, quotas, now, blindModel }: ServiceContext): ThreadMethods => ({
   createAssistant: (caller, params) =>
     withApiErrors(async () => {
       await quotas.takeSpace(caller.tenant, params);
@@ -30,6 +31,7 @@ export const createThreadMethods = ({ store, quotas, now }: ServiceContext): Thr
 
   createThread: (caller, params) =>
     withApiErrors(async () => {
+      assertMessagesSeen(blindModel, params);
       await quotas.takeSpace(caller.tenant, params);
       return store.createThread(caller.tenant, params, now());
     }),
@@ -40,6 +42,7 @@ export const createThreadMethods = ({ store, quotas, now }: ServiceContext): Thr
 
   createMessage: (caller, threadId, params) =>
     withApiErrors(async () => {
+      assertMessagesSeen(blindModel, params);
       await quotas.takeSpace(caller.tenant, params);
       return store.createMessage(caller.tenant, threadId, params, now());
     }),

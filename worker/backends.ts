@@ -35,16 +35,18 @@ export const makeAssistants = async (config: Config): Promise<MadeBackend> => {
 /** The model server that a configuration names, as its settings say. */
 export const makeModel = async (config: Config): Promise<Model> => {
   const { openModel } = await import('../backends/models/open-model.ts');
-  const { headers, body, maxTokensField, rolesAlternate, stream } = config.modelSettings;
+  const { headers, body, maxTokensField, rolesAlternate, stream, jsonSchema, images } = config.modelSettings;
   return await openModel('openai-compatible', {
     baseUrl: config.baseUrl,
     apiKey: config.apiKey,
     headers,
     body,
+    images,
     ...(config.apiVersion === null ? {} : { query: { 'api-version': config.apiVersion } }),
     compatible: {
       ...optional('maxTokensField', maxTokensField),
       ...optional('rolesAlternate', rolesAlternate),
+      ...optional('jsonSchema', jsonSchema),
       ...optional('stream', stream),
     },
   });

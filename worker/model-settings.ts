@@ -13,6 +13,10 @@ export interface ModelSettings {
   rolesAlternate: boolean | null;
   /** null = learned. */
   stream: 'always' | 'without_tools' | 'never' | null;
+  /** Whether the server knows `response_format`; null = learned. */
+  jsonSchema: boolean | null;
+  /** Whether the models can see images; null = the server says so when it gets one. */
+  images: boolean | null;
   /** The model's window in tokens; null = the server says when it is exceeded. */
   contextTokens: number | null;
   /** Sent with every request, by lower-case name. */
@@ -133,9 +137,13 @@ const bodyIn = (given: Record<string, unknown>, problems: string[]): Record<stri
   return given;
 };
 
+const yesOrNo = (read: Read, name: string, problems: string[]): boolean | null => {
+  const value = choice(read, name, YES_NO, problems);
+  return value === null ? null : value === 'true';
+};
+
 /** Pushes what can't be read to `problems`. */
 export const readModelSettings = (read: Read, problems: string[]): ModelSettings => {
-  const alternate = choice(read, 'RUNS_MODEL_ROLES_ALTERNATE', YES_NO, problems);
   const tokens = read('RUNS_MODEL_CONTEXT_TOKENS');
   const contextTokens = tokens === null ? null : /^\d+$/.test(tokens) ? Number(tokens) : NaN;
   const fits = contextTokens === null || (contextTokens >= 1 && contextTokens <= MAX_CONTEXT_TOKENS);
@@ -145,8 +153,10 @@ export const readModelSettings = (read: Read, problems: string[]): ModelSettings
     );
   return {
     maxTokensField: choice(read, 'RUNS_MODEL_MAX_TOKENS_FIELD', TOKENS_FIELDS, problems),
-    rolesAlternate: alternate === null ? null : alternate === 'true',
+    rolesAlternate: yesOrNo(read, 'RUNS_MODEL_ROLES_ALTERNATE', problems),
     stream: choice(read, 'RUNS_MODEL_STREAM', MODEL_STREAMS, problems),
+    jsonSchema: yesOrNo(read, 'RUNS_MODEL_JSON_SCHEMA', problems),
+    images: yesOrNo(read, 'RUNS_MODEL_IMAGES', problems),
     contextTokens: fits ? contextTokens : null,
     headers: headersIn(parseObject(read, 'RUNS_MODEL_HEADERS', '{"x-team":"shop"}', problems), problems),
     body: bodyIn(parseObject(read, 'RUNS_MODEL_BODY', '{"top_k":20}', problems), problems),
@@ -158,6 +168,8 @@ export const NO_MODEL_SETTINGS: ModelSettings = {
   maxTokensField: null,
   rolesAlternate: null,
   stream: null,
+  jsonSchema: null,
+  images: null,
   contextTokens: null,
   headers: {},
   body: {},
@@ -165,11 +177,14 @@ export const NO_MODEL_SETTINGS: ModelSettings = {
 
 /** For people and logs: names of headers and fields, not their values. */
 export const describeModelSettings = (settings: ModelSettings): string => {
-  const { maxTokensField, rolesAlternate, stream, contextTokens, headers, body } = settings;
+  const { maxTokensField, rolesAlternate, stream, jsonSchema, images, contextTokens, headers, body } =
+    settings;
   const parts = [
     maxTokensField,
     rolesAlternate === null ? null : rolesAlternate ? 'roles alternate' : 'roles need not alternate',
     stream === null ? null : `streams ${stream}`,
+    jsonSchema === null ? null : jsonSchema ? 'response_format' : 'no response_format',
+    images === null ? null : images ? 'images' : 'no images',
     contextTokens === null ? null : `${contextTokens} tokens`,
     Object.keys(headers).length === 0 ? null : `headers ${Object.keys(headers).join(', ')}`,
     Object.keys(body).length === 0 ? null : `body ${Object.keys(body).join(', ')}`,

@@ -16,7 +16,7 @@ import { fromModelError } from './model-failure.ts';
 /** Attempts of a turn that may have reached a model. */
 export const DEFAULT_MODEL_ATTEMPTS = 5;
 
-/** Why an attempt gave no answer; the first six also select the text of the run's `last_error` (last-error.ts). */
+/** Why an attempt gave no answer; the first seven also select the text of the run's `last_error` (last-error.ts). */
 export type AttemptReason =
   /** Too many requests, or the quota is spent. */
   | 'rate_limited'
@@ -25,6 +25,8 @@ export type AttemptReason =
   | 'unauthorized'
   /** No such model or route, or no chat-completions server. */
   | 'unsupported'
+  /** The model can't see, and the thread has an image. */
+  | 'no_images'
   /** The server can't be reached, or can't answer now. */
   | 'unavailable'
   /** The answer began, and ended without a proper end. */
@@ -32,15 +34,16 @@ export type AttemptReason =
 
 const PROMPT_STATUSES: ReadonlySet<number | null> = new Set([400, 413, 422]);
 
-export const reasonOf = ({ kind, status, retryable }: ModelError): AttemptReason => {
+export const reasonOf = ({ kind, status, code, retryable }: ModelError): AttemptReason => {
   switch (kind) {
     case 'rate_limited':
     case 'unauthorized':
     case 'broken_off':
       return kind;
     case 'too_long':
-    case 'refused':
       return 'rejected';
+    case 'refused':
+      return code === 'images_unsupported' ? 'no_images' : 'rejected';
     case 'rejected':
       return PROMPT_STATUSES.has(status) ? 'rejected' : 'unsupported';
     default:

@@ -95,7 +95,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
       const how = {
         kind: 'expire',
         expiresAt,
-        ...(failed === null ? {} : { error: shownError(failed) }),
+        ...(failed === null ? {} : { error: shownError(failed, claim.state.config.model) }),
       } as const;
       return { kind: 'settled', state: await closed(runId, how, ctx) };
     } finally {
@@ -167,8 +167,10 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
       translated(async () => {
         ctx.fence();
         const runId = target.kind === 'run' ? target.run.backendRunId : target.runId;
-        const shown =
-          'error' in how && how.error !== undefined ? { ...how, error: shownError(how.error) } : how;
+        const failure = 'error' in how ? how.error : undefined;
+        const model =
+          failure?.code === 'no_images' ? ((await store.readState(runId))?.config.model ?? null) : null;
+        const shown = failure === undefined ? how : { ...how, error: shownError(failure, model) };
         const state = await store.closeRun(runId, shown, ctx.now(), decisions);
         if (state !== null) return toSettled(state);
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];

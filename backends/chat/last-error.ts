@@ -17,6 +17,7 @@ const SENTENCES: Readonly<Record<string, Known>> = {
     'The model server refused the request: its rate limit or quota is used up.',
   ],
   rejected: ['invalid_prompt', 'The model server refused the prompt.'],
+  no_images: ['invalid_prompt', 'The model does not accept images, and the thread has one.'],
   unauthorized: ['server_error', 'The model server refused the credentials of this server.'],
   unsupported: ['server_error', 'The model server cannot serve this model or request.'],
   unavailable: ['server_error', 'The model server could not answer.'],
@@ -32,7 +33,13 @@ const SENTENCES: Readonly<Record<string, Known>> = {
   budget_exceeded: ['server_error', 'The run exceeded its limit of rounds or tool calls.'],
 };
 
-export const shownError = (error: LastError): WireLastError => {
+/** `model`: as the run names it; said where the error is about the model. */
+export const shownError = (error: LastError, model: string | null = null): WireLastError => {
+  if (error.code === 'no_images' && model !== null)
+    return {
+      code: 'invalid_prompt',
+      message: `The model ${JSON.stringify(model)} does not accept images, and the thread has one. Use a model that can see, or delete the message.`,
+    };
   const [code, message] = (Object.hasOwn(SENTENCES, error.code) ? SENTENCES[error.code] : undefined) ?? [
     'server_error',
     'The run could not be finished.',

@@ -136,7 +136,8 @@ const weighed = (message: ModelMessage): unknown => {
   if (message.role === 'user') {
     const [only] = message.content;
     const text = message.content.length === 1 && only?.type === 'text' ? only.text : null;
-    return { role: 'user', content: text ?? message.content };
+    const parts = message.content.map((part) => (part.type === 'image' ? { type: 'image' } : part));
+    return { role: 'user', content: text ?? parts };
   }
   const { text, calls, providerTurn } = message;
   const tools = calls.map(({ callId, ...called }) => ({ id: callId, type: 'function', function: called }));
@@ -148,10 +149,27 @@ const weighed = (message: ModelMessage): unknown => {
   };
 };
 
-/** An estimate without the model's tokenizer: four UTF-8 bytes a token, and some for the frame of each message. */
+/** What most providers count for an image, whatever its bytes: a data URL holds millions of characters. */
+const IMAGE_TOKENS = 1_100;
+const LOW_DETAIL_TOKENS = 85;
+
+const imageTokens = (message: ModelMessage): number =>
+  message.role === 'user'
+    ? message.content.reduce(
+        (sum, part) =>
+          part.type === 'image' ? sum + (part.detail === 'low' ? LOW_DETAIL_TOKENS : IMAGE_TOKENS) : sum,
+        0,
+      )
+    : 0;
+
+/**
+ * An estimate without the model's tokenizer: four UTF-8 bytes a token, some for the frame of each message, and a fixed number for
+ * each image.
+ */
 export const estimateTokens: Estimate = (messages) =>
   messages.reduce(
-    (sum, message) => sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(weighed(message))) / 4),
+    (sum, message) =>
+      sum + 4 + Math.ceil(Buffer.byteLength(JSON.stringify(weighed(message))) / 4) + imageTokens(message),
     0,
   );
 

@@ -13,6 +13,8 @@ const SETTING: Readonly<Record<string, string>> = {
   other_max_tokens_field: 'RUNS_MODEL_MAX_TOKENS_FIELD=max_tokens',
   no_stream: 'RUNS_MODEL_STREAM=never',
   no_stream_with_tools: 'RUNS_MODEL_STREAM=without_tools',
+  no_response_format: 'RUNS_MODEL_JSON_SCHEMA=false',
+  no_response_format_with_tools: 'RUNS_MODEL_JSON_SCHEMA=false',
   roles_alternate: 'RUNS_MODEL_ROLES_ALTERNATE=true',
 };
 

@@ -86,11 +86,21 @@ export const truncationStrategySchema = z.strictObject({
   last_messages: z.int().min(1).nullable().optional(),
 });
 
+/** The model server fetches an address; a data URL holds the image. */
+const IMAGE_URL = /^(https?:\/\/[^\s/?#]|data:image\/[A-Za-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}$)/;
+const imageUrl = z.string().superRefine((value, ctx) => {
+  if (!IMAGE_URL.test(value))
+    ctx.addIssue({
+      code: 'custom',
+      message: 'expected an http or https URL, or a data URL of an image in base64',
+    });
+});
+
 export const messageContentSchema = z.union([
   z.strictObject({ type: z.literal('text'), text: z.string() }),
   z.strictObject({
     type: z.literal('image_url'),
-    image_url: z.strictObject({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).optional() }),
+    image_url: z.strictObject({ url: imageUrl, detail: z.enum(['auto', 'low', 'high']).optional() }),
   }),
 ]);
 

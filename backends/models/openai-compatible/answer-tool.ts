@@ -65,7 +65,8 @@ const DESCRIPTION = 'Gives the final answer. Call it once, when no other tool is
 
 const build = (request: ModelRequest): AnswerTool => {
   const format = request.responseFormat;
-  const given = format !== null && format !== 'auto' && format.type === 'json_schema' ? format.json_schema : {};
+  const given =
+    format !== null && format !== 'auto' && format.type === 'json_schema' ? format.json_schema : {};
   const { schema, description, strict } = record(given);
   const wrapped = !isObjectSchema(schema);
   const about = typeof description === 'string' && description !== '' ? ` ${description}` : '';

@@ -19,13 +19,13 @@ import { usableIds } from './call-ids.ts';
 import type { Adjustment, CapabilityMemory } from './capabilities.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { brokenOff } from './failures.ts';
-import { JsonAnswer } from './json-answer.ts';
+import { JsonAnswerFilter } from './json-answer.ts';
 import { maxTokensField, requestBody } from './request.ts';
 import { decided, type OpenAiCompatibleSettings } from './settings.ts';
 
 export const OPENAI_CHAT = 'openai-chat';
 
-export const ROUTE = '/chat/completions';
+export const COMPLETIONS_ROUTE = '/chat/completions';
 
 /** Most that a turn's fields may take in the store, as JSON. A server that sends more gets none of them back. */
 export const MAX_TURN_CHARS = 262_144;
@@ -65,7 +65,7 @@ export class TurnAttempt {
   readonly #onAccepted: () => void;
   readonly #answerTool: AnswerTool | null;
   /** null = the answer may be any text. */
-  readonly #json: JsonAnswer | null;
+  readonly #json: JsonAnswerFilter | null;
   #accepted = false;
   /** Parts of the answer have been passed on. */
   begun = false;
@@ -91,7 +91,7 @@ export class TurnAttempt {
     this.#json =
       format === null
         ? null
-        : new JsonAnswer({ ...format, tools: request.tools.length > 0, answerTool: this.#answerTool });
+        : new JsonAnswerFilter({ ...format, tools: request.tools.length > 0, answerTool: this.#answerTool });
   }
 
   /** How a turn that asks for JSON was asked; null = it does not ask for JSON. */
@@ -160,7 +160,7 @@ export class TurnAttempt {
     return {
       method: 'POST',
       path: ['chat', 'completions'],
-      route: ROUTE,
+      route: COMPLETIONS_ROUTE,
       body: this.body,
       signal: this.#signal,
       timeouts: {
@@ -179,7 +179,7 @@ export class TurnAttempt {
     const { model, maxOutputTokens } = this.request;
     const usage: ModelPart[] = reader.usage === null ? [] : [{ kind: 'usage', usage: reader.usage }];
     if (end === 'filtered') return [...usage, { kind: 'finish', reason: 'content_filter', raw: null }];
-    const where = `POST ${ROUTE} at ${http.origin}`;
+    const where = `POST ${COMPLETIONS_ROUTE} at ${http.origin}`;
     const calls = reader.endCalls();
     const before = capabilities.ends(model);
     const ending = reader.ending(end, before, maxOutputTokens);

@@ -17,9 +17,10 @@ import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
 import { refuseUnseenImages } from '../image-support.ts';
 import { ServerRefusal } from './answer.ts';
 import { jsonFormat } from './answer-tool.ts';
-import { TurnAttempt, learn, OPENAI_CHAT, ROUTE, type Adapter } from './attempt.ts';
+import { TurnAttempt, learn, OPENAI_CHAT, COMPLETIONS_ROUTE, type Adapter } from './attempt.ts';
 import { createCapabilityMemory, type Adjustment, type CapabilityOptions } from './capabilities.ts';
 import { brokenOff, effectiveStatus } from './failures.ts';
+import { imagesRefused } from './image-refusal.ts';
 import { NotJson } from './json-answer.ts';
 import { probeModels } from './probe.ts';
 import { adjustmentFor, isCalledFor, type Refusal } from './refusals.ts';
@@ -180,20 +181,24 @@ const sawFormat = (
 };
 
 /** What the caller of the turn gets. */
-const ofAttempt = (error: unknown, { adapter }: TurnAttempt): unknown => {
+const ofAttempt = (error: unknown, { adapter, request }: TurnAttempt): unknown => {
   if (error instanceof NotJson)
-    return brokenOff(`POST ${ROUTE} at ${adapter.http.origin}`, error.message, { status: 200 });
-  return error instanceof ServerRefusal ? error.error : error;
+    return brokenOff(`POST ${COMPLETIONS_ROUTE} at ${adapter.http.origin}`, error.message, { status: 200 });
+  return error instanceof ServerRefusal ? (imagesRefused(error.facts, request) ?? error.error) : error;
 };
 
 /** Changes `state` by what the failed attempt calls for; false = it calls for nothing. */
 const goesOn = (error: unknown, attempt: TurnAttempt, state: TurnState): boolean => {
   if (error instanceof NotJson) {
     // Readers have seen the beginning: the next attempt of the turn uses the tool.
-    if (attempt.begun) attempt.adapter.capabilities.sawFormat(attempt.request.model, attempt.format === 'field');
+    if (attempt.begun)
+      attempt.adapter.capabilities.sawFormat(attempt.request.model, attempt.format === 'field');
     return !attempt.begun && useAnswerTool(state);
   }
-  if (!(error instanceof ServerRefusal) || attempt.begun || state.tried.length >= MAX_ADJUSTMENTS) return false;
+  if (!(error instanceof ServerRefusal) || attempt.begun || state.tried.length >= MAX_ADJUSTMENTS)
+    return false;
+  // No other form of the request shows an image to a model that can't see.
+  if (imagesRefused(error.facts, attempt.request) !== null) return false;
   return adjust(error, attempt, state);
 };
 

@@ -38,7 +38,7 @@ const parsed = (text: string): unknown => {
 const FENCED = /^\s*```(?:json)?\s*\n([\s\S]*?)\n?\s*```\s*$/i;
 const WRAP = new RegExp(String.raw`^\s*\{\s*"${WRAPPED}"\s*:([\s\S]*)\}\s*$`);
 
-export class JsonAnswer {
+export class JsonAnswerFilter {
   readonly #options: JsonAnswerOptions;
   /** Text that has not been passed on. */
   #held = '';

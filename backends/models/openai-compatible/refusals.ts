@@ -53,12 +53,12 @@ const namesIn = ({ model, tools, responseFormat }: ModelRequest): string[] => {
     responseFormat !== null && responseFormat !== 'auto' && responseFormat.type === 'json_schema'
       ? responseFormat.json_schema['name']
       : undefined;
-  return [
-    model,
-    ...tools.map((tool) => tool.function.name),
-    ...(typeof name === 'string' ? [name] : []),
-  ];
+  return [model, ...tools.map((tool) => tool.function.name), ...(typeof name === 'string' ? [name] : [])];
 };
+
+/** A server's text without the names that the caller of the API has chosen. */
+export const wordsWithoutNames = (message: string, request: ModelRequest): string =>
+  stripNames(message, namesIn(request));
 
 const namesField = ({ words, fields }: Evidence, field: string): boolean =>
   fields.some((path) => path === field || path.startsWith(`${field}.`) || path.startsWith(`${field}[`)) ||
@@ -213,7 +213,7 @@ const COUNTS = (status: number): boolean =>
 
 export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean => {
   if (!COUNTS(refusal.status)) return false;
-  const words = stripNames(refusal.report.message, namesIn(refusal.request));
+  const words = wordsWithoutNames(refusal.report.message, refusal.request);
   return ADJUSTMENT_EVIDENCE[adjustment]({ words, fields: refusal.report.fields, refusal });
 };
 

@@ -359,6 +359,26 @@ const ROWS: Row[] = [
     code: 'unsupported_parameter',
   },
   {
+    situation: 'an image that is neither an address nor data',
+    request: () => [
+      'POST',
+      '/v1/threads/runs',
+      {
+        assistant_id: 'asst_chat',
+        thread: {
+          messages: [
+            { role: 'user', content: [{ type: 'image_url', image_url: { url: 'file:///etc/passwd' } }] },
+          ],
+        },
+      },
+    ],
+    status: 400,
+    message:
+      "Invalid 'thread.messages[0].content[0].image_url.url': expected an http or https URL, or a data URL of an image in base64.",
+    param: 'thread.messages[0].content[0].image_url.url',
+    code: 'invalid_value',
+  },
+  {
     situation: 'something unknown included',
     request: ({ busy, waiting }) => ['GET', `${runsOf(busy)}/${waiting}/steps?include[]=x`],
     status: 400,

@@ -206,12 +206,39 @@ describe('how the last attempt failed', () => {
     expect(JSON.stringify(wire)).not.toContain('10.1.2.3');
   });
 
-  test.each(['rate_limited', 'rejected', 'unavailable', 'timeout', 'failed', 'constructor', '__proto__'])(
-    'has one of the wire’s codes and a sentence of our own: %s',
-    (code) => {
-      const shown = shownError({ code, message: SECRET });
-      expect(['server_error', 'rate_limit_exceeded', 'invalid_prompt']).toContain(shown.code);
-      expect(shown.message).not.toContain('10.1.2.3');
-    },
-  );
+  test('names the model that can’t see, at once and at a close, without the server’s words', async () => {
+    const run = await startedRun(store, T, NOW, {
+      messages: [
+        { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://x.test/a.png' } }] },
+      ],
+    });
+    server.script.push(refuses(400, `${SECRET}: the model does not support images`));
+    const error = await fails({ ...run, request: createRequest(run, NOW) }, context());
+    expect(error).toMatchObject({ retryable: false, type: FAILURES.backendRejected });
+    expect(error.details).toMatchObject([{ reason: 'no_images' }]);
+    const target = { kind: 'token', runId: run.runId, threadId: run.threadId, startedAt: NOW } as const;
+    const how = { kind: 'fail', error: { code: 'no_images', message: error.message } } as const;
+    await backend.close(target, how, context());
+    const { last_error: shown } = await store.getRun(T, run.threadId, run.runId);
+    expect(shown).toEqual({
+      code: 'invalid_prompt',
+      message: expect.stringContaining('The model "model-a" does not accept images') as unknown,
+    });
+    expect(JSON.stringify(shown)).not.toContain('10.1.2.3');
+  });
+
+  test.each([
+    'rate_limited',
+    'rejected',
+    'unavailable',
+    'no_images',
+    'timeout',
+    'failed',
+    'constructor',
+    '__proto__',
+  ])('has one of the wire’s codes and a sentence of our own: %s', (code) => {
+    const shown = shownError({ code, message: SECRET });
+    expect(['server_error', 'rate_limit_exceeded', 'invalid_prompt']).toContain(shown.code);
+    expect(shown.message).not.toContain('10.1.2.3');
+  });
 });

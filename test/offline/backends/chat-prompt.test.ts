@@ -31,6 +31,9 @@ const round = (run: string, number: number, ids: string[]): ContextItem => ({
   providerTurn: null,
 });
 
+const weight = (url: string, detail: 'low' | 'high' = 'high') =>
+  estimateTokens([{ role: 'user', content: [{ type: 'image', url, detail }] }]);
+
 describe('units', () => {
   test('a message that introduces calls is one assistant message with them', () => {
     const [unit] = toUnits([said('assistant', 'Let me look.', 'run_1', 1), round('run_1', 1, ['a'])]);
@@ -68,6 +71,13 @@ describe('units', () => {
         ],
       },
     ]);
+  });
+
+  test('an image weighs the same whatever its bytes', () => {
+    const data = `data:image/png;base64,${'A'.repeat(1_000_000)}`;
+    expect(weight(data)).toBe(weight('https://x.test/a.png'));
+    expect(weight(data)).toBeLessThan(2_000);
+    expect(weight(data, 'low')).toBeLessThan(200);
   });
 
   test.each([

@@ -1,7 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
-import { body, call, callStream, delta, DONE, ends, fine, piece, said, wholeMessage } from '../../support/chat-wire.ts';
-import { checkTurn, collectTurn, modelRequest, outcomeOf, tool, withTools } from '../../support/model-turn.ts';
+import {
+  body,
+  call,
+  callStream,
+  delta,
+  DONE,
+  ends,
+  fine,
+  piece,
+  said,
+  wholeMessage,
+} from '../../support/chat-wire.ts';
+import {
+  checkTurn,
+  collectTurn,
+  modelRequest,
+  outcomeOf,
+  tool,
+  withTools,
+} from '../../support/model-turn.ts';
 import { useModelServer } from '../../support/model-server.ts';
 import { sse, type Step } from '../../support/scripted-http.ts';
 
@@ -37,9 +55,13 @@ const refusals: [form: string, source: string, refusal: Step, request?: ModelReq
   [
     'OpenAI’s older models',
     'openai-dotnet#276',
-    refuses(400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported with model version `gpt-4o`.", {
-      param: 'response_format',
-    }),
+    refuses(
+      400,
+      "Invalid parameter: 'response_format' of type 'json_schema' is not supported with model version `gpt-4o`.",
+      {
+        param: 'response_format',
+      },
+    ),
   ],
   ['DeepSeek', 'crewAI#6357', refuses(400, 'This response_format type is unavailable now')],
   [
@@ -54,7 +76,11 @@ const refusals: [form: string, source: string, refusal: Step, request?: ModelReq
     body(
       {
         detail: [
-          { type: 'literal_error', loc: ['body', 'response_format', 'type'], msg: "Input should be 'text' or 'json_object'" },
+          {
+            type: 'literal_error',
+            loc: ['body', 'response_format', 'type'],
+            msg: "Input should be 'text' or 'json_object'",
+          },
         ],
       },
       422,
@@ -130,18 +156,39 @@ describe('a server that refuses response_format', () => {
 
   test('for the caller’s own mistake in the schema, fails the turn, and nothing is learned', async () => {
     for (const refusal of [
-      refuses(400, "Invalid schema for response_format 'place': In context=(), 'additionalProperties' is required", {
-        param: 'response_format',
-      }),
+      refuses(
+        400,
+        "Invalid schema for response_format 'place': In context=(), 'additionalProperties' is required",
+        {
+          param: 'response_format',
+        },
+      ),
       refuses(400, "'response_format.json_schema.schema' must be an object"),
-      refuses(400, "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.", {
-        param: 'messages',
-      }),
-      body({ detail: [{ loc: ['body', 'response_format', 'json_schema', 'name'], msg: 'String should match pattern', type: 'pattern' }] }, 422),
+      refuses(
+        400,
+        "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
+        {
+          param: 'messages',
+        },
+      ),
+      body(
+        {
+          detail: [
+            {
+              loc: ['body', 'response_format', 'json_schema', 'name'],
+              msg: 'String should match pattern',
+              type: 'pattern',
+            },
+          ],
+        },
+        422,
+      ),
       refuses(400, "Tool 'response_format' is not supported"),
     ]) {
       server.script(refusal);
-      expect(await outcome({ ...wanted, tools: [tool('response_format')] })).toMatch(/^error:(rejected|refused)$/);
+      expect(await outcome({ ...wanted, tools: [tool('response_format')] })).toMatch(
+        /^error:(rejected|refused)$/,
+      );
     }
     expect(server.http.requests).toHaveLength(5);
     expect(server.model.learned()).toEqual([]);
@@ -153,7 +200,10 @@ describe('a server that ignores response_format', () => {
     ['prose', sse([said('The city '), said('is Paris.'), ends(), DONE])],
     ['prose after white space', sse([said('\n\n'), said('Paris'), ends(), DONE])],
     ['prose in a whole answer', wholeMessage({ content: 'Paris.' })],
-    ['an empty answer', wholeMessage({ content: '' }, 'stop', { usage: { prompt_tokens: 3, completion_tokens: 1 } })],
+    [
+      'an empty answer',
+      wholeMessage({ content: '' }, 'stop', { usage: { prompt_tokens: 3, completion_tokens: 1 } }),
+    ],
     ['a list in the place of an object', sse([said('["Paris"]'), ends(), DONE])],
   ];
 
@@ -202,14 +252,14 @@ describe('a server that ignores response_format', () => {
   });
 });
 
-describe('with the setting that the server does not know response_format', () => {
-  const asked = async (request: ModelRequest, ...steps: Step[]): Promise<string> => {
-    server.script(...steps);
-    const turn = await collectTurn(server.another({ settings: { jsonSchema: false } }), request);
-    checkTurn(turn);
-    return outcomeOf(turn);
-  };
+const asked = async (request: ModelRequest, ...steps: Step[]): Promise<string> => {
+  server.script(...steps);
+  const turn = await collectTurn(server.another({ settings: { jsonSchema: false } }), request);
+  checkTurn(turn);
+  return outcomeOf(turn);
+};
 
+describe('with the setting that the server does not know response_format', () => {
   test('the run’s tools stay, a call is required, and the name is free', async () => {
     const request = withTools({ responseFormat: FORMAT, tools: [tool('final_answer'), tool('search')] });
     expect(await asked(request, answers(PARIS, 'final_answer_2'))).toBe(`stop ${JSON.stringify(PARIS)}`);
@@ -224,7 +274,10 @@ describe('with the setting that the server does not know response_format', () =>
   test('a turn that has to call a tool is sent as it is, without the format', async () => {
     const choice = { type: 'function', function: { name: 'search' } } as const;
     expect(
-      await asked({ ...wantedWithTools, toolChoice: choice }, callStream(piece(call(0, 'i', 'search', '{}')))),
+      await asked(
+        { ...wantedWithTools, toolChoice: choice },
+        callStream(piece(call(0, 'i', 'search', '{}'))),
+      ),
     ).toBe('tool_calls search({})');
     expect(sent(0)).toMatchObject({ tool_choice: choice });
     expect(sent(0)['response_format']).toBeUndefined();

@@ -24,6 +24,11 @@ const LIMITED = modelRequest({ maxOutputTokens: 300 });
 
 const refusal = (): Step => refuses(400, "Unknown parameter: 'stream_options'.");
 
+const inFormat = (name: string) =>
+  modelRequest({
+    responseFormat: { type: 'json_schema', json_schema: { name, schema: { type: 'object' } } },
+  });
+
 describe('what is learned', () => {
   test('is nothing when the request without it is refused too', async () => {
     server.script(refusal(), refuses(400, 'bad request'), fine());
@@ -111,11 +116,9 @@ describe('what is learned', () => {
   });
 
   test('is nothing that a caller has named in a format', async () => {
-    const named = (name: string) =>
-      modelRequest({ responseFormat: { type: 'json_schema', json_schema: { name, schema: { type: 'object' } } } });
     for (const name of ['stream_options', 'stream', 'response_format', 'json_schema', 'tool_choice']) {
       server.script(refuses(400, `The format '${name}' is not supported`), fine('{}'));
-      await collectTurn(server.model, named(name));
+      await collectTurn(server.model, inFormat(name));
       server.http.script.length = 0;
     }
     expect(server.model.learned()).toEqual([]);

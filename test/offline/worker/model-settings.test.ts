@@ -29,6 +29,8 @@ describe('the settings of a model server', () => {
     ],
     ['RUNS_MODEL_ROLES_ALTERNATE', 'yes', /must be "true" or "false"; got "yes"/],
     ['RUNS_MODEL_STREAM', 'no', /must be "always" or "without_tools" or "never"; got "no"/],
+    ['RUNS_MODEL_JSON_SCHEMA', 'tool', /must be "true" or "false"; got "tool"/],
+    ['RUNS_MODEL_IMAGES', '1', /must be "true" or "false"; got "1"/],
     ['RUNS_MODEL_CONTEXT_TOKENS', '8k', /must be a whole number from 1 to 100000000; got "8k"/],
     ['RUNS_MODEL_CONTEXT_TOKENS', '0', /got "0"/],
     ['RUNS_MODEL_HEADERS', 'x: canary', /must be a JSON object, such as .*; the value is not JSON/],
