@@ -225,8 +225,7 @@ class RunDriver {
   }
 
   /**
-   * Calls `then` with the result unless newer work has replaced this one. An unknown error is a bug. It uses one `then`
-   * and no await: the SDK captures a stack for every promise of a workflow, and that is most of a step's cost.
+   * Calls `then` with the result unless newer work has replaced this one. An unknown error is a bug.
    */
   #onSettled<T>(
     work: Promise<T>,

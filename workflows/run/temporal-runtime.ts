@@ -35,10 +35,7 @@ import { toFollowUpInput } from './follow-up-input.ts';
 import type { Input, MachineState } from './state.ts';
 import { MAX_CARRIED_STATE_CHARS } from './timeouts.ts';
 
-/**
- * Runs work in its own cancellation scope. Promises are chained by `then`, never awaited: the SDK captures a stack for
- * each promise of a workflow.
- */
+/** Runs work in its own cancellation scope. */
 const pending = <T>(work: () => Promise<T>): Pending<T> => {
   const scope = new CancellationScope();
   return { promise: scope.run(work), cancel: () => scope.cancel() };
@@ -58,18 +55,15 @@ export const temporalRuntime = (input: RunInput): Runtime => {
   return {
     now: () => Date.now(),
     perform: (effect, state) =>
-      pending(() =>
-        effect.type === 'startFollowUp'
-          ? startFollowUp(toFollowUpInput(input, state, effect.calls, Date.now()))
-          : schedule(requests.operation(effect, state, Date.now())).then((value) =>
-              operationResult(effect, value, Date.now()),
-            ),
-      ),
+      pending(async () => {
+        if (effect.type === 'startFollowUp')
+          return await startFollowUp(toFollowUpInput(input, state, effect.calls, Date.now()));
+        const value = await schedule(requests.operation(effect, state, Date.now()));
+        return operationResult(effect, value, Date.now());
+      }),
     runTool: (effect, state) =>
-      pending(() =>
-        schedule(requests.tool(effect, state, Date.now())).then((outcome) =>
-          readOutcome(outcome as OutcomePayload),
-        ),
+      pending(async () =>
+        readOutcome((await schedule(requests.tool(effect, state, Date.now()))) as OutcomePayload),
       ),
     // The result is ignored: a task has none.
     runTask: (effect, state) => pending(() => schedule(requests.task(effect, state)) as Promise<void>),

@@ -40,11 +40,11 @@ import { snapshotOf } from './snapshot.ts';
 import { carriedState, initialState } from './state.ts';
 import { temporalRuntime } from './temporal-runtime.ts';
 
-/** Not `async`: the SDK captures a stack for each promise of a workflow. */
-export function run(sent: RunInputPayload): Promise<RunResult> {
+/** One run: it starts or adopts the run at its backend, and ends with the run's result. */
+export async function run(sent: RunInputPayload): Promise<RunResult> {
   const input = readRunInput(sent);
   const cancelRequested = CancellationScope.current().cancelRequested;
-  return CancellationScope.nonCancellable(() => drive(input, cancelRequested));
+  return await CancellationScope.nonCancellable(() => drive(input, cancelRequested));
 }
 
 const drive = async (input: RunInput, cancelRequested: Promise<never>): Promise<RunResult> => {
