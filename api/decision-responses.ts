@@ -56,7 +56,20 @@ export const decision = z.strictObject({
     .describe('why the workflow refused this decision, which changed nothing; null = the decision counts'),
 });
 
-export const approval = z.strictObject({
+export const awaitedCall = z
+  .strictObject({
+    call_id: z.string(),
+    tool: z.string(),
+    kind: z.enum(['approval', 'output']).describe('output: the caller of the API sends it'),
+    on_deadline: z.enum(['fail', 'placeholder', 'follow-up']),
+    answer_by: time.nullable().describe('null = as long as the run lives'),
+  })
+  .describe('an extension of this server: what the run waits for, and until when');
+
+/** On a tool call of a run step that waits. */
+export const stepAwaiting = awaitedCall.pick({ kind: true, on_deadline: true, answer_by: true });
+
+const approvalFields = {
   id: z.string().describe('position in the list; also the cursor of a page'),
   object: z.literal('approval'),
   created_at: time.nullable().describe('time of the call'),
@@ -66,9 +79,12 @@ export const approval = z.strictObject({
   assistant_id: z.string(),
   call_id: z.string(),
   tool: z.string(),
+  status: z.enum(['waiting', 'decided', 'expired', 'cancelled']),
   arguments: z.string().describe('as the model wrote them, JSON text'),
   arguments_digest: z.string().nullable().describe('names these arguments in a decision (arguments_digest)'),
   digest_required: z.boolean().describe('a decision without the digest is refused'),
+  requested_by: z.string().nullable().describe('name of the API key that started the run'),
+  answer_by: time.nullable().describe('until when an answer is in time; null = as long as the run lives'),
   on_deadline: z.enum(['fail', 'placeholder', 'follow-up']),
   answer_within: z.int().nullable().describe('seconds after the call in which an answer counts'),
   late: z.boolean().describe('the run continued without the decision: an approval starts a follow-up run'),
@@ -77,4 +93,24 @@ export const approval = z.strictObject({
     .describe(
       'expiry of the run; for a late call the time until which an answer counts, null while the run is live',
     ),
+  decision: stepDecision.nullable(),
+  refused_edit: z
+    .string()
+    .nullable()
+    .describe('why the tool refused the arguments of the last approval: the call waits again'),
+};
+export const approval = z.strictObject(approvalFields);
+
+export const approvalDetails = z.strictObject({
+  ...approvalFields,
+  arguments_shown: z
+    .string()
+    .describe('the arguments as JSON text, one key on each line, control and format characters escaped'),
+  arguments_value: z.unknown().describe('the parsed arguments; null with a problem'),
+  arguments_problem: z.string().nullable().describe('why the text of the model is no arguments'),
+  description: z.string().nullable().describe('of the tool; null = the run does not declare it'),
+  parameters: z.record(z.string(), z.unknown()).nullable().describe('JSON Schema of the arguments'),
+  said: z.string().nullable().describe('what the assistant wrote before the call'),
+  consequence: z.string().describe('what happens when nobody decides in time'),
+  decisions: z.array(decision).describe('about this call, refused ones included, oldest first'),
 });

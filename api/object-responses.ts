@@ -4,7 +4,7 @@
  * Rule: as in `responses.ts`, which names them in the OpenAPI document. Imports zod.
  */
 import { z } from 'zod';
-import { stepDecision } from './decision-responses.ts';
+import { awaitedCall, stepAwaiting, stepDecision } from './decision-responses.ts';
 const time = z.int();
 const timeOrNull = time.nullable();
 
@@ -145,6 +145,7 @@ const runCommon = {
     .readonly()
     .optional()
     .describe('currency to decimal amount; absent without a limit (an extension)'),
+  awaiting: z.array(awaitedCall).optional(),
 };
 
 /** Fields that are null unless the status sets them. */
@@ -226,6 +227,7 @@ const stepDetails = z.discriminatedUnion('type', [
           output: z.string().nullable(),
         }),
         decision: stepDecision.optional(),
+        awaiting: stepAwaiting.optional(),
       }),
     ),
   }),

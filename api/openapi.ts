@@ -46,6 +46,15 @@ const reference = (name: string): unknown => ({ $ref: `#/components/schemas/${na
 const QUERY_SCHEMAS: Record<string, unknown> = {
   limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
   order: { type: 'string', enum: ['asc', 'desc'], default: 'desc' },
+  status: {
+    type: 'string',
+    description:
+      'Of approvals: waiting (the default), decided, expired or cancelled. Of runs: one of their statuses.',
+  },
+  tool: { type: 'string', description: 'Only calls of this tool, or runs that called it' },
+  assistant_id: { type: 'string' },
+  thread_id: { type: 'string' },
+  before_deadline: { type: 'integer', description: 'Unix seconds: only calls whose deadline is earlier' },
   'include[]': {
     type: 'array',
     items: { type: 'string', enum: ['step_details.tool_calls[*].file_search.results[*].content'] },
@@ -63,14 +72,20 @@ const parameters = (route: Route): unknown[] => [
   ...route.query.map((name) => ({ name, in: 'query', schema: QUERY_SCHEMAS[name] ?? { type: 'string' } })),
 ];
 
-const EVENTS = {
-  'text/event-stream': {
-    schema: {
-      type: 'string',
-      description:
-        'Server-sent events: `event` names what happened (thread.run.created, thread.message.delta, …), `data` is the object it happened to, `id` is the place in the log of the run. Ends with `event: done`, `data: [DONE]`.',
-    },
-  },
+const eventStreamOf = (description: string): Record<string, unknown> => ({
+  'text/event-stream': { schema: { type: 'string', description } },
+});
+
+const EVENTS = eventStreamOf(
+  'Server-sent events: `event` names what happened (thread.run.created, thread.message.delta, …), `data` is the object it happened to, `id` is the place in the log of the run. Ends with `event: done`, `data: [DONE]`.',
+);
+
+/** Streams alone, by the object that the route names. */
+const STREAMS: Readonly<Record<string, unknown>> = {
+  Event: EVENTS,
+  ApprovalEvent: eventStreamOf(
+    'Server-sent events: first `approvals.ready`, then `approval.waiting`, `approval.decided`, `approval.expired` and `approval.cancelled`; `data` is the approval as it is now, `id` a place to go on from (`Last-Event-ID`). A list that is read after `approvals.ready` has every later change in the stream. The stream has no end of its own.',
+  ),
 };
 
 /** The description of each error status. */
@@ -99,7 +114,7 @@ const refusals = (route: Route): Record<string, unknown> => {
 const operation = (route: Route): unknown => {
   const { object, list, stream } = route.returns;
   const json = { 'application/json': { schema: reference(list === true ? `${object}Page` : object) } };
-  const content = object === 'Event' ? EVENTS : stream === true ? { ...json, ...EVENTS } : json;
+  const content = STREAMS[object] ?? (stream === true ? { ...json, ...EVENTS } : json);
   return {
     summary: route.summary,
     parameters: parameters(route),

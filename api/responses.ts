@@ -5,7 +5,7 @@
  * and tests compare real responses with the document. Imports zod.
  */
 import { z } from 'zod';
-import { approval, decision } from './decision-responses.ts';
+import { approval, approvalDetails, decision } from './decision-responses.ts';
 import { model, modelPage } from './model-responses.ts';
 import { OBJECT_RESPONSES } from './object-responses.ts';
 import { dayUsage, threadUsage } from './usage-responses.ts';
@@ -95,6 +95,7 @@ export const RESPONSES = {
   Deleted: deleted,
   Answer: answer,
   Approval: approval,
+  ApprovalDetails: approvalDetails,
   ApprovalPage: pageOf(approval),
   Decision: decision,
   DecisionPage: pageOf(decision),

@@ -8,20 +8,21 @@
 import type { z } from 'zod';
 import { BODY_BYTES } from '../protocol/limits.ts';
 import type { AdmitRead, Caller, KeyRole, RunsService } from '../protocol/ports/runs-service.ts';
-import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Run, Thread } from '../protocol/wire/objects.ts';
 import type { WaitForRun } from './held-polls.ts';
 import type { ListModels } from './models.ts';
 import type { RequestKind } from './rate-limiter.ts';
+import type { StreamedEvent } from './sse.ts';
 import { parseBody } from './validate.ts';
 import type { Exact } from './validate.ts';
 
 export interface StreamRequest {
-  until: 'turn' | 'run';
+  /** `closed`: the stream has no end of its own. */
+  until: 'turn' | 'run' | 'closed';
   /** The run had ended before the stream began, so the log may have nothing left to read. */
   ended?: boolean;
   thread?: Thread;
-  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<SequencedEvent>;
+  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<StreamedEvent>;
 }
 
 /**

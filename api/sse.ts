@@ -1,5 +1,5 @@
 /**
- * Run events → a server-sent event stream, at the reader's own pace.
+ * Events of a run, or of approvals → a server-sent event stream, at the reader's own pace.
  *
  * Rules: nothing is buffered for a slow reader: an event is taken from the log only when the one before has left, so
  * memory does not grow with lag, and a reader that takes nothing for `stallMs` is told so and dropped. The end of a
@@ -9,7 +9,6 @@
 import { ApiError } from '../protocol/errors.ts';
 import type { AdmitRead } from '../protocol/ports/runs-service.ts';
 import { endsRun, endsStream } from '../protocol/wire/events.ts';
-import type { SequencedEvent } from '../protocol/wire/events.ts';
 import type { Thread } from '../protocol/wire/objects.ts';
 import { toApiError } from './errors.ts';
 import { keepAliveFor } from './keep-alive.ts';
@@ -55,9 +54,15 @@ export class ShutdownNotifier {
   }
 }
 
+/** One event of a stream: of a run's log, or of approvals. */
+export type StreamedEvent = { event: string; data: unknown } & ({ seq: number } | { id: string });
+
 export interface StreamOptions {
-  /** `turn`: until the run waits or has ended (create, submit). `run`: until it has ended (the events endpoint). */
-  until: 'turn' | 'run';
+  /**
+   * `turn`: until the run waits or has ended (create, submit). `run`: until it has ended (the events endpoint). `closed`:
+   * until one side closes it.
+   */
+  until: 'turn' | 'run' | 'closed';
   /** The run had ended before: a log without anything new is a proper end. */
   ended: boolean;
   requestId: string;
@@ -85,44 +90,52 @@ const BATCH = 64;
 /** And no more are added to this many characters. */
 const BATCH_CHARS = 65_536;
 
-const SHUTTING_DOWN = new ApiError(
-  503,
-  'The server is shutting down. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
-  { type: 'server_error', code: 'shutting_down' },
-);
-const SLOW_READER_ERROR = new ApiError(
-  408,
-  'The server closed the stream, because its events were not read for too long, or the unread events of all streams took too much memory. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
-  { type: 'server_error', code: 'slow_reader' },
-);
-const STREAM_INTERRUPTED_ERROR = new ApiError(
-  500,
-  'The stream of events ended before the run did. The run goes on: read its events again with Last-Event-ID, or retrieve it.',
-  { type: 'server_error', code: 'stream_ended' },
-);
+/** Errors that end a stream, by what its reader can do then. */
+const endings = (goOn: string) => ({
+  shuttingDown: new ApiError(503, `The server is shutting down. ${goOn}`, {
+    type: 'server_error',
+    code: 'shutting_down',
+  }),
+  stalled: new ApiError(
+    408,
+    `The server closed the stream, because its events were not read for too long, or the unread events of all streams took too much memory. ${goOn}`,
+    { type: 'server_error', code: 'slow_reader' },
+  ),
+  cutOff: new ApiError(500, `The stream of events ended before the run did. ${goOn}`, {
+    type: 'server_error',
+    code: 'stream_ended',
+  }),
+});
+const OF_RUN = endings('The run goes on: read its events again with Last-Event-ID, or retrieve it.');
+const OF_APPROVALS = endings('Open it again with Last-Event-ID.');
 
 /** Where nothing is counted, the log may always be read. */
 const UNLIMITED = (): void => undefined;
 
-type Arrived = IteratorResult<SequencedEvent> | { error: unknown };
+type Arrived = IteratorResult<StreamedEvent> | { error: unknown };
 
-const frameOf = ({ seq, event, data }: SequencedEvent): string => encodeEvent(event, data, seq);
+const frameOf = (streamed: StreamedEvent): string =>
+  encodeEvent(streamed.event, streamed.data, 'seq' in streamed ? streamed.seq : streamed.id);
+
+/** Which event is a stream's last. */
+const LAST = { turn: endsStream, run: endsRun, closed: () => false } as const;
 
 /**
  * `subscribe` opens the engine's iteration; its signal aborts when the stream is over, for whatever reason.
  */
 export const eventStream = (
-  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<SequencedEvent>,
+  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<StreamedEvent>,
   options: StreamOptions,
 ): Response => {
   const subscription = new AbortController();
   const admit: AdmitRead = async () => {
     const leave = await (options.share?.enter() ?? UNLIMITED);
-    if (leave === null) throw SLOW_READER_ERROR;
+    if (leave === null) throw ends.stalled;
     return leave;
   };
   const events = subscribe(subscription.signal, admit)[Symbol.asyncIterator]();
-  const isLast = options.until === 'turn' ? endsStream : endsRun;
+  const isLast = LAST[options.until];
+  const ends = options.until === 'closed' ? OF_APPROVALS : OF_RUN;
   let pending: Promise<void> | null = null;
   let first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
   const state: { over: boolean; waitingSince: number | null; arrived: Arrived | null } = {
@@ -150,7 +163,7 @@ export const eventStream = (
   };
 
   const evict = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    close(controller, errorFrame(SLOW_READER_ERROR));
+    close(controller, errorFrame(ends.stalled));
     setTimeout(options.drop, DROP_GRACE_MS).unref();
   };
 
@@ -181,7 +194,7 @@ export const eventStream = (
 
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      whenDown = () => close(controller, errorFrame(SHUTTING_DOWN));
+      whenDown = () => close(controller, errorFrame(ends.shuttingDown));
       if (options.closing.begun) {
         onShutdown();
         return;
@@ -216,10 +229,7 @@ export const eventStream = (
           state.arrived = null;
           if ('error' in result) throw result.error;
           if (result.done === true) {
-            conclude(
-              controller,
-              frames + (options.ended ? DONE_FRAME : errorFrame(STREAM_INTERRUPTED_ERROR)),
-            );
+            conclude(controller, frames + (options.ended ? DONE_FRAME : errorFrame(ends.cutOff)));
             return;
           }
           // The thread was announced from the create's own answer; a log may hold it too.
@@ -239,7 +249,7 @@ export const eventStream = (
         controller.enqueue(bytes);
         tick?.refresh();
       } catch (error) {
-        if (error === SLOW_READER_ERROR) evict(controller);
+        if (error === ends.stalled) evict(controller);
         else conclude(controller, frames + errorFrame(toApiError(error, options.requestId)));
       }
     },

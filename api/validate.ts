@@ -120,6 +120,21 @@ export const parseQuery = (url: URL, known: readonly string[]): Record<string, s
   return query;
 };
 
+/** A value of a query parameter that takes only these. */
+export const parseChoice = <Choice extends string>(
+  name: string,
+  value: string,
+  choices: readonly Choice[],
+): Choice => {
+  const chosen = choices.find((choice) => choice === value);
+  if (chosen !== undefined) return chosen;
+  throw apiErrors.invalid(
+    name,
+    `Invalid value: ${quote(value)} for '${name}'. Supported values are: ${choices.map((choice) => `'${choice}'`).join(', ')}.`,
+    'invalid_value',
+  );
+};
+
 export const PAGE_KEYS = ['limit', 'order', 'after', 'before'] as const;
 
 export const parsePage = (query: Record<string, string>): PageQuery => {
@@ -131,15 +146,9 @@ export const parsePage = (query: Record<string, string>): PageQuery => {
       `Invalid 'limit': expected a whole number from 1 to 100, but got ${quote(limit)} instead.`,
       'invalid_value',
     );
-  if (order !== 'asc' && order !== 'desc')
-    throw apiErrors.invalid(
-      'order',
-      `Invalid value: ${quote(order)} for 'order'. Supported values are: 'asc', 'desc'.`,
-      'invalid_value',
-    );
   return {
     limit: count,
-    order,
+    order: parseChoice('order', order, ['asc', 'desc']),
     ...(after === undefined ? {} : { after: parseId('after', after) }),
     ...(before === undefined ? {} : { before: parseId('before', before) }),
   };

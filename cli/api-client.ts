@@ -80,7 +80,7 @@ export class ApiClient {
     return this.#all<RunDecision>(`${runPath(threadId, runId)}/decisions?order=asc&limit=100`);
   }
 
-  /** Calls that wait for an approval, of the key's tenant and tools, oldest run first. */
+  /** Calls that wait for an approval, of the key's tenant and tools, the earliest deadline first. */
   approvals(): Promise<Approval[]> {
     return this.#all<Approval>('/v1/approvals?limit=100');
   }

@@ -37,10 +37,16 @@ export const approvalsApi = async (io: CliIo, wanted: boolean | undefined): Prom
   return new ApiClient((await connections(io)).api(), io.signal);
 };
 
-/** Unix ms by which a decision is of use; null = none known. */
-const answerBy = ({ created_at: created, answer_within: within, expires_at: expires, late }: Approval) => {
-  const own = created === null || within === null || late ? Infinity : created + within;
-  const least = Math.min(own, expires ?? Infinity);
+/** Unix ms by which a decision is of use; null = none known. A server of an earlier version does not name the call's deadline. */
+const answerBy = ({
+  answer_by: named,
+  created_at: created,
+  answer_within: within,
+  expires_at,
+  late,
+}: Approval) => {
+  const own = created === null || within === null ? Infinity : created + within;
+  const least = late ? (expires_at ?? Infinity) : (named ?? Math.min(own, expires_at ?? Infinity));
   return Number.isFinite(least) ? least * 1_000 : null;
 };
 
@@ -57,7 +63,7 @@ const waitingApproval = (approval: Approval): WaitingApproval => ({
   answerBy: answerBy(approval),
 });
 
-/** Of the key's tenant and tools, oldest run first. */
+/** Of the key's tenant and tools, the earliest deadline first. */
 export const waitingApprovals = async (api: ApiClient): Promise<WaitingApproval[]> =>
   (await api.approvals()).map(waitingApproval);
 

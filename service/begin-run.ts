@@ -75,6 +75,7 @@ export const beginRun = async (
     expiresAt: at + (expiresInMs ?? 600_000),
     grantedTools: caller.grantedTools ?? null,
     ...(isOffered(options.offerTools ?? 'none', caller) ? { offerTools: true } : {}),
+    ...(caller.keyName == null ? {} : { requestedBy: caller.keyName }),
     idempotency:
       caller.idempotencyKey === null
         ? null

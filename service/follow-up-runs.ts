@@ -46,7 +46,13 @@ export const createFollowUpRun = async (
     const at = now();
     const known = await store.findRun(newRunId);
     const { config, run } = original;
-    const { granted_tools: grantedTools, offer_tools: offerTools = false, tools, ...params } = config;
+    const {
+      granted_tools: grantedTools,
+      offer_tools: offerTools = false,
+      requested_by: requestedBy,
+      tools,
+      ...params
+    } = config;
     // An earlier attempt created it: the row's expiry counts, whatever the time is now.
     const createdAt = known?.createdAt ?? at;
     const expiresAt = known === null ? at + expiresInMs : known.expiresAt;
@@ -67,6 +73,7 @@ export const createFollowUpRun = async (
         expiresAt: at + expiresInMs,
         grantedTools,
         offerTools,
+        ...(requestedBy === undefined ? {} : { requestedBy }),
         idempotency: null,
         now: at,
       });

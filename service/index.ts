@@ -14,6 +14,7 @@ import type { RunsService, ThreadParams } from '../protocol/ports/runs-service.t
 import { pollAfterMs } from '../protocol/rules/polling.ts';
 import type { Budget, TenantBudgets } from '../protocol/rules/budget.ts';
 import { answerCall, submitOutputs } from './answer-run.ts';
+import { createApprovalMethods } from './approvals.ts';
 import { awaitRun } from './await-run.ts';
 import { beginRun, type BeginRunContext, type BeginRunOptions } from './begin-run.ts';
 import { requestCancel } from './cancel-run.ts';
@@ -65,7 +66,7 @@ type RunMethods = Pick<
   | 'updateRun'
   | 'cancelRun'
   | 'submitToolOutputs'
-  | 'listApprovals'
+  | 'listAllRuns'
   | 'listDecisions'
   | 'ownerOf'
   | 'answer'
@@ -74,8 +75,7 @@ type RunMethods = Pick<
 >;
 
 const createRunMethods = (context: BeginRunContext): RunMethods => {
-  const { store, now } = context;
-  const followUpWithinMs = context.run.settings?.followUpWithinMs ?? FOLLOW_UP_WITHIN_MS;
+  const { store } = context;
   return {
     createRun: (caller, threadId, params) =>
       withApiErrors(() => beginRun(context, caller, { id: threadId }, params)),
@@ -91,10 +91,8 @@ const createRunMethods = (context: BeginRunContext): RunMethods => {
       withApiErrors(() => requestCancel(context, caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       withApiErrors(() => submitOutputs(context, caller, [threadId, runId], outputs)),
-    listApprovals: (caller, query) =>
-      withApiErrors(() =>
-        store.listApprovals({ ...query, ...approvalsOf(caller), now: now(), followUpWithinMs }),
-      ),
+    listAllRuns: (caller, query) =>
+      withApiErrors(() => store.listAllRuns({ ...query, tenant: approvalsOf(caller).tenant })),
     listDecisions: (caller, threadId, runId, query) =>
       withApiErrors(() =>
         store.listDecisions(caller.tenant, threadId, runId, { ...query, tools: decidable(caller) }),
@@ -152,6 +150,10 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     ...createThreadMethods(context),
     ...createRunMethods(context),
     ...createUsageMethods(context),
+    ...createApprovalMethods(context, {
+      followUpWithinMs: options.settings?.followUpWithinMs ?? FOLLOW_UP_WITHIN_MS,
+      tail,
+    }),
     events,
     awaitRun: (caller, threadId, runId, wait) =>
       withApiErrors(() => awaitRun(store, runId, () => store.getRun(caller.tenant, threadId, runId), wait)),

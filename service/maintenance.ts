@@ -5,6 +5,7 @@
  * together do not work at the same moments.
  * Imported through `service/index.ts`.
  */
+import { FOLLOW_UP_WITHIN_MS } from '../protocol/decisions.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import type { RunSettings } from '../protocol/temporal/messages.ts';
@@ -77,6 +78,7 @@ export const prune = async (
   now: number,
   signal?: AbortSignal,
 ): Promise<void> => {
+  const followUpWithinMs = options.settings?.followUpWithinMs ?? FOLLOW_UP_WITHIN_MS;
   for (;;) {
     const done = await options.store.prune({
       deltasOfRunsEndedBefore: now - (options.keepDeltasMs ?? HOUR),
@@ -84,8 +86,16 @@ export const prune = async (
       keysBefore: now - (options.keepKeysMs ?? DAY),
       limit: PRUNE_BATCH,
     });
-    if (signal?.aborted === true || (done.runs < PRUNE_BATCH && done.keys < PRUNE_BATCH)) return;
+    const late = await options.store.expireLateApprovals(now - followUpWithinMs, PRUNE_BATCH);
+    if (signal?.aborted === true || [done.runs, done.keys, late].every((count) => count < PRUNE_BATCH))
+      return;
   }
+};
+
+/** Rows that an older version wrote are adopted in the first pass; those of its workers that still run, in the next ones. */
+const adoptApprovals = async (store: Store, signal: AbortSignal): Promise<void> => {
+  let adopted = PRUNE_BATCH;
+  while (!signal.aborted && adopted >= PRUNE_BATCH) adopted = await store.adoptApprovals(PRUNE_BATCH);
 };
 
 export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
@@ -115,6 +125,7 @@ export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
     }
     const claim = await options.store.claimPass(RECONCILE_PASS, everyMs * CLAIM_SHARE);
     if (claim === null) return;
+    await adoptApprovals(options.store, stop.signal);
     await reconcile({ ...options, now, since: claim.previous ?? now() }, stop.signal);
   });
   const pruning = guarded('deleting old events', () => prune(options, now(), stop.signal));

@@ -9,12 +9,13 @@
 import type { RoundState, Acceptance, TurnStore } from '../protocol/ports/turn-store.ts';
 import { StoreError } from '../protocol/ports/store-error.ts';
 import { isTerminal, type ToolOutput } from '../protocol/wire/objects.ts';
+import { passOverApprovals } from './approval-rows.ts';
 import type { Database } from './database.ts';
 import { stepDecisions, insertDecisions } from './decisions.ts';
 import { callDetails, endStep, isExternal, readOpen, type OpenRounds } from './steps.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
-import { runView, wireCall } from './views.ts';
+import { awaitedNow, runView, wireCall } from './views.ts';
 
 type Outputs = Readonly<Record<string, string>>;
 
@@ -61,7 +62,8 @@ const saveRound = ({ sql, later }: RunUpdate, round: RoundRow): void =>
 
 /** Shows new outputs in the step of the round, and completes it when all calls have one. */
 const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number): void => {
-  const details = callDetails(round.calls, round.outputs, stepDecisions(step));
+  const awaiting = awaitedNow(unit.row);
+  const details = callDetails(round.calls, round.outputs, { decisions: stepDecisions(step), awaiting });
   if (round.done) unit.later(endStep(unit, step, { status: 'completed', completed_at: now, details }));
   else
     unit.later(
@@ -133,6 +135,7 @@ const accept = (
   const seqBefore = row.event_seq;
   round.outputs = change.outputs;
   round.done = openOf(round.calls, round.outputs).length === 0;
+  passOverApprovals(unit, round);
   const step = open.steps.find((one) => one.round === round.round);
   if (step !== undefined) fillStep(unit, round, step, options.now);
   const stillOpen = openOf(external, round.outputs);

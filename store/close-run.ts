@@ -10,6 +10,7 @@ import type { Decision } from '../protocol/decisions.ts';
 import type { MessageDelta } from '../protocol/wire/events.ts';
 import type { StoredRunState } from '../protocol/ports/turn-store.ts';
 import { isTerminal, type MessageContent, type WireLastError } from '../protocol/wire/objects.ts';
+import { endApprovals } from './approval-rows.ts';
 import type { Database } from './database.ts';
 import { insertDecisions } from './decisions.ts';
 import { currentRound, endMessage, endStep, readOpen } from './steps.ts';
@@ -96,6 +97,7 @@ export const closeRun = (
     row.required = null;
     row.ended_at = now;
     unit.count(null);
+    endApprovals(unit, how.kind === 'expire' ? 'expired' : 'cancelled', how.kind !== 'cancel');
     switch (how.kind) {
       case 'cancel':
         if (row.status !== 'cancelling') {

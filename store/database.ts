@@ -30,6 +30,8 @@ export interface Database extends Sql {
  * no row of the run.
  */
 export const CHANNEL = 'run_events';
+/** In the place of a run id: some approvals have changed. */
+export const APPROVALS = 'approvals';
 
 /** What was notified: `deltas` only, or a change of the run with its events. */
 export type AnnouncedKind = 'deltas' | 'change';

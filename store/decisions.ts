@@ -12,12 +12,16 @@ import { apiErrors } from '../protocol/errors.ts';
 import type { RunStore } from '../protocol/ports/run-store.ts';
 import type { TurnStore } from '../protocol/ports/turn-store.ts';
 import type { RunDecision, StepDecision } from '../protocol/wire/decisions.ts';
+import type { StepToolCall } from '../protocol/wire/objects.ts';
+import { decideApproval } from './approval-rows.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
-import { readOpen, type OpenRounds } from './steps.ts';
-import type { DecisionRow, RoundRow, StepRow } from './schema.ts';
+import { awaitingMark, readOpen, type OpenRounds } from './steps.ts';
+import type { DecisionRow } from './approvals-schema.ts';
+import type { RoundRow, RunRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
+import { awaitedNow } from './views.ts';
 
 const ID_DIGITS = 24;
 /** How ids of refused decisions begin; a digit of hex follows `dec_` in all others. */
@@ -36,9 +40,9 @@ const refusedId = (runId: string, { at: _at, ...said }: Decision): string =>
 
 /** A decision whose arguments the tool refused leaves no mark. */
 const stepDecision = (decision: Decision): StepDecision | undefined =>
-  decision.refusedEdit === undefined ? traceOf(decision) : undefined;
+  decision.refusedEdit === undefined ? decisionMark(decision) : undefined;
 
-const traceOf = (decision: Decision): StepDecision => ({
+export const decisionMark = (decision: Decision): StepDecision => ({
   type: decision.decision,
   decided_at: Math.floor(decision.at / 1000),
   by: decision.by ?? null,
@@ -70,14 +74,24 @@ const roundOf = async (
   return row ?? null;
 };
 
-const trace = ({ sql, later }: RunUpdate, step: StepRow, decision: Decision): void => {
+/** The call of the decision gets its mark, and waits for nothing unless the run shows that it does. */
+const marked = (call: StepToolCall, decision: Decision, row: RunRow): StepToolCall => {
+  if (call.id !== decision.callId) return call;
+  const { decision: _before, awaiting: _waited, ...rest } = call;
+  const mark = stepDecision(decision);
+  const waits = awaitedNow(row).find(({ call_id: id }) => id === call.id);
+  return {
+    ...rest,
+    ...(mark === undefined ? {} : { decision: mark }),
+    ...(waits === undefined ? {} : { awaiting: awaitingMark(waits) }),
+  };
+};
+
+const trace = ({ sql, row, later }: RunUpdate, step: StepRow, decision: Decision): void => {
   if (step.details.type !== 'tool_calls') return;
   step.details = {
     ...step.details,
-    tool_calls: step.details.tool_calls.map(({ decision: before, ...call }) => {
-      const shown = call.id === decision.callId ? stepDecision(decision) : before;
-      return shown === undefined ? call : { ...call, decision: shown };
-    }),
+    tool_calls: step.details.tool_calls.map((call) => marked(call, decision, row)),
   };
   later(
     sql.query('update steps set details = $2::json where id = $1', [step.id, JSON.stringify(step.details)]),
@@ -97,6 +111,7 @@ export const insertDecisions = async (
     const round = await roundOf(sql, row.id, open, decision);
     const call = round?.calls.find(({ callId }) => callId === decision.callId);
     const step = open.steps.find((item) => item.round === round?.round);
+    if (round !== null) decideApproval(unit, round, decision);
     if (step !== undefined && decision.late !== true) trace(unit, step, decision);
     kept.push({ ...decision, arguments: decision.arguments ?? call?.arguments ?? null });
   }
@@ -141,7 +156,7 @@ const insertRefusal = async (db: Database, runId: string, refused: Decision): Pr
   );
 };
 
-const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunDecision => ({
+export const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunDecision => ({
   id,
   object: 'thread.run.decision',
   created_at: Math.floor(body.at / 1000),

@@ -6,6 +6,7 @@
  * Imported by the composition roots (worker, server, CLI) and tests; other rooms know `protocol/ports/` only.
  */
 import type { Store } from '../protocol/ports/run-store.ts';
+import { approvalUpkeep } from './adopt-approvals.ts';
 import { approvalStore } from './approvals.ts';
 import { closeRun } from './close-run.ts';
 import type { Database } from './database.ts';
@@ -44,6 +45,7 @@ export const storeOn = (db: Database): Store => ({
   closeRun: (runId, how, now, decisions) => closeRun(db, runId, how, now, decisions),
   ...decisionStore(db),
   ...approvalStore(db),
+  ...approvalUpkeep(db),
   async ping() {
     await db.query('select 1');
   },

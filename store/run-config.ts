@@ -13,7 +13,11 @@ import type { AssistantRow } from './schema.ts';
 export const runConfig = (
   params: RunParams,
   assistant: AssistantRow['body'],
-  { grantedTools, offerTools = false }: Pick<NewRun, 'grantedTools' | 'offerTools'>,
+  {
+    grantedTools,
+    offerTools = false,
+    requestedBy,
+  }: Pick<NewRun, 'grantedTools' | 'offerTools' | 'requestedBy'>,
 ): RunConfig => {
   const base = params.instructions ?? assistant.instructions;
   const more = params.additional_instructions;
@@ -34,5 +38,6 @@ export const runConfig = (
     granted_tools: grantedTools,
     // A run with `tools: []` has no tools.
     ...(offerTools && params.tools == null && assistant.tools.length === 0 ? { offer_tools: true } : {}),
+    ...(requestedBy === undefined ? {} : { requested_by: requestedBy }),
   };
 };

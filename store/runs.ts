@@ -6,8 +6,9 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { RunForSubmit, RunStore } from '../protocol/ports/run-store.ts';
-import { isTerminal, type Run, type RunStep } from '../protocol/wire/objects.ts';
+import type { RunForSubmit, RunQuery, RunStore } from '../protocol/ports/run-store.ts';
+import { isTerminal, type Page, type Run, type RunStep } from '../protocol/wire/objects.ts';
+import { endApprovals } from './approval-rows.ts';
 import type { Database, Sql } from './database.ts';
 import { liveRunStore } from './live-runs.ts';
 import { readPage } from './paging.ts';
@@ -33,13 +34,15 @@ const markCancelling = async (
   [tenant, threadId, runId]: [string, string, string],
   now: number,
 ): Promise<Run> => {
-  const run = await changeRun(db, runId, null, async ({ row, emit }) => {
+  const run = await changeRun(db, runId, null, async (unit) => {
+    const { row, emit } = unit;
     if (row.tenant !== tenant || row.thread_id !== threadId) return null;
     if (isTerminal(row.status)) throw apiErrors.cannotCancel(row.status);
     row.cancel_asked_at ??= now;
     if (row.status !== 'cancelling') {
       row.status = 'cancelling';
       row.required = null;
+      endApprovals(unit, 'cancelled', false);
       emit({ event: 'thread.run.cancelling', data: runView(row) });
     }
     return runView(row);
@@ -80,6 +83,44 @@ const runForSubmit = async (
   };
 };
 
+/** A tool's name holds no quote, and a quote within a value is escaped, so only a key matches. */
+const CALLED = `exists (select 1 from rounds o where o.run_id = runs.id and position('"name":"' || $ || '"' in o.calls::text) > 0)`;
+
+const listAllRuns = (db: Database, { limit, after, ...query }: RunQuery): Promise<Page<Run>> => {
+  const filters = [
+    ['tenant = $', query.tenant],
+    ['status = $', query.status],
+    ['assistant_id = $', query.assistantId],
+    ['thread_id = $', query.threadId],
+    [CALLED, query.tool],
+  ] as const;
+  const params: string[] = [];
+  const conditions = filters.flatMap(([condition, value]) =>
+    value == null ? [] : [condition.replace('$', () => `$${params.push(value)}`)],
+  );
+  return readPage<RunRow, Run>(
+    db,
+    {
+      table: 'runs',
+      where: ['true', ...conditions].join(' and '),
+      params,
+      view: runView,
+      notFound: (id) => apiErrors.notFound('run', id),
+    },
+    { limit, order: 'desc', ...(after === undefined ? {} : { after }) },
+  );
+};
+
+/** Methods of `approvals.ts` and `adopt-approvals.ts`. */
+type ApprovalMethod =
+  | 'listApprovals'
+  | 'findApproval'
+  | 'getApproval'
+  | 'approvalChanges'
+  | 'watchApprovals'
+  | 'adoptApprovals'
+  | 'expireLateApprovals';
+
 export const runStore = (
   db: Database,
 ): Omit<
@@ -92,7 +133,7 @@ export const runStore = (
   | 'prune'
   | 'listDecisions'
   | 'recordRefusedDecision'
-  | 'listApprovals'
+  | ApprovalMethod
 > => ({
   ...startStore(db),
   getRun: async (tenant, threadId, runId) => runView(await readRun(db, tenant, threadId, runId)),
@@ -113,6 +154,7 @@ export const runStore = (
         query,
       ),
     ),
+  listAllRuns: (query) => listAllRuns(db, query),
   async updateRun(tenant, threadId, runId, params) {
     const row = await updateMetadata<RunRow>(db, 'runs', { id: runId, tenant, threadId }, params.metadata);
     if (row === undefined) throw apiErrors.notFound('run', runId);

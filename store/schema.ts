@@ -22,8 +22,8 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { ProviderTurn } from '../protocol/ports/model.ts';
 import type { PlannedCall } from '../protocol/tool-calls.ts';
-import type { Decision } from '../protocol/decisions.ts';
 import type { RunConfig } from '../protocol/ports/turn-store.ts';
+import type { AwaitedCall } from '../protocol/wire/decisions.ts';
 import type {
   Assistant,
   FunctionTool,
@@ -41,15 +41,15 @@ import type {
 type AssistantBody = Omit<Assistant, 'id' | 'object' | 'created_at' | 'tools'> & { tools: FunctionTool[] };
 
 export const positions = pgSequence('positions');
-const position = () =>
+export const position = () =>
   bigint({ mode: 'number' })
     .notNull()
     .default(sql`nextval('positions')`);
 /** Of a run that has not ended. */
 const LIVE = sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`;
-const time = () => bigint({ mode: 'number' });
+export const time = () => bigint({ mode: 'number' });
 /** Bytes of the JSON in the row, kept by a trigger (`0002`); pages and tenants are measured by it. null: an older row. */
-const bytes = () => integer();
+export const bytes = () => integer();
 
 export const assistants = pgTable(
   'assistants',
@@ -139,6 +139,8 @@ export const runs = pgTable(
     metadata: json().$type<Metadata>().notNull(),
     /** Open external calls of the round; null = the API's caller has nothing to answer. */
     required: json().$type<WireToolCall[]>(),
+    /** Calls of the round that wait for a person or for the API's caller, decided ones with a mark; null = none. */
+    awaiting: json().$type<(AwaitedCall & { decided?: true })[]>(),
     last_error: json().$type<WireLastError>(),
     incomplete_reason: text(),
     /** Summed over turns; null = the model server never reported it. */
@@ -159,6 +161,8 @@ export const runs = pgTable(
     /** The thread lock: at most one live run per thread. */
     uniqueIndex('runs_live').on(table.thread_id).where(LIVE),
     index('runs_page').on(table.thread_id, table.position),
+    index('runs_page_of_tenant').on(table.tenant, table.position),
+    index('runs_page_of_all').on(table.position),
     index('runs_live_by_age').on(table.position).where(LIVE),
     // No index may contain event_seq: every flush changes it, and those updates must stay heap-only.
     index('runs_unpruned')
@@ -189,6 +193,8 @@ export const rounds = pgTable(
     bytes: bytes(),
     /** What the model's provider must receive again; null = nothing, or an older process wrote the row. */
     provider_turn: json().$type<ProviderTurn>(),
+    /** Its approvals have rows of their own; null = an older process wrote the row, and a pass adds them. */
+    listed: boolean(),
   },
   (table) => [
     primaryKey({ columns: [table.run_id, table.round] }),
@@ -197,6 +203,9 @@ export const rounds = pgTable(
     index('rounds_follow_up')
       .on(table.run_id)
       .where(sql`done and calls::text like '%"onDeadline":"follow-up"%'`),
+    index('rounds_unlisted')
+      .on(table.run_id)
+      .where(sql`listed is null and calls::text like '%"kind":"approval"%'`),
   ],
 );
 
@@ -244,27 +253,6 @@ export const runEvents = pgTable(
   (table) => [primaryKey({ columns: [table.run_id, table.seq] })],
 );
 
-export const decisions = pgTable(
-  'decisions',
-  {
-    /** Built from run, round, call and time, so that a repeated write finds the first one. */
-    id: text().primaryKey(),
-    // No foreign key: deleting a thread does not delete decisions about its calls.
-    tenant: text().notNull(),
-    thread_id: text().notNull(),
-    run_id: text().notNull(),
-    position: position(),
-    /** The tool's name, which is compared with the grants of keys. */
-    tool: text().notNull(),
-    decided_at: time().notNull(),
-    body: json().$type<Decision>().notNull(),
-  },
-  (table) => [
-    index('decisions_page').on(table.run_id, table.position),
-    index('decisions_of_thread').on(table.thread_id),
-  ],
-);
-
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -296,4 +284,3 @@ export type MessageRow = Row<typeof messages>;
 export type RunRow = Row<typeof runs>;
 export type RoundRow = Row<typeof rounds>;
 export type StepRow = Row<typeof steps>;
-export type DecisionRow = Row<typeof decisions>;

@@ -15,6 +15,7 @@ import type {
   TurnStore,
 } from '../protocol/ports/turn-store.ts';
 import type { MessageContent, WireUsage } from '../protocol/wire/objects.ts';
+import { beginWait } from './approval-rows.ts';
 import type { Database, Sql } from './database.ts';
 import {
   callDetails,
@@ -30,7 +31,7 @@ import {
 import { newestRound } from './rounds.ts';
 import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
-import { runState, runView, wireCall } from './views.ts';
+import { awaitedNow, runState, runView, wireCall } from './views.ts';
 
 const json = (value: unknown): string => JSON.stringify(value);
 
@@ -93,8 +94,8 @@ const settleCalls = async (
   row.expires_at =
     outcome.expiresAt === null ? row.expires_at : Math.max(outcome.expiresAt, row.expires_at ?? 0);
   const [round] = await sql.query<RoundRow>(
-    `insert into rounds (run_id, round, thread_id, calls, outputs, provider_turn)
-     values ($1, $2, $3, $4::json, '{}'::json, $5::json) returning *`,
+    `insert into rounds (run_id, round, thread_id, calls, outputs, provider_turn, listed)
+     values ($1, $2, $3, $4::json, '{}'::json, $5::json, true) returning *`,
     [
       row.id,
       row.round,
@@ -104,7 +105,8 @@ const settleCalls = async (
     ],
   );
   if (round === undefined) throw new Error('insert into rounds returned no row');
-  const details = callDetails(outcome.calls, {});
+  beginWait(unit, round, now);
+  const details = callDetails(outcome.calls, {}, { awaiting: awaitedNow(row) });
   const step =
     streamed ?? (await insertStep(unit, 'calls', { type: 'tool_calls', tool_calls: [] }, row.round, now));
   if (streamed === undefined && details.type === 'tool_calls')
@@ -132,7 +134,7 @@ const settleCalls = async (
     row.status = 'requires_action';
     row.required = external.map(wireCall);
     emit({ event: 'thread.run.requires_action', data: runView(row) });
-  }
+  } else if (row.awaiting !== null) emit({ event: 'thread.run.in_progress', data: runView(row) });
   return round;
 };
 

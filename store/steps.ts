@@ -6,8 +6,8 @@
  */
 import type { PlannedCall } from '../protocol/tool-calls.ts';
 import { mintId } from '../protocol/wire/ids.ts';
-import type { MessageContent, StepDetails } from '../protocol/wire/objects.ts';
-import type { StepDecision } from '../protocol/wire/decisions.ts';
+import type { MessageContent, StepDetails, StepToolCall } from '../protocol/wire/objects.ts';
+import type { AwaitedCall, StepDecision } from '../protocol/wire/decisions.ts';
 import type { Sql } from './database.ts';
 import type { MessageRow, RoundRow, RunRow, StepRow } from './schema.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
@@ -116,15 +116,29 @@ export const insertMessage = async (
 
 export const isExternal = (call: PlannedCall): boolean => call.plan.kind === 'external';
 
-/** Outputs that exist are shown, others are null; so are decisions, by call id. */
+export const awaitingMark = ({
+  kind,
+  on_deadline,
+  answer_by,
+}: AwaitedCall): NonNullable<StepToolCall['awaiting']> => ({
+  kind,
+  on_deadline,
+  answer_by,
+});
+
+/** Outputs that exist are shown, others are null; so are decisions by call id, and the calls that wait. */
 export const callDetails = (
   calls: readonly PlannedCall[],
   outputs: Readonly<Record<string, string>>,
-  decisions: ReadonlyMap<string, StepDecision> = new Map(),
+  {
+    decisions,
+    awaiting,
+  }: { decisions?: ReadonlyMap<string, StepDecision>; awaiting: readonly AwaitedCall[] },
 ): StepDetails => ({
   type: 'tool_calls',
   tool_calls: calls.map((call) => {
-    const decision = decisions.get(call.callId);
+    const decision = decisions?.get(call.callId);
+    const waits = awaiting.find(({ call_id: id }) => id === call.callId);
     return {
       id: call.callId,
       type: 'function',
@@ -134,6 +148,7 @@ export const callDetails = (
         output: Object.hasOwn(outputs, call.callId) ? (outputs[call.callId] ?? null) : null,
       },
       ...(decision === undefined ? {} : { decision }),
+      ...(waits === undefined ? {} : { awaiting: awaitingMark(waits) }),
     };
   }),
 });

@@ -10,7 +10,7 @@ import type { StreamEvent } from '../protocol/wire/events.ts';
 import { StoreError } from '../protocol/ports/store-error.ts';
 import type { RunLease } from '../protocol/ports/turn-store.ts';
 import { isTerminal } from '../protocol/wire/objects.ts';
-import { CHANNEL, type Database, type Param, type Sql } from './database.ts';
+import { APPROVALS, CHANNEL, type Database, type Param, type Sql } from './database.ts';
 import { countTurnParams, countTurnSql, endReservation, type TurnCount } from './count-turn.ts';
 import type { RunRow } from './schema.ts';
 
@@ -23,6 +23,8 @@ export interface RunUpdate {
   later: (write: Promise<unknown>) => void;
   /** A turn of the model has ended: its usage is counted in the statement that writes the row. null = not known. */
   count: (turn: TurnCount | null) => void;
+  /** Notifies the readers of approvals with the commit. */
+  approvalsChanged: () => void;
 }
 
 /** Columns that change during a run's life. */
@@ -37,6 +39,7 @@ const MUTABLE = [
   'cancel_asked_at',
   'metadata',
   'required',
+  'awaiting',
   'last_error',
   'incomplete_reason',
   'usage',
@@ -44,7 +47,13 @@ const MUTABLE = [
   'epoch',
   'event_seq',
 ] as const satisfies readonly (keyof RunRow)[];
-const JSON_COLUMNS: ReadonlySet<string> = new Set(['metadata', 'required', 'last_error', 'usage']);
+const JSON_COLUMNS: ReadonlySet<string> = new Set([
+  'metadata',
+  'required',
+  'awaiting',
+  'last_error',
+  'usage',
+]);
 
 const param = (row: RunRow, column: (typeof MUTABLE)[number]): Param => {
   const value = row[column];
@@ -129,6 +138,7 @@ export const changeRun = async <T, Read = undefined>(
   along?: (sql: Sql) => Promise<Read>,
 ): Promise<T | null> => {
   let announced = 0;
+  let approvalsChange = false;
   const result = await db.transaction(async (sql) => {
     const locking = sql.query<RunRow>('select * from runs where id = $1 for update', [runId], 'lock-run');
     const reading = along?.(sql);
@@ -151,7 +161,12 @@ export const changeRun = async <T, Read = undefined>(
       counted.turn = ended;
       if (ended === null) later(endReservation(sql, runId));
     };
-    const value = await body({ sql, row, emit: (event) => void events.push(event), later, count }, read);
+    const approvalsChanged = (): void => {
+      if (!approvalsChange) later(sql.query(`select pg_notify('${CHANNEL}', '${APPROVALS} 0')`));
+      approvalsChange = true;
+    };
+    const emit = (event: StreamEvent): void => void events.push(event);
+    const value = await body({ sql, row, emit, later, count, approvalsChanged }, read);
     row.event_seq = seqBefore + events.length;
     if (counted.turn !== null) later(writeTurn(sql, counted.turn, row, seqBefore, events));
     else if (events.length > 0 || JSON.stringify(row) !== before)
@@ -161,6 +176,7 @@ export const changeRun = async <T, Read = undefined>(
     return value;
   });
   if (announced > 0) db.announcements.announce(runId, announced, 'change');
+  if (approvalsChange) db.announcements.announce(APPROVALS, 0, 'change');
   return result;
 };
 

@@ -13,6 +13,7 @@ import {
   type Run,
   type RunStep,
   type ShownTool,
+  type StepDetails,
   type Thread,
   type ToolResources,
   type WireLastError,
@@ -20,6 +21,7 @@ import {
 } from '../protocol/wire/objects.ts';
 import { viewOfRun, wireSeconds, wireSecondsOrNull } from '../protocol/wire/run-view.ts';
 import { fromWireUsage } from '../protocol/rules/usage.ts';
+import type { AwaitedCall } from '../protocol/wire/decisions.ts';
 import type { AssistantRow, MessageRow, RoundRow, RunRow, StepRow, ThreadRow } from './schema.ts';
 
 export const assistantView = (row: AssistantRow): Assistant => {
@@ -72,6 +74,12 @@ const errorView = (error: WireLastError | null): WireLastError | null =>
     ? error
     : { code: 'server_error', message: 'The run could not be finished.' };
 
+/** A step that has ended waits for nothing, whatever was open in it. */
+const withoutAwaiting = (details: StepDetails): StepDetails =>
+  details.type === 'tool_calls'
+    ? { ...details, tool_calls: details.tool_calls.map(({ awaiting: _awaiting, ...call }) => call) }
+    : details;
+
 export const stepView = (row: StepRow): RunStep => ({
   id: row.id,
   object: 'thread.run.step',
@@ -87,7 +95,7 @@ export const stepView = (row: StepRow): RunStep => ({
   expires_at: wireSecondsOrNull(row.expires_at),
   failed_at: wireSecondsOrNull(row.failed_at),
   last_error: errorView(row.last_error),
-  step_details: row.details,
+  step_details: row.status === 'in_progress' ? row.details : withoutAwaiting(row.details),
   metadata: {},
   // Known when the model has answered, shown when the step has ended.
   usage: row.status === 'in_progress' ? null : row.usage,
@@ -95,13 +103,22 @@ export const stepView = (row: StepRow): RunStep => ({
 
 const config = (
   row: RunRow,
-): Omit<RunConfig, 'instructions' | 'tools' | 'reasoning_effort' | 'granted_tools' | 'offer_tools'> & {
+): Omit<
+  RunConfig,
+  'instructions' | 'tools' | 'reasoning_effort' | 'granted_tools' | 'offer_tools' | 'requested_by'
+> & {
   instructions: string;
   tools: ShownTool[];
   tool_resources: ToolResources;
   reasoning_effort?: string;
 } => {
-  const { reasoning_effort, granted_tools: _granted, offer_tools: _offer, ...rest } = row.config;
+  const {
+    reasoning_effort,
+    granted_tools: _granted,
+    offer_tools: _offer,
+    requested_by: _by,
+    ...rest
+  } = row.config;
   return {
     ...rest,
     instructions: rest.instructions ?? '',
@@ -111,6 +128,16 @@ const config = (
     top_p: rest.top_p ?? 1,
     ...(reasoning_effort === null ? {} : { reasoning_effort }),
   };
+};
+
+/** The calls that the run waits for now. */
+export const awaitedNow = ({ awaiting: calls }: Pick<RunRow, 'awaiting'>): AwaitedCall[] =>
+  (calls ?? []).flatMap(({ decided, ...call }) => (decided === true ? [] : [call]));
+
+const awaiting = (row: RunRow): Pick<Run, 'awaiting'> => {
+  const waits = row.status === 'in_progress' || row.status === 'requires_action';
+  const calls = waits ? awaitedNow(row) : [];
+  return calls.length === 0 ? {} : { awaiting: calls };
 };
 
 export const runView = (row: RunRow): Run =>
@@ -124,6 +151,7 @@ export const runView = (row: RunRow): Run =>
       started_at: wireSecondsOrNull(row.started_at),
       ...config(row),
       metadata: row.metadata,
+      ...awaiting(row),
     },
     {
       status: row.status,

@@ -8,6 +8,7 @@
 
 /** The size of one row of each table, as SQL. */
 export const ROW_BYTES = {
+  approvals: 'coalesce(bytes, octet_length(call::text))',
   assistants: 'coalesce(bytes, octet_length(body::text))',
   messages: 'coalesce(bytes, octet_length(content::text))',
   runs: 'coalesce(bytes, octet_length(config::text))',

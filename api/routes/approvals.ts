@@ -1,19 +1,79 @@
-/** Route of calls that wait for an approval. Rule: see `route.ts`. */
-import { route } from '../route.ts';
+/** Routes of calls that wait for an approval, over all runs. Rule: see `route.ts`. */
+import { apiErrors } from '../../protocol/errors.ts';
+import { quote } from '../../protocol/rules/validation.ts';
+import { approvalDecisionSchema } from '../../protocol/wire/schemas.ts';
+import type { ApprovalStatus } from '../../protocol/wire/decisions.ts';
+import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
-import { parsePage } from '../validate.ts';
+import { parseChoice, parseId, parsePage } from '../validate.ts';
+
+const STATUSES: readonly ApprovalStatus[] = ['waiting', 'decided', 'expired', 'cancelled'];
+
+const parseTime = (name: string, text: string): number => {
+  if (!/^\d{1,12}$/.test(text))
+    throw apiErrors.invalid(
+      name,
+      `Invalid '${name}': expected a time in unix seconds, but got ${quote(text)} instead.`,
+      'invalid_value',
+    );
+  return Number(text);
+};
 
 export const approvalRoutes: readonly Route[] = [
   route('GET', '/v1/approvals', {
-    summary: 'List calls that wait for an approval, oldest run first (an extension of this server)',
+    summary:
+      'List calls that wait for an approval, the earliest deadline first (an extension of this server)',
     roles: ['approver', 'operator'],
-    query: ['limit', 'after'],
+    query: ['status', 'tool', 'assistant_id', 'thread_id', 'before_deadline', 'limit', 'after'],
     returns: { object: 'Approval', list: true },
     handle: async ({ engine, caller, query }) => {
       const { limit, after } = parsePage(query);
+      const { status, tool, assistant_id: assistant, thread_id: thread, before_deadline: before } = query;
       return {
-        json: await engine.listApprovals(caller, { limit, ...(after === undefined ? {} : { after }) }),
+        json: await engine.listApprovals(caller, {
+          limit,
+          ...(after === undefined ? {} : { after }),
+          ...(status === undefined ? {} : { status: parseChoice('status', status, STATUSES) }),
+          ...(tool === undefined ? {} : { tool: parseId('tool', tool) }),
+          ...(assistant === undefined ? {} : { assistantId: parseId('assistant_id', assistant) }),
+          ...(thread === undefined ? {} : { threadId: parseId('thread_id', thread) }),
+          ...(before === undefined ? {} : { beforeDeadline: parseTime('before_deadline', before) }),
+        }),
       };
     },
+  }),
+  route('GET', '/v1/approvals/events', {
+    summary: 'Follow approvals as they begin to wait and are decided (an extension of this server)',
+    roles: ['approver', 'operator'],
+    query: ['after'],
+    returns: { object: 'ApprovalEvent', stream: true },
+    handle: ({ engine, caller, query, headers }) => {
+      const header = headers.get('last-event-id');
+      const after = (header === '' ? null : header) ?? query['after'] ?? null;
+      return Promise.resolve({
+        stream: {
+          until: 'closed',
+          subscribe: (signal, admit) => engine.approvalEvents(caller, { after, signal, admit }),
+        },
+      });
+    },
+  }),
+  route('GET', '/v1/approvals/{approval_id}', {
+    summary: 'Read one approval with all that a person needs to decide (an extension of this server)',
+    roles: ['approver', 'operator'],
+    returns: { object: 'ApprovalDetails' },
+    handle: async (input) => ({
+      json: await input.engine.getApproval(input.caller, idParam(input, 'approval_id')),
+    }),
+  }),
+  route('POST', '/v1/approvals/{approval_id}', {
+    summary: 'Approve or deny the call, with other arguments if need be (an extension of this server)',
+    roles: ['approver'],
+    body: approvalDecisionSchema,
+    size: 'medium',
+    returns: { object: 'Answer' },
+    handle: async (input) => ({
+      json: await input.engine.decideApproval(input.caller, idParam(input, 'approval_id'), input.body),
+    }),
   }),
 ];

@@ -12,7 +12,7 @@ import type { Decision } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent } from '../wire/events.ts';
 import type { Metadata, Page, Run, RunStatus, RunStep, Thread } from '../wire/objects.ts';
-import type { Approval, RunDecision } from '../wire/decisions.ts';
+import type { Approval, ApprovalDetails, ApprovalStatus, RunDecision } from '../wire/decisions.ts';
 import type { RunConfig, RoundState, TurnStore } from './turn-store.ts';
 import type { ThreadStore } from './thread-store.ts';
 import type { UsageStore } from './usage-store.ts';
@@ -27,6 +27,8 @@ export interface NewRun {
   grantedTools: readonly string[] | null;
   /** Offer the worker's tools to the model when neither the run nor its assistant declares a tool. Default false. */
   offerTools?: boolean;
+  /** Name of the API key that starts the run; absent = no key. */
+  requestedBy?: string;
   /** Digests of an `Idempotency-Key` and of the request that carried it. */
   idempotency: { key: string; request: string } | null;
   now: number;
@@ -108,15 +110,49 @@ export interface EventWatch {
   close(): void;
 }
 
-/** Selects waiting calls: of one tenant (null = all), of some tools (null = all), behind a cursor. `now`: unix ms. */
-export interface ApprovalQuery {
+/** Whose approvals are read: of one tenant (null = all), of some tools (null = all). */
+export interface ApprovalScope {
   tenant: string | null;
   tools: readonly string[] | null;
+  /** How long after a run's end its late calls take an answer. */
+  followUpWithinMs: number;
+}
+
+/** A page of approvals, behind a cursor. `now`: unix ms. */
+export interface ApprovalQuery extends ApprovalScope {
   limit: number;
   after?: string;
   now: number;
-  /** How long after a run's end its late calls take an answer. */
-  followUpWithinMs: number;
+  /** Default `waiting`. */
+  status?: ApprovalStatus;
+  tool?: string;
+  assistantId?: string;
+  threadId?: string;
+  /** Only calls whose deadline is before this time, unix ms. */
+  beforeDeadline?: number;
+}
+
+/** Approvals that have changed, each as it is now, in the order of their latest changes. */
+export interface ApprovalChanges {
+  changes: { id: string; approval: Approval }[];
+  /** Where the next read begins. */
+  after: string;
+  /** More changes are there. */
+  more: boolean;
+  /** Changes are committed that count only when an older transaction has ended: read again soon. */
+  behind: boolean;
+}
+
+/** A page of runs over all threads, the newest first. `tenant` null = of all tenants. */
+export interface RunQuery {
+  tenant: string | null;
+  limit: number;
+  after?: string;
+  status?: RunStatus;
+  assistantId?: string;
+  threadId?: string;
+  /** Only runs that called this tool. */
+  tool?: string;
 }
 
 /** Runs as the service creates, reads and cancels them. */
@@ -137,6 +173,7 @@ export interface RunStore {
   acknowledgeRun(runId: string): Promise<boolean>;
   getRun(tenant: string, threadId: string, runId: string): Promise<Run>;
   listRuns(tenant: string, threadId: string, query: PageQuery): Promise<Page<Run>>;
+  listAllRuns(query: RunQuery): Promise<Page<Run>>;
   updateRun(
     tenant: string,
     threadId: string,
@@ -146,8 +183,19 @@ export interface RunStore {
   listSteps(tenant: string, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(tenant: string, threadId: string, runId: string, stepId: string): Promise<RunStep>;
 
-  /** Calls that wait for an approval, oldest run first. */
+  /** Calls that wait for an approval, the earliest deadline first; of another status, the latest change first. */
   listApprovals(query: ApprovalQuery): Promise<Page<Approval>>;
+  findApproval(scope: ApprovalScope, id: string): Promise<Approval>;
+  /** The same, with what a person needs in order to decide. */
+  getApproval(scope: ApprovalScope, id: string): Promise<ApprovalDetails>;
+  /** Changes after this place; `after` null: none, and the place where the log ends now. */
+  approvalChanges(query: ApprovalScope & { limit: number; after: string | null }): Promise<ApprovalChanges>;
+  /** Starts listening for changes of approvals: watch first, then read. */
+  watchApprovals(): Pick<EventWatch, 'nextChange' | 'close'>;
+  /** Adds the approvals that a process of an older version left out, of at most `limit` runs; returns of how many. */
+  adoptApprovals(limit: number): Promise<number>;
+  /** Late calls of runs that ended before this time (Unix ms) expire; returns how many. */
+  expireLateApprovals(endedBefore: number, limit: number): Promise<number>;
   /** Keeps a decision that was refused. Round, tool and the model's arguments are those of the call that it names. */
   recordRefusedDecision(runId: string, refused: Decision): Promise<void>;
   /**

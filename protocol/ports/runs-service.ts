@@ -18,6 +18,7 @@ import type {
   Page,
   ResponseFormat,
   Run,
+  RunStatus,
   RunStep,
   Thread,
   ToolChoice,
@@ -25,7 +26,13 @@ import type {
   TruncationStrategy,
 } from '../wire/objects.ts';
 import type { DayUsage, ThreadUsage } from '../wire/usage.ts';
-import type { Approval, RunDecision } from '../wire/decisions.ts';
+import type {
+  Approval,
+  ApprovalDetails,
+  ApprovalEvent,
+  ApprovalStatus,
+  RunDecision,
+} from '../wire/decisions.ts';
 
 /**
  * What a key may do. `caller`: assistants, threads, runs and the outputs of its own tools. `approver`: lists and decides the
@@ -114,6 +121,32 @@ export interface StartedRunEvents {
   initialEvents?: readonly SequencedEvent[];
 }
 
+export interface ApprovalListQuery {
+  limit: number;
+  after?: string;
+  /** Default `waiting`. */
+  status?: ApprovalStatus;
+  tool?: string;
+  assistantId?: string;
+  threadId?: string;
+  /** Unix seconds. */
+  beforeDeadline?: number;
+}
+
+export interface RunListQuery {
+  limit: number;
+  after?: string;
+  status?: RunStatus;
+  assistantId?: string;
+  threadId?: string;
+  tool?: string;
+}
+
+/** A decision about an approval: an answer without what the approval's id says. */
+export type ApprovalDecision = Omit<AnswerPayload, 'call_id' | 'run_id' | 'output' | 'decision'> & {
+  decision: 'approve' | 'deny';
+};
+
 /** Waits until a log may be read, and throws when it may not; to be called back when it has been read. */
 export type AdmitRead = () => Promise<() => void>;
 
@@ -186,10 +219,24 @@ export interface RunsService {
   /** Our extension: a person answers or decides one call. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
 
+  /** Our extension: runs of all threads of the caller's tenant, the newest first; for an operator, of all tenants. */
+  listAllRuns(caller: Caller, query: RunListQuery): Promise<Page<Run>>;
   /**
-   * Our extension: calls that wait for an approval, of the caller's tenant and tools; for an operator, of all tenants.
+   * Our extension: calls that wait for an approval, or waited for one, of the caller's tenant and tools; for an operator, of
+   * all tenants.
    */
-  listApprovals(caller: Caller, query: { limit: number; after?: string }): Promise<Page<Approval>>;
+  listApprovals(caller: Caller, query: ApprovalListQuery): Promise<Page<Approval>>;
+  getApproval(caller: Caller, id: string): Promise<ApprovalDetails>;
+  /** Decides by the approval's id; the same as `answer` for the call that it names. */
+  decideApproval(caller: Caller, id: string, decision: ApprovalDecision): Promise<AnswerReply>;
+  /**
+   * Changes of approvals as they happen, each with the approval as it is now. `after`: the id of an event; null = from now
+   * on. The first event says that the stream has begun. Throws `ApiError` when `after` is no such id.
+   */
+  approvalEvents(
+    caller: Caller,
+    options: { after: string | null; signal: AbortSignal; admit?: AdmitRead },
+  ): AsyncIterable<ApprovalEvent>;
   /** Our extension: decisions about calls of the run. An approver sees those of the tools granted to it. */
   listDecisions(
     caller: Caller,

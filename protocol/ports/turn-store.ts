@@ -44,6 +44,8 @@ export interface RunConfig {
   granted_tools: readonly string[] | null;
   /** `tools` is empty, and the run offers the worker's tools that it may use. Default false. Never shown. */
   offer_tools?: boolean;
+  /** Name of the API key that started the run. Never shown as a parameter. */
+  requested_by?: string;
 }
 
 /** One round, while its outputs arrive. */

@@ -49,9 +49,25 @@ export interface RunDecision {
   refused: { code: string; message: string } | null;
 }
 
-/** Our extension: a call that waits for an approval. */
+/** Our extension: a call that waits for a person, or for the API's caller. */
+export interface AwaitedCall {
+  call_id: string;
+  tool: string;
+  /** `approval`: a person approves or denies the call. `output`: the API's caller sends its output. */
+  kind: 'approval' | 'output';
+  on_deadline: 'fail' | 'placeholder' | 'follow-up';
+  /** Until when an answer is in time; null = as long as the run lives. */
+  answer_by: number | null;
+}
+
+/**
+ * `waiting`: a decision counts. `decided`: approved or denied. `expired`: the deadline passed without a decision.
+ * `cancelled`: the run ended before, or is being cancelled.
+ */
+export type ApprovalStatus = 'waiting' | 'decided' | 'expired' | 'cancelled';
+
+/** Our extension: a call that waits for an approval, or waited for one. */
 export interface Approval {
-  /** Its position in the list, and the cursor of a page. */
   id: string;
   object: 'approval';
   /** When the model made the call; null = not known. */
@@ -62,12 +78,17 @@ export interface Approval {
   assistant_id: string;
   call_id: string;
   tool: string;
+  status: ApprovalStatus;
   /** The model's arguments, as JSON text. */
   arguments: string;
   /** The digest that a decision names; null = an older worker planned the call. */
   arguments_digest: string | null;
   /** A decision without the digest is refused. */
   digest_required: boolean;
+  /** Name of the API key that started the run; null = none is known. */
+  requested_by: string | null;
+  /** Until when an answer is in time; null = as long as the run lives. */
+  answer_by: number | null;
   on_deadline: 'fail' | 'placeholder' | 'follow-up';
   /** Seconds from the call in which an answer counts; null = as long as the run lives. */
   answer_within: number | null;
@@ -75,4 +96,38 @@ export interface Approval {
   late: boolean;
   /** Expiry of the run. Of a late call: until when its answer is accepted; null while the run goes on. */
   expires_at: number | null;
+  /** The decision that counts; null = none. */
+  decision: StepDecision | null;
+  /** Why the tool refused the arguments of the last approval: the call waits again. null = it did not. */
+  refused_edit: string | null;
 }
+
+/** One approval with what a person needs in order to decide. */
+export interface ApprovalDetails extends Approval {
+  /** The arguments as JSON text, one key on each line, control and format characters escaped. */
+  arguments_shown: string;
+  /** The parsed arguments; null when the model's text is no arguments. */
+  arguments_value: unknown;
+  /** Why the model's text is no arguments; null = it is. */
+  arguments_problem: string | null;
+  /** What the tool does; null = the run does not declare it. */
+  description: string | null;
+  /** JSON Schema of the arguments; null = not known. */
+  parameters: Record<string, unknown> | null;
+  /** What the assistant wrote before the call; null = nothing. */
+  said: string | null;
+  /** What happens when nobody decides in time. */
+  consequence: string;
+  /** All decisions about the call, refused ones included, oldest first. */
+  decisions: RunDecision[];
+}
+
+/**
+ * An event of the stream of approvals. `approvals.ready` comes first: a list that is read after it has every later change in
+ * this stream. Each other event is named after the status of its approval, which it holds as it is now; of several changes
+ * that a reader missed, it gets the last one.
+ */
+export type ApprovalEvent = { id: string } & (
+  | { event: 'approvals.ready'; data: { object: 'approvals.ready' } }
+  | { event: `approval.${ApprovalStatus}`; data: Approval }
+);

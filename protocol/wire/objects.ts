@@ -7,7 +7,7 @@
  * Imports the shapes of our extensions. Any room may import it; the workflow sandbox may too.
  */
 
-import type { StepDecision } from './decisions.ts';
+import type { AwaitedCall, StepDecision } from './decisions.ts';
 
 export type Metadata = Record<string, string>;
 
@@ -112,6 +112,8 @@ export interface RunCommon {
   reasoning_effort?: string | null;
   /** Our extension: currency → decimal amount; absent = no limit. */
   max_cost?: Readonly<Record<string, string>>;
+  /** Our extension, while the run waits: what for, and until when. */
+  awaiting?: AwaitedCall[];
 }
 
 /**
@@ -205,6 +207,8 @@ export interface StepToolCall {
   function: { name: string; arguments: string; output: string | null };
   /** Our extension, on calls that were approved or denied. */
   decision?: StepDecision;
+  /** Our extension, on calls that wait. */
+  awaiting?: Pick<AwaitedCall, 'kind' | 'on_deadline' | 'answer_by'>;
 }
 
 export type StepDetails =

@@ -210,14 +210,19 @@ export const submitParamsSchema = z.strictObject({
   stream: z.boolean().nullable().optional(),
 });
 
-export const answerPayloadSchema = z.strictObject({
-  call_id: plainText(LIMITS.id).min(1),
-  output: z.unknown().optional(),
-  decision: z.enum(['approve', 'deny']).optional(),
+const decisionFields = {
   arguments: z.unknown().optional(),
   arguments_digest: z.string().max(64).optional(),
   reason: z.string().max(LIMITS.reasonChars).optional(),
   by: plainText(LIMITS.id).optional(),
   note: z.string().max(LIMITS.noteChars).optional(),
+};
+const decisionKind = z.enum(['approve', 'deny']);
+export const answerPayloadSchema = z.strictObject({
+  call_id: plainText(LIMITS.id).min(1),
+  output: z.unknown().optional(),
+  decision: decisionKind.optional(),
+  ...decisionFields,
   run_id: plainText(LIMITS.id).optional(),
 });
+export const approvalDecisionSchema = z.strictObject({ decision: decisionKind, ...decisionFields });

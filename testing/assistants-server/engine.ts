@@ -15,6 +15,7 @@ import { randomIds } from '../ids.ts';
 import type { IdSource } from '../ids.ts';
 import type { ScriptCatalogue } from '../script.ts';
 import { catalogue } from '../scripts.ts';
+import { scriptedApprovals } from './approvals.ts';
 import { createAssistants } from './assistants.ts';
 import { dropTimers } from './emit.ts';
 import { Player } from './play.ts';
@@ -109,6 +110,7 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     },
     ...createScriptedThreadMethods(state),
     ...createScriptedRunMethods(state),
+    ...scriptedApprovals(state),
     ownerOf: async (kind, id) =>
       kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
     // The scripted server keeps no counters of days.

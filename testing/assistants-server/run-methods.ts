@@ -5,7 +5,7 @@
  */
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
 import type { Caller, RunParams, RunsService, StartedRunEvents } from '../../protocol/ports/runs-service.ts';
-import type { Approval, RunDecision } from '../../protocol/wire/decisions.ts';
+import type { RunDecision } from '../../protocol/wire/decisions.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
 import type { ScriptCatalogue } from '../script.ts';
 import { chooseScript } from './assistants.ts';
@@ -30,7 +30,7 @@ type StartMethods = Pick<RunsService, 'createRun' | 'createThreadAndRun'>;
 type ChangeMethods = Pick<RunsService, 'updateRun' | 'cancelRun' | 'submitToolOutputs' | 'answer'>;
 type ReadMethods = Pick<
   RunsService,
-  'getRun' | 'listRuns' | 'listApprovals' | 'listDecisions' | 'listSteps' | 'getStep' | 'events' | 'awaitRun'
+  'getRun' | 'listRuns' | 'listDecisions' | 'listSteps' | 'getStep' | 'events' | 'awaitRun'
 >;
 
 /** The caller's run, after a deadline that has passed was applied. Throws 404. */
@@ -139,7 +139,6 @@ const createReadMethods = (state: RunServerState): ReadMethods => ({
   async getRun(caller, threadId, id) {
     return toRun(runOf(state, caller, threadId, id));
   },
-  listApprovals: async () => paged<never, Approval>([], { limit: 1, order: 'asc' }, (approval) => approval),
   async listDecisions(caller, threadId, id, query) {
     runOf(state, caller, threadId, id);
     // Scripted runs have no calls that wait for an approval.

@@ -8,14 +8,12 @@
  *   polls at the expiry, then at growing intervals while the run still waits. When the upstream names no expiry, the
  *   workflow polls now and then, since the run may have ended there.
  * - Placeholders leave in time: a margin before the expiry, or at the call's own deadline.
- * Pure; imports the state only.
+ * Pure; imports the state and the margin.
  */
+import { expiryMargin } from '../../protocol/rules/answer-deadline.ts';
 import {
   POLL_INITIAL_MS,
   MAX_POLL_MS,
-  MARGIN_MS,
-  MARGIN_SHARE,
-  MAX_MARGIN_SHARE,
   RECHECK_INITIAL_MS,
   MAX_RECHECK_MS,
   VERDICT_SLACK_MS,
@@ -27,11 +25,8 @@ import type { CallState, MachineState } from './state.ts';
 export const answerLimit = (state: MachineState): number | null => (state.lax ? null : state.expiresAt);
 
 /** The margin before the expiry. */
-export const marginOf = (state: MachineState): number => {
-  if (state.expiresAt === null) return 0;
-  const life = Math.max(0, state.expiresAt - (state.createdAt ?? state.startedAt));
-  return Math.min(Math.max(MARGIN_MS, life * MARGIN_SHARE), life * MAX_MARGIN_SHARE);
-};
+export const marginOf = (state: MachineState): number =>
+  expiryMargin(state.expiresAt, state.createdAt ?? state.startedAt);
 
 /** The deadline of an automatic call; null = none is known. */
 export const toolEnd = (state: MachineState): number | null => {

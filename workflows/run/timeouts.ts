@@ -64,12 +64,6 @@ export const FOLLOW_UP_RUN_RETRY = {
   maximumInterval: MINUTE,
 } as const;
 
-/** Margin before the expiry, so that a submit still arrives: a share of the run's life, but at least this. */
-export const MARGIN_MS = 5 * SECOND;
-export const MARGIN_SHARE = 0.05;
-/** On very short runs the margin must not use up the whole life. */
-export const MAX_MARGIN_SHARE = 0.25;
-
 /** A tool with less time than this is not started; the model reads that there was no time. */
 export const MIN_TOOL_MS = SECOND;
 

@@ -17,7 +17,7 @@ import type {
   Thread,
   WireUsage,
 } from '../../../protocol/wire/objects.ts';
-import type { Approval, RunDecision } from '../../../protocol/wire/decisions.ts';
+import type { Approval, ApprovalDetails, RunDecision } from '../../../protocol/wire/decisions.ts';
 import type { AnswerReply } from '../../../protocol/temporal/messages.ts';
 import { responseCheck, type OpenApiDocument, type ResponseCheck } from '../../support/openapi.ts';
 import { approval } from '../../support/run-stubs.ts';
@@ -43,6 +43,7 @@ test('the documented shapes are those that engines return', () => {
   expectTypeOf<Same<Documented<'Answer'>, AnswerReply>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Decision'>, RunDecision>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Approval'>, Approval>>().toEqualTypeOf<true>();
+  expectTypeOf<Same<Documented<'ApprovalDetails'>, ApprovalDetails>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Error'>, ApiErrorBody>>().toEqualTypeOf<true>();
 });
 
@@ -249,7 +250,19 @@ describe('answers are as documented', () => {
     const gated = await startRun();
     const waits = { kind: 'calls' as const, calls: [approval('call_3')], expiresAt: null };
     await store.settleTurn(await leaseOf(gated), { outcome: waits, message: null, usage: null }, NOW);
-    expect(await call('GET', '/approvals?limit=1')).toMatchObject({ data: [{ call_id: 'call_3' }] });
+    const { data } = await call<Page<Approval>>('GET', '/approvals?limit=1');
+    expect(data).toMatchObject([{ call_id: 'call_3' }]);
+    const at3 = `/approvals/${data[0]?.id}`;
+    await call('GET', at3);
+    expect(await call('POST', at3, { decision: 'deny', reason: 'no' })).toMatchObject({ call_id: 'call_3' });
+    await call('POST', at3, { decision: 'perhaps' });
+    await call('GET', '/approvals/appr_none');
+    await call('GET', '/approvals?status=maybe');
+    await call(
+      'GET',
+      `/runs?status=in_progress&thread_id=${gated.thread_id}&tool=pay&assistant_id=${gated.assistant_id}`,
+    );
+    await call('GET', `/threads/${gated.thread_id}/runs/${gated.id}/steps`);
     const outcome = { kind: 'calls' as const, calls, expiresAt: null };
     await store.settleTurn(await leaseOf(run), { outcome, message: null, usage: null }, NOW);
     await store.recordDecisions(run.id, [
@@ -322,7 +335,7 @@ describe('answers are as documented', () => {
 
   test('and all of them were looked at', () => {
     expect(problems).toEqual([]);
-    const untested = ROUTES.filter(({ returns }) => returns.object !== 'Event')
+    const untested = ROUTES.filter(({ returns }) => !['Event', 'ApprovalEvent'].includes(returns.object))
       .map(({ method, path }) => `${method} ${path} 200`)
       .filter((name) => !check.seen.has(name));
     expect(untested).toEqual([]);

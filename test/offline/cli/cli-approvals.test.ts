@@ -35,13 +35,18 @@ const approval = (more: Partial<Approval> = {}): Approval => ({
   assistant_id: 'asst_1',
   call_id: CALL,
   tool: 'refund',
+  status: 'waiting',
   arguments: '{"amount":80}',
   arguments_digest: DIGEST,
   digest_required: false,
+  requested_by: null,
+  answer_by: null,
   on_deadline: 'fail',
   answer_within: null,
   late: false,
   expires_at: null,
+  decision: null,
+  refused_edit: null,
   ...more,
 });
 const page = (data: unknown[], more = false): Step =>

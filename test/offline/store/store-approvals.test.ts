@@ -75,13 +75,18 @@ test('each call says what a person needs in order to decide, and which run it is
       assistant_id: run.assistantId,
       call_id: 'p',
       tool: 'pay',
+      status: 'waiting',
       arguments: '{"q":1}',
       arguments_digest: 'd',
       digest_required: true,
+      requested_by: null,
+      answer_by: NOW / 1000 + 90,
       on_deadline: 'fail',
       answer_within: 90,
       late: false,
       expires_at: NOW / 1000 + 600,
+      decision: null,
+      refused_edit: null,
     },
   ]);
 });

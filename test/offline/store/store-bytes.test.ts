@@ -15,6 +15,7 @@ import { storeOn } from '../../../store/index.ts';
 import { migrate, readMigrations } from '../../../store/migrate.ts';
 import { openPglite } from '../../../store/pglite.ts';
 import { ROW_BYTES } from '../../../store/within-bytes.ts';
+import { approval } from '../../support/run-stubs.ts';
 import { automatic, external, image, newRun, startedRun } from '../../support/store.ts';
 
 const NOW = 1_800_000_000_000;
@@ -250,6 +251,10 @@ test('every row knows its size, whoever wrote it', async () => {
     params: { additional_messages: [said(1, 10)] },
   });
   await store.updateAssistant(T, assistantId, { instructions: 'Be brief.' });
+  const asking = await store.claim((await startedRun(store, T, NOW)).runId, NOW);
+  if (asking === null) throw new Error('no row');
+  const calls = { kind: 'calls' as const, calls: [approval('ça')], expiresAt: null };
+  await store.settleTurn(asking.lease, { outcome: calls, message: null, usage: null }, NOW);
   const claim = await store.claim(runId, NOW);
   if (claim === null) throw new Error('no row');
   const { messageId } = await store.openMessage(claim.lease, NOW);

@@ -15,6 +15,7 @@ import { LOCK_FILE, lockDirectory } from '../../../store/lock-file.ts';
 import { migrate, readMigrations } from '../../../store/migrate.ts';
 import { openPglite } from '../../../store/pglite.ts';
 import { image } from '../../support/store.ts';
+import * as approvalsSchema from '../../../store/approvals-schema.ts';
 import * as schema from '../../../store/schema.ts';
 import * as usageSchema from '../../../store/usage-schema.ts';
 
@@ -144,9 +145,10 @@ describe('migrations', () => {
     const indexes = await db.query<{ indexname: string }>(
       "select indexname from pg_indexes where schemaname = 'public' and indexname not like '%\\_pk%' and indexname not like '%\\_pkey'",
     );
-    const tables = Object.values({ ...schema, ...usageSchema } as Record<string, unknown>).filter(
-      (value): value is PgTable => is(value, PgTable),
-    );
+    const tables = Object.values({ ...schema, ...approvalsSchema, ...usageSchema } as Record<
+      string,
+      unknown
+    >).filter((value): value is PgTable => is(value, PgTable));
     const described = tables.map((table) => getTableConfig(table));
     expect(new Set(columns.map((one) => `${one.table_name}.${one.column_name}.${one.is_nullable}`))).toEqual(
       new Set(

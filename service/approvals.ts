@@ -1,0 +1,47 @@
+/**
+ * Approvals over all runs: which wait, one with its details, a decision by its id, and changes as they happen.
+ *
+ * Rule: a key reads the approvals of its tenant and tools, an operator those of all tenants. A decision goes the way of every
+ * answer, so its rules are the same. Imported by `service/index.ts`.
+ */
+import type { ApprovalScope } from '../protocol/ports/run-store.ts';
+import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
+import { answerCall } from './answer-run.ts';
+import { withApiErrors } from './errors.ts';
+import type { ServiceContext } from './service-context.ts';
+import { approvalsOf } from './signature.ts';
+import { tailApprovals } from './tail-approvals.ts';
+import type { TailOptions } from './tail-events.ts';
+
+export type ApprovalMethods = Pick<
+  RunsService,
+  'listApprovals' | 'getApproval' | 'decideApproval' | 'approvalEvents'
+>;
+
+export const createApprovalMethods = (
+  context: ServiceContext,
+  { followUpWithinMs, tail }: { followUpWithinMs: number; tail?: TailOptions | undefined },
+): ApprovalMethods => {
+  const { store, now } = context;
+  const scopeOf = (caller: Caller): ApprovalScope => ({ ...approvalsOf(caller), followUpWithinMs });
+  return {
+    listApprovals: (caller, { beforeDeadline, ...query }) =>
+      withApiErrors(() =>
+        store.listApprovals({
+          ...query,
+          ...(beforeDeadline === undefined ? {} : { beforeDeadline: beforeDeadline * 1000 }),
+          ...scopeOf(caller),
+          now: now(),
+        }),
+      ),
+    getApproval: (caller, id) => withApiErrors(() => store.getApproval(scopeOf(caller), id)),
+    decideApproval: (caller, id, decision) =>
+      withApiErrors(async () => {
+        // An operator reads every tenant's approvals and decides none of them.
+        const own = { tenant: caller.tenant, tools: caller.grantedTools ?? null, followUpWithinMs };
+        const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(own, id);
+        return answerCall(context, caller, [threadId, runId], { ...decision, call_id });
+      }),
+    approvalEvents: (caller, from) => tailApprovals(store, scopeOf(caller), from, tail),
+  };
+};
