@@ -27,7 +27,9 @@ const work = mkdtempSync(join(root, '.cache', 'api-'));
 process.once('exit', () => rmSync(work, { recursive: true, force: true }));
 compileDeclarations();
 mkdirSync(reports, { recursive: true });
-const problems = Object.values(entries).flatMap(({ types }) => check(types.split('/')[2]));
+const problems = Object.values(entries).flatMap(({ types }) =>
+  check(/^\.\/dist\/(.+)\/public\.d\.ts$/.exec(types)[1]),
+);
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
@@ -42,9 +44,14 @@ function compileDeclarations() {
   writeFileSync(join(work, 'package.json'), '{ "name": "durable-runs", "type": "module" }\n');
 }
 
+/** A room may have a second entry in a folder of its own. */
+function reportName(room) {
+  return `${room.replaceAll('/', '-')}.api.md`;
+}
+
 /** Problems of one entry; with `--update` its report is written first. */
 function check(room) {
-  const kept = join(reports, `${room}.api.md`);
+  const kept = join(reports, reportName(room));
   // The extractor leaves out the comments of declarations, and keeps those inside of a union.
   const text = readFileSync(report(room), 'utf8').replaceAll(/^ *\/\*\*[^]*?\*\/\n/gm, '');
   if (update) writeFileSync(kept, text);
@@ -84,7 +91,7 @@ function report(room) {
       },
       apiReport: {
         enabled: true,
-        reportFileName: `${room}.api.md`,
+        reportFileName: reportName(room),
         reportFolder: work,
         reportTempFolder: join(work, 'made'),
       },
@@ -104,7 +111,7 @@ function report(room) {
   });
   const { errorCount } = Extractor.invoke(config, { localBuild: true, messageCallback: quiet });
   if (errorCount > 0) process.exit(1);
-  return join(work, 'made', `${room}.api.md`);
+  return join(work, 'made', reportName(room));
 }
 
 /** Says errors only; the rest tells how the extractor works. */

@@ -52,7 +52,12 @@ export const PLAIN_FILES = ['store/migrations', 'workflows/beside.cjs', 'workflo
 const UNPUBLISHED = ['cli/demo/', 'built.json'];
 
 const ENTRIES = {
-  [CLIENT]: { '.': 'client/public', './protocol': 'protocol/public', './workflows': 'workflows/public' },
+  [CLIENT]: {
+    '.': 'client/public',
+    './http': 'client/http/public',
+    './protocol': 'protocol/public',
+    './workflows': 'workflows/public',
+  },
   [SERVER]: { './worker': 'worker/public', './testing': 'testing/public', './cli': 'cli/main' },
 };
 

@@ -64,6 +64,9 @@ interface AddedRow {
 }
 const WAITS: AddedRow = { status: 'waiting', late: false, decision: null };
 
+/** A list of parameters holds texts only; the statement reads an empty one as null. */
+const text = (value: number | null): string => (value === null ? '' : String(value));
+
 /** Adds the rows of a round's approvals. `stateOf`: for rounds that an older process wrote. */
 export const addApprovals = (
   { sql, row, later, approvalsChanged }: RunUpdate,
@@ -93,8 +96,6 @@ export const addApprovals = (
     };
   });
   if (rows.length === 0) return;
-  /** A list of parameters holds texts only; the statement reads an empty one as null. */
-  const text = (value: number | null): string => (value === null ? '' : String(value));
   approvalsChanged();
   later(
     sql.query(

@@ -60,6 +60,14 @@ export interface AwaitedCall {
   answer_by: number | null;
 }
 
+/** Our extension: what a step shows of a call. */
+export interface CallMarks {
+  /** On calls that were approved or denied. */
+  decision?: StepDecision;
+  /** On calls that wait. */
+  awaiting?: Pick<AwaitedCall, 'kind' | 'on_deadline' | 'answer_by'>;
+}
+
 /**
  * `waiting`: a decision counts. `decided`: approved or denied. `expired`: the deadline passed without a decision.
  * `cancelled`: the run ended before, or is being cancelled.

@@ -7,7 +7,7 @@
  * Imports the shapes of our extensions. Any room may import it; the workflow sandbox may too.
  */
 
-import type { AwaitedCall, StepDecision } from './decisions.ts';
+import type { AwaitedCall, CallMarks } from './decisions.ts';
 
 export type Metadata = Record<string, string>;
 
@@ -201,14 +201,10 @@ export type Run = RunCommon &
       }
   );
 
-export interface StepToolCall {
+export interface StepToolCall extends CallMarks {
   id: string;
   type: 'function';
   function: { name: string; arguments: string; output: string | null };
-  /** Our extension, on calls that were approved or denied. */
-  decision?: StepDecision;
-  /** Our extension, on calls that wait. */
-  awaiting?: Pick<AwaitedCall, 'kind' | 'on_deadline' | 'answer_by'>;
 }
 
 export type StepDetails =

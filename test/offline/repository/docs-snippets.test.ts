@@ -32,8 +32,8 @@ const snippetsOf = (text: string): string[] =>
 
 /** The package's name as its sources, so that no build is needed. */
 const PATHS = Object.fromEntries(
-  ['client', 'worker', 'workflows', 'protocol', 'testing'].map((room) => [
-    room === 'client' ? 'durable-runs' : `durable-runs/${room}`,
+  ['client', 'client/http', 'worker', 'workflows', 'protocol', 'testing'].map((room) => [
+    room === 'client' ? 'durable-runs' : `durable-runs/${room.replace('client/', '')}`,
     [join(ROOT, room, 'public.ts')],
   ]),
 );

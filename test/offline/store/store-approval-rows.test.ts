@@ -228,13 +228,13 @@ describe('one approval', () => {
   });
 });
 
-describe('changes', () => {
-  const changes = async (after: string, tenant: string | null, limit = 64) => {
-    const read = await store.approvalChanges({ ...SCOPE, tenant, after, limit });
-    return { ...read, names: read.changes.map(({ approval: one }) => `${one.call_id} ${one.status}`) };
-  };
-  const start = async () => (await store.approvalChanges({ ...SCOPE, after: null, limit: 1 })).after;
+const changes = async (after: string, tenant: string | null, limit = 64) => {
+  const read = await store.approvalChanges({ ...SCOPE, tenant, after, limit });
+  return { ...read, names: read.changes.map(({ approval: one }) => `${one.call_id} ${one.status}`) };
+};
+const start = async () => (await store.approvalChanges({ ...SCOPE, after: null, limit: 1 })).after;
 
+describe('changes', () => {
   test('come once each in order, and of several changes of a call the last', async () => {
     const tenant = 'changes';
     const from = await start();
@@ -271,25 +271,24 @@ describe('changes', () => {
   });
 });
 
-describe('what a run shows', () => {
-  const runOf = ({ threadId, runId }: { threadId: string; runId: string }) =>
-    store.getRun(T, threadId, runId);
-  const callsOf = async ({ threadId, runId }: { threadId: string; runId: string }) => {
-    const [step] = (await store.listSteps(T, threadId, runId, { limit: 1, order: 'desc' })).data;
-    return step?.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
-  };
-  const awaited = (callId: string) => ({
-    call_id: callId,
-    tool: 'pay',
-    kind: 'approval',
-    on_deadline: 'fail',
-    answer_by: NOW / 1000 + 600,
-  });
-  const eventsOf = async (runId: string) =>
-    (await store.readEvents(runId, { after: 0, limit: 100, gaps: 'refuse' })).events.flatMap(
-      ({ event, data }) => ('awaiting' in data ? [[event, data.awaiting]] : []),
-    );
+const runOf = ({ threadId, runId }: { threadId: string; runId: string }) => store.getRun(T, threadId, runId);
+const callsOf = async ({ threadId, runId }: { threadId: string; runId: string }) => {
+  const [step] = (await store.listSteps(T, threadId, runId, { limit: 1, order: 'desc' })).data;
+  return step?.step_details.type === 'tool_calls' ? step.step_details.tool_calls : [];
+};
+const awaited = (callId: string) => ({
+  call_id: callId,
+  tool: 'pay',
+  kind: 'approval',
+  on_deadline: 'fail',
+  answer_by: NOW / 1000 + 600,
+});
+const eventsOf = async (runId: string) =>
+  (await store.readEvents(runId, { after: 0, limit: 100, gaps: 'refuse' })).events.flatMap(
+    ({ event, data }) => ('awaiting' in data ? [[event, data.awaiting]] : []),
+  );
 
+describe('what a run shows', () => {
   test('names the calls that wait, by whom, until when; a decision takes its call out, a refused edit brings it back', async () => {
     const run = await asks(T, [approval('p'), approval('q')]);
     expect(await runOf(run)).toMatchObject({
