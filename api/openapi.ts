@@ -77,14 +77,14 @@ const eventStreamOf = (description: string): Record<string, unknown> => ({
 });
 
 const EVENTS = eventStreamOf(
-  'Server-sent events: `event` names what happened (thread.run.created, thread.message.delta, …), `data` is the object it happened to, `id` is the place in the log of the run. Ends with `event: done`, `data: [DONE]`.',
+  'Server-sent events: `event` names what happened (thread.run.created, thread.message.delta, …), `data` is the object of the event, `id` its position in the event log of the run. Ends with `event: done`, `data: [DONE]`.',
 );
 
 /** Streams alone, by the object that the route names. */
 const STREAMS: Readonly<Record<string, unknown>> = {
   Event: EVENTS,
   ApprovalEvent: eventStreamOf(
-    'Server-sent events: first `approvals.ready`, then `approval.waiting`, `approval.decided`, `approval.expired` and `approval.cancelled`; `data` is the approval as it is now, `id` a place to go on from (`Last-Event-ID`). A list that is read after `approvals.ready` has every later change in the stream. The stream has no end of its own.',
+    'Server-sent events: first `approvals.ready`, then `approval.waiting`, `approval.decided`, `approval.expired` and `approval.cancelled`; `data` is the current approval, `id` the position to resume from (`Last-Event-ID`). A list that is read after `approvals.ready` has every later change in the stream. The stream has no end of its own.',
   ),
 };
 

@@ -61,7 +61,7 @@ const fitCalls = (given: readonly ToolCall[]): Fit => {
     refuse(
       call,
       'invalid_arguments',
-      `The arguments of this call are ${call.arguments.length} characters long, more than can be handled. Call again with shorter arguments.`,
+      `The arguments of this call are ${call.arguments.length} characters long, which is too long. Call again with shorter arguments.`,
     );
     total += sizeOf(kept.get(call.callId) ?? call);
   }

@@ -47,7 +47,7 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
     announce({ ready: true, url: api.url, open: api.open });
     say(readyLine(api));
     await stopRequested(io.signal);
-    say('stopping: finishing what is under way');
+    say('stopping: finishing running work');
   } finally {
     await endings.run();
   }

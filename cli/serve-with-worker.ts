@@ -42,7 +42,7 @@ export const serveWithWorker = async (
       `${readyLine({ url, open })}; worker on task queue ${JSON.stringify(taskQueue)}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
     );
     await runUntilSignal(io.signal, stack.broken, 'Start it again.');
-    say('stopping: finishing what is under way');
+    say('stopping: finishing running work');
   } finally {
     await record.remove();
     await stack.close();

@@ -35,7 +35,7 @@ const paramsProblem = (
     return `params must be empty on the chat backend, where the store holds them; got ${quote(Object.keys(params))}`;
   const bytes = Buffer.byteLength(JSON.stringify(params));
   return bytes > MAX_PARAMS_BYTES
-    ? `params may be ${MAX_PARAMS_BYTES} bytes of JSON; got ${bytes}. Put long texts into the thread's messages`
+    ? `params may have at most ${MAX_PARAMS_BYTES} bytes of JSON; got ${bytes}. Put long texts into the thread's messages`
     : undefined;
 };
 

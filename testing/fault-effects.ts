@@ -83,7 +83,7 @@ const answerOf = (action: Extract<FaultAction, { kind: 'status' }>): Response =>
       : JSON.stringify(
           body ?? {
             error: {
-              message: `The sandbox was told to answer ${status}.`,
+              message: `A fault of the sandbox answers ${status}.`,
               type: status >= 500 ? 'server_error' : 'invalid_request_error',
               param: null,
               code: null,

@@ -121,7 +121,7 @@ export const takeTurn = (chosen: ChosenScript, input: TurnInput): ScriptedTurn =
       script[input.round] ?? {
         fail: {
           code: 'server_error',
-          message: `Script ${JSON.stringify(name)} has ${script.length} turns; turn ${input.round + 1} was asked for.`,
+          message: `Script ${JSON.stringify(name)} has ${script.length} turns; turn ${input.round + 1} does not exist.`,
         },
       }
     );

@@ -51,7 +51,7 @@ export const configWarnings = (config: Config, role: Role): string[] => {
       'OPENAI_API_VERSION is for Azure, and OPENAI_BASE_URL is not set',
     config.backend === 'assistants' &&
       config.offerTools !== null &&
-      'RUNS_OFFER_TOOLS is ignored with RUNS_BACKEND=assistants: that server tells the model which tools there are',
+      'RUNS_OFFER_TOOLS is ignored with RUNS_BACKEND=assistants: the upstream server offers the tools',
     config.backend === 'sandbox' &&
       config.baseUrl !== null &&
       'OPENAI_BASE_URL is ignored with RUNS_BACKEND=sandbox; set RUNS_BACKEND=chat to use that server',

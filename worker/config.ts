@@ -207,7 +207,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
 const urlProblem = (name: string, value: string | null, protocols: readonly string[]): string | null => {
   if (value === null) return null;
   if (!URL.canParse(value))
-    return `${name} must be a URL such as "${protocols[0] ?? 'http'}//host:port/path"; what is set is not one`;
+    return `${name} must be a URL such as "${protocols[0] ?? 'http'}//host:port/path"; the value is not one`;
   const { protocol } = new URL(value);
   return protocols.includes(protocol)
     ? null
@@ -261,7 +261,7 @@ export const configErrors = (config: Config, role: Role): string[] => {
       `RUNS_BACKEND is "sandbox" (its default), which exists only inside "runs dev". For "runs ${role}" set it to "chat" (any chat-completions server) or "assistants" (a server of the runs API)`,
     role === 'serve' &&
       backend === 'assistants' &&
-      'RUNS_BACKEND=assistants has nothing to serve yet: that server has an API of its own. Use it directly, start runs with "runs start", or set RUNS_BACKEND=chat',
+      'RUNS_BACKEND=assistants has no API to serve: the upstream server has its own. Use that one, start runs with "runs start", or set RUNS_BACKEND=chat',
     // Only workers have a build; `serve` may share their environment.
     role !== 'serve' &&
       config.halfDeployment !== null &&

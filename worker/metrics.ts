@@ -74,8 +74,8 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
   ) => new Histogram({ name, help, labelNames, buckets, registers: [registry] });
 
   const ended = counter('runs_ended_total', 'Runs that reached an end.', ['backend', 'status']);
-  const rounds = counter('runs_rounds_total', 'Rounds of tool calls begun.', ['backend']);
-  const calls = counter('runs_tool_calls_total', 'Tool calls asked for.', ['backend']);
+  const rounds = counter('runs_rounds_total', 'Rounds of tool calls that started.', ['backend']);
+  const calls = counter('runs_tool_calls_total', 'Tool calls of models.', ['backend']);
   const waits = histogram(
     'runs_wait_seconds',
     'Time that rounds waited for a person or the caller of the API.',

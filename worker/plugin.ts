@@ -146,7 +146,7 @@ const withOwnActivities = (own: object | undefined, ours: WorkerActivities): obj
   if (taken.length > 0)
     throw new RunsError(
       'config',
-      `The worker has activities ${JSON.stringify(taken)} of its own, and DurableRunsPlugin has others under these names. Rename the worker's, or run the plugin on a worker of its own.`,
+      `The worker defines activities ${JSON.stringify(taken)}, whose names belong to DurableRunsPlugin. Rename the worker's, or run the plugin on a worker of its own.`,
     );
   const fallback = theirs['default'];
   if (fallback === undefined) return { ...theirs, ...ours };

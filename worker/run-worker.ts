@@ -53,7 +53,7 @@ export const runWorker = async (
       );
       options.onReady?.(worker);
       await Promise.race([worker.done, stop.asked]);
-      if (stop.reason() !== null) write(`${stop.reason()}: finishing what is under way`);
+      if (stop.reason() !== null) write(`${stop.reason()}: finishing running work`);
       await worker.stop();
     } finally {
       options.signal?.removeEventListener('abort', onAbort);

@@ -43,7 +43,7 @@ export const toUpdateRejection = ({ failure, message, details }: AnswerRejection
 
 export const ANSWER_DESCRIPTION =
   'Answer one call. Paste one JSON object: {"call_id": "…", "output": "…"} for a call that waits for an output, or {"call_id": "…", "decision": "approve"} (optionally "arguments": {…}) or {"call_id": "…", "decision": "deny", "reason": "…"} for one that waits for approval. The ids are in the current details.';
-export const SIGNAL_DESCRIPTION = `${ANSWER_DESCRIPTION} A signal gives no reply; prefer the update, which says whether the answer was taken.`;
+export const SIGNAL_DESCRIPTION = `${ANSWER_DESCRIPTION} A signal gives no reply; prefer the update, which returns whether the answer was accepted.`;
 export const SUBMIT_DESCRIPTION =
   'Used by the HTTP API: {"run_id": "…", "tool_outputs": [{"tool_call_id": "…", "output": "…"}]} with an output for every open external call of the round.';
 

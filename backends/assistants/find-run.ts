@@ -145,7 +145,7 @@ export const cancelDuplicatesAtEnd = async (
     s.ctx.signal.throwIfAborted();
     s.ctx.log.warn(
       { backendRunId: run.id, error: String(error) },
-      'duplicate runs could not be looked for at the end',
+      'the search for duplicate runs at the end failed',
     );
   }
 };

@@ -154,7 +154,7 @@ const replyLines = (reply: AnswerReply): string[] => {
 };
 
 const nextStepText = ({ run_id: runId, late, waiting, follow_up_run_id: next }: AnswerReply): string => {
-  if (next !== undefined) return `Run ${runId} had ended; the answer goes on in ${next}.`;
+  if (next !== undefined) return `Run ${runId} had ended; the answer starts ${next}.`;
   if (late === true)
     return `Run ${runId} continued without it; a new run will carry the answer, and "runs show ${runId}" names it.`;
   return waiting.length === 0

@@ -41,7 +41,7 @@ export const createAssistantCommand = defineCommand<CreateOptions>({
       .option('--instructions <text>', 'instructions for the model')
       .option(
         '--tool <name>',
-        'a tool of the worker that its runs may use; may be repeated; default: what the server offers',
+        'a tool of the worker that its runs may use; may be repeated; default: the tools that the server offers',
         collect,
         [],
       ),

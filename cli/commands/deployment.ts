@@ -139,7 +139,7 @@ export const showDeployment = defineCommand<Options>({
 
 export const promoteCommand = defineCommand<Options>({
   name: 'deployment promote',
-  summary: 'let a build take all new runs; runs that have begun stay where they are',
+  summary: 'let a build take all new runs; existing runs stay on their build',
   configure: (command) => named(command.argument('<build>', 'RUNS_BUILD_ID of its workers')),
   run: async ({ io }, [buildId = ''], options) =>
     changing(io, options, buildId, async (client, found) => {
@@ -187,7 +187,7 @@ export const rampCommand = defineCommand<Options>({
       const { rampBuild } = await import('../../client/index.ts');
       await rampBuild(client, found, buildId, percent);
       return percent === 0
-        ? `build ${buildId} does not ramp any more`
+        ? `build ${buildId} no longer ramps`
         : `build ${buildId} takes ${percent} % of new runs`;
     });
   },

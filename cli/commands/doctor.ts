@@ -24,8 +24,8 @@ export const doctor = defineCommand<Options>({
   summary: 'check Node, the process of this folder, Temporal, workers, builds, backend, store, tools and API',
   configure: (command) =>
     command
-      .option('--fix', 'create what is missing and safe to create: search attributes')
-      .option('--only <check>', 'only this check and what it needs; may be repeated', collect, [])
+      .option('--fix', 'create missing search attributes')
+      .option('--only <check>', 'run only this check and those that it needs; may be repeated', collect, [])
       .option(
         '--role <role>',
         `the process whose configuration is checked: ${ROLES.join(', ')}; default: the one that runs in this folder, else dev`,

@@ -254,7 +254,11 @@ const answerInPlace = async (question: Question, board: Board, io: CliIo): Promi
   board.note(`  ${answer.output.trim()}`);
   board.note('');
   if (!answer.ok)
-    throw new CliError(EXIT.unexpected, 'answer_failed', `the answer was not taken: ${answer.output.trim()}`);
+    throw new CliError(
+      EXIT.unexpected,
+      'answer_failed',
+      `the answer was not accepted: ${answer.output.trim()}`,
+    );
 };
 
 const succeeds = (command: string, io: CliIo): Promise<{ ok: boolean; output: string }> =>

@@ -75,7 +75,7 @@ const attributesProblem = (state: SearchAttributeState, { namespace, address }: 
   if (wrong !== undefined)
     return problem(
       `${wrong.name} is registered as ${wrong.type}, it must be ${wrong.wanted}`,
-      `remove it if nobody else uses it: temporal operator search-attribute remove --namespace ${namespace} --name ${wrong.name} --address ${address}; then runs doctor --fix`,
+      `if no other program uses it, remove it: temporal operator search-attribute remove --namespace ${namespace} --name ${wrong.name} --address ${address}; then runs doctor --fix`,
     );
   if (state.missing.length === 0)
     return problem(
@@ -83,7 +83,7 @@ const attributesProblem = (state: SearchAttributeState, { namespace, address }: 
       'ask the operator of this Temporal server',
     );
   return problem(
-    `missing: ${state.missing.join(', ')}. Runs work without them, but can't be found by who they wait for${
+    `missing: ${state.missing.join(', ')}. Runs work without them, but can't be found by the calls that they wait for${
       state.problem === null ? '' : ` (${state.problem})`
     }`,
     `runs doctor --fix, or: ${registerCommand(state.missing, namespace)} --address ${address}`,

@@ -29,7 +29,7 @@ export const welcome = (dev: Welcome): string[] => [
     ? []
     : [
         `  Waiting   ${waitingUrl(dev.uiUrl, dev.namespace)}`,
-        '            (a run’s tab "User Metadata" says what is asked and what to paste)',
+        '            (a run’s tab "User Metadata" shows the waiting calls and what to paste)',
       ]),
   ...(dev.apiUrl === null ? [] : [`  API       ${dev.apiUrl}`]),
   `  Temporal  ${dev.temporalAddress}, namespace ${dev.namespace}, task queue ${dev.taskQueue}`,
@@ -55,6 +55,6 @@ const examples = ({ backend, assistantId, dataDir, model }: Welcome): string[] =
     : [
         `  ${runs} start --assistant ${assistantId} --message "Hello"`,
         `  ${runs} list --waiting`,
-        `  ${runs} answer            (lists what waits, and asks)`,
+        `  ${runs} answer            (lists the waiting calls, and asks)`,
       ];
 };

@@ -60,13 +60,13 @@ export const metadataProblem = (value: unknown): string | undefined => {
     return `metadata must be an object of strings; got ${quote(value)}`;
   const entries = Object.entries(value);
   if (entries.length > LIMITS.metadataPairs)
-    return `metadata may hold ${LIMITS.metadataPairs} pairs; got ${entries.length}`;
+    return `metadata may have at most ${LIMITS.metadataPairs} pairs; got ${entries.length}`;
   for (const [key, item] of entries) {
     if (key.length > LIMITS.metadataKey)
-      return `metadata keys may be ${LIMITS.metadataKey} characters long; ${quote(key)} has ${key.length}`;
+      return `metadata keys may have at most ${LIMITS.metadataKey} characters; ${quote(key)} has ${key.length}`;
     if (typeof item !== 'string') return `metadata values must be strings; ${quote(key)} is ${quote(item)}`;
     if (item.length > LIMITS.metadataValue)
-      return `metadata values may be ${LIMITS.metadataValue} characters long; ${quote(key)} has ${item.length}`;
+      return `metadata values may have at most ${LIMITS.metadataValue} characters; ${quote(key)} has ${item.length}`;
   }
   return undefined;
 };

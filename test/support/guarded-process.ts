@@ -1,6 +1,6 @@
 /**
- * A process with the guard of `runs worker` and one tool call that leaves something behind: a rejected promise, a
- * timer, a listener. `process-guard.test.ts` runs it as a program; the argument names the kind.
+ * A process with the guard of `runs worker` and one tool call that leaves something behind: a rejected promise, or a
+ * timer that throws. `process-guard.test.ts` runs it as a program; the argument names the kind.
  */
 import { openCall, withinCall, type CallScope } from '../../activities/tools/call-scope.ts';
 import { makeLog } from '../../worker/log.ts';

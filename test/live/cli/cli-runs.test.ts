@@ -211,7 +211,7 @@ describe('a waiting run', () => {
   });
 });
 
-describe('an id that nobody knows', () => {
+describe('an unknown id', () => {
   test.each([[['show']], [['cancel']], [['watch']], [['answer', 'call_1', '--approve']]])(
     '%j says so, names address and namespace, and exits 3',
     async ([command = '', ...rest]) => {
@@ -361,7 +361,7 @@ describe('doctor', () => {
     }
   });
 
-  test('says how to fix what is missing, and fixes what it may', async () => {
+  test('names the fix of each missing part, and fixes the parts that it may', async () => {
     const server = await privateTemporal({ searchAttributes: {} });
     try {
       const env = {

@@ -239,7 +239,7 @@ describe('looking', () => {
 });
 
 describe('a Temporal server that is not as it should be', () => {
-  test('nobody there: said with the address, in the time given', async () => {
+  test('without a server, the error has the address and comes in the given time', async () => {
     const error = await errorOf(
       RunsClient.connect({ address: '127.0.0.1:1', env: {}, connectTimeoutMs: 300 }),
     );

@@ -29,7 +29,7 @@ const query = async (url: string, sql: string): Promise<unknown[]> => {
 };
 
 describe('postgres-init.sh', () => {
-  test('gives each of the two its own databases, and nobody the other’s', async () => {
+  test('gives each of the two its own databases, and neither the other’s', async () => {
     const server = await startPostgres({ durable: false });
     try {
       const as = (user: string, database: string): string =>

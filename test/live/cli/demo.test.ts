@@ -86,7 +86,7 @@ test('runs on a chat-completions server of yours', { timeout: 180_000 }, async (
   }
 });
 
-test('refuses an address that is none', async () => {
+test('refuses an invalid address', async () => {
   const refused = await demo('--model-url', 'localhost');
   expect(refused.code).toBe(2);
   expect(refused.stderr).toMatch(/^runs: --model-url must be a URL .*got "localhost"/);

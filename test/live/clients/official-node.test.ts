@@ -337,7 +337,7 @@ describe.each(clients)('$name', ({ Api }) => {
       expect(textOf(newest)).toBe('You said: And again');
     });
 
-    test('several rounds: each asks anew, with ids of its own', async () => {
+    test('several rounds: each has new calls, with new ids', async () => {
       const tools = [functionTool('do_step', { round: { type: 'integer' }, call: { type: 'integer' } })];
       let run = await openai.beta.threads.createAndRunPoll({
         assistant_id: await assistant('work:2x3', { tools }),
@@ -666,7 +666,7 @@ describe.each(clients)('$name', ({ Api }) => {
       expect(textOf(message)).toBe('This sentence stops in the');
     });
 
-    test('expired: nobody answers in time; a late output is refused and nothing more is asked', async () => {
+    test('expired: no answer in time; a late output is refused, and the model is not asked again', async () => {
       const params = { assistant_id: await assistant('weather'), expires_in: 2 };
       const waiting = await openai.beta.threads.createAndRunPoll(params, { pollIntervalMs: 50 });
       expect(waiting.status).toBe('requires_action');
@@ -732,7 +732,7 @@ describe.each(clients)('$name', ({ Api }) => {
   });
 
   describe('errors', () => {
-    test('unknown ids are NotFoundError, whatever is asked of them', async () => {
+    test('unknown ids are NotFoundError, on every route', async () => {
       const run = await openai.beta.threads.createAndRunPoll({ assistant_id: await assistant('weather') });
       const where = { thread_id: run.thread_id };
       const other = { thread_id: await thread() };

@@ -99,7 +99,7 @@ test('a page of another origin is kept out, key or not', async () => {
   expect(await post(page, `${keyed.url}/threads`, KEY)).toBe('kept out');
 });
 
-test('no page creates anything on a server without keys, by whatever request needs no preflight', async () => {
+test('no page creates anything on a server without keys, by any request without a preflight', async () => {
   const page = await pageAt(foreign);
   const allSeen = new Promise<void>((resolve) => {
     onOpen = () => {

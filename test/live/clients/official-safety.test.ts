@@ -218,7 +218,7 @@ describe('a body', () => {
 });
 
 describe('secrets', () => {
-  test('are in nothing that a process writes, whatever went wrong', async () => {
+  test('are in no output of a process, after any failure', async () => {
     // A server that can't start, a model that refuses, a tool that fails, requests that are wrong: all of it was or is logged.
     const nowhere = new URL(server.databaseUrl);
     nowhere.port = '1';

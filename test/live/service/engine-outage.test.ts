@@ -110,7 +110,7 @@ describe('rows without a workflow', () => {
     });
   });
 
-  test('are closed at once when somebody cancels them', async () => {
+  test('are closed at once when a person cancels them', async () => {
     const thread = await engine.createThread(caller, {});
     const lost = await store.createRun(
       T,

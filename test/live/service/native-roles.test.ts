@@ -124,7 +124,7 @@ test('the program that started the run is told that it may not allow its own cal
   expect((await ended(call)).status).toBe('completed');
 });
 
-test('a person with the tool decides, under the key’s name whatever the request claims, and all of it is kept', async () => {
+test('an approver with the tool decides under the key’s name, not under the name in the request, and the decision is kept', async () => {
   const call = await waitsFor((await started()).id);
   expect(call).toMatchObject({ tenant: 'acme', tool: 'refund', arguments: '{"order":"42","amount":60}' });
   paid.length = 0;
@@ -160,7 +160,7 @@ test('a person with the tool decides, under the key’s name whatever the reques
   ]);
 });
 
-test('a key of the tenant without the tool decides nothing and reads nothing of it; a stranger finds no run', async () => {
+test('a key of the tenant without the tool decides nothing and reads nothing of it; another tenant finds no run', async () => {
   const call = await waitsFor((await started()).id);
   for (const decision of ['approve', 'deny'])
     await expect(decide(call, 'bob', { decision })).rejects.toMatchObject({
@@ -195,10 +195,7 @@ test('a person with a key and the URL decides by the command, also when the run 
   const listed = await cli(['list', '--waiting', '--json'], env);
   expect(listed.json()).toMatchObject({ calls: [{ runId: run.id, callId: call.call_id, tool: 'later' }] });
   const answered = await cli(['answer', run.id, '--approve'], env);
-  expect([answered.code, answered.stdout]).toEqual([
-    0,
-    expect.stringContaining('the answer goes on in run_'),
-  ]);
+  expect([answered.code, answered.stdout]).toEqual([0, expect.stringContaining('the answer starts run_')]);
   await expect(decide(call, 'alice', { decision: 'deny', by: 'the boss' })).rejects.toMatchObject({
     status: 400,
   });

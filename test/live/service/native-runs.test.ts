@@ -166,7 +166,7 @@ describe('openai-node', () => {
     expect((await stack.client.result(run.id)).status).toBe('cancelled');
   });
 
-  test('a run that nobody answers expires', async () => {
+  test('a run without an answer expires', async () => {
     const { id } = await assistant('scripted:weather');
     const thread = await stack.openai.beta.threads.create({ messages: [{ role: 'user', content: 'x' }] });
     const params = { assistant_id: id, expires_in: 2 };

@@ -74,7 +74,7 @@ const run = async (openai: OpenAI) => {
   );
 };
 
-test('a key’s runs use the worker tools granted to it; others that they declare are theirs to answer', async () => {
+test('a key’s runs use the worker tools granted to it; the caller answers others that they declare', async () => {
   const trusted = await run(client('key-of-the-trusted'));
   expect(trusted.status).toBe('completed');
   expect(ran).toBe(1);

@@ -60,7 +60,7 @@ const waitingRun = async () => {
 };
 
 describe('many at once', () => {
-  test('of those who start a run on one thread, one does', async () => {
+  test('of concurrent starts on one thread, one succeeds', async () => {
     const assistant = await here.createAssistant(T, { model: 'm' }, NOW);
     for (let repeat = 0; repeat < 10; repeat += 1) {
       const thread = await here.createThread(T, {}, NOW);
@@ -90,7 +90,7 @@ describe('many at once', () => {
     }
   });
 
-  test('of those who start under one Idempotency-Key, all get the same run', async () => {
+  test('concurrent starts with one Idempotency-Key all get the same run', async () => {
     const assistant = await here.createAssistant(T, { model: 'm' }, NOW);
     for (const place of ['thread', 'new thread'] as const) {
       const thread = await here.createThread(T, {}, NOW);
@@ -112,7 +112,7 @@ describe('many at once', () => {
     }
   });
 
-  test('of those who submit, one is accepted; a different one changes nothing', async () => {
+  test('of concurrent submits one is accepted; a different one changes nothing', async () => {
     for (let repeat = 0; repeat < 10; repeat += 1) {
       const { runId } = await waitingRun();
       const { done, failed } = await outcomes(
@@ -177,7 +177,7 @@ describe('many at once', () => {
     expect((await read()).status).toBe('cancelled');
   });
 
-  test('of those who claim, each gets a lease of its own and only the last one’s is good', async () => {
+  test('concurrent claims each get a lease, and only the last one’s is valid', async () => {
     const { runId } = await startedRun(here, T, NOW);
     const claims = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
@@ -213,7 +213,7 @@ const untilHeard = async (store: Store): Promise<void> => {
 };
 
 describe('word of events', () => {
-  test('reaches another process, and numbers stay without gaps whoever writes', async () => {
+  test('reaches another process, and numbers stay without gaps with several writers', async () => {
     await untilHeard(there);
     const { runId } = await startedRun(here, T, NOW);
     const claim = await here.claim(runId, NOW);
@@ -237,7 +237,7 @@ describe('word of events', () => {
     expect(after).toBe(3 + 20 + 2);
   });
 
-  test('a process without readers does not listen, and others hear of what it writes', async () => {
+  test('a process without readers does not listen, and others are notified of its writes', async () => {
     const own = await freshDatabase();
     const writer = await openStore({ databaseUrl: own.url, listens: false });
     const reader = await openStore({ databaseUrl: own.url });

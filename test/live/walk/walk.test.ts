@@ -172,7 +172,7 @@ describe('the demo', { timeout: 240_000 }, () => {
 });
 
 describe('without Python and network', { timeout: 120_000 }, () => {
-  test('the demo says what is missing, and what helps', async () => {
+  test('the demo names the missing program, and the fix', async () => {
     const bin = join(walker.dir, '..', 'bin');
     const nowhere = { XDG_CACHE_HOME: join(bin, 'cache'), HTTPS_PROXY: 'http://127.0.0.1:9' };
     const terminal = await walker.terminal('demo, without Python and network', nowhere);

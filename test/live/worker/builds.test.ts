@@ -64,7 +64,7 @@ const problemOf = async (result: ReturnType<typeof cli>) => {
 };
 
 describe('builds', { timeout: 120_000 }, () => {
-  test('commands name what is not there, and refuse what would leave runs without a worker', async () => {
+  test('commands name unknown builds, and refuse changes that would leave runs without a worker', async () => {
     expect(await problemOf(deploymentCommand('show'))).toMatchObject({
       exit: 3,
       code: 'no_such_deployment',

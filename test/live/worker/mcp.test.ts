@@ -129,7 +129,7 @@ test('a server that never came, and a tool that it does not have, are errors tha
   expect(await outputOf(runId, 'none')).toMatch(/has no tool \\"local__none\\"/);
 });
 
-test('a list that changes is what is offered from then on', async () => {
+test('a changed list is offered from then on', async () => {
   await outputOf(await stack.start('adds'), 'adds');
   await expect
     .poll(async () => (await stack.client.tools()).map(({ definition }) => definition.function.name), {

@@ -110,7 +110,7 @@ const noted = (name: string): Promise<string[]> =>
   });
 
 describe('a worker process', { timeout: 90_000 }, () => {
-  test('says when it can take work, finishes what is under way at SIGTERM, and exits with 0', async () => {
+  test('reports when it is ready, finishes running work at SIGTERM, and exits with 0', async () => {
     const process = worker();
     expect(await process.ready).toMatch(/^ready .*tools once, again, slow/);
     const runId = await stack.start('slow');

@@ -37,7 +37,7 @@ const toPaste = (text: string, mark: string): string => {
 };
 
 describe('the page of a waiting run', () => {
-  test('says what is asked, by when, and what to paste; its dialogs offer the answer', async () => {
+  test('shows the call, its deadline, and the text to paste; its dialogs offer the answer', async () => {
     const { runId, callId, page } = await started('asst_weather');
     try {
       const text = await page.userMetadata();
@@ -59,7 +59,7 @@ describe('the page of a waiting run', () => {
 const PATIENCE = { timeout: 180_000 };
 
 describe('the update dialog', PATIENCE, () => {
-  test('refuses what is no answer with the reason, and takes the text that the page offers', async () => {
+  test('refuses invalid input with the reason, and accepts the text that the page offers', async () => {
     const { runId, callId, page } = await started('asst_deploy');
     try {
       expect(await page.update({ name: 'answer', input: '' })).toContain('must be a JSON object');

@@ -64,7 +64,7 @@ describe('a cancelled run', () => {
     });
   });
 
-  test('whose create settles in spite of the cancel is closed by what is known then', async () => {
+  test('whose create settles in spite of the cancel is closed by the run that it returned', async () => {
     const created = deferred();
     const script: Script = { create: () => created.promise, rounds: [[automatic('call_a')]] };
     await withRun(live, script, {}, async (run) => {

@@ -24,7 +24,7 @@ const lifetime = async (): Promise<{ createdAt: number; expiresAt: number }> => 
   return { createdAt, expiresAt: createdAt + 10 * MINUTES };
 };
 
-describe('when nobody answers in ten minutes', () => {
+describe('when no answer comes in ten minutes', () => {
   test('policy fail asks the server, whose verdict ends the run; an answer taken too late is reported', async () => {
     const life = await lifetime();
     const script: Script = {
@@ -93,7 +93,7 @@ describe('when nobody answers in ten minutes', () => {
     );
   });
 
-  test('policy placeholder submits in time what is there, and an error output for what is not', async () => {
+  test('policy placeholder submits the given outputs in time, and an error output for the others', async () => {
     const life = await lifetime();
     let submittedAt = 0;
     const script: Script = {

@@ -51,7 +51,7 @@ describe('a run without waits', () => {
   );
 });
 
-describe('a run that waits for somebody', () => {
+describe('a run that waits for a person', () => {
   test('takes the answer by update and submits it with the tools, in the order of the model', async () => {
     const rounds = [[external('call_person'), automatic('call_tool')]];
     await withRun(live, { rounds }, { searchAttributes: true }, async (run) => {

@@ -174,7 +174,7 @@ describe('the wait of a round', () => {
     return seen.counted.filter(([what]) => what === 'waited');
   };
 
-  test('is counted once, and only when somebody was awaited', async () => {
+  test('is counted once, and only when a call waited for an answer', async () => {
     expect(await submitted({ waitedMs: 90_000 }, 1)).toEqual([['waited', 90_000]]);
     expect(await submitted({ waitedMs: 90_000 }, 2)).toEqual([]);
     expect(await submitted({}, 1)).toEqual([]);
@@ -375,7 +375,7 @@ describe('what a backend throws', () => {
 });
 
 describe('a cancelled attempt', () => {
-  test('ends as cancelled, whatever the backend makes of its signal', async () => {
+  test('ends as cancelled, however the backend reacts to its signal', async () => {
     const waiting = deferred();
     const { env, follow, seen } = begin({
       follow: async (_run, context) => {

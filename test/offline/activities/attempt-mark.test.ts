@@ -114,7 +114,7 @@ describe('a tool call', () => {
     expect(last()).toMatchObject({ attempt: 1, lost: 0, ended: true });
   });
 
-  test('reads what its earlier attempts said, whoever wrote the mark beside it', async () => {
+  test("reads the marks of earlier attempts, also beside another attempt's mark", async () => {
     const read: unknown[] = [];
     const look: Execute = (_args, { previous }) => void read.push(previous);
     await begin(look, { attempt: 2, heartbeatDetails: marked({ ended: true }, { page: 3 }) }).call();
@@ -155,7 +155,7 @@ describe('when an exception escapes', () => {
     });
   });
 
-  test('the attempts of other calls are spared: a late heartbeat of theirs does not unsay it', async () => {
+  test('the attempts of other calls are spared: their late heartbeats do not change that', async () => {
     const { call, beats } = begin((_args, context) => {
       for (const other of runningCalls()) other.spare();
       context.heartbeat({ page: 1 });

@@ -79,7 +79,7 @@ describe('planCalls', () => {
     expect(planOf('weather')).toEqual({ kind: 'automatic', policy: registry.get('weather')?.policy });
   });
 
-  test('an external tool waits for whoever answers it', () => {
+  test('an external tool waits for its answer', () => {
     expect(planOf('confirm')).toEqual({
       kind: 'external',
       wait: { onDeadline: 'fail', answerWithinMs: 86_400_000 },
@@ -163,7 +163,7 @@ describe('planCalls', () => {
     expect(refusalOf(planned?.plan ?? { kind: 'refused', output: '' })).toContain('This run has no tools.');
   });
 
-  test("where the server does not tell what is declared, the worker's own tools stand for it", () => {
+  test("where the server does not return the declared tools, the worker's tools replace them", () => {
     expect(planOf('weather', undefined, []).kind).toBe('automatic');
     expect(refusalOf(planOf('callers_own', {}, []))).toMatch(/"weather", "refund"/);
   });
@@ -177,7 +177,7 @@ describe('planCalls', () => {
     expect(refusalOf(planOf('nope', {}, many))).toMatch(/and 96 more\.$/);
   });
 
-  test('a tool that is not granted is left to whoever declared it, and never runs here', () => {
+  test('a tool that is not granted is left to the caller, and never runs here', () => {
     expect(planOf('weather', undefined, all, []).kind).toBe('external');
     expect(planOf('weather', undefined, all, ['weather']).kind).toBe('automatic');
     expect(planOf('weather', undefined, all, null).kind).toBe('automatic');

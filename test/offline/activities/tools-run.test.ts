@@ -75,7 +75,7 @@ const untilAborted = (signal: AbortSignal): Promise<never> =>
   });
 
 describe('a tool that works', () => {
-  test('is told who it works for, and its string is the output as it is', async () => {
+  test("gets the run's ids, and its string is the output unchanged", async () => {
     let told: ToolContext | undefined;
     const { outcome, seen } = await run(
       (args, context) => {
@@ -297,7 +297,7 @@ describe('an attempt that is stopped', () => {
     expect(failure.message).toMatch(/took longer than its timeout of 20 ms/);
   });
 
-  test("by the run's deadline is final: nobody would read the output", async () => {
+  test("by the run's deadline is final: no model would read the output", async () => {
     const { call } = begin(() => new Promise(() => undefined));
     const failure = await failureOf(call(toolInput('tool', { n: 1 }, { deadline: Date.now() + 20 })));
     expect(failure).toMatchObject({ type: FAILURES.toolFailed, nonRetryable: true });

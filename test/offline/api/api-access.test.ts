@@ -146,7 +146,7 @@ describe('rate limits', () => {
       expect(() => parseRates(bad)).toThrow(`or "original"; got ${JSON.stringify(bad)}`);
   });
 
-  test('never let through more than the bucket and its refill, whatever the arrivals', () => {
+  test('never let through more than the bucket and its refill, for any arrivals', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 30_000 }), { maxLength: 200 }), (gaps) => {
         let now = 0;

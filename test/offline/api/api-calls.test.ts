@@ -74,7 +74,7 @@ describe('a call read over HTTP', () => {
     });
   });
 
-  test('is there for who may decide about it, and for no other tenant', async () => {
+  test('is returned to keys that may decide about it, and to no other tenant', async () => {
     expect((await read('call_long', 'approver')).status).toBe(200);
     expect((await read('call_other', 'approver')).status).toBe(404);
     expect((await read('call_other', 'caller')).status).toBe(200);

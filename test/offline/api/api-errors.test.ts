@@ -592,7 +592,7 @@ describe('what official clients send along without meaning it', () => {
     expect((await call(fetch, 'POST', '/v1/threads', { tool_resources: {} })).status).toBe(200);
   });
 
-  test('a __proto__ key reaches nobody', async () => {
+  test('a __proto__ key reaches no object', async () => {
     const { fetch } = await createSandbox({ listen: false });
     const body = '{"metadata":{"a":"b","__proto__":"polluted","\\u005f_proto__":"twice"}}';
     const thread = await call(fetch, 'POST', '/v1/threads', body);

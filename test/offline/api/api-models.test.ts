@@ -61,7 +61,7 @@ describe('the list in an answer', () => {
 });
 
 describe('the cache', () => {
-  test('asks once for all who come at a time, and again after a minute', async () => {
+  test('asks once for all concurrent requests, and again after a minute', async () => {
     let asked = 0;
     let at = 0;
     const list = createModelList({
@@ -95,7 +95,7 @@ describe('the cache', () => {
     expect(await list()).toEqual([known('m')]);
   });
 
-  test('with no server, what is configured is listed', async () => {
+  test('without a server, the configured model is listed', async () => {
     expect(await createModelList({ read: null, configured: ['mine'] })()).toEqual([
       known('mine', 0, 'configured'),
     ]);

@@ -139,7 +139,7 @@ describe('null and [] say nothing', () => {
   });
 });
 
-describe('what is a value stays one', () => {
+describe('values stay values', () => {
   const schema = z.strictObject({
     parameters: z.record(z.string(), z.unknown()).optional(),
     output: z.unknown().optional(),
@@ -228,7 +228,7 @@ describe('what clients send', () => {
     await sandbox.close();
   });
 
-  test('an answer of null is an output, and beside a decision it is none', async () => {
+  test('an answer of null is an output, and is left out beside a decision', async () => {
     const sandbox = await createSandbox({ listen: false });
     const answers: unknown[] = [];
     const api = createApi({

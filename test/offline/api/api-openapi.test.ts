@@ -193,7 +193,7 @@ describe('answers are as documented', () => {
     expect(problems).toEqual([]);
   });
 
-  test('of runs, whatever becomes of them', async () => {
+  test('of runs, with every outcome', async () => {
     const completed = await startRun({ tool_choice: { type: 'function', function: { name: 'a' } } });
     expect(await look(completed)).toBe('queued');
     const lease = await leaseOf(completed);
@@ -323,7 +323,7 @@ describe('answers are as documented', () => {
     );
   });
 
-  test('and what is not would be seen', async () => {
+  test('and other responses would be reported', async () => {
     const [thread, run] = ['http://host/v1/threads/t', 'http://host/v1/threads/t/runs/r'];
     const good = { id: 't', object: 'thread', created_at: 1, metadata: {}, tool_resources: {} };
     expect(await check('GET', Response.json(good), thread)).toEqual([]);

@@ -153,7 +153,7 @@ test.each([
   expect(seen).toMatchObject([{ held: false }]);
 });
 
-describe('what is held', () => {
+describe('held polls', () => {
   test('is bounded for each tenant; one poll more is answered at once', async () => {
     const auth = {
       open: false,

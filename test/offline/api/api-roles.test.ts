@@ -31,7 +31,7 @@ const problemOf = (text: string): string => {
 };
 
 describe('the text of RUNS_API_KEYS', () => {
-  test('names roles, and the person who signs', () => {
+  test('names roles, and the name that signs', () => {
     expect(parseApiKeys(KEYS)).toEqual([
       { tenant: 'acme', sha256: hashKey(KEY.caller), tools: '*', roles: ['caller'] },
       {
@@ -153,7 +153,7 @@ describe('deciding a gated call', () => {
     });
   });
 
-  test('is for an approver, who in turn gives no output; a key with both roles does both', async () => {
+  test('is for an approver, which gives no output; a key with both roles does both', async () => {
     expect((await decide(KEY.approver, { decision: 'approve' })).status).toBe(404);
     expect((await decide(KEY.approver, { output: 'x' })).status).toBe(403);
     expect((await decide(KEY.both, { decision: 'approve' })).status).toBe(404);
@@ -161,7 +161,7 @@ describe('deciding a gated call', () => {
     expect((await decide(KEY.caller, { output: 'x' })).status).toBe(404);
   });
 
-  test('is for everybody where there are no keys', async () => {
+  test('is open where there are no keys', async () => {
     const open = createApi({ engine: createSandboxEngine() });
     const answer = await call(open.fetch, 'POST', '/v1/threads/thread_1/runs/run_1/answers', {
       call_id: 'c',
@@ -201,7 +201,7 @@ describe('an operator', () => {
     expect((await as('operator', 'GET', '/v1/threads/thread_none')).status).toBe(404);
   });
 
-  test('reads the metrics, and with keys nobody else does', async () => {
+  test('reads the metrics; with keys, no other role does', async () => {
     const api = createApi({ engine: createSandboxEngine(), auth: keyAuth(parseApiKeys(KEYS)), metrics });
     const scrape = async (headers: Record<string, string>) =>
       (await call(api.fetch, 'GET', '/metrics', undefined, headers)).status;

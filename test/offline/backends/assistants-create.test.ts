@@ -348,7 +348,7 @@ describe('create, the answer lost or refused', () => {
 });
 
 describe('create on a thread that is held', () => {
-  test('by our own run: adopted, whatever this attempt knew', async () => {
+  test('by this run: adopted, also after the backend forgot it', async () => {
     const h = await setUp();
     const request = h.request(h.threadId, 'weather');
     const first = await h.backend.create(request, h.context());
@@ -359,7 +359,7 @@ describe('create on a thread that is held', () => {
     expect(h.runs()).toHaveLength(1);
   });
 
-  test('by somebody else, policy fail: refused, naming the run', async () => {
+  test('by another run, policy fail: refused, naming the run', async () => {
     const h = await setUp();
     const foreign = await h.foreignRun(h.threadId, 'hang');
     h.forget();
@@ -374,7 +374,7 @@ describe('create on a thread that is held', () => {
     expect(h.runs().map(({ status }) => status)).toEqual(['in_progress']);
   });
 
-  test('by somebody else, policy wait: waits until it ends, then starts', async () => {
+  test('by another run, policy wait: waits until it ends, then starts', async () => {
     const h = await setUp();
     await h.foreignRun(h.threadId, 'slow:3000');
     const ctx = h.context({
@@ -399,7 +399,7 @@ describe('create on a thread that is held', () => {
     expect([...told]).toEqual([refOf(settled).backendRunId]);
   });
 
-  test('by somebody else for long, policy wait: the create is left to a fresh attempt', async () => {
+  test('by another run for long, policy wait: the create is left to the next attempt', async () => {
     const h = await setUp();
     const foreign = await h.foreignRun(h.threadId, 'slow:30000');
     const request = h.request(h.threadId, 'weather', { busy: 'wait' });
@@ -421,7 +421,7 @@ describe('create on a thread that is held', () => {
     expect(withToken(h.runs())).toHaveLength(1);
   });
 
-  test('by somebody else, policy cancel: cancelled, then starts', async () => {
+  test('by another run, policy cancel: cancelled, then starts', async () => {
     const h = await setUp({ sandbox: { cancelMs: 5000 } });
     await h.foreignRun(h.threadId, 'hang');
     const ctx = h.context();
@@ -689,7 +689,7 @@ describe('two workers on one attempt', () => {
   });
 });
 
-describe('create where nobody can tell', () => {
+describe('create with an unknown outcome', () => {
   const lost = { kind: 'reset', when: 'after' } as const;
 
   test.each([404, 405, 501])('no list of runs (%i): said, not guessed', async (status) => {

@@ -155,7 +155,7 @@ describe('reading what servers send', () => {
     expect(parseRunsPage({ object: 'list' }, readRun)).toBeUndefined();
   });
 
-  test('steps show outputs, or that there is none yet', () => {
+  test('steps show outputs, or null before there is one', () => {
     const step = {
       step_details: {
         tool_calls: [
@@ -261,7 +261,7 @@ describe('settling', () => {
       });
   });
 
-  test('a name that no tool can have is refused and shortened, whatever the plan says', () => {
+  test('a name that no tool can have is refused and shortened, under any plan', () => {
     const settled = settledFrom(
       reading([{ callId: 'a', name: 'n'.repeat(3_000_000), arguments: '{}' }, call('b')]),
       't',
@@ -273,7 +273,7 @@ describe('settling', () => {
     expect(JSON.stringify(settled).length).toBeLessThan(2000);
   });
 
-  test('what is kept of the refused ones counts too', () => {
+  test('the stored part of refused calls counts too', () => {
     const calls = Array.from({ length: 512 }, (_, index) => call(`c${index}`, 'x'.repeat(100_000)));
     const settled = settledFrom(reading(calls), 't', external);
     expect(JSON.stringify(settled).length).toBeLessThan(2_000_000);
@@ -312,7 +312,7 @@ describe('how long to wait', () => {
     expect(pollDelay(BOUNDS, { hintMs, ageMs, unrecognised: puzzling })).toBe(expected);
   });
 
-  test('never hot, whatever the server says', () => {
+  test('never polls without a pause, for any response of the server', () => {
     fc.assert(
       fc.property(
         fc.option(fc.double()),
@@ -400,7 +400,7 @@ describe('ids and outputs', () => {
 
 const runAt = (id: string, createdAt: number | null): UpstreamRun => ({ ...seen({}), id, createdAt });
 
-describe('who holds the thread', () => {
+describe('the run that locks the thread', () => {
   test.each<[string, { runId: string | null } | null]>([
     ['Thread thread_abc already has an active run run_xyz.', { runId: 'run_xyz' }],
     ["Thread thread_abc already has an active run 'run_x-1.2'", { runId: 'run_x-1.2' }],

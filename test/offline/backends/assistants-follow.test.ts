@@ -303,7 +303,7 @@ describe('what the server says and we do not know', () => {
     expect(ctx.sleeps).toEqual([1000, 1000]);
   });
 
-  test('calls without an id or a name are unsupported, since nobody could answer them', async () => {
+  test('calls without an id or a name are unsupported, since no answer could name them', async () => {
     const server = await scriptedHttp([
       json({
         id: 'run_1',
@@ -381,7 +381,7 @@ describe('clocks', () => {
     expect(settled).toMatchObject({ expiresAt: (run?.expires_at ?? 0) * 1000 });
   });
 
-  test('no expiry is none', async () => {
+  test('no expiry is null', async () => {
     const h = await setUp({ sandbox: { quirks: { noExpiry: true } } });
     expect(await h.backend.create(h.request(h.threadId, 'weather'), h.context())).toMatchObject({
       expiresAt: null,
@@ -502,7 +502,7 @@ describe('probe', () => {
     expect(error.message).not.toContain('canary');
   });
 
-  test('nobody there is told apart', async () => {
+  test('a missing server is reported as such', async () => {
     const backend = createAssistantsBackend({ baseUrl: 'http://127.0.0.1:9' });
     open.push({ close: () => backend.dispose() });
     expect(await errorOf(backend.probe(AbortSignal.timeout(5000)))).toMatchObject({

@@ -352,7 +352,7 @@ describe('submit to servers that differ', () => {
     expect(accepted(h)).toEqual([h.outputs]);
   });
 
-  test('a round that somebody else answered in part is said to be unsupported after a refusal', async () => {
+  test('a round that another client answered in part is reported as unsupported after a refusal', async () => {
     const h = await waiting('work:3x2', { sandbox: { quirks: { partialSubmits: true } } });
     await submitBehind(h, h.outputs.slice(0, 1));
     h.fault('POST submit', { kind: 'status', status: 500 });

@@ -178,7 +178,7 @@ test.each([
 describe('how the last attempt failed', () => {
   const SECRET = 'the words of http://10.1.2.3:8080';
 
-  test('is the cause of an expired run for its caller, and all of it for those who run the server', async () => {
+  test('is the cause of an expired run for its caller, and complete for the operator', async () => {
     const run = await start();
     server.script.push(refuses(503, SECRET));
     const first = context();

@@ -482,7 +482,7 @@ describe('an answer that breaks off after it was shown', () => {
     assistant: { tools: [tool('a')] },
   };
 
-  test('because the context is full: what was shown is ended, and the answer is begun anew on a shorter prompt', async () => {
+  test('because the context is full: the shown part is ended, and the answer starts again on a shorter prompt', async () => {
     const run = await start(history);
     server.script.push(sse([word('half an '), callOfA, tooLong]), says(['All of it.']));
     expect(await backend.create(run.request, context())).toMatchObject({ status: 'completed' });
@@ -742,7 +742,7 @@ describe('looking again', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('calls that came while somebody asked to cancel are not carried out', async () => {
+  test('calls that came during a cancel are not run', async () => {
     const run = await start({ assistant: { tools: [tool('a')] } });
     server.script.push(async (asked, socket) => {
       await store.markCancelling(T, run.threadId, run.runId, NOW + 2000);

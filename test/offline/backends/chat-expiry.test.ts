@@ -18,26 +18,29 @@ const waiting = (call: PlannedCall, ...then: Parameters<typeof after>[1][]) => {
   );
 };
 
-describe.each([15 * 60_000, 2 * 86_400_000, 30 * 86_400_000])('who was promised %d ms', (answerWithinMs) => {
-  test.each(['placeholder', 'follow-up', 'fail'] as const)(
-    'has them, whatever comes then (%s)',
-    (onDeadline) => {
-      for (const call of [
-        external('c', { onDeadline, answerWithinMs }),
-        approval('c', { onDeadline, answerWithinMs }),
-      ]) {
-        const state = waiting(call);
-        const [open] = state.calls;
-        expect(open && answerBy(state, open)).toBe(T0 + answerWithinMs);
-      }
-    },
-  );
+describe.each([15 * 60_000, 2 * 86_400_000, 30 * 86_400_000])(
+  'a call with %d ms to answer',
+  (answerWithinMs) => {
+    test.each(['placeholder', 'follow-up', 'fail'] as const)(
+      'has them, whatever comes then (%s)',
+      (onDeadline) => {
+        for (const call of [
+          external('c', { onDeadline, answerWithinMs }),
+          approval('c', { onDeadline, answerWithinMs }),
+        ]) {
+          const state = waiting(call);
+          const [open] = state.calls;
+          expect(open && answerBy(state, open)).toBe(T0 + answerWithinMs);
+        }
+      },
+    );
 
-  test('has a tool run that is approved at the last moment', () => {
-    const call = approval('c', { onDeadline: 'fail', answerWithinMs });
-    const last = T0 + answerWithinMs - 1;
-    const state = waiting(call, says({ call_id: 'c', decision: 'approve' }, last));
-    expect(state.calls[0]?.status).toBe('running');
-    expect(state.calls[0]?.endBy).toBeGreaterThan(last + 1000);
-  });
-});
+    test('has a tool run that is approved at the last moment', () => {
+      const call = approval('c', { onDeadline: 'fail', answerWithinMs });
+      const last = T0 + answerWithinMs - 1;
+      const state = waiting(call, says({ call_id: 'c', decision: 'approve' }, last));
+      expect(state.calls[0]?.status).toBe('running');
+      expect(state.calls[0]?.endBy).toBeGreaterThan(last + 1000);
+    });
+  },
+);

@@ -291,12 +291,12 @@ describe('the request', () => {
     });
   });
 
-  test('holds a message when nobody has said anything, since servers want one', () => {
+  test('holds a message when the thread is empty, since servers require one', () => {
     expect(sent(state(), [])['messages']).toEqual([{ role: 'user', content: '' }]);
     expect(sent(state({ instructions: 'Hi' }), [])['messages']).toEqual([{ role: 'system', content: 'Hi' }]);
   });
 
-  test('knows what is left of a budget', () => {
+  test('returns the rest of a budget', () => {
     const spent = {
       config: { ...config, max_completion_tokens: 300, max_prompt_tokens: 1000 },
       usage: { promptTokens: 400, completionTokens: 100, totalTokens: 500 },

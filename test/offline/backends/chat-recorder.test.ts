@@ -9,7 +9,7 @@ const record = (parts: readonly ModelPart[]) => {
   return { news: recorder.take(parts), turn: recorder.turn() };
 };
 
-test('calls get ids of this project, and the whole call counts whatever its pieces added up to', () => {
+test('calls get ids of this project, and a complete call wins over the sum of its pieces', () => {
   const { news, turn } = record([
     { kind: 'text', text: 'Let me ' },
     { kind: 'call_begun', call: 0, name: 'a' },
@@ -35,7 +35,7 @@ test('calls get ids of this project, and the whole call counts whatever its piec
   });
 });
 
-test('reasoning is shown to nobody, and what must be given back is kept', () => {
+test('reasoning is not shown, and the part that must go back to the model is kept', () => {
   const turn = { provider: 'p', dialect: 'd', model: 'm', ids: [], data: { x: 1 } };
   const recorded = record([
     { kind: 'reasoning', text: 'Hm.' },

@@ -102,7 +102,7 @@ test('the model is asked before the run is taken, and its answer is shown after'
   expect(order).toEqual(['asked', 'taken', 'shown']);
 });
 
-test('a run that somebody else has changed meanwhile: that answer is given up unseen, and the model asked again', async () => {
+test('a run that another writer changed meanwhile: that answer is dropped unseen, and the model asked again', async () => {
   const wanted: (number | undefined)[] = [];
   const run = await opened({
     claim: (runId, now, contextItems) => {

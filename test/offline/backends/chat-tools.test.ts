@@ -138,7 +138,7 @@ describe('a run', () => {
     );
   });
 
-  test('what is offered is not shown on the wire', async () => {
+  test('offered tools are not shown on the wire', async () => {
     server.script.push(says(['Hi']));
     const { run } = await create({ offerTools: true });
     const shown = await store.getRun('tenant', run.threadId, run.runId);

@@ -84,7 +84,7 @@ describe('the writer', () => {
     writer.stop();
   });
 
-  test('a failed write is thrown to whoever comes next, and nothing is written after it', async () => {
+  test('a failed write is thrown at the next call, and nothing is written after it', async () => {
     let writes = 0;
     const writer = new DeltaWriter({
       append: async () => {
@@ -116,7 +116,7 @@ describe('the writer', () => {
     writer.stop();
   });
 
-  test('what is written adds up to what was pushed, in order, however it is cut', async () => {
+  test('the written pieces add up to the pushed text, in order, in any pieces', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 40 }),

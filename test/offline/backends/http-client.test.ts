@@ -59,7 +59,7 @@ const closedPort = async (): Promise<number> => {
   return typeof address === 'object' && address !== null ? address.port : 0;
 };
 
-describe('what is sent', () => {
+describe('requests', () => {
   test('prefix, query, encoded ids, key and headers', async () => {
     const server = await scriptedHttp([json({ ok: true })]);
     const client = createHttpClient({
@@ -84,7 +84,7 @@ describe('what is sent', () => {
     });
   });
 
-  test('the key is asked for anew for every request', async () => {
+  test('the key is read again for every request', async () => {
     const keys = ['first-key', 'second-key'];
     const { server, client } = await setUp([json(1), json(2)], { apiKey: () => keys.shift() ?? '' });
     await client.json(GET);
@@ -289,7 +289,7 @@ describe('what comes back', () => {
     });
   });
 
-  test('an empty answer has no body, whatever its type', async () => {
+  test('an empty response has no body, for any content type', async () => {
     const { client } = await setUp([reply(204, ''), reply(200, ' ', { 'content-type': 'text/html' })]);
     expect((await client.json(GET)).body).toBeUndefined();
     expect((await client.json(GET)).body).toBeUndefined();

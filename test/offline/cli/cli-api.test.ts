@@ -169,7 +169,7 @@ describe('a refusal', () => {
     expect(failure.text).toContain('RUNS_URL');
   });
 
-  test('by nobody at all says how to start the server', async () => {
+  test('without any server names the command that starts one', async () => {
     const api = new ApiClient(
       { apiUrl: 'http://127.0.0.1:9', apiKey: undefined },
       new AbortController().signal,

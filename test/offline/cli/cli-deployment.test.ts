@@ -98,7 +98,7 @@ describe('the state of a deployment', () => {
 
 const problems = (of: DeploymentState) => deploymentFindings(of, NOW).problems;
 
-describe('what is wrong with a deployment', () => {
+describe('the problems of a deployment', () => {
   test('no current build is named with the command that mends it', () => {
     expect(problems(state([build('v1', { status: 'new', retiredAt: null })]))).toEqual([
       {

@@ -285,7 +285,7 @@ describe('a base URL without its version', () => {
 });
 
 describe('the API', () => {
-  test('of the folder is asked whether it is ready, and says what is not', async () => {
+  test('of the folder is asked for its readiness, and names the part that is not ready', async () => {
     const sick = await serve((_method, path) =>
       path === '/readyz'
         ? [503, { status: 'not ready', problems: ['the store does not answer'] }]

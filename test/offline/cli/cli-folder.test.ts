@@ -29,7 +29,7 @@ const state = (more: Partial<DevState> = {}): DevState => ({
 });
 
 describe('the runs dev of a folder', () => {
-  test('is none where nothing was started', async () => {
+  test('is null where nothing was started', async () => {
     expect(await folderDev(dir)).toEqual({ kind: 'none' });
     expect(await folderDev(join(dir, 'missing'))).toEqual({ kind: 'none' });
   });

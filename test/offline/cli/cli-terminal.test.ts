@@ -269,7 +269,7 @@ describe('arguments edited by a person', () => {
     expect(sent).toEqual(['{"version":""}', '{"version":"2"}']);
   });
 
-  test('in $EDITOR are what it leaves in the file; what is wrong is read before it opens again', async () => {
+  test('in $EDITOR are the text that it leaves in the file; the problem is shown before it opens again', async () => {
     const editor = await program('edit', `sed -i 's/1/2/' "$2"; test "$1" = --wait`);
     const asked: string[] = [];
     const ask = async (text: string): Promise<string | null> => {

@@ -210,7 +210,7 @@ describe('an error', () => {
     expect(toCliFailure(usageError('x'), true).document.error.code).toBe('usage');
   });
 
-  test('that nobody foresaw tells its causes, and no stack', () => {
+  test('that is unexpected shows its causes, and no stack', () => {
     const { text } = toCliFailure(new Error('outer', { cause: new Error('inner') }));
     expect(text).toBe('runs: unexpected failure: outer\n  because: inner');
   });

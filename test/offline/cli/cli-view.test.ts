@@ -114,7 +114,7 @@ const turn = (more: Partial<PendingWork> = {}): PendingWork => ({
 });
 
 describe('a run', () => {
-  test('shows who works on what, with attempts and the last failure', () => {
+  test('shows running work, with attempts and the last failure', () => {
     const lines = runLines(run({ calls: [call('call_1')] }), {
       now: NOW,
       pending: [
@@ -156,7 +156,7 @@ describe('a run', () => {
     expect(last).toBe(line);
   });
 
-  test('tells a person what is asked, until when, what then, and what to paste', () => {
+  test('shows a person the call, its deadline, its policy, and the text to paste', () => {
     const waiting = call('call_2', {
       name: 'refund',
       kind: 'approval',
@@ -205,7 +205,7 @@ describe('a run', () => {
     expect(runLines(run({ calls: [evil] }), { now: NOW }).join('')).not.toContain('\u001B');
   });
 
-  test('shows every key of what is approved, says first what is not whole, and approves by its digest', () => {
+  test('shows every key of the arguments, reports shortened values first, and approves by the digest', () => {
     const digest = 'ab'.repeat(16);
     const long = call('call_2', {
       name: 'refund',
@@ -391,7 +391,7 @@ describe('Temporal’s view of the work', () => {
     expect(work.map((item) => item.callId)).toEqual(['call_a', 'call_c']);
   });
 
-  test('keeps what is no tool apart, and reads times of any number type', () => {
+  test('separates activities that are no tools, and reads times of any number type', () => {
     const [work] = toPendingWork(
       [
         activity('1', 'createRun', {
@@ -427,7 +427,7 @@ describe('Temporal’s view of the work', () => {
 describe('progress without a terminal', () => {
   const first: Picture = { run: run({ calls: [call('call_1')] }), pending: [] };
 
-  test('begins with what is there', () => {
+  test('begins with the current events', () => {
     expect(changeLines(undefined, first)).toEqual([
       'run_1  in_progress · round 1',
       '  ↻ get_weather  call_1  running',

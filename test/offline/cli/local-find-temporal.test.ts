@@ -42,7 +42,7 @@ describe('looking for a binary', () => {
     expect(asked).toEqual(['a', 'b']);
   });
 
-  test('names every place, its reason and the fix when nobody has it', async () => {
+  test('names every place, its reason and the fix when no place has it', async () => {
     const places = [
       place('the shelf', () => undefined),
       place('the shop', () => {

@@ -60,7 +60,7 @@ describe('the wheel cache', () => {
     expect(tools.downloads).toBe(1);
   });
 
-  test('gives everybody the same finished file when several install it at once', async () => {
+  test('gives all processes the same finished file when several install it at once', async () => {
     const all = Array.from({ length: 5 }, () => installWheel(WHEEL, root, fakeTools()));
     const paths = new Set(await Promise.all(all));
     expect([...paths]).toEqual([join(root, 'some-bin-1.2.3', 'some')]);

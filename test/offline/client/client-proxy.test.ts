@@ -20,7 +20,7 @@ const silentServer = async (): Promise<{ server: Server; port: number; sockets: 
   return { server, port: (server.address() as AddressInfo).port, sockets };
 };
 
-test('a connection goes to Temporal itself, whatever proxy the environment names', async () => {
+test('a connection goes to Temporal itself, with any proxy in the environment', async () => {
   const [temporal, proxy] = await Promise.all([silentServer(), silentServer()]);
   for (const name of NAMES) vi.stubEnv(name, `http://127.0.0.1:${proxy.port}`);
   const reached = once(temporal.server, 'connection');

@@ -309,7 +309,7 @@ describe('what a run looks like without a worker', () => {
     });
   });
 
-  test('with nothing at all, by what is certain', () => {
+  test('without a memo, with null for unknown fields', () => {
     expect(toListItem(view(), null)).toMatchObject({
       runId: 'run_1',
       threadId: null,
@@ -416,7 +416,7 @@ describe("errors of Temporal's client", () => {
     expect(message(grpc(16))).toMatch(/TEMPORAL_API_KEY/);
   });
 
-  test("what is not Temporal's comes back as it is", () => {
+  test('other errors are returned unchanged', () => {
     const bug = new TypeError('x is not a function');
     expect(toRunsError(bug, context)).toBe(bug);
     const own = new RunsError('refused', 'no');

@@ -144,7 +144,7 @@ describe('watchRun', () => {
     expect(await all(watchRun(made))).toEqual(['following 0', 'ended 0']);
   });
 
-  test('whoever stops looking stops the looking', async () => {
+  test('the polling stops when the watcher stops', async () => {
     const { made, signal } = source([snapshot({})]);
     for await (const item of watchRun(made)) {
       expect(item.phase).toBe('following');

@@ -45,7 +45,7 @@ test('each method of a handle is the one of the client with the id of the run', 
 const connection = Connection.lazy({ address: '127.0.0.1:1' });
 afterAll(() => connection.close());
 
-test('a handle is made without a request, and never for what is no run id', () => {
+test('a handle is made without a request, and never for an invalid run id', () => {
   const runs = new RunsClient({ client: new Client({ connection }), taskQueue: 'runs' });
   expect(runs.getHandle('run_1').runId).toBe('run_1');
   expect(() => runs.getHandle('')).toThrow(expect.objectContaining({ code: 'invalid_input' }));

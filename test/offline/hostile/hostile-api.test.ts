@@ -123,7 +123,7 @@ const known = async (api: Api): Promise<string[]> => {
   ];
 };
 
-describe('whatever is asked, the answer is a wire object or a refusal', () => {
+describe('for any request, the response is a wire object or an error', () => {
   test('of the sandbox, runs included', async () => {
     const api = createApi({ engine: createSandboxEngine() });
     const routes = ROUTES.filter(({ path }) => path.startsWith('/v1/') && !path.endsWith('/events'));

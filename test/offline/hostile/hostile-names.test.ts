@@ -139,7 +139,7 @@ const payloadTooLarge = (value: unknown, offsetMs: number): unknown[] => {
   ];
 };
 
-test('whatever a server says of a run, what settles has sizes and times that Temporal takes', () => {
+test('for any run of a server, the settlement has sizes and times that Temporal accepts', () => {
   const field = (usual: unknown) => fc.oneof({ arbitrary: fc.constant(usual), weight: 3 }, wild);
   const anyRun = fc.record({
     id: field('run_1'),
@@ -168,7 +168,7 @@ const listedOf = (names: readonly string[]): string[] =>
   );
 
 describe('what stands in lists and on pages', () => {
-  test('the names that are waited for take less than an attribute holds, however many and whatever they are', () => {
+  test('the awaited names fit into an attribute, for any number of names', () => {
     holds(
       fc.property(fc.array(fc.oneof(nasty, fc.string({ maxLength: 256 })), { maxLength: 128 }), (names) => {
         const listed = listedOf(names);

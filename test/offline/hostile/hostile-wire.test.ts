@@ -91,7 +91,7 @@ test('events of any bytes in any pieces are those of a reader written from the s
 });
 
 describe('JSON', () => {
-  test('that is cut anywhere is none', () => {
+  test('that is cut at any byte is refused', () => {
     const document = fc.oneof(
       fc.dictionary(fc.string(), fc.jsonValue()),
       fc.array(fc.jsonValue(), { maxLength: 5 }),
@@ -219,7 +219,7 @@ describe('a socket that says anything', () => {
     )
     .map(([status, headers, text]) => [status, ...headers, '', text].join('\r\n'));
 
-  test('whatever bytes a server answers, the outcome is JSON or a typed failure', async () => {
+  test('for any bytes of a server, the outcome is JSON or a typed failure', async () => {
     const seen = new Set<string>();
     await holdsAsync(
       fc.asyncProperty(

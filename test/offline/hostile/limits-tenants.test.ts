@@ -117,7 +117,7 @@ describe('a quota', () => {
     expect(await quota.take('t', 1)).toBe(10);
   });
 
-  test('of nothing asks nobody', async () => {
+  test('of nothing reads nothing', async () => {
     const quotas = createQuotas(
       {
         countLiveRunsOf: () => Promise.reject(new Error('asked')),
@@ -303,7 +303,7 @@ describe('unread events', () => {
     expect(order.slice(10)).toEqual([10, 11, 12]);
   });
 
-  test('of a stream on a connection count until that has closed, whatever ended the stream', () => {
+  test('of a stream on a connection count until that has closed, for any end of the stream', () => {
     const budget = createStreamBudget({ streams: 1, unreadBytes: 100 });
     const connection = new EventEmitter();
     const share = budget.open('a', Object.assign(connection, { destroyed: false, destroy: () => undefined }));

@@ -181,7 +181,7 @@ test.each(forms)('%s (%s)', async (_form, _source, answer, outcome) => {
   expect(outcomeOf(turn)).toBe(outcome);
 });
 
-test('a piece is told before the next one is sent, whatever the content type', async () => {
+test('a piece is reported before the next one is sent, for any content type', async () => {
   const order: string[] = [];
   const told = deferred();
   server.script(async (_request, socket) => {

@@ -159,7 +159,7 @@ test.each(forms)('too long %s (%s)', async (_form, _source, answer) => {
   expect(outcomeOf(await collectTurn(server.model))).toBe('error:too_long');
 });
 
-describe('what is not too long', () => {
+describe('errors that do not mean too long', () => {
   test.each([
     [
       'a limit of the answer that the model does not have',

@@ -29,7 +29,7 @@ const inFormat = (name: string) =>
     responseFormat: { type: 'json_schema', json_schema: { name, schema: { type: 'object' } } },
   });
 
-describe('what is learned', () => {
+describe('learned limits', () => {
   test('is nothing when the request without it is refused too', async () => {
     server.script(refusal(), refuses(400, 'bad request'), fine());
     expect(outcomeOf(await collectTurn(server.model))).toBe('error:rejected');

@@ -168,7 +168,7 @@ describe('calls', () => {
     );
   });
 
-  test('that were told in pieces add up, unless the server sent their arguments anew', () => {
+  test('that arrive in pieces add up, unless the server repeats their arguments', () => {
     fc.assert(
       fc.property(calls, dialect, (list, how) => {
         const { parts } = readAll(chunksOf(list, { ...how, placeholder: false }));
@@ -182,7 +182,7 @@ describe('calls', () => {
   });
 });
 
-test('whatever JSON a server sends, reading it does not throw and keeps the rules of the port', () => {
+test('reading any JSON of a server does not throw, and keeps the rules of the port', () => {
   const piece = fc.record(
     {
       index: fc.option(fc.oneof(fc.nat({ max: 3 }), fc.constant('1')), { nil: undefined }),

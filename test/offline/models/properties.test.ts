@@ -114,7 +114,7 @@ test('an error is the same error however it is wrapped', () => {
   );
 });
 
-test('nothing that a caller has named steers what is learned', () => {
+test('names that a caller chose never change the learned limits', () => {
   const name = fc.oneof(
     fc.constantFrom(
       'stream',

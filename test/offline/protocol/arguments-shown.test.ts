@@ -78,7 +78,7 @@ const value: fc.Arbitrary<JsonObject> = fc
 const lines = (text: string): string[] => text.split('\n');
 
 describe('the text that every door shows', () => {
-  test('holds no control, format or separator character, no odd space and no fence, whatever the value', () => {
+  test('holds no control, format or separator character, no odd space and no fence, for any value', () => {
     fc.assert(
       fc.property(value, fc.constantFrom(40, 400, 8_000, Infinity), (object, most) => {
         const { text } = showValue(object, most);

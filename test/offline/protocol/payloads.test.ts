@@ -80,7 +80,7 @@ describe('plain payloads', () => {
     expect(readSettlement(ended)).toEqual(ended);
   });
 
-  test('a tool call reads as itself, whatever its activity says', () => {
+  test('a tool call is read as itself, also when its activity is named otherwise', () => {
     fc.assert(
       fc.property(toolInput, (input) => {
         const from = { workflowId: 'other', tool: 'other', endsBy: -1 };

@@ -80,7 +80,7 @@ describe('ids and names', () => {
 });
 
 describe('shown', () => {
-  test('never throws and stays short, whatever the value', () => {
+  test('never throws and stays short, for any value', () => {
     const loop: Record<string, unknown> = {};
     loop['self'] = loop;
     for (const value of [loop, 10n, undefined, () => 1, Symbol('s'), 'x'.repeat(5000)])
@@ -139,7 +139,7 @@ describe('API errors', () => {
     });
   });
 
-  test('a body has all four fields whatever was given', () => {
+  test('a body has all four fields, also when some were not given', () => {
     expect(new ApiError(500, 'x').toBody()).toEqual({
       error: { message: 'x', type: 'server_error', param: null, code: null },
     });

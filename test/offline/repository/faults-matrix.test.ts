@@ -100,7 +100,7 @@ describe('is refused', () => {
   });
 });
 
-test('names of tests are read from their files, whatever stands around them', () => {
+test('names of tests are read from their files, in any surrounding code', () => {
   const source = [
     `// test('in a comment', () => {});`,
     `test('plain', () => expect(/test('in a regex', /.source).toBe("test('in a string', "));`,

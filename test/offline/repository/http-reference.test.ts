@@ -8,7 +8,7 @@ import {
 } from '../../../scripts/http-reference.ts';
 import { textOf } from '../../support/sources.ts';
 
-test('the HTTP reference is the one that the routes give: run `npm run docs:http`', () => {
+test('the HTTP reference equals the output of the routes: run `npm run docs:http`', () => {
   expect(textOf(HTTP_REFERENCE_FILE)).toBe(currentHttpReference());
 });
 

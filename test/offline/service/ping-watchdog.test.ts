@@ -37,7 +37,7 @@ test('a call is told to stop, and not waited for, once the server does not answe
   never.reject(new Error('after all'));
 });
 
-test('whatever the ping failed of, the server counts as away', async () => {
+test('for any failure of the ping, the server counts as down', async () => {
   const call = withPingWatchdog(
     { ping: () => Promise.reject(new Error('odd')) },
     () => new Promise<never>(() => undefined),
@@ -46,7 +46,7 @@ test('whatever the ping failed of, the server counts as away', async () => {
   await expect(call).rejects.toMatchObject({ code: 'temporal_unavailable' });
 });
 
-test('a call that fails by itself fails with its own error, and nobody is asked', async () => {
+test('a call that fails by itself fails with its own error, and no ping is sent', async () => {
   let pings = 0;
   const failing = new Error('mine');
   const call = withPingWatchdog({ ping: async () => void (pings += 1) }, () => Promise.reject(failing), {

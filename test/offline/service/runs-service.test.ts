@@ -313,7 +313,7 @@ describe('submitting', () => {
     });
   });
 
-  test('again is late for a stranger and fine for the client’s own retry', async () => {
+  test('again is late for another client and accepted for the client’s own retry', async () => {
     const run = await waitingRun();
     const first = await submit(run, outputs());
     await expect(submit(run, outputs())).rejects.toMatchObject({
@@ -555,7 +555,7 @@ describe('answers of people', () => {
     ).rejects.toMatchObject({ status: 400, code: 'unknown_call' });
   });
 
-  test('wait for a workflow that does not know of the call yet, and are refused at once when there is none', async () => {
+  test('wait for a workflow that has not received the call yet, and are refused at once when there is none', async () => {
     const run = await waitingRun();
     const unknown = refusal(FAILURES.refusedUnknownCall);
     let refused = 0;
@@ -716,7 +716,7 @@ describe('events', () => {
       expect(asked()).toBe(0);
     });
 
-    test('are found by looking when they came before anybody listened', async () => {
+    test('are found by a read when they came before the first listener', async () => {
       const { run, read, looks } = await begun();
       await store.closeRun(run.id, { kind: 'expire' }, NOW);
       expect((await read()).at(-1)).toBe('3 thread.run.expired');
@@ -733,7 +733,7 @@ describe('events', () => {
     expect((await engine.getRun(caller(), run.threadId, run.runId)).status).toBe('requires_action');
   });
 
-  test('of a stranger’s run are not there', async () => {
+  test('of another tenant’s run are not found', async () => {
     const run = await waitingRun();
     const { signal } = new AbortController();
     await expect(
@@ -797,7 +797,7 @@ describe('trouble', () => {
     expect(await engine.readiness()).toEqual(["The database can't be reached."]);
   });
 
-  test('readiness tells what is away', async () => {
+  test('readiness names the server that is down', async () => {
     expect(await engine.readiness()).toEqual([]);
     engine = engineOn(
       store,

@@ -24,7 +24,7 @@ describe(`${COUNT} schedules at the full level`, () => {
     expect(report.schedules).toBe(COUNT);
   });
 
-  test('every kind of fault is felt by somebody, and workers are hit at every place in every way', () => {
+  test('every kind of fault has an effect, and workers are hit at every point in every way', () => {
     expect(neverFelt(report)).toEqual([]);
   });
 

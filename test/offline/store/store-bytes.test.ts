@@ -231,7 +231,7 @@ test('of the rounds of a run only the newest is read, and the one that has the c
   ).rejects.toMatchObject({ code: 'output_conflict' });
 });
 
-test('what a tenant holds is counted, its own only, and goes with what is deleted', async () => {
+test("a tenant's own objects are counted, and deleted ones no longer", async () => {
   expect([await store.storedBytesOf('new'), await store.countLiveRunsOf('new')]).toEqual([0, 0]);
   const { threadId, runId } = await startedRun(store, 'new', NOW, { messages: [said(1, 100_000)] });
   const held = await store.storedBytesOf('new');
@@ -246,7 +246,7 @@ test('what a tenant holds is counted, its own only, and goes with what is delete
 });
 
 // Last: by now every kind of write has been made.
-test('every row knows its size, whoever wrote it', async () => {
+test('every row has its size, from any writer', async () => {
   const { runId, assistantId, threadId } = await startedRun(store, T, NOW, {
     params: { additional_messages: [said(1, 10)] },
   });

@@ -119,7 +119,7 @@ test('the open step shows it, and keeps it when outputs come and the step comple
   expect((await list(run)).data.map(({ call_id }) => call_id)).toEqual(['p', 's']);
 });
 
-test('outputs that are refused keep their decisions out, and the end of a run brings what is owed', async () => {
+test('refused outputs store no decision, and the end of a run stores the missing ones', async () => {
   const run = await waiting();
   await store.acceptOutputs(run.runId, [{ tool_call_id: 'e', output: 'x' }], { now: NOW, by: null });
   await expect(
@@ -159,7 +159,7 @@ describe('a decision that was refused', () => {
   const second = (more: Partial<Decision> = {}): Decision =>
     decision('p', { name: '', round: 0, decision: 'deny', by: 'bob', at: NOW + 900, refused, ...more });
 
-  test('is kept beside the one that counts, once for each that differs, and is no trace in the step', async () => {
+  test('is kept beside the one that counts, once for each difference, and does not appear in the step', async () => {
     const run = await waiting();
     await store.recordDecisions(run.runId, [decision('p')]);
     await store.recordRefusedDecision(run.runId, second());

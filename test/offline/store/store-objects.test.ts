@@ -201,7 +201,7 @@ describe('the event log', () => {
     expect((await store.readEvents(runId, { after: 0, limit: 2, gaps: 'refuse' })).ended).toBe(false);
   });
 
-  test('forgets deltas of ended runs first, tells who could have missed some, and is whole from the start', async () => {
+  test('deletes deltas of ended runs first, reports readers that could have missed some, and is complete from the start', async () => {
     const { runId } = await ended(NOW - 1000);
     const live = await startedRun(store, T, NOW - 100_000);
     const all = (await read(runId, 0)).events;
@@ -219,7 +219,7 @@ describe('the event log', () => {
     expect(await eventNames(store, live.runId)).toHaveLength(2);
   });
 
-  test('wakes whoever watches, and never loses word between a look and a wait', async () => {
+  test('wakes every watcher, and loses no notification between a read and a wait', async () => {
     const { runId } = await startedRun(store, T, NOW);
     const watch = store.watchEvents(runId);
     const signal = new AbortController().signal;

@@ -267,7 +267,7 @@ describe('fencing', () => {
     await store.openMessage(fresh.lease, NOW);
   });
 
-  test('an ended run takes no writes, whoever holds the lease', async () => {
+  test('an ended run accepts no write, from any holder of the lease', async () => {
     const { runId } = await startedRun(store, T, NOW);
     const claim = await store.claim(runId, NOW);
     if (claim === null) throw new Error('no row');

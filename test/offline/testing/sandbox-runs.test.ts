@@ -185,7 +185,7 @@ describe('endings', () => {
     clock.advance(0);
     expect((await read(run)).last_error).toEqual({
       code: 'server_error',
-      message: 'Script "short" has 1 turns; turn 2 was asked for.',
+      message: 'Script "short" has 1 turns; turn 2 does not exist.',
     });
     const broken = await start('broken');
     clock.advance(0);
@@ -278,7 +278,7 @@ describe("people's answers, one call at a time", () => {
 });
 
 describe('lists', () => {
-  test('page through in both orders without loss or repeat, whatever the page size', async () => {
+  test('page through in both orders without loss or repeat, for any page size', async () => {
     const { thread } = await engine.createThreadAndRun(me, {}, { assistant_id: 'asst_chat' });
     clock.advance(0);
     for (let count = 0; count < 12; count += 1)

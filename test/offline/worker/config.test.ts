@@ -225,7 +225,7 @@ describe('problems: a value that can not be meant is refused, with the value and
     ],
     ['a worker of the sandbox', 'worker', {}, /exists only inside "runs dev"/],
     ['a server of the sandbox', 'serve', {}, /exists only inside "runs dev"/],
-    ["serving somebody else's API", 'serve', ASSISTANTS, /has nothing to serve yet/],
+    ["serving somebody else's API", 'serve', ASSISTANTS, /has no API to serve/],
   ])('%s', (_what, role, env, expected) => {
     const found = configErrors(configFromEnv(env), role);
     expect(found).toHaveLength(1);
@@ -310,7 +310,7 @@ describe('notes: odd, but it works', () => {
   });
 });
 
-describe('what is shown of a configuration', () => {
+describe('the shown configuration', () => {
   test('shows no secret', () => {
     const shown = JSON.stringify(
       describeConfig(
@@ -328,7 +328,7 @@ describe('what is shown of a configuration', () => {
     expect(shown).toContain('https://***@host/v1');
   });
 
-  test('a URL that is none is not repeated', () => {
+  test('an invalid URL is not repeated', () => {
     expect(redactUrl('canary at host')).toBe('(not a URL)');
   });
 });

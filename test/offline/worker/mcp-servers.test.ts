@@ -100,7 +100,7 @@ describe.each(['stdio', 'http'] as const)('a server over %s', (kind) => {
     expect((failed as MadeOutcome).outcome).toMatchObject({ ok: false, notes: ['tool_failed'] });
   });
 
-  test('what is not marked read-only needs an approval and is asked once only', async () => {
+  test('a tool without the read-only mark needs an approval and is called once only', async () => {
     const { tools } = await start({ it: await options() });
     expect(tools.get('it__read')).toMatchObject({ needsApproval: false, policy: { atMostOnce: false } });
     expect(tools.get('it__write')).toMatchObject({
@@ -119,7 +119,7 @@ describe.each(['stdio', 'http'] as const)('a server over %s', (kind) => {
     expect(await call(handle, 'it__added')).toBe('added');
   });
 
-  test('a call that hangs ends with its signal, and the server hears of it', async () => {
+  test('a call that hangs ends with its signal, and the server is notified', async () => {
     const handle = await start({ it: await options() });
     const stop = new AbortController();
     const hanging = call(handle, 'it__hangs', {}, { signal: stop.signal });

@@ -113,13 +113,13 @@ describe('a model with settings', () => {
     }
   };
 
-  test('sends what is usual without any', async () => {
+  test('sends the default request without settings', async () => {
     const { sent } = await requests({});
     expect(sent[0]?.body).toMatchObject({ max_completion_tokens: 300, stream: true });
     expect(sent[0]?.body['messages']).toHaveLength(2);
   });
 
-  test('sends what is set with the first request', async () => {
+  test('sends the settings with the first request', async () => {
     const { sent } = await requests(
       {
         RUNS_MODEL_MAX_TOKENS_FIELD: 'max_tokens',

@@ -31,7 +31,7 @@ const runsWith = (what: string): Promise<Ended> =>
 const WHO = { tool: 'refund', runId: 'run_1', callId: 'call_1', attempt: 1, errorName: 'Error' };
 
 describe('in a process that runs tools', () => {
-  test('a rejected promise that nobody awaits is logged with its call, and the process lives', async () => {
+  test('a rejected promise without a handler is logged with its call, and the process lives', async () => {
     const { code, said, lines } = await runsWith('rejection');
     expect(lines).toEqual([
       expect.objectContaining({ ...WHO, level: 50, at: expect.stringContaining('guarded-process.ts') }),

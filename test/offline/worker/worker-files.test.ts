@@ -116,7 +116,7 @@ describe('a tools file', () => {
     expect(await refusal(loadTools('none.ts', dir))).toContain(join(dir, 'none.ts'));
   });
 
-  test('with bad tools tells what is wrong with them', async () => {
+  test('with bad tools names their problems', async () => {
     const file = await put(
       'bad.ts',
       `import { defineTools } from ${JSON.stringify(define)};

@@ -108,7 +108,7 @@ const created = async (
 };
 
 describe('the driver', () => {
-  test('waits for all calls, whatever their order, and submits once', async () => {
+  test('waits for all calls, in any order, and submits once', async () => {
     const run = begin();
     await created(run, automatic('a'), automatic('b'), automatic('c'));
     expect(run.world.tools.map(({ what }) => what)).toEqual(['a', 'b', 'c']);
@@ -128,7 +128,7 @@ describe('the driver', () => {
     });
   });
 
-  test('tells work to stop, and does not hear it afterwards', async () => {
+  test('cancels work, and ignores its later results', async () => {
     const run = begin();
     await created(run, automatic('a'), external('e'));
     run.driver.dispatch({ type: 'cancelRequested', at: T0 });
@@ -144,7 +144,7 @@ describe('the driver', () => {
     expect(run.ending()).toMatchObject({ kind: 'finished', cancelled: true });
   });
 
-  test('takes nothing from a tool of a round that somebody else answered, though the next one uses its id again', async () => {
+  test('ignores a tool of a round that another client answered, though the next round uses its id again', async () => {
     const run = begin();
     await created(run, automatic('a'), external('e'));
     run.driver.dispatch({ type: 'deadline', at: EXPIRY + 1000 });
@@ -165,7 +165,7 @@ describe('the driver', () => {
     expect(run.driver.state().calls[0]?.outcome?.output).toBe('NEW');
   });
 
-  test('still hears a create that was told to stop, and closes what it made', async () => {
+  test('still handles the result of a cancelled create, and closes its run', async () => {
     const run = begin();
     run.driver.dispatch({ type: 'cancelRequested', at: T0 });
     expect(run.world.ops.map(({ what, cancelled }) => [what, cancelled])).toEqual([['create', true]]);
@@ -174,7 +174,7 @@ describe('the driver', () => {
     expect(run.world.tools).toEqual([]);
   });
 
-  test('fails with what is no failure of work, instead of ending the run', async () => {
+  test('fails on an error that is no activity failure, instead of ending the run', async () => {
     const run = begin();
     await created(run, automatic('a'));
     const error = new TypeError('a bug');
@@ -212,7 +212,7 @@ describe('the driver', () => {
     expect(again.world.shown).toEqual(['enterWait']);
   });
 
-  test('lets a hook fail without anybody noticing, but not be left behind', async () => {
+  test('ignores a failed hook, but waits for it', async () => {
     const run = begin(initialState(runInput('run_1', { hooks: { onWaiting: true, onEnd: false } })));
     await created(run, external('e'));
     expect(run.world.tasks.map(({ what }) => what)).toEqual(['notifyWaiting']);

@@ -78,7 +78,7 @@ describe('while a person is awaited', () => {
     expect(effectsOf(answered.state, same(T0 + MINUTE + 1))).toEqual(['submit 1 [e=x]']);
   });
 
-  test('the pauses begin anew with every round, and end with the wait', () => {
+  test('the pauses start again with every round, and end with the wait', () => {
     const later = looks(waiting, 5).state;
     const submitted = step(later, says({ call_id: 'e', output: 'x' }, T0 + HOUR));
     expect(submitted.effects.map(shortEffect)).toEqual(['no timer', 'submit 1 [e=x]', 'work as in_progress']);
@@ -86,7 +86,7 @@ describe('while a person is awaited', () => {
     expect(timerOf(next)).toBe(T0 + HOUR + MINUTE);
   });
 
-  test('without anybody to wait for there is no timer', () => {
+  test('without a waiting call there is no timer', () => {
     expect(timerOf(after({}, start, settles('create', asks([automatic('a')], null))))).toBeUndefined();
   });
 });

@@ -39,7 +39,7 @@ const worlds: fc.Arbitrary<World> = fc
 /** Seconds on a free machine; the limit is for one whose cores are shared. */
 const SLOW_MACHINE_MS = 120_000;
 
-describe('whatever happens, in whatever order', () => {
+describe('all events, in any order', () => {
   test(
     'a run submits each round once and in order, starts nothing after its end, loses no answer, resumes the same, and ends',
     () => {

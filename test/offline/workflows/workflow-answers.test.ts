@@ -74,7 +74,7 @@ describe('what a person means is understood', () => {
     expect(evaluateAnswer(state, payload, T0).verdict).toBe('accept');
   });
 
-  test('the same words are the same answer, whoever says them; other words are not', () => {
+  test('the same text is the same answer, from any sender; another text is not', () => {
     const said = after(
       {},
       start,

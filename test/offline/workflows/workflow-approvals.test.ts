@@ -97,7 +97,7 @@ describe('a decision about arguments', () => {
     expect(judgement.message).toContain('"runs show run_1 --call p"');
   });
 
-  test('is refused without naming the digest to who has not read what it stands for', () => {
+  test('is refused without its digest, and the refusal does not contain the digest', () => {
     const judgement = evaluateAnswer(waiting(gated({ digestRequired: true })), approve(), T0);
     if (judgement.verdict !== 'refuse') throw new Error('accepted');
     expect(JSON.stringify(judgement)).not.toContain(DIGEST);

@@ -50,7 +50,7 @@ const decisionBy = (payload: object, source?: AnswerSource) =>
   decisionsOf(step(waiting(approval('p')), decides(payload, source)).state)[0];
 
 describe('a decision is signed', () => {
-  test('by the key, whatever name the payload claims', () => {
+  test("by the key's name, not by the name in the payload", () => {
     expect(decisionBy(approve('p', { by: 'mallory' }), ALICE)).toMatchObject({
       by: 'alice',
       verified: true,

@@ -41,7 +41,7 @@ test('a signal that could not be used is told from everything else that happens'
 });
 
 describe('current details', () => {
-  test('say what is asked, by when, and hold JSON that the run takes as it stands', () => {
+  test('show the call and its deadline, and hold JSON that the run accepts unchanged', () => {
     const asked = [external('call_a'), approval('call_b'), automatic('call_c')];
     const text = currentDetails(waitingFor(...asked));
     expect(text).toContain('`ask_person`');
