@@ -2,7 +2,7 @@
  * Events of a run, or of approvals → a server-sent event stream, at the reader's own pace.
  *
  * Rules: nothing is buffered for a slow reader: an event is taken from the log only when the one before has left, so
- * memory does not grow with lag, and a reader that takes nothing for `stallMs` is told so and dropped. The end of a
+ * memory does not grow with lag, and a reader that reads nothing for `stallMs` gets an error event and is dropped. The end of a
  * stream ends the subscription and nothing else; a run never notices its readers. The response ends after `[DONE]`.
  * Imports protocol only. `api/` uses it; the sandbox's model too.
  */

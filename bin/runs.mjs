@@ -2,8 +2,8 @@
 /**
  * The `runs` command: from `dist/` in a package, from the sources in a checkout.
  *
- * Rule: what runs is what the sources say. A build that is older than a source is not used, so nobody debugs
- * yesterday's program; a package has no sources, and its build is used without looking further.
+ * Rule: the command runs the current sources. In a checkout, a build that is older than a source is not used; a package has
+ * no sources, so its build is used.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

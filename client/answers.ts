@@ -135,8 +135,8 @@ const tooLate = async (
 };
 
 /**
- * Of an answer's update. Arguments of a person that the tool refused may be sent again, word for word, when the tool or the
- * world has changed: under the id of the first time, Temporal would give the first reply again and ask nobody.
+ * Update id of an answer (deduplication). A person may send arguments that the tool refused again, unchanged, after the tool has
+ * changed: with the first update id, Temporal would return the first reply without asking the workflow.
  */
 const answerUpdateId = (payload: AnswerPayload, origin: AnswerOrigin | undefined): string => {
   const id = `${payload.call_id}:${answerDigest(payload, origin)}`;

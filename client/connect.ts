@@ -64,7 +64,7 @@ export const temporalTarget = (options: TargetOptions = {}): TemporalTarget => {
   };
 };
 
-/** Connects and checks that the server answers. Throws `temporal_unavailable`, or `config` for an address that is none. */
+/** Connects and checks that the server answers. Throws `temporal_unavailable`, or `config` for an invalid address. */
 export const openConnection = async (
   target: TemporalTarget,
   more: Pick<ConnectionOptions, 'interceptors'> & { timeoutMs?: number } = {},

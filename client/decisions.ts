@@ -1,8 +1,8 @@
 /**
- * Reads what was decided about a run's calls, from the run's workflow and from the one that awaits late answers.
+ * Reads the decisions about a run's calls, from the run's workflow and from its follow-up workflow.
  *
- * Rule: a run that has left no workflow behind for late answers has none; everything else that is missing is an error.
- * Imported by the client only.
+ * Rule: a run without a follow-up workflow has no late decisions; any other missing part is an error. Imported by the
+ * client only.
  */
 import { DECISIONS_QUERY, followUpWorkflowId, RunsError, type Decision } from '../protocol/index.ts';
 import type { ClientSession } from './session.ts';

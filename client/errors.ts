@@ -30,7 +30,7 @@ export const GRPC = {
   unauthenticated: 16,
 } as const;
 
-/** The gRPC status code at the root of an error; undefined when there is none. */
+/** The gRPC status code at the root of an error; undefined = none. */
 export const grpcCode = (error: unknown): number | undefined => {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     if (isGrpcServiceError(at)) return at.code;
@@ -59,7 +59,7 @@ export interface ClientErrorContext {
   address: string;
   namespace: string;
   taskQueue: string;
-  /** A worker had to take part: no reply in time means that there is none. */
+  /** A worker had to take part: no reply in time means that no worker is up. */
   awaitsWorker?: boolean;
   /** The caller aborted: only then the call counts as cancelled. */
   givenUp?: boolean;

@@ -62,7 +62,7 @@ export const startProblems = (runId: string, options: StartOptions): string[] =>
       ? `threadId is needed on the chat backend, whose threads exist before their runs; got ${quote(options.threadId)}`
       : undefined,
     paramsProblem(options.params, options.backend),
-    // On the chat backend the row holds the metadata; nothing of ours has to fit beside it.
+    // On the chat backend the row holds the metadata, which needs no room for the reserved pairs.
     options.backend === 'chat' ? metadataProblem(options.metadata) : callerMetadataProblem(options.metadata),
     options.busy === undefined || ['fail', 'wait', 'cancel'].includes(options.busy)
       ? undefined

@@ -1,9 +1,9 @@
 /**
- * The status of a run that has not ended, as the API shows it, from what Temporal knows.
+ * The status of a live run as the API shows it, from Temporal's data.
  *
- * Rule: one status for a run, whoever asks. A workflow hears of a turn when it is over, and its attribute is not written
- * before its first wait; Temporal says whether a worker has taken the turn. Pure but for `readPendingWork`.
- * Imported by the client only.
+ * Rule: every reader gets the same status. A workflow learns of a turn after its end, and its attribute is not set
+ * before its first wait; Temporal knows whether a worker has started the turn. Pure but for `readPendingWork`. Imported
+ * by the client only.
  */
 import { ACTIVITIES } from '../protocol/index.ts';
 import { SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';

@@ -102,7 +102,7 @@ export class RunsClient {
       {
         closing,
         // Once used, the storage that carries deadlines makes Node (before 24) follow every promise of the process, which
-        // costs a busy server a good part of its CPU. Nothing of ours is in it between calls; the next one enables it.
+        // costs a busy server a good part of its CPU. It is empty between calls; the next call enables it.
         idle: () => connection.callContextStorage.disable(),
         close: () => connection.close(),
       },

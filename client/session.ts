@@ -18,7 +18,7 @@ export interface CallContext extends CallLimits {
   /** What is tried, as the start of a sentence. */
   what: string;
   runId?: string;
-  /** A worker must take part: silence means that there is none. */
+  /** A worker must take part: without a reply in time, no worker is up. */
   awaitsWorker?: boolean;
 }
 

@@ -63,7 +63,7 @@ export interface StartedRun {
   started: boolean;
 }
 
-/** `origin`: what a program that vouches for its users says about the sender. Without one, whoever signs is a claim. */
+/** `origin`: the sender, as a program that authenticates its users states it. Without it, the name is a claim. */
 export interface SignedCallOptions extends CallOptions {
   origin?: AnswerOrigin;
 }

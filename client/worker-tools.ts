@@ -1,8 +1,8 @@
 /**
- * Which tools the workers of the task queue have: asked of one of them, by a workflow that lives for milliseconds.
+ * The tools of the workers on the task queue: one worker returns them, through a workflow that lives for milliseconds.
  *
- * Rule: nothing is stored, so the answer is as fresh as the worker that gives it, and there is none without a worker.
- * Callers that ask at the same time share one workflow. Imported by the client only.
+ * Rule: nothing is cached, so the list is that of a live worker; without a worker there is no list. Concurrent callers
+ * share one workflow. Imported by the client only.
  */
 import { WorkflowFailedError } from '@temporalio/client';
 import { RunsError, WORKFLOWS, type WorkerTool, type WorkerToolList } from '../protocol/index.ts';

@@ -130,8 +130,8 @@ function captureTail(child: ChildProcess): () => string {
 }
 
 /**
- * The `exit` event does not fire when we are killed with -9; the end of a pipe does reach another process.
- * There is no `sh` on Windows, and no server of ours runs there natively.
+ * The `exit` event does not fire when this process is killed with -9; the end of a pipe reaches another process.
+ * There is no `sh` on Windows, where no server of this project runs natively.
  */
 function watch(pid: number): ChildProcess | undefined {
   if (process.platform === 'win32') return undefined;

@@ -41,7 +41,7 @@ export async function sdkDownloaded(
 const isFinished = (name: string, binary: SdkBinary): boolean =>
   name.startsWith(FILE_PREFIX[binary]) && !name.endsWith('.downloading');
 
-/** Lets the SDK download the binary; throws an error that says why there is none. */
+/** Lets the SDK download the binary; throws an error with the reason if that fails. */
 export async function sdkDownload(
   binary: SdkBinary,
   { root = cacheRoot(), connectMs = CONNECT_MS, downloadMs = DOWNLOAD_MS, sdk = testingPackage() } = {},

@@ -1,8 +1,8 @@
 /**
- * The door of Temporal's Web UI on this machine: a proxy that answers nothing but its own page and programs.
+ * Proxy of Temporal's Web UI on this machine: it answers only its own page and local programs.
  *
- * Rule: the dev server's UI checks no `Host` and hands its CSRF cookie to whoever asks, so it listens at an address that is
- * not printed, and this proxy at the one that is. Imported by `app/`.
+ * Rule: the dev server's UI checks no `Host` and returns its CSRF cookie to every request. So the UI listens at an
+ * address that is not printed, and this proxy at the printed one. Imported by `app/`.
  */
 import { serve, type ServerType } from '@hono/node-server';
 import { Hono } from 'hono';

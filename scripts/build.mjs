@@ -58,7 +58,7 @@ async function bundle(name, converters) {
   return statSync(at(name)).size;
 }
 
-/** Every file of ours that package.json names. */
+/** Every file of this project that package.json names. */
 function promised({ bin, exports }) {
   return [...Object.values(bin), ...Object.values(exports).flatMap((entry) => Object.values(entry))];
 }

@@ -55,7 +55,7 @@ function joined(markdown) {
 }
 
 /**
- * Proofs that a run of all tests left out, a sentence for each. A failed test is no matter of this: it is told as such.
+ * Proofs that a run of all tests skipped, a sentence for each. Failed tests are reported elsewhere.
  * `results` are `testResults` of vitest's JSON report, `root` the folder that their absolute names begin with.
  */
 export function unproved(rows, results, root) {

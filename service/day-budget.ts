@@ -1,7 +1,7 @@
 /**
  * Refuses runs of a tenant whose budget for the day is used up.
  *
- * Rule: a run that could not ask its model once is not created. The worker's check before each turn is the one that counts; this
+ * Rule: a run that could not ask its model once is not created. The worker's check before each turn is binding; this
  * one reads the counters at most every two seconds for a tenant, and again before it refuses.
  * Imported by `service/` and tests.
  */

@@ -90,7 +90,7 @@ export const parseScriptName = (text: string): { name: string; argument: string 
   };
 };
 
-/** Finds a script by its exact request; a string says why there is none. */
+/** Finds a script by its exact request; a string is the reason why there is none. */
 export const findScript = (scripts: ScriptCatalogue, text: string): ChosenScript | string => {
   const whole = scripts.get(text);
   if (whole !== undefined) return { name: text, argument: null, entry: whole };

@@ -21,7 +21,7 @@ const parseDay = (name: string, value: string): string => {
   );
 };
 
-/** Of whom the report is: an operator reads all tenants, or the one that it names; others read their own. */
+/** Tenants of the report: an operator reads all tenants, or one that it names; other keys read their own. */
 const tenantAsked = ({ tenant, roles = KEY_ROLES }: Caller, named: string | undefined): string | null => {
   if (named === undefined) return roles.includes('operator') ? null : tenant;
   const asked = parseId('tenant', named);

@@ -1,10 +1,9 @@
 /**
- * The requests of the runs wire that this backend makes, each with its answer read.
+ * The requests of the runs API that this backend sends, each with the parser of its response.
  *
- * Rule: one function, one request. Throws `HttpFailure` (an answer that is no run included), or the caller's abort
- * reason; what a failure means for a run is decided by the callers. `POST /threads/runs` is not here on purpose: a
- * repeated one makes a second thread.
- * Imports the HTTP client. The rest of this folder imports it.
+ * Rule: one function, one request. Throws `HttpFailure` (also for a response that is not a run), or the caller's abort
+ * reason; callers decide what a failure means for a run. `POST /threads/runs` is missing on purpose: a repeated one
+ * creates a second thread. Imports the HTTP client. The rest of this folder imports it.
  */
 import type { BackendObservation, RunRef } from '../../protocol/ports/backend.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
@@ -22,14 +21,14 @@ import { inTurns } from '../loop-turns.ts';
 import { clockOffset, type AssessedReading } from './assess.ts';
 import { idOf, parseRunsPage, readRun, readStepOutputs, type PageOf, type UpstreamRun } from './parse.ts';
 
-/** What one call of the backend lends to its requests. */
+/** Context of one backend call for its requests. */
 export interface AssistantsCaller {
   signal: AbortSignal;
   observe: (what: BackendObservation) => void;
 }
 
 export type RunReading = AssessedReading & {
-  /** Pause that the server suggests before the next look. */
+  /** Pause that the server suggests before the next poll. */
   hintMs: number | null;
 };
 
@@ -40,7 +39,7 @@ export type RunEvent =
   /** Anything else: deltas, steps, messages, unknown and unreadable events. They carry no state that we need. */
   | { kind: 'other'; unreadable: boolean };
 
-/** What a create or a submit was answered with. */
+/** The response to a create or a submit. */
 export type StartedStream =
   | { kind: 'run'; reading: RunReading }
   | { kind: 'events'; events: AsyncGenerator<RunEvent, void, undefined>; close(): void };
@@ -127,7 +126,7 @@ class RunRequests {
     this.#client = client;
   }
 
-  /** Reads a run out of an answer; throws when it holds none. */
+  /** Parses the run of a response; throws when there is none. */
   read(request: HttpRequest, answer: JsonAnswer): RunReading {
     const run = readRun(answer.body);
     if (run === undefined)

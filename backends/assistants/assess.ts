@@ -1,10 +1,9 @@
 /**
- * The decisions of this backend, as pure functions: what a run's state means, how long to wait, whose run blocks a
- * thread, whether outputs have arrived.
+ * The decisions of this backend, as pure functions: the meaning of a run's state, the time to wait, the run that blocks
+ * a thread, whether outputs were accepted.
  *
- * Rule: no I/O, no clock of its own. The set of required call ids is the version of a round: it decides, never a count
- * and never the order in which answers arrived.
- * Imports shapes only. The rest of this folder imports it.
+ * Rule: no I/O and no clock. The set of required call ids is the version of a round: neither a count nor the order of
+ * answers decides. Imports shapes only. The rest of this folder imports it.
  */
 import type { Settled } from '../../protocol/ports/backend.ts';
 import type { PlannedCall, ToolCall } from '../../protocol/tool-calls.ts';
@@ -14,7 +13,7 @@ import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { planFitting } from '../fit-calls.ts';
 import type { UpstreamRun } from './parse.ts';
 
-/** What a reading of the run calls for. */
+/** The action that a read of the run requires. */
 export type Assessment =
   | { kind: 'settled' }
   /** Known and on its way. */
@@ -43,10 +42,10 @@ export const assessRun = (run: UpstreamRun): Assessment => {
   return { kind: 'settled' };
 };
 
-/** Server times to ours: subtract. */
+/** Subtract from a server time to get this worker's time. */
 export interface AssessedReading {
   run: UpstreamRun;
-  /** Server's clock minus ours, in milliseconds. */
+  /** Server's clock minus this worker's clock, in milliseconds. */
   offsetMs: number;
   receivedAt: number;
 }
@@ -114,11 +113,11 @@ export const pollDelay = (
 
 /** How the calls that a run requires relate to the outputs that we hold. */
 export type IdRelation =
-  /** Exactly ours: not applied (or an old reading). */
+  /** Exactly the submitted ids: not applied (or a stale read). */
   | 'same'
-  /** None of ours: applied, and the next round has begun. */
+  /** None of the submitted ids: applied, and the next round has started. */
   | 'none'
-  /** Some of ours: a server that takes outputs piece by piece. */
+  /** Some of the submitted ids: a server that accepts partial submits. */
   | 'some';
 
 export const relateIds = (required: readonly ToolCall[], ours: readonly ToolOutput[]): IdRelation => {
@@ -128,11 +127,11 @@ export const relateIds = (required: readonly ToolCall[], ours: readonly ToolOutp
   return shared === ids.size && required.length === ids.size ? 'same' : 'some';
 };
 
-/** What the steps say about our outputs. */
+/** The submitted outputs, as the run's steps show them. */
 export type OutputRelation =
   | { kind: 'equal' }
   | { kind: 'different'; callIds: string[] }
-  /** The steps show none of our outputs. */
+  /** The steps show none of the submitted outputs. */
   | { kind: 'absent' }
   /** The server has no steps, or they do not mention our calls. */
   | { kind: 'unknown' };
@@ -155,7 +154,7 @@ export const relateOutputs = (
 };
 
 /**
- * Is this refusal about a thread that another run holds? These are the servers' texts, not ours: there is no code.
+ * Is this refusal about a thread that another run locks? Matches texts of servers, because they send no code.
  * `runId` is null when the text names none.
  */
 export const busyFrom = (message: string): { runId: string | null } | null => {

@@ -1,9 +1,9 @@
 /**
- * Ending a run and telling the truth about how it ended.
+ * Ends a run and returns its final status.
  *
- * Rule: repeated safely until the run is terminal: a run that completed first is reported completed. Before the run is
- * known it is looked for by its token, once more after the settle time, since its create may still be on its way.
- * Imports looking and watching. index.ts imports it.
+ * Rule: safe to repeat until the run is terminal; a run that completed first is reported as completed. Before the run
+ * is known, it is searched for by its token, once more after the settle time, since its create may still arrive.
+ * Imports poll and find-run. index.ts imports it.
  */
 import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
@@ -20,7 +20,7 @@ import { retryLater } from './poll.ts';
 /** How long after its expiry a run may take to be called expired before it is cancelled instead. */
 const EXPIRY_GRACE_MS = 30_000;
 
-/** Sends one cancel. null = the server refused it in this state (or did not show the run): look. */
+/** Sends one cancel. null = the server refused it in this state (or did not show the run): read the run. */
 const cancelOnce = async (s: BackendSession, ref: RunRef): Promise<RunReading | null> => {
   s.ctx.fence();
   try {
@@ -68,7 +68,7 @@ const closeRun = async (s: BackendSession, ref: RunRef, how: CloseHow): Promise<
         unrecognised: puzzling,
       }),
     );
-    // What is being cancelled is left alone; only a cancel without effect is repeated.
+    // A run in status `cancelling` gets no second cancel; only a cancel without effect is repeated.
     if (reading.run.status === 'cancelling') cancelledAt = s.ctx.now();
   }
 };

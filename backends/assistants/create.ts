@@ -1,10 +1,10 @@
 /**
- * Starting a run exactly once on a server without idempotency keys.
+ * Creates a run exactly once on a server without idempotency keys.
  *
- * Rule: one POST per attempt, and never a POST before a look when an earlier one may have gone through. Our token in
- * the run's metadata is how it is recognised; the thread lock ("already has an active run …", naming it) is the second
- * witness. An outcome that cannot be known is reported (`BackendAmbiguous`), not guessed.
- * Imports looking and watching. index.ts imports it.
+ * Rule: one POST per attempt, and never a POST without a search when an earlier one may have been processed. The token
+ * in the run's metadata identifies the run; the thread lock ("already has an active run …", with its id) is the second
+ * evidence. An unknown outcome is reported (`BackendAmbiguous`), never guessed. Imports find-run and follow. index.ts
+ * imports it.
  */
 import type { CreateRequest, RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
@@ -73,7 +73,7 @@ const findAfterUnknownOutcome = async (
   throw ambiguous(s, request, problem, look.kind === 'none' ? look.unsure.map(({ id }) => id) : []);
 };
 
-/** May an earlier attempt have sent its POST? Only the word of the attempt right before says no. */
+/** May an earlier attempt have sent its POST? Only a heartbeat of the attempt right before can exclude it. */
 const mayHavePosted = (s: BackendSession): boolean => {
   const { previous, attempt } = s.ctx;
   if (previous?.sent === true) return true;
@@ -86,7 +86,7 @@ const findHolder = async (s: BackendSession, threadId: string): Promise<string |
   return items.find(({ status }) => !isTerminal(status))?.id ?? null;
 };
 
-/** A run without our token, on a server that may forget tokens: could an earlier request of ours have made it? */
+/** A run without the token, on a server that may drop metadata: could an earlier request of this run have created it? */
 const mayBeOwnRun = (s: BackendSession, { run, offsetMs }: RunReading, request: CreateRequest): boolean =>
   s.env.learned.echoesMetadata !== true &&
   tokenOf(run) === null &&
@@ -96,10 +96,10 @@ const mayBeOwnRun = (s: BackendSession, { run, offsetMs }: RunReading, request: 
     { assistantId: request.assistantId, since: request.startedAt },
   );
 
-/** Attempts that leave the create to the next one when their look took long. A server that is always slow is believed then. */
+/** Attempts that leave the create to the next one when their search took long. After them the server counts as slow. */
 const MAX_SLOW_SEARCH_ATTEMPTS = 5;
 
-/** Deals with a thread that another run holds. The ref of our own run when it was ours all along, else null: post again. */
+/** Handles a thread that a run locks. Returns the ref if it is this run; null = post again. */
 const onBusy = async (
   s: BackendSession,
   request: CreateRequest,
@@ -123,7 +123,7 @@ const onBusy = async (
     s.progress({ run: holder });
     return holder;
   }
-  // Ended or not: what held the thread a moment ago may be what the earlier request made.
+  // Ended or not: the run that locked the thread a moment ago may be the one that the earlier request created.
   if (recoverAfterUnknownOutcome && mayBeOwnRun(s, reading, request))
     throw ambiguous(s, request, `run ${JSON.stringify(holderId)} locked the thread and shows no metadata`, [
       holderId,
@@ -147,7 +147,7 @@ const onBusy = async (
   try {
     await s.env.api.cancel(holder, s.caller);
   } catch (error) {
-    // 400: it is ending already, or can't be cancelled in its state; the wait below tells.
+    // 400: it is ending already, or can't be cancelled in its state; the wait below finds out.
     if (!(error instanceof HttpFailure) || error.status !== 400) throw error;
   }
   if (!(await awaitEnd(s, holder, s.env.settings.closeWithinMs))) throw refused;
@@ -167,15 +167,15 @@ const post = async (
     assistant_id: request.assistantId,
     metadata: { ...asRecord(params['metadata']), [METADATA.token]: request.runId },
   };
-  /** The attempt ends here, and whatever it sent was refused. What an earlier one sent is not known any better. */
+  /** The attempt ends here, and its requests were refused. The outcome of an earlier attempt is still unknown. */
   const last = (error: unknown): never => {
     if (!doubt) s.progress({ sent: false, at: s.ctx.now(), attempt: s.ctx.attempt });
     throw error;
   };
   const began = s.ctx.now();
-  // Another client that always takes the thread first must not keep this attempt here for ever: the caller chooses to wait.
+  // Another client that always locks the thread first must not hold this attempt for ever: the caller chose to wait.
   for (let refusals = 0; ; refusals++) {
-    // An attempt that Temporal can't hear any more is given up without noticing. A fresh one is known to be wanted.
+    // An attempt that is cut off from Temporal does not notice its timeout. A new attempt is known to be current.
     if (refusals > 0 && s.ctx.now() - began > s.env.settings.repostWithinMs)
       return last(
         new BackendError(
@@ -184,7 +184,7 @@ const post = async (
           { retryable: true, retryAfterMs: backoffMs(s.ctx.attempt, s.env.settings.random()) },
         ),
       );
-    // A server that says "held" and shows a run that holds nothing must not be asked in a hot loop.
+    // A server that reports a lock and shows a run without one must not be polled in a hot loop.
     if (refusals > 1)
       await s.ctx.sleep(Math.min(s.env.settings.poll.maxMs, backoffMs(refusals, s.env.settings.random())));
     const sentAt = s.ctx.now();

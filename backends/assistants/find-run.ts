@@ -1,11 +1,10 @@
 /**
- * Finding the run that carries our token, and the ones that carry it too.
+ * Finds the run with the token of a create, and duplicates of it (deduplication).
  *
- * Rule: servers filter lists by nothing, so the list is read newest first until it is older than the workflow's start
- * (by the server's clock, with a margin). "Not found" is certain only where the server is known to return metadata or
- * nothing in that time could be ours. Of several runs with one token the earliest stays; the others are cancelled and
- * reported.
- * Imports the API and decisions. create, close and the end of a run import it.
+ * Rule: servers can't filter lists, so the list is read newest first until it is older than the workflow's start (by
+ * the server's clock, with a margin). "Not found" is certain only if the server is known to return metadata, or no run
+ * of that time could be this one. Of several runs with one token the earliest stays; the others are cancelled and
+ * reported. Imports the API and assess. create, close and the end of a run import it.
  */
 import type { RunRef } from '../../protocol/ports/backend.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
@@ -16,7 +15,7 @@ import type { BackendSession } from './session.ts';
 
 export type RunSearchResult =
   | { kind: 'found'; run: UpstreamRun; duplicates: UpstreamRun[] }
-  /** `unsure`: runs that may be ours, on a server that may forget metadata. */
+  /** `unsure`: runs that this run's create may have made, on a server that may drop metadata. */
   | { kind: 'none'; unsure: UpstreamRun[] }
   /** The server has no list of runs. */
   | { kind: 'cannot'; status: number };
@@ -25,13 +24,13 @@ export interface RunSearch {
   threadId: string;
   token: string;
   assistantId: string | null;
-  /** Unix ms, our clock: nothing of ours is older. */
+  /** Unix ms, this worker's clock: this run's create is not older. */
   since: number;
-  /** A run that is known not to be ours. */
+  /** A run that is known to belong to another client. */
   foreign?: string | null;
 }
 
-/** What whole seconds and an unsynchronised second may hide; the wide margin is for finding, not for suspecting. */
+/** Margin for whole seconds and clocks a second apart; the wide margin is for the search, not for suspicion. */
 const CLOCK_NOISE_MS = 5000;
 /** Pages of 20; a thread with a thousand runs inside one run's lifetime is not one we can judge. */
 const MAX_PAGES = 50;
@@ -73,7 +72,7 @@ const recentRuns = async (
     runs.push(...recent);
     if (fresh.some(({ metadata }) => Object.keys(metadata ?? {}).length > 0))
       s.env.learned.echoesMetadata = true;
-    // A server that ignores `order` shows the oldest first: then only the list's end says that nothing is left.
+    // A server that ignores `order` lists the oldest first: then only the end of the list proves that no run is left.
     const last = fresh.at(-1)?.createdAt ?? from;
     const ascending = (fresh[0]?.createdAt ?? 0) < last;
     if (!list.hasMore || list.lastId === null || fresh.length === 0) return runs;
@@ -84,7 +83,7 @@ const recentRuns = async (
   return runs;
 };
 
-/** By its time (our clock) and its assistant, could this run be what was asked for? */
+/** By its time (this worker's clock) and its assistant, could this run be the requested one? */
 export const matchesTimeAndAssistant = (
   { createdAt, assistantId }: Pick<UpstreamRun, 'createdAt' | 'assistantId'>,
   what: Pick<RunSearch, 'assistantId' | 'since'>,

@@ -1,8 +1,8 @@
 /**
  * From a started or known run to its settlement.
  *
- * Rule: the last word is a reading. When a stream says that the run has ended, the look for duplicates goes along with
- * that reading instead of after it. Imports watching and looking. create, submit and close import it.
+ * Rule: the last step is a read of the run. When a stream reports the end, the search for duplicates runs together with
+ * that read. Imports poll and find-run. create, submit and close import it.
  */
 import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { isTerminal } from '../../protocol/wire/objects.ts';
@@ -26,7 +26,7 @@ export const settleReading = async (
 
 export interface Followed {
   ref: RunRef;
-  /** The last reading that was taken on the way, when one was. */
+  /** The last read of the run on the way, if any. */
   first: RunReading | null;
   swept: Promise<void> | null;
 }

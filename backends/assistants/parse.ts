@@ -42,7 +42,7 @@ export const idOf = (value: unknown): string | null =>
 const numberOf = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null;
 
-/** What is later says "never", or counts in units of its own: timers and dates of that size can't be set. */
+/** A later time means "never", or other units: timers and dates of that size can't be set. */
 const LAST_TIME = Date.UTC(2200, 0);
 
 /** Seconds become milliseconds. Above 1e11 it was milliseconds already: in seconds that is the year 5138. */
@@ -53,7 +53,7 @@ export const timeOf = (value: unknown): number | null => {
   return time > LAST_TIME ? null : time;
 };
 
-/** What a server says about its own failures goes into history: bounded. */
+/** A server's texts about its failures go into history: bounded. */
 const MAX_TEXT = 4000;
 const cut = (text: string): string => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text);
 

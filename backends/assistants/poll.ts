@@ -1,9 +1,9 @@
 /**
- * Following a run: its event stream while there is one, readings otherwise.
+ * Follows a run: by its event stream while there is one, else by polling.
  *
- * Rule: a stream only says *when* to look. What a run is, a reading says, so duplicated, reordered, cut or invented
- * events change nothing but the moment. Every wait has a floor: no status of a server makes this loop hot.
- * Imports the API and decisions. The rest of this folder imports it.
+ * Rule: a stream only triggers a read; the read is the state of the run. So duplicated, reordered, cut or invented
+ * events change only the time of a read. Every wait has a minimum: no status of a server makes this loop hot. Imports
+ * the API and assess. The rest of this folder imports it.
  */
 import type { RunRef } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
@@ -152,7 +152,7 @@ export const readStream = async (
   return { last, final: false };
 };
 
-/** For an answer that is neither certain nor worth another look by this attempt. */
+/** For a response that is neither certain nor worth another read by this attempt. */
 export const retryLater = (message: string, s: BackendSession): BackendError =>
   new BackendError(FAILURES.backendUnavailable, message, {
     retryable: true,

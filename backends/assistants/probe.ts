@@ -1,8 +1,8 @@
 /**
- * One cheap request that proves address and key, and words for what is wrong.
+ * One cheap request that proves address and key, and an error for each problem.
  *
- * Rule: tells apart a wrong key, a wrong path, no listener and something else that answers there.
- * Imports the API. index.ts imports it.
+ * Rule: a wrong key, a wrong path, no listener and another kind of server are different errors. Imports the API.
+ * index.ts imports it.
  */
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';

@@ -1,10 +1,10 @@
 /**
- * What one call of this backend carries with it: the server's face, settings, heartbeats, and the translation of
- * transport failures on the way out.
+ * Context of one call of this backend: capabilities of the server, settings, heartbeats, and the translation of
+ * transport failures.
  *
- * Rule: progress is reported at once when it changes and repeated during every wait, so that a silent stream is
- * not taken for a dead worker. What an earlier attempt knew is kept until something newer is known.
- * Imports the API and HTTP failures. The rest of this folder imports it.
+ * Rule: progress is reported by heartbeat at once when it changes, and repeated during every wait, so a silent stream
+ * does not look like a dead worker. The details of an earlier attempt are kept until newer ones are known. Imports the
+ * API and HTTP failures. The rest of this folder imports it.
  */
 import type { BackendContext, Progress } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
@@ -19,7 +19,7 @@ export interface Settings {
   settleMs: number;
   /** How long a reading that contradicts an accepted submit counts as an old one. */
   staleMs: number;
-  /** How far before the workflow's start a look for our token reaches. */
+  /** How far before the workflow's start the search for the token reaches. */
   lookBackMs: number;
   /** How old an attempt may be that posts again after it was refused a busy thread; older ones leave that to the next. */
   repostWithinMs: number;
@@ -34,7 +34,7 @@ export interface Settings {
   random: () => number;
 }
 
-/** What the server was seen to do; learned while the backend lives, never required. */
+/** Observed behaviour of the server; learned while the backend lives, never required. */
 export interface ServerCapabilities {
   /** It answers `stream: true` with events. */
   streams: boolean;
@@ -52,7 +52,7 @@ export interface BackendSession {
   env: BackendEnv;
   ctx: BackendContext;
   caller: AssistantsCaller;
-  /** Replaces what the next attempt will know. */
+  /** Replaces the heartbeat details for the next attempt. */
   progress(progress: Progress): void;
   /** Unix ms, our clock: waiting longer than this is of no use. */
   deadline: number | null;

@@ -1,10 +1,10 @@
 /**
- * Sending the outputs of a round exactly once, all together.
+ * Submits the outputs of a round exactly once, all together.
  *
- * Rule: `requires_action` with its set of call ids is a compare-and-set. Whatever is unclear (a lost answer, any 400,
- * an earlier attempt) is settled by reading the run, and its steps when the run has moved on: our outputs there mean
- * applied, other outputs there mean another writer. Never a part of the outputs, never a blind second POST.
- * Imports watching and decisions. index.ts imports it.
+ * Rule: `requires_action` with its set of call ids is a compare-and-set. After an unclear outcome (a lost response, any
+ * 400, an earlier attempt) the run is read, and its steps if the run has left the round: the same outputs there mean
+ * applied, other outputs mean another writer. It never submits a part of the outputs, and never repeats a POST without
+ * a read. Imports poll and assess. index.ts imports it.
  */
 import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
@@ -52,7 +52,7 @@ const readOutputs = async (
   return shown;
 };
 
-/** Does it ask for what it has? Then the steps are newer than the reading, which is of an earlier round. */
+/** Does the run wait for outputs that its steps show? Then the steps are newer than the read, which is of an earlier round. */
 const isStaleReading = ({ run }: RunReading, shown: Shown | null): boolean =>
   run.status === 'requires_action' &&
   run.calls.length > 0 &&
@@ -98,7 +98,7 @@ const onFailure = async (
   outputs: readonly ToolOutput[],
   failure: HttpFailure,
 ): Promise<Posted> => {
-  // Refused for good and not because of the run's state (401, 404, 413, …): nothing happened, a look adds nothing.
+  // Refused permanently and not because of the run's state (401, 404, 413, …): nothing happened, a read adds nothing.
   if (failure.status !== 400 && !failure.mayHaveHappened) throw failure;
   const reading = await s.env.api.getRun(ref, s.caller);
   if (!requiresOwnCalls(reading, outputs)) {
@@ -110,7 +110,7 @@ const onFailure = async (
       runId: ref.backendRunId,
     });
   if (failure.status !== 400) throw failure;
-  // The refusal is about the round, the reading says that the round is open: one of the two is old.
+  // The refusal is about the round, and the read shows the round open: one of the two is stale.
   const aboutTheRound = /do not accept tool outputs|expected tool outputs/i.test(
     failure.error?.message ?? '',
   );
@@ -176,7 +176,7 @@ export const submit = async (
       }
     }
     const postedAt = s.ctx.now();
-    // A reading that still asks for our calls right after they were accepted is an old one, for a while.
+    // For a while after the submit was accepted, a read that still waits for these calls is stale.
     reading = await pollRun(
       s,
       ref,

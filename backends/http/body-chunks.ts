@@ -2,7 +2,7 @@
  * The bytes of a response as they arrive, until it ends or the caller leaves.
  *
  * Rule: the caller's signal ends the reading at once, also between two chunks; a body that is not read to its end is
- * destroyed. Compression that nobody asked for is undone as the bytes come.
+ * destroyed. Unrequested compression is undone as the bytes arrive.
  * Imports zlib. The client imports it.
  */
 import { pipeline, type Readable } from 'node:stream';

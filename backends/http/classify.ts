@@ -1,8 +1,8 @@
 /**
- * The one table that turns what went wrong with a request into a decision: which failure it is, whether another
- * attempt is worth it, after how long, and whether the request may have taken effect.
+ * The table that classifies a failed request: the failure type, whether a retry is worth it, its backoff, and whether
+ * the request may have taken effect.
  *
- * Rule: pure, total, conservative: when in doubt a request may have happened. No other module decides on a status code.
+ * Rule: pure, total, conservative: in doubt a request may have taken effect. No other module decides on a status code.
  * Imports names only. Backends import it; tests prove it cell by cell.
  */
 import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';
@@ -50,7 +50,7 @@ export interface Evidence {
 export interface Verdict {
   type: FailureType;
   nonRetryable: boolean;
-  /** How long the server asks us to wait, uncapped; null = it does not say, or there is nothing to wait for. */
+  /** The wait that the server asks for, uncapped; null = none. */
   retryAfterMs: number | null;
   mayHaveHappened: boolean;
 }
@@ -79,7 +79,7 @@ const RETRYABLE_4XX: Readonly<Record<number, 'maybe' | 'no'>> = {
 /** The server does not know the method or the protocol; another attempt meets the same server. */
 const FINAL_5XX = new Set([501, 505]);
 
-/** Codes that say what a status does not: another attempt meets the same answer, however long it waits. */
+/** Codes that are permanent, although their status is not: another attempt gets the same response. */
 const FINAL_CODES: ReadonlySet<string | null> = new Set([
   'insufficient_quota',
   'billing_hard_limit_reached',

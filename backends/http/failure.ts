@@ -1,9 +1,9 @@
 /**
- * What the HTTP client throws, and its translation into the error that leaves a backend.
+ * Errors of the HTTP client, and their translation into the error that leaves a backend.
  *
- * Rule: a failure carries facts (status, code, the server's own error), never a header, a body or a cause: those may
- * hold a key. Messages name method, route and origin only. Branch on `kind`, `status` and `verdict`.
- * Imports the classifier and protocol errors. Backends import it.
+ * Rule: a failure has facts (status, code, the server's own error), never a header, a body or a cause: those may hold a
+ * key. Messages name method, route and origin only. Branch on `kind`, `status` and `verdict`. Imports the classifier
+ * and protocol errors. Backends import it.
  */
 import { BackendError } from '../../protocol/errors.ts';
 import { FAILURES, type FailureType } from '../../protocol/temporal/names.ts';

@@ -1,5 +1,5 @@
 /**
- * Puts failures into facts: which request of which server, what broke, whether it had been sent.
+ * Turns errors into facts: the request, its server, the failure, and whether the request had been sent.
  *
  * Rule: facts name method, route and origin; causes are dropped, since an error of a library may quote a header.
  * Imports failures. The client imports it.
@@ -10,7 +10,7 @@ import type { HttpRequest } from './types.ts';
 
 const TIMEOUT_CODES = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 
-/** Errors of our own making: a bug shows itself as what it is, not as a network that is down. */
+/** Errors of this code: a bug is reported as a bug, not as a network failure. */
 const PROGRAMMING_ERROR_CODES = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_URL']);
 
 /** The code under which Node or undici reports a broken connection; null for any other error. */

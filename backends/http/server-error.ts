@@ -1,9 +1,9 @@
 /**
- * What a server says about a refusal, in the shapes that servers use, made safe to show.
+ * The error in a server's response, in all shapes that servers use, made safe to show.
  *
- * Rule: the text is data of a stranger: the key we sent is cut out (servers do echo it), control characters too, and
- * its length is bounded. Markup becomes a remark, since an error page says nothing about the API.
- * Imports the JSON reader. The client imports it.
+ * Rule: the text is not trusted: the key that was sent is removed (servers echo it), control characters too, and its
+ * length is bounded. Markup becomes a remark, since an error page says nothing about the API. Imports the JSON reader.
+ * The client imports it.
  */
 import type { ServerError } from './failure.ts';
 import { asRecord, parseJson } from './json.ts';

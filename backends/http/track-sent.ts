@@ -1,9 +1,9 @@
 /**
- * Notes the moment a request is handed to a socket.
+ * Records the moment at which a request is handed to a socket.
  *
- * Rule: what fails before that moment was not sent, whatever the error is called; what fails after it may have
- * happened. Error codes alone can't tell: the same ECONNRESET comes out of a handshake and of a processed request.
- * Imports undici. The client imports it.
+ * Rule: a failure before that moment means not sent, with any error; after it the request may have taken effect. Error
+ * codes can't decide: a handshake and a processed request can both end in ECONNRESET. Imports undici. The client
+ * imports it.
  */
 import { DecoratorHandler, type Dispatcher } from 'undici';
 

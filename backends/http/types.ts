@@ -1,8 +1,8 @@
 /**
- * The shapes of the HTTP client: what it is built with, asked and answers.
+ * Types of the HTTP client: its options, requests and responses.
  *
- * Rule: times in milliseconds, paths as unencoded segments, headers with lower-case names.
- * Imports the failure's type. Backends and tests import it.
+ * Rule: times in milliseconds, paths as unencoded segments, headers with lower-case names. Imports the failure's type.
+ * Backends and tests import it.
  */
 import type { Dispatcher } from 'undici';
 import type { HttpFailure } from './failure.ts';
@@ -23,7 +23,7 @@ export interface HttpTimeouts {
 export interface HttpClientOptions {
   /** May have a path prefix and a query; both go with every request. */
   baseUrl: string;
-  /** A function is asked anew for every request, so a rotated key works at once. */
+  /** A function is called for every request, so a rotated key works at once. */
   apiKey?: string | (() => string | Promise<string>) | undefined;
   /** The header of the key, in lower case. Default: `authorization`, as a bearer token. */
   keyHeader?: string;

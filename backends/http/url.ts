@@ -7,7 +7,7 @@
  */
 import { quote } from '../../protocol/rules/validation.ts';
 
-/** What is wrong with a base URL, or undefined. Never shows credentials that it may contain. */
+/** The problem of a base URL, or undefined. Never shows its credentials. */
 export const baseUrlProblem = (subject: string, value: unknown): string | undefined => {
   const example = 'such as "https://api.example.com/v1"';
   if (typeof value !== 'string' || value.trim() === '')

@@ -1,8 +1,8 @@
 /**
- * The demo: one run from its start to its end, on servers that live as long as it does. No key, no Docker, no account.
+ * The demo: one run from its start to its end, on servers that end with the demo. No key, no Docker, no account.
  *
- * Rule: it does nothing that a user could not do: the run is started by the official client, and where nobody sits at the
- * terminal the question is answered by the command it has just printed. Everything it started ends with it.
+ * Rule: it does nothing that a user could not do: the official client starts the run, and without a terminal for keys
+ * the demo answers with the command that it has just printed. Its processes end with it.
  */
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,7 +1,7 @@
 /**
  * Opens a page in the browser of this machine, if there is one.
  *
- * Rule: a browser that draws in the terminal is none, and what the opener prints is not seen. Imported by the demo.
+ * Rule: a browser in the terminal does not count, and the opener's output is hidden. Imported by the demo.
  */
 import { spawn } from 'node:child_process';
 import { onPath } from '../../dev-server/find-temporal.ts';

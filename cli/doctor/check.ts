@@ -1,14 +1,15 @@
 /**
- * What a check of `runs doctor` is, and how checks are run: one after the other, each told what the earlier ones found.
+ * The checks of `runs doctor`: their shape, and how they run, one after the other, each with the results of the earlier
+ * ones.
  *
- * Rule: a check never throws out of the doctor; what it throws is its finding. A problem always comes with a fix, and a
- * check whose ground is missing is skipped, not failed: one cause, one problem. No imports of Temporal here.
+ * Rule: a check never throws out of the doctor; its error is its finding. A problem always has a fix. A check that
+ * depends on a failed one is skipped, not failed: one cause, one problem. No imports of Temporal here.
  */
 import { CliError } from '../../app/exit.ts';
 import { RunsError } from '../../protocol/errors.ts';
 
 export interface Finding {
-  /** `skipped`: can't be told until something else is in order, or does not apply to this configuration. */
+  /** `skipped`: needs another check to pass first, or does not apply to this configuration. */
   state: 'ok' | 'problem' | 'skipped';
   detail: string;
   /** What to do about a problem. */

@@ -7,7 +7,7 @@ export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
   tools: readonly string[];
   /** Replaces every run's model; null = the assistant names it. */
   model: string | null;
-  /** The assistant to try the server with; null where there is none. */
+  /** The assistant for a first try of the server; null = none. */
   assistantId: string | null;
 }
 

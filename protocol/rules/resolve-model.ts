@@ -115,5 +115,5 @@ export const resolveModel = (config: ModelsConfig, name: string, tenant: string)
 export const listModels = (config: ModelsConfig, tenant: string): ConfiguredModel[] =>
   [...config.models.values()].filter((entry) => mayUse(config, tenant, resolved(config, entry)));
 
-/** Is there a model of this name, whoever may use it? */
+/** Does a model of this name exist, for any key? */
 export const isModelKnown = (config: ModelsConfig, name: string): boolean => find(config, name) !== null;

@@ -1,9 +1,9 @@
 /**
- * The MCP servers of a worker: connected beside its start, their tools joined with its own.
+ * The MCP servers of a worker: connected during its start, their tools joined with the worker's own.
  *
- * Rule: the worker waits a bounded time for the first answers and starts without those that are late. A list is kept while
- * its server is away, so that calls of known tools fail by their own policy instead of waiting for somebody else.
- * Imported by the composition root and by `runs doctor`.
+ * Rule: the worker waits a bounded time for the first responses and starts without late servers. The list of a server
+ * is kept while the server is down, so calls of known tools fail by their own policy and do not wait. Imported by the
+ * composition root and by `runs doctor`.
  */
 import {
   mcpPrefix,

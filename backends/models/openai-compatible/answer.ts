@@ -1,9 +1,8 @@
 /**
- * One request and its answer: from the HTTP client to parts, with everything that goes wrong on the way as an error.
+ * One request and its answer: from the HTTP client to parts, with every failure on the way as an error.
  *
- * Rule: one request, no retry. An answer ends with its reason: what comes after is awaited for a moment only (token
- * counts come last), and a connection that breaks then breaks nothing.
- * Imported by `index.ts`.
+ * Rule: one request, no retry. An answer ends with its finish reason: later data is awaited for a moment only (token
+ * counts come last), and a connection that breaks then is no error. Imported by `index.ts`.
  */
 import { ModelError, type ModelPart } from '../../../protocol/ports/model.ts';
 import { AnswerLimitError, type AnswerMeter } from '../../answer-meter.ts';
@@ -31,7 +30,7 @@ import { isRecord } from './json-text.ts';
 
 const ERROR_BODY_BYTES = 65_536;
 
-/** What the server said instead of an answer, with the error that it is unless the request can be adjusted. */
+/** The server's refusal, with the error for the case that no adjustment of the request helps. */
 export class ServerRefusal extends Error {
   override readonly name = 'ServerRefusal';
   readonly facts: RefusalFacts;

@@ -1,8 +1,8 @@
 /**
- * One request of a turn: its body for what the server is believed to take, its answer as parts, and its end.
+ * One request of a turn: its body without the fields that the server refuses, its answer as parts, and its end.
  *
- * Rule: an answer is whole or an error; what the end of it shows of the server is remembered.
- * Imported by `index.ts`.
+ * Rule: an answer is complete or an error; the way in which it ends teaches the limits of the server. Imported by
+ * `index.ts`.
  */
 import {
   ModelError,

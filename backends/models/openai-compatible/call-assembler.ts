@@ -77,7 +77,7 @@ export class CallAssembler {
     this.#streamed ||= this.#calls.length > 0;
   }
 
-  /** What is left to tell once nothing more comes. */
+  /** The parts that remain after the last piece. */
   end(): ModelPart[] {
     const parts: ModelPart[] = [];
     for (const call of this.#calls)
@@ -116,7 +116,7 @@ export class CallAssembler {
   }
 
   #open(piece: Piece, parts: ModelPart[], tentative = false): OpenCall {
-    // A call is complete in name and begun when the next one opens; a mere repetition of a head is none.
+    // When the next call opens, the name of this one is complete; a mere repetition of a head opens none.
     const last = this.#calls.at(-1);
     if (last?.tentative === true) last.dropped = true;
     this.#settle(parts);
@@ -130,7 +130,7 @@ export class CallAssembler {
     return call;
   }
 
-  /** Begins the calls that have not begun, and tells what waits. */
+  /** Starts the calls that have not started, and returns the waiting parts. */
   #settle(parts: ModelPart[]): void {
     for (; this.#settled < this.#calls.length; this.#settled += 1) {
       const call = this.#calls[this.#settled];
@@ -219,7 +219,7 @@ export class CallAssembler {
     if (name !== '')
       return sameId && sameName && piece.index === call.index ? anew() : this.#open(piece, parts);
     if (otherId) return this.#open({ ...piece, name: call.name }, parts);
-    // Without name and id: sent anew as a whole, or remains that mean nothing.
+    // Without name and id: a repetition of the whole call, or a meaningless rest.
     return args.trimStart().startsWith('{') && !call.cumulative ? anew() : null;
   }
 }

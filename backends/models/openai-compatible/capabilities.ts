@@ -1,10 +1,10 @@
 /**
- * What a server was found not to take, for each model apart.
+ * Fields that a server refused, learned for each model.
  *
- * Rule: an adjustment is learned when a refusal named the field and the request without it was taken; it expires, and each
- * time the server shows it anew it lasts longer. What the operator has set is never learned nor expires. Model names come
- * from callers, so their number is bounded, and one model's limits are no other's.
- * Imported within `backends/models/openai-compatible/` and by tests.
+ * Rule: an adjustment is learned when a refusal named the field and the server accepted the request without it. It
+ * expires, and lasts longer after each new refusal. Settings of the operator are never learned and never expire. Model
+ * names come from callers, so their number is bounded, and limits of one model do not apply to another. Imported within
+ * `backends/models/openai-compatible/` and by tests.
  */
 import type { LearnedCapability } from '../../../protocol/ports/model.ts';
 
@@ -23,7 +23,7 @@ export const ADJUSTMENTS = [
   'no_forced_answer_tool',
   /** Neighbouring messages of one role are joined, a user's comes first, an assistant's stands between tool and user. */
   'roles_alternate',
-  /** Somebody must ask: a user's message is added when there is none. */
+  /** A user's message is added when there is none. */
   'user_message',
   /** Instructions stand at the head of the first user's message. */
   'no_system_role',
@@ -33,7 +33,7 @@ export const ADJUSTMENTS = [
   'no_provider_fields',
   /** Ids of calls are nine alphanumerics, the server's own too. */
   'short_call_ids',
-  /** Calls of other models are told in words: the server wants fields that only it could have given. */
+  /** Calls of other models are sent as text: the server requires fields that only it could have given. */
   'foreign_calls_as_text',
 ] as const;
 export type Adjustment = (typeof ADJUSTMENTS)[number];

@@ -1,9 +1,9 @@
 /**
- * Adds up what a chat-completions server says and tells what is new in it, as parts of the port.
+ * Collects the answer of a chat-completions server and returns its new content as parts of the port.
  *
- * Rule: read tolerantly, decide strictly. Chunks and whole answers, several choices, texts as parts, legacy calls: all are
- * read. An answer is whole only when the server says so, or ends as it has ended before.
- * Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ * Rule: parse tolerantly, decide strictly. It reads chunks and complete answers, several choices, texts as parts, and
+ * legacy calls. An answer is complete only with a finish reason, or when it ends as earlier complete answers of this
+ * model did. Pure. Imported within `backends/models/openai-compatible/` and by tests.
  */
 import type { ModelFinish, ModelPart, ModelUsage } from '../../../protocol/ports/model.ts';
 import type { AnswerMeter } from '../../answer-meter.ts';
@@ -14,7 +14,7 @@ import { collectFields, type Fields } from './provider-fields.ts';
 import { mergeUsage } from './usage.ts';
 
 export interface ReaderOptions {
-  /** Counts what is kept before it is kept. */
+  /** Counts a piece before it is stored. */
   meter: AnswerMeter;
   tools: Iterable<string>;
   finishReasons?: Readonly<Record<string, ReasonClass>>;
@@ -85,7 +85,7 @@ export class CompletionReader {
   get usage(): ModelUsage | null {
     return this.#usage;
   }
-  /** The server has said that it is done. */
+  /** The server has sent its finish reason. */
   get finished(): boolean {
     return this.#reason !== null;
   }
@@ -133,7 +133,7 @@ export class CompletionReader {
     return this.#calls.end();
   }
 
-  /** What must be given back: the calls' ids, and unknown fields. */
+  /** The part that must go back to the server: the calls' ids, and unknown fields. */
   turn(): { calls: AssembledCall[]; fields: Fields } {
     return { calls: this.#calls.calls(), fields: this.#fields };
   }
@@ -153,11 +153,11 @@ export class CompletionReader {
         kind: 'broken',
         what: `the server ended its answer with the unknown reason ${JSON.stringify(raw.slice(0, 100))}`,
       };
-    // Not a word, and no token spent: the prompt fills the window.
+    // No text, and no token spent: the prompt fills the window.
     if (meaning === 'length' && !this.saidAnything && !this.#spoke.reasoning && completion === 0)
       return { kind: 'too_long' };
     if (meaning !== 'stop') return { kind: 'finish', reason: meaning, raw };
-    // A server that ignores the limit has said more than was asked for.
+    // A server that ignores the limit has returned more tokens than requested.
     if (maxOutputTokens !== null && completion !== null && completion > maxOutputTokens)
       return { kind: 'finish', reason: 'length', raw };
     return { kind: 'finish', reason: this.#calls.size > 0 ? 'tool_calls' : 'stop', raw };

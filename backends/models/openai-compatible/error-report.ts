@@ -1,5 +1,5 @@
 /**
- * What a server says about a failure, in whatever shape: whole bodies, events, errors wrapped in errors.
+ * Parses a server's report of a failure, in any shape: whole bodies, events, errors wrapped in errors.
  *
  * Rule: the text is a stranger's: bounded, on one line, and never branched on except by the readers of this folder.
  * Pure. Imported within `backends/models/openai-compatible/` and by tests.
@@ -8,7 +8,7 @@ import { parseJson } from '../../http/index.ts';
 import { count, isRecord, asList, record, text } from './json-text.ts';
 
 export interface ErrorReport {
-  /** One line, at most `MAX_TEXT` characters; '' when the server says nothing. */
+  /** One line, at most `MAX_TEXT` characters; '' when the server sent no text. */
   message: string;
   /** `code`, `type` and `status` words, outermost first. */
   codes: string[];
@@ -16,7 +16,7 @@ export interface ErrorReport {
   fields: string[];
   /** An HTTP status in the body; null = none. */
   status: number | null;
-  /** What the body asks to wait; null = nothing. */
+  /** The wait that the body asks for; null = none. */
   retryAfterMs: number | null;
 }
 
@@ -150,7 +150,7 @@ const INNER = [
   'innererror',
   'base_resp',
 ] as const;
-/** What a router passes on of the server behind it. */
+/** The error of the server behind a router. */
 const UPSTREAM_ERROR_FIELDS = ['raw', 'upstreamResponse', 'upstream', 'provider_error', 'cause'] as const;
 
 const readRecord = (body: Record<string, unknown>, found: Found, depth: number): void => {
@@ -209,7 +209,7 @@ export const isErrorBody = (value: unknown): boolean => {
   );
 };
 
-/** The part of an in-band error that tells of it. */
+/** The part of an in-band error that describes it. */
 export const reportOfBody = (value: unknown): ErrorReport => {
   const inChoice = asList(record(value)['choices'])
     .map((choice) => record(choice)['error'])

@@ -1,9 +1,9 @@
 /**
- * From what a server or the network says to an error of the port, and the one case that is no error: a filter's refusal.
+ * Maps failures of a server or the network to errors of the port, and a filter's refusal to the end of a turn.
  *
- * Rule: conservative and total. Filter before rate before length before field before status, since texts of the later kinds
- * occur in errors of the earlier ones. In doubt a failure passes.
- * Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ * Rule: conservative and total. The order is filter, rate, length, field, status, since texts of the later kinds occur
+ * in errors of the earlier ones. In doubt a failure is transient (worth a retry). Pure. Imported within
+ * `backends/models/openai-compatible/` and by tests.
  */
 import { ModelError, type ModelErrorKind } from '../../../protocol/ports/model.ts';
 import type { ErrorReport } from './error-report.ts';
@@ -65,7 +65,7 @@ const statusOfWords = (codes: readonly string[]): number | null => {
   return null;
 };
 
-/** The status that decides: the answer's own, or the one that an error inside a 200 names. null = it names none. */
+/** The status that decides: that of the response, or the status in an error inside a 200. null = none. */
 export const effectiveStatus = ({ status, report }: Pick<RefusalFacts, 'status' | 'report'>): number | null =>
   status >= 300 ? status : (report.status ?? statusOfWords(report.codes));
 
@@ -122,7 +122,7 @@ const sentence = (facts: RefusalFacts, what: string): string => {
   return `${where}: ${what}${status >= 300 ? `, HTTP ${status}` : ''}${said}`;
 };
 
-/** The field of the request that the server refuses; null = it names none. */
+/** The field of the request that the server refuses; null = the refusal names none. */
 export const refusedField = (report: ErrorReport): string | null => report.fields[0] ?? null;
 
 const RETRYABLE_4XX_COST: Readonly<Record<number, 'nothing' | 'turn'>> = {
@@ -221,7 +221,7 @@ export const errorOf = (facts: RefusalFacts): ModelError => {
   });
 };
 
-/** An answer that is none, or not a whole one. */
+/** A response that is not an answer, or not a complete one. */
 export const brokenOff = (
   where: string,
   what: string,

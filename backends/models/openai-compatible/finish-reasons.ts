@@ -1,8 +1,8 @@
 /**
- * What a server's word for the end of an answer means.
+ * The meaning of a server's finish reason.
  *
- * Rule: tolerant in spelling, strict in meaning: a word that is in no list decides nothing in favour of the answer.
- * Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ * Rule: tolerant in spelling, strict in meaning: an unknown reason never makes an answer complete. Pure. Imported
+ * within `backends/models/openai-compatible/` and by tests.
  */
 
 /** `broken`: the answer is not whole, another attempt may be. `unknown`: the word is in no list. */

@@ -1,5 +1,5 @@
 /**
- * From the bytes of an answer to its JSON values, whatever the content type says.
+ * From the bytes of a response to its JSON values, for any content type.
  *
  * Rule: the first bytes decide: an object or an array is a whole answer (or one chunk a line), markup is no answer, all else
  * is an event stream. Heartbeats of any form are skipped. Memory is bounded by the caps.

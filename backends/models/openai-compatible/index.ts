@@ -1,9 +1,9 @@
 /**
  * Any server of chat completions behind the port for models.
  *
- * Rule: a request is sent once. It is sent again at most a few times, adjusted, before anything of an answer has come, when
- * the server refused it for a field that it names; what helped is remembered for this model. See `capabilities.ts`.
- * Imported by the composition root and by tests.
+ * Rule: a request is sent once. Before any part of an answer has arrived, it may be sent again a few times with an
+ * adjustment, when the refusal names a field; an adjustment that helped is remembered for this model
+ * (`capabilities.ts`). Imported by the composition root and by tests.
  */
 import {
   ModelError,
@@ -180,14 +180,14 @@ const sawFormat = (
   adapter.capabilities.sawFormat(model, false);
 };
 
-/** What the caller of the turn gets. */
+/** The error that the caller of the turn gets. */
 const ofAttempt = (error: unknown, { adapter, request }: TurnAttempt): unknown => {
   if (error instanceof NotJson)
     return brokenOff(`POST ${COMPLETIONS_ROUTE} at ${adapter.http.origin}`, error.message, { status: 200 });
   return error instanceof ServerRefusal ? (imagesRefused(error.facts, request) ?? error.error) : error;
 };
 
-/** Changes `state` by what the failed attempt calls for; false = it calls for nothing. */
+/** Adds the adjustment for the failed attempt to `state`; false = there is none. */
 const goesOn = (error: unknown, attempt: TurnAttempt, state: TurnState): boolean => {
   if (error instanceof NotJson) {
     // Readers have seen the beginning: the next attempt of the turn uses the tool.

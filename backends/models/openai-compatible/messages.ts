@@ -1,9 +1,9 @@
 /**
- * The conversation as a chat-completions server reads it.
+ * The conversation in the form of a chat-completions request.
  *
- * Rule: a turn of this provider, dialect and model goes back as it came, ids and unknown fields included; any other turn is
- * plain text and calls. Adjustments change the form of the conversation, never what was said. Pure.
- * Imported within `backends/models/openai-compatible/` and by tests.
+ * Rule: a turn of the same provider, dialect and model goes back unchanged, with ids and unknown fields; any other turn
+ * becomes plain text and calls. Adjustments change the form of the conversation, never its content. Pure. Imported
+ * within `backends/models/openai-compatible/` and by tests.
  */
 import type { ModelContent, ModelMessage, ProviderTurn } from '../../../protocol/ports/model.ts';
 import type { Adjustment } from './capabilities.ts';
@@ -26,7 +26,7 @@ type WireMessage = Record<string, unknown> & { role: string };
 
 type Assistant = Extract<ModelMessage, { role: 'assistant' }>;
 
-/** Said where a server wants a user's word and there is none, or an assistant's between a tool's and a user's. */
+/** Fills a missing user message, or a missing assistant message between a tool's and a user's, for servers that require one. */
 const FIRST_USER_TEXT = 'Begin.';
 const CONTINUE_USER_TEXT = 'Go on.';
 const FILLER_ASSISTANT_TEXT = 'OK.';
@@ -148,7 +148,7 @@ const firstNotSystem = (messages: readonly WireMessage[]): number => {
   return at === -1 ? messages.length : at;
 };
 
-/** A user's word first, then in turn; an assistant's between a tool's and a user's, and a user's or a tool's at the end. */
+/** A user message first, then alternating roles; an assistant message between a tool's and a user's; a user's or a tool's at the end. */
 const alternateRoles = (messages: readonly WireMessage[]): WireMessage[] => {
   const result: WireMessage[] = [];
   for (const message of messages) {

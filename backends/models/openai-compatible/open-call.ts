@@ -1,9 +1,9 @@
 /**
- * One call while its pieces arrive: its arguments so far, and what of it was told.
+ * One tool call while its pieces arrive: its arguments so far, and the part of them that was reported.
  *
- * Rule: a piece costs the same however many came before it. A piece is told once it can't be taken back: `{}` waits, since
- * it may be a placeholder, and so does a piece that may repeat all arguments before it.
- * Pure. Imported by the assembler.
+ * Rule: the cost of a piece does not depend on the pieces before it. A piece is reported when no later piece can revoke
+ * it: `{}` waits, since it may be a placeholder, and so does a piece that may repeat all arguments before it. Pure.
+ * Imported by the assembler.
  */
 import type { ModelPart } from '../../../protocol/ports/model.ts';
 import type { AnswerMeter } from '../../answer-meter.ts';
@@ -27,19 +27,19 @@ export class OpenCall {
   /** A repetition of an earlier call's head, until it gets arguments of its own. */
   tentative: boolean;
   dropped = false;
-  /** Its number on the port; null = not told yet. */
+  /** Its number on the port; null = not reported yet. */
   number: number | null = null;
   readonly fields: Fields = {};
   readonly #meter: AnswerMeter;
   #args = '';
   #progress = new JsonProgress();
-  /** Arguments that were not told yet. */
+  /** Arguments that were not reported yet. */
   #pending = '';
-  /** The arguments were sent anew after some had been told: only the whole call tells them. */
+  /** The server repeated the arguments after some were reported: only the complete call reports them. */
   #silent = false;
-  /** The server repeats everything it has said of the arguments with each piece. */
+  /** The server repeats all arguments so far with each piece. */
   #cumulative = false;
-  /** A piece that began like all arguments before it: they may be the whole of it. null = there is none. */
+  /** A piece that starts like all arguments before it, and may repeat them in full; null = none. */
   #doubt: string | null = null;
 
   constructor({ index, id, name }: Piece, tentative: boolean, meter: AnswerMeter) {
@@ -64,7 +64,7 @@ export class OpenCall {
     this.#resolve(next);
     return this.#progress.state;
   }
-  /** As the call counts: `{}` when the model gave none. */
+  /** The final arguments: `{}` when the model gave none. */
   get arguments(): string {
     this.#resolve();
     const trimmed = this.#args.trim();
@@ -87,12 +87,12 @@ export class OpenCall {
     this.#progress.push(more);
   }
 
-  /** The arguments are sent anew. */
+  /** The server repeats the arguments. */
   restart(): void {
     this.#set('');
   }
 
-  /** What can be told of the arguments now. `ended`: nothing more comes. */
+  /** The arguments that can be reported now. `ended`: no piece follows. */
   tell(parts: ModelPart[], ended = false): void {
     if (ended) this.#resolve();
     if (this.number === null || (!ended && this.#holds)) return;
@@ -102,7 +102,7 @@ export class OpenCall {
     this.#pending = '';
   }
 
-  /** What has come may have to be taken back. */
+  /** The pieces so far may have to be dropped. */
   get #holds(): boolean {
     return this.#doubt !== null || isPlaceholder(this.#args);
   }
@@ -117,7 +117,7 @@ export class OpenCall {
     this.#cumulative = true;
     const told = this.#args.slice(0, this.#args.length - this.#pending.length);
     this.#set(whole);
-    // What was told before the doubt is the beginning of the whole.
+    // The part that was reported before is the beginning of the whole.
     this.#silent = !whole.startsWith(told);
     this.#pending = this.#silent ? '' : whole.slice(told.length);
   }

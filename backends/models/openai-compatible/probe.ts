@@ -1,9 +1,9 @@
 /**
- * The cheapest requests that prove address and key, and words for a base URL that is not one of chat completions.
+ * The cheapest requests that prove address and key, and errors for a base URL without chat completions.
  *
- * Rule: only what a turn needs is asked for. `GET /models` is a courtesy of many servers: one without it is asked for chat
- * completions with an empty body, which every server refuses before it generates. Where nothing answers below the base URL, the
- * same is asked below `/v1`. Imported by `index.ts`.
+ * Rule: it requires only what a turn needs. `GET /models` is optional: without it, the probe sends chat completions
+ * with an empty body, which every server refuses before it generates. If the base URL has neither, it tries the same
+ * below `/v1`. Imported by `index.ts`.
  */
 import { ModelError } from '../../../protocol/ports/model.ts';
 import { asRecord, HttpFailure, type HttpClient } from '../../http/index.ts';

@@ -1,9 +1,9 @@
 /**
- * Fields of messages and calls that only the server understands, collected so that they can be sent back as they came.
+ * Fields of messages and calls that only the server understands, collected so that they can be sent back unchanged.
  *
- * Rule: what a stream sends in pieces is joined (texts of reasoning, items of a list by their index); any other value is
- * replaced by a later one. Empty values say nothing and are left out. Fields that servers only ever send are left out too.
- * Pure. Imported within `backends/models/openai-compatible/`.
+ * Rule: pieces of a stream are joined (texts of reasoning, items of a list by their index); any other value is replaced
+ * by a later one. Empty values and fields that servers do not accept back are left out. Pure. Imported within
+ * `backends/models/openai-compatible/`.
  */
 import { isRecord } from './json-text.ts';
 
@@ -12,7 +12,7 @@ export type Fields = Record<string, unknown>;
 /** Texts that come in pieces: of reasoning, whatever it is called. */
 const CONCATENATED_FIELDS = /reason|think|summary/i;
 
-/** Said by servers and taken back by none. */
+/** Fields that servers send and do not accept back. */
 const RESPONSE_ONLY_FIELDS = new Set([
   'role',
   'content',

@@ -1,9 +1,10 @@
 /**
- * Which adjustment a refusal calls for.
+ * The adjustment for a refusal.
  *
  * Rule: a refusal counts when its status is 400, 403, 422 or a 5xx, it names the field or the rule in the server's own
- * words, and the adjustment would change this request. Names that the caller has chosen (model, tools) are cut out of the
- * text first, so that nobody steers what is learned. Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ * words, and the adjustment would change this request. Names that the caller chose (model, tools) are removed from the
+ * text first, so a caller can't change the learned limits. Pure. Imported within `backends/models/openai-compatible/`
+ * and by tests.
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import { answerToolOf } from './answer-tool.ts';
@@ -124,7 +125,7 @@ const plain = (value: string): string => value.toLowerCase().replaceAll(/[^a-z0-
 const MISSING =
   /(must|need(s)? to|has to|should) be (passed|sent|included|returned|provided)|is missing|missing (a |the )?|is required/i;
 
-/** What each adjustment needs to read in a refusal, and to find in the request. */
+/** For each adjustment: the text of a refusal and the part of the request that it needs. */
 const ADJUSTMENT_EVIDENCE: Readonly<Record<Adjustment, (evidence: Evidence) => boolean>> = {
   other_max_tokens_field: (evidence) => {
     const field = maxTokensField(evidence.refusal.active);
@@ -217,7 +218,7 @@ export const isCalledFor = (adjustment: Adjustment, refusal: Refusal): boolean =
   return ADJUSTMENT_EVIDENCE[adjustment]({ words, fields: refusal.report.fields, refusal });
 };
 
-/** What to try, or null when the refusal calls for nothing that this request is not already without. */
+/** The adjustment to try, or null when none would change this request. */
 export const adjustmentFor = (refusal: Refusal, fixed: ReadonlySet<Adjustment>): Adjustment | null =>
   ORDER.find(
     (adjustment) =>

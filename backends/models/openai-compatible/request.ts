@@ -1,9 +1,9 @@
 /**
  * The body of a chat-completions request.
  *
- * Rule: only what the turn asks for is sent; a parameter that says what the server does anyway is left out, since local
- * servers refuse what they do not know. A tool always has parameters: some templates fail without. Pure.
- * Imported within `backends/models/openai-compatible/` and by tests.
+ * Rule: it has only the fields that the turn sets. A parameter with the server's default value is left out, since local
+ * servers refuse unknown fields. A tool always has parameters, without which some templates fail. Pure. Imported within
+ * `backends/models/openai-compatible/` and by tests.
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import type { FunctionTool, ToolChoice } from '../../../protocol/wire/objects.ts';

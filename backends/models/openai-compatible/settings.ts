@@ -1,7 +1,7 @@
 /**
- * What an operator may fix about a server, in the place of what would be learned.
+ * Settings of an operator for a server, which replace learned limits.
  *
- * Rule: a setting is never overruled by what a server says. Left out = found out.
+ * Rule: a setting always wins over a server's refusal. A missing setting is learned.
  * Imported within `backends/models/openai-compatible/`, by the composition root and by tests.
  */
 import type { ReasonClass } from './finish-reasons.ts';

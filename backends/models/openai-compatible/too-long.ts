@@ -1,9 +1,9 @@
 /**
- * Does a server say that the messages do not fit into the model's window?
+ * Recognises the error that the messages do not fit into the model's context window.
  *
- * Rule: any server's word for it counts, whatever the status. Limits of rate (tokens a minute) and a limit of the answer
- * that the model does not have are something else: leaving messages out would not help.
- * Pure. Imported by the error reader and tests.
+ * Rule: the wording of any server counts, with any status. Rate limits (tokens a minute) and a limit of output tokens
+ * that the model does not have are other errors: fewer messages would not help. Pure. Imported by the error reader and
+ * tests.
  */
 
 /** Codes and types as servers send them. */

@@ -7,7 +7,7 @@
 import type { ModelUsage } from '../../../protocol/ports/model.ts';
 import { count, isRecord, record } from './json-text.ts';
 
-/** No answer has as many tokens; what is more is a clock or an error. */
+/** No answer has as many tokens; a larger number is a timestamp or an error. */
 const MAX_TOKENS = 1_000_000_000;
 
 const first = (from: Record<string, unknown>, ...names: string[]): number | null => {
@@ -67,7 +67,7 @@ const largest = (a: ModelUsage | null, b: ModelUsage | null): ModelUsage | null 
   };
 };
 
-/** Adds what one chunk or a whole body counts to what was counted before. */
+/** Adds the counts of one chunk or a whole body to the earlier counts. */
 export const mergeUsage = (
   before: ModelUsage | null,
   body: Record<string, unknown>,
