@@ -252,7 +252,7 @@ const ROWS: Row[] = [
     situation: 'metadata beyond its limits',
     request: () => ['POST', '/v1/threads', { metadata: { key: 'x'.repeat(513) } }],
     status: 400,
-    message: 'Invalid \'metadata\': metadata values may be 512 characters long; "key" has 513.',
+    message: 'Invalid \'metadata\': metadata values may have at most 512 characters; "key" has 513.',
     param: 'metadata',
     code: 'invalid_value',
   },

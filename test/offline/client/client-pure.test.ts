@@ -79,7 +79,7 @@ describe('start options', () => {
       'params of two megabytes',
       'r',
       { params: { instructions: 'x'.repeat(2_000_000) } },
-      /params may be 1500000 bytes/,
+      /params may have at most 1500000 bytes/,
     ],
     ['15 pairs', 'r', { metadata: pairs(15) }, /14 pairs.*got 15/],
     ['a metadata value that is no text', 'r', { metadata: { a: 1 } }, /metadata values must be strings/],

@@ -80,7 +80,7 @@ describe('strict writing', () => {
   test('metadata at its limits passes, one beyond is refused with the limit and the value', () => {
     expect(metadataSchema.safeParse(pairs(LIMITS.metadataPairs)).success).toBe(true);
     expect(metadataSchema.safeParse(pairs(LIMITS.metadataPairs + 1)).error?.issues[0]?.message).toBe(
-      'metadata may hold 16 pairs; got 17',
+      'metadata may have at most 16 pairs; got 17',
     );
     expect(metadataSchema.safeParse({ ['k'.repeat(64)]: 'v'.repeat(512) }).success).toBe(true);
     expect(metadataSchema.safeParse({ ['k'.repeat(65)]: 'v' }).success).toBe(false);
