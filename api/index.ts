@@ -4,7 +4,7 @@ export type { RequestLogEntry } from './request-log.ts';
 export { openApiDocument } from './openapi.ts';
 export { keyAuth, openAuth, type Authenticator } from './auth.ts';
 export { hashKey, parseApiKeys, type ApiKey } from './keys.ts';
-export { createModelList, type ListModels } from './models.ts';
+export { createModelList, listConfiguredModels, type ListModels } from './models.ts';
 export { parseOrigins } from './browser.ts';
 export { createLimiter, parseRates, type RateLimiter, type RatesPerMinute } from './rate-limiter.ts';
 export { isLoopback, serveApi, type ServedApi, type ServeOptions } from './serve.ts';

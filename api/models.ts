@@ -1,9 +1,11 @@
 /**
- * The list of `GET /v1/models`: of the model server, else the configured names.
+ * The list of `GET /v1/models`: of the models that are configured, of the model server, else the one name that is set.
  *
  * Rule: clients never cause more than one request in flight, nor more than one a minute; the server's list is bounded
  * and checked entry by entry. A failed request is not repeated within the minute. Imports protocol only.
  */
+import type { ModelsConfig } from '../protocol/models.ts';
+import { listModels } from '../protocol/rules/resolve-model.ts';
 import { textProblem } from '../protocol/rules/validation.ts';
 
 /** A model in the vendor's form. `created` is in unix seconds, 0 = not known. */
@@ -14,7 +16,8 @@ export interface WireModel {
   owned_by: string;
 }
 
-export type ListModels = () => Promise<readonly WireModel[]>;
+/** The models of a tenant. */
+export type ListModels = (tenant: string) => Promise<readonly WireModel[]>;
 
 export interface ModelListOptions {
   /** Reads the body of the model server's `GET /models`; may reject. null = no server is configured. */
@@ -61,12 +64,22 @@ export const modelsFrom = (body: unknown): readonly WireModel[] | null => {
   return found.size === 0 ? null : [...found.values()];
 };
 
+/** The models of a configuration that a tenant may ask for, aliases included. */
+export const listConfiguredModels =
+  (config: ModelsConfig): ListModels =>
+  (tenant) =>
+    Promise.resolve(
+      listModels(config, tenant).flatMap(({ name, aliases, provider }) =>
+        [name, ...aliases].map((id) => model(id, 0, provider)),
+      ),
+    );
+
 /** Never rejects. */
 export const createModelList = ({
   read,
   configured,
   now = () => performance.now(),
-}: ModelListOptions): ListModels => {
+}: ModelListOptions): (() => Promise<readonly WireModel[]>) => {
   const fallback = configured.map((id) => model(id, 0, 'configured'));
   if (read === null) return () => Promise.resolve(fallback);
   let kept: { models: readonly WireModel[]; until: number } | null = null;

@@ -146,6 +146,10 @@ const runCommon = {
     .optional()
     .describe('currency to decimal amount; absent without a limit (an extension)'),
   awaiting: z.array(awaitedCall).optional(),
+  models_used: z
+    .array(z.string())
+    .optional()
+    .describe('our extension: the models whose turns the run has, each once, in order'),
 };
 
 /** Fields that are null unless the status sets them. */
@@ -251,6 +255,7 @@ const runStep = z.strictObject({
   completed_at: timeOrNull,
   metadata,
   usage: usage.nullable(),
+  model: z.string().optional().describe('our extension: the model that spoke in this step'),
 });
 
 /** The schemas of the wire's objects and of their parts, by their names in the document. */

@@ -17,6 +17,8 @@ import {
 import type { RequestLogEntry } from '../api/index.ts';
 import type { RunsClient } from '../client/index.ts';
 import { createRunsService, startMaintenance, workflowsOf, type BlindModel } from '../service/index.ts';
+import type { ModelsConfig } from '../protocol/models.ts';
+import { resolveModel } from '../protocol/rules/resolve-model.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import { splitAddress } from '../worker/address.ts';
@@ -25,7 +27,7 @@ import { serveMetrics, type MetricsEndpoint } from '../worker/metrics.ts';
 import { version } from './version.ts';
 import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
 import { Disposables } from '../worker/disposables.ts';
-import { openModels, type ModelServer } from './models.ts';
+import { configuredModels, openModels, type ModelServer, type OpenModels } from './models.ts';
 
 export interface ApiParts {
   config: Config;
@@ -59,9 +61,43 @@ export interface RunningApi {
 const hooksOfWorkers = async ({ toolsFile }: Config): Promise<{ onWaiting?: boolean; onEnd?: boolean }> =>
   toolsFile === null ? {} : (await import('../worker/tools-file.ts')).hooksOf(toolsFile);
 
-/** With `RUNS_MODEL_IMAGES=false` no model of the server can see. */
-const blindModelOf = ({ backend, model, modelSettings: { images } }: Config): BlindModel =>
-  backend === 'chat' && images === false ? (asked) => ({ name: model ?? asked }) : () => null;
+/** Models that can't see, by RUNS_MODELS; without a file, none can with `RUNS_MODEL_IMAGES=false`. */
+const blindModelOf = (
+  { backend, model, modelSettings: { images } }: Config,
+  configured: ModelsConfig | null,
+): BlindModel => {
+  if (configured === null)
+    return backend === 'chat' && images === false ? (asked) => ({ name: model ?? asked }) : () => null;
+  return (asked) => {
+    if (asked === null) return null;
+    const found = resolveModel({ ...configured, tenants: new Map() }, asked, '');
+    return found.kind === 'resolved' && found.model.capabilities.images === false
+      ? { name: found.model.name }
+      : null;
+  };
+};
+
+/** How the service checks the model of a new run. */
+const modelRules = (
+  config: Config,
+  models: ModelsConfig | null,
+): { blindModel: BlindModel; models?: ModelsConfig } => ({
+  blindModel: blindModelOf(config, models),
+  ...(models === null ? {} : { models }),
+});
+
+/** The file of models is loaded only where one is configured. */
+const openListedModels = async (
+  config: Config,
+  server: ModelServer = config,
+): Promise<OpenModels & { configured: ModelsConfig | null }> => {
+  const { backend, modelsFile, model } = config;
+  if (modelsFile === null || backend !== 'chat')
+    return { ...openModels(backend === 'assistants' ? null : server), configured: null };
+  const { loadModelsFile } = await import('../worker/models/models-file.ts');
+  const configured = await loadModelsFile(modelsFile, { replacement: model });
+  return { ...configuredModels(configured), configured };
+};
 
 const logRequest = (log: Logger, { method, route, status, ms, requestId, error }: RequestLogEntry): void => {
   const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
@@ -100,7 +136,7 @@ export const startApi = async ({
   const workflows = workflowsOf(client);
   const maintenance = startMaintenance({ store, workflows, adoptNamespace, hooks, log });
   endings.add('maintenance', () => maintenance.stop());
-  const models = openModels(modelServer ?? (config.backend === 'chat' ? config : null));
+  const { configured, ...models } = await openListedModels(config, modelServer);
   endings.add('models', () => models.close());
   const durable = createRunsService({
     store,
@@ -112,7 +148,7 @@ export const startApi = async ({
     expiresInMs: config.expiresInMs,
     budgets: config.budgets,
     tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
-    blindModel: blindModelOf(config),
+    ...modelRules(config, configured),
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });
   const engine = {

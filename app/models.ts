@@ -1,16 +1,22 @@
 /**
- * The models that the API lists: those of the model server, else `RUNS_MODEL`.
+ * The models that the API lists: those of RUNS_MODELS, of the one model server, else `RUNS_MODEL`.
  *
  * Rule: one request at a time, within three seconds, never repeated; the HTTP client is loaded at the first request.
  * Imported by `api.ts`.
  */
-import { createModelList, type ListModels } from '../api/index.ts';
+import { createModelList, listConfiguredModels, type ListModels } from '../api/index.ts';
+import type { ModelsConfig } from '../protocol/models.ts';
 import type { HttpClient } from '../backends/http/index.ts';
 import { VENDOR_URLS } from '../backends/models/open-model.ts';
 import type { Config } from '../worker/config.ts';
 
 /** Address of the chat models. */
 export type ModelServer = Pick<Config, 'baseUrl' | 'apiKey' | 'apiVersion' | 'model'>;
+
+export interface OpenModels {
+  list: ListModels;
+  close: () => Promise<void>;
+}
 
 const TIMEOUT_MS = 3_000;
 const BODY = { bytes: 4_194_304, values: 100_000 } as const;
@@ -33,8 +39,14 @@ const connect = async ({ baseUrl, apiKey, apiVersion }: ModelServer): Promise<Ht
   });
 };
 
+/** Of a configuration of several providers: nothing is asked. */
+export const configuredModels = (config: ModelsConfig): OpenModels => ({
+  list: listConfiguredModels(config),
+  close: async () => undefined,
+});
+
 /** `server`: null = none is configured. */
-export const openModels = (server: ModelServer | null): { list: ListModels; close: () => Promise<void> } => {
+export const openModels = (server: ModelServer | null): OpenModels => {
   let http: Promise<HttpClient> | null = null;
   const known = server !== null && (server.baseUrl !== null || server.apiKey !== null);
   const list = createModelList({

@@ -40,9 +40,10 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
             apiKey: null,
             apiVersion: null,
             model: null,
+            modelsFile: null,
             modelSettings: NO_MODEL_SETTINGS,
           };
-    const chat = await makeChat(modelServer, store);
+    const chat = await makeChat(modelServer, store, { log });
     endings.add('chat backend', () => chat.dispose());
     const client = await RunsClient.connect(wish.connect);
     endings.add('client', () => client.close());

@@ -58,7 +58,7 @@ const UNPREFIXED_VARIABLES: ReadonlySet<string> = new Set([
   'HOST',
   'PORT',
 ]);
-const FILES: ReadonlySet<string> = new Set(['RUNS_TOOLS', 'RUNS_DATA_CONVERTER']);
+const FILES: ReadonlySet<string> = new Set(['RUNS_TOOLS', 'RUNS_MODELS', 'RUNS_DATA_CONVERTER']);
 
 const isRead = (name: string): boolean =>
   UNPREFIXED_VARIABLES.has(name) || name.startsWith('RUNS_') || name.startsWith('TEMPORAL_');

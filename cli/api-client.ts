@@ -101,8 +101,11 @@ export class ApiClient {
     return this.#json<ThreadUsage>('GET', `/v1/threads/${encodeURIComponent(threadId)}/usage`);
   }
 
-  /** The messages with the number of rounds before each, and the usage of each turn, from the run's steps. */
-  async story(threadId: string, runId: string): Promise<{ messages: RunMessage[]; turns: WireUsage[] }> {
+  /** The messages with the number of rounds before each, and usage and model of each turn, from the run's steps. */
+  async story(
+    threadId: string,
+    runId: string,
+  ): Promise<{ messages: RunMessage[]; turns: WireUsage[]; models: string[] }> {
     const [steps, page] = await Promise.all([
       this.#json<Page<RunStep>>('GET', `${runPath(threadId, runId)}/steps?order=asc&limit=100`),
       this.#messages(threadId, runId),
@@ -112,6 +115,9 @@ export class ApiClient {
     for (const { step_details: details } of steps.data)
       if (details.type === 'tool_calls') rounds += 1;
       else before.set(details.message_creation.message_id, rounds);
+    const spoke = steps.data.flatMap(({ status, model }) =>
+      status === 'failed' || model === undefined ? [] : [model],
+    );
     return {
       messages: page.map((message) => ({
         afterRound: before.get(message.id) ?? rounds,
@@ -119,6 +125,7 @@ export class ApiClient {
       })),
       // Servers of others may leave it out.
       turns: steps.data.map(({ usage }) => usage ?? null).filter((usage) => usage !== null),
+      models: [...new Set(spoke)],
     };
   }
 

@@ -17,6 +17,8 @@ export interface RunMessages {
   messages: RunMessage[];
   /** The usage of each turn that was counted, oldest first. */
   turns: WireUsage[];
+  /** The models that spoke, in order; empty = not known. */
+  models: string[];
   /** Why there are none; null = the list is complete. */
   note: string | null;
 }
@@ -24,6 +26,7 @@ export interface RunMessages {
 const unknown = (why: string): RunMessages => ({
   messages: [],
   turns: [],
+  models: [],
   note: `the messages of the assistant can't be shown: ${why}`,
 });
 
@@ -37,7 +40,7 @@ const upstream = ({ env }: CliIo): ApiPlace | null => {
 
 export const runMessages = async (io: CliIo, run: RunSnapshot): Promise<RunMessages> => {
   const { backend, backendRunId, threadId } = run;
-  if (threadId === null || backendRunId === null) return { messages: [], turns: [], note: null };
+  if (threadId === null || backendRunId === null) return { messages: [], turns: [], models: [], note: null };
   try {
     const place = backend === 'chat' ? (await connections(io)).api() : upstream(io);
     if (place === null)

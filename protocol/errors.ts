@@ -188,6 +188,18 @@ export const apiErrors = {
         code: 'invalid_beta',
       },
     ),
+  unknownModel: (name: string) =>
+    new ApiError(
+      400,
+      `The requested model '${shortenText(name)}' does not exist here: GET /v1/models lists those that do.`,
+      { param: 'model', code: 'model_not_found' },
+    ),
+  forbiddenModel: (name: string) =>
+    new ApiError(
+      403,
+      `This key may not use the model '${shortenText(name)}': GET /v1/models lists those that it may use.`,
+      { param: 'model', code: 'model_not_found' },
+    ),
   invalid: (param: string | null, message: string, code: string | null = null) =>
     new ApiError(400, message, { param, code }),
   unsupported: (param: string, what: string, instead: string) =>

@@ -4,19 +4,9 @@
  *
  * Rule: no key and no value of the environment is in these shapes, so that an API process needs none. Maps, not records:
  * names come from people and may be `__proto__`. `rules/resolve-model.ts` reads them.
- * Imports nothing. Any room may import it.
+ * Imports the shape of a price. Any room may import it.
  */
-
-/** The wire that a provider speaks. */
-export const PROVIDER_KINDS = [
-  'openai-compatible',
-  'openai-responses',
-  'anthropic',
-  'google',
-  'mistral',
-  'bedrock',
-] as const;
-export type ProviderKind = (typeof PROVIDER_KINDS)[number];
+import type { TokenPrice } from './rules/cost.ts';
 
 /** What all workers together may ask of a provider; null = no limit. */
 export interface ProviderLimits {
@@ -29,7 +19,8 @@ export interface ProviderLimits {
 
 export interface ModelProvider {
   name: string;
-  kind: ProviderKind;
+  /** The wire that it speaks: one of the adapters' kinds. */
+  kind: string;
   /** Version path included; null = the service's own. `${NAME}` stands for a variable, as in headers and proxy. */
   baseUrl: string | null;
   /** The environment variable that holds the key; null = no key is sent. */
@@ -54,16 +45,6 @@ export interface ModelProvider {
   contextTokens: number | null;
 }
 
-/** What a million tokens cost. */
-export interface ModelPrice {
-  /** Three capital letters, such as `USD`. */
-  currency: string;
-  input: number;
-  /** null = as `input`. */
-  cachedInput: number | null;
-  output: number;
-}
-
 /** What a model can do; null = not known, so it is asked. */
 export interface ModelCapabilities {
   images: boolean | null;
@@ -81,7 +62,7 @@ export interface ConfiguredModel {
   /** null = as the provider's; if that is null, too, the provider says when its window is exceeded. */
   contextTokens: number | null;
   /** null = not known. */
-  price: ModelPrice | null;
+  price: TokenPrice | null;
   capabilities: ModelCapabilities;
   /** Names of the models that answer in its place, in order. */
   fallbacks: readonly string[];
@@ -95,7 +76,7 @@ export interface ConfiguredModel {
 export interface ModelsConfig {
   providers: ReadonlyMap<string, ModelProvider>;
   models: ReadonlyMap<string, ConfiguredModel>;
-  /** For assistants that are created without a model; null = they are refused. */
+  /** The model that the name `default` stands for; null = none. */
   default: string | null;
   /**
    * Models by tenant: names, aliases, `provider/model` or `provider/*`. `*` is every tenant that is not listed; without it,
@@ -118,7 +99,7 @@ export interface ResolvedModel {
   /** As the provider calls it. */
   model: string;
   contextTokens: number | null;
-  price: ModelPrice | null;
+  price: TokenPrice | null;
   capabilities: ModelCapabilities;
   dropProviderData: boolean;
 }

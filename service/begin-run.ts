@@ -9,7 +9,9 @@ import type { Caller, RunParams } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type { CreatedRun, NewRun } from '../protocol/ports/run-store.ts';
+import type { ModelsConfig } from '../protocol/models.ts';
 import type { RunSettings } from '../protocol/temporal/messages.ts';
+import { admitModel } from './admit-model.ts';
 import { isTransientApiError } from './errors.ts';
 import { assertRunSees } from './image-support.ts';
 import { isOffered, type OfferTools } from './offered-tools.ts';
@@ -23,6 +25,8 @@ export interface BeginRunOptions {
   /** Hooks that the workers have. Default none. */
   hooks?: { onWaiting?: boolean; onEnd?: boolean };
   settings?: RunSettings;
+  /** The models that runs may ask for. Default: any name. */
+  models?: ModelsConfig;
   /** Offer the worker's tools to runs that declare none. Default `none`. */
   offerTools?: OfferTools;
 }
@@ -73,6 +77,7 @@ export const beginRun = async (
     thread,
     params,
     expiresAt: at + (expiresInMs ?? 600_000),
+    ...(options.models === undefined ? {} : { admit: admitModel(options.models, caller.tenant) }),
     grantedTools: caller.grantedTools ?? null,
     ...(isOffered(options.offerTools ?? 'none', caller) ? { offerTools: true } : {}),
     ...(caller.keyName == null ? {} : { requestedBy: caller.keyName }),

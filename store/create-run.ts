@@ -83,6 +83,8 @@ const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<Created
     if (locked.liveRun !== null) throw apiErrors.activeRun(run.thread.id, locked.liveRun);
     thread = locked.thread;
   }
+  const config = runConfig(params, assistant.body, run);
+  run.admit?.(config);
   await insertMessages(sql, thread, params.additional_messages ?? [], now, run.runId);
   const [row] = await sql.query<RunRow>(
     `insert into runs (id, tenant, thread_id, assistant_id, created_at, status, expires_at, config, metadata)
@@ -94,7 +96,7 @@ const insertRun = async (sql: Sql, tenant: string, run: NewRun): Promise<Created
       assistant.id,
       now,
       run.expiresAt,
-      json(runConfig(params, assistant.body, run)),
+      json(config),
       json(params.metadata ?? {}),
     ],
     'insert-run',

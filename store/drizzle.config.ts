@@ -3,6 +3,11 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['./store/schema.ts', './store/approvals-schema.ts', './store/usage-schema.ts'],
+  schema: [
+    './store/schema.ts',
+    './store/schema-service.ts',
+    './store/approvals-schema.ts',
+    './store/usage-schema.ts',
+  ],
   out: './store/migrations',
 });

@@ -16,6 +16,7 @@ import { migrate, readMigrations } from './migrate.ts';
 import { ownerOf } from './owners.ts';
 import type { PostgresOptions } from './postgres.ts';
 import { modelUsageStore } from './model-usage.ts';
+import { providerLimitStore } from './provider-limits.ts';
 import { acceptOutputs } from './accept-outputs.ts';
 import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
@@ -46,6 +47,7 @@ export const storeOn = (db: Database): Store => ({
   ...decisionStore(db),
   ...approvalStore(db),
   ...approvalUpkeep(db),
+  ...providerLimitStore(db),
   async ping() {
     await db.query('select 1');
   },

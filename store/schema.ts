@@ -154,6 +154,8 @@ export const runs = pgTable(
     /** What retention has removed from the event log: 0 nothing, 1 the deltas, 2 everything. */
     pruned: integer().notNull().default(0),
     bytes: bytes(),
+    /** Models whose turns the run has, each once, in order; null = none, or an older process wrote the row. */
+    models_used: json().$type<string[]>(),
   },
   (table) => [
     index('runs_of_tenant').on(table.tenant, table.bytes),
@@ -233,6 +235,8 @@ export const steps = pgTable(
     failed_at: time(),
     completed_at: time(),
     bytes: bytes(),
+    /** The model that spoke; null = an older process wrote the row. */
+    model: json().$type<string>(),
   },
   (table) => [
     index('steps_page').on(table.run_id, table.position),
@@ -252,30 +256,6 @@ export const runEvents = pgTable(
   },
   (table) => [primaryKey({ columns: [table.run_id, table.seq] })],
 );
-
-export const idempotencyKeys = pgTable(
-  'idempotency_keys',
-  {
-    tenant: text().notNull(),
-    /** SHA-256 of the key as sent. */
-    key: text().notNull(),
-    /** SHA-256 of the request that carried it. */
-    request: text().notNull(),
-    run_id: text().notNull(),
-    created_at: time().notNull(),
-    /** A later request with this key has returned the run: the first request may not roll it back any more. */
-    vouched: boolean().notNull().default(false),
-  },
-  (table) => [
-    primaryKey({ columns: [table.tenant, table.key] }),
-    index('idempotency_keys_by_age').on(table.created_at),
-  ],
-);
-
-export const facts = pgTable('facts', {
-  name: text().primaryKey(),
-  value: text().notNull(),
-});
 
 type Row<Table extends { $inferSelect: unknown }> = Table['$inferSelect'];
 export type AssistantRow = Row<typeof assistants>;

@@ -4,7 +4,6 @@
  * Rule: one transaction closes message and step, adds usage, and writes status and events.
  * Imported within `store/` only.
  */
-import type { ProviderTurn } from '../protocol/ports/model.ts';
 import { sumUsage, wireTurnUsage } from '../protocol/rules/usage.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import type {
@@ -33,6 +32,8 @@ import type { RoundRow, StepRow } from './schema.ts';
 import { changeExistingRun, type RunUpdate } from './update-run.ts';
 import { awaitedNow, runState, runView, wireCall } from './views.ts';
 
+type SettledTurn = Parameters<TurnStore['settleTurn']>[1];
+
 const json = (value: unknown): string => JSON.stringify(value);
 
 const INCOMPLETE_MESSAGE = {
@@ -50,13 +51,13 @@ const settleMessage = async (
   unit: RunUpdate,
   said: StreamedMessage | { id: null; content: MessageContent[] },
   end: Parameters<typeof endMessage>[3],
-  now: number,
+  { now, model }: { now: number; model: string | null },
 ): Promise<void> => {
   const { sql, row, emit } = unit;
   if (said.id === null) {
     const id = mintId('msg');
     const round = row.round + 1;
-    const step = await writeStep(unit, 'message', messageDetails(id), round, now);
+    const step = await writeStep(unit, 'message', messageDetails(id), { round, now, model });
     await writeStepEnd(unit, step, { status: 'completed', completed_at: now });
     await insertMessage(unit, id, round, now);
     emit({
@@ -84,7 +85,7 @@ const settleMessage = async (
 const settleCalls = async (
   unit: RunUpdate,
   outcome: Extract<TurnOutcome, { kind: 'calls' }>,
-  providerTurn: ProviderTurn | null,
+  { providerTurn = null, model = null }: Pick<SettledTurn, 'providerTurn' | 'model'>,
   streamed: StepRow | undefined,
   usage: WireUsage | null,
   now: number,
@@ -108,7 +109,13 @@ const settleCalls = async (
   beginWait(unit, round, now);
   const details = callDetails(outcome.calls, {}, { awaiting: awaitedNow(row) });
   const step =
-    streamed ?? (await insertStep(unit, 'calls', { type: 'tool_calls', tool_calls: [] }, row.round, now));
+    streamed ??
+    (await insertStep(
+      unit,
+      'calls',
+      { type: 'tool_calls', tool_calls: [] },
+      { round: row.round, now, model },
+    ));
   if (streamed === undefined && details.type === 'tool_calls')
     emit({
       event: 'thread.run.step.delta',
@@ -159,14 +166,16 @@ const readBegun = async (sql: Sql, runId: string): Promise<Begun> => {
 const settle = async (
   unit: RunUpdate,
   begun: Begun,
-  turn: Parameters<TurnStore['settleTurn']>[1],
+  turn: SettledTurn,
   now: number,
 ): Promise<StoredRunState> => {
   const { row, emit, later } = unit;
-  const { outcome, message } = turn;
+  const { outcome, message, model = null } = turn;
   const usage = wireTurnUsage(turn.usage);
   row.usage = sumUsage(row.usage, turn.usage);
   unit.count(turn.usage === null ? null : { usage: turn.usage, now });
+  if (model !== null && row.models_used?.includes(model) !== true)
+    row.models_used = [...(row.models_used ?? []), model];
   const open = begun.steps.filter(({ round }) => round === row.round + 1);
   if (message !== null)
     await settleMessage(
@@ -175,7 +184,7 @@ const settle = async (
       outcome.kind === 'incomplete'
         ? { status: 'incomplete', reason: INCOMPLETE_MESSAGE[outcome.reason] }
         : { status: 'completed' },
-      now,
+      { now, model },
     );
   for (const step of open.filter(({ kind }) => kind === 'message'))
     later(
@@ -187,7 +196,7 @@ const settle = async (
     );
   const callStep = open.find(({ kind }) => kind !== 'message');
   if (outcome.kind === 'calls')
-    return runState(row, await settleCalls(unit, outcome, turn.providerTurn ?? null, callStep, usage, now));
+    return runState(row, await settleCalls(unit, outcome, turn, callStep, usage, now));
 
   // Calls that the model began and did not finish cannot run.
   if (callStep !== undefined)
@@ -215,7 +224,7 @@ const settle = async (
 export const settleTurn = (
   db: Database,
   lease: RunLease,
-  turn: Parameters<TurnStore['settleTurn']>[1],
+  turn: SettledTurn,
   now: number,
 ): Promise<StoredRunState> =>
   changeExistingRun<StoredRunState, Begun>(

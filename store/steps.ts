@@ -6,8 +6,8 @@
  */
 import type { PlannedCall } from '../protocol/tool-calls.ts';
 import { mintId } from '../protocol/wire/ids.ts';
-import type { MessageContent, StepDetails, StepToolCall } from '../protocol/wire/objects.ts';
-import type { AwaitedCall, StepDecision } from '../protocol/wire/decisions.ts';
+import type { MessageContent, StepDetails } from '../protocol/wire/objects.ts';
+import type { AwaitedCall, StepDecision, StepToolCall } from '../protocol/wire/decisions.ts';
 import type { Sql } from './database.ts';
 import type { MessageRow, RoundRow, RunRow, StepRow } from './schema.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
@@ -56,17 +56,24 @@ export const openSteps = ({ sql, row }: RunUpdate): Promise<StepRow[]> =>
     [row.id, row.round + 1],
   );
 
+/** The turn that a step belongs to. */
+export interface StepOrigin {
+  round: number;
+  now: number;
+  /** The id of the model that speaks; null = not known. */
+  model: string | null;
+}
+
 /** Writes a step without an event. The current turn is the one after the newest round. */
 export const writeStep = async (
   { sql, row }: RunUpdate,
   kind: StepRow['kind'],
   details: StepDetails,
-  round: number,
-  now: number,
+  { round, now, model }: StepOrigin,
 ): Promise<StepRow> => {
   const [step] = await sql.query<StepRow>(
-    `insert into steps (id, run_id, tenant, thread_id, assistant_id, created_at, kind, round, status, details, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, 'in_progress', $9::json, $10) returning *`,
+    `insert into steps (id, run_id, tenant, thread_id, assistant_id, created_at, kind, round, status, details, expires_at, model)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, 'in_progress', $9::json, $10, $11::json) returning *`,
     [
       mintId('step'),
       row.id,
@@ -78,6 +85,7 @@ export const writeStep = async (
       round,
       json(details),
       row.expires_at,
+      model === null ? null : json(model),
     ],
   );
   if (step === undefined) throw new Error('insert into steps returned no row');
@@ -87,7 +95,7 @@ export const writeStep = async (
 /** Writes a step and emits its event. */
 export const insertStep = async (
   unit: RunUpdate,
-  ...what: [StepRow['kind'], StepDetails, round: number, now: number]
+  ...what: [StepRow['kind'], StepDetails, StepOrigin]
 ): Promise<StepRow> => {
   const step = await writeStep(unit, ...what);
   const view = stepView(step);

@@ -30,11 +30,12 @@ const openMessage = (
   db: Database,
   lease: RunLease,
   now: number,
+  model: string | null,
 ): Promise<{ messageId: string; stepId: string }> =>
   changeExistingRun(db, lease.runId, lease, async (unit) => {
     const messageId = mintId('msg');
     const round = unit.row.round + 1;
-    const step = await insertStep(unit, 'message', messageDetails(messageId), round, now);
+    const step = await insertStep(unit, 'message', messageDetails(messageId), { round, now, model });
     await insertMessage(unit, messageId, round, now);
     return { messageId, stepId: step.id };
   });
@@ -44,6 +45,7 @@ const openCalls = (
   lease: RunLease,
   said: StreamedMessage | null,
   now: number,
+  model: string | null,
 ): Promise<{ stepId: string }> =>
   changeExistingRun(db, lease.runId, lease, async (unit) => {
     if (said !== null) {
@@ -52,7 +54,8 @@ const openCalls = (
         await endStep(unit, step, { status: 'completed', completed_at: now });
     }
     const details: StepDetails = { type: 'tool_calls', tool_calls: [] };
-    return { stepId: (await insertStep(unit, 'calls', details, unit.row.round + 1, now)).id };
+    const step = await insertStep(unit, 'calls', details, { round: unit.row.round + 1, now, model });
+    return { stepId: step.id };
   });
 
 export const turnStore = (
@@ -73,8 +76,8 @@ export const turnStore = (
     const [row] = await db.query<RunRow>('select * from runs where id = $1', [runId]);
     return row === undefined ? null : runState(row, await currentRound(db, row));
   },
-  openMessage: (lease, now) => openMessage(db, lease, now),
-  openCalls: (lease, said, now) => openCalls(db, lease, said, now),
+  openMessage: (lease, now, model) => openMessage(db, lease, now, model ?? null),
+  openCalls: (lease, said, now, model) => openCalls(db, lease, said, now, model ?? null),
   settleTurn: (lease, turn, now) => settleTurn(db, lease, turn, now),
   reserveTurn: (lease, request, now) => reserveTurn(db, lease, request, now),
   countTurn: (lease, usage, now) =>

@@ -43,6 +43,7 @@ const MUTABLE = [
   'last_error',
   'incomplete_reason',
   'usage',
+  'models_used',
   'round',
   'epoch',
   'event_seq',

@@ -99,6 +99,7 @@ export const stepView = (row: StepRow): RunStep => ({
   metadata: {},
   // Known when the model has answered, shown when the step has ended.
   usage: row.status === 'in_progress' ? null : row.usage,
+  ...(row.model === null ? {} : { model: row.model }),
 });
 
 const config = (
@@ -150,6 +151,7 @@ export const runView = (row: RunRow): Run =>
       thread_id: row.thread_id,
       started_at: wireSecondsOrNull(row.started_at),
       ...config(row),
+      ...(row.models_used === null ? {} : { models_used: row.models_used }),
       metadata: row.metadata,
       ...awaiting(row),
     },

@@ -8,10 +8,13 @@
 import type { ActivityDeps } from '../activities/index.ts';
 import { RunsError, type Backend } from '../protocol/index.ts';
 import { budgetOf } from '../protocol/rules/budget.ts';
+import type { Logger } from '../protocol/ports/backend.ts';
 import type { Model } from '../protocol/ports/model.ts';
+import type { ModelRouter } from '../protocol/ports/model-router.ts';
+import { oneServer } from './models/one-server.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import type { WorkerDependencies } from './start-worker.ts';
-import { storeFor, type Config } from './config.ts';
+import { storeFor, type Config, type ConfigEnv } from './config.ts';
 
 export interface MadeBackend {
   backend: Backend;
@@ -52,19 +55,52 @@ export const makeModel = async (config: Config): Promise<Model> => {
   });
 };
 
+export interface ChatOptions {
+  /** Holds the keys of providers. Default: the process's. */
+  env?: ConfigEnv;
+  log?: Logger;
+}
+
+/** The models of RUNS_MODELS, or the one model server of the variables. */
+const makeModels = async (
+  config: Config,
+  store: Store,
+  { env = process.env, log }: ChatOptions,
+): Promise<ModelRouter> => {
+  const { createModelRouter } = await import('../backends/models/router.ts');
+  const logging = log === undefined ? {} : { log };
+  if (config.modelsFile === null)
+    return createModelRouter({
+      config: oneServer(config),
+      adapters: new Map([['', await makeModel(config)]]),
+      limitStore: store,
+      ...logging,
+    });
+  const [{ loadModelsFile }, { openProviders }] = await Promise.all([
+    import('./models/models-file.ts'),
+    import('./models/open-providers.ts'),
+  ]);
+  const models = await loadModelsFile(config.modelsFile, { replacement: config.model });
+  const adapters = await openProviders(models, env);
+  return createModelRouter({ config: models, adapters, limitStore: store, ...logging });
+};
+
 /** Any chat-completions server, with threads and runs in this project's store. */
-export const makeChat = async (config: Config, store: Store): Promise<MadeBackend> => {
-  const [{ createChatBackend }, model] = await Promise.all([
+export const makeChat = async (
+  config: Config,
+  store: Store,
+  options: ChatOptions = {},
+): Promise<MadeBackend> => {
+  const [{ createChatBackend }, models] = await Promise.all([
     import('../backends/chat/index.ts'),
-    makeModel(config),
+    makeModels(config, store, options),
   ]);
   const backend = createChatBackend({
     store,
-    model,
-    ...optional('modelName', config.model),
-    ...optional('contextTokens', config.modelSettings.contextTokens),
+    models,
     modelAttempts: config.modelAttempts,
-    priceOf: () => config.modelPrice,
+    // A file has the price of each model.
+    ...(config.modelsFile === null ? { priceOf: () => config.modelPrice } : {}),
     budgetOf: (tenant) => budgetOf(config.budgets, tenant),
   });
   return { backend, dispose: () => backend.dispose() };

@@ -41,6 +41,9 @@ export const configWarnings = (config: Config, role: Role): string[] => {
       (config.modelPrice !== null || config.budgets.size > 0) &&
       'RUNS_MODEL_PRICE and RUNS_BUDGETS are ignored with RUNS_BACKEND=assistants: that server counts tokens',
     unpricedBudget(config),
+    config.modelsFile !== null &&
+      describeModelSettings(config.modelSettings) !== 'learned' &&
+      'the RUNS_MODEL_… settings of one model server are ignored with RUNS_MODELS: set them for each provider in the file',
     config.backend === 'chat' &&
       config.apiKey !== null &&
       config.modelSettings.headers['authorization'] !== undefined &&

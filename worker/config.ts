@@ -30,6 +30,8 @@ export interface Config {
   apiVersion: string | null;
   /** Replaces every run's model. */
   model: string | null;
+  /** File of several providers and their models; null = one model server. */
+  modelsFile: string | null;
   /** Attempts of one turn in which the model may have generated. */
   modelAttempts: number;
   /** How the model server answers, in the place of what would be learned. */
@@ -163,6 +165,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     apiKey: text('OPENAI_API_KEY'),
     apiVersion: text('OPENAI_API_VERSION'),
     model: text('RUNS_MODEL'),
+    modelsFile: text('RUNS_MODELS'),
     modelAttempts: whole('RUNS_MODEL_ATTEMPTS', 1, 1_000, DEFAULTS.modelAttempts),
     modelSettings: readModelSettings(text, invalid),
     modelPrice: readModelPrice(text('RUNS_MODEL_PRICE'), invalid),
@@ -214,12 +217,13 @@ const urlProblem = (name: string, value: string | null, protocols: readonly stri
     : `${name} must begin with ${protocols.map((item) => `"${item}//"`).join(' or ')}; got ${quote(protocol)}`;
 };
 
-const baseUrlProblem = ({ backend, baseUrl, apiKey }: Config, role: Role): string | null => {
+const baseUrlProblem = ({ backend, baseUrl, apiKey, modelsFile }: Config, role: Role): string | null => {
   const malformed = urlProblem('OPENAI_BASE_URL', baseUrl, ['https:', 'http:']);
   if (malformed !== null) return malformed;
   if (baseUrl !== null && new URL(baseUrl).username + new URL(baseUrl).password !== '')
     return 'OPENAI_BASE_URL must not hold a user or password; put the key into OPENAI_API_KEY';
-  if (baseUrl !== null || role === 'serve' || backend === 'sandbox') return null;
+  // A file of models names its own addresses.
+  if (baseUrl !== null || modelsFile !== null || role === 'serve' || backend === 'sandbox') return null;
   if (backend === 'assistants')
     return 'OPENAI_BASE_URL is needed with RUNS_BACKEND=assistants: the root of a server of the runs API, such as "https://host/v1"';
   return apiKey === null
@@ -266,6 +270,9 @@ export const configErrors = (config: Config, role: Role): string[] => {
     role !== 'serve' &&
       config.halfDeployment !== null &&
       `RUNS_DEPLOYMENT and RUNS_BUILD_ID go together; only ${config.halfDeployment} is set. Set both to pin runs to this version, or none`,
+    config.modelsFile !== null &&
+      backend !== 'chat' &&
+      `RUNS_MODELS names a file of models, which RUNS_BACKEND=${backend} does not use. Set RUNS_BACKEND=chat`,
     baseUrlProblem(config, role),
     urlProblem('DATABASE_URL', config.databaseUrl, ['postgres:', 'postgresql:']),
     backend !== 'sandbox' && store.kind === 'refused' && store.problem,

@@ -31,6 +31,7 @@ export const describeConfig = (config: Config): Record<string, string> => {
     apiKey: secret(config.apiKey),
     apiVersion: config.apiVersion ?? 'not set',
     model: config.model ?? 'named by each run',
+    modelsFile: config.modelsFile ?? 'none',
     modelAttempts: String(config.modelAttempts),
     modelSettings: describeModelSettings(config.modelSettings),
     modelPrice: describePrice(config.modelPrice),

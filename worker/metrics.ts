@@ -133,6 +133,12 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
     SHORT,
   );
   const modelTime = histogram('runs_model_seconds', 'Duration of model requests.', ['backend'], SHORT);
+  const modelWait = histogram(
+    'runs_model_wait_seconds',
+    'How long turns waited for the limits of their provider.',
+    ['provider'],
+    LONG,
+  );
   const firstToken = histogram(
     'runs_model_first_token_seconds',
     'Time to the first token.',
@@ -197,6 +203,9 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
             break;
           case 'events_written':
             eventWrites.observe({ backend }, seconds(what.ms));
+            break;
+          case 'model_wait':
+            modelWait.observe({ provider: what.provider }, seconds(what.ms));
             break;
           case 'unknown_status':
             // The status text comes from a foreign server: it is counted, and is no label.

@@ -5,7 +5,8 @@ import { showArguments } from '../../protocol/rules/show-arguments.ts';
 import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
 import type { Caller } from '../../protocol/ports/runs-service.ts';
-import type { Run, RunStep, StepToolCall } from '../../protocol/wire/objects.ts';
+import type { StepToolCall } from '../../protocol/wire/decisions.ts';
+import type { Run, RunStep } from '../../protocol/wire/objects.ts';
 import { idParam, route } from '../route.ts';
 import type { Route, RouteInput } from '../route.ts';
 

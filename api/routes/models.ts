@@ -6,16 +6,18 @@ import type { Route } from '../route.ts';
 
 export const modelRoutes: readonly Route[] = [
   route('GET', '/v1/models', {
-    summary: 'List the models of the model server, all on one page',
+    summary: 'List the models that runs may ask for, all on one page',
     returns: { object: 'Model', list: true },
-    handle: async ({ models }) => ({ json: { object: 'list', data: await models() } }),
+    handle: async ({ models, caller }) => ({
+      json: { object: 'list', data: await models(caller.tenant) },
+    }),
   }),
   route('GET', '/v1/models/{model}', {
     summary: 'Retrieve a model',
     returns: { object: 'Model' },
     handle: async (input) => {
       const id = idParam(input, 'model');
-      const found = (await input.models()).find((model) => model.id === id);
+      const found = (await input.models(input.caller.tenant)).find((model) => model.id === id);
       if (found === undefined)
         throw new ApiError(
           404,

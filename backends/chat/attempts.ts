@@ -12,6 +12,7 @@ import type { BackendContext, LastError, Progress, RunRef } from '../../protocol
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { ModelError } from '../../protocol/ports/model.ts';
 import { fromModelError } from './model-failure.ts';
+import { decisiveFailure } from './speakers.ts';
 
 /** Attempts of a turn that may have reached a model. */
 export const DEFAULT_MODEL_ATTEMPTS = 5;
@@ -56,8 +57,10 @@ export interface TurnAttempts {
   assertAffordable(): void;
   /** Call before each request. */
   asking(run: RunRef): void;
-  /** The error for a failed request. `deadline`: unix ms after which waiting is useless. */
-  failed(failure: ModelError, deadline: number | null): BackendError;
+  /** The request failed, and another model is asked in its place. Throws when the budget is used up. */
+  passed(failure: ModelError, model: string): void;
+  /** The error when the last request of the attempt failed. `deadline`: unix ms after which waiting is useless. */
+  failed(failures: readonly [ModelError, ...ModelError[]], deadline: number | null): BackendError;
   /** How the last attempt failed; null = none has. */
   last(): LastError | null;
 }
@@ -72,6 +75,8 @@ const spent = (attempts: number, what: string, details: unknown[]): BackendError
 /** The attempts of the turn of this activity attempt, kept in one process while the attempt lives. */
 export const createTurnAttempts = (ctx: BackendContext, budget: number): TurnAttempts => {
   const before = ctx.previous?.asked ?? 0;
+  /** Requests of this activity attempt that count, without the one under way. */
+  let counted = before;
   let last: LastError | null = ctx.previous?.failed ?? null;
   let run: RunRef | undefined;
   const tell = (asked: number, more: Progress): void =>
@@ -81,31 +86,45 @@ export const createTurnAttempts = (ctx: BackendContext, budget: number): TurnAtt
       asked,
       ...(last === null ? {} : { failed: last }),
     });
+  /** Counts a failed request, and keeps it for the next attempt. */
+  const note = (failure: ModelError, message: string): void => {
+    if (failure.cost === 'turn') counted += 1;
+    last = { code: reasonOf(failure), message };
+    tell(counted, { sent: counted > before });
+  };
   return {
     assertAffordable() {
-      if (before >= budget)
-        throw spent(before, last?.message ?? 'The workers that called it died.', [
+      if (counted >= budget)
+        throw spent(counted, last?.message ?? 'The workers that called it died.', [
           { reason: last?.code ?? ('broken_off' satisfies AttemptReason) },
         ]);
     },
     asking(where) {
       run = where;
-      tell(before + 1, { sent: true });
+      tell(counted + 1, { sent: true });
     },
-    failed(failure, deadline) {
-      const error = fromModelError(failure, { now: ctx.now(), attempt: ctx.attempt, deadline });
-      const reason = reasonOf(failure);
-      const asked = failure.cost === 'turn' ? before + 1 : before;
-      last = { code: reason, message: error.message };
-      tell(asked, { sent: asked > before });
-      const details = [{ status: failure.status, code: failure.code, reason }];
-      ctx.log.warn({ ...details[0], asked }, 'model attempt gave no answer');
-      if (error.retryable && asked >= budget)
-        return spent(asked, `The last error: ${error.message}`, details);
+    passed(failure, model) {
+      note(failure, failure.message);
+      ctx.log.warn(
+        { model, reason: reasonOf(failure), status: failure.status, code: failure.code, asked: counted },
+        'model did not answer: another one is asked',
+      );
+      this.assertAffordable();
+    },
+    failed(failures, deadline) {
+      const { error: failure, retryAfterMs } = decisiveFailure(failures);
+      const latest = failures.at(-1) ?? failure;
+      const error = fromModelError(failure, { now: ctx.now(), attempt: ctx.attempt, deadline, retryAfterMs });
+      note(latest, latest === failure ? error.message : latest.message);
+      if (latest !== failure) last = { code: reasonOf(failure), message: error.message };
+      const details = [{ status: failure.status, code: failure.code, reason: reasonOf(failure) }];
+      ctx.log.warn({ ...details[0], asked: counted }, 'model attempt gave no answer');
+      if (error.retryable && counted >= budget)
+        return spent(counted, `The last error: ${error.message}`, details);
       return new BackendError(error.type, error.message, {
         retryable: error.retryable,
         retryAfterMs: error.retryAfterMs,
-        mayHaveHappened: error.mayHaveHappened,
+        mayHaveHappened: error.mayHaveHappened || counted > before,
         details,
       });
     },

@@ -2,10 +2,11 @@
  * The request of a turn within the run's limits and the budgets, and the estimate of what a turn used.
  *
  * Rule: a run or tenant with a limit is counted on every server; where the server reports nothing, by an estimate.
- * Imported by `backends/chat/turn.ts`.
+ * Imported by `turn.ts` and `ask-models.ts`.
  */
 import type { BackendContext, Usage } from '../../protocol/ports/backend.ts';
 import type { ModelRequest } from '../../protocol/ports/model.ts';
+import type { ModelCandidate } from '../../protocol/ports/model-router.ts';
 import type { RunLease, StoredRunState, TurnStore } from '../../protocol/ports/turn-store.ts';
 import type { Budget, TurnAllowance } from '../../protocol/rules/budget.ts';
 import type { TokenPrice } from '../../protocol/rules/cost.ts';
@@ -16,15 +17,13 @@ import { systemMessages, turnRequest } from './request.ts';
 import type { ModelTurn } from './turn-recorder.ts';
 
 export interface PricingOptions {
-  /** Replaces the run's model. */
-  modelName: string | null;
-  /** What a model costs now; null = not known. */
+  /** What a model costs now whose entry says nothing; null = not known. */
   priceOf: (model: string) => TokenPrice | null;
   /** null = the tenant has no budget. */
   budgetOf: (tenant: string) => Budget | null;
 }
 
-interface BoundedRequest {
+export interface BoundedRequest {
   request: ModelRequest;
   price: TokenPrice | null;
   allowed: TurnAllowance;
@@ -33,12 +32,13 @@ interface BoundedRequest {
 /** The turn's request, its answer bounded by the run's limits and by the budgets. Throws when a budget refuses the turn. */
 export const boundedRequest = async (
   state: StoredRunState,
+  speaker: Pick<ModelCandidate, 'model' | 'price'>,
   messages: ModelRequest['messages'],
   options: PricingOptions & { store: Pick<TurnStore, 'reserveTurn'> },
   { lease, taking, ctx }: { lease: RunLease; taking: PendingClaim; ctx: BackendContext },
 ): Promise<BoundedRequest> => {
-  const request = turnRequest(state, messages, options.modelName);
-  const price = options.priceOf(request.model);
+  const request = turnRequest(state, messages, speaker.model);
+  const price = speaker.price ?? options.priceOf(request.model);
   const budget = options.budgetOf(state.tenant);
   if (!hasBudget({ state, budget }))
     return { request, price, allowed: { kind: 'fits', answer: request.maxOutputTokens, by: null } };

@@ -8,7 +8,7 @@
  */
 import type { Backend, BackendContext, CloseHow, Settled } from '../../protocol/ports/backend.ts';
 import { BackendError } from '../../protocol/errors.ts';
-import type { Model } from '../../protocol/ports/model.ts';
+import type { ModelRouter } from '../../protocol/ports/model-router.ts';
 import type { Budget } from '../../protocol/rules/budget.ts';
 import type { TokenPrice } from '../../protocol/rules/cost.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
@@ -17,18 +17,13 @@ import { createTurnAttempts, DEFAULT_MODEL_ATTEMPTS, type TurnAttempts } from '.
 import { boundByExpiry } from './expiry.ts';
 import { shownError } from './last-error.ts';
 import { fromStoreError, toSettled } from './settlement.ts';
-import { FIRST_TURN, runTurn, type TurnOptions, type TurnResult, type TurnRetry } from './turn.ts';
+import { FIRST_TURN, type TurnRetry } from './ask-models.ts';
+import { runTurn, type TurnOptions, type TurnResult } from './turn.ts';
 
 export interface ChatBackendOptions {
   store: TurnStore;
-  /** The model; disposed of with the backend. */
-  model: Model;
-  /** Replaces the model that the run names. */
-  modelName?: string;
-  /**
-   * The model's context window in tokens. Default: unknown; the prompt is cut when the server says that it is too long.
-   */
-  contextTokens?: number;
+  /** Who answers; disposed of with the backend. */
+  models: ModelRouter;
   /** Newest messages and rounds of a thread that are read at most. Default 2,000. */
   contextItems?: number;
   /** Attempts of one turn in which the model may have generated. Default 5. */
@@ -59,9 +54,7 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
   const { store } = options;
   const turn: TurnOptions = {
     store,
-    model: options.model,
-    modelName: options.modelName ?? null,
-    contextTokens: options.contextTokens ?? null,
+    models: options.models,
     contextItems: options.contextItems ?? 2_000,
     flushMs: options.flushMs ?? 30,
     priceOf: options.priceOf ?? (() => null),
@@ -176,8 +169,8 @@ export const createChatBackend = (options: ChatBackendOptions): Backend & { disp
         const status = ({ cancel: 'cancelled', expire: 'expired', fail: 'failed' } as const)[how.kind];
         return { status, run: null };
       }),
-    learned: () => ({ server: turn.model.provider, capabilities: turn.model.learned() }),
-    probe: (signal) => turn.model.probe(signal),
-    dispose: () => turn.model.dispose(),
+    learned: () => turn.models.learned(),
+    probe: (signal) => turn.models.probe(signal),
+    dispose: () => turn.models.dispose(),
   };
 };

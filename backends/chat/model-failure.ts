@@ -30,15 +30,22 @@ const FIX: Partial<Record<FailureType, string>> = {
 
 export const fromModelError = (
   error: ModelError,
-  context: { now: number; attempt: number; deadline: number | null; random?: () => number },
+  context: {
+    now: number;
+    attempt: number;
+    deadline: number | null;
+    /** Default: what the error says. */
+    retryAfterMs?: number | null;
+    random?: () => number;
+  },
 ): BackendError => {
   const type = typeOf(error);
   const fix = FIX[type];
-  const { now, deadline, attempt, random = Math.random } = context;
+  const { now, deadline, attempt, retryAfterMs = error.retryAfterMs, random = Math.random } = context;
   return new BackendError(type, fix === undefined ? error.message : `${error.message} ${fix}`, {
     retryable: error.retryable,
     retryAfterMs: error.retryable
-      ? (boundedRetryAfter(error.retryAfterMs, { now, deadline }) ?? backoffMs(attempt, random()))
+      ? (boundedRetryAfter(retryAfterMs, { now, deadline }) ?? backoffMs(attempt, random()))
       : null,
     // A server that fails may have done the work; the run's row decides.
     mayHaveHappened: error.cost === 'turn' || (error.status !== null && error.status >= 500),

@@ -33,13 +33,13 @@ export const systemMessages = (config: Pick<RunConfig, 'instructions'>): ModelMe
     ? []
     : [{ role: 'system', text: config.instructions }];
 
-/** `modelName` replaces the run's model; null = the run's. */
+/** `model`: as its provider calls it. */
 export const turnRequest = (
   { config, usage, round }: Pick<StoredRunState, 'config' | 'usage' | 'round'>,
   messages: readonly ModelMessage[],
-  modelName: string | null,
+  model: string,
 ): ModelRequest => ({
-  model: modelName ?? config.model,
+  model,
   messages: [...systemMessages(config), ...messages],
   tools: config.tools,
   toolChoice: toolChoice(config.tool_choice, round === null),

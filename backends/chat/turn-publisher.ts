@@ -42,6 +42,7 @@ export class TurnPublisher {
   readonly #published = { text: '', refusal: '' };
   readonly #places = new Map<number, CallPlace>();
   #messageId: string | null = null;
+  #model: string | undefined;
   #annotated = false;
   #step: { stepId: string; calls: number } | null = null;
 
@@ -60,6 +61,11 @@ export class TurnPublisher {
     });
   }
 
+  /** The model that is asked now: what is opened from here on is its own. */
+  speaker(model: string): void {
+    this.#model = model;
+  }
+
   async news(news: readonly ModelDelta[]): Promise<void> {
     // In the model's order.
     for (const item of news) await this.#publish(item);
@@ -69,7 +75,9 @@ export class TurnPublisher {
   async message(): Promise<string> {
     if (this.#messageId === null) {
       await this.#beforeOpening();
-      this.#messageId = (await this.#store.openMessage(this.#lease, this.#options.now())).messageId;
+      this.#messageId = (
+        await this.#store.openMessage(this.#lease, this.#options.now(), this.#model)
+      ).messageId;
     }
     return this.#messageId;
   }
@@ -146,7 +154,7 @@ export class TurnPublisher {
       await this.#beforeOpening();
       const before =
         this.#messageId === null ? null : { id: this.#messageId, content: publishedContent(this.#published) };
-      const { stepId } = await this.#store.openCalls(this.#lease, before, this.#options.now());
+      const { stepId } = await this.#store.openCalls(this.#lease, before, this.#options.now(), this.#model);
       this.#step = { stepId, calls: 0 };
     }
     const place = { stepId: this.#step.stepId, index: this.#step.calls };

@@ -7,7 +7,6 @@
  */
 import type { BackendContext } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
-import { mintId } from '../../protocol/wire/ids.ts';
 import type {
   Claim,
   StoredRunState,
@@ -15,55 +14,34 @@ import type {
   TurnStore,
   TurnUsage,
 } from '../../protocol/ports/turn-store.ts';
-import { ModelError, type Model, type ModelRequest } from '../../protocol/ports/model.ts';
-import type { TokenPrice } from '../../protocol/rules/cost.ts';
+import { ModelError } from '../../protocol/ports/model.ts';
+import type { ModelRouter } from '../../protocol/ports/model-router.ts';
 import { planFitting } from '../fit-calls.ts';
+import { askModels, FIRST_TURN, RouteFailedError, type TurnRetry } from './ask-models.ts';
 import type { TurnAttempts } from './attempts.ts';
-import { boundedRequest, estimatedUsage, mustCount, type PricingOptions } from './bounded-request.ts';
-import { ClaimLostError, pendingClaim, type PendingClaim } from './pending-claim.ts';
+import { estimatedUsage, mustCount, type PricingOptions } from './bounded-request.ts';
+import { ClaimLostError, pendingClaim } from './pending-claim.ts';
 import { pricedUsage } from './price.ts';
-import { cutToSize, estimateTokens, type PromptCut } from './prompt.ts';
-import { completionTokensLeft, promptTokensLeft, systemMessages } from './request.ts';
+import { completionTokensLeft, promptTokensLeft } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
+import { speakersFor } from './speakers.ts';
 import { declaredTools } from './tools.ts';
-import { TurnPublisher, publishedContent } from './turn-publisher.ts';
-import { createTurnRecorder, type ModelTurn, type TurnRecorder } from './turn-recorder.ts';
+import { publishedContent, TurnPublisher } from './turn-publisher.ts';
+import type { ModelTurn } from './turn-recorder.ts';
 
 export interface TurnOptions extends PricingOptions {
   store: TurnStore;
-  model: Model;
-  /** The model's context window in tokens; null = unknown, the server reports when it is exceeded. */
-  contextTokens: number | null;
+  models: ModelRouter;
   /** Newest messages and rounds of the thread that are read at most. */
   contextItems: number;
   flushMs: number;
 }
-
-/** How often a prompt that the server found too long is cut and sent again. */
-const MAX_PROMPT_CUTS = 4;
-
-/** How to begin the turn, after what earlier requests of it have shown. */
-export interface TurnRetry {
-  /** Estimated tokens for the messages; null = the limits of the run and of the model's window. */
-  budget: number | null;
-  /** How often the prompt may still be cut. */
-  cuts: number;
-}
-export const FIRST_TURN: TurnRetry = { budget: null, cuts: MAX_PROMPT_CUTS };
 
 /** The turn's end, or why the run must be claimed again: readers have seen a part of the turn, or the claim failed. */
 export type TurnResult =
   | { kind: 'settled'; state: StoredRunState }
   | { kind: 'again'; beginning: TurnRetry }
   | { kind: 'not-taken' };
-
-/** Tokens for the messages by the run's limit and the model's window. null = no limit. */
-const promptBudget = (state: StoredRunState, options: TurnOptions): number | null => {
-  const frame =
-    estimateTokens(systemMessages(state.config)) + Math.ceil(JSON.stringify(state.config.tools).length / 4);
-  const limits = [promptTokensLeft(state), options.contextTokens].filter((limit) => limit !== null);
-  return limits.length === 0 ? null : Math.max(0, Math.min(...limits) - frame);
-};
 
 type Reason = Extract<TurnOutcome, { kind: 'incomplete' }>['reason'];
 
@@ -88,7 +66,7 @@ export const runTurn = async (
   attempts: TurnAttempts,
   beginning: TurnRetry = FIRST_TURN,
 ): Promise<TurnResult> => {
-  const { store, model } = options;
+  const { store, models } = options;
   const { lease } = claim;
   const tools = declaredTools(claim.state.config, ctx.workerTools?.() ?? []);
   const state: StoredRunState = { ...claim.state, config: { ...claim.state.config, tools } };
@@ -115,151 +93,66 @@ export const runTurn = async (
   try {
     attempts.assertAffordable();
     if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
-    const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
-    let budget = beginning.budget ?? promptBudget(state, options);
-    let cut = cutToSize(items, state.config.truncation_strategy, budget);
     if ((promptTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_prompt_tokens');
-
-    for (let cuts = beginning.cuts; ; cuts -= 1) {
-      const recorder = createTurnRecorder(() => mintId('call'));
-      ctx.fence();
-      const { request, price, allowed } = await boundedRequest(state, cut.messages, options, {
-        lease,
-        taking,
-        ctx,
-      });
-      if (allowed.kind === 'refused') return await endIncomplete('max_cost');
-      attempts.asking({ backendRunId: state.runId, threadId: state.threadId });
-      try {
-        await publishAnswer(request, price, { model, ctx, taking, show, recorder });
-      } catch (error) {
-        if (!(error instanceof ModelError) || error.kind !== 'too_long') {
-          await countBroken(claim, pricedUsage(recorder.turn().usage, request.model, price), options, ctx);
-          throw error;
-        }
-        const smaller = cuts > 0 ? smallerBudget(cut, budget) : null;
-        const { usage } = recorder.turn();
-        const used = pricedUsage(usage, request.model, price);
-        if (smaller === null)
-          return await settlePartial(show, recorder.turn(), used, 'max_prompt_tokens', settle);
-        await countBroken(claim, used, options, ctx);
-        if (show.begun()) return { kind: 'again', beginning: { budget: smaller, cuts: cuts - 1 } };
-        budget = smaller;
-        cut = cutToSize(items, state.config.truncation_strategy, budget);
-        ctx.observe?.({ kind: 'fallback', reason: 'prompt shortened to fit the context' });
-        continue;
-      }
-      const spoken = recorder.turn();
-      const outcome = outcomeOf(
-        spoken,
-        plan,
-        (calls) => extendedExpiry(calls, state, ctx.now()),
-        allowed.by === 'max_cost' ? 'max_cost' : 'max_completion_tokens',
-      );
-      // An answer without text and calls is an empty message, not a missing one.
-      if (outcome.kind === 'completed') await show.message();
-      await show.finish();
-      const id = show.openMessage();
-      const spoke = id !== null || spoken.text !== '' || spoken.refusal !== '';
-      return await settle({
-        outcome,
-        message: spoke ? { id, content: publishedContent(spoken) } : null,
-        usage: pricedUsage(
-          spoken.usage ?? (mustCount(state, options) ? estimatedUsage(state, cut, spoken) : null),
-          request.model,
-          price,
-        ),
-        providerTurn: spoken.providerTurn,
-      });
-    }
+    const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
+    const route = speakersFor(models.route(state.config.model, state.tenant), items, state.runId);
+    const asked = await askModels(
+      { claim, state, items, route, options, ctx, attempts, taking, show },
+      beginning,
+    );
+    if (asked.kind === 'again') return asked;
+    if (asked.kind === 'refused') return await endIncomplete('max_cost');
+    if (asked.kind === 'too_long') return await settlePartial(show, asked, settle);
+    const { spoken, speaker } = asked;
+    const model = speaker.id;
+    if (speaker !== route[0])
+      ctx.log.info({ model, runId: state.runId }, 'another model has answered the turn');
+    const outcome = outcomeOf(spoken, plan, (calls) => extendedExpiry(calls, state, ctx.now()), asked.limit);
+    // An answer without text and calls is an empty message, not a missing one.
+    if (outcome.kind === 'completed') await show.message();
+    await show.finish();
+    const id = show.openMessage();
+    const spoke = id !== null || spoken.text !== '' || spoken.refusal !== '';
+    return await settle({
+      outcome,
+      message: spoke ? { id, content: publishedContent(spoken) } : null,
+      usage: pricedUsage(
+        spoken.usage ?? (mustCount(state, options) ? estimatedUsage(state, asked.cut, spoken) : null),
+        model,
+        asked.price,
+      ),
+      providerTurn: spoken.providerTurn,
+      model,
+    });
   } catch (error) {
+    const failures =
+      error instanceof RouteFailedError
+        ? error.failures
+        : error instanceof ModelError
+          ? ([error] as const)
+          : null;
     // When the claim failed, the server's refusal says nothing about this run.
-    const reason = error instanceof ModelError ? ((await taking.failure()) ?? error) : error;
+    const reason = failures === null ? error : ((await taking.failure()) ?? error);
     if (reason instanceof ClaimLostError) return { kind: 'not-taken' };
-    throw reason instanceof ModelError ? attempts.failed(reason, state.expiresAt) : reason;
+    throw reason === error && failures !== null ? attempts.failed(failures, state.expiresAt) : reason;
   } finally {
     show.stop();
     taking.dispose();
   }
 };
 
-interface Speaking {
-  model: Model;
-  ctx: BackendContext;
-  taking: PendingClaim;
-  show: TurnPublisher;
-  recorder: TurnRecorder;
-}
-
-/** Asks the model and shows its answer to the end. */
-const publishAnswer = async (
-  request: ModelRequest,
-  price: TokenPrice | null,
-  { model, ctx, taking, show, recorder }: Speaking,
-): Promise<void> => {
-  const started = ctx.now();
-  let firstAt: number | null = null;
-  const answer = model.turn(request, {
-    signal: taking.signal,
-    // The run's expiry aborts the signal.
-    deadline: null,
-    observe: (what) => ctx.observe?.(what),
-  });
-  for await (const parts of answer) {
-    const news = recorder.take(parts);
-    firstAt ??= news.length > 0 ? ctx.now() : null;
-    await taking.done;
-    await show.news(news);
-  }
-  const usage = pricedUsage(recorder.turn().usage, request.model, price);
-  ctx.observe?.({
-    kind: 'model',
-    model: request.model,
-    ms: ctx.now() - started,
-    firstTokenMs: firstAt === null ? null : firstAt - started,
-    promptTokens: usage?.promptTokens ?? 0,
-    completionTokens: usage?.completionTokens ?? 0,
-    cachedTokens: usage?.cachedTokens ?? 0,
-    reasoningTokens: usage?.reasoningTokens ?? 0,
-    cost: usage?.cost ?? {},
-  });
-};
-
 /** The answer can't be continued: its text so far stays, as incomplete. */
 const settlePartial = async (
   show: TurnPublisher,
-  spoken: ModelTurn,
-  usage: TurnUsage | null,
-  reason: Reason,
+  { spoken, speaker, usage }: { spoken: ModelTurn; speaker: { id: string }; usage: TurnUsage | null },
   settle: (turn: Parameters<TurnStore['settleTurn']>[1]) => Promise<TurnResult>,
 ): Promise<TurnResult> => {
   await show.finish();
   const id = show.openMessage();
   return await settle({
-    outcome: { kind: 'incomplete', reason },
+    outcome: { kind: 'incomplete', reason: 'max_prompt_tokens' },
     message: id === null ? null : { id, content: publishedContent(spoken) },
     usage,
+    model: id === null ? null : speaker.id,
   });
 };
-
-/**
- * Counts an answer that broke off, if the server had reported its usage. A count that can't be written is lost: the failure that
- * led here says more, and the next attempt must come soon.
- */
-const countBroken = async (
-  { taken, lease }: Claim,
-  usage: TurnUsage | null,
-  { store }: TurnOptions,
-  ctx: BackendContext,
-): Promise<void> => {
-  if (usage === null || (taken !== undefined && !(await taken.catch(() => false)))) return;
-  try {
-    await store.countTurn(lease, usage, ctx.now());
-  } catch (error) {
-    ctx.log.warn({ error }, 'the usage of an answer that broke off was not counted');
-  }
-};
-
-/** The next smaller budget; null when nothing is left to leave out. */
-const smallerBudget = (cut: PromptCut, budget: number | null): number | null =>
-  cut.minimal ? null : Math.floor(Math.min(cut.tokens, budget ?? cut.tokens) / 2);

@@ -111,7 +111,7 @@ const allChecks = async (
       // Asking the model server needs no store, and the store has a check of its own.
       return config.backend === 'assistants'
         ? await makeAssistants(config)
-        : await makeChat(config, {} as Store);
+        : await makeChat(config, {} as Store, { env: ground.env });
     },
   };
   let connecting: ReturnType<typeof RunsClient.connect> | undefined;

@@ -41,7 +41,7 @@ export const show = defineCommand<Options>({
         return { json: { call }, lines: wholeCall(runId, call, command) };
       }
       const snapshot = await client.get(runId);
-      const [pending, rounds, followUps, origin, { messages, turns, note }] = await Promise.all([
+      const [pending, rounds, followUps, origin, { messages, turns, models, note }] = await Promise.all([
         pendingWork(client, snapshot),
         client.history(runId),
         snapshot.result?.followUp === undefined ? [] : client.followUpRuns(runId),
@@ -50,11 +50,12 @@ export const show = defineCommand<Options>({
       ]);
       if (note !== null) say(note);
       return {
-        json: { run: snapshot, pending, rounds, messages, turns, followUps, followUpOf: origin },
+        json: { run: snapshot, pending, rounds, messages, turns, models, followUps, followUpOf: origin },
         lines: runLines(snapshot, {
           now: Date.now(),
           pending,
           command,
+          models,
           story: { rounds, messages, turns, followUps, origin },
         }),
       };

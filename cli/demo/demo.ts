@@ -83,11 +83,19 @@ const playOnStack = async (
   }
 };
 
+/** The models of RUNS_MODELS, where the environment names a file. */
+const modelsOfFile = ({ env }: CliIo, model: string | null): Record<string, string> => {
+  const file = nonEmpty(env['RUNS_MODELS']);
+  return file === undefined
+    ? {}
+    : { RUNS_BACKEND: 'chat', RUNS_MODELS: file, ...(model === null ? {} : { RUNS_MODEL: model }) };
+};
+
 const configOf = (io: CliIo, { modelUrl, model }: DemoOptions): Config => ({
   ...configFromEnv({
     RUNS_DATA_DIR: io.env['RUNS_DATA_DIR'],
     ...(modelUrl === null
-      ? {}
+      ? modelsOfFile(io, model)
       : {
           RUNS_BACKEND: 'chat',
           OPENAI_BASE_URL: modelUrl,
@@ -104,11 +112,12 @@ const play = async (
   say: (line: string) => void,
 ): Promise<ExitCode> => {
   const { apiUrl } = stack;
+  const scripted = options.modelUrl === null && nonEmpty(io.env['RUNS_MODELS']) === undefined;
   if (apiUrl === null) throw new Error('The demo has no API to talk to.');
   const openai = new OpenAI({ baseURL: apiUrl, apiKey: 'none', logLevel: 'off' });
   const { threads } = openai.beta;
   const assistant = await openai.beta.assistants.create({
-    model: options.modelUrl === null ? 'scripted:deploy' : (options.model ?? 'default'),
+    model: scripted ? 'scripted:deploy' : (options.model ?? 'default'),
     instructions: INSTRUCTIONS,
     tools: demoTools().definitions(),
   });
@@ -116,7 +125,7 @@ const play = async (
   const run = await threads.runs.create(thread.id, {
     assistant_id: assistant.id,
     // A small model may not find the end of its answer.
-    ...(options.modelUrl === null ? {} : { max_completion_tokens: MAX_COMPLETION_TOKENS }),
+    ...(scripted ? {} : { max_completion_tokens: MAX_COMPLETION_TOKENS }),
   });
   say(`API ${apiUrl}, Web UI ${stack.uiUrl ?? 'off'}`);
   say(`The official openai client sends "${DEMO_QUESTION}"`);

@@ -10,7 +10,7 @@ const USAGE = `npm run demo [-- --model-url URL [--model NAME]]
 Plays one durable run to its end on this machine: no key, no Docker, no account.
 
   --model-url URL   use this chat-completions server, such as http://127.0.0.1:11434/v1, not the scripted model
-  --model NAME      the model to ask that server for
+  --model NAME      the model to ask that server for, or a model of the file that RUNS_MODELS names
 `;
 
 const stop = new AbortController();

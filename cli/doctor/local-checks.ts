@@ -37,6 +37,7 @@ export const localChecks = (ground: LocalGround): Check[] => [
 export const worldChecks = (ground: LocalGround): Check[] => [
   { name: 'tools', needs: [], run: () => toolsCheck(ground.config) },
   { name: 'mcp', needs: ['tools'], run: () => mcpCheck(ground.config) },
+  { name: 'models', needs: ['config'], run: () => modelsCheck(ground.config) },
   { name: 'backend', needs: ['config'], run: () => backendCheck(ground) },
   { name: 'learned', needs: ['config'], run: async () => learnedCheck(ground) },
   { name: 'store', needs: ['config'], run: () => storeCheck(ground) },
@@ -71,6 +72,17 @@ const toolsCheck = async (config: Config): Promise<Finding> => {
   const { loadTools } = await import('../../worker/tools-file.ts');
   const { names } = await loadTools(config.toolsFile);
   return ok(`${config.toolsFile}: ${names.length === 0 ? 'no tools' : names.join(', ')}`);
+};
+
+/** Reads the file of models as a server and a worker would; their addresses and keys are tried by the next check. */
+const modelsCheck = async ({ modelsFile, model }: Config): Promise<Finding> => {
+  if (modelsFile === null) return skipped('RUNS_MODELS is not set: one model server');
+  const { loadModelsFile } = await import('../../worker/models/models-file.ts');
+  const { providers, models } = await loadModelsFile(modelsFile, { replacement: model });
+  const names = [...models.keys()];
+  return ok(
+    `${modelsFile}: providers ${[...providers.keys()].join(', ')}; ${names.length === 0 ? 'no models by name' : `models ${names.join(', ')}`}`,
+  );
 };
 
 /** Tries to connect to every server as a worker would, and ends the connections again. */
@@ -120,7 +132,10 @@ const isRefusedKey = (error: unknown): boolean =>
 const backendCheck = async (ground: LocalGround): Promise<Finding> => {
   const made = await ground.backend();
   if (made === null) return skipped('the sandbox exists only inside "runs dev"');
-  const unknown = MODEL_SECRETS.find((name) => ground.missing.includes(name));
+  const { modelsFile } = ground.config;
+  // A file of models names its own variables.
+  const unknown =
+    modelsFile === null ? MODEL_SECRETS.find((name) => ground.missing.includes(name)) : undefined;
   if (unknown === 'OPENAI_BASE_URL') return notKnownHere(unknown);
   try {
     const { detail } = await made.backend.probe(AbortSignal.timeout(PROBE_MS));
@@ -132,6 +147,11 @@ const backendCheck = async (ground: LocalGround): Promise<Finding> => {
       return problem(
         messageOf(error),
         'set OPENAI_BASE_URL to that address, for every process that asks the model',
+      );
+    if (modelsFile !== null)
+      return problem(
+        messageOf(error),
+        `start that server, or correct its provider in ${modelsFile} and the variables that it names`,
       );
     return problem(
       messageOf(error),

@@ -38,19 +38,22 @@ export interface ViewOptions {
   command?: string | null;
   /** Calls by their codes, not by their ids. Default false. */
   short?: boolean;
+  /** The models that spoke, in order. Default: not known. */
+  models?: readonly string[];
   /** Show all rounds and messages. Default: only the current round. */
   story?: Story;
 }
 
 export const runLines = (run: RunSnapshot, options: ViewOptions): string[] => {
+  const { story, models = [] } = options;
   const lines = [headline(run, options)];
   const where = [
     run.threadId === null ? null : `thread ${run.threadId}`,
     `assistant ${run.assistantId}`,
     `backend ${run.backend}`,
+    models.length === 0 ? null : `model ${models.map((model) => oneLine(model, 128)).join(', then ')}`,
   ];
   lines.push(`  ${where.filter((part) => part !== null).join(' · ')}`);
-  const { story } = options;
   const live = run.result === null && run.calls.length > 0 ? run.round : null;
   if (story !== undefined) lines.push(...originLines(story), ...roundLines(story, live));
   // When the rounds are listed, the last one is not repeated for an ended run.

@@ -133,6 +133,8 @@ export type BackendObservation =
   | { kind: 'unknown_status'; status: string }
   /** A budget did not let a turn begin; `budget` is one of a closed list. */
   | { kind: 'budget'; budget: string; outcome: 'refused' | 'waits' }
+  /** A turn waited for the limits of its provider. */
+  | { kind: 'model_wait'; provider: string; ms: number }
   /** A limit of a model server was learned; `capability` is one of a closed list. */
   | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' }
   /** The model's text was written to the run's event log; `ms` is how long the write took. */
@@ -213,8 +215,8 @@ export interface Backend {
     ctx: BackendContext,
     decisions?: readonly Decision[],
   ): Promise<Settled>;
-  /** What this process has learned of the model server; only backends that ask one have it. */
-  learned?(): LearnedOfServer;
+  /** What this process has learned of each model server; only backends that ask one have it. */
+  learned?(): LearnedOfServer[];
   /** A cheap request that checks address and key; for `doctor`. Throws what is wrong. */
   probe(signal: AbortSignal): Promise<{ detail: string }>;
 }

@@ -8,6 +8,7 @@
  * Lookups and lifecycle conflicts throw `ApiError` with the wire's texts; other failures of the store are `StoreError`.
  * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
+import type { ProviderLimitStore } from './provider-limits.ts';
 import type { Decision } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent } from '../wire/events.ts';
@@ -18,6 +19,8 @@ import type { ThreadStore } from './thread-store.ts';
 import type { UsageStore } from './usage-store.ts';
 
 export interface NewRun {
+  /** Checks the parameters of the run, resolved against its assistant, before anything is written. Throws `ApiError`. */
+  admit?: (config: RunConfig) => void;
   runId: string;
   /** The thread to run on, or the parameters of a new one. */
   thread: { id: string } | { create: ThreadParams };
@@ -273,7 +276,7 @@ export interface LiveRunQuery {
   unsettledAt?: number;
 }
 
-export interface Store extends ThreadStore, RunStore, TurnStore, UsageStore {
+export interface Store extends ThreadStore, RunStore, TurnStore, UsageStore, ProviderLimitStore {
   /** Throws `StoreError` when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

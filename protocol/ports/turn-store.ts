@@ -163,13 +163,18 @@ export interface TurnStore {
   /** Finished messages and rounds of the thread: the newest `limit` items at most, fewer when they are large, at least the newest. */
   readContext(threadId: string, limit: number): Promise<ContextItem[]>;
 
-  /** Opens the message of this turn and its step. */
-  openMessage(lease: RunLease, now: number): Promise<{ messageId: string; stepId: string }>;
+  /** Opens the message of this turn and its step. `model`: id of the model that speaks. */
+  openMessage(lease: RunLease, now: number, model?: string): Promise<{ messageId: string; stepId: string }>;
   /**
    * Opens the step of this turn's calls. `said`: the message before the calls, which is completed first, because
    * clients accept one open step at a time. A repeated turn makes it incomplete again.
    */
-  openCalls(lease: RunLease, said: StreamedMessage | null, now: number): Promise<{ stepId: string }>;
+  openCalls(
+    lease: RunLease,
+    said: StreamedMessage | null,
+    now: number,
+    model?: string,
+  ): Promise<{ stepId: string }>;
   /** Appends deltas, and nothing else, to the run's log. */
   appendDeltas(lease: RunLease, events: StreamEvent[]): Promise<void>;
   /**
@@ -184,6 +189,8 @@ export interface TurnStore {
       usage: TurnUsage | null;
       /** Stored with a round of calls, unchanged; the adapter has bounded it. Default null. */
       providerTurn?: ProviderTurn | null;
+      /** Id of the model that spoke. Default null: not known. */
+      model?: string | null;
     },
     now: number,
   ): Promise<StoredRunState>;

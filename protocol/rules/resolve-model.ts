@@ -2,8 +2,8 @@
  * Finds the model that a name stands for, and who answers in its place.
  *
  * Rule: a name is an entry's name, an alias, or `provider/model` cut at the first slash where the part before it is a
- * configured provider; names of services hold slashes themselves. `provider/model` of an entry is that entry. What is left is
- * unknown. Fallbacks are those of the model that was asked for, never those of a fallback. Pure.
+ * configured provider; names of services hold slashes themselves. `provider/model` of an entry is that entry, and `default` is
+ * the configured default. What is left is unknown. Fallbacks are those of the model that was asked for, never those of a fallback. Pure.
  * Imported by API, service, worker and tests.
  */
 import type {
@@ -36,6 +36,9 @@ export const splitModelName = (
 const entryOf = ({ models }: ModelsConfig, name: string): ConfiguredModel | undefined =>
   models.get(name) ?? [...models.values()].find(({ aliases }) => aliases.includes(name));
 
+/** The name that stands for the configured default. */
+const DEFAULT = 'default';
+
 const resolved = (config: ModelsConfig, entry: ConfiguredModel): ResolvedModel => ({
   name: entry.name,
   id: modelId(entry.provider, entry.model),
@@ -67,7 +70,8 @@ interface Found {
 }
 
 /** Without regard to tenants. null = the name is unknown. */
-const find = (config: ModelsConfig, name: string): Found | null => {
+const find = (config: ModelsConfig, asked: string): Found | null => {
+  const name = asked === DEFAULT ? (config.default ?? asked) : asked;
   const only = config.onlyProvider === null ? undefined : config.providers.get(config.onlyProvider);
   if (only !== undefined) return { model: withoutEntry(only, name), fallbacks: [] };
   const split = splitModelName(config, name);

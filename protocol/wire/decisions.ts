@@ -68,6 +68,12 @@ export interface CallMarks {
   awaiting?: Pick<AwaitedCall, 'kind' | 'on_deadline' | 'answer_by'>;
 }
 
+export interface StepToolCall extends CallMarks {
+  id: string;
+  type: 'function';
+  function: { name: string; arguments: string; output: string | null };
+}
+
 /**
  * `waiting`: a decision counts. `decided`: approved or denied. `expired`: the deadline passed without a decision.
  * `cancelled`: the run ended before, or is being cancelled.

@@ -7,7 +7,7 @@
  * Imports the shapes of our extensions. Any room may import it; the workflow sandbox may too.
  */
 
-import type { AwaitedCall, CallMarks } from './decisions.ts';
+import type { AwaitedCall, StepToolCall } from './decisions.ts';
 
 export type Metadata = Record<string, string>;
 
@@ -114,6 +114,8 @@ export interface RunCommon {
   max_cost?: Readonly<Record<string, string>>;
   /** Our extension, while the run waits: what for, and until when. */
   awaiting?: AwaitedCall[];
+  /** Our extension: the models whose turns the run has, each once, in order. Absent before the first. */
+  models_used?: string[];
 }
 
 /**
@@ -201,12 +203,6 @@ export type Run = RunCommon &
       }
   );
 
-export interface StepToolCall extends CallMarks {
-  id: string;
-  type: 'function';
-  function: { name: string; arguments: string; output: string | null };
-}
-
 export type StepDetails =
   | { type: 'message_creation'; message_creation: { message_id: string } }
   | { type: 'tool_calls'; tool_calls: StepToolCall[] };
@@ -231,6 +227,8 @@ export interface RunStep {
   completed_at: number | null;
   metadata: Metadata;
   usage: WireUsage | null;
+  /** Our extension: the model that spoke in this step. */
+  model?: string;
 }
 
 export type MessageContent =

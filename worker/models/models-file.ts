@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ModelsConfig } from '../../protocol/models.ts';
 import { quote, RunsError } from '../../protocol/index.ts';
+import { isModelKnown } from '../../protocol/rules/resolve-model.ts';
 import { modelsConfigFrom, modelsFileSchema } from './models-schema.ts';
 import { modelsProblems } from './models-problems.ts';
 
@@ -63,8 +64,11 @@ export const parseModels = async (
   return problems.length > 0 ? { problems } : { config };
 };
 
-/** Throws `RunsError('config')`. */
-export const loadModelsFile = async (path: string, cwd = process.cwd()): Promise<ModelsConfig> => {
+/** `replacement`: a model of the file that every run gets. Throws `RunsError('config')`. */
+export const loadModelsFile = async (
+  path: string,
+  { cwd = process.cwd(), replacement = null }: { cwd?: string; replacement?: string | null } = {},
+): Promise<ModelsConfig> => {
   const file = resolve(cwd, path);
   const refuse = (what: string, cause?: unknown): RunsError =>
     new RunsError('config', `RUNS_MODELS=${quote(path)} can't be used: ${what}.`, { cause });
@@ -75,7 +79,11 @@ export const loadModelsFile = async (path: string, cwd = process.cwd()): Promise
     throw refuse(`there is no readable file ${quote(file)}`, error);
   }
   const parsed = await parseModels(text);
-  if ('config' in parsed) return parsed.config;
+  if ('config' in parsed) {
+    if (replacement !== null && !isModelKnown(parsed.config, replacement))
+      throw refuse(`RUNS_MODEL is ${quote(replacement)}, which is no model of it`);
+    return { ...parsed.config, replacement };
+  }
   const more = parsed.problems.length - SHOWN;
   throw refuse(
     `${parsed.problems.slice(0, SHOWN).join('; ')}${more > 0 ? `; and ${more} more problems` : ''}`,

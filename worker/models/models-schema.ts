@@ -7,8 +7,8 @@
  */
 import { z } from 'zod';
 import { LIMITS, textProblem } from '../../protocol/index.ts';
-import { PROVIDER_KINDS, type ConfiguredModel, type ModelProvider } from '../../protocol/models.ts';
-import type { ModelsConfig } from '../../protocol/models.ts';
+import { MODEL_KINDS } from '../../backends/models/open-model.ts';
+import type { ConfiguredModel, ModelProvider, ModelsConfig } from '../../protocol/models.ts';
 import { MAX_CONTEXT_TOKENS, MODEL_STREAMS, TOKENS_FIELDS } from '../model-settings.ts';
 
 const positive = (maximum: number) => z.int().min(1).max(maximum);
@@ -37,7 +37,7 @@ const limits = z
   .describe('What all workers together ask of the provider at most; a turn above it waits');
 
 const provider = z.strictObject({
-  kind: z.enum(PROVIDER_KINDS).describe('The wire that the provider speaks'),
+  kind: z.enum(MODEL_KINDS).describe('The wire that the provider speaks'),
   base_url: z
     .string()
     .optional()
@@ -101,7 +101,7 @@ export const modelsFileSchema = z.strictObject({
   $schema: z.string().optional(),
   providers: z.record(providerName, provider),
   models: z.record(modelName, model).optional().describe('By the name that assistants ask for'),
-  default: modelName.optional().describe('For assistants that are created without a model'),
+  default: modelName.optional().describe('The model that the name "default" stands for'),
   tenants: z
     .record(
       z.string().regex(/^(\*|[A-Za-z0-9_-]{1,64})$/, { error: 'must be a tenant of RUNS_API_KEYS, or "*"' }),

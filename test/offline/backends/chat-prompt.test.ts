@@ -193,7 +193,7 @@ describe('cutting', () => {
 const sent = (
   given: Parameters<typeof turnRequest>[0],
   messages: readonly ModelMessage[],
-  { without = [], model = null }: { without?: Adjustment[]; model?: string | null } = {},
+  { without = [], model = 'm' }: { without?: Adjustment[]; model?: string } = {},
 ) =>
   requestBody(
     turnRequest(given, messages, model),

@@ -17,6 +17,7 @@ import { openPglite } from '../../../store/pglite.ts';
 import { image } from '../../support/store.ts';
 import * as approvalsSchema from '../../../store/approvals-schema.ts';
 import * as schema from '../../../store/schema.ts';
+import * as serviceSchema from '../../../store/schema-service.ts';
 import * as usageSchema from '../../../store/usage-schema.ts';
 
 describe('the lock of a data directory', () => {
@@ -145,10 +146,12 @@ describe('migrations', () => {
     const indexes = await db.query<{ indexname: string }>(
       "select indexname from pg_indexes where schemaname = 'public' and indexname not like '%\\_pk%' and indexname not like '%\\_pkey'",
     );
-    const tables = Object.values({ ...schema, ...approvalsSchema, ...usageSchema } as Record<
-      string,
-      unknown
-    >).filter((value): value is PgTable => is(value, PgTable));
+    const tables = Object.values<unknown>({
+      ...schema,
+      ...serviceSchema,
+      ...approvalsSchema,
+      ...usageSchema,
+    }).filter((value): value is PgTable => is(value, PgTable));
     const described = tables.map((table) => getTableConfig(table));
     expect(new Set(columns.map((one) => `${one.table_name}.${one.column_name}.${one.is_nullable}`))).toEqual(
       new Set(

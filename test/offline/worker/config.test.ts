@@ -48,6 +48,7 @@ describe('configFromEnv', () => {
         OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1/',
         OPENAI_API_KEY: ' sk-1 ',
         OPENAI_API_VERSION: '2024-05-01-preview',
+        RUNS_MODELS: './models.yaml',
         RUNS_MODEL: 'llama',
         RUNS_MODEL_ATTEMPTS: '2',
         RUNS_MODEL_MAX_TOKENS_FIELD: 'max_tokens',
@@ -93,6 +94,7 @@ describe('configFromEnv', () => {
       apiKey: 'sk-1',
       apiVersion: '2024-05-01-preview',
       model: 'llama',
+      modelsFile: './models.yaml',
       modelAttempts: 2,
       modelSettings: {
         maxTokensField: 'max_tokens',

@@ -82,7 +82,7 @@ describe('a file that can not be used is refused with its place and the fix:', (
       { providers: { near: { ...NEAR, api_key_env: 'sk-123' } } },
       'providers.near.api_key_env: must be the name of an environment variable, not a key',
     ],
-    [{ providers: { near: { ...NEAR, kind: 'open' } } }, 'providers.near.kind: invalid option'],
+    [{ providers: { near: { ...NEAR, kind: 'open' } } }, 'providers.near.kind: invalid'],
     [{ providers: { 'a/b': NEAR } }, 'providers.a/b: the name must be 1 to 64 letters'],
     [{ providers: { near: { kind: 'openai-compatible' } } }, 'providers.near.base_url is needed'],
     [
@@ -141,11 +141,11 @@ describe('a file that can not be used is refused with its place and the fix:', (
 
   test('with its path, when it is not there or wrong', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'models-file-'));
-    await expect(loadModelsFile('absent.yaml', folder)).rejects.toThrow(
+    await expect(loadModelsFile('absent.yaml', { cwd: folder })).rejects.toThrow(
       /RUNS_MODELS="absent.yaml" can't be used: there is no readable file/,
     );
     writeFileSync(join(folder, 'wrong.yaml'), 'providers: 1');
-    await expect(loadModelsFile('wrong.yaml', folder)).rejects.toThrow(
+    await expect(loadModelsFile('wrong.yaml', { cwd: folder })).rejects.toThrow(
       /RUNS_MODELS="wrong.yaml" can't be used: providers: invalid input/,
     );
   });

@@ -1,0 +1,51 @@
+/**
+ * The tables beside those of threads and runs: keys of requests, limits of providers, and values about the whole store.
+ *
+ * Rule: as in `schema.ts`. Times are unix milliseconds of the database's clock where processes compare them.
+ * Imported by drizzle-kit and the schema test only.
+ */
+import { bigint, boolean, doublePrecision, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    tenant: text().notNull(),
+    /** SHA-256 of the key as sent. */
+    key: text().notNull(),
+    /** SHA-256 of the request that carried it. */
+    request: text().notNull(),
+    run_id: text().notNull(),
+    created_at: bigint({ mode: 'number' }).notNull(),
+    /** A later request with this key has returned the run: the first request may not roll it back any more. */
+    vouched: boolean().notNull().default(false),
+  },
+  (table) => [
+    primaryKey({ columns: [table.tenant, table.key] }),
+    index('idempotency_keys_by_age').on(table.created_at),
+  ],
+);
+
+/** Limits of providers that all workers share. */
+export const providerLimits = pgTable('provider_limits', {
+  provider: text().primaryKey(),
+  /** When the buckets will be full again, in milliseconds of the database's clock. */
+  requests_full_at: doublePrecision().notNull().default(0),
+  tokens_full_at: doublePrecision().notNull().default(0),
+});
+
+/** Answers under way at providers that limit their number. */
+export const providerSlots = pgTable(
+  'provider_slots',
+  {
+    id: text().primaryKey(),
+    provider: text().notNull(),
+    /** A worker that lives renews it. */
+    ends_at: doublePrecision().notNull(),
+  },
+  (table) => [index('provider_slots_of').on(table.provider, table.ends_at)],
+);
+
+export const facts = pgTable('facts', {
+  name: text().primaryKey(),
+  value: text().notNull(),
+});

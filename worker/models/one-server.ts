@@ -1,0 +1,41 @@
+/**
+ * The configuration of a server without RUNS_MODELS: one model server that gets every name. Pure.
+ *
+ * Rule: its name is empty, so that it is in no name of a model and in no message. Imported by the composition root and tests.
+ */
+import type { ModelsConfig } from '../../protocol/models.ts';
+import type { Config } from '../config.ts';
+
+const ONLY = '';
+
+export const oneServer = ({
+  model,
+  modelSettings,
+}: Pick<Config, 'model' | 'modelSettings'>): ModelsConfig => ({
+  providers: new Map([
+    [
+      ONLY,
+      {
+        name: ONLY,
+        kind: 'openai-compatible',
+        baseUrl: null,
+        apiKeyEnv: null,
+        apiVersion: null,
+        headers: new Map(),
+        body: {},
+        maxTokensField: null,
+        rolesAlternate: null,
+        stream: null,
+        limits: { requestsPerMinute: null, tokensPerMinute: null, concurrency: null },
+        proxy: null,
+        unlistedModels: true,
+        contextTokens: modelSettings.contextTokens,
+      },
+    ],
+  ]),
+  models: new Map(),
+  default: null,
+  tenants: new Map(),
+  replacement: model,
+  onlyProvider: ONLY,
+});
