@@ -1,12 +1,11 @@
 /**
  * The second turn of a model that called `get_weather`, and the part of the first turn that it sends to the server.
  *
- * Rule: the provider's part of the first turn goes through JSON, as in the store. Tests of the chat-completions adapter
- * only.
+ * Rule: the provider's part of the first turn goes through JSON, as in the store. Tests of adapters only.
  */
 import type { ModelMessage, ModelRequest, ProviderTurn } from '../../protocol/ports/model.ts';
 import type { ModelServer } from './model-server.ts';
-import { withTools } from './model-turn.ts';
+import { withTools, type CollectedTurn } from './model-turn.ts';
 
 export const CALL_ID = 'call_abcdefghijklmnopqrstuvwx';
 export const NINE_ALPHANUMERICS = /^[A-Za-z0-9]{9}$/;
@@ -40,3 +39,15 @@ export const nextTurn = (turn: ProviderTurn | null, more: Partial<ModelRequest> 
   ];
   return withTools({ messages, ...more });
 };
+
+/** The conversation after the only call of a turn was answered; what goes back has been stored and read again. */
+export const weatherAnswered = ({ text, turn }: CollectedTurn): ModelMessage[] => [
+  { role: 'user', content: [{ type: 'text', text: 'Weather?' }] },
+  {
+    role: 'assistant',
+    text,
+    calls: [{ callId: CALL_ID, name: 'get_weather', arguments: WEATHER }],
+    providerTurn: JSON.parse(JSON.stringify(turn)) as ProviderTurn | null,
+  },
+  { role: 'tool', callId: CALL_ID, name: 'get_weather', output: 'Sunny.' },
+];

@@ -73,7 +73,15 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'backends/',
     rooms: ['protocol'],
-    packages: ['node', 'undici'],
+    packages: [
+      'node',
+      'undici',
+      '@ai-sdk/amazon-bedrock',
+      '@ai-sdk/anthropic',
+      '@ai-sdk/google',
+      '@ai-sdk/mistral',
+      '@ai-sdk/openai',
+    ],
     schemas: true,
     because: 'backends/ implement a port of protocol/; they know neither Temporal nor the store.',
   },

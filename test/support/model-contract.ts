@@ -5,7 +5,8 @@
  * same for all. One `describeModelContract` adds a new adapter. Tests only.
  */
 import { describe, expect, test } from 'vitest';
-import type { Model, ModelMessage, ProviderTurn } from '../../protocol/ports/model.ts';
+import { ANSWER_LIMITS } from '../../protocol/limits.ts';
+import type { Model, ModelContent, ModelMessage, ProviderTurn } from '../../protocol/ports/model.ts';
 import { checkTurn, collectTurn, modelRequest, withTools, type CollectedTurn } from './model-turn.ts';
 
 /** What the server is to play for one request. */
@@ -19,7 +20,15 @@ export type Scenario =
   | { kind: 'length' | 'filtered'; text: string }
   /** The text, then nothing more: the connection breaks, or stays open. */
   | { kind: 'cut' | 'stalls'; text: string }
-  | { kind: 'too_long' | 'unauthorized' | 'unavailable' | 'rejected' }
+  /** The text, then a well-formed end of the body without the provider's end, or an error in the stream. */
+  | { kind: 'ends_early' | 'breaks_inside'; text: string }
+  /** The text among events and fields that no adapter knows. */
+  | { kind: 'unknown'; text: string }
+  /** A JSON text, in the way that the wire answers a request for an object of a schema. */
+  | { kind: 'object'; text: string }
+  /** One event of so many characters, and no end. */
+  | { kind: 'huge'; chars: number }
+  | { kind: 'too_long' | 'unauthorized' | 'unavailable' | 'failed' | 'rejected' }
   | { kind: 'rate_limited'; retryAfterSeconds: number };
 
 export interface ModelWire {
@@ -29,9 +38,14 @@ export interface ModelWire {
   /** Resolves when the adapter has closed the connection of the newest request. */
   closed(): Promise<void>;
   create(): Model;
+  /** Counts that the wire does not have. */
+  uncounted?: readonly ('cachedTokens' | 'reasoningTokens')[];
   /** Where the wire carries what was given back: true when this request repeats `signature` unchanged. */
-  repeats(request: Record<string, unknown>, signature: string): boolean;
+  repeats: (request: Record<string, unknown>, signature: string) => boolean;
 }
+
+/** An image is bytes to every adapter. */
+const IMAGE = 'aW1hZ2VieXRlcw==';
 
 const OURS = ['call_aaaaaaaaaaaaaaaaaaaaaaaa', 'call_bbbbbbbbbbbbbbbbbbbbbbbb'];
 
@@ -94,6 +108,7 @@ export const describeModelContract = (name: string, wire: () => ModelWire): void
         totalTokens: 18,
         cachedTokens: 4,
         reasoningTokens: 2,
+        ...Object.fromEntries((wire().uncounted ?? []).map((count) => [count, null])),
       });
       expect(wire().requests()).toHaveLength(1);
     });
@@ -133,6 +148,19 @@ export const describeModelContract = (name: string, wire: () => ModelWire): void
       [{ kind: 'unauthorized' }, { kind: 'unauthorized', retryable: false }],
       [{ kind: 'rejected' }, { kind: 'rejected', retryable: false, cost: 'nothing' }],
       [{ kind: 'unavailable' }, { kind: 'unavailable', retryable: true }],
+      [{ kind: 'failed' }, { kind: 'unavailable', retryable: true }],
+      [
+        { kind: 'ends_early', text: 'Half' },
+        { kind: 'broken_off', retryable: true, cost: 'turn' },
+      ],
+      [
+        { kind: 'breaks_inside', text: 'Half' },
+        { retryable: true, cost: 'turn' },
+      ],
+      [
+        { kind: 'huge', chars: ANSWER_LIMITS.eventChars + 10 },
+        { kind: 'rejected', retryable: false, cost: 'turn' },
+      ],
       [
         { kind: 'rate_limited', retryAfterSeconds: 7 },
         { kind: 'rate_limited', retryable: true, retryAfterMs: 7_000, cost: 'nothing' },
@@ -145,6 +173,36 @@ export const describeModelContract = (name: string, wire: () => ModelWire): void
       const turn = await turnOf(scenario);
       expect(turn.error).toMatchObject({ name: 'ModelError', ...expected });
       expect(wire().requests()).toHaveLength(1);
+    });
+
+    test('events and fields that are not known change nothing', async () => {
+      const turn = await turnOf({ kind: 'unknown', text: 'Hello' });
+      expect(turn).toMatchObject({ text: 'Hello', error: null, finish: { reason: 'stop' } });
+    });
+
+    test('an image of a data URL is sent as it is', async () => {
+      const content: ModelContent[] = [
+        { type: 'text', text: 'What is it?' },
+        { type: 'image', url: `data:image/png;base64,${IMAGE}` },
+      ];
+      const turn = await turnOf(TEXT, modelRequest({ messages: [{ role: 'user', content }] }));
+      expect(turn.error).toBeNull();
+      expect(JSON.stringify(wire().requests())).toContain(IMAGE);
+    });
+
+    test('an answer by a JSON schema is text of that schema', async () => {
+      const schema = {
+        type: 'object',
+        properties: { capital: { type: 'string' } },
+        required: ['capital'],
+        additionalProperties: false,
+      };
+      const turn = await turnOf(
+        { kind: 'object', text: '{"capital":"Paris"}' },
+        modelRequest({ responseFormat: { type: 'json_schema', json_schema: { name: 'city', schema } } }),
+      );
+      expect(turn).toMatchObject({ text: '{"capital":"Paris"}', calls: [], finish: { reason: 'stop' } });
+      expect(JSON.stringify(wire().requests())).toContain('"capital"');
     });
 
     test('an abort ends the turn at once with its own reason, and closes the connection', async () => {

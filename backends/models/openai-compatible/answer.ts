@@ -191,7 +191,7 @@ const takeFrames = (
 };
 
 /** The next chunk; undefined when it does not come within `ms`. */
-const within = async <T>(next: Promise<T>, ms: number): Promise<T | undefined> => {
+export const answerWithin = async <T>(next: Promise<T>, ms: number): Promise<T | undefined> => {
   let timer: NodeJS.Timeout | undefined;
   try {
     return await Promise.race([
@@ -253,7 +253,7 @@ const nextChunk = async (
   { reader, settleMs }: AnswerContext,
 ): Promise<Uint8Array | undefined> => {
   const next = chunks.next();
-  const item = reader.finished ? await within(next, settleMs) : await next;
+  const item = reader.finished ? await answerWithin(next, settleMs) : await next;
   // The chunk that is not awaited any more fails when the connection is closed.
   if (item === undefined) next.catch(() => undefined);
   return item === undefined || item.done === true ? undefined : item.value;

@@ -2,7 +2,7 @@
  * Parses a server's report of a failure, in any shape: whole bodies, events, errors wrapped in errors.
  *
  * Rule: the text is a stranger's: bounded, on one line, and never branched on except by the readers of this folder.
- * Pure. Imported within `backends/models/openai-compatible/` and by tests.
+ * Pure. Imported within `backends/models/` and by tests.
  */
 import { parseJson } from '../../http/index.ts';
 import { count, isRecord, asList, record, text } from './json-text.ts';

@@ -6,7 +6,6 @@
  * (`capabilities.ts`). Imported by the composition root and by tests.
  */
 import {
-  ModelError,
   type Model,
   type ModelPart,
   type ModelRequest,
@@ -15,6 +14,7 @@ import {
 } from '../../../protocol/ports/model.ts';
 import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
 import { refuseUnseenImages } from '../image-support.ts';
+import { withDeadline } from '../turn-deadline.ts';
 import { ServerRefusal } from './answer.ts';
 import { jsonFormat } from './answer-tool.ts';
 import { TurnAttempt, learn, OPENAI_CHAT, COMPLETIONS_ROUTE, type Adapter } from './attempt.ts';
@@ -74,34 +74,6 @@ export const createOpenAiCompatible = (options: OpenAiCompatibleOptions): Model 
     probe: (signal) => probeModels(http, options.baseUrl, signal),
     learned: () => capabilities.list(),
     dispose: () => http.close(),
-  };
-};
-
-/** The caller's signal, and the deadline as an error of the port. */
-const withDeadline = ({ signal, deadline }: TurnControls): { signal: AbortSignal; stop: () => void } => {
-  if (deadline === null) return { signal, stop: () => undefined };
-  const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  // Longer timers would fire at once.
-  const ms = Math.min(Math.max(0, deadline - Date.now()), 2_147_483_647);
-  const timer = setTimeout(
-    () =>
-      controller.abort(
-        new ModelError('broken_off', 'The answer did not come before its deadline.', {
-          code: 'deadline',
-          retryable: false,
-        }),
-      ),
-    ms,
-  );
-  return {
-    signal: controller.signal,
-    stop: () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    },
   };
 };
 

@@ -1,26 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { createOpenAiCompatible } from '../../../backends/models/openai-compatible/index.ts';
-import type { Model } from '../../../protocol/ports/model.ts';
-import { body, call, delta, DONE, ends, piece, said, usage } from '../../support/chat-wire.ts';
-import { describeModelContract, type ModelWire, type Scenario } from '../../support/model-contract.ts';
-import { scriptedHttp, sse, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
-
-let server: ScriptedHttp;
-let models: Model[] = [];
-let closings: Promise<void>[] = [];
-beforeAll(async () => {
-  server = await scriptedHttp();
-});
-beforeEach(() => {
-  server.script.length = 0;
-  server.requests.length = 0;
-  closings = [];
-});
-afterEach(async () => {
-  for (const model of models) await model.dispose();
-  models = [];
-});
-afterAll(() => server.close());
+import { body, call, data, delta, DONE, ends, piece, said, usage } from '../../support/chat-wire.ts';
+import { describeModelContract, type Scenario } from '../../support/model-contract.ts';
+import { useWire } from '../../support/model-wire.ts';
+import { sse, type Step } from '../../support/scripted-http.ts';
 
 const refuses = (
   status: number,
@@ -60,6 +42,24 @@ const stepOf = (scenario: Scenario): Step => {
       return sse([said(scenario.text), ends('length'), DONE]);
     case 'filtered':
       return sse([said(scenario.text), ends('content_filter'), DONE]);
+    case 'ends_early':
+      return sse([said(scenario.text)]);
+    case 'breaks_inside':
+      return sse([said(scenario.text), data({ error: { message: 'Overloaded', code: 503 } })]);
+    case 'unknown':
+      return sse([
+        ': moon\n\n',
+        data({ moon_phase: 'full' }),
+        delta({ content: scenario.text, mood: { calm: true } }, null, { lumen: [1] }),
+        ends(),
+        DONE,
+      ]);
+    case 'object':
+      return sse([said(scenario.text), ends(), DONE]);
+    case 'huge':
+      return sse([`data: ${'x'.repeat(scenario.chars)}`], 'hold');
+    case 'failed':
+      return refuses(500, 'internal error');
     case 'cut':
       return sse([said(scenario.text)], 'cut');
     case 'stalls':
@@ -79,22 +79,10 @@ const stepOf = (scenario: Scenario): Step => {
   }
 };
 
-const watched =
-  (step: Step): Step =>
-  (request, socket) => {
-    closings.push(new Promise((resolve) => socket.once('close', () => resolve())));
-    return step(request, socket);
-  };
-
-const wire: ModelWire = {
-  play: (...scenarios) => void server.script.push(...scenarios.map((one) => watched(stepOf(one)))),
-  requests: () => server.requests.map((one) => JSON.parse(one.body) as Record<string, unknown>),
-  closed: async () => await closings.at(-1),
-  create: () => {
-    const model = createOpenAiCompatible({ baseUrl: `${server.url}/v1`, apiKey: 'key-1', settleMs: 30 });
-    models.push(model);
-    return model;
-  },
+const wire = useWire({
+  stepOf,
+  create: (url) =>
+    Promise.resolve(createOpenAiCompatible({ baseUrl: `${url}/v1`, apiKey: 'key-1', settleMs: 30 })),
   repeats: (request, signature) => {
     const text = JSON.stringify(request);
     return (
@@ -103,6 +91,6 @@ const wire: ModelWire = {
       text.includes('"id_1"')
     );
   },
-};
+});
 
-describeModelContract('openai-compatible', () => wire);
+describeModelContract('openai-compatible', wire);
