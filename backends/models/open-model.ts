@@ -9,7 +9,14 @@ import type { Model } from '../../protocol/ports/model.ts';
 import type { HttpClientOptions } from '../http/index.ts';
 import type { OpenAiCompatibleSettings } from './openai-compatible/settings.ts';
 
-export const MODEL_KINDS = ['openai-compatible'] as const;
+export const MODEL_KINDS = [
+  'openai-compatible',
+  'openai-responses',
+  'anthropic',
+  'google',
+  'mistral',
+  'bedrock',
+] as const;
 export type ModelKind = (typeof MODEL_KINDS)[number];
 
 /** Every field: null or left out = the kind's default. */
@@ -41,6 +48,11 @@ export interface ModelProviderSettings {
 /** Where a key without an address belongs, for each kind. */
 export const VENDOR_URLS: Readonly<Record<ModelKind, string>> = {
   'openai-compatible': 'https://api.openai.com/v1',
+  'openai-responses': 'https://api.openai.com/v1',
+  anthropic: 'https://api.anthropic.com/v1',
+  google: 'https://generativelanguage.googleapis.com/v1beta',
+  mistral: 'https://api.mistral.ai/v1',
+  bedrock: 'https://bedrock-runtime.us-east-1.amazonaws.com',
 };
 
 /** The options that all adapters share, without the fields that are not set. */
@@ -70,6 +82,26 @@ const OPENERS: Readonly<
       ...options,
       settings: { ...compatible, ...(body == null ? {} : { extraBody: body }) },
     });
+  },
+  'openai-responses': async (options, { body }) => {
+    const { createOpenAiResponsesModel } = await import('./openai-responses/index.ts');
+    return await createOpenAiResponsesModel({ ...options, ...(body == null ? {} : { body }) });
+  },
+  anthropic: async (options, { body }) => {
+    const { createAnthropicModel } = await import('./anthropic/index.ts');
+    return await createAnthropicModel({ ...options, ...(body == null ? {} : { body }) });
+  },
+  google: async (options, { body }) => {
+    const { createGoogleModel } = await import('./google/index.ts');
+    return await createGoogleModel({ ...options, ...(body == null ? {} : { body }) });
+  },
+  mistral: async (options, { body }) => {
+    const { createMistralModel } = await import('./mistral/index.ts');
+    return await createMistralModel({ ...options, ...(body == null ? {} : { body }) });
+  },
+  bedrock: async (options, { body }) => {
+    const { createBedrockModel } = await import('./bedrock/index.ts');
+    return await createBedrockModel({ ...options, ...(body == null ? {} : { body }) });
   },
 };
 
