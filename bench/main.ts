@@ -2,8 +2,9 @@
  * `npm run bench`: measures, prints tables of ratios, and lists the targets that were met. README.md lists what is not
  * measured.
  *
- * `--suite runs` (cost of a run on an assistants backend), `--suite server` (the runs server) or `--suite hostile`
- * (cost of hostile input; part of no other suite) measures one suite. `--quick` takes two minutes for each. `--only
+ * `--suite runs` (cost of a run on an assistants backend), `--suite server` (the runs server), `--suite hostile`
+ * (cost of hostile input) or `--suite models` (cost of native adapters) measures one suite; the last two are part of no
+ * other. `--quick` takes two minutes for each. `--only
  * TEXT` measures the parts of the server suite whose name contains TEXT. `--json FILE` writes the figures. Run it on an
  * idle machine; no test asserts a figure.
  */
@@ -12,6 +13,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchHostile, hostileTable, type HostileRow } from './hostile/suite.ts';
 import type { Lag } from './lag.ts';
+import { benchModels, modelTable, type ModelRow } from './models/suite.ts';
 import { setStage } from './processes.ts';
 import type { Row } from './row.ts';
 import { benchRuns } from './runs.ts';
@@ -28,8 +30,10 @@ const { values } = parseArgs({
     json: { type: 'string' },
   },
 });
-if (!['all', 'runs', 'server', 'hostile'].includes(values.suite))
-  throw new Error(`--suite is "runs", "server", "hostile" or "all"; got ${JSON.stringify(values.suite)}.`);
+if (!['all', 'runs', 'server', 'hostile', 'models'].includes(values.suite))
+  throw new Error(
+    `--suite is "runs", "server", "hostile", "models" or "all"; got ${JSON.stringify(values.suite)}.`,
+  );
 
 const table = (rows: readonly Row[]): string => {
   const lines = rows.map((row) => {
@@ -97,6 +101,12 @@ const hostileSuite = async (): Promise<{ hostile: HostileRow[] }> => {
   return { hostile };
 };
 
+const modelsSuite = async (): Promise<{ models: ModelRow[] }> => {
+  const models = await benchModels(values.quick ? 100 : 400, told);
+  console.log(`\n${modelTable(models)}`);
+  return { models };
+};
+
 // How busy others keep the machine: above one or two, the absolute figures are theirs as much as ours.
 const busy = loadavg()[0] ?? 0;
 console.log(
@@ -106,6 +116,7 @@ const found = {
   ...(['all', 'runs'].includes(values.suite) ? await runsSuite() : {}),
   ...(['all', 'server'].includes(values.suite) ? await serverSuite() : {}),
   ...(values.suite === 'hostile' ? await hostileSuite() : {}),
+  ...(values.suite === 'models' ? await modelsSuite() : {}),
 };
 if (values.json !== undefined)
   await writeFile(

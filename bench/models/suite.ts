@@ -1,0 +1,154 @@
+/**
+ * `--suite models`: what the native adapters cost on top of the libraries that they stand on, and what they hold in memory.
+ *
+ * Adapter and library ask the same server in turns, one request at a time, in one process; both are warm. The library is called as
+ * its documents say, over Node's own `fetch`. Target: at most 1.5 × of the library, or half a millisecond more.
+ */
+import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock';
+import { createAnthropic } from '@ai-sdk/anthropic';
+import { createGoogleGenerativeAI } from '@ai-sdk/google';
+import { createMistral } from '@ai-sdk/mistral';
+import { createOpenAI } from '@ai-sdk/openai';
+import type { SdkModel } from '../../backends/models/ai-sdk/sdk-types.ts';
+import { openModel, type ModelKind } from '../../backends/models/open-model.ts';
+import type { ModelRequest } from '../../protocol/ports/model.ts';
+import { forked, gone } from '../processes.ts';
+import { figureText } from '../table.ts';
+import { quantile } from '../usage.ts';
+
+export interface ModelRow {
+  what: string;
+  library: number | null;
+  ours: number;
+  unit: string;
+}
+
+type Native = Exclude<ModelKind, 'openai-compatible'>;
+
+const apiKey = 'key-1';
+const MODEL = 'model-a';
+
+const LIBRARIES: Readonly<Record<Native, { path: string; library: (baseURL: string) => SdkModel }>> = {
+  'openai-responses': {
+    path: '/v1',
+    library: (baseURL) => createOpenAI({ baseURL, apiKey }).responses(MODEL),
+  },
+  anthropic: { path: '/v1', library: (baseURL) => createAnthropic({ baseURL, apiKey }).languageModel(MODEL) },
+  google: {
+    path: '/v1beta',
+    library: (baseURL) => createGoogleGenerativeAI({ baseURL, apiKey }).languageModel(MODEL),
+  },
+  mistral: { path: '/v1', library: (baseURL) => createMistral({ baseURL, apiKey }).languageModel(MODEL) },
+  bedrock: { path: '', library: (baseURL) => createAmazonBedrock({ baseURL, apiKey }).languageModel(MODEL) },
+};
+
+const QUESTION = 'What is there to see in Paris?';
+
+const REQUEST: ModelRequest = {
+  model: MODEL,
+  messages: [{ role: 'user', content: [{ type: 'text', text: QUESTION }] }],
+  tools: [],
+  toolChoice: null,
+  parallelToolCalls: true,
+  responseFormat: null,
+  temperature: null,
+  topP: null,
+  reasoningEffort: null,
+  maxOutputTokens: null,
+};
+
+interface Times {
+  first: number;
+  whole: number;
+}
+
+const timed = async (run: (first: () => void) => Promise<void>): Promise<Times> => {
+  const began = performance.now();
+  let first: number | null = null;
+  await run(() => void (first ??= performance.now() - began));
+  const whole = performance.now() - began;
+  return { first: first ?? whole, whole };
+};
+
+const byLibrary = (library: SdkModel): Promise<Times> =>
+  timed(async (first) => {
+    const { stream } = await library.doStream({
+      prompt: [{ role: 'user', content: [{ type: 'text', text: QUESTION }] }],
+    });
+    const reader = stream.getReader();
+    for (let next = await reader.read(); !next.done; next = await reader.read())
+      if ((next.value as { type: string }).type === 'text-delta') first();
+  });
+
+const signal = new AbortController().signal;
+
+export const benchModels = async (turns: number, told: (phase: string) => void): Promise<ModelRow[]> => {
+  const rows: ModelRow[] = [];
+  const { child, ready } = await forked('models/server.ts', {});
+  const { url } = ready as { url: string };
+  try {
+    for (const [kind, { path, library }] of Object.entries(LIBRARIES)) {
+      told(`models: ${kind}`);
+      const bare = library(`${url}${path}`);
+      const model = await openModel(kind as Native, { baseUrl: `${url}${path}`, apiKey });
+      const byAdapter = (): Promise<Times> =>
+        timed(async (first) => {
+          for await (const parts of model.turn(REQUEST, { signal, deadline: null }))
+            if (parts.some((part) => part.kind === 'text')) first();
+        });
+      const theirs: Times[] = [];
+      const ours: Times[] = [];
+      for (let turn = 0; turn < turns + 20; turn += 1) {
+        const [one, other] = [await byLibrary(bare), await byAdapter()];
+        // The first twenty turns warm both up.
+        if (turn < 20) continue;
+        theirs.push(one);
+        ours.push(other);
+      }
+      await model.dispose();
+      for (const part of ['first', 'whole'] as const)
+        rows.push({
+          what: `${kind}: ${part === 'first' ? 'time to first token' : 'whole turn of 100 pieces'}, p50`,
+          library: quantile(
+            theirs.map((times) => times[part]),
+            0.5,
+          ),
+          ours: quantile(
+            ours.map((times) => times[part]),
+            0.5,
+          ),
+          unit: 'ms',
+        });
+    }
+  } finally {
+    await gone(child);
+  }
+  told('models: memory');
+  const memory = await forked('models/memory.ts', {});
+  await gone(memory.child);
+  const grown = Object.entries(memory.ready as Record<string, number>);
+  for (const [kind, bytes] of [
+    ...grown,
+    ['all kinds', grown.reduce((sum, [, one]) => sum + one, 0)] as const,
+  ])
+    rows.push({ what: `${kind}: memory once loaded`, library: null, ours: bytes / 1_048_576, unit: 'MiB' });
+  return rows;
+};
+
+export const modelTable = (rows: readonly ModelRow[]): string =>
+  [
+    '| figure | library alone | adapter | ratio |',
+    '|---|---|---|---|',
+    ...rows.map(({ what, library, ours, unit }) =>
+      [
+        '',
+        what,
+        figureText(library, unit),
+        figureText(ours, unit),
+        library === null ? '–' : (ours / library).toFixed(2),
+        '',
+      ]
+        .join(' | ')
+        .trim(),
+    ),
+  ].join('\n');
