@@ -251,7 +251,11 @@ export const createApi = (options: ApiOptions): Api => {
   };
 
   const app = new Hono<{ Bindings: ApiEnv }>({
-    getPath: ({ url }) => canonicalPath(new URL(url).pathname),
+    // A request target has no fragment: with one, no route matches.
+    getPath: ({ url }) => {
+      const { pathname, hash } = new URL(url);
+      return canonicalPath(`${pathname}${hash}`);
+    },
   });
   for (const route of ROUTES)
     app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) =>
