@@ -9,13 +9,14 @@ import { describeModelSettings } from './model-settings.ts';
 import { nearest } from './nearest-name.ts';
 
 /** A limit of money needs a price to be counted by. */
-const unpricedBudget = ({ backend, budgets, modelPrice }: Config): string | false => {
+const unpricedBudget = ({ backend, budgets, modelPrice, modelsFile }: Config): string | false => {
   const limited = [...budgets.values()].flatMap(({ costPerRun, costPerDay }) =>
     Object.keys({ ...costPerRun, ...costPerDay }),
   );
   const unpriced = limited.find((currency) => currency !== modelPrice?.currency);
   return (
     backend !== 'assistants' &&
+    modelsFile === null &&
     unpriced !== undefined &&
     `RUNS_BUDGETS limits costs in ${unpriced}, and RUNS_MODEL_PRICE has no price in it: these limits stop nothing`
   );
