@@ -9,7 +9,7 @@
 import { apiErrors } from '../protocol/errors.ts';
 import { READ_BYTES } from '../protocol/limits.ts';
 import type { ApprovalChanges, ApprovalQuery, ApprovalScope, RunStore } from '../protocol/ports/run-store.ts';
-import type { Approval } from '../protocol/wire/decisions.ts';
+import { APPROVAL_EVENT_ID, type Approval } from '../protocol/wire/decisions.ts';
 import type { Page } from '../protocol/wire/objects.ts';
 import { wireSecondsOrNull } from '../protocol/wire/run-view.ts';
 import { NO_DEADLINE } from './approval-rows.ts';
@@ -158,19 +158,12 @@ const readApproval = async (db: Database, scope: ApprovalScope, id: string): Pro
   return row;
 };
 
-/** `<transaction>-<number>`: a place among all changes. */
-const PLACE = /^(\d{1,16})-(\d{1,16})$/;
 /** Behind every change of a transaction. */
 const LAST_OF = Number.MAX_SAFE_INTEGER;
 
 const placeOf = (after: string): [number, number] => {
-  const match = PLACE.exec(after);
-  if (match === null)
-    throw apiErrors.invalid(
-      'Last-Event-ID',
-      "Invalid 'Last-Event-ID': expected the id of an event of this stream, such as '741-1042'.",
-      'invalid_value',
-    );
+  const match = APPROVAL_EVENT_ID.exec(after);
+  if (match === null) throw new Error(`${JSON.stringify(after)} is no id of an approval event.`);
   return [Number(match[1]), Number(match[2])];
 };
 

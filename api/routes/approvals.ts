@@ -2,7 +2,7 @@
 import { apiErrors } from '../../protocol/errors.ts';
 import { quote } from '../../protocol/rules/validation.ts';
 import { approvalDecisionSchema } from '../../protocol/wire/schemas.ts';
-import type { ApprovalStatus } from '../../protocol/wire/decisions.ts';
+import { APPROVAL_EVENT_ID, type ApprovalStatus } from '../../protocol/wire/decisions.ts';
 import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
 import { parseChoice, parseId, parsePage } from '../validate.ts';
@@ -17,6 +17,20 @@ const parseTime = (name: string, text: string): number => {
       'invalid_value',
     );
   return Number(text);
+};
+
+/** Where to continue: the header that a reconnecting EventSource adds to the URL, else `?after=`; null = from now on. */
+const placeOf = (headers: Headers, query: Record<string, string>): string | null => {
+  const header = headers.get('last-event-id');
+  const [name, place] =
+    header === null || header === '' ? ['after', query['after']] : ['Last-Event-ID', header];
+  if (place === undefined) return null;
+  if (APPROVAL_EVENT_ID.test(place)) return place;
+  throw apiErrors.invalid(
+    name,
+    `Invalid '${name}': expected the id of an event of this stream, such as '741-1042', but got ${quote(place)} instead.`,
+    'invalid_value',
+  );
 };
 
 export const approvalRoutes: readonly Route[] = [
@@ -48,8 +62,7 @@ export const approvalRoutes: readonly Route[] = [
     query: ['after'],
     returns: { object: 'ApprovalEvent', stream: true },
     handle: ({ engine, caller, query, headers }) => {
-      const header = headers.get('last-event-id');
-      const after = (header === '' ? null : header) ?? query['after'] ?? null;
+      const after = placeOf(headers, query);
       return Promise.resolve({
         stream: {
           until: 'closed',

@@ -136,6 +136,9 @@ export interface ApprovalDetails extends Approval {
   decisions: RunDecision[];
 }
 
+/** The id of such an event: `<transaction>-<number>`, a place among all changes. */
+export const APPROVAL_EVENT_ID = /^(\d{1,16})-(\d{1,16})$/;
+
 /**
  * An event of the stream of approvals. `approvals.ready` comes first: a list that is read after it has every later change in
  * this stream. Each other event is named after the status of its approval, which it holds as it is now; of several changes

@@ -165,7 +165,7 @@ test('a key of the tenant without the tool decides nothing and reads nothing of 
   for (const decision of ['approve', 'deny'])
     await expect(decide(call, 'bob', { decision })).rejects.toMatchObject({
       status: 403,
-      message: expect.stringContaining('the key of "bob" may decide calls of "ship"'),
+      message: expect.stringContaining('the API key of "bob" may decide calls of "ship"'),
     });
   expect(await waiting('bob', call.run_id)).toEqual([]);
   await expect(decide(call, 'stranger', { decision: 'approve' })).rejects.toMatchObject({ status: 404 });
