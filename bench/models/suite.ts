@@ -1,8 +1,9 @@
 /**
  * `--suite models`: what the native adapters cost on top of the libraries that they stand on, and what they hold in memory.
  *
- * Adapter and library ask the same server in turns, one request at a time, in one process; both are warm. The library is called as
- * its documents say, over Node's own `fetch`. Target: at most 1.5 × of the library, or half a millisecond more.
+ * Adapter and library ask the same server in turns, one request at a time, in one process; both are warm. The library is
+ * called as its documents describe, over Node's own `fetch`. All pieces of an answer arrive at once, so the time to the
+ * first token includes the work on the pieces that come with it.
  */
 import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock';
 import { createAnthropic } from '@ai-sdk/anthropic';
