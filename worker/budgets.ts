@@ -64,7 +64,7 @@ export const readBudgets = (text: string | null, problems: string[]): TenantBudg
   const value = parsed(text);
   if (!isObject(value)) {
     problems.push(
-      `RUNS_BUDGETS must be a JSON object of tenants, such as ${EXAMPLE}; what is set is no JSON object`,
+      `RUNS_BUDGETS must be a JSON object of tenants, such as ${EXAMPLE}; the value is not a JSON object`,
     );
     return budgets;
   }

@@ -32,7 +32,7 @@ export const readModelPrice = (text: string | null, problems: string[]): TokenPr
   };
   const value = parsed(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return wrong('what is set is no JSON object');
+    return wrong('the value is not a JSON object');
   const { currency, input, cached_input: cachedInput = null, output } = value as Record<string, unknown>;
   const unknown = Object.keys(value).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) return wrong(`${quote(unknown)} is not one of its fields`);

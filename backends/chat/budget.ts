@@ -42,7 +42,7 @@ const refusal = (by: Exclude<BudgetName, 'max_cost'>): BackendError =>
 const later = (by: BudgetName): BackendError =>
   new BackendError(
     FAILURES.backendUnavailable,
-    `The next turn waits: turns under way have reserved what is left of the tenant's budget ${JSON.stringify(by)}.`,
+    `The next turn waits: running turns have reserved the rest of the tenant's budget ${JSON.stringify(by)}.`,
     { retryable: true, retryAfterMs: Math.ceil(WAIT_MS * (1 + Math.random())) },
   );
 

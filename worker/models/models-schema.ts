@@ -94,7 +94,7 @@ const model = z.strictObject({
   drop_provider_data: z
     .boolean()
     .optional()
-    .describe('false: a run in which this model has called tools has no fallback any more; default true'),
+    .describe('false: a run in which this model has called tools gets no fallback; default true'),
 });
 
 export const modelsFileSchema = z.strictObject({

@@ -23,8 +23,8 @@ describe('the price of the models', () => {
   });
 
   test.each([
-    ['2.5', /no JSON object/],
-    ['{', /no JSON object/],
+    ['2.5', /not a JSON object/],
+    ['{', /not a JSON object/],
     ['{"input":1,"output":1}', /"currency" must be three capital letters/],
     ['{"currency":"usd","input":1,"output":1}', /"currency" must be/],
     ['{"currency":"USD","input":-1,"output":1}', /"input" must be a number from 0/],
