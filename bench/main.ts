@@ -10,7 +10,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { parseArgs } from 'node:util';
+import { badArgument, scriptArgs } from '../test/support/script-args.ts';
 import { benchHostile, hostileTable, type HostileRow } from './hostile/suite.ts';
 import type { Lag } from './lag.ts';
 import { benchModels, modelTable, type ModelRow } from './models/suite.ts';
@@ -22,7 +22,7 @@ import { benchServer } from './server.ts';
 import { figureText } from './table.ts';
 import { quantile } from './usage.ts';
 
-const { values } = parseArgs({
+const { values } = scriptArgs(import.meta.url, {
   options: {
     suite: { type: 'string', default: 'all' },
     quick: { type: 'boolean', default: false },
@@ -31,7 +31,7 @@ const { values } = parseArgs({
   },
 });
 if (!['all', 'runs', 'server', 'hostile', 'models'].includes(values.suite))
-  throw new Error(
+  badArgument(
     `--suite is "runs", "server", "hostile", "models" or "all"; got ${JSON.stringify(values.suite)}.`,
   );
 

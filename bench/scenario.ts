@@ -18,28 +18,26 @@ interface Contestant {
   run(assistantId: string): Promise<{ ms: number; workflowId: string }>;
 }
 
-/** Latency, CPU and history of one (k, r), contestants in turns. */
-export const scenario = async (
-  stage: Stage,
-  k: number,
-  r: number,
-  runs: number,
-  client: RunsClient,
-  pool: Pool,
-): Promise<Row[]> => {
-  const assistantId = `asst_k${k}_r${r}`;
-  const prefix = new URL(stage.backend).pathname;
-  const thread = async (): Promise<string> => {
-    const answer = await pool.request({ method: 'POST', path: `${prefix}/threads`, body: '{}' });
-    return ((await answer.body.json()) as { id: string }).id;
-  };
+/** The runs server that both contestants use, and the client of both. */
+interface Arena {
+  client: RunsClient;
+  pool: Pool;
+  prefix: string;
+}
+
+const newThread = async ({ pool, prefix }: Arena): Promise<string> => {
+  const answer = await pool.request({ method: 'POST', path: `${prefix}/threads`, body: '{}' });
+  return ((await answer.body.json()) as { id: string }).id;
+};
+
+const bareContestant = (arena: Arena, label: string): Contestant => {
   let serial = 0;
-  const bare: Contestant = {
-    run: async () => {
-      const threadId = await thread();
-      const workflowId = `bare-${k}-${r}-${process.pid}-${++serial}`;
+  return {
+    run: async (assistantId) => {
+      const threadId = await newThread(arena);
+      const workflowId = `bare-${label}-${process.pid}-${++serial}`;
       const began = performance.now();
-      await client.temporal.workflow.execute('bare', {
+      await arena.client.temporal.workflow.execute('bare', {
         workflowId,
         taskQueue: BARE_QUEUE,
         args: [{ assistantId, threadId }],
@@ -47,69 +45,80 @@ export const scenario = async (
       return { ms: performance.now() - began, workflowId };
     },
   };
-  const ours: Contestant = {
-    run: async () => {
-      const threadId = await thread();
-      const began = performance.now();
-      const { runId } = await client.start({ backend: 'assistants', assistantId, threadId });
-      const result = await client.result(runId);
-      const ms = performance.now() - began;
-      if (result.status !== 'completed' || result.rounds !== r)
-        throw new Error(
-          `Run ${runId} ended ${result.status} after ${result.rounds} rounds: ${JSON.stringify(result.lastError)}`,
-        );
-      return { ms, workflowId: runId };
-    },
+};
+
+const ourContestant = (arena: Arena, rounds: number): Contestant => ({
+  run: async (assistantId) => {
+    const threadId = await newThread(arena);
+    const began = performance.now();
+    const { runId } = await arena.client.start({ backend: 'assistants', assistantId, threadId });
+    const result = await arena.client.result(runId);
+    const ms = performance.now() - began;
+    if (result.status !== 'completed' || result.rounds !== rounds)
+      throw new Error(
+        `Run ${runId} ended ${result.status} after ${result.rounds} rounds: ${JSON.stringify(result.lastError)}`,
+      );
+    return { ms, workflowId: runId };
+  },
+});
+
+interface Measured {
+  times: { direct: number[]; bare: number[]; ours: number[] };
+  cpu: { bare: number; ours: number; serverBare: number; serverOurs: number };
+  ids: { bare: string[]; ours: string[] };
+}
+
+/** Runs both in blocks of ten: both contestants see the same machine, and CPU counters have something to count. */
+const measure = async (
+  stage: Stage,
+  { pool, prefix }: Arena,
+  contestants: { bare: Contestant; ours: Contestant },
+  assistantId: string,
+  runs: number,
+): Promise<Measured> => {
+  const measured: Measured = {
+    times: { direct: [], bare: [], ours: [] },
+    cpu: { bare: 0, ours: 0, serverBare: 0, serverOurs: 0 },
+    ids: { bare: [], ours: [] },
   };
-  for (let index = 0; index < WARM_UP; index += 1) {
-    await directRun(pool, prefix, assistantId);
-    await bare.run(assistantId);
-    await ours.run(assistantId);
-  }
-  const times = { direct: [] as number[], bare: [] as number[], ours: [] as number[] };
-  const cpu = { bare: 0, ours: 0, serverBare: 0, serverOurs: 0 };
-  const ids = { bare: [] as string[], ours: [] as string[] };
-  // Blocks of ten: short enough that both contestants see the same machine, long enough for CPU counters.
+  const { times, cpu, ids } = measured;
   for (let done = 0; done < runs; done += 10) {
     for (let index = 0; index < 10; index += 1) times.direct.push(await directRun(pool, prefix, assistantId));
-    for (const [name, contestant, child] of [
-      ['bare', bare, stage.bare],
-      ['ours', ours, stage.ours],
-    ] as const) {
-      const before = await usageOf(child);
+    for (const name of ['bare', 'ours'] as const) {
+      const before = await usageOf(stage[name]);
       const server = cpuOf(stage.temporal.pid) ?? 0;
       for (let index = 0; index < 10; index += 1) {
-        const { ms, workflowId } = await contestant.run(assistantId);
+        const { ms, workflowId } = await contestants[name].run(assistantId);
         times[name].push(ms);
         ids[name].push(workflowId);
       }
-      cpu[name] += (await usageOf(child)).cpuMs - before.cpuMs;
+      cpu[name] += (await usageOf(stage[name])).cpuMs - before.cpuMs;
       cpu[name === 'bare' ? 'serverBare' : 'serverOurs'] += (cpuOf(stage.temporal.pid) ?? 0) - server;
     }
   }
+  return measured;
+};
+
+const latencyRow = (what: string, { times }: Measured, at: number, target: number | null): Row => {
   const floor = quantile(times.direct, 0.5);
+  return {
+    what,
+    bare: quantile(times.bare, at) - floor,
+    ours: quantile(times.ours, at) - floor,
+    unit: 'ms',
+    target,
+  };
+};
+
+const rowsOf = (label: string, measured: Measured, histories: ReturnType<typeof atEqualWakes>): Row[] => {
+  const { times, cpu } = measured;
   const counted = times.ours.length;
-  const histories = atEqualWakes(
-    await historiesOf(client.temporal, ids.bare.slice(-HISTORIES)),
-    await historiesOf(client.temporal, ids.ours.slice(-HISTORIES)),
-  );
-  const label = `k=${k} r=${r}`;
   return [
     {
-      what: `${label} added latency p50`,
-      direct: floor,
-      bare: quantile(times.bare, 0.5) - floor,
-      ours: quantile(times.ours, 0.5) - floor,
-      unit: 'ms',
-      target: 1.2,
+      ...latencyRow(`${label} added latency p50`, measured, 0.5, 1.2),
+      direct: quantile(times.direct, 0.5),
     },
-    {
-      what: `${label} added latency p99`,
-      bare: quantile(times.bare, 0.99) - floor,
-      ours: quantile(times.ours, 0.99) - floor,
-      unit: 'ms',
-      target: null,
-    },
+    latencyRow(`${label} added latency p99`, measured, 0.99, null),
     {
       what: `${label} worker CPU a run`,
       bare: cpu.bare / counted,
@@ -139,4 +148,29 @@ export const scenario = async (
       target: 2,
     },
   ];
+};
+
+/** Latency, CPU and history of one (k, r), contestants in turns. */
+export const scenario = async (
+  stage: Stage,
+  k: number,
+  r: number,
+  runs: number,
+  client: RunsClient,
+  pool: Pool,
+): Promise<Row[]> => {
+  const assistantId = `asst_k${k}_r${r}`;
+  const arena: Arena = { client, pool, prefix: new URL(stage.backend).pathname };
+  const contestants = { bare: bareContestant(arena, `${k}-${r}`), ours: ourContestant(arena, r) };
+  for (let index = 0; index < WARM_UP; index += 1) {
+    await directRun(pool, arena.prefix, assistantId);
+    await contestants.bare.run(assistantId);
+    await contestants.ours.run(assistantId);
+  }
+  const measured = await measure(stage, arena, contestants, assistantId, runs);
+  const histories = atEqualWakes(
+    await historiesOf(client.temporal, measured.ids.bare.slice(-HISTORIES)),
+    await historiesOf(client.temporal, measured.ids.ours.slice(-HISTORIES)),
+  );
+  return rowsOf(`k=${k} r=${r}`, measured, histories);
 };

@@ -108,77 +108,91 @@ const stream = (response: ServerResponse, run: LiveRun): void => {
   else run.wake.push(finish);
 };
 
+const EMPTY_LIST = { object: 'list', data: [], first_id: null, last_id: null, has_more: false };
+
+const createThread = (response: ServerResponse): void =>
+  json(response, {
+    id: `thread_${++serial}`,
+    object: 'thread',
+    created_at: Math.floor(Date.now() / 1000),
+    metadata: {},
+  });
+
+const createRun = (thread: string, body: Record<string, unknown>): LiveRun => {
+  const assistant = String(body['assistant_id']);
+  const number = (letter: string, otherwise: number): number =>
+    Number(new RegExp(`_${letter}(\\d+)`).exec(assistant)?.[1] ?? otherwise);
+  const run: LiveRun = {
+    id: `run_zero_${++serial}`,
+    thread,
+    assistant,
+    k: number('k', 1),
+    r: number('r', 1),
+    delayMs: number('d', 0),
+    round: 0,
+    waiting: false,
+    done: false,
+    metadata: (body['metadata'] ?? {}) as Record<string, string>,
+    createdAt: Date.now(),
+    changedAt: Date.now(),
+    submittedAt: 0,
+    outputs: new Map(),
+    wake: [],
+  };
+  runs.set(run.id, run);
+  byThread.set(thread, [run, ...(byThread.get(thread) ?? [])]);
+  return run;
+};
+
+const submit = (run: LiveRun, body: Record<string, unknown>): void => {
+  for (const item of body['tool_outputs'] as { tool_call_id: string; output: string }[])
+    run.outputs.set(item.tool_call_id, item.output);
+  run.waiting = false;
+  run.submittedAt = Date.now();
+};
+
+/** Advances the run and answers with it, as a stream if that was asked for. */
+const proceed = (response: ServerResponse, run: LiveRun, body: Record<string, unknown>): void => {
+  advance(run);
+  if (body['stream'] === true) stream(response, run);
+  else json(response, view(run));
+};
+
+/** Answers a request; `path` without `/v1`. False = no such route. */
+const answer = (
+  method: string,
+  path: readonly string[],
+  body: Record<string, unknown>,
+  response: ServerResponse,
+): boolean => {
+  const run = path[2] === 'runs' && path[3] !== undefined ? runs.get(path[3]) : undefined;
+  const list = path[2] === 'runs' && path.length === 3;
+  if (method === 'POST' && path.length === 1 && path[0] === 'threads') createThread(response);
+  else if (method === 'POST' && list) proceed(response, createRun(path[1] ?? '', body), body);
+  else if (method === 'GET' && list) json(response, EMPTY_LIST);
+  else if (run === undefined) return false;
+  else if (method === 'POST' && path[4] === 'submit_tool_outputs') {
+    submit(run, body);
+    proceed(response, run, body);
+  } else if (path[4] === 'stamps') json(response, { changedAt: run.changedAt, submittedAt: run.submittedAt });
+  else json(response, path[4] === 'steps' ? EMPTY_LIST : view(run));
+  return true;
+};
+
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
     const text = Buffer.concat(chunks).toString();
     const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
-    const url = new URL(request.url ?? '/', 'http://zero');
-    const path = url.pathname.replace(/^\/v1/, '').split('/').slice(1);
-    const run = path[2] === 'runs' && path[3] !== undefined ? runs.get(path[3]) : undefined;
-    if (request.method === 'POST' && path.length === 1 && path[0] === 'threads') {
-      json(response, {
-        id: `thread_${++serial}`,
-        object: 'thread',
-        created_at: Math.floor(Date.now() / 1000),
-        metadata: {},
-      });
-    } else if (request.method === 'POST' && path[2] === 'runs' && path.length === 3) {
-      const assistant = String(body['assistant_id']);
-      const number = (letter: string, otherwise: number): number =>
-        Number(new RegExp(`_${letter}(\\d+)`).exec(assistant)?.[1] ?? otherwise);
-      const created: LiveRun = {
-        id: `run_zero_${++serial}`,
-        thread: path[1] ?? '',
-        assistant,
-        k: number('k', 1),
-        r: number('r', 1),
-        delayMs: number('d', 0),
-        round: 0,
-        waiting: false,
-        done: false,
-        metadata: (body['metadata'] ?? {}) as Record<string, string>,
-        createdAt: Date.now(),
-        changedAt: Date.now(),
-        submittedAt: 0,
-        outputs: new Map(),
-        wake: [],
-      };
-      runs.set(created.id, created);
-      byThread.set(created.thread, [created, ...(byThread.get(created.thread) ?? [])]);
-      advance(created);
-      if (body['stream'] === true) stream(response, created);
-      else json(response, view(created));
-    } else if (request.method === 'GET' && path[2] === 'runs' && path.length === 3) {
-      json(response, { object: 'list', data: [], first_id: null, last_id: null, has_more: false });
-    } else if (run !== undefined && request.method === 'POST' && path[4] === 'submit_tool_outputs') {
-      for (const item of body['tool_outputs'] as { tool_call_id: string; output: string }[])
-        run.outputs.set(item.tool_call_id, item.output);
-      run.waiting = false;
-      run.submittedAt = Date.now();
-      advance(run);
-      if (body['stream'] === true) stream(response, run);
-      else json(response, view(run));
-    } else if (run !== undefined && path[4] === 'stamps') {
-      json(response, { changedAt: run.changedAt, submittedAt: run.submittedAt });
-    } else if (run !== undefined && path[4] === 'steps') {
-      json(response, { object: 'list', data: [], first_id: null, last_id: null, has_more: false });
-    } else if (run !== undefined) {
-      json(response, view(run));
-    } else {
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end(
-        JSON.stringify({
-          error: {
-            message: `No route ${request.method} ${url.pathname}`,
-            type: 'invalid_request_error',
-            param: null,
-            code: null,
-          },
-        }),
-      );
-    }
+    const { pathname } = new URL(request.url ?? '/', 'http://zero');
+    const path = pathname.replace(/^\/v1/, '').split('/').slice(1);
+    if (answer(request.method ?? '', path, body, response)) return;
+    const message = `No route ${request.method} ${pathname}`;
+    response.writeHead(404, { 'content-type': 'application/json' });
+    response.end(
+      JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: null } }),
+    );
   });
 });
 

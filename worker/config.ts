@@ -5,11 +5,11 @@
  * are in config-warnings.ts, the shown form in describe-config.ts.
  * Imported by the composition roots and the CLI.
  */
-import { DEFAULT_TASK_QUEUE, idProblem, parseDuration, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
-import { splitAddress } from './address.ts';
+import { DEFAULT_TASK_QUEUE, idProblem, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
 import type { TokenPrice } from '../protocol/rules/cost.ts';
 import type { TenantBudgets } from '../protocol/rules/budget.ts';
 import { readBudgets } from './budgets.ts';
+import { envReader } from './env-reader.ts';
 import { readModelPrice } from './model-price.ts';
 import { readModelSettings, type ModelSettings } from './model-settings.ts';
 import { VARIABLES } from './variables.ts';
@@ -102,52 +102,7 @@ const YEAR_MS = 31_536_000_000;
 
 /** Parses everything. Never throws: a bad value is listed in `invalid`, and its default is used. */
 export const configFromEnv = (env: ConfigEnv): Config => {
-  const invalid: string[] = [];
-  const text = (name: string): string | null => {
-    const value = env[name]?.trim();
-    return value === undefined || value === '' ? null : value;
-  };
-  const oneOf = <T extends string>(name: string, allowed: readonly T[], fallback: T): T => {
-    const value = text(name);
-    const found = allowed.find((item) => item === value);
-    if (value !== null && found === undefined)
-      invalid.push(`${name} must be ${allowed.map((item) => `"${item}"`).join(', ')}; got ${quote(value)}`);
-    return found ?? fallback;
-  };
-  const whole = <T extends number | null>(
-    name: string,
-    from: number,
-    to: number,
-    fallback: T,
-  ): number | T => {
-    const value = text(name);
-    if (value === null) return fallback;
-    const number = /^\d+$/.test(value) ? Number(value) : NaN;
-    if (number >= from && number <= to) return number;
-    invalid.push(`${name} must be a whole number from ${from} to ${to}; got ${quote(value)}`);
-    return fallback;
-  };
-  const duration = (name: string, from: number, to: number, fallback: number): number => {
-    const value = text(name);
-    if (value === null) return fallback;
-    // The API's own extension counts in seconds, so a bare number does here too.
-    const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : parseDuration(value);
-    if (ms !== undefined && ms >= from && ms <= to) return ms;
-    invalid.push(
-      `${name} must be seconds, or a number with a unit such as "90s", "15m" or "2h", from ${from / 1_000} s to ${to / 1_000} s; got ${quote(value)}`,
-    );
-    return fallback;
-  };
-
-  const address = (name: string): string | null => {
-    const value = text(name);
-    const parts = value === null ? null : splitAddress(value);
-    if (value !== null && parts === null)
-      invalid.push(
-        `${name} must be a host and a port, such as "127.0.0.1:9465" or "[::1]:9465"; got ${quote(value)}`,
-      );
-    return parts === null ? null : value;
-  };
+  const { invalid, text, oneOf, whole, duration, address } = envReader(env);
 
   const taskQueue = text('RUNS_TASK_QUEUE') ?? DEFAULT_TASK_QUEUE;
   const badQueue = idProblem('RUNS_TASK_QUEUE', taskQueue);
