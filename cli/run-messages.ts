@@ -49,6 +49,11 @@ export const runMessages = async (io: CliIo, run: RunSnapshot): Promise<RunMessa
     return { ...(await new ApiClient(place, io.signal).story(threadId, backendRunId)), note: null };
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
-    return unknown(oneLine(error.message, 300));
+    // A key that approves only may read what waits for it, and no run: that is in order.
+    return unknown(
+      error.code === 'forbidden'
+        ? 'the key may not read them. Use one with the role "caller" or "operator".'
+        : oneLine(error.message, 300),
+    );
   }
 };

@@ -8,8 +8,6 @@
 import { Client } from '@temporalio/client';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
-  RUN_QUERY,
-  RunsError,
   type AnswerPayload,
   type AnswerReply,
   type Decision,
@@ -29,7 +27,7 @@ import { readDecisions } from './decisions.ts';
 import { RunHandle } from './run-handle.ts';
 import { cancelRun, awaitResult } from './result.ts';
 import { checkSearchAttributes } from './search-attributes.ts';
-import { createSession, notFound, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
+import { createSession, SERVER_TIMEOUT_MS, type ClientSession } from './session.ts';
 import { startRunWorkflow } from './start.ts';
 import type {
   SignedCallOptions,
@@ -48,8 +46,7 @@ import type {
 import { listRuns } from './list-runs.ts';
 import { followUpRuns, runOrigin } from './follow-up-runs.ts';
 import { runHistory } from './run-history.ts';
-import { liveStatus, readPendingWork } from './run-status.ts';
-import { attributeStatus, isOpen, partialSnapshot } from './view.ts';
+import { readSnapshot } from './read-snapshot.ts';
 import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
 
@@ -63,8 +60,6 @@ interface Owned {
 
 /** How long an absent search attribute is believed to be absent, in milliseconds. */
 const ATTRIBUTES_RECHECK_MS = 60_000;
-/** How long a worker may take to show a run's state, in milliseconds. */
-const QUERY_TIMEOUT_MS = 5_000;
 
 export class RunsClient {
   readonly #session: ClientSession;
@@ -154,30 +149,7 @@ export class RunsClient {
   /** The run as its workflow sees it. Without a worker: what Temporal itself knows, marked `partial`. */
   async get(runId: string, options: { signal?: AbortSignal } = {}): Promise<RunSnapshot> {
     checkRunId(runId);
-    const { signal } = options;
-    try {
-      const snapshot = await this.#session.call(
-        {
-          what: `Reading run ${JSON.stringify(runId)}`,
-          runId,
-          timeoutMs: QUERY_TIMEOUT_MS,
-          awaitsWorker: true,
-          ...(signal === undefined ? {} : { signal }),
-        },
-        () => this.#session.handle(runId).query<RunSnapshot>(RUN_QUERY),
-      );
-      if (snapshot.status !== 'queued') return snapshot;
-      const work = await readPendingWork(this.#session, runId, signal);
-      return { ...snapshot, status: liveStatus(snapshot.status, work) };
-    } catch (error) {
-      if (!(error instanceof RunsError) || (error.code !== 'no_worker' && error.code !== 'run_not_found'))
-        throw error;
-    }
-    const view = await this.#session.look(runId, signal);
-    if (view === null) throw notFound(runId, this.#session);
-    if (!isOpen(view)) return partialSnapshot(view, await this.#session.closedResult(view));
-    const work = await readPendingWork(this.#session, runId, signal);
-    return { ...partialSnapshot(view, null), status: liveStatus(attributeStatus(view), work) };
+    return await readSnapshot(this.#session, runId, options.signal);
   }
 
   /** Does Temporal know a run of exactly this id? Needs no worker. */
