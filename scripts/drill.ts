@@ -12,12 +12,12 @@
  * Servers listen on loopback, processes are ended by their pid, and everything lives in a temporary directory.
  */
 import { appendFileSync, readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { openWorld, runCampaign, runDrill, type DrillVerdict } from '../test/chaos/campaign.ts';
 import { KINDS } from '../test/chaos/kinds/index.ts';
+import { badArgument, scriptArgs } from '../test/support/script-args.ts';
 import { faultCounts, recoveryTable, verdictTable, violationText } from '../test/chaos/report.ts';
 
-const { values } = parseArgs({
+const { values } = scriptArgs(import.meta.url, {
   options: {
     seed: { type: 'string' },
     drills: { type: 'string', default: '20' },
@@ -34,13 +34,13 @@ const { values } = parseArgs({
 const whole = (name: string, text: string): number => {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0)
-    throw new RangeError(`--${name} must be a whole number; got ${JSON.stringify(text)}.`);
+    return badArgument(`--${name} must be a whole number; got ${JSON.stringify(text)}.`);
   return value;
 };
 const named = values.kind?.split(',') ?? KINDS.map(({ name }) => name);
 const unknown = named.filter((name) => KINDS.every((kind) => kind.name !== name));
 if (unknown.length > 0)
-  throw new RangeError(
+  badArgument(
     `No kind of drill is named ${JSON.stringify(unknown[0])}. Kinds: ${KINDS.map(({ name }) => name).join(', ')}.`,
   );
 const kinds = KINDS.filter(({ name }) => named.includes(name));
@@ -91,7 +91,7 @@ const run = async (): Promise<DrillVerdict[]> => {
       });
     }
     const [kind] = kinds;
-    if (kind === undefined || values.kind === undefined) throw new RangeError('--drill needs --kind.');
+    if (kind === undefined || values.kind === undefined) return badArgument('--drill needs --kind.');
     const verdict = await runDrill(world, kind, whole('drill', values.drill), true);
     console.log(`${line(verdict)}${shown(verdict)}`, `\n${verdict.notes.join('\n')}\n${verdict.dir}`);
     return [verdict];

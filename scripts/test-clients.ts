@@ -9,10 +9,10 @@
  */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { LANES, versionOf, type Lane } from '../test/clients/harness/lanes.ts';
 import { openServer, type ClientsServer } from '../test/clients/harness/server.ts';
 import { problemsOf, readSteps, STEP_NAMES } from '../test/clients/harness/steps.ts';
+import { badArgument, scriptArgs } from '../test/support/script-args.ts';
 import { tableOf, withTable, type LaneResult } from '../test/clients/harness/table.ts';
 import {
   missingToolchain,
@@ -27,13 +27,13 @@ const CONCURRENCY = 4;
 const RESULTS = new URL('../test/clients/results.json', import.meta.url);
 const DOCUMENT = new URL('../docs/reference/clients.md', import.meta.url);
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArgs(import.meta.url, {
   options: { write: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const unknown = positionals.filter((name) => LANES.every((lane) => lane.name !== name));
 if (unknown.length > 0)
-  throw new RangeError(
+  badArgument(
     `No client is named ${JSON.stringify(unknown[0])}. Clients: ${LANES.map(({ name }) => name).join(', ')}.`,
   );
 const lanes = LANES.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
