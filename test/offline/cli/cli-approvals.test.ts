@@ -7,6 +7,7 @@ import { callCode } from '../../../cli/short-codes.ts';
 import type { Approval, RunDecision } from '../../../protocol/wire/decisions.ts';
 import { cli, type CliResult } from '../../support/cli.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
+import { refusingTemporal } from '../../support/refusing-temporal.ts';
 import { json, scriptedHttp, type ScriptedHttp, type Step } from '../../support/scripted-http.ts';
 
 guardAgainstLeaks({
@@ -192,12 +193,14 @@ test('show --call prints the arguments whole, and the command that decides about
 });
 
 test.each([
-  ['a Temporal is named', { TEMPORAL_ADDRESS: '127.0.0.1:1' }],
+  ['a Temporal is named', {}],
   ['no key is named', { RUNS_API_KEY: '' }],
   ['no URL is named', { RUNS_URL: '' }],
 ])('where %s, Temporal is asked and not the API', async (_why, env) => {
-  const listed = await runs(['list', '--waiting'], [], { TEMPORAL_ADDRESS: '127.0.0.1:1', ...env });
-  expect(listed.code).toBe(5);
+  const temporal = await refusingTemporal();
+  const listed = await runs(['list', '--waiting'], [], { TEMPORAL_ADDRESS: temporal.address, ...env });
+  await temporal.close();
+  expect([listed.code, listed.stderr]).toEqual([5, expect.stringContaining(temporal.address)]);
   expect(asked()).toEqual([]);
 });
 

@@ -16,6 +16,7 @@ import { processFinding } from '../../../cli/doctor/process-checks.ts';
 import type { LearnedOfServer } from '../../../protocol/ports/model.ts';
 import { NO_MODEL_SETTINGS } from '../../../worker/model-settings.ts';
 import { cli } from '../../support/cli.ts';
+import { refusingTemporal } from '../../support/refusing-temporal.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -24,8 +25,12 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const TEMPORAL = { address: '127.0.0.1:9', namespace: 'default', taskQueue: 'shop' };
-const keep = (role: ProcessRecord['role'], env: Record<string, string>, apiUrl: string | null = null) =>
-  writeProcessRecord(dir, env, { role, temporal: TEMPORAL, apiUrl });
+const keep = (
+  role: ProcessRecord['role'],
+  env: Record<string, string>,
+  apiUrl: string | null = null,
+  temporal = TEMPORAL,
+) => writeProcessRecord(dir, env, { role, temporal, apiUrl });
 
 type Answer = (method: string, path: string, key: string | undefined) => [number, unknown];
 
@@ -210,9 +215,11 @@ describe('the process of the folder', () => {
   });
 
   test('tells where Temporal is', async () => {
-    await keep('worker', { RUNS_BACKEND: 'chat' });
+    const { address, close } = await refusingTemporal();
+    onTestFinished(close);
+    await keep('worker', { RUNS_BACKEND: 'chat' }, null, { ...TEMPORAL, address });
     const { stdout } = await doctor(['temporal']);
-    expect(stdout).toMatch(/^PROBLEM +temporal +.*"127\.0\.0\.1:9" can't be reached/m);
+    expect(stdout).toMatch(new RegExp(`^PROBLEM +temporal +.*"${address}" can't be reached`, 'm'));
   });
 });
 

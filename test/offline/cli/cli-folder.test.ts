@@ -2,10 +2,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { folderDev, writeDevState, type DevState } from '../../../app/dev-state.ts';
 import { LOCK_FILE, lockDirectory } from '../../../store/lock-file.ts';
 import { cli } from '../../support/cli.ts';
+import { refusingTemporal } from '../../support/refusing-temporal.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -124,8 +125,10 @@ describe('a command in the folder of a runs dev that is not running', () => {
 
   test('goes where the environment says', async () => {
     await writeDevState(dir, state({ pid: DEAD }));
-    const { stderr } = await cli(['list'], { RUNS_DATA_DIR: dir, TEMPORAL_ADDRESS: '127.0.0.1:9' });
-    expect(stderr).toContain('Temporal at "127.0.0.1:9"');
+    const { address, close } = await refusingTemporal();
+    onTestFinished(close);
+    const { stderr } = await cli(['list'], { RUNS_DATA_DIR: dir, TEMPORAL_ADDRESS: address });
+    expect(stderr).toContain(`Temporal at "${address}"`);
     const started = await cli(['start', '--assistant', 'asst_1'], {
       RUNS_DATA_DIR: dir,
       RUNS_URL: 'http://127.0.0.1:9',

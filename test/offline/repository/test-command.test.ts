@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { rowsOf, unproved } from '../../../scripts/proofs.mjs';
 import { ROOT } from '../../support/sources.ts';
 
 let dir: string;
@@ -69,40 +70,49 @@ describe('npm test', () => {
     expect(await outcome({ a: skipping })).toEqual({ last: '0 passed, 0 failed', code: 1 });
   });
 
-  test(
-    'fails when a proof that the fault matrix names was left out or is not there',
-    { timeout: 60_000 },
-    async () => {
-      const page = join(dir, 'faults.md');
-      const proofs = async (name: string, text: string): Promise<{ lines: string[]; code: number }> => {
-        mkdirSync(join(dir, 'test'), { recursive: true });
-        writeFileSync(join(dir, 'test', 'a.test.ts'), `${GREEN}\n${text}`);
-        writeFileSync(page, matrix(name));
-        const { lines, code } = await run({}, `--proofs=${page}`);
-        return { lines: lines.filter((line) => /^not proved|passed, /.test(line)), code };
-      };
-      expect(await proofs('gree', '')).toEqual({ lines: ['1 passed, 0 failed'], code: 0 });
-      expect(await proofs('later', `test.skip('later on', () => {});`)).toEqual({
-        lines: ['not proved: row 1: "test/a.test.ts › later" did not run', '1 passed, 1 failed'],
-        code: 1,
-      });
-      // One of several of the name was left out.
-      const some = `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); }); test.skip('n 3', () => {});`;
-      expect((await proofs('n ', some)).lines).toEqual([
-        'not proved: row 1: "test/a.test.ts › n " did not run',
-        '3 passed, 1 failed',
-      ]);
-      expect((await proofs('unheard of', '')).code).toBe(1);
-      // Named as it stands in the sources, with its placeholder.
-      expect((await proofs('n %i', `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); });`)).code).toBe(
-        0,
-      );
-      expect(
-        (await proofs('n %i of %s', `test.each([1, 2])('n %i', (n) => { expect(n).toBe(n); });`)).code,
-      ).toBe(1);
-      // A failed proof counts once.
-      const red = `test('red', () => { expect(1).toBe(2); });`;
-      expect(await proofs('red', red)).toEqual({ lines: ['1 passed, 1 failed'], code: 1 });
+  test('fails when a proof that the fault matrix names did not run', async () => {
+    const page = join(dir, 'faults.md');
+    mkdirSync(join(dir, 'test'), { recursive: true });
+    writeFileSync(join(dir, 'test', 'a.test.ts'), `${GREEN}\ntest.skip('later on', () => {});`);
+    writeFileSync(page, `${matrix('gree')}\n${matrix('later')}`);
+    const { lines, code } = await run({}, `--proofs=${page}`);
+    expect(lines.filter((line) => /^not proved|passed, /.test(line))).toEqual([
+      'not proved: row 1: "test/a.test.ts › later" did not run',
+      '1 passed, 1 failed',
+    ]);
+    expect(code).toBe(1);
+  });
+});
+
+describe('a proof of the fault matrix', () => {
+  const tests = (...statuses: [title: string, status: string][]) => [
+    {
+      name: '/checkout/test/a.test.ts',
+      assertionResults: statuses.map(([title, status]) => ({ title, status })),
     },
-  );
+  ];
+  test.each([
+    ['is shown by a test whose title has its words', 'gree', [['green', 'passed']], true],
+    ['counts as run when its test failed, which is reported by itself', 'red', [['red', 'failed']], true],
+    ['is missing when its test was skipped', 'later', [['later on', 'skipped']], false],
+    [
+      'is missing when one of several tests of its name was skipped',
+      'n ',
+      [
+        ['n 1', 'passed'],
+        ['n 2', 'skipped'],
+      ],
+      false,
+    ],
+    ['is missing when no test has its words', 'unheard of', [['green', 'passed']], false],
+    ['may be named as in the sources, with its placeholder', 'n %i', [['n 1', 'passed']], true],
+    ['is missing when the words behind the placeholder differ', 'n %i of %s', [['n 1', 'passed']], false],
+  ] as const)('%s', (_what, name, statuses, shown) => {
+    const missing = unproved(
+      rowsOf(matrix(name)),
+      tests(...statuses.map((one) => [...one] as [string, string])),
+      '/checkout',
+    );
+    expect(missing).toEqual(shown ? [] : [`row 1: "test/a.test.ts › ${name}" did not run`]);
+  });
 });
