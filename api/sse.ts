@@ -113,6 +113,7 @@ const OF_APPROVALS = endings('Open it again with Last-Event-ID.');
 const UNLIMITED = (): void => undefined;
 
 type Arrived = IteratorResult<StreamedEvent> | { error: unknown };
+type Subscribe = (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<StreamedEvent>;
 
 const frameOf = (streamed: StreamedEvent): string =>
   encodeEvent(streamed.event, streamed.data, 'seq' in streamed ? streamed.seq : streamed.id);
@@ -120,144 +121,13 @@ const frameOf = (streamed: StreamedEvent): string =>
 /** Which event is a stream's last. */
 const LAST = { turn: endsStream, run: endsRun, closed: () => false } as const;
 
+type Controller = ReadableStreamDefaultController<Uint8Array>;
+
 /**
  * `subscribe` opens the engine's iteration; its signal aborts when the stream is over, for whatever reason.
  */
-export const eventStream = (
-  subscribe: (signal: AbortSignal, admit: AdmitRead) => AsyncIterable<StreamedEvent>,
-  options: StreamOptions,
-): Response => {
-  const subscription = new AbortController();
-  const admit: AdmitRead = async () => {
-    const leave = await (options.share?.enter() ?? UNLIMITED);
-    if (leave === null) throw ends.stalled;
-    return leave;
-  };
-  const events = subscribe(subscription.signal, admit)[Symbol.asyncIterator]();
-  const isLast = LAST[options.until];
-  const ends = options.until === 'closed' ? OF_APPROVALS : OF_RUN;
-  let pending: Promise<void> | null = null;
-  let first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
-  const state: { over: boolean; waitingSince: number | null; arrived: Arrived | null } = {
-    over: false,
-    waitingSince: null,
-    arrived: null,
-  };
-  let tick: ReturnType<typeof setInterval> | undefined;
-
-  const finish = (): void => {
-    state.over = true;
-    clearInterval(tick);
-    options.share?.close();
-    options.closing.delete(onShutdown);
-    subscription.abort();
-    // An engine that waits hears the signal; one that was not asked for more hears this.
-    events.return?.().catch(() => undefined);
-  };
-
-  const close = (controller: ReadableStreamDefaultController<Uint8Array>, lastFrame: string): void => {
-    if (state.over) return;
-    finish();
-    controller.enqueue(encoder.encode(lastFrame));
-    controller.close();
-  };
-
-  const evict = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
-    close(controller, errorFrame(ends.stalled));
-    setTimeout(options.drop, DROP_GRACE_MS).unref();
-  };
-
-  /** The last events of the stream, if the tenant's streams may hold them. */
-  const conclude = (controller: ReadableStreamDefaultController<Uint8Array>, frames: string): void =>
-    options.share?.hold(Buffer.byteLength(frames)) === false ? evict(controller) : close(controller, frames);
-
-  /** Asks for the next event, once. Never rejects: what went wrong has arrived, too. */
-  const ask = (): Promise<void> => (pending ??= next());
-  const next = async (): Promise<void> => {
-    try {
-      state.arrived = await events.next();
-    } catch (error) {
-      state.arrived = { error };
-    }
-  };
-
-  /** What is here already; null when it has to be waited for. A race would leave its traces with the one who waits. */
-  const ready = async (): Promise<Arrived | null> => {
-    void ask();
-    for (let turn = 0; turn < MAX_MICROTASK_TURNS && state.arrived === null; turn += 1)
-      await Promise.resolve();
-    return state.arrived;
-  };
-
-  let whenDown: (() => void) | null = null;
-  const onShutdown = (): void => whenDown?.();
-
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      whenDown = () => close(controller, errorFrame(ends.shuttingDown));
-      if (options.closing.begun) {
-        onShutdown();
-        return;
-      }
-      options.closing.add(onShutdown);
-      tick = setInterval(
-        () => {
-          const free = (controller.desiredSize ?? 1) > 0;
-          if (free) {
-            state.waitingSince = null;
-            controller.enqueue(encoder.encode(keepAliveFor(options.userAgent)));
-            return;
-          }
-          state.waitingSince ??= performance.now();
-          if (performance.now() - state.waitingSince >= options.stallMs) evict(controller);
-        },
-        Math.min(options.keepAliveMs, options.stallMs),
-      );
-      tick.unref();
-    },
-    async pull(controller) {
-      state.waitingSince = null;
-      let frames = first;
-      first = '';
-      try {
-        for (let count = 0; count < BATCH && frames.length < BATCH_CHARS && !state.over; count += 1) {
-          if (frames === '') await ask();
-          const result = await ready();
-          if (state.over) return;
-          if (result === null) break;
-          pending = null;
-          state.arrived = null;
-          if ('error' in result) throw result.error;
-          if (result.done === true) {
-            conclude(controller, frames + (options.ended ? DONE_FRAME : errorFrame(ends.cutOff)));
-            return;
-          }
-          // The thread was announced from the create's own answer; a log may hold it too.
-          if (result.value.event === 'thread.created' && options.thread !== undefined) continue;
-          frames += frameOf(result.value);
-          if (isLast(result.value.event)) {
-            conclude(controller, frames + DONE_FRAME);
-            return;
-          }
-        }
-        if (state.over) return;
-        const bytes = encoder.encode(frames);
-        if (options.share?.hold(bytes.byteLength) === false) {
-          evict(controller);
-          return;
-        }
-        controller.enqueue(bytes);
-        tick?.refresh();
-      } catch (error) {
-        if (error === ends.stalled) evict(controller);
-        else conclude(controller, frames + errorFrame(toApiError(error, options.requestId)));
-      }
-    },
-    cancel() {
-      finish();
-    },
-  });
-  return new Response(body, {
+export const eventStream = (subscribe: Subscribe, options: StreamOptions): Response =>
+  new Response(new ReadableStream<Uint8Array>(new EventFrames(subscribe, options)), {
     status: 200,
     headers: {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -266,4 +136,160 @@ export const eventStream = (
       ...options.headers,
     },
   });
-};
+
+class EventFrames implements UnderlyingDefaultSource<Uint8Array> {
+  readonly #options: StreamOptions;
+  readonly #subscription = new AbortController();
+  readonly #events: AsyncIterator<StreamedEvent>;
+  /** Errors that end the stream. */
+  readonly #ends: ReturnType<typeof endings>;
+  /** Frames before the first event of the log. */
+  #first: string;
+  #pending: Promise<void> | null = null;
+  #arrived: Arrived | null = null;
+  #over = false;
+  #waitingSince: number | null = null;
+  #tick: ReturnType<typeof setInterval> | undefined;
+  #onShutdown = (): void => undefined;
+
+  constructor(subscribe: Subscribe, options: StreamOptions) {
+    this.#options = options;
+    this.#ends = options.until === 'closed' ? OF_APPROVALS : OF_RUN;
+    this.#first = options.thread === undefined ? '' : encodeEvent('thread.created', options.thread);
+    const admit: AdmitRead = async () => {
+      const leave = await (options.share?.enter() ?? UNLIMITED);
+      if (leave === null) throw this.#ends.stalled;
+      return leave;
+    };
+    this.#events = subscribe(this.#subscription.signal, admit)[Symbol.asyncIterator]();
+  }
+
+  start(controller: Controller): void {
+    const { closing, keepAliveMs, stallMs } = this.#options;
+    this.#onShutdown = () => this.#close(controller, errorFrame(this.#ends.shuttingDown));
+    if (closing.begun) {
+      this.#onShutdown();
+      return;
+    }
+    closing.add(this.#onShutdown);
+    this.#tick = setInterval(() => this.#keepAlive(controller), Math.min(keepAliveMs, stallMs));
+    this.#tick.unref();
+  }
+
+  async pull(controller: Controller): Promise<void> {
+    this.#waitingSince = null;
+    const batch = { frames: this.#first };
+    this.#first = '';
+    try {
+      const last = await this.#fill(batch);
+      if (this.#over) return;
+      if (last) this.#conclude(controller, batch.frames);
+      else this.#send(controller, batch.frames);
+    } catch (error) {
+      if (error === this.#ends.stalled) this.#evict(controller);
+      else
+        this.#conclude(controller, batch.frames + errorFrame(toApiError(error, this.#options.requestId)));
+    }
+  }
+
+  cancel(): void {
+    this.#finish();
+  }
+
+  /** Adds the frames that are ready together, and the end of the stream. True = nothing follows. */
+  async #fill(batch: { frames: string }): Promise<boolean> {
+    const { until, ended, thread } = this.#options;
+    const isLast = LAST[until];
+    for (let count = 0; count < BATCH && batch.frames.length < BATCH_CHARS && !this.#over; count += 1) {
+      if (batch.frames === '') await this.#ask();
+      const result = await this.#ready();
+      if (this.#over || result === null) return false;
+      this.#pending = null;
+      this.#arrived = null;
+      if ('error' in result) throw result.error;
+      if (result.done === true) {
+        batch.frames += ended ? DONE_FRAME : errorFrame(this.#ends.cutOff);
+        return true;
+      }
+      const { event } = result.value;
+      // The thread was announced from the create's own answer; a log may hold it too.
+      if (event === 'thread.created' && thread !== undefined) continue;
+      batch.frames += frameOf(result.value);
+      if (isLast(event)) {
+        batch.frames += DONE_FRAME;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Asks for the next event, once. Never rejects: what went wrong has arrived, too. */
+  #ask(): Promise<void> {
+    return (this.#pending ??= this.#next());
+  }
+
+  async #next(): Promise<void> {
+    try {
+      this.#arrived = await this.#events.next();
+    } catch (error) {
+      this.#arrived = { error };
+    }
+  }
+
+  /** The event that is here already; null when it has to be waited for. `Promise.race` would leak a reaction for each call. */
+  async #ready(): Promise<Arrived | null> {
+    void this.#ask();
+    for (let turn = 0; turn < MAX_MICROTASK_TURNS && this.#arrived === null; turn += 1)
+      await Promise.resolve();
+    return this.#arrived;
+  }
+
+  #send(controller: Controller, frames: string): void {
+    const bytes = encoder.encode(frames);
+    if (this.#options.share?.hold(bytes.byteLength) === false) {
+      this.#evict(controller);
+      return;
+    }
+    controller.enqueue(bytes);
+    this.#tick?.refresh();
+  }
+
+  /** Comments keep a silent connection open; a reader that takes none for too long is dropped. */
+  #keepAlive(controller: Controller): void {
+    if ((controller.desiredSize ?? 1) > 0) {
+      this.#waitingSince = null;
+      controller.enqueue(encoder.encode(keepAliveFor(this.#options.userAgent)));
+      return;
+    }
+    this.#waitingSince ??= performance.now();
+    if (performance.now() - this.#waitingSince >= this.#options.stallMs) this.#evict(controller);
+  }
+
+  /** The last events of the stream, if the tenant's streams may hold them. */
+  #conclude(controller: Controller, frames: string): void {
+    if (this.#options.share?.hold(Buffer.byteLength(frames)) === false) this.#evict(controller);
+    else this.#close(controller, frames);
+  }
+
+  #evict(controller: Controller): void {
+    this.#close(controller, errorFrame(this.#ends.stalled));
+    setTimeout(this.#options.drop, DROP_GRACE_MS).unref();
+  }
+
+  #close(controller: Controller, lastFrame: string): void {
+    if (this.#over) return;
+    this.#finish();
+    controller.enqueue(encoder.encode(lastFrame));
+    controller.close();
+  }
+
+  #finish(): void {
+    this.#over = true;
+    clearInterval(this.#tick);
+    this.#options.share?.close();
+    this.#options.closing.delete(this.#onShutdown);
+    this.#subscription.abort();
+    // An engine that waits hears the signal; one that was not asked for more hears this.
+    this.#events.return?.().catch(() => undefined);
+  }
+}

@@ -53,6 +53,8 @@ const nodeOptions = (own = ''): { NODE_OPTIONS: string } => ({
 });
 const serveOptions = () => ({ ...nodeOptions(SERVE_OPTIONS), ...MALLOC });
 const KEY = 'bench-key-0123456789abcdef';
+/** As `RUNS_API_KEYS` has it. */
+const KEYS = `bench:${KEY}:*`;
 
 export interface Serving {
   process: WorkerProcess;
@@ -99,91 +101,106 @@ const ended = async (child: WorkerProcess): Promise<void> => {
   await child.exited;
 };
 
+/** What every process of the stage is started with. */
+const environment = (temporal: TemporalServer, postgres: PostgresServer, model: string) => ({
+  TEMPORAL_ADDRESS: temporal.address,
+  TEMPORAL_NAMESPACE: 'default',
+  RUNS_TASK_QUEUE: QUEUE,
+  RUNS_BACKEND: 'chat',
+  OPENAI_BASE_URL: model,
+  DATABASE_URL: postgres.url,
+  RUNS_LOG_LEVEL: 'warn',
+  // Thousands of streams of one key are what is measured.
+  RUNS_MAX_STREAMS: '0',
+  RUNS_API_KEYS: KEYS,
+  PORT: '0',
+});
+
+/** Starts API servers and workers, each a process of its own. */
+const starters = (env: Record<string, string>) => {
+  const serving = async (more: Record<string, string>, ...command: string[]): Promise<Serving> => {
+    const child = await spawned({ ...env, ...more }, ...command);
+    const url = /ready api at (\S+),/.exec(await child.ready)?.[1] ?? '';
+    return { process: child, url, stop: () => ended(child) };
+  };
+  return {
+    anotherApi: () => serving(serveOptions(), 'serve'),
+    together: () =>
+      serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker'),
+    worker: () => spawned({ ...env, ...nodeOptions(), RUNS_TOOLS: TOOLS_FILE }, 'worker'),
+  };
+};
+
+const constant: ServerStage['constant'] = async (kind, body) => {
+  const { child, ready } = await forked('./server-constant.ts', {
+    BENCH_BODY: body,
+    BENCH_KIND: kind,
+    BENCH_KEYS: KEYS,
+    BENCH_BUILD: pathToFileURL(BUILD).href,
+    ...serveOptions(),
+  });
+  return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
+};
+
+/** `ends` gets what ends each process, as soon as it was started. */
+const openStage = async (
+  ends: (() => Promise<unknown>)[],
+): Promise<Omit<ServerStage, 'close' | 'constant'>> => {
+  await build();
+  const [temporal, postgres, model] = await Promise.all([
+    startTemporal({ searchAttributes: SEARCH_ATTRIBUTES }),
+    startPostgres(),
+    forked('./server-model.ts', {}),
+  ]);
+  ends.push(
+    () => temporal.stop(),
+    () => postgres.remove(),
+    () => gone(model.child),
+  );
+  const modelUrl = String(model.ready);
+  const start = starters(environment(temporal, postgres, modelUrl));
+  // The server first: it applies the migrations.
+  const api = await start.anotherApi();
+  ends.push(() => api.stop());
+  const [worker, bare, load] = await Promise.all([
+    start.worker(),
+    forked('./bare/worker.ts', {
+      BENCH_BACKEND: modelUrl,
+      BENCH_TEMPORAL: temporal.address,
+      BENCH_QUEUE: BARE_QUEUE,
+    }),
+    forked('./server-load.ts', {}),
+  ]);
+  ends.push(
+    () => ended(worker),
+    () => gone(bare.child),
+    () => gone(load.child),
+  );
+  return {
+    temporal,
+    postgres,
+    model: modelUrl,
+    api,
+    worker,
+    load: load.child,
+    headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+    key: KEY,
+    anotherApi: start.anotherApi,
+    together: start.together,
+    anotherWorker: async () => {
+      const child = await start.worker();
+      return { stop: () => ended(child) };
+    },
+  };
+};
+
 export const setServerStage = async (): Promise<ServerStage> => {
   const ends: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (let end = ends.pop(); end !== undefined; end = ends.pop()) await end();
   };
   try {
-    await build();
-    const [temporal, postgres, model] = await Promise.all([
-      startTemporal({ searchAttributes: SEARCH_ATTRIBUTES }),
-      startPostgres(),
-      forked('./server-model.ts', {}),
-    ]);
-    ends.push(
-      () => temporal.stop(),
-      () => postgres.remove(),
-      () => gone(model.child),
-    );
-    const keys = `bench:${KEY}:*`;
-    const env = {
-      TEMPORAL_ADDRESS: temporal.address,
-      TEMPORAL_NAMESPACE: 'default',
-      RUNS_TASK_QUEUE: QUEUE,
-      RUNS_BACKEND: 'chat',
-      OPENAI_BASE_URL: String(model.ready),
-      DATABASE_URL: postgres.url,
-      RUNS_LOG_LEVEL: 'warn',
-      // Thousands of streams of one key are what is measured.
-      RUNS_MAX_STREAMS: '0',
-      RUNS_API_KEYS: keys,
-      PORT: '0',
-    };
-    const serving = async (more: Record<string, string>, ...command: string[]): Promise<Serving> => {
-      const child = await spawned({ ...env, ...more }, ...command);
-      const url = /ready api at (\S+),/.exec(await child.ready)?.[1] ?? '';
-      return { process: child, url, stop: () => ended(child) };
-    };
-    const anotherApi = (): Promise<Serving> => serving(serveOptions(), 'serve');
-    const together = (): Promise<Serving> =>
-      serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker');
-    const anotherWorker = (): Promise<WorkerProcess> =>
-      spawned({ ...env, ...nodeOptions(), RUNS_TOOLS: TOOLS_FILE }, 'worker');
-    // The server first: it applies the migrations.
-    const api = await anotherApi();
-    ends.push(() => api.stop());
-    const [worker, bare, load] = await Promise.all([
-      anotherWorker(),
-      forked('./bare/worker.ts', {
-        BENCH_BACKEND: String(model.ready),
-        BENCH_TEMPORAL: temporal.address,
-        BENCH_QUEUE: BARE_QUEUE,
-      }),
-      forked('./server-load.ts', {}),
-    ]);
-    ends.push(
-      () => ended(worker),
-      () => gone(bare.child),
-      () => gone(load.child),
-    );
-    return {
-      temporal,
-      postgres,
-      model: String(model.ready),
-      api,
-      worker,
-      load: load.child,
-      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
-      key: KEY,
-      anotherApi,
-      together,
-      anotherWorker: async () => {
-        const child = await anotherWorker();
-        return { stop: () => ended(child) };
-      },
-      constant: async (kind, body) => {
-        const { child, ready } = await forked('./server-constant.ts', {
-          BENCH_BODY: body,
-          BENCH_KIND: kind,
-          BENCH_KEYS: keys,
-          BENCH_BUILD: pathToFileURL(BUILD).href,
-          ...serveOptions(),
-        });
-        return { url: String(ready), pid: child.pid ?? 0, stop: () => gone(child) };
-      },
-      close,
-    };
+    return { ...(await openStage(ends)), constant, close };
   } catch (error) {
     await close();
     throw error;

@@ -71,10 +71,12 @@ const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number):
     );
 };
 
+type AcceptOptions = Parameters<TurnStore['acceptOutputs']>[2];
+
 /** Stores the request's key, so that a repeat is recognised. */
 const storeIdempotencyKey = (
   { sql, row, later }: RunUpdate,
-  { idempotency, now }: Parameters<TurnStore['acceptOutputs']>[2],
+  { idempotency, now }: AcceptOptions,
 ): void => {
   if (idempotency == null) return;
   later(
@@ -86,13 +88,27 @@ const storeIdempotencyKey = (
   );
 };
 
+/** Throws when an output is of another round, or differs from the one that was accepted. */
+const rejectConflicts = (
+  { row }: RunUpdate,
+  { differing, unknown }: Pick<ReturnType<typeof mergeOutputs>, 'differing' | 'unknown'>,
+): void => {
+  const wrong = [...differing, ...unknown];
+  if (wrong.length > 0)
+    throw new StoreError(
+      'output_conflict',
+      `Outputs for ${JSON.stringify(wrong)} differ from those that run ${row.id} accepted before, or belong to another round.`,
+      { details: wrong },
+    );
+};
+
 const accept = (
   unit: RunUpdate,
   open: OpenRounds,
   outputs: readonly ToolOutput[],
-  options: Parameters<TurnStore['acceptOutputs']>[2],
+  options: AcceptOptions,
 ): Acceptance => {
-  const { row, emit } = unit;
+  const { row } = unit;
   const first = outputs[0];
   const { round } = open;
   const repeated: Acceptance = {
@@ -106,37 +122,41 @@ const accept = (
     throw new StoreError(
       'output_conflict',
       `Run ${row.id} has no call ${JSON.stringify(first.tool_call_id)}.`,
-      {
-        details: [first.tool_call_id],
-      },
+      { details: [first.tool_call_id] },
     );
   }
   const change = mergeOutputs(round, outputs);
-  const wrong = [...change.differing, ...change.unknown];
-  if (wrong.length > 0)
-    throw new StoreError(
-      'output_conflict',
-      `Outputs for ${JSON.stringify(wrong)} differ from those that run ${row.id} accepted before, or belong to another round.`,
-      { details: wrong },
-    );
+  rejectConflicts(unit, change);
+  if (change.added.length > 0)
+    return isTerminal(row.status)
+      ? { ...repeated, taken: false }
+      : addOutputs(unit, open, round, change.outputs, options);
+  const external = externalCalls(round);
+  const isOpen = openOf(external, round.outputs).length > 0;
+  // A worker may have written these outputs first: the request still counts as the first one.
+  if (options.by === null || isOpen || external.length === 0 || round.accepted_by !== null) return repeated;
+  round.accepted_by = options.by;
+  saveRound(unit, round);
+  storeIdempotencyKey(unit, options);
+  return { ...repeated, eventsAfter: round.accepted_after ?? row.event_seq, result: 'accepted' };
+};
+
+/** Stores new outputs of the round, and queues the run when the caller has answered all its calls. */
+const addOutputs = (
+  unit: RunUpdate,
+  { steps }: OpenRounds,
+  round: RoundRow,
+  outputs: Outputs,
+  options: AcceptOptions,
+): Acceptance => {
+  const { row, emit } = unit;
   const external = externalCalls(round);
   const wasOpen = openOf(external, round.outputs).length > 0;
-  if (change.added.length > 0 && isTerminal(row.status)) return { ...repeated, taken: false };
-  if (change.added.length === 0) {
-    // A worker may have written these outputs first: the request still counts as the first one.
-    if (options.by === null || wasOpen || external.length === 0 || round.accepted_by !== null)
-      return repeated;
-    round.accepted_by = options.by;
-    saveRound(unit, round);
-    storeIdempotencyKey(unit, options);
-    return { ...repeated, eventsAfter: round.accepted_after ?? row.event_seq, result: 'accepted' };
-  }
-
   const seqBefore = row.event_seq;
-  round.outputs = change.outputs;
+  round.outputs = outputs;
   round.done = openOf(round.calls, round.outputs).length === 0;
   passOverApprovals(unit, round);
-  const step = open.steps.find((one) => one.round === round.round);
+  const step = steps.find((one) => one.round === round.round);
   if (step !== undefined) fillStep(unit, round, step, options.now);
   const stillOpen = openOf(external, round.outputs);
   const closes = wasOpen && stillOpen.length === 0;
@@ -165,7 +185,7 @@ export const acceptOutputs = (
   db: Database,
   runId: string,
   outputs: readonly ToolOutput[],
-  options: Parameters<TurnStore['acceptOutputs']>[2],
+  options: AcceptOptions,
 ): Promise<Acceptance> =>
   changeExistingRun<Acceptance, OpenRounds>(
     db,
