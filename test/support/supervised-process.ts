@@ -1,5 +1,5 @@
 /**
- * A program that stays below the supervisor of the `runs` command, or is that supervisor. Run by `supervise.test.ts`.
+ * A program that stays below the supervisor of the `runs` command, or is that supervisor. Run by `supervised-processes.test.ts`.
  * `supervise WHAT` supervises this file with the argument WHAT.
  */
 import { fileURLToPath } from 'node:url';
