@@ -1,5 +1,6 @@
 /** Public entry of the HTTP layer: an app over any `RunsService`, its keys and limits, and a server for it. */
-export { createApi, ROUTES, type Api, type ApiEnv, type ApiOptions } from './app.ts';
+export { createApi, ROUTES, type Api, type ApiOptions } from './app.ts';
+export type { ApiEnv } from './serve-route.ts';
 export type { RequestLogEntry } from './request-log.ts';
 export { openApiDocument } from './openapi.ts';
 export { keyAuth, openAuth, type Authenticator } from './auth.ts';

@@ -11,7 +11,8 @@ import { createAdaptorServer } from '@hono/node-server';
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { quote } from '../protocol/rules/validation.ts';
-import type { Api, ApiEnv } from './app.ts';
+import type { Api } from './app.ts';
+import type { ApiEnv } from './serve-route.ts';
 import { errorResponse } from './errors.ts';
 
 export interface ServeOptions {

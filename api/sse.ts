@@ -137,7 +137,7 @@ export const eventStream = (subscribe: Subscribe, options: StreamOptions): Respo
     },
   });
 
-class EventFrames implements UnderlyingDefaultSource<Uint8Array> {
+class EventFrames {
   readonly #options: StreamOptions;
   readonly #subscription = new AbortController();
   readonly #events: AsyncIterator<StreamedEvent>;
@@ -187,8 +187,7 @@ class EventFrames implements UnderlyingDefaultSource<Uint8Array> {
       else this.#send(controller, batch.frames);
     } catch (error) {
       if (error === this.#ends.stalled) this.#evict(controller);
-      else
-        this.#conclude(controller, batch.frames + errorFrame(toApiError(error, this.#options.requestId)));
+      else this.#conclude(controller, batch.frames + errorFrame(toApiError(error, this.#options.requestId)));
     }
   }
 

@@ -125,8 +125,7 @@ const starters = (env: Record<string, string>) => {
   };
   return {
     anotherApi: () => serving(serveOptions(), 'serve'),
-    together: () =>
-      serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker'),
+    together: () => serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker'),
     worker: () => spawned({ ...env, ...nodeOptions(), RUNS_TOOLS: TOOLS_FILE }, 'worker'),
   };
 };

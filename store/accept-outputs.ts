@@ -74,10 +74,7 @@ const fillStep = (unit: RunUpdate, round: RoundRow, step: StepRow, now: number):
 type AcceptOptions = Parameters<TurnStore['acceptOutputs']>[2];
 
 /** Stores the request's key, so that a repeat is recognised. */
-const storeIdempotencyKey = (
-  { sql, row, later }: RunUpdate,
-  { idempotency, now }: AcceptOptions,
-): void => {
+const storeIdempotencyKey = ({ sql, row, later }: RunUpdate, { idempotency, now }: AcceptOptions): void => {
   if (idempotency == null) return;
   later(
     sql.query(

@@ -121,6 +121,52 @@ type ApprovalMethod =
   | 'adoptApprovals'
   | 'expireLateApprovals';
 
+const stepReader = (db: Database): Pick<RunStore, 'listSteps' | 'getStep'> => ({
+  async listSteps(tenant, threadId, runId, query) {
+    const page = await readPage<StepRow, RunStep>(
+      db,
+      {
+        table: 'steps',
+        where: 'run_id = $1 and thread_id = $2 and tenant = $3',
+        params: [runId, threadId, tenant],
+        view: stepView,
+        notFound: (id) => apiErrors.notFound('run step', id),
+      },
+      query,
+    );
+    if (page.data.length === 0) await readRun(db, tenant, threadId, runId);
+    return page;
+  },
+  async getStep(tenant, threadId, runId, stepId) {
+    const [row] = await db.query<StepRow>(
+      'select * from steps where id = $1 and run_id = $2 and thread_id = $3 and tenant = $4',
+      [stepId, runId, threadId, tenant],
+    );
+    if (row === undefined) throw apiErrors.notFound('run step', stepId);
+    return stepView(row);
+  },
+});
+
+/** What holds for the whole server: live runs by status, and values by name. */
+const serverFacts = (db: Database): Pick<RunStore, 'countLiveRuns' | 'getFact' | 'setFact'> => ({
+  async countLiveRuns() {
+    const rows = await db.query<{ status: RunRow['status']; count: number }>(
+      `select status, count(*) from runs where ${LIVE} group by status`,
+    );
+    return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
+  },
+  async getFact(name) {
+    const [row] = await db.query<{ value: string }>('select value from facts where name = $1', [name]);
+    return row?.value ?? null;
+  },
+  async setFact(name, value) {
+    await db.query(
+      'insert into facts (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value',
+      [name, value],
+    );
+  },
+});
+
 export const runStore = (
   db: Database,
 ): Omit<
@@ -160,29 +206,6 @@ export const runStore = (
     if (row === undefined) throw apiErrors.notFound('run', runId);
     return runView(row);
   },
-  async listSteps(tenant, threadId, runId, query) {
-    const page = await readPage<StepRow, RunStep>(
-      db,
-      {
-        table: 'steps',
-        where: 'run_id = $1 and thread_id = $2 and tenant = $3',
-        params: [runId, threadId, tenant],
-        view: stepView,
-        notFound: (id) => apiErrors.notFound('run step', id),
-      },
-      query,
-    );
-    if (page.data.length === 0) await readRun(db, tenant, threadId, runId);
-    return page;
-  },
-  async getStep(tenant, threadId, runId, stepId) {
-    const [row] = await db.query<StepRow>(
-      'select * from steps where id = $1 and run_id = $2 and thread_id = $3 and tenant = $4',
-      [stepId, runId, threadId, tenant],
-    );
-    if (row === undefined) throw apiErrors.notFound('run step', stepId);
-    return stepView(row);
-  },
   async findRun(runId) {
     const [row] = await db.query<RunRow>('select * from runs where id = $1', [runId]);
     return row === undefined
@@ -195,23 +218,9 @@ export const runStore = (
           expiresAt: row.expires_at,
         };
   },
-  async countLiveRuns() {
-    const rows = await db.query<{ status: RunRow['status']; count: number }>(
-      `select status, count(*) from runs where ${LIVE} group by status`,
-    );
-    return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
-  },
-  async getFact(name) {
-    const [row] = await db.query<{ value: string }>('select value from facts where name = $1', [name]);
-    return row?.value ?? null;
-  },
-  async setFact(name, value) {
-    await db.query(
-      'insert into facts (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value',
-      [name, value],
-    );
-  },
   runForSubmit: (tenant, threadId, runId, about) => runForSubmit(db, [tenant, threadId, runId], about),
   markCancelling: (tenant, threadId, runId, now) => markCancelling(db, [tenant, threadId, runId], now),
+  ...stepReader(db),
+  ...serverFacts(db),
   ...liveRunStore(db),
 });

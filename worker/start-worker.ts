@@ -41,6 +41,7 @@ import { joinMcpServers } from './mcp/mcp-file.ts';
 import { loadToolsFile } from './tools-file.ts';
 import { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker } from './worker.ts';
 
+/** Parts of a worker. `startWorker` builds those that have a default. */
 export interface WorkerDependencies {
   /** TEMPORAL_… and RUNS_TASK_QUEUE are read from it. Default: the process's. */
   env?: ConfigEnv;
@@ -65,6 +66,7 @@ export interface WorkerDependencies {
   log?: Logger;
 }
 
+/** A worker that polls its task queue. */
 export interface RunningWorker {
   /** Resolves when the worker has ended after `stop`; rejects when it ends by itself. */
   readonly done: Promise<void>;
@@ -104,6 +106,31 @@ const connect = async (target: TemporalTarget): Promise<NativeConnection> => {
   }
 };
 
+/** The user's tools, hooks and converter, and the workflows that are bundled for them. */
+const loadUserCode = async (config: Config, parts: WorkerDependencies, log: Logger) => {
+  const file = config.toolsFile === null ? null : await loadToolsFile(config.toolsFile);
+  const tools = parts.tools ?? file?.tools ?? noTools();
+  const mcp = await joinMcpServers(tools, config.mcpFile);
+  const hooks = parts.hooks ?? file?.hooks;
+  const converter = await workerConverter(parts.env ?? process.env, parts.dataConverter, log);
+  const workflows =
+    parts.workflows ?? (await workflowCode({ cacheDir: join(config.dataDir, 'cache'), ...converter }));
+  return { tools, mcp, hooks: hooks === undefined ? {} : { hooks }, converter, workflows };
+};
+
+/** Serves the worker's metrics when the configuration names a port. */
+const openMetrics = async (
+  { host, metricsPort }: Config,
+  learned: () => LearnedOfServer[],
+  cleanup: Disposables,
+): Promise<{ metrics: Pick<ActivityDeps, 'metrics'>; url: string | null }> => {
+  if (metricsPort === null) return { metrics: {}, url: null };
+  const { metrics, registry } = prometheusMetrics(learned);
+  const endpoint = await serveMetrics(registry, host, metricsPort);
+  cleanup.add('metrics', () => endpoint.close());
+  return { metrics: { metrics }, url: endpoint.url };
+};
+
 const start = async (
   config: Config,
   parts: WorkerDependencies,
@@ -115,31 +142,18 @@ const start = async (
     temporalTarget({ taskQueue: config.taskQueue, ...(parts.env === undefined ? {} : { env: parts.env }) });
   const { namespace, taskQueue, address } = target;
   // The user's files come first: their problems should be reported without a server.
-  const file = config.toolsFile === null ? null : await loadToolsFile(config.toolsFile);
-  const own = parts.tools ?? file?.tools ?? noTools();
-  const mcp = await joinMcpServers(own, config.mcpFile);
-  const hooks = parts.hooks ?? file?.hooks;
-  const converter = await workerConverter(parts.env ?? process.env, parts.dataConverter, log);
-  const workflows =
-    parts.workflows ?? (await workflowCode({ cacheDir: join(config.dataDir, 'cache'), ...converter }));
-
+  const user = await loadUserCode(config, parts, log);
   const learned = (): LearnedOfServer[] =>
     Object.values(parts.backends).flatMap((backend) => backend.learned?.() ?? []);
-  const prometheus = config.metricsPort === null ? null : prometheusMetrics(learned);
-  const endpoint =
-    prometheus === null || config.metricsPort === null
-      ? null
-      : await serveMetrics(prometheus.registry, config.host, config.metricsPort);
-  if (endpoint !== null) cleanup.add('metrics', () => endpoint.close());
-
-  const { tools, ...servers } = await connectServers(own, mcp, log, cleanup);
+  const { metrics, url: metricsUrl } = await openMetrics(config, learned, cleanup);
+  const { tools, ...servers } = await connectServers(user.tools, user.mcp, log, cleanup);
   installRuntime(log);
   const connection = await connect(target);
   cleanup.add('connection', () => connection.close());
   await requireNamespace(connection, target);
   await reportSearchAttributes(connection, namespace, log);
   const client = new RunsClient({
-    client: new Client({ connection, namespace, ...converter }),
+    client: new Client({ connection, namespace, ...user.converter }),
     taskQueue,
     address,
     // An eager start is not routed: a build that is not current would take runs that are meant for the current one.
@@ -147,33 +161,24 @@ const start = async (
   });
   cleanup.add('client', () => client.close());
 
+  const activities = createActivities({
+    backends: parts.backends,
+    tools,
+    ...servers,
+    log,
+    maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
+    startFollowUpRun: async (request, context) =>
+      request.backend === 'assistants' || parts.startFollowUpRun === undefined
+        ? await startFollowUpAssistantsRun(client, request)
+        : await parts.startFollowUpRun(request, context, client),
+    ...user.hooks,
+    ...metrics,
+  });
+  const { workflows, converter } = user;
+  const { maxCachedRuns, maxActivities, shutdownGraceMs, deployment } = config;
+  const limits = { maxCachedRuns, maxActivities, shutdownGraceMs, deployment };
   const worker = await createWorker(target, () =>
-    makeWorker({
-      connection,
-      namespace,
-      taskQueue,
-      workflows,
-      activities: createActivities({
-        backends: parts.backends,
-        tools,
-        ...servers,
-        log,
-        maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
-        startFollowUpRun: async (request, context) => {
-          if (request.backend === 'assistants' || parts.startFollowUpRun === undefined) {
-            return await startFollowUpAssistantsRun(client, request);
-          }
-          return await parts.startFollowUpRun(request, context, client);
-        },
-        ...(hooks === undefined ? {} : { hooks }),
-        ...(prometheus === null ? {} : { metrics: prometheus.metrics }),
-      }),
-      maxCachedRuns: config.maxCachedRuns,
-      maxActivities: config.maxActivities,
-      shutdownGraceMs: config.shutdownGraceMs,
-      deployment: config.deployment,
-      ...converter,
-    }),
+    makeWorker({ connection, namespace, taskQueue, workflows, activities, ...limits, ...converter }),
   );
   const done = finish(worker, log, cleanup);
   return {
@@ -182,7 +187,7 @@ const start = async (
     namespace,
     address,
     tools: tools.names,
-    metricsUrl: endpoint?.url ?? null,
+    metricsUrl,
     learned,
     client,
     stop: async () => {
