@@ -5,6 +5,7 @@
  *   npm run drill -- --seed 7 --drills 40 --kind kill   of one kind (or several, with commas)
  *   npm run drill -- --seed 7 --drills 300 --minutes 20 --lanes 6   none begins after twenty minutes
  *   npm run drill -- --kind kill --drill 700021         one drill again
+ *   npm run drill -- --seed 7 --drills 4 --keep         keeps the directories of the drills
  *
  *   npm run drill -- --seed 7 --drills 40 --record drills.jsonl   a line of JSON for each verdict, as it comes
  *   npm run drill -- --report a.jsonl,b.jsonl           the tables of recorded campaigns, nothing is run

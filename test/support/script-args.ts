@@ -11,7 +11,7 @@ export const scriptArgs = <Config extends ParseArgsConfig>(
   config: Config,
 ): ReturnType<typeof parseArgs<Config>> => {
   if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
-    console.log(headerOf(readFileSync(new URL(script), 'utf8')));
+    process.stdout.write(`${headerOf(readFileSync(new URL(script), 'utf8'))}\n`);
     process.exit(0);
   }
   try {
@@ -22,7 +22,7 @@ export const scriptArgs = <Config extends ParseArgsConfig>(
 };
 
 export const badArgument = (problem: string): never => {
-  console.error(`${problem} See --help.`);
+  process.stderr.write(`${problem} See --help.\n`);
   process.exit(2);
 };
 

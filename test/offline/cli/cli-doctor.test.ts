@@ -215,8 +215,8 @@ describe('the process of the folder', () => {
   });
 
   test('tells where Temporal is', async () => {
-    const { address, close } = await refusingTemporal();
-    onTestFinished(close);
+    const { address, ...temporal } = await refusingTemporal();
+    onTestFinished(() => temporal.close());
     await keep('worker', { RUNS_BACKEND: 'chat' }, null, { ...TEMPORAL, address });
     const { stdout } = await doctor(['temporal']);
     expect(stdout).toMatch(new RegExp(`^PROBLEM +temporal +.*"${address}" can't be reached`, 'm'));

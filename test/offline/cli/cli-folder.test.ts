@@ -125,8 +125,8 @@ describe('a command in the folder of a runs dev that is not running', () => {
 
   test('goes where the environment says', async () => {
     await writeDevState(dir, state({ pid: DEAD }));
-    const { address, close } = await refusingTemporal();
-    onTestFinished(close);
+    const { address, ...temporal } = await refusingTemporal();
+    onTestFinished(() => temporal.close());
     const { stderr } = await cli(['list'], { RUNS_DATA_DIR: dir, TEMPORAL_ADDRESS: address });
     expect(stderr).toContain(`Temporal at "${address}"`);
     const started = await cli(['start', '--assistant', 'asst_1'], {

@@ -84,13 +84,15 @@ describe('npm test', () => {
   });
 });
 
+/** A report of one file. */
+const reportOf = (statuses: readonly (readonly [title: string, status: string])[]) => [
+  {
+    name: '/checkout/test/a.test.ts',
+    assertionResults: statuses.map(([title, status]) => ({ title, status })),
+  },
+];
+
 describe('a proof of the fault matrix', () => {
-  const tests = (...statuses: [title: string, status: string][]) => [
-    {
-      name: '/checkout/test/a.test.ts',
-      assertionResults: statuses.map(([title, status]) => ({ title, status })),
-    },
-  ];
   test.each([
     ['is shown by a test whose title has its words', 'gree', [['green', 'passed']], true],
     ['counts as run when its test failed, which is reported by itself', 'red', [['red', 'failed']], true],
@@ -108,11 +110,7 @@ describe('a proof of the fault matrix', () => {
     ['may be named as in the sources, with its placeholder', 'n %i', [['n 1', 'passed']], true],
     ['is missing when the words behind the placeholder differ', 'n %i of %s', [['n 1', 'passed']], false],
   ] as const)('%s', (_what, name, statuses, shown) => {
-    const missing = unproved(
-      rowsOf(matrix(name)),
-      tests(...statuses.map((one) => [...one] as [string, string])),
-      '/checkout',
-    );
+    const missing = unproved(rowsOf(matrix(name)), reportOf(statuses), '/checkout');
     expect(missing).toEqual(shown ? [] : [`row 1: "test/a.test.ts › ${name}" did not run`]);
   });
 });
