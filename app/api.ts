@@ -23,7 +23,7 @@ import type { Logger } from '../protocol/ports/backend.ts';
 import type { Store } from '../protocol/ports/run-store.ts';
 import { splitAddress } from '../worker/address.ts';
 import type { Config } from '../worker/config.ts';
-import { serveMetrics, type MetricsEndpoint } from '../worker/metrics.ts';
+import { serveMetrics, type MetricsEndpoint } from '../worker/serve-metrics.ts';
 import { version } from './version.ts';
 import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
 import { Disposables } from '../worker/disposables.ts';

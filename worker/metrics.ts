@@ -1,15 +1,13 @@
 /**
- * The Prometheus implementation of the activities' metrics port, and its endpoint.
+ * The Prometheus implementation of the metrics port of activities.
  *
  * Rule: one registry per worker, none global; every label value comes from a bounded set (`tool` and `route` are
  * configured names; models are shown up to a number). The endpoint answers GET /metrics and nothing else.
  * Imported by the composition root.
  */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from '../activities/index.ts';
-import { RunsError, type BackendObservation } from '../protocol/index.ts';
+import type { BackendObservation } from '../protocol/index.ts';
 import type { LearnedOfServer } from '../protocol/ports/model.ts';
 
 /** Seconds, from a loopback model to a person's day. */
@@ -60,19 +58,19 @@ const learnedGauge = (registry: Registry, learned: () => LearnedOfServer[]): Gau
     },
   });
 
-export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): PrometheusMetrics => {
-  const registry = new Registry();
-  learnedGauge(registry, learned);
-  collectDefaultMetrics({ register: registry });
-  const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
-    new Counter({ name, help, labelNames, registers: [registry] });
-  const histogram = <Label extends string>(
-    name: string,
-    help: string,
-    labelNames: Label[],
-    buckets: number[],
-  ) => new Histogram({ name, help, labelNames, buckets, registers: [registry] });
+/** Makes metrics of one registry. */
+const metricsOf = (registry: Registry) => ({
+  counter: <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] }),
+  histogram: <Label extends string>(name: string, help: string, labelNames: Label[], buckets: number[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers: [registry] }),
+});
+type MetricMaker = ReturnType<typeof metricsOf>;
 
+type ModelObservation = Extract<BackendObservation, { kind: 'model' }>;
+
+/** Runs, rounds, and attempts at activities. */
+const runMetrics = ({ counter, histogram }: MetricMaker): Omit<Metrics, 'observe'> => {
   const ended = counter('runs_ended_total', 'Runs that reached an end.', ['backend', 'status']);
   const rounds = counter('runs_rounds_total', 'Rounds of tool calls that started.', ['backend']);
   const calls = counter('runs_tool_calls_total', 'Tool calls of models.', ['backend']);
@@ -99,6 +97,93 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
     ['activity'],
     [...SHORT, 300, 600],
   );
+  return {
+    runEnded: (backend, status) => ended.inc({ backend, status }),
+    roundBegan: (backend, asked) => {
+      rounds.inc({ backend });
+      calls.inc({ backend }, asked);
+    },
+    waited: (ms) => waits.observe(seconds(ms)),
+    toolAttempt: (tool, outcome, ms) => {
+      attempts.inc({ tool, outcome });
+      toolTime.observe({ tool }, seconds(ms));
+    },
+    backendActivity: (activity, outcome, ms) => {
+      activities.inc({ activity, outcome });
+      activityTime.observe({ activity }, seconds(ms));
+    },
+  };
+};
+
+/** Requests to models: their time, and their tokens. */
+const modelMetrics = ({
+  counter,
+  histogram,
+}: MetricMaker): ((backend: string, what: ModelObservation) => void) => {
+  const modelTime = histogram('runs_model_seconds', 'Duration of model requests.', ['backend'], SHORT);
+  const firstToken = histogram(
+    'runs_model_first_token_seconds',
+    'Time to the first token.',
+    ['backend'],
+    SHORT,
+  );
+  const tokens = counter('runs_tokens_total', 'Tokens, as the model server counts them.', [
+    'backend',
+    'kind',
+  ]);
+  const modelTokens = counter(
+    'runs_model_tokens_total',
+    'Tokens by model, as its server counts them: cached ones are a part of prompt, reasoning of completion.',
+    ['model', 'kind'],
+  );
+  const modelCost = counter('runs_model_cost_total', 'What the tokens cost, at the price of the moment.', [
+    'model',
+    'currency',
+  ]);
+  const labelOf = modelLabels();
+  const countModel = (model: string, what: Extract<BackendObservation, { kind: 'model' }>): void => {
+    modelTokens.inc({ model, kind: 'prompt' }, what.promptTokens);
+    modelTokens.inc({ model, kind: 'cached' }, what.cachedTokens);
+    modelTokens.inc({ model, kind: 'completion' }, what.completionTokens);
+    modelTokens.inc({ model, kind: 'reasoning' }, what.reasoningTokens);
+    for (const [currency, amount] of Object.entries(what.cost))
+      modelCost.inc({ model, currency }, Number(amount));
+  };
+  return (backend, what) => {
+    modelTime.observe({ backend }, seconds(what.ms));
+    if (what.firstTokenMs !== null) firstToken.observe({ backend }, seconds(what.firstTokenMs));
+    tokens.inc({ backend, kind: 'prompt' }, what.promptTokens);
+    tokens.inc({ backend, kind: 'completion' }, what.completionTokens);
+    countModel(labelOf(what.model), what);
+  };
+};
+
+/** Turns that waited for a provider's limits, or met a budget. */
+const limitMetrics = ({
+  counter,
+  histogram,
+}: MetricMaker): ((what: Extract<BackendObservation, { kind: 'model_wait' | 'budget' }>) => void) => {
+  const modelWait = histogram(
+    'runs_model_wait_seconds',
+    'How long turns waited for the limits of their provider.',
+    ['provider'],
+    LONG,
+  );
+  const budgets = counter('runs_budget_turns_total', 'Turns that a budget refused or let wait.', [
+    'budget',
+    'outcome',
+  ]);
+  return (what) => {
+    if (what.kind === 'budget') budgets.inc({ budget: what.budget, outcome: what.outcome });
+    else modelWait.observe({ provider: what.provider }, seconds(what.ms));
+  };
+};
+
+/** What backends observe of their servers. */
+const backendObserver = (make: MetricMaker): Metrics['observe'] => {
+  const { counter, histogram } = make;
+  const observeModel = modelMetrics(make);
+  const observeLimit = limitMetrics(make);
   const requests = counter('runs_backend_requests_total', 'HTTP requests to the backend.', [
     'backend',
     'method',
@@ -132,149 +217,40 @@ export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): 
     ['backend'],
     SHORT,
   );
-  const modelTime = histogram('runs_model_seconds', 'Duration of model requests.', ['backend'], SHORT);
-  const modelWait = histogram(
-    'runs_model_wait_seconds',
-    'How long turns waited for the limits of their provider.',
-    ['provider'],
-    LONG,
-  );
-  const firstToken = histogram(
-    'runs_model_first_token_seconds',
-    'Time to the first token.',
-    ['backend'],
-    SHORT,
-  );
-  const tokens = counter('runs_tokens_total', 'Tokens, as the model server counts them.', [
-    'backend',
-    'kind',
-  ]);
-  const modelTokens = counter(
-    'runs_model_tokens_total',
-    'Tokens by model, as its server counts them: cached ones are a part of prompt, reasoning of completion.',
-    ['model', 'kind'],
-  );
-  const modelCost = counter('runs_model_cost_total', 'What the tokens cost, at the price of the moment.', [
-    'model',
-    'currency',
-  ]);
-  const budgets = counter('runs_budget_turns_total', 'Turns that a budget refused or let wait.', [
-    'budget',
-    'outcome',
-  ]);
-  const labelOf = modelLabels();
-  const countModel = (model: string, what: Extract<BackendObservation, { kind: 'model' }>): void => {
-    modelTokens.inc({ model, kind: 'prompt' }, what.promptTokens);
-    modelTokens.inc({ model, kind: 'cached' }, what.cachedTokens);
-    modelTokens.inc({ model, kind: 'completion' }, what.completionTokens);
-    modelTokens.inc({ model, kind: 'reasoning' }, what.reasoningTokens);
-    for (const [currency, amount] of Object.entries(what.cost))
-      modelCost.inc({ model, currency }, Number(amount));
-  };
-
-  return {
-    registry,
-    metrics: {
-      runEnded: (backend, status) => ended.inc({ backend, status }),
-      roundBegan: (backend, asked) => {
-        rounds.inc({ backend });
-        calls.inc({ backend }, asked);
-      },
-      waited: (ms) => waits.observe(seconds(ms)),
-      toolAttempt: (tool, outcome, ms) => {
-        attempts.inc({ tool, outcome });
-        toolTime.observe({ tool }, seconds(ms));
-      },
-      backendActivity: (activity, outcome, ms) => {
-        activities.inc({ activity, outcome });
-        activityTime.observe({ activity }, seconds(ms));
-      },
-      observe: (backend, what) => {
-        switch (what.kind) {
-          case 'capability':
-            capabilities.inc({ backend, capability: what.capability, change: what.change });
-            break;
-          case 'request':
-            requests.inc({ backend, method: what.method, route: what.route, status: String(what.status) });
-            requestTime.observe({ backend }, seconds(what.ms));
-            break;
-          case 'fallback':
-            fallbacks.inc({ backend, reason: what.reason });
-            break;
-          case 'events_written':
-            eventWrites.observe({ backend }, seconds(what.ms));
-            break;
-          case 'model_wait':
-            modelWait.observe({ provider: what.provider }, seconds(what.ms));
-            break;
-          case 'unknown_status':
-            // The status text comes from a foreign server: it is counted, and is no label.
-            oddStatuses.inc({ backend });
-            break;
-          case 'budget':
-            budgets.inc({ budget: what.budget, outcome: what.outcome });
-            break;
-          case 'model':
-            modelTime.observe({ backend }, seconds(what.ms));
-            if (what.firstTokenMs !== null) firstToken.observe({ backend }, seconds(what.firstTokenMs));
-            tokens.inc({ backend, kind: 'prompt' }, what.promptTokens);
-            tokens.inc({ backend, kind: 'completion' }, what.completionTokens);
-            countModel(labelOf(what.model), what);
-            break;
-        }
-      },
-    },
+  return (backend, what) => {
+    switch (what.kind) {
+      case 'capability':
+        capabilities.inc({ backend, capability: what.capability, change: what.change });
+        break;
+      case 'request':
+        requests.inc({ backend, method: what.method, route: what.route, status: String(what.status) });
+        requestTime.observe({ backend }, seconds(what.ms));
+        break;
+      case 'fallback':
+        fallbacks.inc({ backend, reason: what.reason });
+        break;
+      case 'events_written':
+        eventWrites.observe({ backend }, seconds(what.ms));
+        break;
+      case 'unknown_status':
+        // The status text comes from a foreign server: it is counted, and is no label.
+        oddStatuses.inc({ backend });
+        break;
+      case 'model_wait':
+      case 'budget':
+        observeLimit(what);
+        break;
+      case 'model':
+        observeModel(backend, what);
+        break;
+    }
   };
 };
 
-export interface MetricsEndpoint {
-  url: string;
-  close(): Promise<void>;
-}
-
-/**
- * Serves the registry on `host:port`; port 0 takes a free one. `setting`: the variable that names the port.
- * Throws `RunsError('config')` when it can't listen.
- */
-export const serveMetrics = async (
-  registry: { contentType: string; metrics(): Promise<string> },
-  host: string,
-  port: number,
-  setting = 'RUNS_METRICS_PORT',
-): Promise<MetricsEndpoint> => {
-  const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url?.split('?', 1)[0] !== '/metrics') {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('GET /metrics\n');
-      return;
-    }
-    const answer = async () => {
-      try {
-        const text = await registry.metrics();
-        response.writeHead(200, { 'content-type': registry.contentType }).end(text);
-      } catch {
-        response.writeHead(500).end();
-      }
-    };
-    void answer();
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(
-        new RunsError(
-          'config',
-          `Port ${port} of ${setting} can't be used on ${host}: ${error.message}. Choose another one.`,
-          { cause: error },
-        ),
-      ),
-    );
-    server.listen(port, host, resolve);
-  });
-  const address = server.address() as AddressInfo;
-  return {
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}/metrics`,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
+export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): PrometheusMetrics => {
+  const registry = new Registry();
+  learnedGauge(registry, learned);
+  collectDefaultMetrics({ register: registry });
+  const make = metricsOf(registry);
+  return { registry, metrics: { ...runMetrics(make), observe: backendObserver(make) } };
 };

@@ -59,6 +59,24 @@ export const outcomeOf = (
   return { kind: 'calls', calls, expiresAt: expiry(calls) };
 };
 
+const publisherFor = (
+  { lease }: Claim,
+  { store, flushMs }: TurnOptions,
+  ctx: BackendContext,
+): TurnPublisher =>
+  new TurnPublisher(store, lease, {
+    now: () => ctx.now(),
+    flushMs,
+    fence: () => ctx.fence(),
+    onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
+  });
+
+/** How the models failed; null = the error is of another kind. */
+const failuresOf = (error: unknown): readonly [ModelError, ...ModelError[]] | null => {
+  if (error instanceof RouteFailedError) return error.failures;
+  return error instanceof ModelError ? [error] : null;
+};
+
 export const runTurn = async (
   claim: Claim,
   options: TurnOptions,
@@ -84,12 +102,7 @@ export const runTurn = async (
   const endIncomplete = (reason: Reason): Promise<TurnResult> =>
     settle({ outcome: { kind: 'incomplete', reason }, message: null, usage: null });
 
-  const show = new TurnPublisher(store, lease, {
-    now: () => ctx.now(),
-    flushMs: options.flushMs,
-    fence: () => ctx.fence(),
-    onWritten: (ms) => ctx.observe?.({ kind: 'events_written', ms }),
-  });
+  const show = publisherFor(claim, options, ctx);
   try {
     attempts.assertAffordable();
     if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
@@ -125,12 +138,7 @@ export const runTurn = async (
       model,
     });
   } catch (error) {
-    const failures =
-      error instanceof RouteFailedError
-        ? error.failures
-        : error instanceof ModelError
-          ? ([error] as const)
-          : null;
+    const failures = failuresOf(error);
     // When the claim failed, the server's refusal says nothing about this run.
     const reason = failures === null ? error : ((await taking.failure()) ?? error);
     if (reason instanceof ClaimLostError) return { kind: 'not-taken' };

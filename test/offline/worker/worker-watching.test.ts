@@ -2,7 +2,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
 import { isAllowedLogField, makeLog, temporalLogger } from '../../../worker/log.ts';
-import { prometheusMetrics, serveMetrics } from '../../../worker/metrics.ts';
+import { prometheusMetrics } from '../../../worker/metrics.ts';
+import { serveMetrics } from '../../../worker/serve-metrics.ts';
 import { workerOptions, type MakeWorkerOptions } from '../../../worker/worker.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
 
