@@ -29,6 +29,7 @@ const CANDIDATES: readonly unknown[] = [
   'text',
   'function',
   'approve',
+  'https://a.example/image.png',
   true,
   1,
   300,

@@ -10,7 +10,7 @@ import type { Workflows } from '../../../service/run-workflows.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import type { Run } from '../../../protocol/wire/objects.ts';
 import { call } from '../../support/http.ts';
-import { external, memoryStore } from '../../support/store.ts';
+import { external, memoryStore, POLICY } from '../../support/store.ts';
 
 const NOW = 1_800_000_000_000;
 const TEXTS = ['a\0b', '\ud800', 'x\udc00y'];
@@ -55,6 +55,23 @@ const post = async (path: string, body: unknown): Promise<Record<string, string>
 const MESSAGE = { role: 'user', content: 'hi', metadata: { a: 'b' } };
 const TOOL = { type: 'function', function: { name: 'f', description: 'An f.', parameters: { x: 'y' } } };
 
+/** The id of an approval that waits. */
+const waitingApproval = async (assistantId: string): Promise<string> => {
+  const run = (await post('/v1/threads/runs', { assistant_id: assistantId })) as unknown as Run;
+  const claim = await store.claim(run.id, NOW);
+  if (claim === null) throw new Error('no row');
+  const plan = {
+    kind: 'approval' as const,
+    wait: { onDeadline: 'fail' as const, answerWithinMs: null },
+    policy: POLICY,
+  };
+  const calls = [{ callId: 'call_2', name: 'pay', arguments: '{"a":"b"}', plan }];
+  const outcome = { kind: 'calls' as const, calls, expiresAt: null };
+  await store.settleTurn(claim.lease, { outcome, message: null, usage: null }, NOW);
+  const { data } = (await call(api.fetch, 'GET', '/v1/approvals')).body as { data: { id: string }[] };
+  return data[0]?.id ?? '';
+};
+
 /** A body for each route that uses all of its strings, and the path it goes to. */
 const prepare = async (): Promise<Record<string, { path: string; body: object }>> => {
   const assistant = await post('/v1/assistants', { model: 'm' });
@@ -81,6 +98,10 @@ const prepare = async (): Promise<Record<string, { path: string; body: object }>
   const at = `/v1/threads/${run.thread_id}/runs/${run.id}`;
   const fresh = await post('/v1/threads', {});
   return {
+    'POST /v1/approvals/{approval_id}': {
+      path: `/v1/approvals/${await waitingApproval(assistant['id'] ?? '')}`,
+      body: { decision: 'approve', arguments: { a: 'c' }, by: 'b', reason: 'r', note: 'n' },
+    },
     'POST /v1/assistants': { path: '/v1/assistants', body: { ...of, name: 'n', description: 'd' } },
     'POST /v1/assistants/{assistant_id}': { path: `/v1/assistants/${assistant['id']}`, body: of },
     'POST /v1/threads': { path: '/v1/threads', body: { messages: [MESSAGE], metadata: { a: 'b' } } },
