@@ -31,8 +31,13 @@ export interface ChatRequest {
   maxTokens: number | null;
   toolChoice: unknown;
   parallel: boolean;
+  /** The answer must be JSON. */
+  wantsJson: boolean;
   turn: Omit<TurnInput, 'argument'>;
 }
+
+const wantsJson = (format: unknown): boolean =>
+  isObject(format) && (format['type'] === 'json_object' || format['type'] === 'json_schema');
 
 const bad = (param: string, message: string, code: string | null = null): ApiError =>
   new ApiError(400, message, { param, code });
@@ -250,6 +255,7 @@ export const readChatRequest = (body: unknown): ChatRequest => {
   const read = messages.map(readMessage);
   checkCalls(read);
   return {
+    wantsJson: wantsJson(body['response_format']),
     model,
     stream: stream === true,
     includeUsage: isObject(streamOptions) && streamOptions['include_usage'] === true,

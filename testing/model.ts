@@ -53,6 +53,26 @@ const modelFailure = (fail: { code: string; message: string; status?: number }):
   return new ApiError(status, fail.message, { code: fail.code, headers });
 };
 
+interface Spoken {
+  text?: string;
+  chunks?: string[];
+}
+
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Where JSON is asked for, words of a script become the JSON `{"text": …}`, as a model server would constrain them. */
+const asAsked = (spoken: Spoken, { wantsJson }: ChatRequest): Spoken => {
+  const text = spoken.text ?? spoken.chunks?.join('');
+  return !wantsJson || text === undefined || isJson(text) ? spoken : { text: JSON.stringify({ text }) };
+};
+
 const say = (turn: ScriptedTurn, request: ChatRequest, { ids, quirks }: ModelDeps): Said => {
   if ('incomplete' in turn && turn.incomplete === 'max_prompt_tokens')
     throw new ApiError(400, "This model's maximum context length is exceeded: the messages are too long.", {
@@ -65,7 +85,7 @@ const say = (turn: ScriptedTurn, request: ChatRequest, { ids, quirks }: ModelDep
     name: call.name,
     arguments: argumentsText(call),
   }));
-  const spoken: { text?: string; chunks?: string[] } = 'text' in turn ? turn : {};
+  const spoken = asAsked('text' in turn ? turn : {}, request);
   let text = spoken.text ?? null;
   let chunks = pieces(spoken);
   let finish: Said['finish'] = calls.length > 0 && !quirks.modelStopWithCalls ? 'tool_calls' : 'stop';

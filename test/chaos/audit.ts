@@ -145,7 +145,9 @@ export const auditRounds = (
   for (const [at, calls] of main.rounds.entries()) {
     const names = calls.map(({ name }) => name);
     const asked = story.rounds[at] ?? [];
-    if (!sameIds(names, asked))
+    // A worker that died in the middle of its turn may have shown a part of a round that the workflow never learned of.
+    const wanted = at < result.rounds ? asked : asked.slice(0, names.length);
+    if (!sameIds(names, wanted))
       violated('I2', `round ${at + 1} has calls ${shown(names)}, told ${shown(asked)}`);
   }
   if (main.status !== 'completed') return;

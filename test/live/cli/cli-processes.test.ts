@@ -117,7 +117,11 @@ describe('the services of docker-compose.yml', { timeout: 120_000 }, () => {
 describe('a process that can not start', () => {
   test.each([
     ['worker', {}, /RUNS_BACKEND is "sandbox"/],
-    ['serve', { RUNS_BACKEND: 'assistants', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' }, /nothing to serve/],
+    [
+      'serve',
+      { RUNS_BACKEND: 'assistants', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' },
+      /has no API to serve/,
+    ],
     ['serve', { RUNS_BACKEND: 'chat', OPENAI_API_KEY: 'sk-canary' }, /DATABASE_URL is needed/],
     ['serve --worker', { RUNS_BACKEND: 'chat', OPENAI_API_KEY: 'sk-canary' }, /DATABASE_URL is needed/],
     [

@@ -317,6 +317,7 @@ describe('doctor', () => {
       mcp: 'skipped',
       backend: 'ok',
       learned: 'skipped',
+      models: 'skipped',
       store: 'skipped',
       api: 'skipped',
     });
@@ -339,7 +340,7 @@ describe('doctor', () => {
       const { runId } = begun.json() as { runId: string };
       const blind = await cli(['doctor', '--only', 'payloads'], env);
       expect(blind.stdout).toMatch(/PROBLEM\s+payloads\s+the input of run "run_\w+" can't be decoded here/);
-      expect(blind.stdout).toContain('fix: set RUNS_DATA_CONVERTER');
+      expect(blind.stdout).toContain('fix: set RUNS_ENCRYPTION_KEYS or RUNS_DATA_CONVERTER');
       expect(blind.code).toBe(7);
       const sighted = await cli(['doctor', '--only', 'payloads'], { ...env, RUNS_DATA_CONVERTER: file });
       expect(sighted.stdout).toMatch(/ok\s+payloads\s+readable with/);

@@ -128,7 +128,7 @@ test("the vendor's example: its tool is refused with the way on, the tool in its
     client,
     `${createTutor(diff?.removed)} console.log(tutor.status, tutor.message);`,
   );
-  expect(refused).toMatch(/^400 .*'function'.*\/docs\/MIGRATING\.md#what-there-is-not/);
+  expect(refused).toMatch(/^400 .*'function'.*\/docs\/how-to\/migrate-a-program\.md#what-there-is-not/);
   const called = await inNode(
     client,
     `${createTutor(diff?.added)}

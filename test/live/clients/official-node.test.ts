@@ -576,7 +576,7 @@ describe.each(clients)('$name', ({ Api }) => {
       expect(messages.map(({ role }) => role)).toEqual(['system', 'assistant', 'user']);
       expect(JSON.stringify(messages)).not.toContain('one');
       const all = await openai.beta.threads.messages.list(thread_id, { order: 'asc' });
-      expect(all.data.map(textOf)).toEqual(['one', 'two', 'three', 'You said: three']);
+      expect(all.data.map(textOf)).toEqual(['one', 'two', 'three', '{"text":"You said: three"}']);
       expect(all.data[2]?.metadata).toEqual({ nth: '3' });
     });
 

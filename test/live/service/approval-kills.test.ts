@@ -1,4 +1,5 @@
 /** Waiting approvals when processes are killed: the list is exact, and each call runs as it was decided. */
+import { ApiError } from '../../../protocol/errors.ts';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +64,16 @@ const serve = async () => {
     approvals: new ApprovalsClient({ url }),
   };
 };
+/** For ten seconds Temporal offers the run to the worker that died; the API then answers 503, safe to repeat. */
+const decide = async (approvals: ApprovalsClient, id: string): Promise<unknown> => {
+  for (;;) {
+    try {
+      return await approvals.decide(id, { decision: 'approve', by: 'alice' });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 503) throw error;
+    }
+  }
+};
 const startRun = async (openai: OpenAI) => {
   const assistant = await openai.beta.assistants.create({ model: 'm', tools: [TOOL] });
   return openai.beta.threads.createAndRun({
@@ -86,7 +97,7 @@ test('server and worker are killed while a call waits and right after its decisi
   worker = await start('worker');
   const [call] = (await server.approvals.list()).data;
   if (call === undefined) throw new Error('no call waits');
-  expect(await server.approvals.decide(call.id, { decision: 'approve', by: 'alice' })).toMatchObject({
+  expect(await decide(server.approvals, call.id)).toMatchObject({
     result: 'accepted',
   });
   await kill(server.process, worker);
@@ -94,7 +105,7 @@ test('server and worker are killed while a call waits and right after its decisi
   server = await serve();
   await start('worker');
   // The decision had been accepted, so the same one again changes nothing.
-  expect(await server.approvals.decide(call.id, { decision: 'approve', by: 'alice' })).toMatchObject({
+  expect(await decide(server.approvals, call.id)).toMatchObject({
     run_id: run.id,
   });
   const ended = await server.openai.beta.threads.runs.poll(

@@ -34,6 +34,9 @@ const ELSEWHERE: Record<string, string> = {
   'npm install': 'test/live/packages/client-package.test.ts',
   'docker compose up':
     'test/live/cli/compose-jobs.test.ts runs its commands; there may be no container engine',
+  'runs codec-server':
+    'test/offline/app/codec-server.test.ts runs its server; the Web UI uses it in test/live/worker',
+  'runs usage': 'test/offline/cli/cli-money.test.ts',
   'runs deployment promote': 'test/live/cli/deploy-builds.test.ts',
   'runs deployment ramp': 'test/live/cli/deploy-builds.test.ts',
   'runs deployment drain': 'test/live/cli/deploy-builds.test.ts',
@@ -145,7 +148,7 @@ describe('the demo', { timeout: 240_000 }, () => {
     await terminal.shows(/"version": *"1\.4\.2" *\}/);
     // Ctrl-A and Ctrl-K clear the line that is offered.
     terminal.press('\u0001\u000B{"service":"checkout","version":2}\r');
-    await terminal.shows(/version must be of type string; got 2/);
+    await terminal.shows(/version\s+must\s+be\s+of\s+type\s+string;\s+got\s+2/);
     await terminal.shows(/cancels\)[^]*"version":2\}/);
     terminal.press('\u0001\u000B{"service":"checkout","version":"1.4.3"}\r');
     const edited = await terminal.done();
