@@ -17,6 +17,7 @@ import type { LeaseClock } from './lease.ts';
 import type { Metrics } from './metrics.ts';
 import type { ToolRegistry } from './tools/types.ts';
 
+/** The attempt at a hook. `signal` aborts when the attempt was given up; `attempt` counts from 1. */
 export interface HookContext {
   signal: AbortSignal;
   attempt: number;
@@ -30,6 +31,7 @@ export interface ShownNotice extends WaitingNotice {
   calls: ShownCall[];
 }
 
+/** What a program may do when a run waits or ends. A worker calls them for runs that were started with hooks. */
 export interface Hooks {
   /** A run began to wait for an answer. Retried until it does not throw: make it idempotent. */
   onWaiting?(notice: ShownNotice, context: HookContext): Promise<void> | void;
@@ -37,6 +39,7 @@ export interface Hooks {
   onEnd?(result: RunResult, context: HookContext): Promise<void> | void;
 }
 
+/** The run to start for a late answer. */
 export interface FollowUpRunRequest {
   backend: 'assistants' | 'chat';
   /** Id of the run to start; starting it twice must start one run. */

@@ -22,6 +22,7 @@ export interface RunHandleMethods {
   history(runId: string, options?: SignalOption): Promise<HistoryRound[]>;
 }
 
+/** One run of a `RunsClient`: its methods without the run's id. Makes no request before its first call. */
 export class RunHandle {
   readonly runId: string;
   readonly #runs: RunHandleMethods;

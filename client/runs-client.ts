@@ -61,6 +61,7 @@ interface Owned {
 /** How long an absent search attribute is believed to be absent, in milliseconds. */
 const ATTRIBUTES_RECHECK_MS = 60_000;
 
+/** Runs in Temporal: start, answer, watch, cancel and list. A method may be called again after an error. Throws `RunsError`. */
 export class RunsClient {
   readonly #session: ClientSession;
   readonly #calls: Calls;

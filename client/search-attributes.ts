@@ -38,6 +38,7 @@ export const searchAttributeKeys: {
   deadline: defineSearchAttributeKey('RunsDeadline' satisfies SearchAttributeName, 'DATETIME'),
 };
 
+/** Which of the search attributes the namespace has. */
 export interface SearchAttributeState {
   /** All of them are there, with the right types. */
   available: boolean;

@@ -15,6 +15,7 @@ import type {
   RunSettings,
 } from '../protocol/index.ts';
 
+/** How `RunsClient.connect` finds Temporal. What is not set comes from the environment, then from Temporal's config file. */
 export interface ConnectOptions {
   /** Temporal frontend, `host:port`. Default: `TEMPORAL_ADDRESS`, the config file's profile, else `localhost:7233`. */
   address?: string;
@@ -34,6 +35,7 @@ export interface ConnectOptions {
   env?: Record<string, string | undefined>;
 }
 
+/** What a run is started with. Times are unix milliseconds. */
 export interface StartOptions {
   /** Our run id, the workflow id. Starting the same id again returns the run that is there. Default: a minted `run_…`. */
   runId?: string;
@@ -57,6 +59,7 @@ export interface StartOptions {
   followUpOf?: NonNullable<RunInput['followUpOf']>;
 }
 
+/** The run that `start` gives back. */
 export interface StartedRun {
   runId: string;
   /** false: a run with this id was there already, running or ended; nothing was started. */
@@ -68,6 +71,7 @@ export interface SignedCallOptions extends CallOptions {
   origin?: AnswerOrigin;
 }
 
+/** Limits of one call that needs a worker. */
 export interface CallOptions {
   /** How long to wait for a worker, in milliseconds. Default 10,000. */
   timeoutMs?: number;
@@ -75,12 +79,14 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** How long to wait for the end of a run. Throws `RunsError` with code `cancelled` when `signal` aborts or the time is over. */
 export interface WaitOptions {
   /** Default: no limit. */
   timeoutMs?: number;
   signal?: AbortSignal;
 }
 
+/** Which runs `list` gives; all conditions must hold. Default: every run. */
 export interface ListOptions {
   /** Only runs that wait for an answer now. */
   waiting?: boolean;
@@ -93,6 +99,7 @@ export interface ListOptions {
   limit?: number;
 }
 
+/** A run in a list, from what Temporal knows without a worker. Times are unix milliseconds. */
 export interface RunListItem {
   runId: string;
   /** As the API shows the run; of one that waits, as it was when the wait began. */
@@ -136,6 +143,7 @@ export interface HistoryCall {
   ms: number | null;
 }
 
+/** A round of tool calls as the run's history tells it. */
 export interface HistoryRound {
   round: number;
   /** The turn at the backend that asked for the calls. */
@@ -160,6 +168,7 @@ export interface RunOrigin {
   callIds: string[];
 }
 
+/** A `RunsClient` over a Temporal client that the program has. */
 export interface RunsClientOptions {
   client: Client;
   /** Where runs are started. */

@@ -52,6 +52,7 @@ export interface DecisionRefusal {
   message: string;
 }
 
+/** A person's decision about a call that needed approval. */
 export interface Decision {
   callId: string;
   /** Name of the tool. */

@@ -228,6 +228,7 @@ export type RunsErrorCode =
   | 'run_failed'
   | 'cancelled';
 
+/** What the client, the worker and the commands throw. `code` says who can act; the message names the fix. */
 export class RunsError extends Error {
   override readonly name = 'RunsError';
   readonly code: RunsErrorCode;

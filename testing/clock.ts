@@ -14,6 +14,7 @@ export interface ManualClock {
   setTimeout(fn: () => void, ms: number): () => void;
 }
 
+/** The clock of a sandbox, which a test moves. */
 export interface SandboxClock extends ManualClock {
   readonly kind: 'real' | 'virtual';
   /** Moves time forward, firing every timer on the way at its own moment. Returns how many fired. */
@@ -34,6 +35,7 @@ interface Timer {
   fn: () => void;
 }
 
+/** How `createClock` begins. */
 export interface ClockOptions {
   /** Default `real`. */
   kind?: 'real' | 'virtual';
@@ -47,6 +49,7 @@ const MAX_TIMER_MS = 2_000_000_000;
 
 const before = (a: Timer, b: Timer): boolean => a.due < b.due || (a.due === b.due && a.order < b.order);
 
+/** Makes a clock for `createSandbox`. */
 export const createClock = (options: ClockOptions = {}): SandboxClock => new TimerQueue(options);
 
 class TimerQueue implements SandboxClock {

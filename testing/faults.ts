@@ -58,6 +58,7 @@ export type FaultAction =
   /** A run as it was `back` states ago (default 1), as a lagging replica would show it. */
   | { kind: 'stale'; back?: number };
 
+/** Which requests a fault hits; all conditions must hold. Default: every request. */
 export interface FaultMatch {
   method?: string;
   /** Part of the path (string) or a pattern for all of it, query excluded. */
@@ -66,6 +67,7 @@ export interface FaultMatch {
   nth?: number;
 }
 
+/** A fault that the sandbox injects into requests. */
 export interface Fault {
   match?: FaultMatch;
   action: FaultAction;
@@ -73,12 +75,14 @@ export interface Fault {
   times?: number;
 }
 
+/** A fault that was added. */
 export interface FaultHandle {
   /** Requests that it hit. */
   readonly hits: number;
   remove(): void;
 }
 
+/** The faults of a sandbox. */
 export interface Faults {
   add(fault: Fault): FaultHandle;
   clear(): void;

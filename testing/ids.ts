@@ -7,6 +7,7 @@
 import { mintId } from '../protocol/wire/ids.ts';
 import type { IdPrefix } from '../protocol/wire/ids.ts';
 
+/** Gives a new id with the prefix of its kind. */
 export type IdSource = (prefix: IdPrefix | 'chatcmpl') => string;
 
 export const randomIds: IdSource = (prefix) =>

@@ -17,6 +17,7 @@ import type { ScriptCatalogue } from './script.ts';
 import { ScriptedServers } from './scripted-servers.ts';
 import type { RequestFilter, SandboxOptions } from './scripted-servers.ts';
 
+/** A running sandbox: its addresses, and what a test steers. */
 export interface Sandbox {
   /** Base URL of the runs API; ends in `/v1`. */
   url: string;
@@ -40,6 +41,7 @@ export interface Sandbox {
 }
 
 const MODEL_PATH = /\/(?:chat\/completions|models)$/;
+/** Starts a scripted runs server and chat model on 127.0.0.1, or in process alone. Throws when a port is taken. */
 export const createSandbox = async (options: SandboxOptions = {}): Promise<Sandbox> => {
   const servers = new ScriptedServers(options);
   const { clock, faults, quirks, requests, scripts, engine } = servers;

@@ -7,6 +7,7 @@
  */
 import type { FunctionTool, Metadata } from '../protocol/wire/objects.ts';
 
+/** A tool call that a script makes. */
 export interface ScriptedCall {
   name: string;
   /** An object is sent as JSON; a string is sent as it is, so that broken arguments can be scripted too. */
@@ -42,6 +43,7 @@ export type ScriptedTurn =
   /** Never answers. */
   | (Timing & { hang: true });
 
+/** What a script knows of the turn that it plays. */
 export interface TurnInput {
   /** Rounds of tool outputs so far: 0 at the first turn. */
   round: number;
@@ -61,8 +63,10 @@ export interface TurnInput {
   run: { id: string; metadata: Metadata } | null;
 }
 
+/** What the model says: turns in order, or a function from the turn's input to the turn. */
 export type Script = readonly ScriptedTurn[] | ((turn: TurnInput) => ScriptedTurn);
 
+/** A script with its description, as the catalogue lists it. */
 export interface ScriptEntry {
   script: Script;
   /** One line for the catalogue. */
@@ -71,6 +75,7 @@ export interface ScriptEntry {
   tools?: FunctionTool[];
 }
 
+/** Scripts by name. */
 export type ScriptCatalogue = ReadonlyMap<string, ScriptEntry>;
 
 export interface ChosenScript {

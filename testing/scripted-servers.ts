@@ -30,6 +30,7 @@ import { catalogue } from './scripts.ts';
 import { ConnectionLost, loseConnection } from './wire.ts';
 import type { SocketEnv } from './wire.ts';
 
+/** How `createSandbox` plays. Times are milliseconds unless the name says seconds. */
 export interface SandboxOptions {
   /** Port of the runs API on 127.0.0.1. Default 0: any free one. */
   port?: number;

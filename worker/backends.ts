@@ -106,6 +106,7 @@ export const makeChat = async (
   return { backend, dispose: () => backend.dispose() };
 };
 
+/** The backends of a worker; `dispose` closes their connections and the store. */
 export interface ProductionBackends {
   backends: ActivityDeps['backends'];
   startFollowUpRun?: NonNullable<WorkerDependencies['startFollowUpRun']>;

@@ -20,6 +20,7 @@ export type ConfigEnv = Readonly<Record<string, string | undefined>>;
 export type Role = 'worker' | 'serve' | 'dev';
 export type BackendName = 'sandbox' | 'assistants' | 'chat';
 
+/** The settings of a process, as `configFromEnv` reads them. Times are milliseconds. */
 export interface Config {
   backend: BackendName;
   /** false = RUNS_BACKEND names no backend, and `backend` is the default. */

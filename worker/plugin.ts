@@ -29,6 +29,7 @@ import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
 import { HEARTBEAT_THROTTLE_MS } from './worker.ts';
 
+/** What `DurableRunsPlugin` adds to the program's worker, client and bundle. */
 export interface DurableRunsPluginOptions {
   /** Where runs execute: `createAssistantsBackend(…)`, or those of `productionBackends(config)`. */
   backends: ActivityDeps['backends'];

@@ -14,6 +14,7 @@ import { guardProcess } from './process-guard.ts';
 import { throwConfigErrors } from './config-errors.ts';
 import { productionBackends } from './backends.ts';
 
+/** The parts of a worker that `runWorker` shall not build itself, and what it reports. */
 export interface RunWorkerOptions extends Partial<WorkerDependencies> {
   /** Writes lines for people. Default stderr. */
   write?: (line: string) => void;

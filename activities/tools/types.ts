@@ -35,6 +35,7 @@ export interface ToolContext {
   metadata: Record<string, string>;
 }
 
+/** How often a tool that throws is tried again. Durations are texts such as "30s" or "5m". */
 export interface RetryOptions {
   /** Attempts in total, the first included. Default 5; 0 = until the time is over. */
   maximumAttempts?: number;
@@ -46,6 +47,7 @@ export interface RetryOptions {
   maximumInterval?: DurationText;
 }
 
+/** A tool, as `defineTools` takes it: what the model reads, who answers a call, and how long it may take. */
 export interface ToolOptions<
   Parameters extends z.ZodObject = z.ZodObject,
   Output extends z.ZodType = z.ZodType,

@@ -17,6 +17,7 @@ import { probe } from './probe.ts';
 import { withSession, type BackendEnv, type Settings } from './session.ts';
 import { submit } from './submit.ts';
 
+/** How `createAssistantsBackend` reaches a server of the runs API. */
 export interface AssistantsOptions {
   /** Root of the API, such as `https://api.example.com/v1` or `https://r.services.ai.azure.com/api/projects/p`. */
   baseUrl: string;

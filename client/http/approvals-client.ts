@@ -17,6 +17,7 @@ import type {
 import type { Page, Run, RunStatus } from '../../protocol/wire/objects.ts';
 import { readFrames } from './read-frames.ts';
 
+/** How an `ApprovalsClient` reaches the API. */
 export interface ApprovalsClientOptions {
   /** Of the API, such as `http://127.0.0.1:8787/v1`. */
   url: string;
@@ -28,10 +29,12 @@ export interface ApprovalsClientOptions {
   reopenMs?: number;
 }
 
+/** Limits of one call. When `signal` aborts, a request rejects with its reason, and `events` ends. Default: no limit. */
 export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+/** Which approvals `list` gives; all conditions must hold. Default: every approval that waits. */
 export interface ListApprovalsParams {
   /** Default `waiting`. */
   status?: ApprovalStatus;
@@ -46,13 +49,16 @@ export interface ListApprovalsParams {
   after?: string;
 }
 
+/** Which runs `runs` gives; all conditions must hold. Default: every run. */
 export interface ListRunsParams {
   status?: RunStatus;
   assistant_id?: string;
   thread_id?: string;
   /** Only runs that called this tool. */
   tool?: string;
+  /** From 1 to 100. Default 20. */
   limit?: number;
+  /** The `last_id` of the page before. */
   after?: string;
 }
 
@@ -108,6 +114,10 @@ const pause = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
 const isFinal = (error: unknown): boolean =>
   error instanceof ApiError && error.status < 500 && error.status !== 408 && error.status !== 429;
 
+/**
+ * Approvals and runs over the HTTP API. Times are unix seconds. A method throws `ApiError` when the server refuses the request,
+ * and the error of `fetch` when no response comes; `events` opens its stream again instead when a later attempt may succeed.
+ */
 export class ApprovalsClient {
   readonly #url: string;
   readonly #headers: Record<string, string>;

@@ -34,6 +34,7 @@ export interface LastError {
   message: string;
 }
 
+/** Where a run stands still: it waits for outputs, or it has ended. */
 export type Settled =
   | {
       status: 'requires_action';
@@ -175,6 +176,7 @@ export interface Progress {
   failed?: LastError;
 }
 
+/** Where log lines go. `fields` hold no secret. */
 export interface Logger {
   debug(fields: Record<string, unknown>, message: string): void;
   info(fields: Record<string, unknown>, message: string): void;
@@ -182,6 +184,7 @@ export interface Logger {
   error(fields: Record<string, unknown>, message: string): void;
 }
 
+/** Where runs execute. A method throws `BackendError`, or `signal.reason` of its context when it was aborted. */
 export interface Backend {
   readonly kind: 'assistants' | 'chat';
   /** Creates an empty thread (`assistants` only; on `chat` the thread exists before the workflow). */

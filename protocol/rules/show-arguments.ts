@@ -11,6 +11,7 @@ import { ARGUMENT_LIMITS } from '../limits.ts';
 import { jsonNumber, parseArguments, type JsonObject } from './tool-arguments.ts';
 import { asciiString, visible, visibleString } from './visible.ts';
 
+/** Arguments of a call as a person may read them. */
 export interface ShownArguments {
   /** One key or element on each line, without control or format characters. */
   text: string;

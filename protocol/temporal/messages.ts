@@ -90,6 +90,7 @@ export interface UnusedAnswer {
   at: number;
 }
 
+/** How a run ended, as its workflow returns it. `usage` counts tokens; null = the server reports none. */
 export interface RunResult {
   status: 'completed' | 'failed' | 'incomplete' | 'cancelled' | 'expired';
   runId: string;
@@ -127,6 +128,7 @@ export interface AnswerPayload {
   run_id?: string;
 }
 
+/** Reply to an answer that was accepted. An answer that is refused throws instead. */
 export interface AnswerReply {
   run_id: string;
   call_id: string;
@@ -141,11 +143,13 @@ export interface AnswerReply {
   waiting: string[];
 }
 
+/** Payload of `submitToolOutputs`: all outputs of the open round at once. `by`: the sender, a claim. */
 export interface SubmitPayload {
   run_id: string;
   tool_outputs: ToolOutput[];
   by?: string;
 }
+/** Reply to outputs that were accepted. `repeated`: the same outputs were accepted before; nothing changed. */
 export interface SubmitReply {
   run_id: string;
   round: number;
@@ -154,6 +158,7 @@ export interface SubmitReply {
 
 export type RunPhase = 'starting' | 'creating' | 'calling' | 'submitting' | 'following' | 'closing' | 'ended';
 
+/** A tool call of a run as its workflow sees it now. */
 export interface CallSnapshot {
   callId: string;
   name: string;
@@ -225,6 +230,7 @@ export interface LateCallInput extends ArgumentsMark {
   decision?: Decision;
 }
 
+/** Input of the workflow `followUp`: calls of an ended run that still take an answer. */
 export interface FollowUpInput {
   runId: string;
   backend: 'assistants' | 'chat';
@@ -244,6 +250,7 @@ export interface FollowUpInput {
   /** Decisions made here so far, after continue-as-new. */
   decisions?: Decision[];
 }
+/** Result of the workflow `followUp`: the runs that it started, and the calls that got no answer. */
 export interface FollowUpResult {
   runId: string;
   /** Follow-up runs, in order. */

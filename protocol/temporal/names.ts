@@ -90,6 +90,7 @@ export const FAILURES = {
   /** This worker has no such tool, though it had when the call was planned. Retried: a deployment may bring it back. */
   toolNotRegistered: 'ToolNotRegistered',
 } as const;
+/** Type of an `ApplicationFailure` in Temporal; `FAILURES` explains each. */
 export type FailureType = (typeof FAILURES)[keyof typeof FAILURES];
 
 /**
@@ -104,6 +105,7 @@ export const SEARCH_ATTRIBUTES = {
   RunsWaitingFor: 'KeywordList',
   RunsDeadline: 'Datetime',
 } as const;
+/** Name of a search attribute of runs. */
 export type SearchAttributeName = keyof typeof SEARCH_ATTRIBUTES;
 
 /** Memo key of a cancelled run's `RunResult`, since Temporal stores no result for a cancelled workflow. */

@@ -2,15 +2,14 @@
  * The objects of the Assistants v2 wire, as this project writes them, and a tolerant form for reading.
  *
  * Rule: written objects have every documented field, `null` included; objects read may lack any (servers omit
- * `required_action`, send `expires_at: null`, add fields, use unknown statuses). Times are unix seconds here, and only
- * here; elsewhere they are milliseconds.
- * Imports the shapes of our extensions. Any room may import it; the workflow sandbox may too.
+ * `required_action`, send `expires_at: null`, add fields, use unknown statuses). Times are unix seconds here, and only here;
+ * elsewhere they are milliseconds. Imports the shapes of our extensions. Any room may import it, the workflow sandbox too.
  */
-
 import type { AwaitedCall, StepToolCall } from './decisions.ts';
 
 export type Metadata = Record<string, string>;
 
+/** A function that the model may call, as the API has it. `parameters` is a JSON schema. */
 export interface FunctionTool {
   type: 'function';
   function: {
@@ -80,6 +79,7 @@ export const TERMINAL_STATUSES = ['completed', 'failed', 'incomplete', 'cancelle
 export const ACTIVE_STATUSES = ['queued', 'in_progress', 'requires_action', 'cancelling'] as const;
 export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
 export type ActiveStatus = (typeof ACTIVE_STATUSES)[number];
+/** Status of a run, as the API has it. */
 export type RunStatus = ActiveStatus | TerminalStatus;
 
 export const isTerminal = (status: string): status is TerminalStatus =>
@@ -284,6 +284,7 @@ export interface Deleted<Kind extends string> {
   deleted: true;
 }
 
+/** A page of a list. `first_id` and `last_id` are cursors; null = there is none. `has_more`: the list goes on after it. */
 export interface Page<T> {
   object: 'list';
   data: T[];

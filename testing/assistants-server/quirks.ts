@@ -51,6 +51,7 @@ export interface Quirks {
   modelStopWithCalls: boolean;
 }
 
+/** The original API's behaviour: every quirk off. */
 export const noQuirks = (): Quirks => ({
   partialSubmits: false,
   uncheckedSubmits: false,

@@ -71,6 +71,7 @@ const activities = proxyActivities<Pick<RunActivities, 'startFollowUpRun'>>({
 
 const recorder = proxyActivities<Pick<RunActivities, 'recordDecisions'>>(decisionOptions);
 
+/** The workflow that waits for late answers of an ended run, and starts a follow-up run for each. */
 export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   let state = lateState(input, Date.now());
   const linkedRuns = [...(input.linkedRuns ?? [])];
