@@ -12,7 +12,7 @@ export { type Fault, type FaultAction, type FaultHandle, type FaultMatch, type F
 export { seededIds, type IdSource } from './ids.ts';
 export type { LoggedRequest } from './log.ts';
 export { createSandbox, type Sandbox } from './sandbox.ts';
-export { type SandboxOptions } from './scripted-servers.ts';
+export { type SandboxOptions } from './sandbox-options.ts';
 export type {
   Script,
   ScriptCatalogue,

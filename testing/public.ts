@@ -10,7 +10,7 @@ export type { Fault, FaultAction, FaultHandle, FaultMatch, Faults } from './faul
 export { seededIds, type IdSource } from './ids.ts';
 export type { LoggedRequest } from './log.ts';
 export { createSandbox, type Sandbox } from './sandbox.ts';
-export { type SandboxOptions } from './scripted-servers.ts';
+export { type SandboxOptions } from './sandbox-options.ts';
 export type {
   Script,
   ScriptCatalogue,

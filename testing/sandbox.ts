@@ -15,7 +15,8 @@ import type { LoggedRequest } from './log.ts';
 import type { ReferencePage } from './reference.ts';
 import type { ScriptCatalogue } from './script.ts';
 import { ScriptedServers } from './scripted-servers.ts';
-import type { RequestFilter, SandboxOptions } from './scripted-servers.ts';
+import type { SandboxOptions } from './sandbox-options.ts';
+import type { RequestFilter } from './scripted-servers.ts';
 
 /** A running sandbox: its addresses, and what a test steers. */
 export interface Sandbox {

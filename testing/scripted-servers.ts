@@ -18,51 +18,17 @@ import type { Quirks } from './assistants-server/quirks.ts';
 import { applyFault } from './fault-effects.ts';
 import { createFaults } from './faults.ts';
 import { randomIds } from './ids.ts';
-import type { IdSource } from './ids.ts';
 import { bodyOfText, headersOf, remember } from './log.ts';
 import type { LoggedRequest } from './log.ts';
 import { createScriptedModel, scriptedModels } from './model.ts';
 import { seedReferencePage } from './reference.ts';
 import type { ReferencePage } from './reference.ts';
 import { reshape } from './reshape.ts';
-import type { Script, ScriptCatalogue, ScriptEntry } from './script.ts';
+import type { ScriptCatalogue } from './script.ts';
+import type { SandboxOptions } from './sandbox-options.ts';
 import { catalogue } from './scripts.ts';
 import { ConnectionLost, loseConnection } from './wire.ts';
 import type { SocketEnv } from './wire.ts';
-
-/** How `createSandbox` plays. Times are milliseconds unless the name says seconds. */
-export interface SandboxOptions {
-  /** Port of the runs API on 127.0.0.1. Default 0: any free one. */
-  port?: number;
-  /** Port of the chat model on 127.0.0.1. Default 0: any free one. */
-  modelPort?: number;
-  /** false = no sockets: `fetch` only. Default true. */
-  listen?: boolean;
-  /** Default: one that runs by itself and can be advanced. */
-  clock?: SandboxClock;
-  /** Default: random. `seededIds(seed)` repeats itself. */
-  ids?: IdSource;
-  /** Your scripts, by name; they join the built-in ones and win over them. */
-  scripts?: Record<string, Script | ScriptEntry>;
-  /** Script of models and assistants that name none. Default `auto`. */
-  defaultScript?: string;
-  /** Seconds from a run's creation to its expiry. Default 600. */
-  expiresInSeconds?: number;
-  /** Answers say the sandbox's own time in `date`, as a server whose clock is wrong does. Default false: this machine's. */
-  ownDate?: boolean;
-  /** Milliseconds a run stays `queued`. Default 0. */
-  pickupMs?: number;
-  /** Milliseconds a run stays `cancelling`. Default 0. */
-  cancelMs?: number;
-  /** Differences from the original API, from the start. They may be changed later in `quirks`. */
-  quirks?: Partial<Quirks>;
-  /** When set, both faces want `Authorization: Bearer <apiKey>`. */
-  apiKey?: string;
-  /** Serve `/sandbox/…` (clock, faults, quirks, log) on the runs API's socket. Default false. */
-  controls?: boolean;
-  /** Milliseconds between comments on a silent stream. Default 15 000. */
-  keepAliveMs?: number;
-}
 
 const RUN_PATH = /^\/v1\/threads\/[^/]+\/runs\/([^/]+)$/;
 
