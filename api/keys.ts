@@ -34,7 +34,7 @@ const refuse =
   (rule) =>
     new RunsError(
       'config',
-      `API key ${index + 1} ${rule}. The form is tenant:key[:tool|tool[:role=approver;name=alice]].`,
+      `Entry ${index + 1} of RUNS_API_KEYS ${rule}. The form is tenant:key[:tool|tool[:role=approver;name=alice]].`,
     );
 
 const isRole = (value: string): value is KeyRole => (KEY_ROLES as readonly string[]).includes(value);
@@ -61,7 +61,8 @@ const parseOptions = (text: string, problem: Refuse): Pick<ApiKey, 'roles' | 'na
 const parseKey = (entry: string, problem: Refuse): ApiKey => {
   const [tenant = '', key = '', tools = '', options = '', ...rest] = entry.split(':');
   if (rest.length > 0) throw problem('has too many colons');
-  if (key === '') throw problem('has no tenant');
+  if (key === '')
+    throw problem(entry.includes(':') ? 'has no key after its tenant' : 'has no tenant before its key');
   if (!TENANT.test(tenant))
     throw problem('needs a tenant of 1 to 64 letters, digits, "_" or "-" before the first colon');
   const digest = DIGEST.exec(key)?.[1];
@@ -98,7 +99,7 @@ export const parseApiKeys = (text: string): ApiKey[] => {
   if (digests.size < keys.length)
     throw new RunsError(
       'config',
-      'One API key is listed twice. Give every tenant and every person a key of their own; one key may have several roles (role=caller|approver).',
+      'RUNS_API_KEYS lists one key twice. Give every tenant and every person a key of their own; one key may have several roles (role=caller|approver).',
     );
   return keys;
 };

@@ -29,7 +29,7 @@ export const parseRates = (text: string): RatesPerMinute => {
     if (!isKind(kind) || !/^[1-9]\d{0,8}$/.test(count))
       throw new RunsError(
         'config',
-        `A rate limit is a kind (read, write, run, delete) and requests a minute, such as "run=50,read=5000", or "original"; got ${quote(pair)}`,
+        `RUNS_RATE_LIMITS must be "original", or pairs of a kind (read, write, run, delete) and requests a minute, such as "run=50,read=5000"; got ${quote(pair)}`,
       );
     rates[kind] = Number(count);
   }

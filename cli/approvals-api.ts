@@ -20,7 +20,7 @@ import type { WaitingCall } from './waiting-calls.ts';
 
 /** Text of `--api` in the help of the commands that have it. */
 export const API_OPTION =
-  'over the HTTP API with RUNS_URL and RUNS_API_KEY; the default where both are set and no TEMPORAL_ADDRESS is';
+  'use the HTTP API (RUNS_URL, RUNS_API_KEY) instead of Temporal; the default when both are set and TEMPORAL_ADDRESS is not';
 
 export interface WaitingApproval extends WaitingCall {
   threadId: string;

@@ -136,7 +136,7 @@ export const answerCall = async (
         by: null,
       })
       .catch((error: unknown) => {
-        log?.warn({ runId, error }, 'the worker will show an accepted answer that the API could not write');
+        log?.warn({ runId, error }, 'the API could not store an accepted answer: the worker stores it later');
       });
   return reply;
 };

@@ -119,7 +119,10 @@ const rollBackRun = async ({ store, log }: ServiceContext, runId: string): Promi
     return await store.removeUnclaimed(runId);
   } catch (error) {
     // Neither service can be reached. The reconciler starts the remaining row.
-    log?.error({ runId, error }, 'the run was neither started nor rolled back');
+    log?.error(
+      { runId, error },
+      'a failed start could not be rolled back: the reconciler starts the remaining row',
+    );
     return true;
   }
 };

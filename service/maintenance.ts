@@ -118,7 +118,7 @@ export const startMaintenance = (options: MaintenanceOptions): Maintenance => {
     if (!belongs) {
       problem = await checkNamespace(options, options.adoptNamespace ?? false);
       if (problem !== null) {
-        log?.error({ problem }, 'runs are not reconciled');
+        log?.error({ problem }, 'runs are not repaired: database and Temporal namespace do not match');
         return;
       }
       belongs = true;

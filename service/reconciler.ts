@@ -83,7 +83,10 @@ const repair = async (run: LiveRun, options: ReconcileOptions): Promise<Repair['
       );
   }
   if (found.kind !== 'none')
-    options.log?.warn({ runId: run.runId, status: run.status, repair: found }, 'run reconciled');
+    options.log?.warn(
+      { runId: run.runId, status: run.status, repair: found },
+      'repaired a run whose row and workflow disagreed',
+    );
   return found.kind;
 };
 
@@ -104,7 +107,7 @@ export const checkNamespace = async (
     await store.setFact(NAMESPACE_FACT, id);
     return null;
   }
-  return `The database belongs to another Temporal namespace than ${JSON.stringify(name)} here (id ${id}, known ${known}). Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and DATABASE_URL; if Temporal lost its data, adopt the new namespace.`;
+  return `The database was first used with the Temporal namespace of id ${known}; namespace ${JSON.stringify(name)} here has id ${id}. Correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or DATABASE_URL. If Temporal lost its data, delete the row ${JSON.stringify(NAMESPACE_FACT)} of the table facts.`;
 };
 
 /** Runs of one database read and of one list request. */

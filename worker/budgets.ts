@@ -42,10 +42,11 @@ const budgetFrom = (value: unknown): Budget | string => {
     const tokens = value[key];
     return tokens !== undefined && !(Number.isSafeInteger(tokens) && Number(tokens) >= 0);
   });
-  if (badTokens !== undefined) return `must have a whole number as ${quote(badTokens)}`;
+  if (badTokens !== undefined)
+    return `must have a whole number, 0 or more, as ${quote(badTokens)}; got ${quote(value[badTokens])}`;
   const badCost = COSTS.find((key) => value[key] !== undefined && !isCost(value[key]));
   if (badCost !== undefined)
-    return `must have currencies and decimal amounts as ${quote(badCost)}, such as {"USD":"20.50"}`;
+    return `must have currencies and decimal amounts as ${quote(badCost)}, such as {"USD":"20.50"}; got ${quote(value[badCost])}`;
   const tokens = (key: (typeof TOKENS)[number]): number | null =>
     typeof value[key] === 'number' ? value[key] : null;
   const cost = (key: (typeof COSTS)[number]): Cost | null => (isCost(value[key]) ? value[key] : null);

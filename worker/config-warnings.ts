@@ -18,7 +18,7 @@ const unpricedBudget = ({ backend, budgets, modelPrice, modelsFile }: Config): s
     backend !== 'assistants' &&
     modelsFile === null &&
     unpriced !== undefined &&
-    `RUNS_BUDGETS limits costs in ${unpriced}, and RUNS_MODEL_PRICE has no price in it: these limits stop nothing`
+    `RUNS_BUDGETS limits costs in ${unpriced}, and RUNS_MODEL_PRICE has no price in ${unpriced}: these limits have no effect; set a price in that currency`
   );
 };
 
@@ -52,7 +52,7 @@ export const configWarnings = (config: Config, role: Role): string[] => {
     config.backend !== 'assistants' &&
       config.apiVersion !== null &&
       config.baseUrl === null &&
-      'OPENAI_API_VERSION is for Azure, and OPENAI_BASE_URL is not set',
+      'OPENAI_API_VERSION is set without OPENAI_BASE_URL: only an address of Azure takes it; set that address, or unset the version',
     config.backend === 'assistants' &&
       config.offerTools !== null &&
       'RUNS_OFFER_TOOLS is ignored with RUNS_BACKEND=assistants: the upstream server offers the tools',

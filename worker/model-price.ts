@@ -38,10 +38,11 @@ export const readModelPrice = (text: string | null, problems: string[]): TokenPr
   if (unknown !== undefined) return wrong(`${quote(unknown)} is not one of its fields`);
   if (typeof currency !== 'string' || !CURRENCY.test(currency))
     return wrong('"currency" must be three capital letters');
-  if (!isPrice(input)) return wrong(`"input" must be a number from 0 to ${MAX_PRICE}`);
-  if (!isPrice(output)) return wrong(`"output" must be a number from 0 to ${MAX_PRICE}`);
+  if (!isPrice(input)) return wrong(`"input" must be a number from 0 to ${MAX_PRICE}; got ${quote(input)}`);
+  if (!isPrice(output))
+    return wrong(`"output" must be a number from 0 to ${MAX_PRICE}; got ${quote(output)}`);
   if (cachedInput !== null && !isPrice(cachedInput))
-    return wrong(`"cached_input" must be a number from 0 to ${MAX_PRICE}`);
+    return wrong(`"cached_input" must be a number from 0 to ${MAX_PRICE}; got ${quote(cachedInput)}`);
   return { currency, input, cachedInput, output };
 };
 

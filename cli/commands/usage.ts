@@ -20,16 +20,19 @@ export const usageCommand = defineCommand<Options>({
   summary: 'report tokens and cost of the models, by day and model, or of one thread',
   configure: (command) =>
     command
-      .option('--tenant <name>', 'of this tenant; default: of the key, with the role operator of all')
-      .option('--day <date>', 'of one UTC day, such as 2026-11-26; default: the last seven')
-      .option('--from <date>', 'from this day on')
-      .option('--to <date>', 'up to this day')
-      .option('--thread <id>', 'of all runs of one thread'),
+      .option(
+        '--tenant <name>',
+        'only this tenant; default: the tenant of the API key, or all tenants if the key has the role operator',
+      )
+      .option('--day <date>', 'only this UTC day, such as 2026-11-26; default: the last seven days')
+      .option('--from <date>', 'first day (UTC)')
+      .option('--to <date>', 'last day (UTC), included')
+      .option('--thread <id>', 'the total of all runs of one thread'),
   run: async ({ io }, _args, { tenant, day, from, to, thread }) => {
     if (thread !== undefined && [tenant, day, from, to].some((value) => value !== undefined))
-      throw usageError('--thread goes alone: it has one tenant, and all of its days are summed.');
+      throw usageError('--thread reports the total of one thread: remove --tenant, --day, --from and --to.');
     if (day !== undefined && (from !== undefined || to !== undefined))
-      throw usageError('--day goes without --from and --to. Leave it out, or leave them out.');
+      throw usageError("--day can't be combined with --from or --to: use --day alone, or the other two.");
     const place = (await connections(io)).api();
     const { ApiClient } = await import('../api-client.ts');
     const api = new ApiClient(place, io.signal);

@@ -22,7 +22,7 @@ const MAX_LISTED = 12;
 
 const text = ({ model, capability, until }: LearnedCapability, now: number): string => {
   const setting = SETTING[capability];
-  return `${oneLine(model, 64)}: ${capability} for ${duration(until - now)}${setting === undefined ? '' : ` (${setting} sets it)`}`;
+  return `${oneLine(model, 64)}: ${capability}, remembered for ${duration(until - now)} more${setting === undefined ? '' : ` (${setting} sets it for good)`}`;
 };
 
 export const learnedFinding = (
@@ -42,5 +42,7 @@ export const learnedFinding = (
           `${oneLine(server, 120)}: ${[...live.slice(0, MAX_LISTED).map((one) => text(one, now)), ...more].join(', ')}`,
         ];
   });
-  return ok(`${found.length === 0 ? 'nothing so far' : found.join('; ')}${given}`);
+  return ok(
+    `${found.length === 0 ? 'nothing learned about the model server so far' : found.join('; ')}${given}`,
+  );
 };

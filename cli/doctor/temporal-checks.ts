@@ -79,11 +79,11 @@ const attributesProblem = (state: SearchAttributeState, { namespace, address }: 
     );
   if (state.missing.length === 0)
     return problem(
-      state.problem ?? 'it is not known which search attributes are registered',
+      state.problem ?? 'Temporal did not say which search attributes are registered',
       'ask the operator of this Temporal server',
     );
   return problem(
-    `missing: ${state.missing.join(', ')}. Runs work without them, but can't be found by the calls that they wait for${
+    `missing: ${state.missing.join(', ')}. Runs work without them, but lists can't filter by the calls that runs wait for${
       state.problem === null ? '' : ` (${state.problem})`
     }`,
     `runs doctor --fix, or: ${registerCommand(state.missing, namespace)} --address ${address}`,

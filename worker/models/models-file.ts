@@ -81,7 +81,9 @@ export const loadModelsFile = async (
   const parsed = await parseModels(text);
   if ('config' in parsed) {
     if (replacement !== null && !isModelKnown(parsed.config, replacement))
-      throw refuse(`RUNS_MODEL is ${quote(replacement)}, which is no model of it`);
+      throw refuse(
+        `RUNS_MODEL is ${quote(replacement)}, and the file has no such model. Set RUNS_MODEL to a name of models, or unset it`,
+      );
     return { ...parsed.config, replacement };
   }
   const more = parsed.problems.length - SHOWN;

@@ -89,7 +89,7 @@ export const modelsProblems = (config: ModelsConfig): string[] =>
     ...[...config.models.values()].flatMap((model) => modelProblems(config, model)),
     ...repeatedNames(config),
     config.default !== null && !isModelKnown(config, config.default)
-      ? `default names ${quote(config.default)}, which is no model of this file`
+      ? `default names ${quote(config.default)}, which is no model of this file; use a name of models, or provider/model`
       : null,
     ...tenantProblems(config),
   ].filter((problem) => typeof problem === 'string');

@@ -50,7 +50,8 @@ const open = async (provider: ModelProvider, env: ConfigEnv): Promise<Model> => 
   if (missing.size > 0)
     throw refuse(`the environment variable ${[...missing].join(', ')} is not set. Set it for every worker`);
   const kind = MODEL_KINDS.find((one) => one === provider.kind);
-  if (kind === undefined) throw refuse(`there is no kind ${quote(provider.kind)}`);
+  if (kind === undefined)
+    throw refuse(`its kind ${quote(provider.kind)} does not exist. Use one of ${MODEL_KINDS.join(', ')}`);
   try {
     return await openModel(kind, settings);
   } catch (error) {

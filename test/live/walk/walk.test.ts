@@ -29,6 +29,7 @@ const ELSEWHERE: Record<string, string> = {
   'npm run test:clients':
     'installs compilers and clients of five languages; its results are kept and compared',
   'npm run test:models': 'builds model servers for minutes',
+  'npm run api:update': 'test/offline/repository/api-report.test.ts',
   'npm run build': 'test/live/packages/build.test.ts',
   'npm run pack': 'test/live/packages/client-package.test.ts',
   'npm install': 'test/live/packages/client-package.test.ts',

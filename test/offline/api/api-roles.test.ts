@@ -68,7 +68,7 @@ describe('the text of RUNS_API_KEYS', () => {
   ])('is refused by the place of the entry, and shows nothing of it: %#', (text, message) => {
     const problem = problemOf(`ok:${KEY.approver} ${text}`);
     expect(problem).toMatch(message);
-    expect(problem).toMatch(/^API key 2 /);
+    expect(problem).toMatch(/^Entry 2 of RUNS_API_KEYS /);
     expect(problem).not.toContain('sk-');
   });
 });

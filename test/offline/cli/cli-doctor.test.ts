@@ -248,9 +248,11 @@ describe('what was learned of the model server', () => {
     expect(learnedFinding(process, { ...NO_MODEL_SETTINGS, stream: 'always' }, NOW)).toEqual({
       state: 'ok',
       detail:
-        'http://h:1: a: no_stream_usage for 1 m, b: roles_alternate for 10 m (RUNS_MODEL_ROLES_ALTERNATE=true sets it); set: streams always',
+        'http://h:1: a: no_stream_usage, remembered for 1 m more, b: roles_alternate, remembered for 10 m more (RUNS_MODEL_ROLES_ALTERNATE=true sets it for good); set: streams always',
     });
-    expect(learnedFinding(base({}), NO_MODEL_SETTINGS, NOW).detail).toBe('nothing so far');
+    expect(learnedFinding(base({}), NO_MODEL_SETTINGS, NOW).detail).toBe(
+      'nothing learned about the model server so far',
+    );
     expect(learnedFinding(null, NO_MODEL_SETTINGS, NOW).state).toBe('skipped');
   });
 

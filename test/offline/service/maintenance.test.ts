@@ -120,9 +120,9 @@ describe('the namespace', () => {
     };
     expect(await checkNamespace(here, false)).toBeNull();
     expect(await checkNamespace(here, false)).toBeNull();
-    expect(await checkNamespace(there, false)).toContain('another Temporal namespace');
+    expect(await checkNamespace(there, false)).toContain('was first used with the Temporal namespace');
     expect(await checkNamespace(there, true)).toBeNull();
-    expect(await checkNamespace(here, false)).toContain('another Temporal namespace');
+    expect(await checkNamespace(here, false)).toContain('was first used with the Temporal namespace');
     expect(await checkNamespace(here, true)).toBeNull();
   });
 
@@ -138,7 +138,7 @@ describe('the namespace', () => {
       now: () => NOW,
     });
     await maintenance.stop();
-    expect(maintenance.problem()).toContain('another Temporal namespace');
+    expect(maintenance.problem()).toContain('was first used with the Temporal namespace');
     expect((await store.getRun(T, run.threadId, run.runId)).status).toBe('in_progress');
   });
 });

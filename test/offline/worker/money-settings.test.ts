@@ -67,8 +67,8 @@ describe('the budgets of tenants', () => {
     ['[]', /must be a JSON object of tenants/],
     ['{"shop":1}', /the budget of "shop" must be an object/],
     ['{"shop":{"tokens":1}}', /unknown field "tokens"; it may have tokens_per_run/],
-    ['{"shop":{"tokens_per_day":1.5}}', /whole number as "tokens_per_day"/],
-    ['{"shop":{"tokens_per_run":-1}}', /whole number as "tokens_per_run"/],
+    ['{"shop":{"tokens_per_day":1.5}}', /whole number, 0 or more, as "tokens_per_day"/],
+    ['{"shop":{"tokens_per_run":-1}}', /whole number, 0 or more, as "tokens_per_run"/],
     ['{"shop":{"cost_per_day":20}}', /currencies and decimal amounts as "cost_per_day"/],
     ['{"shop":{"cost_per_day":{"USD":20}}}', /decimal amounts/],
     ['{"shop":{"cost_per_run":{}}}', /decimal amounts as "cost_per_run"/],
@@ -88,7 +88,7 @@ test('settings of money that have no effect are pointed out', () => {
   const price = { RUNS_MODEL_PRICE: '{"currency":"USD","input":1,"output":1}' };
   expect(warnings({ ...budgets, ...price })).toEqual([]);
   expect(warnings(budgets)).toEqual([
-    'RUNS_BUDGETS limits costs in USD, and RUNS_MODEL_PRICE has no price in it: these limits stop nothing',
+    'RUNS_BUDGETS limits costs in USD, and RUNS_MODEL_PRICE has no price in USD: these limits have no effect; set a price in that currency',
   ]);
   expect(warnings({ ...price, RUNS_BACKEND: 'assistants', DATABASE_URL: '' })).toEqual([
     'RUNS_MODEL_PRICE and RUNS_BUDGETS are ignored with RUNS_BACKEND=assistants: that server counts tokens',
