@@ -168,7 +168,8 @@ describe('polling', () => {
     ['a hint of 0', { 'openai-poll-after-ms': '0' }, 20],
   ])('the hint of the server wins: %s', async (_name, headers, expected) => {
     const h = await setUp({ backend: { stream: 'never' } });
-    const first = await h.backend.create(h.request(h.threadId, 'slow:100'), h.context());
+    // Long enough that the run is not over when a busy machine reads it first.
+    const first = await h.backend.create(h.request(h.threadId, 'slow:5000'), h.context());
     await h.call('POST', `/threads/${h.threadId}/runs/${refOf(first).backendRunId}/submit_tool_outputs`, {
       tool_outputs: outputsFor(first),
     });
