@@ -81,6 +81,10 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
     })
     .finally(() => clearTimeout(patience));
   const codec = await openCodec(wish, ui.port);
+  const closing = async (error: unknown): Promise<never> => {
+    await codec?.close();
+    throw error;
+  };
   const server = await startTemporal({
     executable,
     port: grpc.port,
@@ -90,11 +94,8 @@ export const openTemporal = async (wish: TemporalServerOptions): Promise<StackTe
     ...(wish.dbFilename === undefined ? {} : { dbFilename: wish.dbFilename }),
     ...(wish.logFile === undefined ? {} : { logFile: wish.logFile }),
     ...(codec === null ? {} : { codecEndpoint: codec.url }),
-  }).catch(async (error: unknown) => {
-    await codec?.close();
-    throw error;
-  });
-  const proxy = await guardUi(server, ui.port);
+  }).catch(closing);
+  const proxy = await guardUi(server, ui.port).catch(closing);
   if (codec !== null) say(`payloads are encrypted; the Web UI decrypts them at ${codec.url}`);
   say(`Temporal dev server at ${server.address} (${SOURCE[server.source]}, pid ${server.pid})`);
   // Explicit values: a profile of the user must not lead worker or client to another server, or to TLS on this one.
