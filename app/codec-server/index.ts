@@ -4,8 +4,9 @@
  * Rule: without keys it listens on this machine only; with keys it serves named origins only.
  * Imported by the commands and the stack.
  */
-import type { DataConverter, PayloadCodec } from '@temporalio/common';
+import type { DataConverter } from '@temporalio/common';
 import { keyAuth, openAuth, parseApiKeys, serveApi } from '../../api/index.ts';
+import { chainCodecs } from '../../client/payload-codecs.ts';
 import { RunsError, quote } from '../../protocol/index.ts';
 import type { Logger } from '../../protocol/ports/backend.ts';
 import { createCodecApp } from './app.ts';
@@ -29,20 +30,6 @@ export interface CodecServer {
   open: boolean;
   close(): Promise<void>;
 }
-
-/** As the SDK applies them: from the first to the last to encode, in reverse to decode. */
-const chained = (codecs: readonly PayloadCodec[]): PayloadCodec => ({
-  async encode(payloads) {
-    let current = payloads;
-    for (const codec of codecs) current = await codec.encode(current);
-    return current;
-  },
-  async decode(payloads) {
-    let current = payloads;
-    for (const codec of codecs.toReversed()) current = await codec.decode(current);
-    return current;
-  },
-});
 
 /** Throws `RunsError` `config`: no codec, an address in use, or no keys on an address that others reach. */
 export const startCodecServer = async (settings: CodecServerSettings): Promise<CodecServer> => {
@@ -69,6 +56,6 @@ export const startCodecServer = async (settings: CodecServerSettings): Promise<C
     { host, port },
   );
   const url = (publicUrl ?? served.url.replace(/\/v1$/, '')).replace(/\/+$/, '');
-  app = createCodecApp({ codec: chained(codecs), auth, origins, publicUrl: url, log });
+  app = createCodecApp({ codec: chainCodecs(codecs), auth, origins, publicUrl: url, log });
   return { url, open: auth.open, close: () => served.close() };
 };

@@ -6,14 +6,12 @@
  */
 import type { Client } from '@temporalio/client';
 import type { LoadedDataConverter, Payload } from '@temporalio/common';
+import { chainCodecs } from '../../client/payload-codecs.ts';
 import { WORKFLOWS } from '../../protocol/temporal/names.ts';
 import { ok, problem, skipped, type Finding } from './check.ts';
 
-/** As the SDK does it: codecs from the last to the first, then the converter. */
 const decode = async (converter: LoadedDataConverter, payload: Payload): Promise<unknown> => {
-  let payloads = [payload];
-  for (const codec of converter.payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-  const [plain = payload] = payloads;
+  const [plain = payload] = await chainCodecs(converter.payloadCodecs).decode([payload]);
   return converter.payloadConverter.fromPayload(plain);
 };
 
