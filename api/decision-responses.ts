@@ -111,6 +111,6 @@ export const approvalDetails = z.strictObject({
   description: z.string().nullable().describe('of the tool; null = the run does not declare it'),
   parameters: z.record(z.string(), z.unknown()).nullable().describe('JSON Schema of the arguments'),
   said: z.string().nullable().describe('what the assistant wrote before the call'),
-  consequence: z.string().describe('what happens when nobody decides in time'),
+  consequence: z.string().describe('what the run does when the deadline passes without a decision'),
   decisions: z.array(decision).describe('about this call, refused ones included, oldest first'),
 });

@@ -189,10 +189,10 @@ const publishAnswer = async (
       observe: (what) => ctx.observe?.(what),
     });
     for await (const parts of answer) {
-      const news = recorder.take(parts);
-      firstAt ??= news.length > 0 ? ctx.now() : null;
+      const deltas = recorder.take(parts);
+      firstAt ??= deltas.length > 0 ? ctx.now() : null;
       await taking.done;
-      await show.news(news);
+      await show.publish(deltas);
     }
     const usage = pricedUsage(recorder.turn().usage, speaker.id, price);
     ctx.observe?.({

@@ -66,9 +66,9 @@ export class TurnPublisher {
     this.#model = model;
   }
 
-  async news(news: readonly ModelDelta[]): Promise<void> {
+  async publish(deltas: readonly ModelDelta[]): Promise<void> {
     // In the model's order.
-    for (const item of news) await this.#publish(item);
+    for (const delta of deltas) await this.#publish(delta);
   }
 
   /** Makes sure that there is a message, even an empty one. */

@@ -130,7 +130,7 @@ export interface ApprovalDetails extends Approval {
   parameters: Record<string, unknown> | null;
   /** What the assistant wrote before the call; null = nothing. */
   said: string | null;
-  /** What happens when nobody decides in time. */
+  /** What the run does when the deadline passes without a decision. */
   consequence: string;
   /** All decisions about the call, refused ones included, oldest first. */
   decisions: RunDecision[];

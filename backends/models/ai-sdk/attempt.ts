@@ -33,7 +33,7 @@ export class SdkAttempt {
   readonly #gate: EventGate;
   readonly #reader: TurnReader;
   readonly #exchange: Exchange;
-  /** Ends the request when the turn does, whoever ends it. */
+  /** Aborts the request when the turn ends: complete, failed or aborted by its caller. */
   readonly #life = new AbortController();
   begun = false;
 

@@ -6,7 +6,7 @@
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 
-/** Tokens of thinking that an effort stands for; models that measure their own take the wish alone. */
+/** Thinking tokens for each reasoning effort. A model that sets its own budget gets the effort only. */
 const BUDGETS: Readonly<Record<string, number>> = { minimal: 1_024, low: 2_048, medium: 8_192, high: 24_576 };
 
 /** The provider's least. */

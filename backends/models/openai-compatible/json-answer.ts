@@ -158,7 +158,7 @@ export class JsonAnswerFilter {
     }
     if (part.call !== this.#answerCall) return;
     const answer = this.#options.answerTool?.wrapped === true ? unwrapped(part.arguments) : part.arguments;
-    // An answer that a limit has cut off is told as far as it came.
+    // A wrapped answer that the token limit cut off is not complete JSON: none of it is shown.
     if (answer === null) return;
     // What has been told can't be taken back.
     if (!answer.startsWith(this.#told)) throw new NotJson();
