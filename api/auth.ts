@@ -13,6 +13,10 @@ export interface Principal {
   tenant: string;
   /** The name that signs its decisions and answers; null = no key. */
   name: string | null;
+  /** A key, or an identity provider, proves the name. */
+  verified: boolean;
+  /** Groups that the person belongs to. */
+  groups: readonly string[];
   roles: readonly KeyRole[];
   /** Worker tools that its runs may use and that it may decide as an approver; null = all. */
   grantedTools: readonly string[] | null;
@@ -34,6 +38,8 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
     principal: {
       tenant: key.tenant,
       name: key.name ?? key.tenant,
+      verified: true,
+      groups: [],
       roles: key.roles ?? ['caller'],
       grantedTools: key.tools === '*' ? null : key.tools,
     } satisfies Principal,
@@ -61,7 +67,14 @@ export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
 
 /** A single user, tenant `default`, with all roles. For servers that only this machine can reach. */
 export const openAuth = (): Authenticator => {
-  const principal: Principal = { tenant: DEFAULT_TENANT, name: null, roles: KEY_ROLES, grantedTools: null };
+  const principal: Principal = {
+    tenant: DEFAULT_TENANT,
+    name: null,
+    verified: false,
+    groups: [],
+    roles: KEY_ROLES,
+    grantedTools: null,
+  };
   return { open: true, authenticate: () => principal };
 };
 

@@ -32,8 +32,18 @@ export const callerOf = (
   requestId: string,
 ): Caller => {
   const { isRetry, idempotencyKey } = repetition(request.method, request.headers);
-  const { grantedTools, name, roles } = principal;
-  return { tenant, grantedTools, keyName: name, roles, requestId, isRetry, idempotencyKey };
+  const { grantedTools, name, verified, groups, roles } = principal;
+  return {
+    tenant,
+    grantedTools,
+    keyName: name,
+    verified,
+    groups,
+    roles,
+    requestId,
+    isRetry,
+    idempotencyKey,
+  };
 };
 
 /** The tenant of the object in the path. Costs a read for operators, nothing for others. */

@@ -1,8 +1,9 @@
 /**
- * Signs answers and decisions that arrive over HTTP: with the API key's name, or with the sender's claim where there
- * are no keys.
+ * Signs answers and decisions that arrive over HTTP: with the name of the API key or of the signed-in person, or with the
+ * sender's claim where there is neither.
  *
- * Rule: a name in the payload never replaces the key's; it becomes part of the note. Pure.
+ * Rule: a name in the payload never replaces the caller's; it becomes part of the note. The workflow learns only a name
+ * that is proven. Pure.
  * Imported within `service/`.
  */
 import type { AnswerOrigin, Decision } from '../protocol/decisions.ts';
@@ -11,13 +12,13 @@ import type { Caller } from '../protocol/ports/runs-service.ts';
 import type { AnswerPayload } from '../protocol/temporal/messages.ts';
 
 /** What the workflow learns about the sender. */
-export const originOf = ({ keyName, grantedTools }: Caller): AnswerOrigin => ({
+export const originOf = ({ keyName, verified, grantedTools }: Caller): AnswerOrigin => ({
   door: 'http',
-  ...(keyName == null ? {} : { keyName }),
+  ...(keyName == null || !verified ? {} : { keyName }),
   ...(grantedTools == null ? {} : { tools: grantedTools }),
 });
 
-/** The answer with the key's name in `by`. Another name in the payload is kept in the note. */
+/** The answer with the caller's name in `by`. Another name in the payload is kept in the note. */
 export const signed = ({ keyName }: Caller, payload: AnswerPayload): AnswerPayload => {
   if (keyName == null) return payload;
   const { by, note, ...rest } = payload;
@@ -27,7 +28,7 @@ export const signed = ({ keyName }: Caller, payload: AnswerPayload): AnswerPaylo
 
 /** A decision that was refused, as it is kept; null = the answer is no decision. The store knows the call's tool and arguments. */
 export const refusedDecision = (
-  { keyName }: Caller,
+  { keyName, verified }: Caller,
   payload: AnswerPayload,
   { code, message }: ApiError,
   at: number,
@@ -42,7 +43,7 @@ export const refusedDecision = (
     at,
     door: 'http',
     ...(by == null ? {} : { by }),
-    ...(keyName == null ? {} : { verified: true }),
+    ...(keyName == null || !verified ? {} : { verified: true }),
     arguments: null,
     ...(payload.arguments == null ? {} : { editedArguments: JSON.stringify(payload.arguments) }),
     ...(reason == null ? {} : { reason }),
@@ -60,6 +61,6 @@ export const decidable = ({ roles, grantedTools }: Caller): readonly string[] | 
 
 /** Whose waiting calls the caller may read. A server without keys has one tenant, whatever the roles. */
 export const approvalsOf = (caller: Caller): { tenant: string | null; tools: readonly string[] | null } =>
-  caller.keyName != null && caller.roles?.includes('operator') === true
+  caller.verified && caller.roles?.includes('operator') === true
     ? { tenant: null, tools: null }
     : { tenant: caller.tenant, tools: caller.grantedTools ?? null };

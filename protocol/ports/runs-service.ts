@@ -53,8 +53,12 @@ export interface Caller {
    * itself.
    */
   grantedTools?: readonly string[] | null;
-  /** Name of the API key, which signs answers and decisions; null or absent = no key. */
+  /** The name that signs answers and decisions: an API key's, or that of a signed-in person; null or absent = none. */
   keyName?: string | null;
+  /** An API key, or an identity provider, proves `keyName`. False: there is no name, or it is what the sender says. */
+  verified: boolean;
+  /** Groups that the person belongs to, such as `support-leads`. */
+  groups: readonly string[];
   /** Absent = all. */
   roles?: readonly KeyRole[];
 }

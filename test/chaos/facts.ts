@@ -13,7 +13,14 @@ import type { LedgerEntry } from './ledger.ts';
 import type { OpenCall } from './person.ts';
 import type { Story } from './script.ts';
 
-const caller = { tenant: DEFAULT_TENANT, requestId: 'audit', isRetry: false, idempotencyKey: null };
+const caller = {
+  tenant: DEFAULT_TENANT,
+  requestId: 'audit',
+  isRetry: false,
+  idempotencyKey: null,
+  verified: false,
+  groups: [],
+};
 
 const callsOf = (step: RunStep): CallFact[] =>
   step.step_details.type === 'tool_calls'

@@ -78,4 +78,6 @@ export const caller = (tenant = 'default'): Caller => ({
   requestId: 'req_test',
   isRetry: false,
   idempotencyKey: null,
+  verified: false,
+  groups: [],
 });

@@ -16,7 +16,14 @@ import { privateTemporal } from '../../support/temporal.ts';
 guardAgainstLeaks();
 
 const T = 'tenant';
-const caller: Caller = { tenant: T, requestId: 'req_1', isRetry: false, idempotencyKey: null };
+const caller: Caller = {
+  tenant: T,
+  requestId: 'req_1',
+  isRetry: false,
+  idempotencyKey: null,
+  verified: false,
+  groups: [],
+};
 const page = { limit: 10, order: 'asc' as const };
 
 let dir: string;

@@ -162,6 +162,8 @@ describe('held polls', () => {
         name: null,
         roles: ['caller' as const],
         grantedTools: null,
+        verified: false,
+        groups: [],
       }),
     };
     const { api, held, seen } = watchedApi({ auth, polls: { maxPerTenant: 2 } });

@@ -12,7 +12,14 @@ const image: MessageParams = {
   ],
 };
 const text: MessageParams = { role: 'user', content: 'Hello' };
-const caller: Caller = { tenant: 'tenant', requestId: 'req_1', isRetry: false, idempotencyKey: null };
+const caller: Caller = {
+  tenant: 'tenant',
+  requestId: 'req_1',
+  isRetry: false,
+  idempotencyKey: null,
+  verified: false,
+  groups: [],
+};
 
 let store: Store;
 beforeAll(async () => {

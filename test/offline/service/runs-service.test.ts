@@ -65,6 +65,8 @@ const caller = (more: Partial<Caller> = {}): Caller => ({
   requestId: `req_${(requests += 1)}`,
   isRetry: false,
   idempotencyKey: null,
+  verified: (more.keyName ?? null) !== null,
+  groups: [],
   ...more,
 });
 

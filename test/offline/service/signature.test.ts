@@ -1,13 +1,16 @@
 /** Whose name stands under what comes over HTTP, and what a key may read. */
 import { expect, test } from 'vitest';
 import type { Caller } from '../../../protocol/ports/runs-service.ts';
-import { approvalsOf, decidable, originOf, signed } from '../../../service/signature.ts';
+import { ApiError } from '../../../protocol/errors.ts';
+import { approvalsOf, decidable, originOf, refusedDecision, signed } from '../../../service/signature.ts';
 
 const caller = (more: Partial<Caller>): Caller => ({
   tenant: 'acme',
   requestId: 'req_1',
   isRetry: false,
   idempotencyKey: null,
+  verified: (more.keyName ?? null) !== null,
+  groups: [],
   ...more,
 });
 const ALICE = caller({ keyName: 'alice', roles: ['approver'], grantedTools: ['refund'] });
@@ -29,6 +32,15 @@ test.each([
 test('without keys a name is passed on as the claim that it is', () => {
   expect(signed(caller({}), { ...deny, by: 'ada' })).toEqual({ ...deny, by: 'ada' });
   expect(originOf(caller({ keyName: null, grantedTools: null }))).toEqual({ door: 'http' });
+});
+
+test('a name that nothing proves signs, and the workflow is not told that it is proven', () => {
+  const ada = caller({ keyName: 'ada', verified: false, roles: ['caller', 'approver', 'operator'] });
+  expect(signed(ada, deny)).toEqual({ ...deny, by: 'ada' });
+  expect(originOf(ada)).toEqual({ door: 'http' });
+  expect(approvalsOf(ada)).toEqual({ tenant: 'acme', tools: null });
+  const error = new ApiError(400, 'refused', { code: 'conflicting_answer' });
+  expect(refusedDecision(ada, { ...deny, by: 'ada' }, error, 1)).not.toHaveProperty('verified');
 });
 
 test('a workflow is told the key’s name and its tools', () => {

@@ -32,6 +32,8 @@ const CALLER: Caller = {
   requestId: 'req_stranger',
   isRetry: false,
   idempotencyKey: null,
+  verified: false,
+  groups: [],
 };
 
 /** Differences of real servers that leave every promise possible. */
