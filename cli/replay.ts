@@ -29,20 +29,25 @@ export const replayFiles = async (
   // The verdict says what differs; the SDK's own log would repeat it.
   installRuntime(makeLog('silent'));
   const code = await workflowCode(cacheDir === undefined ? {} : { cacheDir });
+  const replayer = makeReplayer(code);
   const verdicts: ReplayVerdict[] = [];
-  for (const file of files) {
-    onFile(file);
-    verdicts.push(await replayFile(file, code));
+  try {
+    for (const file of files) {
+      onFile(file);
+      verdicts.push(await replayFile(file, replayer));
+    }
+  } finally {
+    await replayer.close();
   }
   return verdicts;
 };
 
-const replayFile = async (file: string, code: WorkflowCode): Promise<ReplayVerdict> => {
+const replayFile = async (file: string, replayer: Replayer): Promise<ReplayVerdict> => {
   const read = await readHistory(file);
   if ('reason' in read) return { file, verdict: 'unusable', reason: read.reason };
   const { history, workflowType, events } = read;
   try {
-    await inTime(Worker.runReplayHistory({ workflowBundle: code }, history));
+    await replayer.replay(history);
     return { file, verdict: 'ok', workflowType, events };
   } catch (error) {
     const reason = readable(error instanceof Error ? error.message : String(error));
@@ -52,10 +57,50 @@ const replayFile = async (file: string, code: WorkflowCode): Promise<ReplayVerdi
   }
 };
 
+interface History {
+  events: unknown[];
+}
+
+interface Replayer {
+  /** Throws what differs, or why the history could not be replayed. */
+  replay(history: History): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One worker for all files, since starting one costs more than most replays. */
+const makeReplayer = (code: WorkflowCode): Replayer => {
+  let next: History | undefined;
+  const histories = async function* () {
+    for (;;) {
+      if (next === undefined) return;
+      yield { workflowId: 'replayed', history: next };
+    }
+  };
+  const start = () => Worker.runReplayHistories({ workflowBundle: code }, histories());
+  let results: ReturnType<typeof start> | undefined;
+  return {
+    async replay(history) {
+      next = history;
+      results ??= start();
+      const running = results ?? start();
+      // Left empty when the worker throws, ends or hangs: the next history gets another one.
+      results = undefined;
+      const result = await inTime(running.next());
+      if (result.done === true) throw new Error('the replay gave no result: the history is damaged');
+      results = running;
+      if (result.value.error !== undefined) throw result.value.error;
+    },
+    async close() {
+      next = undefined;
+      await results?.next();
+    },
+  };
+};
+
 /** Ten thousand events take seconds. A longer replay is a history on which the SDK's core gave up silently. */
 const REPLAY_MS = 60_000;
 
-const inTime = async (replay: Promise<void>): Promise<void> => {
+const inTime = async <T>(replay: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -64,7 +109,7 @@ const inTime = async (replay: Promise<void>): Promise<void> => {
     );
   });
   try {
-    await Promise.race([replay, late]);
+    return await Promise.race([replay, late]);
   } finally {
     clearTimeout(timer);
   }
@@ -76,9 +121,7 @@ const readable = (text: string): string => {
   return sentence === undefined ? text : sentence.replaceAll(/\\(.)/g, '$1');
 };
 
-type ReadHistory =
-  | { history: { events: unknown[] }; workflowType: string; events: number }
-  | { reason: string };
+type ReadHistory = { history: History; workflowType: string; events: number } | { reason: string };
 
 const readHistory = async (file: string): Promise<ReadHistory> => {
   let text: string;

@@ -124,4 +124,15 @@ describe('a history that the code would not have written', () => {
     });
     expect(verdicts.map(({ verdict }) => verdict)).not.toContain('ok');
   }, 120_000);
+
+  test('is judged for itself: a file that the SDK rejects changes no verdict of the files after it', async () => {
+    const [rejected, good] = [named('one-call'), named('answer-by-update')];
+    const copy = join(scratch, 'rejected.json');
+    const history = JSON.parse(await readFile(join(HISTORIES, rejected), 'utf8')) as { events: object[] };
+    const events = history.events.map((event) => ({ ...event, eventTime: 'not a time' }));
+    await writeFile(copy, JSON.stringify({ events }));
+    const three = [join(HISTORIES, good), copy, join(HISTORIES, good)];
+    const verdicts = await replayFiles(three, quietly, scratch);
+    expect(verdicts.map(({ verdict }) => verdict)).toEqual(['ok', 'unusable', 'ok']);
+  }, 120_000);
 });
