@@ -4,7 +4,8 @@
  * the last line has the totals.
  *
  * Rule: every step runs, so that one call shows all problems; the exit code is 1 when a step failed. A step is an npm
- * script. The tests wait for the other steps, since some of them measure time.
+ * script. The tests wait for the other steps, since some of them measure time. Properties try a tenth of their cases here, and
+ * all of them in `npm test`.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +25,8 @@ process.exitCode = failed.length === 0 ? 0 : 1;
 /** Runs an npm script to its end. Its output is printed as a whole, unless the script has the terminal. */
 async function step(script, stdio) {
   const start = performance.now();
-  const child = spawn('npm', ['run', '-s', script], { cwd: root, stdio: ['ignore', stdio, stdio] });
+  const env = { ...process.env, PROPERTY_RUNS: 'tenth' };
+  const child = spawn('npm', ['run', '-s', script], { cwd: root, env, stdio: ['ignore', stdio, stdio] });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text) => (output += text));

@@ -5,6 +5,7 @@ import { CompletionReader } from '../../../backends/models/openai-compatible/com
 
 import type { ModelPart } from '../../../protocol/ports/model.ts';
 import { checkTurn } from '../../support/model-turn.ts';
+import { propertyRuns } from '../../support/property-runs.ts';
 
 const TOOLS = ['get_weather', 'get_time', 'search'];
 const BEFORE = { sendsReason: false, bareEnds: 0 };
@@ -134,7 +135,7 @@ describe('calls', () => {
           error: null,
         } as never);
       }),
-      { numRuns: 3_000 },
+      { numRuns: propertyRuns(3_000) },
     );
   });
 
@@ -164,7 +165,7 @@ describe('calls', () => {
         const { parts } = readAll([...heads, ...rest, ...queues.flat()]);
         expect(sameCalls(wholeCalls(parts))).toEqual(sameCalls(list));
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 
@@ -214,6 +215,6 @@ test('reading any JSON of a server does not throw, and keeps the rules of the po
       expect(['finish', 'broken', 'too_long']).toContain(reader.ending('done', BEFORE, 10).kind);
       expect(reader.turn().calls).toHaveLength(wholeCalls(parts).length);
     }),
-    { numRuns: 2_000 },
+    { numRuns: propertyRuns(2_000) },
   );
 });

@@ -5,6 +5,7 @@ import { answerToolOf } from '../../../backends/models/openai-compatible/answer-
 import { JsonAnswerFilter, NotJson } from '../../../backends/models/openai-compatible/json-answer.ts';
 import type { ModelPart, ModelRequest } from '../../../protocol/ports/model.ts';
 import { modelRequest } from '../../support/model-turn.ts';
+import { propertyRuns } from '../../support/property-runs.ts';
 
 type Schema = Record<string, unknown>;
 
@@ -83,7 +84,7 @@ describe('the parameters of the answer tool', () => {
         const args = wrapped ? { value } : value;
         expect(ajv.validate(parameters, args)).toBe(ajv.validate(schema, value));
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 });
@@ -141,7 +142,7 @@ describe('the answer', () => {
         const said = answerOf(cutAt(text, at), object);
         expect(said === null || isJson(said)).toBe(true);
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 });

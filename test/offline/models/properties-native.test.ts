@@ -24,9 +24,10 @@ import {
   responsesText,
 } from '../../support/responses-wire.ts';
 import { sse } from '../../support/scripted-http.ts';
+import { propertyRuns } from '../../support/property-runs.ts';
 import type { ModelMessage, ProviderTurn } from '../../../protocol/ports/model.ts';
 
-const RUNS = { numRuns: 40 };
+const RUNS = { numRuns: propertyRuns(40) };
 
 const word = fc.stringMatching(/^[A-Za-z0-9 äß€😀"\\]{1,12}$/u);
 const token = fc.stringMatching(/^[A-Za-z0-9+/]{4,24}$/);

@@ -4,6 +4,7 @@ import type { CallPlan, PlannedCall } from '../../../protocol/tool-calls.ts';
 import { simulate } from '../../support/run-simulation.ts';
 import type { World } from '../../support/run-simulation.ts';
 import { POLICY } from '../../support/run-stubs.ts';
+import { propertyRuns } from '../../support/property-runs.ts';
 
 const wait = fc.record({
   onDeadline: fc.constantFrom('fail' as const, 'placeholder' as const, 'follow-up' as const),
@@ -48,7 +49,7 @@ describe('all events, in any order', () => {
           const { result } = simulate(world);
           expect(result.rounds).toBeLessThanOrEqual(world.rounds.length);
         }),
-        { numRuns: 2000, seed: 20261122 },
+        { numRuns: propertyRuns(2_000), seed: 20261122 },
       );
     },
     SLOW_MACHINE_MS,
@@ -61,7 +62,7 @@ describe('all events, in any order', () => {
         fc.property(worlds, (world) => {
           expect(simulate(world).result.runId).toBe('run_1');
         }),
-        { numRuns: 500 },
+        { numRuns: propertyRuns(500) },
       );
     },
     SLOW_MACHINE_MS,
