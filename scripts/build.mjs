@@ -13,6 +13,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { buildConsole } from './build-console.mjs';
 import { missingFiles, PLAIN_FILES, writePackages } from './packages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,6 +22,7 @@ const at = (...path) => join(dist, ...path);
 
 rmSync(dist, { recursive: true, force: true });
 compile();
+await buildConsole(at('console'));
 for (const path of PLAIN_FILES) cpSync(join(root, path), at(path), { recursive: true });
 const bundleBytes = await bundle('workflow-bundle.js', {});
 await bundle('workflow-bundle-encrypted.js', {

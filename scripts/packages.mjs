@@ -76,7 +76,12 @@ export function writePackages(root, dist, into) {
     const owner = ownerOf(file);
     const to = join(folders[owner], 'dist', file);
     mkdirSync(dirname(to), { recursive: true });
-    if (!/\.(?:js|d\.ts)$/.test(file) || /^workflow-bundle(?:-\w+)?\.js$/.test(file))
+    // The console is bundled: its imports name no package.
+    if (
+      !/\.(?:js|d\.ts)$/.test(file) ||
+      file.startsWith('console/') ||
+      /^workflow-bundle(?:-\w+)?\.js$/.test(file)
+    )
       copyFileSync(join(dist, file), to);
     else writeFileSync(to, crossOver(readFileSync(join(dist, file), 'utf8'), file, imported[owner]));
   }

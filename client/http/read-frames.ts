@@ -2,7 +2,8 @@
  * Reads the frames of this project's event streams.
  *
  * Rule: the server ends lines with LF and writes `data` on one line, so a frame is what stands before an empty line; a frame
- * that a broken connection leaves unfinished is dropped. Pure. Imported by `approvals-client.ts`.
+ * that a broken connection leaves unfinished is dropped. Pure. Imported by `approvals-client.ts` and the
+ * console.
  */
 export interface StreamFrame {
   event: string;
@@ -23,13 +24,14 @@ const frameOf = (text: string): StreamFrame | null => {
 };
 
 export async function* readFrames(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamFrame> {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
   let rest = '';
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      const parts = (rest + value).split('\n\n');
+      const parts = (rest + decoder.decode(value, { stream: true })).split('\n\n');
       rest = parts.pop() ?? '';
       for (const part of parts) {
         const frame = frameOf(part);

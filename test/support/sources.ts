@@ -24,7 +24,7 @@ export function filesIn(folder: string, root: string = ROOT): string[] {
     return [];
   }
   return names
-    .filter((name) => /\.(ts|mts|mjs)$/.test(name))
+    .filter((name) => /\.(ts|tsx|mts|mjs)$/.test(name))
     .map((name) =>
       relative(root, join(root, folder, name))
         .split(sep)

@@ -33,7 +33,7 @@ describe('the sources', () => {
     const files = new Set(sources);
     const missing = [...graph].flatMap(([file, imports]) =>
       imports.flatMap(({ target }) =>
-        'file' in target && !files.has(target.file) && !target.file.endsWith('.json')
+        'file' in target && !files.has(target.file) && !/\.(?:json|css)$/.test(target.file)
           ? [`${file}: ${target.file}`]
           : [],
       ),
@@ -69,6 +69,14 @@ describe('the sources', () => {
     const reached = [...reach('workflows/run/machine.ts')];
     expect(reached.length).toBeGreaterThan(1);
     expect(packagesOf(reached)).toEqual([]);
+  });
+
+  test("load nothing of Node, Temporal or zod into the console's pages", () => {
+    const reached = [...reach('console/src/main.tsx')];
+    const shared = reached.filter((file) => !/^(?:console|protocol)\//.test(file));
+    expect(shared.filter((file) => file !== 'client/http/read-frames.ts')).toEqual([]);
+    expect(reached).not.toContain(SCHEMAS);
+    expect(packagesOf(reached).toSorted()).toEqual(['@preact/signals', 'preact']);
   });
 
   test('suppress no rule of lint or compiler', () => {

@@ -8,9 +8,9 @@ const root = JSON.parse(textOf('package.json')) as {
   dependencies: Record<string, string>;
   peerDependencies: Record<string, string>;
 };
-/** `npm run demo` and the migrations' tool are of the checkout alone. */
+/** `npm run demo` and the migrations' tool are of the checkout alone; the console is published as a bundle. */
 const published = ROOMS.flatMap((room) => filesIn(room)).filter(
-  (file) => !file.startsWith('cli/demo/') && file !== 'store/drizzle.config.ts',
+  (file) => !/^(?:cli\/demo|console)\//.test(file) && file !== 'store/drizzle.config.ts',
 );
 const packageOf = (file: string): string =>
   CLIENT_ROOMS.some((room) => room === roomOf(file)) ? CLIENT : SERVER;

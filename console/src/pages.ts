@@ -1,0 +1,38 @@
+/**
+ * The table of pages: where each one is, what the navigation calls it, who may open it, and its module.
+ *
+ * Rule: a page is loaded when it is opened, so one page's size is not the others'. A page is a folder in `pages/` with a module
+ * whose default export is its component. Imported by the application only.
+ */
+import type { ComponentType } from 'preact';
+
+/** What the application hands to a page. */
+export interface PageProps {
+  /** Parameters of the path, decoded. */
+  params: Readonly<Record<string, string>>;
+}
+
+export interface ConsolePage {
+  /** Pattern below `/console`: `:name` takes one part, `:name?` may be absent. The first match wins. */
+  path: string;
+  /** Of the window, and the page's heading for screen readers. */
+  title: string;
+  /** Label in the navigation; null = reached by links only. */
+  nav: string | null;
+  /** Roles of which a person needs one; empty = everybody. */
+  roles: readonly string[];
+  load: () => Promise<{ default: ComponentType<PageProps> }>;
+}
+
+export const PAGES: readonly ConsolePage[] = [
+  {
+    path: '/inbox/:id?',
+    title: 'Inbox',
+    nav: 'Inbox',
+    roles: ['approver', 'operator'],
+    load: () => import('./pages/inbox/inbox-page.tsx'),
+  },
+];
+
+/** Where `/console` leads. */
+export const START = '/inbox';
