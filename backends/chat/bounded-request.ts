@@ -32,12 +32,12 @@ export interface BoundedRequest {
 /** The turn's request, its answer bounded by the run's limits and by the budgets. Throws when a budget refuses the turn. */
 export const boundedRequest = async (
   state: StoredRunState,
-  speaker: Pick<ModelCandidate, 'model' | 'price'>,
+  speaker: Pick<ModelCandidate, 'model' | 'price' | 'capabilities'>,
   messages: ModelRequest['messages'],
   options: PricingOptions & { store: Pick<TurnStore, 'reserveTurn'> },
   { lease, taking, ctx }: { lease: RunLease; taking: PendingClaim; ctx: BackendContext },
 ): Promise<BoundedRequest> => {
-  const request = turnRequest(state, messages, speaker.model);
+  const request = turnRequest(state, messages, speaker);
   const price = speaker.price ?? options.priceOf(request.model);
   const budget = options.budgetOf(state.tenant);
   if (!hasBudget({ state, budget }))

@@ -5,6 +5,7 @@
  * Imported within `backends/chat/` and by tests.
  */
 import type { ModelMessage, ModelRequest } from '../../protocol/ports/model.ts';
+import type { ModelCandidate } from '../../protocol/ports/model-router.ts';
 import type { RunConfig, StoredRunState } from '../../protocol/ports/turn-store.ts';
 import type { ResponseFormat, ToolChoice } from '../../protocol/wire/objects.ts';
 
@@ -33,15 +34,17 @@ export const systemMessages = (config: Pick<RunConfig, 'instructions'>): ModelMe
     ? []
     : [{ role: 'system', text: config.instructions }];
 
-/** `model`: as its provider calls it. */
+/** `speaker`: the model, as its provider calls it, and what it can do. */
 export const turnRequest = (
   { config, usage, round }: Pick<StoredRunState, 'config' | 'usage' | 'round'>,
   messages: readonly ModelMessage[],
-  model: string,
+  { model, capabilities }: Pick<ModelCandidate, 'model' | 'capabilities'>,
 ): ModelRequest => ({
   model,
+  capabilities,
   messages: [...systemMessages(config), ...messages],
-  tools: config.tools,
+  // Tools that the run was only offered are left out for a model that calls none.
+  tools: config.offer_tools === true && capabilities.tools === false ? [] : config.tools,
   toolChoice: toolChoice(config.tool_choice, round === null),
   parallelToolCalls: config.parallel_tool_calls,
   responseFormat: responseFormat(config.response_format),

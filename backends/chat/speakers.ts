@@ -8,7 +8,7 @@
  */
 import type { ModelError } from '../../protocol/ports/model.ts';
 import type { ModelCandidate } from '../../protocol/ports/model-router.ts';
-import type { ContextItem } from '../../protocol/ports/turn-store.ts';
+import type { ContextItem, RunConfig } from '../../protocol/ports/turn-store.ts';
 
 type Speaker = Pick<ModelCandidate, 'model' | 'dropProviderData'> & {
   adapter: Pick<ModelCandidate['adapter'], 'provider' | 'dialect'>;
@@ -34,6 +34,45 @@ export const speakersFor = <Candidate extends Speaker>(
       ),
   );
   return keeper === undefined ? candidates : [keeper];
+};
+
+/** What a turn needs of the model that answers it. */
+export interface TurnNeeds {
+  images: boolean;
+  jsonSchema: boolean;
+  tools: boolean;
+}
+
+export const turnNeeds = (
+  {
+    tools,
+    offer_tools: offered,
+    response_format: format,
+  }: Pick<RunConfig, 'tools' | 'offer_tools' | 'response_format'>,
+  context: readonly ContextItem[],
+): TurnNeeds => ({
+  images: context.some(
+    (item) => item.kind === 'message' && item.content.some(({ type }) => type === 'image_url'),
+  ),
+  jsonSchema: format !== 'auto' && format.type !== 'text',
+  tools: offered !== true && tools.length > 0,
+});
+
+type Able = Pick<ModelCandidate, 'capabilities'>;
+
+/** JSON comes by the format or by a tool. */
+const canServe = ({ capabilities: { images, jsonSchema, tools } }: Able, needs: TurnNeeds): boolean =>
+  !(needs.images && images === false) &&
+  !(needs.tools && tools === false) &&
+  !(needs.jsonSchema && jsonSchema === false && tools === false);
+
+/** The candidates that can serve the turn as far as the operator says; all of them where none can, so that the first one refuses it. */
+export const ableSpeakers = <Candidate extends Able>(
+  candidates: readonly Candidate[],
+  needs: TurnNeeds,
+): readonly Candidate[] => {
+  const able = candidates.filter((candidate) => canServe(candidate, needs));
+  return able.length === 0 ? candidates : able;
 };
 
 /** May another model be asked in the place of one that failed so? */

@@ -9,13 +9,14 @@ import type { BackendContext } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import type {
   Claim,
+  ContextItem,
   StoredRunState,
   TurnOutcome,
   TurnStore,
   TurnUsage,
 } from '../../protocol/ports/turn-store.ts';
 import { ModelError } from '../../protocol/ports/model.ts';
-import type { ModelRouter } from '../../protocol/ports/model-router.ts';
+import type { ModelCandidate, ModelRouter } from '../../protocol/ports/model-router.ts';
 import { planFitting } from '../fit-calls.ts';
 import { askModels, FIRST_TURN, RouteFailedError, type TurnRetry } from './ask-models.ts';
 import type { TurnAttempts } from './attempts.ts';
@@ -24,7 +25,7 @@ import { ClaimLostError, pendingClaim } from './pending-claim.ts';
 import { pricedUsage } from './price.ts';
 import { completionTokensLeft, promptTokensLeft } from './request.ts';
 import { extendedExpiry } from './settlement.ts';
-import { speakersFor } from './speakers.ts';
+import { ableSpeakers, speakersFor, turnNeeds } from './speakers.ts';
 import { declaredTools } from './tools.ts';
 import { publishedContent, TurnPublisher } from './turn-publisher.ts';
 import type { ModelTurn } from './turn-recorder.ts';
@@ -77,6 +78,14 @@ const failuresOf = (error: unknown): readonly [ModelError, ...ModelError[]] | nu
   return error instanceof ModelError ? [error] : null;
 };
 
+/** The models that may answer the turn, the one to ask first in front. */
+const routeOf = (
+  models: ModelRouter,
+  { config, tenant, runId }: StoredRunState,
+  items: readonly ContextItem[],
+): readonly ModelCandidate[] =>
+  ableSpeakers(speakersFor(models.route(config.model, tenant), items, runId), turnNeeds(config, items));
+
 export const runTurn = async (
   claim: Claim,
   options: TurnOptions,
@@ -108,7 +117,7 @@ export const runTurn = async (
     if ((completionTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_completion_tokens');
     if ((promptTokensLeft(state) ?? 1) <= 0) return await endIncomplete('max_prompt_tokens');
     const items = claim.context ?? (await store.readContext(state.threadId, options.contextItems));
-    const route = speakersFor(models.route(state.config.model, state.tenant), items, state.runId);
+    const route = routeOf(models, state, items);
     const asked = await askModels(
       { claim, state, items, route, options, ctx, attempts, taking, show },
       beginning,

@@ -13,6 +13,7 @@ import { createOpenAI } from '@ai-sdk/openai';
 import type { SdkModel } from '../../backends/models/ai-sdk/sdk-types.ts';
 import { openModel, type ModelKind } from '../../backends/models/open-model.ts';
 import type { ModelRequest } from '../../protocol/ports/model.ts';
+import { UNKNOWN_CAPABILITIES } from '../../protocol/rules/resolve-model.ts';
 import { forked, gone } from '../processes.ts';
 import { figureText } from '../table.ts';
 import { quantile } from '../usage.ts';
@@ -56,6 +57,7 @@ const REQUEST: ModelRequest = {
   topP: null,
   reasoningEffort: null,
   maxOutputTokens: null,
+  capabilities: UNKNOWN_CAPABILITIES,
 };
 
 interface Times {

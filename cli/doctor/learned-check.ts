@@ -18,10 +18,24 @@ const SETTING: Readonly<Record<string, string>> = {
   roles_alternate: 'RUNS_MODEL_ROLES_ALTERNATE=true',
 };
 
+/** The same in the file of RUNS_MODELS. */
+const SETTING_OF_FILE: Readonly<Record<string, string>> = {
+  other_max_tokens_field: 'max_tokens_field of the provider',
+  no_stream: 'stream of the provider',
+  no_stream_with_tools: 'stream of the provider',
+  no_response_format: 'capabilities.json_schema of the model',
+  no_response_format_with_tools: 'capabilities.json_schema of the model',
+  roles_alternate: 'roles_alternate of the provider',
+};
+
 const MAX_LISTED = 12;
 
-const text = ({ model, capability, until }: LearnedCapability, now: number): string => {
-  const setting = SETTING[capability];
+const text = (
+  { model, capability, until }: LearnedCapability,
+  now: number,
+  settings: Readonly<Record<string, string>>,
+): string => {
+  const setting = settings[capability];
   return `${oneLine(model, 64)}: ${capability}, remembered for ${duration(until - now)} more${setting === undefined ? '' : ` (${setting} sets it for good)`}`;
 };
 
@@ -32,6 +46,7 @@ export const learnedFinding = (
 ): Finding => {
   const set = describeModelSettings(settings);
   const given = set === 'learned' ? '' : `; set: ${set}`;
+  const settingOf = process?.settings['RUNS_MODELS'] === undefined ? SETTING : SETTING_OF_FILE;
   if (process === null) return skipped(`no process of this folder runs${given}`);
   const found = process.learned.flatMap(({ server, capabilities }) => {
     const live = capabilities.filter(({ until }) => until > now);
@@ -39,7 +54,7 @@ export const learnedFinding = (
     return live.length === 0
       ? []
       : [
-          `${oneLine(server, 120)}: ${[...live.slice(0, MAX_LISTED).map((one) => text(one, now)), ...more].join(', ')}`,
+          `${oneLine(server, 120)}: ${[...live.slice(0, MAX_LISTED).map((one) => text(one, now, settingOf)), ...more].join(', ')}`,
         ];
   });
   return ok(

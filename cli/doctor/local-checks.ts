@@ -8,6 +8,7 @@
 import { BASE_URL_LACKS_VERSION } from '../../backends/models/openai-compatible/probe.ts';
 import type { ProcessRecord } from '../../app/process-file.ts';
 import { BackendError } from '../../protocol/errors.ts';
+import type { ConfiguredModel } from '../../protocol/models.ts';
 import { ModelError } from '../../protocol/ports/model.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
@@ -74,12 +75,20 @@ const toolsCheck = async (config: Config): Promise<Finding> => {
   return ok(`${config.toolsFile}: ${names.length === 0 ? 'no tools' : names.join(', ')}`);
 };
 
+/** A model's name, with what its entry says that it can and can't do. */
+const describeModel = ({ name, capabilities: { images, jsonSchema, tools } }: ConfiguredModel): string => {
+  const said = Object.entries({ images, json_schema: jsonSchema, tools }).flatMap(([what, can]) =>
+    can === null ? [] : [can ? what : `no ${what}`],
+  );
+  return said.length === 0 ? name : `${name} (${said.join(', ')})`;
+};
+
 /** Reads the file of models as a server and a worker would; their addresses and keys are tried by the next check. */
 const modelsCheck = async ({ modelsFile, model }: Config): Promise<Finding> => {
   if (modelsFile === null) return skipped('RUNS_MODELS is not set: one model server');
   const { loadModelsFile } = await import('../../worker/models/models-file.ts');
   const { providers, models } = await loadModelsFile(modelsFile, { replacement: model });
-  const names = [...models.keys()];
+  const names = [...models.values()].map(describeModel);
   return ok(
     `${modelsFile}: providers ${[...providers.keys()].join(', ')}; ${names.length === 0 ? 'no models by name' : `models ${names.join(', ')}`}`,
   );

@@ -4,8 +4,9 @@
  * Rule: an adapter sends one request for a turn and never repeats it after the first part; Temporal owns retries. A
  * turn ends with exactly one `finish` part, or the adapter throws `ModelError` or `signal.reason`. Ids of calls stay
  * with the provider: on this port a call is its number within the turn.
- * Imports wire shapes only. Imported by the adapters in `backends/models/`, by `backends/chat/` and by tests.
+ * Imports wire shapes and the shapes of configured models only. Imported by the adapters in `backends/models/`, by `backends/chat/` and by tests.
  */
+import type { ModelCapabilities } from '../models.ts';
 import type { FunctionTool, ResponseFormat, ToolChoice } from '../wire/objects.ts';
 
 export type ModelContent =
@@ -58,6 +59,8 @@ export interface ModelRequest {
   reasoningEffort: string | null;
   /** Tokens of the answer, reasoning included; null = no limit. */
   maxOutputTokens: number | null;
+  /** What the operator says of the model: wins over what the adapter is told of its server, and over what it learns. */
+  capabilities: ModelCapabilities;
 }
 
 export interface ModelUsage {
@@ -103,7 +106,10 @@ export interface TurnControls {
   observe?(what: ModelObservation): void;
 }
 
-/** A request field that a server does not accept, for one model. */
+/**
+ * A request field that a server does not accept, for one model. Of native kinds, `no_provider_fields` is of the turns whose data
+ * was refused alone: data of other turns goes back.
+ */
 export interface LearnedCapability {
   model: string;
   capability: string;

@@ -6,7 +6,13 @@
  */
 import { describe, expect, test } from 'vitest';
 import { ANSWER_LIMITS } from '../../protocol/limits.ts';
-import type { Model, ModelContent, ModelMessage, ProviderTurn } from '../../protocol/ports/model.ts';
+import type {
+  Model,
+  ModelContent,
+  ModelMessage,
+  ModelRequest,
+  ProviderTurn,
+} from '../../protocol/ports/model.ts';
 import { checkTurn, collectTurn, modelRequest, withTools, type CollectedTurn } from './model-turn.ts';
 
 /** What the server is to play for one request. */
@@ -203,6 +209,61 @@ export const describeModelContract = (name: string, wire: () => ModelWire): void
       );
       expect(turn).toMatchObject({ text: '{"capital":"Paris"}', calls: [], finish: { reason: 'stop' } });
       expect(JSON.stringify(wire().requests())).toContain('"capital"');
+    });
+
+    test('a model that the operator says to take no format answers in JSON by a tool, and no call is seen', async () => {
+      const schema = { type: 'object', properties: { capital: { type: 'string' } }, required: ['capital'] };
+      const request = modelRequest({
+        responseFormat: { type: 'json_schema', json_schema: { name: 'city', schema } },
+        capabilities: { images: null, jsonSchema: false, tools: null },
+      });
+      const asked = withTools({ ...request, tools: withTools().tools });
+      const answer = { name: 'final_answer', pieces: ['{"capital":', '"Paris"}'] };
+      const byTool: Scenario = { ...CALLS, calls: [answer] };
+      expect(await turnOf(byTool, request)).toMatchObject({
+        text: '{"capital":"Paris"}',
+        calls: [],
+        finish: { reason: 'stop' },
+      });
+      // With tools of the run the turn may go on first: its calls are passed on, and the answer comes later.
+      const both = await turnOf({ ...CALLS, calls: [...CALLS.calls, answer] }, asked);
+      expect(both.calls.map(([called]) => called)).toEqual(['get_weather', 'get_time']);
+      expect(both.finish?.reason).toBe('tool_calls');
+      const messages = answered(both, throughJson(both.turn));
+      expect(await turnOf(byTool, { ...asked, messages })).toMatchObject({ text: '{"capital":"Paris"}' });
+      const sent = wire().requests();
+      expect(sent.map((one) => JSON.stringify(one).includes('final_answer'))).toEqual([true, true, true]);
+      expect(JSON.stringify(sent)).not.toMatch(/json_schema|responseSchema|responseJsonSchema|output_format/);
+    });
+
+    test('what the operator says that a model can not do is refused before it is sent', async () => {
+      const image: ModelContent[] = [{ type: 'image', url: `data:image/png;base64,${IMAGE}` }];
+      const can = { images: null, jsonSchema: null, tools: null };
+      const refused: [string, ModelRequest][] = [
+        [
+          'messages.0.content',
+          modelRequest({
+            messages: [{ role: 'user', content: image }],
+            capabilities: { ...can, images: false },
+          }),
+        ],
+        ['tools', withTools({ capabilities: { ...can, tools: false } })],
+        [
+          'response_format',
+          modelRequest({
+            responseFormat: { type: 'json_object' },
+            capabilities: { images: null, jsonSchema: false, tools: false },
+          }),
+        ],
+      ];
+      for (const [field, request] of refused)
+        expect((await collectTurn(wire().create(), request)).error).toMatchObject({
+          kind: 'refused',
+          field,
+          retryable: false,
+          cost: 'nothing',
+        });
+      expect(wire().requests()).toEqual([]);
     });
 
     test('an abort ends the turn at once with its own reason, and closes the connection', async () => {

@@ -9,6 +9,7 @@ import {
   type ProviderTurn,
   type TurnControls,
 } from '../../protocol/ports/model.ts';
+import { UNKNOWN_CAPABILITIES } from '../../protocol/rules/resolve-model.ts';
 import type { FunctionTool } from '../../protocol/wire/objects.ts';
 
 export const tool = (name: string, parameters?: Record<string, unknown>): FunctionTool => ({
@@ -27,6 +28,7 @@ export const modelRequest = (more: Partial<ModelRequest> = {}): ModelRequest => 
   topP: null,
   reasoningEffort: null,
   maxOutputTokens: null,
+  capabilities: UNKNOWN_CAPABILITIES,
   ...more,
 });
 

@@ -70,6 +70,50 @@ const repeatedNames = (config: ModelsConfig): string[] => {
   return problems;
 };
 
+/** With their names in the file. */
+const CAPABILITIES = [
+  ['images', 'images'],
+  ['jsonSchema', 'json_schema'],
+  ['tools', 'tools'],
+] as const;
+
+/** Entries of one provider's model that say yes and no of the same. */
+const capabilityContradictions = ({ models }: ModelsConfig): string[] => {
+  const entries = [...models.values()];
+  return entries.flatMap((entry, at) =>
+    entries
+      .slice(0, at)
+      .filter(({ provider, model }) => provider === entry.provider && model === entry.model)
+      .flatMap((other) =>
+        CAPABILITIES.flatMap(([key, name]) => {
+          const [own, its] = [entry.capabilities[key], other.capabilities[key]];
+          return own === null || its === null || own === its
+            ? []
+            : [
+                `models.${entry.name}.capabilities.${name} is ${own}, and models.${other.name} says ${its} of the same model ${quote(entry.model)}. Say the same in both`,
+              ];
+        }),
+      ),
+  );
+};
+
+/** A field of every request that the model is said not to take. */
+const bodyContradictions = ({ providers, models }: ModelsConfig): string[] =>
+  [...models.values()].flatMap(({ name, provider, capabilities: { jsonSchema, tools } }) => {
+    const body = providers.get(provider)?.body ?? {};
+    const sent = (field: string, capability: string, value: boolean | null): string[] =>
+      value === false && field in body
+        ? [
+            `models.${name}.capabilities.${capability} is false, and providers.${provider}.body sends ${quote(field)} with every request. Leave one of them out`,
+          ]
+        : [];
+    return [
+      ...sent('response_format', 'json_schema', jsonSchema),
+      ...sent('tool_choice', 'tools', tools),
+      ...sent('parallel_tool_calls', 'tools', tools),
+    ];
+  });
+
 const tenantProblems = (config: ModelsConfig): (string | null)[] =>
   [...config.tenants].flatMap(([tenant, list]) =>
     list.map((item) =>
@@ -88,6 +132,8 @@ export const modelsProblems = (config: ModelsConfig): string[] =>
     ...[...config.providers.values()].flatMap(providerProblems),
     ...[...config.models.values()].flatMap((model) => modelProblems(config, model)),
     ...repeatedNames(config),
+    ...capabilityContradictions(config),
+    ...bodyContradictions(config),
     config.default !== null && !isModelKnown(config, config.default)
       ? `default names ${quote(config.default)}, which is no model of this file; use a name of models, or provider/model`
       : null,

@@ -2,7 +2,7 @@
  * A provider behind the port for models, by a library of the AI SDK at the level of one request.
  *
  * Rule: a request is sent once. It is sent again, adjusted, only before anything of an answer has come, when the provider refuses
- * the data of earlier turns or misses it. The library retries nothing and waits for nothing: time, size and abort are kept here.
+ * the data of earlier turns or misses it; what helped is remembered (`refused-data.ts`). The library retries nothing and waits for nothing: time, size and abort are kept here.
  * Imported by the adapters in `backends/models/`.
  */
 import type {
@@ -13,15 +13,18 @@ import type {
   TurnControls,
 } from '../../../protocol/ports/model.ts';
 import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
-import { refuseUnseenImages } from '../image-support.ts';
 import { ServerRefusal } from '../openai-compatible/answer.ts';
-import type { Adjustment } from '../openai-compatible/capabilities.ts';
-import { effectiveStatus } from '../openai-compatible/failures.ts';
+import type { Adjustment, CapabilityOptions } from '../openai-compatible/capabilities.ts';
+import { brokenOff, effectiveStatus } from '../openai-compatible/failures.ts';
+import { NotJson } from '../openai-compatible/json-answer.ts';
+import { refuseUnsupported } from '../supported-request.ts';
 import { withDeadline } from '../turn-deadline.ts';
+import { answerByTool } from './answer-by-tool.ts';
+import { SdkAttempt } from './attempt.ts';
 import type { SdkAdapter, SdkDialect, TurnAdjustments } from './dialect.ts';
 import { probeProvider } from './probe.ts';
-import { givesBack } from './prompt.ts';
-import { SdkAttempt } from './attempt.ts';
+import { givenBack } from './prompt.ts';
+import { createRefusedData } from './refused-data.ts';
 
 export interface SdkModelOptions {
   baseUrl: string;
@@ -33,6 +36,7 @@ export interface SdkModelOptions {
   body?: Readonly<Record<string, unknown>>;
   firstByteMs?: number;
   gapMs?: number;
+  capabilities?: CapabilityOptions;
   http?: Pick<HttpClientOptions, 'headers' | 'query' | 'dispatcher' | 'connections' | 'streamConnections'>;
 }
 
@@ -53,6 +57,7 @@ export const createSdkModel = (dialect: SdkDialect, options: SdkModelOptions): M
     query: { ...Object.fromEntries(searchParams), ...options.http?.query },
     firstByteMs: options.firstByteMs ?? 600_000,
     gapMs: options.gapMs ?? 300_000,
+    memory: createRefusedData(options.capabilities),
   };
   const supports: ModelSupport = { images: options.images ?? null };
   return {
@@ -61,7 +66,7 @@ export const createSdkModel = (dialect: SdkDialect, options: SdkModelOptions): M
     supports,
     turn: (request, controls) => runTurn(adapter, request, controls, supports),
     probe: (signal) => probeProvider(http, dialect, signal),
-    learned: () => [],
+    learned: () => adapter.memory.list(),
     dispose: () => http.close(),
   };
 };
@@ -74,24 +79,40 @@ export const libraryBase = (baseUrl: string): string => {
 
 async function* runTurn(
   adapter: SdkAdapter,
-  request: ModelRequest,
+  asked: ModelRequest,
   controls: TurnControls,
   supports: ModelSupport,
 ): AsyncGenerator<ModelPart[], void, undefined> {
-  refuseUnseenImages(request, supports);
+  refuseUnsupported(asked, supports);
   controls.signal.throwIfAborted();
   const { signal, stop } = withDeadline(controls);
-  const adjusted: TurnAdjustments = { plain: false, foreignCallsAsText: false };
+  const { memory } = adapter;
+  const request = { ...asked, messages: memory.without(asked.messages) };
+  const adjusted: TurnAdjustments = {
+    plain: false,
+    foreignCallsAsText: memory.capabilities.active(request.model).includes('foreign_calls_as_text'),
+  };
+  const tried: Adjustment[] = [];
   try {
     for (;;) {
-      const attempt = new SdkAttempt(adapter, request, controls, signal, adjusted);
+      const byTool = answerByTool(request);
+      const attempt = new SdkAttempt(adapter, byTool?.request ?? request, controls, signal, adjusted);
       try {
-        yield* attempt.run();
+        for await (const parts of attempt.run()) {
+          learn(adapter, request, tried.splice(0), controls);
+          const shown = byTool?.take(parts) ?? parts;
+          if (shown.length > 0) yield shown;
+        }
         return;
       } catch (error) {
+        if (error instanceof NotJson)
+          throw brokenOff(`POST ${adapter.dialect.route} at ${adapter.http.origin}`, error.message, {
+            status: 200,
+          });
         if (!(error instanceof ServerRefusal)) throw error;
         const reason = attempt.begun ? null : adjust(error, adapter, request, adjusted);
         if (reason === null) throw error.error;
+        tried.push(reason);
         controls.observe?.({ kind: 'fallback', reason });
       }
     }
@@ -99,6 +120,23 @@ async function* runTurn(
     stop();
   }
 }
+
+/** Remembers what the provider has refused, once it has answered without it. */
+const learn = (
+  { memory, dialect, provider }: SdkAdapter,
+  { model, messages }: ModelRequest,
+  tried: readonly Adjustment[],
+  controls: TurnControls,
+): void => {
+  const [first] = tried;
+  if (first === undefined) return;
+  // A model that missed what was dropped first says nothing of calls of others.
+  const change =
+    first === 'no_provider_fields'
+      ? memory.refused(model, givenBack(messages, { provider, dialect: dialect.dialect, model }))
+      : memory.capabilities.learn(model, first);
+  controls.observe?.({ kind: 'capability', capability: first, change });
+};
 
 const MISSES = /missing|must (be|have|start|contain|include)|expected|required/i;
 
@@ -113,7 +151,7 @@ const adjust = (
   if (status !== 400 && status !== 422 && status !== 404) return null;
   if (!dialect.refusesGivenBack.test(facts.report.message)) return null;
   const speaker = { provider, dialect: dialect.dialect, model: request.model };
-  if (!adjusted.plain && givesBack(request.messages, speaker)) {
+  if (!adjusted.plain && givenBack(request.messages, speaker).length > 0) {
     adjusted.plain = true;
     return 'no_provider_fields';
   }

@@ -7,6 +7,7 @@ import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import type { HttpClient } from '../../http/index.ts';
 import type { ReasonClass } from '../openai-compatible/finish-reasons.ts';
 import type { EventGate } from './event-gate.ts';
+import type { RefusedData } from './refused-data.ts';
 import type { SdkCallOptions, SdkFetch, SdkModel } from './sdk-types.ts';
 
 export interface SdkDialect {
@@ -52,6 +53,7 @@ export interface SdkAdapter {
   query: Readonly<Record<string, string>>;
   firstByteMs: number;
   gapMs: number;
+  memory: RefusedData;
 }
 
 /** How the turn differs from the usual one, after what the provider has refused. */

@@ -198,11 +198,10 @@ export const sdkPrompt = (given: readonly ModelMessage[], options: PromptOptions
   return messages;
 };
 
-/** Does a turn of this request hold data that only the provider understands? */
-export const givesBack = (given: readonly ModelMessage[], speaker: Speaker): boolean =>
-  given.some(
-    (message) =>
-      message.role === 'assistant' &&
-      isOwn(message.providerTurn, speaker) &&
-      message.providerTurn.data !== null,
+/** Turns of this request that hold data which only the provider understands. */
+export const givenBack = (given: readonly ModelMessage[], speaker: Speaker): ProviderTurn[] =>
+  given.flatMap((message) =>
+    message.role === 'assistant' && isOwn(message.providerTurn, speaker) && message.providerTurn.data !== null
+      ? [message.providerTurn]
+      : [],
   );

@@ -201,7 +201,7 @@ export class TurnAttempt {
   /** A limit that was not kept: the server calls it otherwise, perhaps. */
   #checkLimit(reader: CompletionReader): void {
     const { maxOutputTokens, model } = this.request;
-    const { fixed } = decided(this.adapter.settings);
+    const { fixed } = decided(this.adapter.settings, this.request.capabilities);
     const completion = reader.usage?.completionTokens ?? 0;
     if (maxOutputTokens === null || completion <= maxOutputTokens || fixed.has('other_max_tokens_field'))
       return;

@@ -4,7 +4,8 @@
  * Rule: only for a request with an image, and never for an image that is wrong in itself: its format, its size, its address. Names that
  * the caller has chosen are cut out of the text first. Pure. Imported within `backends/models/openai-compatible/` and by tests.
  */
-import { ModelError, type ModelRequest } from '../../../protocol/ports/model.ts';
+import type { ModelError, ModelRequest } from '../../../protocol/ports/model.ts';
+import { imagesUnsupported } from '../supported-request.ts';
 import { effectiveStatus, type RefusalFacts } from './failures.ts';
 import { wordsWithoutNames } from './refusals.ts';
 
@@ -20,25 +21,15 @@ const OTHER: ReadonlySet<number | null> = new Set([
   401, 402, 403, 408, 409, 413, 425, 429, 502, 503, 504, 524,
 ]);
 
-const firstImage = ({ messages }: ModelRequest): number =>
-  messages.findIndex(
-    (message) => message.role === 'user' && message.content.some(({ type }) => type === 'image'),
-  );
-
 /** The error for a refusal of the request's images; null = the refusal says something else. */
 export const imagesRefused = (facts: RefusalFacts, request: ModelRequest): ModelError | null => {
-  const at = firstImage(request);
   const status = effectiveStatus(facts) ?? facts.status;
-  if (at < 0 || OTHER.has(status)) return null;
+  if (OTHER.has(status)) return null;
+  const error = imagesUnsupported(request, { where: facts.where, words: facts.report.message, status });
+  if (error === null) return null;
   const words = wordsWithoutNames(facts.report.message, request);
   const refuses = SPEAKS_OF_IMAGES.test(words)
     ? CAN_NOT_SEE.test(words) && !WRONG_IMAGE.test(words)
     : WANTS_TEXT.test(words);
-  return refuses
-    ? new ModelError(
-        'refused',
-        `${facts.where}: model ${JSON.stringify(request.model)} can't see images, and message ${at} has one: ${JSON.stringify(facts.report.message.slice(0, 600))}`,
-        { field: `messages.${at}.content`, code: 'images_unsupported', status },
-      )
-    : null;
+  return refuses ? error : null;
 };

@@ -13,7 +13,7 @@ import {
   type TurnControls,
 } from '../../../protocol/ports/model.ts';
 import { createHttpClient, type HttpClientOptions } from '../../http/index.ts';
-import { refuseUnseenImages } from '../image-support.ts';
+import { refuseUnsupported } from '../supported-request.ts';
 import { withDeadline } from '../turn-deadline.ts';
 import { ServerRefusal } from './answer.ts';
 import { jsonFormat } from './answer-tool.ts';
@@ -89,7 +89,7 @@ interface TurnState {
 }
 
 const beginTurn = ({ settings, capabilities }: Adapter, request: ModelRequest): TurnState => {
-  const { on, fixed } = decided(settings);
+  const { on, fixed } = decided(settings, request.capabilities);
   const learned = capabilities.active(request.model).filter((one) => !fixed.has(one));
   const state: TurnState = {
     active: new Set<Adjustment>([...on, ...learned]),
@@ -117,7 +117,7 @@ async function* runTurn(
   controls: TurnControls,
   supports: ModelSupport,
 ): AsyncGenerator<ModelPart[], void, undefined> {
-  refuseUnseenImages(request, supports);
+  refuseUnsupported(request, supports);
   const { signal, stop } = withDeadline(controls);
   const state = beginTurn(adapter, request);
   const { active, tried, confirmable } = state;

@@ -4,6 +4,7 @@
  * Rule: a setting always wins over a server's refusal. A missing setting is learned.
  * Imported within `backends/models/openai-compatible/`, by the composition root and by tests.
  */
+import type { ModelCapabilities } from '../../../protocol/models.ts';
 import type { ReasonClass } from './finish-reasons.ts';
 import type { Adjustment } from './capabilities.ts';
 
@@ -26,11 +27,16 @@ export interface OpenAiCompatibleSettings {
   extraBody?: Readonly<Record<string, unknown>>;
 }
 
-/** Adjustments that the settings decide: always on, or never to be learned. */
+/**
+ * Adjustments that the settings decide: always on, or never to be learned. What is said of the model wins over what is said of its
+ * server; a model without tools is never asked by the answer tool.
+ */
 export const decided = (
   settings: OpenAiCompatibleSettings,
+  capabilities: Pick<ModelCapabilities, 'jsonSchema' | 'tools'>,
 ): { on: Adjustment[]; fixed: ReadonlySet<Adjustment> } => {
-  const { stream, streamUsage, rolesAlternate, systemRole, maxTokensField, jsonSchema } = settings;
+  const { stream, streamUsage, rolesAlternate, systemRole, maxTokensField } = settings;
+  const jsonSchema = capabilities.jsonSchema ?? (capabilities.tools === false ? true : settings.jsonSchema);
   const on: Adjustment[] = [];
   const fixed = new Set<Adjustment>();
   const decide = (adjustment: Adjustment, active: boolean): void => {

@@ -2,7 +2,12 @@
 import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createChatBackend } from '../../../backends/chat/index.ts';
-import { decisiveFailure, letsAnotherSpeak, speakersFor } from '../../../backends/chat/speakers.ts';
+import {
+  ableSpeakers,
+  decisiveFailure,
+  letsAnotherSpeak,
+  speakersFor,
+} from '../../../backends/chat/speakers.ts';
 import { createModelRouter } from '../../../backends/models/router.ts';
 import { BackendError } from '../../../protocol/errors.ts';
 import type { Backend } from '../../../protocol/ports/backend.ts';
@@ -74,6 +79,22 @@ describe('another model', () => {
     );
   });
 
+  test('is never one that the operator says can not serve the turn, unless none can', () => {
+    const said = fc.constantFrom(true, false, null);
+    const capabilities = fc.record({ images: said, jsonSchema: said, tools: said });
+    const needs = fc.record({ images: fc.boolean(), jsonSchema: fc.boolean(), tools: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(fc.record({ capabilities }), { minLength: 1 }), needs, (route, needed) => {
+        const found = ableSpeakers(route, needed);
+        const lacks = ({ capabilities: can }: (typeof route)[number]): boolean =>
+          (needed.images && can.images === false) ||
+          (needed.tools && can.tools === false) ||
+          (needed.jsonSchema && can.jsonSchema === false && can.tools === false);
+        expect(found).toEqual(route.every(lacks) ? route : route.filter((one) => !lacks(one)));
+      }),
+    );
+  });
+
   test('that fails for good does not end a turn that the first may still answer', () => {
     fc.assert(
       fc.property(
@@ -118,6 +139,12 @@ const open = async (more: { near?: Model } = {}) => {
         smart: { provider: 'far', model: 'large' },
         keeper: { provider: 'near', model: 'keeper', fallbacks: ['smart'], drop_provider_data: false },
         stream_options: { provider: 'near', model: 'stream_options', fallbacks: ['smart'] },
+        simple: {
+          provider: 'near',
+          model: 'simple',
+          fallbacks: ['smart'],
+          capabilities: { tools: false, json_schema: false },
+        },
       },
     }),
   );
@@ -313,6 +340,24 @@ describe('a run that has called tools', () => {
     const run = await start('keeper', ['weather']);
     await expect(submit(run)).rejects.toMatchObject({ retryable: true });
     expect(far.requests).toEqual([]);
+  });
+});
+
+describe('what the operator says of a model', () => {
+  test('sends a turn with tools to a fallback that can call them', async () => {
+    far.script.push(says(['Hi']));
+    const run = await start('simple', ['weather']);
+    expect(await backend.create(run.request, context())).toMatchObject({ status: 'completed' });
+    expect([modelsOf(near), modelsOf(far)]).toEqual([[], ['large']]);
+  });
+
+  test('leaves out tools that the run was only offered', async () => {
+    near.script.push(says(['Hi']));
+    const run = await startedRun(store, T, NOW, { assistant: { model: 'simple' }, offerTools: true });
+    const weather = { type: 'function' as const, function: { name: 'weather' } };
+    const ctx = fakeContext({ now: () => NOW + 1000, workerTools: [weather] });
+    expect(await backend.create(createRequest(run, NOW), ctx)).toMatchObject({ status: 'completed' });
+    expect(JSON.parse(near.requests[0]?.body ?? '{}')).not.toHaveProperty('tools');
   });
 });
 

@@ -5,6 +5,7 @@ import { completionTokensLeft, promptTokensLeft, turnRequest } from '../../../ba
 import type { Adjustment } from '../../../backends/models/openai-compatible/capabilities.ts';
 import { requestBody } from '../../../backends/models/openai-compatible/request.ts';
 import type { ModelMessage } from '../../../protocol/ports/model.ts';
+import { UNKNOWN_CAPABILITIES } from '../../../protocol/rules/resolve-model.ts';
 import type { ContextItem, RunConfig } from '../../../protocol/ports/turn-store.ts';
 
 const AUTO = { type: 'auto' } as const;
@@ -196,7 +197,7 @@ const sent = (
   { without = [], model = 'm' }: { without?: Adjustment[]; model?: string } = {},
 ) =>
   requestBody(
-    turnRequest(given, messages, model),
+    turnRequest(given, messages, { model, capabilities: UNKNOWN_CAPABILITIES }),
     { provider: 'p', dialect: 'd', model: 'm' },
     new Set(without),
   );

@@ -88,6 +88,38 @@ test('a refusal of the thinking of an earlier turn is asked once more without it
   expect(last).toMatch(/"tool_use_id":"[A-Za-z0-9]{9}"/);
 });
 
+const sunny = () => anthropicStep({ kind: 'length', text: 'Sunny' });
+
+test('data that was refused is not sent again, is shown as learned, and data of other threads still goes back', async () => {
+  const refusal = json(
+    { type: 'error', error: { type: 'invalid_request_error', message: 'Invalid `signature` in `thinking`' } },
+    400,
+  );
+  const other = sse([
+    anthropicStart(),
+    ...anthropicThinking(0, 'Other.', 'b3RoZXI='),
+    ...anthropicCall(1, 'toolu_88', 'get_weather', '{}'),
+    ...anthropicEnd('tool_use'),
+  ]);
+  wire().script(thoughtful, other, refusal, sunny(), sunny(), sunny());
+  const model = wire().create();
+  const [one, two] = [await collectTurn(model, withTools()), await collectTurn(model, withTools())];
+  const refused = await collectTurn(model, withTools({ messages: weatherAnswered(one) }));
+  expect(refused.observed).toContainEqual({
+    kind: 'capability',
+    capability: 'no_provider_fields',
+    change: 'learned',
+  });
+  await collectTurn(model, withTools({ messages: weatherAnswered(one) }));
+  await collectTurn(model, withTools({ messages: weatherAnswered(two) }));
+  const sent = wire()
+    .requests()
+    .map((request) => JSON.stringify(request));
+  expect(sent.slice(2).map((text) => text.includes('c2lnMQ=='))).toEqual([true, false, false, false]);
+  expect(sent.at(-1)).toContain('b3RoZXI=');
+  expect(model.learned()).toMatchObject([{ model: 'model-a', capability: 'no_provider_fields', times: 1 }]);
+});
+
 test('pause_turn is an error of its own, and not an end', async () => {
   wire().script(sse([anthropicStart(), ...anthropicText(0, 'Wait'), ...anthropicEnd('pause_turn')]));
   expect(await collectTurn(wire().create(), modelRequest())).toMatchObject({

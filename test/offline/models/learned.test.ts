@@ -24,6 +24,8 @@ const LIMITED = modelRequest({ maxOutputTokens: 300 });
 
 const refusal = (): Step => refuses(400, "Unknown parameter: 'stream_options'.");
 
+const formatRefused = (): Step => refuses(400, "Unknown parameter: 'response_format'.");
+
 const inFormat = (name: string) =>
   modelRequest({
     responseFormat: { type: 'json_schema', json_schema: { name, schema: { type: 'object' } } },
@@ -151,6 +153,36 @@ describe('learned limits', () => {
     const fixed = server.another({ settings: { streamUsage: true, stream: 'always' } });
     server.script(refusal());
     expect(outcomeOf(await collectTurn(fixed))).toMatch(/^error/);
+    expect(server.http.requests).toHaveLength(1);
+  });
+
+  test('nothing of an answer’s format is learned that the operator has said of the model', async () => {
+    const withFormat = (jsonSchema: boolean, model: string) => ({
+      ...inFormat('city'),
+      model,
+      capabilities: { images: null, jsonSchema, tools: null },
+    });
+    server.script(formatRefused());
+    expect(outcomeOf(await collectTurn(server.model, withFormat(true, 'says-yes')))).toMatch(/^error/);
+    expect(server.http.requests).toHaveLength(1);
+    expect(server.model.learned()).toEqual([]);
+    // Another model of the same server is learned as before.
+    server.script(formatRefused(), fine('{}'));
+    await collectTurn(server.model, inFormat('city'));
+    expect(server.model.learned()).toMatchObject([{ model: 'model-a', capability: 'no_response_format' }]);
+    // The operator's word wins over what was learned before, and over a setting of the server.
+    server.script(fine('{}'), fine('{}'));
+    await collectTurn(server.model, withFormat(true, 'model-a'));
+    expect(sent(3)['response_format']).toBeDefined();
+    const set = server.another({ settings: { jsonSchema: false } });
+    await collectTurn(set, withFormat(true, 'model-a'));
+    expect(sent(4)['response_format']).toBeDefined();
+  });
+
+  test('a model without tools is never asked by the answer tool', async () => {
+    server.script(formatRefused());
+    const request = { ...inFormat('city'), capabilities: { images: null, jsonSchema: null, tools: false } };
+    expect(outcomeOf(await collectTurn(server.model, request))).toMatch(/^error/);
     expect(server.http.requests).toHaveLength(1);
   });
 });

@@ -27,7 +27,12 @@ let post: (
 
 beforeAll(async () => {
   store = await memoryStore();
-  const parsed = await parseModels(documented());
+  const unable = `  plain: {provider: local, model: plain, capabilities: {tools: false, json_schema: false}}`;
+  const parsed = await parseModels(
+    documented()
+      .replace('\nmodels:\n', `\nmodels:\n${unable}\n`)
+      .replace('models: [fast, smart]', 'models: [fast, smart, plain]'),
+  );
   if ('problems' in parsed) throw new Error(parsed.problems.join('\n'));
   const api = createApi({
     engine: createRunsService({
@@ -103,6 +108,21 @@ describe('a new run', () => {
     },
   );
 
+  test.each([
+    ['tools', { tools: [{ type: 'function', function: { name: 'weather' } }] }],
+    ['response_format', { response_format: { type: 'json_object' } }],
+  ])('with %s is refused with 400 by a model that the operator says to be unable', async (param, more) => {
+    const assistant = await post('shop', '/assistants', { model: 'plain' });
+    const run = { assistant_id: assistant.body['id'] };
+    expect((await post('shop', '/threads/runs', run)).status).toBe(200);
+    expect(await post('shop', '/threads/runs', { ...run, ...more })).toMatchObject({
+      status: 400,
+      body: {
+        error: { param, code: 'unsupported_value', message: expect.stringContaining('"plain" can\'t') },
+      },
+    });
+  });
+
   test('that is refused leaves no row, whichever way it is created', async () => {
     const assistant = await post('shop', '/assistants', { model: 'nothing' });
     const thread = await post('shop', '/threads', {});
@@ -118,7 +138,7 @@ test('the list has the names that a key may ask for, and no others', async () =>
     ((await post(key, '/models')).body['data'] as { id: string; owned_by: string }[]).map(
       ({ id, owned_by }) => `${owned_by}: ${id}`,
     );
-  expect(await ids('shop')).toEqual(['local: fast', 'local: gpt-4o-mini', 'hosted: smart']);
+  expect(await ids('shop')).toEqual(['local: plain', 'local: fast', 'local: gpt-4o-mini', 'hosted: smart']);
   expect(await ids('other')).toEqual(['local: fast', 'local: gpt-4o-mini']);
   expect((await post('other', '/models/smart')).status).toBe(404);
   expect((await post('other', '/models/fast')).body).toMatchObject({ id: 'fast', object: 'model' });

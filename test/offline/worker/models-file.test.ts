@@ -120,6 +120,38 @@ describe('a file that can not be used is refused with its place and the fix:', (
       { providers: { near: NEAR }, models: { fast: { ...FAST, fallbacks: ['fast'] } } },
       'models.fast.fallbacks names the model itself',
     ],
+    [
+      { providers: { near: NEAR }, models: { fast: { ...FAST, capabilities: { audio: true } } } },
+      'models.fast.capabilities has no setting "audio"',
+    ],
+    [
+      { providers: { near: NEAR }, models: { fast: { ...FAST, capabilities: { tools: 'yes' } } } },
+      'models.fast.capabilities.tools: invalid input',
+    ],
+    [
+      {
+        providers: { near: NEAR },
+        models: {
+          fast: { ...FAST, capabilities: { images: true, tools: true } },
+          slow: { ...FAST, capabilities: { images: true, tools: false } },
+        },
+      },
+      'models.slow.capabilities.tools is false, and models.fast says true of the same model',
+    ],
+    [
+      {
+        providers: { near: { ...NEAR, body: { response_format: { type: 'json_object' } } } },
+        models: { fast: { ...FAST, capabilities: { json_schema: false } } },
+      },
+      'models.fast.capabilities.json_schema is false, and providers.near.body sends "response_format" with every request',
+    ],
+    [
+      {
+        providers: { near: { ...NEAR, body: { tool_choice: 'required' } } },
+        models: { fast: { ...FAST, capabilities: { tools: false } } },
+      },
+      'models.fast.capabilities.tools is false, and providers.near.body sends "tool_choice"',
+    ],
     [{ providers: { near: NEAR }, default: 'fast' }, 'default names "fast", which is no model of this file'],
     [
       { providers: { near: NEAR }, tenants: { shop: { models: ['far/*'] } } },
