@@ -4,8 +4,9 @@
  *
  * Rule: no key and no value of the environment is in these shapes, so that an API process needs none. Maps, not records:
  * names come from people and may be `__proto__`. `rules/resolve-model.ts` reads them.
- * Imports the shape of a price. Any room may import it.
+ * Imports the shapes of a price and of capabilities. Any room may import it.
  */
+import type { ModelCapabilities } from './ports/model.ts';
 import type { TokenPrice } from './rules/cost.ts';
 
 /** What all workers together may ask of a provider; null = no limit. */
@@ -43,13 +44,6 @@ export interface ModelProvider {
   unlistedModels: boolean;
   /** The window of models that name none, in tokens. */
   contextTokens: number | null;
-}
-
-/** What a model can do; null = not known, so it is asked. */
-export interface ModelCapabilities {
-  images: boolean | null;
-  jsonSchema: boolean | null;
-  tools: boolean | null;
 }
 
 export interface ConfiguredModel {

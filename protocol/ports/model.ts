@@ -4,9 +4,8 @@
  * Rule: an adapter sends one request for a turn and never repeats it after the first part; Temporal owns retries. A
  * turn ends with exactly one `finish` part, or the adapter throws `ModelError` or `signal.reason`. Ids of calls stay
  * with the provider: on this port a call is its number within the turn.
- * Imports wire shapes and the shapes of configured models only. Imported by the adapters in `backends/models/`, by `backends/chat/` and by tests.
+ * Imports wire shapes only. Imported by the adapters in `backends/models/`, by `backends/chat/` and by tests.
  */
-import type { ModelCapabilities } from '../models.ts';
 import type { FunctionTool, ResponseFormat, ToolChoice } from '../wire/objects.ts';
 
 export type ModelContent =
@@ -43,6 +42,13 @@ export type ModelMessage =
   | { role: 'user'; content: ModelContent[] }
   | { role: 'assistant'; text: string; calls: ModelCall[]; providerTurn: ProviderTurn | null }
   | { role: 'tool'; callId: string; name: string; output: string };
+
+/** What a model can do; null = not known, so it is asked. */
+export interface ModelCapabilities {
+  images: boolean | null;
+  jsonSchema: boolean | null;
+  tools: boolean | null;
+}
 
 export interface ModelRequest {
   model: string;

@@ -8,12 +8,12 @@
  */
 import type {
   ConfiguredModel,
-  ModelCapabilities,
   ModelProvider,
   ModelResolution,
   ModelsConfig,
   ResolvedModel,
 } from '../models.ts';
+import type { ModelCapabilities } from '../ports/model.ts';
 
 /** Of models without an entry: each is tried. */
 export const UNKNOWN_CAPABILITIES: ModelCapabilities = { images: null, jsonSchema: null, tools: null };

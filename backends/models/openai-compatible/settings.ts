@@ -4,7 +4,7 @@
  * Rule: a setting always wins over a server's refusal. A missing setting is learned.
  * Imported within `backends/models/openai-compatible/`, by the composition root and by tests.
  */
-import type { ModelCapabilities } from '../../../protocol/models.ts';
+import type { ModelCapabilities } from '../../../protocol/ports/model.ts';
 import type { ReasonClass } from './finish-reasons.ts';
 import type { Adjustment } from './capabilities.ts';
 
