@@ -16,6 +16,7 @@ import type {
 import type { LeaseClock } from './lease.ts';
 import type { Metrics } from './metrics.ts';
 import type { ToolRegistry } from './tools/types.ts';
+import type { WebhookDeps } from './webhooks/send.ts';
 
 /** The attempt at a hook. `signal` aborts when the attempt was given up; `attempt` counts from 1. */
 export interface HookContext {
@@ -59,6 +60,8 @@ export interface ActivityDeps {
   hooks?: Hooks;
   /** Starts the run that carries a late answer. Idempotent by `newRunId`. */
   startFollowUpRun(request: FollowUpRunRequest, context: HookContext): Promise<{ runId: string }>;
+  /** Absent where no store is: then no webhooks are sent. */
+  webhooks?: WebhookDeps;
   log: Logger;
   metrics?: Metrics;
   clock?: LeaseClock;

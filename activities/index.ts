@@ -15,6 +15,7 @@ import {
   type RunActivities,
   type OutcomePayload,
   type ToolCallPayload,
+  type WebhookActivities,
   type WorkerToolsActivities,
 } from '../protocol/index.ts';
 import { backendActivities } from './backend-activities.ts';
@@ -25,9 +26,11 @@ import { systemClock } from './lease.ts';
 import { noMetrics } from './metrics.ts';
 import { listTools } from './tools/list-tools.ts';
 import { runTool } from './tools/execute-tool.ts';
+import { webhookActivities } from './webhooks/send.ts';
 
 export type WorkerActivities = RunActivities &
-  WorkerToolsActivities & {
+  WorkerToolsActivities &
+  WebhookActivities & {
     /** Serves every activity type without a function of its own: the tools. */
     default: (input: ToolCallPayload) => Promise<OutcomePayload>;
   };
@@ -41,6 +44,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
   };
   return {
     ...backendActivities(deps),
+    ...webhookActivities(deps.webhooks),
     notifyWaiting: async (notice) => {
       const calls = notice.calls.map((call) => ({ ...call, shown: showArguments(call.arguments) }));
       const { hooks } = deps;

@@ -21,6 +21,7 @@ import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { RouteServer, type ApiEnv, type RouteOptions } from './serve-route.ts';
 import { ShutdownNotifier } from './sse.ts';
 
@@ -52,6 +53,7 @@ export const ROUTES: readonly Route[] = [
   ...runRoutes,
   ...callRoutes,
   ...usageRoutes,
+  ...webhookRoutes,
   ...threadRoutes,
 ];
 

@@ -9,10 +9,11 @@ import { approval, approvalDetails, decision } from './decision-responses.ts';
 import { model, modelPage } from './model-responses.ts';
 import { OBJECT_RESPONSES } from './object-responses.ts';
 import { dayUsage, threadUsage } from './usage-responses.ts';
+import { deliveryResponse, webhook, webhookWithSecret } from './webhook-responses.ts';
 
 const deleted = z.strictObject({
   id: z.string(),
-  object: z.enum(['assistant.deleted', 'thread.deleted', 'thread.message.deleted']),
+  object: z.enum(['assistant.deleted', 'thread.deleted', 'thread.message.deleted', 'webhook.deleted']),
   deleted: z.literal(true),
 });
 
@@ -103,6 +104,11 @@ export const RESPONSES = {
   DayUsage: dayUsage,
   DayUsagePage: pageOf(dayUsage),
   ThreadUsage: threadUsage,
+  Webhook: webhook,
+  WebhookPage: pageOf(webhook),
+  WebhookWithSecret: webhookWithSecret,
+  WebhookDelivery: deliveryResponse,
+  WebhookDeliveryPage: pageOf(deliveryResponse),
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 

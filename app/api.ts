@@ -16,7 +16,16 @@ import {
 } from '../api/index.ts';
 import type { RequestLogEntry } from '../api/index.ts';
 import type { RunsClient } from '../client/index.ts';
-import { createRunsService, startMaintenance, workflowsOf, type BlindModel } from '../service/index.ts';
+import { textSeal } from '../client/seal-text.ts';
+import {
+  createRunsService,
+  startMaintenance,
+  startWebhookDispatcher,
+  webhookStarter,
+  workflowsOf,
+  type BlindModel,
+  type WebhookOptions,
+} from '../service/index.ts';
 import type { ModelsConfig } from '../protocol/models.ts';
 import { resolveModel } from '../protocol/rules/resolve-model.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
@@ -99,6 +108,12 @@ const openListedModels = async (
   return { ...configuredModels(configured), configured };
 };
 
+/** `http:` is for networks that are listed. */
+const webhookOptions = ({ encryptionKeys, webhookNetworks }: Config): WebhookOptions => ({
+  sealSecret: textSeal(encryptionKeys).seal,
+  plain: webhookNetworks !== null,
+});
+
 const logRequest = (log: Logger, { method, route, status, ms, requestId, error }: RequestLogEntry): void => {
   const fields = { method, route: route ?? '', status, ms: Math.round(ms), requestId };
   if (status >= 500) log.error({ ...fields, error }, 'request failed');
@@ -115,17 +130,9 @@ const serveMetricsAt = async (
   return endpoint;
 };
 
-export const startApi = async ({
-  config,
-  store,
-  client,
-  starter = client,
-  log,
-  modelServer,
-  port,
-  alone,
-  adoptNamespace = false,
-}: ApiParts): Promise<RunningApi> => {
+export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
+  const { config, store, client, starter = client, log, modelServer } = parts;
+  const { port, alone, adoptNamespace = false } = parts;
   const endings = new Disposables(log);
   const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
@@ -136,6 +143,7 @@ export const startApi = async ({
   const workflows = workflowsOf(client);
   const maintenance = startMaintenance({ store, workflows, adoptNamespace, hooks, log });
   endings.add('maintenance', () => maintenance.stop());
+  endings.add('webhooks', startWebhookDispatcher({ store, start: webhookStarter(client), log }).stop);
   const { configured, ...models } = await openListedModels(config, modelServer);
   endings.add('models', () => models.close());
   const durable = createRunsService({
@@ -149,6 +157,7 @@ export const startApi = async ({
     budgets: config.budgets,
     tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
     ...modelRules(config, configured),
+    webhooks: webhookOptions(config),
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });
   const engine = {

@@ -49,6 +49,7 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
     endings.add('client', () => client.close());
     return {
       backends: { chat: chat.backend },
+      webhookStore: store,
       startFollowUpRun: (request, _context, workerClient) =>
         createFollowUpRun(
           { store, workflows: workflowsOf(workerClient), expiresInMs: config.expiresInMs },

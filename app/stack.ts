@@ -63,6 +63,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
       temporal: temporal.target,
       backends: backend.backends,
       log,
+      ...(backend.webhookStore === undefined ? {} : { webhookStore: backend.webhookStore }),
       ...(backend.startFollowUpRun === undefined ? {} : { startFollowUpRun: backend.startFollowUpRun }),
       ...(tools === undefined ? {} : { tools }),
     });

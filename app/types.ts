@@ -5,6 +5,7 @@
 import type { ActivityDeps, ToolRegistry } from '../activities/index.ts';
 import type { ConnectOptions, RunsClient } from '../client/index.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
+import type { WebhookStore } from '../protocol/ports/webhook-store.ts';
 import type { WorkerDependencies } from '../worker/start-worker.ts';
 import type { Config } from '../worker/config.ts';
 import type { TemporalServerOptions } from './temporal.ts';
@@ -41,6 +42,7 @@ export interface ServedHere {
 
 export interface StackBackend {
   backends: ActivityDeps['backends'];
+  webhookStore?: WebhookStore;
   startFollowUpRun?: NonNullable<WorkerDependencies['startFollowUpRun']>;
   /**
    * Serves the API, where there is one. Call it when the worker polls; runs start through the worker's client and begin

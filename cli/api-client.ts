@@ -101,6 +101,11 @@ export class ApiClient {
     return this.#json<ThreadUsage>('GET', `/v1/threads/${encodeURIComponent(threadId)}/usage`);
   }
 
+  /** For commands whose paths no other command uses. */
+  call<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
+    return this.#json<T>(method, path, body);
+  }
+
   /** The messages with the number of rounds before each, and usage and model of each turn, from the run's steps. */
   async story(
     threadId: string,

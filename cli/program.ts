@@ -22,6 +22,15 @@ import { startCommand } from './commands/start.ts';
 import { toolsCommand } from './commands/tools.ts';
 import { usageCommand } from './commands/usage.ts';
 import { watch } from './commands/watch.ts';
+import {
+  addWebhookCommand,
+  deliveriesCommand,
+  listWebhooksCommand,
+  redeliverCommand,
+  removeWebhookCommand,
+  rotateWebhookCommand,
+  testWebhookCommand,
+} from './commands/webhooks.ts';
 import { worker } from './commands/worker.ts';
 import { errorText, terminalLines } from './output/format.ts';
 import { visibleJson } from '../protocol/rules/visible.ts';
@@ -45,6 +54,13 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   decisionsCommand,
   cancelCommand,
   watch,
+  listWebhooksCommand,
+  addWebhookCommand,
+  removeWebhookCommand,
+  rotateWebhookCommand,
+  testWebhookCommand,
+  deliveriesCommand,
+  redeliverCommand,
   showDeployment,
   promoteCommand,
   rampCommand,

@@ -65,7 +65,17 @@ const list = (ids: readonly string[]): string => {
  */
 export const apiErrors = {
   notFound: (
-    kind: 'thread' | 'run' | 'message' | 'assistant' | 'run step' | 'decision' | 'approval' | 'tool call',
+    kind:
+      | 'thread'
+      | 'run'
+      | 'message'
+      | 'assistant'
+      | 'run step'
+      | 'decision'
+      | 'approval'
+      | 'tool call'
+      | 'webhook'
+      | 'delivery',
     id: string,
   ) => new ApiError(404, `No ${kind} found with id '${id}'.`),
   noRoute: (method: string, path: string) =>

@@ -15,6 +15,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { startTemporal } from '../dev-server/temporal-server.ts';
 import { SEARCH_ATTRIBUTES } from '../protocol/temporal/names.ts';
 import { KINDS } from '../test/support/history-kinds.ts';
+import { playWebhooks, WEBHOOK_KINDS } from '../test/support/webhook-history-kinds.ts';
 import { runOnServer } from '../test/support/run-on-server.ts';
 import type { Server } from '../test/support/run-on-server.ts';
 import { workflowCode } from '../worker/bundle.ts';
@@ -26,9 +27,11 @@ const IDENTITY = 'recorder';
 const args = process.argv.slice(2);
 const again = args.includes('--again');
 const named = args.filter((arg) => arg !== '--again');
-const unknown = named.filter((kind) => !(kind in KINDS));
+const unknown = named.filter((kind) => !(kind in KINDS) && !(kind in WEBHOOK_KINDS));
 if (unknown.length > 0) {
-  console.error(`No such kinds: ${JSON.stringify(unknown)}. There are: ${Object.keys(KINDS).join(', ')}.`);
+  console.error(
+    `No such kinds: ${JSON.stringify(unknown)}. There are: ${Object.keys({ ...KINDS, ...WEBHOOK_KINDS }).join(', ')}.`,
+  );
   process.exit(1);
 }
 
@@ -38,10 +41,11 @@ const isKept = (kind: string): boolean =>
     (file) =>
       file.startsWith(`${kind}-`) && /^\d{4}-\d\d-\d\d(-\d+)?\.json$/.test(file.slice(kind.length + 1)),
   );
-const wanted = Object.entries(KINDS).filter(
-  ([kind]) => (named.length === 0 || named.includes(kind)) && (again || !isKept(kind)),
-);
-if (wanted.length === 0) {
+const isWanted = ([kind]: [string, unknown]): boolean =>
+  (named.length === 0 || named.includes(kind)) && (again || !isKept(kind));
+const wanted = Object.entries(KINDS).filter(isWanted);
+const wantedWebhooks = Object.entries(WEBHOOK_KINDS).filter(isWanted);
+if (wanted.length + wantedWebhooks.length === 0) {
   console.error('Every kind is kept already; --again records another one of each.');
   process.exit(0);
 }
@@ -72,6 +76,12 @@ try {
     );
     for (const [index, { workflowId, executionId }] of workflowIds.entries())
       await saveHistory(index === 0 ? kind : `${kind}-${index + 1}`, server.client, workflowId, executionId);
+  }
+  for (const [kind, made] of wantedWebhooks) {
+    const workflowId = kind.replaceAll('-', '_');
+    await playWebhooks(server, workflowId, made, { identity: IDENTITY });
+    const { runId } = await server.client.workflow.getHandle(workflowId).describe();
+    await saveHistory(kind, server.client, workflowId, runId);
   }
 } finally {
   await nativeConnection.close();

@@ -28,13 +28,16 @@ import { approvalsOf, decidable } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { createUsageMethods } from './model-usage.ts';
 import { createThreadMethods } from './thread-methods.ts';
+import { createWebhookMethods, type WebhookOptions } from './webhooks.ts';
 import { toolsLister } from './worker-tools.ts';
 
 export { createFollowUpRun, type FollowUpRun } from './follow-up-runs.ts';
+export type { WebhookOptions } from './webhooks.ts';
+export { startWebhookDispatcher, type WebhookDispatcherOptions } from './webhook-dispatcher.ts';
 export { startMaintenance, type Maintenance, type MaintenanceOptions } from './maintenance.ts';
 export type { BlindModel } from './image-support.ts';
 export type { OfferTools } from './offered-tools.ts';
-export { workflowsOf, type Workflows } from './run-workflows.ts';
+export { webhookStarter, workflowsOf, type Workflows } from './run-workflows.ts';
 
 export interface RunsServiceOptions extends BeginRunOptions {
   store: Store;
@@ -47,6 +50,7 @@ export interface RunsServiceOptions extends BeginRunOptions {
   /** What the runs of each tenant may use. Default: no budgets. */
   budgets?: TenantBudgets;
   tail?: TailOptions;
+  webhooks?: WebhookOptions;
   /** Which models can't see images. Default: none is known to be. */
   blindModel?: BlindModel;
   now?: () => number;
@@ -150,6 +154,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
     ...createThreadMethods(context),
     ...createRunMethods(context),
     ...createUsageMethods(context),
+    ...createWebhookMethods(context, options.webhooks),
     ...createApprovalMethods(context, {
       followUpWithinMs: options.settings?.followUpWithinMs ?? FOLLOW_UP_WITHIN_MS,
       tail,

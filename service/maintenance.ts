@@ -86,8 +86,9 @@ export const prune = async (
       keysBefore: now - (options.keepKeysMs ?? DAY),
       limit: PRUNE_BATCH,
     });
+    const told = await options.store.pruneWebhooks(now - (options.keepEventsMs ?? 30 * DAY), PRUNE_BATCH);
     const late = await options.store.expireLateApprovals(now - followUpWithinMs, PRUNE_BATCH);
-    if (signal?.aborted === true || [done.runs, done.keys, late].every((count) => count < PRUNE_BATCH))
+    if (signal?.aborted === true || [done.runs, done.keys, told, late].every((count) => count < PRUNE_BATCH))
       return;
   }
 };

@@ -7,7 +7,8 @@
 import { WorkflowNotFoundError } from '@temporalio/client';
 import type { RunsClient } from '../client/index.ts';
 import { RunsError } from '../protocol/errors.ts';
-import { WORKFLOWS } from '../protocol/temporal/names.ts';
+import { WEBHOOK_WAKE, webhookWorkflowId, WORKFLOWS } from '../protocol/temporal/names.ts';
+import type { StartWebhookDelivery } from './webhook-dispatcher.ts';
 
 export type WorkflowState =
   | 'running'
@@ -37,10 +38,10 @@ const quoted = (id: string): string => `'${id.replaceAll("'", "''")}'`;
 const TIMEOUT_MS = 5_000;
 const PING_MS = 2_000;
 
-export const workflowsOf = (client: RunsClient): Workflows => {
-  const { temporal } = client;
-  const { namespace } = temporal.options;
-  const bounded = async <T>(what: string, call: () => Promise<T>, timeoutMs = TIMEOUT_MS): Promise<T> => {
+/** Calls Temporal once, within its time. Throws `RunsError` `temporal_unavailable`. */
+const callOf =
+  (client: RunsClient) =>
+  async <T>(what: string, call: () => Promise<T>, timeoutMs = TIMEOUT_MS): Promise<T> => {
     try {
       return await client.call(call, { timeoutMs });
     } catch (error) {
@@ -50,6 +51,26 @@ export const workflowsOf = (client: RunsClient): Workflows => {
       });
     }
   };
+
+/** Starts the workflow that sends the events of a run to an endpoint, or wakes it. */
+export const webhookStarter =
+  (client: RunsClient): StartWebhookDelivery =>
+  async (input, wake) => {
+    await callOf(client)('Starting the delivery of webhooks', () =>
+      client.temporal.workflow.signalWithStart(WORKFLOWS.webhookDelivery, {
+        workflowId: webhookWorkflowId(input.webhookId, input.runId),
+        taskQueue: client.place.taskQueue,
+        args: [input],
+        signal: WEBHOOK_WAKE,
+        signalArgs: [wake],
+      }),
+    );
+  };
+
+export const workflowsOf = (client: RunsClient): Workflows => {
+  const { temporal } = client;
+  const { namespace } = temporal.options;
+  const bounded = callOf(client);
   /** Workflow ids that a visibility query finds. */
   const listed = (query: string, limit: number): Promise<string[]> =>
     bounded('Listing workflows', async () => {

@@ -32,6 +32,8 @@ export interface Database extends Sql {
 export const CHANNEL = 'run_events';
 /** In the place of a run id: some approvals have changed. */
 export const APPROVALS = 'approvals';
+/** In the place of a run id: webhooks have deliveries for the dispatcher. */
+export const WEBHOOKS = 'webhooks';
 
 /** What was notified: `deltas` only, or a change of the run with its events. */
 export type AnnouncedKind = 'deltas' | 'change';

@@ -8,6 +8,7 @@ export default defineConfig({
     './store/schema-service.ts',
     './store/approvals-schema.ts',
     './store/usage-schema.ts',
+    './store/webhooks-schema.ts',
   ],
   out: './store/migrations',
 });

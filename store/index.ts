@@ -22,6 +22,7 @@ import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
 import { turnStore } from './turns.ts';
 import { usageStore } from './usage.ts';
+import { webhookStore } from './webhooks.ts';
 
 export type StoreOptions =
   | PostgresOptions
@@ -48,6 +49,7 @@ export const storeOn = (db: Database): Store => ({
   ...approvalStore(db),
   ...approvalUpkeep(db),
   ...providerLimitStore(db),
+  ...webhookStore(db),
   async ping() {
     await db.query('select 1');
   },

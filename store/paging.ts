@@ -13,7 +13,15 @@ import type { Param, Sql } from './database.ts';
 import { withinBytes, type Counted } from './within-bytes.ts';
 
 export interface PageSource<Row, T> {
-  table: 'assistants' | 'decisions' | 'messages' | 'runs' | 'steps' | 'threads';
+  table:
+    | 'assistants'
+    | 'decisions'
+    | 'messages'
+    | 'runs'
+    | 'steps'
+    | 'threads'
+    | 'webhook_deliveries'
+    | 'webhooks';
   /** SQL condition over `$1…`, such as `thread_id = $1 and tenant = $2`. */
   where: string;
   params: readonly Param[];

@@ -10,7 +10,7 @@ import type { StreamEvent } from '../protocol/wire/events.ts';
 import { StoreError } from '../protocol/ports/store-error.ts';
 import type { RunLease } from '../protocol/ports/turn-store.ts';
 import { isTerminal } from '../protocol/wire/objects.ts';
-import { APPROVALS, CHANNEL, type Database, type Param, type Sql } from './database.ts';
+import { APPROVALS, CHANNEL, WEBHOOKS, type Database, type Param, type Sql } from './database.ts';
 import { countTurnParams, countTurnSql, endReservation, type TurnCount } from './count-turn.ts';
 import type { RunRow } from './schema.ts';
 
@@ -140,6 +140,7 @@ export const changeRun = async <T, Read = undefined>(
 ): Promise<T | null> => {
   let announced = 0;
   let approvalsChange = false;
+  let ended = false;
   const result = await db.transaction(async (sql) => {
     const locking = sql.query<RunRow>('select * from runs where id = $1 for update', [runId], 'lock-run');
     const reading = along?.(sql);
@@ -158,9 +159,9 @@ export const changeRun = async <T, Read = undefined>(
       writes.push(write);
     };
     const counted: { turn: TurnCount | null } = { turn: null };
-    const count = (ended: TurnCount | null): void => {
-      counted.turn = ended;
-      if (ended === null) later(endReservation(sql, runId));
+    const count = (turn: TurnCount | null): void => {
+      counted.turn = turn;
+      if (turn === null) later(endReservation(sql, runId));
     };
     const approvalsChanged = (): void => {
       if (!approvalsChange) later(sql.query(`select pg_notify('${CHANNEL}', '${APPROVALS} 0')`));
@@ -174,10 +175,13 @@ export const changeRun = async <T, Read = undefined>(
       later(writeRunUpdate(sql, row, seqBefore, events));
     await Promise.all(writes);
     if (events.length > 0) announced = row.event_seq;
+    ended = row.ended_at !== null;
     return value;
   });
   if (announced > 0) db.announcements.announce(runId, announced, 'change');
   if (approvalsChange) db.announcements.announce(APPROVALS, 0, 'change');
+  // The database may have written events of webhooks.
+  if (approvalsChange || ended) db.announcements.announce(WEBHOOKS, 0, 'change');
   return result;
 };
 

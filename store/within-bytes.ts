@@ -17,6 +17,8 @@ export const ROW_BYTES = {
   run_events: 'coalesce(bytes, octet_length(data::text))',
   decisions: 'octet_length(body::text)',
   threads: 'octet_length(metadata::text)',
+  webhook_deliveries: 'octet_length(log::text)',
+  webhooks: 'octet_length(url)',
 } as const;
 
 /**

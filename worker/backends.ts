@@ -109,6 +109,7 @@ export const makeChat = async (
 /** The backends of a worker; `dispose` closes their connections and the store. */
 export interface ProductionBackends {
   backends: ActivityDeps['backends'];
+  webhookStore?: Store;
   startFollowUpRun?: NonNullable<WorkerDependencies['startFollowUpRun']>;
   dispose(): Promise<void>;
 }
@@ -129,6 +130,7 @@ export const productionBackends = async (config: Config): Promise<ProductionBack
     const made = await makeChat(config, store);
     return {
       backends: { chat: made.backend },
+      webhookStore: store,
       startFollowUpRun: async (request, _context, client) => {
         const { createFollowUpRun, workflowsOf } = await import('../service/index.ts');
         return await createFollowUpRun(

@@ -8,6 +8,7 @@
 import { DEFAULT_TASK_QUEUE, idProblem, quote, TENANT_DEFAULTS } from '../protocol/index.ts';
 import type { TokenPrice } from '../protocol/rules/cost.ts';
 import type { TenantBudgets } from '../protocol/rules/budget.ts';
+import { parseNetworks } from '../activities/webhooks/address-guard.ts';
 import { readBudgets } from './budgets.ts';
 import { envReader } from './env-reader.ts';
 import { readModelPrice } from './model-price.ts';
@@ -52,6 +53,10 @@ export interface Config {
   tenantLimits: { streams: number; liveRuns: number; storedMegabytes: number };
   /** Origins of web pages that may use the API, unparsed: the API parses them. null = none. */
   corsOrigins: string | null;
+  /** Where people reach the server, without a slash at the end; null = links are left out. */
+  publicUrl: string | null;
+  /** Networks besides the internet that webhooks may reach, unparsed. */
+  webhookNetworks: string | null;
   host: string;
   port: number;
   /** `host:port` where `serve` offers its metrics instead of on the API's address. */
@@ -137,6 +142,8 @@ export const configFromEnv = (env: ConfigEnv): Config => {
       storedMegabytes: whole('RUNS_MAX_STORED_MB', 0, 1_000_000_000, TENANT_DEFAULTS.storedBytes / MEGABYTE),
     },
     corsOrigins: text('RUNS_CORS_ORIGINS'),
+    publicUrl: text('RUNS_PUBLIC_URL')?.replace(/\/+$/, '') ?? null,
+    webhookNetworks: readNetworks(text('RUNS_WEBHOOK_NETWORKS'), invalid),
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 0, 65_535, DEFAULTS.port),
     metricsAddress: address('RUNS_METRICS_ADDRESS'),
@@ -161,6 +168,17 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     invalid,
     unknown: Object.keys(env).filter((name) => name.startsWith('RUNS_') && !known.includes(name)),
   };
+};
+
+/** The setting as it is, with its problems listed. */
+const readNetworks = (setting: string | null, invalid: string[]): string | null => {
+  if (setting !== null)
+    parseNetworks(setting, (entry) =>
+      invalid.push(
+        `RUNS_WEBHOOK_NETWORKS must list networks such as "10.0.0.0/8" or "fd00::/8", separated by commas; got ${quote(entry)}`,
+      ),
+    );
+  return setting;
 };
 
 const urlProblem = (name: string, value: string | null, protocols: readonly string[]): string | null => {
@@ -230,6 +248,7 @@ export const configErrors = (config: Config, role: Role): string[] => {
       backend !== 'chat' &&
       `RUNS_MODELS names a file of models, which RUNS_BACKEND=${backend} does not use. Set RUNS_BACKEND=chat`,
     baseUrlProblem(config, role),
+    urlProblem('RUNS_PUBLIC_URL', config.publicUrl, ['https:', 'http:']),
     urlProblem('DATABASE_URL', config.databaseUrl, ['postgres:', 'postgresql:']),
     backend !== 'sandbox' && store.kind === 'refused' && store.problem,
   ];

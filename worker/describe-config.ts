@@ -43,6 +43,8 @@ export const describeConfig = (config: Config): Record<string, string> => {
     rateLimits: config.rateLimits ?? 'none',
     tenantLimits: `${config.tenantLimits.streams} streams, ${config.tenantLimits.liveRuns} live runs, ${config.tenantLimits.storedMegabytes} MB stored (0 = no limit)`,
     corsOrigins: config.corsOrigins ?? 'none',
+    publicUrl: url(config.publicUrl),
+    webhookNetworks: config.webhookNetworks ?? 'the internet only',
     listen: `${config.host}:${config.port}`,
     metricsAddress: config.metricsAddress ?? 'the address of the API',
     metricsPort: config.metricsPort === null ? 'off' : String(config.metricsPort),

@@ -42,6 +42,7 @@ export const runWorker = async (
       ...options,
       log,
       backends: options.backends ?? made?.backends ?? {},
+      ...(made?.webhookStore === undefined ? {} : { webhookStore: made.webhookStore }),
       ...(made?.startFollowUpRun === undefined ? {} : { startFollowUpRun: made.startFollowUpRun }),
     });
     const stop = stopper();

@@ -30,6 +30,7 @@ import {
 } from '../client/index.ts';
 import type { Logger } from '../protocol/index.ts';
 import type { LearnedOfServer } from '../protocol/ports/model.ts';
+import type { WebhookStore } from '../protocol/ports/webhook-store.ts';
 import { workflowCode, type WorkflowCode } from './bundle.ts';
 import type { Config, ConfigEnv } from './config.ts';
 import { workerConverter } from './data-converter.ts';
@@ -40,6 +41,7 @@ import { prometheusMetrics } from './metrics.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { joinMcpServers } from './mcp/mcp-file.ts';
 import { loadToolsFile } from './tools-file.ts';
+import { openWebhooks } from './webhooks.ts';
 import { HEARTBEAT_THROTTLE_MS, installRuntime, makeWorker } from './worker.ts';
 
 /** Parts of a worker. `startWorker` builds those that have a default. */
@@ -56,6 +58,8 @@ export interface WorkerDependencies {
     /** The worker's own client. */
     client: RunsClient,
   ) => Promise<{ runId: string }>;
+  /** The outbox of webhooks; without it the worker sends none. */
+  webhookStore?: WebhookStore;
   /** Default: the file that the configuration names, else none. */
   tools?: ToolRegistry;
   /** Default: the file's export `hooks`. Called for runs that were started with hooks. */
@@ -162,6 +166,9 @@ const start = async (
   });
   cleanup.add('client', () => client.close());
 
+  const webhooks = parts.webhookStore === undefined ? null : openWebhooks(config, parts.webhookStore);
+  if (webhooks !== null) cleanup.add('webhooks', () => webhooks.close());
+
   const activities = createActivities({
     backends: parts.backends,
     tools,
@@ -173,6 +180,7 @@ const start = async (
         ? await startFollowUpAssistantsRun(client, request)
         : await parts.startFollowUpRun(request, context, client),
     ...user.hooks,
+    ...(webhooks === null ? {} : { webhooks }),
     ...metrics,
   });
   const { workflows, converter } = user;

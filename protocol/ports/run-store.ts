@@ -17,6 +17,7 @@ import type { Approval, ApprovalDetails, ApprovalStatus, RunDecision } from '../
 import type { RunConfig, RoundState, TurnStore } from './turn-store.ts';
 import type { ThreadStore } from './thread-store.ts';
 import type { UsageStore } from './usage-store.ts';
+import type { WebhookStore } from './webhook-store.ts';
 
 export interface NewRun {
   /** Checks the parameters of the run, resolved against its assistant, before anything is written. Throws `ApiError`. */
@@ -276,7 +277,8 @@ export interface LiveRunQuery {
   unsettledAt?: number;
 }
 
-export interface Store extends ThreadStore, RunStore, TurnStore, UsageStore, ProviderLimitStore {
+export interface Store
+  extends ThreadStore, RunStore, TurnStore, UsageStore, ProviderLimitStore, WebhookStore {
   /** Throws `StoreError` when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

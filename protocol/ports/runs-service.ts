@@ -26,6 +26,7 @@ import type {
   TruncationStrategy,
 } from '../wire/objects.ts';
 import type { DayUsage, ThreadUsage } from '../wire/usage.ts';
+import type { WebhooksService } from './webhooks-service.ts';
 import type {
   Approval,
   ApprovalDetails,
@@ -162,7 +163,7 @@ export interface EventsOptions {
   admit?: AdmitRead;
 }
 
-export interface RunsService {
+export interface RunsService extends WebhooksService<Caller> {
   createAssistant(caller: Caller, params: AssistantParams): Promise<Assistant>;
   listAssistants(caller: Caller, query: PageQuery): Promise<Page<Assistant>>;
   getAssistant(caller: Caller, assistantId: string): Promise<Assistant>;

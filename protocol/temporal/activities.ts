@@ -48,6 +48,27 @@ export interface WorkerToolsActivities {
   listToolServers(): Promise<WorkerToolServer[]>;
 }
 
+/** The endpoint and the run whose events a workflow sends; `runId` null = tests. */
+export interface WebhookDeliveryInput {
+  webhookId: string;
+  runId: string | null;
+  /** Milliseconds. */
+  retry: { initialIntervalMs: number; maximumIntervalMs: number; giveUpAfterMs: number };
+}
+/** The argument of the signal `wake`. `now`: an attempt that waits for its time is made at once. */
+export interface WebhookWake {
+  now: boolean;
+}
+/** Ids only: the store has the rest, and no history holds a secret. */
+export interface WebhookActivities {
+  /** The pending delivery with the lowest number; null = none. */
+  nextWebhookDelivery(lane: { webhookId: string; runId: string | null }): Promise<string | null>;
+  /** One attempt. Throws, to be retried, unless the receiver answered with a success or the delivery has ended. */
+  sendWebhook(input: { deliveryId: string }): Promise<'delivered' | 'ended'>;
+  /** The attempts have ended without a success. */
+  endWebhookDelivery(input: { deliveryId: string }): Promise<void>;
+}
+
 /** The fixed activities. Tools are activities too, of type `tool.<name>`: `ToolActivityInput` → `CallOutcome`. */
 export interface RunActivities {
   createThread(

@@ -7,7 +7,12 @@
  */
 
 /** Workflow types, as they appear in Temporal's UI. */
-export const WORKFLOWS = { run: 'run', followUp: 'followUp', workerTools: 'workerTools' } as const;
+export const WORKFLOWS = {
+  run: 'run',
+  followUp: 'followUp',
+  workerTools: 'workerTools',
+  webhookDelivery: 'webhookDelivery',
+} as const;
 
 /** Task queue used when `RUNS_TASK_QUEUE` is not set. */
 export const DEFAULT_TASK_QUEUE = 'runs';
@@ -20,6 +25,9 @@ export const SUBMIT_TOOL_OUTPUTS = 'submitToolOutputs';
 export const RUN_QUERY = 'run';
 /** Query `decisions`, of both workflows: the decisions about their calls, oldest first. */
 export const DECISIONS_QUERY = 'decisions';
+
+/** Signal of the workflow `webhookDelivery`: deliveries were added. */
+export const WEBHOOK_WAKE = 'wake';
 
 /** Activity types. A tool runs as `tool.<name>`, so that the UI and metrics tell tools apart. */
 export const ACTIVITIES = {
@@ -34,6 +42,9 @@ export const ACTIVITIES = {
   notifyEnd: 'notifyEnd',
   startFollowUpRun: 'startFollowUpRun',
   listTools: 'listTools',
+  nextWebhookDelivery: 'nextWebhookDelivery',
+  sendWebhook: 'sendWebhook',
+  endWebhookDelivery: 'endWebhookDelivery',
 } as const;
 export const TOOL_ACTIVITY_PREFIX = 'tool.';
 
@@ -87,6 +98,8 @@ export const FAILURES = {
   toolFailed: 'ToolFailed',
   /** The attempt of an at-most-once tool was lost: whether it took effect is unknown. */
   toolOutcomeUnknown: 'ToolOutcomeUnknown',
+  /** The receiver of a webhook was not reached, or did not answer with a success. Retried. */
+  webhookFailed: 'WebhookFailed',
   /** This worker has no such tool, though it had when the call was planned. Retried: a deployment may bring it back. */
   toolNotRegistered: 'ToolNotRegistered',
 } as const;
@@ -118,6 +131,10 @@ export const METADATA = {
   /** On a follow-up run: the run whose late answer it carries. */
   followUpOf: 'durable_runs_follow_up_of',
 } as const;
+
+/** Id of the workflow that sends the events of one run (null = tests) to one endpoint. */
+export const webhookWorkflowId = (webhookId: string, runId: string | null): string =>
+  `webhook.${webhookId}.${runId ?? 'test'}`;
 
 /** Prefix of the id of the workflow that waits for a run's late answers. */
 export const followUpWorkflowId = (runId: string): string => `${runId}.follow-up`;

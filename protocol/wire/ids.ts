@@ -6,7 +6,7 @@
  */
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-export type IdPrefix = 'run' | 'thread' | 'msg' | 'asst' | 'step' | 'call' | 'req';
+export type IdPrefix = 'run' | 'thread' | 'msg' | 'asst' | 'step' | 'call' | 'req' | 'wh';
 
 export const mintId = (prefix: IdPrefix): string => {
   let id = '';

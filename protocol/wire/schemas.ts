@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../limits.ts';
 import { CURRENCY, parseAmount } from '../rules/cost.ts';
+import { WEBHOOK_EVENTS } from './webhooks.ts';
 import { metadataProblem, textProblem } from '../rules/validation.ts';
 
 export const metadataSchema = z
@@ -226,3 +227,21 @@ export const answerPayloadSchema = z.strictObject({
   run_id: plainText(LIMITS.id).optional(),
 });
 export const approvalDecisionSchema = z.strictObject({ decision: decisionKind, ...decisionFields });
+
+const webhookFields = {
+  url: plainText(LIMITS.imageUrlChars).min(1),
+  description: z.string().max(LIMITS.description).nullable().optional(),
+  events: z.array(z.enum(WEBHOOK_EVENTS)).min(1).max(WEBHOOK_EVENTS.length).nullable().optional(),
+};
+export const webhookParamsSchema = z.strictObject({
+  ...webhookFields,
+  tenant: plainText(LIMITS.id).min(1).optional(),
+});
+export const webhookUpdateSchema = z
+  .strictObject({ ...webhookFields, disabled: z.boolean().optional() })
+  .partial();
+export const webhookRotationSchema = z.strictObject({
+  /** Seconds in which the older secrets still sign. */
+  old_expires_in: z.int().min(0).max(2_592_000).optional(),
+});
+export const emptyBodySchema = z.strictObject({});

@@ -67,7 +67,7 @@ export const LAYERS: readonly Layer[] = [
   {
     from: 'activities/',
     rooms: ['protocol'],
-    packages: ['node', '@temporalio/activity', '@temporalio/common', 'zod', 'undici'],
+    packages: ['node', '@temporalio/activity', '@temporalio/common', 'zod', 'undici', 'standardwebhooks'],
     schemas: true,
     because: 'activities/ reach a backend and the store through ports of protocol/ that the worker hands in.',
   },

@@ -10,9 +10,13 @@ import { RunsClient } from '../../client/index.ts';
 import {
   createRunsService,
   createFollowUpRun,
+  startWebhookDispatcher,
+  webhookStarter,
   workflowsOf,
   type RunsServiceOptions,
 } from '../../service/index.ts';
+import type { WebhookDeps } from '../../activities/webhooks/send.ts';
+import type { WebhookDeliveryInput } from '../../protocol/temporal/activities.ts';
 import type { Logger } from '../../protocol/ports/backend.ts';
 import type { RunsService } from '../../protocol/ports/runs-service.ts';
 import type { Store } from '../../protocol/ports/run-store.ts';
@@ -30,6 +34,8 @@ export interface NativeOptions {
   sandbox?: SandboxOptions;
   backend?: Partial<ChatOnServerOptions>;
   engine?: Partial<RunsServiceOptions>;
+  /** Sends webhooks. Default: none are sent. */
+  webhooks?: { deps: Omit<WebhookDeps, 'store'>; retry: WebhookDeliveryInput['retry'] };
   /** Default true. */
   worker?: boolean;
 }
@@ -69,6 +75,7 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
       activities: createActivities({
         backends: { chat: backend },
         tools: options.tools ?? noTools(),
+        ...(options.webhooks === undefined ? {} : { webhooks: { ...options.webhooks.deps, store } }),
         log: silent,
         maxHeartbeatThrottleMs: HEARTBEAT_THROTTLE_MS,
         startFollowUpRun: (request) => createFollowUpRun({ store, workflows: workflowsOf(client) }, request),
@@ -87,6 +94,10 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
     workers.add(running);
     return running;
   };
+  const dispatcher =
+    options.webhooks === undefined
+      ? null
+      : startWebhookDispatcher({ store, start: webhookStarter(client), retry: options.webhooks.retry });
   if (options.worker !== false) await startWorker();
 
   return {
@@ -98,6 +109,7 @@ export const openNative = async (options: NativeOptions): Promise<NativeStack> =
     url: server.url,
     startWorker,
     async close() {
+      await dispatcher?.stop();
       for (const worker of workers) await worker.stop();
       await server.close();
       await client.close();

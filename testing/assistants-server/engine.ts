@@ -16,6 +16,7 @@ import type { IdSource } from '../ids.ts';
 import type { ScriptCatalogue } from '../script.ts';
 import { catalogue } from '../scripts.ts';
 import { scriptedApprovals } from './approvals.ts';
+import { scriptedWebhooks } from './webhooks.ts';
 import { createAssistants } from './assistants.ts';
 import { dropTimers } from './emit.ts';
 import { Player } from './play.ts';
@@ -111,6 +112,7 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     ...createScriptedThreadMethods(state),
     ...createScriptedRunMethods(state),
     ...scriptedApprovals(state),
+    ...scriptedWebhooks,
     ownerOf: async (kind, id) =>
       kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
     // The scripted server keeps no counters of days.

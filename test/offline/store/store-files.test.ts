@@ -19,6 +19,7 @@ import * as approvalsSchema from '../../../store/approvals-schema.ts';
 import * as schema from '../../../store/schema.ts';
 import * as serviceSchema from '../../../store/schema-service.ts';
 import * as usageSchema from '../../../store/usage-schema.ts';
+import * as webhooksSchema from '../../../store/webhooks-schema.ts';
 
 describe('the lock of a data directory', () => {
   let dir: string;
@@ -151,6 +152,7 @@ describe('migrations', () => {
       ...serviceSchema,
       ...approvalsSchema,
       ...usageSchema,
+      ...webhooksSchema,
     }).filter((value): value is PgTable => is(value, PgTable));
     const described = tables.map((table) => getTableConfig(table));
     expect(new Set(columns.map((one) => `${one.table_name}.${one.column_name}.${one.is_nullable}`))).toEqual(

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replayFiles } from '../../../cli/replay.ts';
 import type { ReplayVerdict } from '../../../cli/replay.ts';
 import { KINDS } from '../../support/history-kinds.ts';
+import { WEBHOOK_KINDS } from '../../support/webhook-history-kinds.ts';
 
 const HISTORIES = fileURLToPath(new URL('../../histories/', import.meta.url));
 const DATED = /^(.+?)(-\d)?-\d{4}-\d\d-\d\d(-\d+)?\.json$/;
@@ -60,7 +61,7 @@ describe('kept histories', () => {
   test('there is at least one of every kind of run, and each is named after its kind and date', () => {
     const kinds = files.map((file) => DATED.exec(file)?.[1]);
     expect(files.filter((_file, index) => kinds[index] === undefined)).toEqual([]);
-    expect(Object.keys(KINDS).filter((kind) => !kinds.includes(kind))).toEqual([]);
+    expect(Object.keys({ ...KINDS, ...WEBHOOK_KINDS }).filter((kind) => !kinds.includes(kind))).toEqual([]);
   });
 
   test('all replay on the code of this version', async () => {
@@ -83,9 +84,13 @@ describe('kept histories', () => {
 });
 
 describe('a history that the code would not have written', () => {
-  const some = ['one-call', 'answer-by-update', 'cancel-while-waiting', 'continue-as-new-in-a-wait'].map(
-    named,
-  );
+  const some = [
+    'one-call',
+    'answer-by-update',
+    'cancel-while-waiting',
+    'continue-as-new-in-a-wait',
+    'webhooks-given-up',
+  ].map(named);
 
   test('is refused when one activity has another type', async () => {
     const verdicts = await replayMutated(some, (history) => {
