@@ -17,6 +17,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { assistantRoutes } from './routes/assistants.ts';
 import { callRoutes } from './routes/calls.ts';
 import { modelRoutes } from './routes/models.ts';
+import { runRecordRoutes } from './routes/run-records.ts';
 import { runRoutes } from './routes/runs.ts';
 import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
@@ -50,6 +51,7 @@ export const ROUTES: readonly Route[] = [
   ...toolRoutes,
   ...modelRoutes,
   ...approvalRoutes,
+  ...runRecordRoutes,
   ...runRoutes,
   ...callRoutes,
   ...usageRoutes,

@@ -5,9 +5,10 @@
  * part. Without keys the server is `open`, and `serve.ts` binds it to loopback. Imports protocol and Node only.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
-import { KEY_ROLES, type KeyRole } from '../protocol/ports/runs-service.ts';
+import { KEY_ROLES, type Caller, type KeyRole } from '../protocol/ports/runs-service.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import type { ApiKey } from './keys.ts';
+import { parseId } from './validate.ts';
 
 export interface Principal {
   tenant: string;
@@ -94,4 +95,16 @@ export const requireRole = (
   throw apiErrors.forbidden(
     `${what} needs a key with the role ${quoted(allowed, 'or')}; this key has ${quoted(roles, 'and')}. Use a key with that role, or add the role to this key (RUNS_API_KEYS).`,
   );
+};
+
+/** Whose objects are read: an operator reads those of all tenants (null), or of one that it names; other keys their own. */
+export const tenantAsked = (
+  { tenant, roles = KEY_ROLES }: Pick<Caller, 'tenant' | 'roles'>,
+  named: string | undefined,
+  what: string,
+): string | null => {
+  if (named === undefined) return roles.includes('operator') ? null : tenant;
+  const asked = parseId('tenant', named);
+  if (asked !== tenant) requireRole({ roles }, ['operator'], what);
+  return asked;
 };

@@ -50,15 +50,19 @@ export const callerOf = (
 export const tenantFor = async (
   { roles, tenant }: Principal,
   route: Route,
-  { thread_id: threadId, assistant_id: assistantId }: Record<string, string>,
+  { thread_id: threadId, assistant_id: assistantId, run_id: runId }: Record<string, string>,
   engine: RunsService,
 ): Promise<string> => {
   if (!roles.includes('operator') || !route.roles.includes('operator')) return tenant;
-  const owner =
+  const named =
     threadId !== undefined
-      ? await engine.ownerOf('thread', threadId)
-      : assistantId === undefined
-        ? null
-        : await engine.ownerOf('assistant', assistantId);
-  return owner ?? tenant;
+      ? (['thread', threadId] as const)
+      : assistantId !== undefined
+        ? (['assistant', assistantId] as const)
+        : runId !== undefined
+          ? (['run', runId] as const)
+          : null;
+  if (named === null) return tenant;
+  const [kind, id] = named;
+  return (await engine.ownerOf(kind, id)) ?? tenant;
 };

@@ -52,6 +52,15 @@ const QUERY_SCHEMAS: Record<string, unknown> = {
       'Of approvals: waiting (the default), decided, expired or cancelled. Of runs: one of their statuses.',
   },
   tool: { type: 'string', description: 'Only calls of this tool, or runs that called it' },
+  created_from: { type: 'integer', description: 'Unix seconds: only runs created at this time or later' },
+  created_before: { type: 'integer', description: 'Unix seconds: only runs created before this time' },
+  tenant: { type: 'string', description: 'Only of this tenant; of another than the own one for operators' },
+  hours: { type: 'integer', minimum: 1, maximum: 720, default: 24 },
+  execution: {
+    type: 'string',
+    description:
+      'Of a run that was continued as new, the id that Temporal gave one execution; default: the newest',
+  },
   assistant_id: { type: 'string' },
   thread_id: { type: 'string' },
   before_deadline: { type: 'integer', description: 'Unix seconds: only calls whose deadline is earlier' },

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { approval, approvalDetails, decision } from './decision-responses.ts';
 import { model, modelPage } from './model-responses.ts';
 import { OBJECT_RESPONSES } from './object-responses.ts';
+import { historyExport, overview, runExport, runTimeline } from './run-record-responses.ts';
 import { dayUsage, threadUsage } from './usage-responses.ts';
 import { deliveryResponse, webhook, webhookWithSecret } from './webhook-responses.ts';
 
@@ -109,6 +110,10 @@ export const RESPONSES = {
   WebhookWithSecret: webhookWithSecret,
   WebhookDelivery: deliveryResponse,
   WebhookDeliveryPage: pageOf(deliveryResponse),
+  RunTimeline: runTimeline,
+  RunExport: runExport,
+  History: historyExport,
+  Overview: overview,
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 

@@ -135,6 +135,17 @@ export const parseChoice = <Choice extends string>(
   );
 };
 
+/** A time in unix seconds. */
+export const parseTime = (name: string, text: string): number => {
+  if (!/^\d{1,12}$/.test(text))
+    throw apiErrors.invalid(
+      name,
+      `Invalid '${name}': expected a time in unix seconds, but got ${quote(text)} instead.`,
+      'invalid_value',
+    );
+  return Number(text);
+};
+
 export const PAGE_KEYS = ['limit', 'order', 'after', 'before'] as const;
 
 export const parsePage = (query: Record<string, string>): PageQuery => {

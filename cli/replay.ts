@@ -5,6 +5,7 @@
  * replay`.
  */
 import { readFile } from 'node:fs/promises';
+import type { DataConverter } from '@temporalio/common';
 import { Worker } from '@temporalio/worker';
 import { quote } from '../protocol/rules/validation.ts';
 import { workflowCode, type WorkflowCode } from '../worker/bundle.ts';
@@ -25,11 +26,13 @@ export const replayFiles = async (
   files: readonly string[],
   onFile: (file: string) => void,
   cacheDir?: string,
+  dataConverter?: DataConverter,
 ): Promise<ReplayVerdict[]> => {
   // The verdict says what differs; the SDK's own log would repeat it.
   installRuntime(makeLog('silent'));
-  const code = await workflowCode(cacheDir === undefined ? {} : { cacheDir });
-  const replayer = makeReplayer(code);
+  const converter = dataConverter === undefined ? {} : { dataConverter };
+  const code = await workflowCode({ ...(cacheDir === undefined ? {} : { cacheDir }), ...converter });
+  const replayer = makeReplayer(code, converter);
   const verdicts: ReplayVerdict[] = [];
   try {
     for (const file of files) {
@@ -68,7 +71,7 @@ interface Replayer {
 }
 
 /** One worker for all files, since starting one costs more than most replays. */
-const makeReplayer = (code: WorkflowCode): Replayer => {
+const makeReplayer = (code: WorkflowCode, converter: { dataConverter?: DataConverter }): Replayer => {
   let next: History | undefined;
   const histories = async function* () {
     for (;;) {
@@ -76,7 +79,7 @@ const makeReplayer = (code: WorkflowCode): Replayer => {
       yield { workflowId: 'replayed', history: next };
     }
   };
-  const start = () => Worker.runReplayHistories({ workflowBundle: code }, histories());
+  const start = () => Worker.runReplayHistories({ workflowBundle: code, ...converter }, histories());
   let results: ReturnType<typeof start> | undefined;
   return {
     async replay(history) {

@@ -23,6 +23,13 @@ export {
   type DeploymentRead,
   type DeploymentState,
 } from './deployments.ts';
+export {
+  readHistoryExport,
+  readTrace,
+  type RunTrace,
+  type TraceActivity,
+  type TraceFailure,
+} from './run-trace.ts';
 export { readPollers, type QueuePoller, type QueueState } from './pollers.ts';
 export type {
   CallOptions,

@@ -23,8 +23,9 @@ import { fromRunsError, withApiErrors } from './errors.ts';
 import type { BlindModel } from './image-support.ts';
 import { withPingWatchdog } from './ping-watchdog.ts';
 import { createQuotas, type TenantLimits } from './quotas.ts';
+import { createRunRecordMethods } from './run-records.ts';
 import { workflowsOf, type Workflows } from './run-workflows.ts';
-import { approvalsOf, decidable } from './signature.ts';
+import { decidable } from './signature.ts';
 import { tailEvents, type TailOptions } from './tail-events.ts';
 import { createUsageMethods } from './model-usage.ts';
 import { createThreadMethods } from './thread-methods.ts';
@@ -70,7 +71,6 @@ type RunMethods = Pick<
   | 'updateRun'
   | 'cancelRun'
   | 'submitToolOutputs'
-  | 'listAllRuns'
   | 'listDecisions'
   | 'ownerOf'
   | 'answer'
@@ -95,8 +95,6 @@ const createRunMethods = (context: BeginRunContext): RunMethods => {
       withApiErrors(() => requestCancel(context, caller, threadId, runId)),
     submitToolOutputs: (caller, threadId, runId, outputs) =>
       withApiErrors(() => submitOutputs(context, caller, [threadId, runId], outputs)),
-    listAllRuns: (caller, query) =>
-      withApiErrors(() => store.listAllRuns({ ...query, tenant: approvalsOf(caller).tenant })),
     listDecisions: (caller, threadId, runId, query) =>
       withApiErrors(() =>
         store.listDecisions(caller.tenant, threadId, runId, { ...query, tools: decidable(caller) }),
@@ -153,6 +151,7 @@ export const createRunsService = (options: RunsServiceOptions): RunsService => {
   return {
     ...createThreadMethods(context),
     ...createRunMethods(context),
+    ...createRunRecordMethods(context),
     ...createUsageMethods(context),
     ...createWebhookMethods(context, options.webhooks),
     ...createApprovalMethods(context, {

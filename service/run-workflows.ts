@@ -5,10 +5,11 @@
  * Imported within `service/` and by its composition roots.
  */
 import { WorkflowNotFoundError } from '@temporalio/client';
-import type { RunsClient } from '../client/index.ts';
+import { readHistoryExport, readTrace, type RunsClient, type RunTrace } from '../client/index.ts';
 import { RunsError } from '../protocol/errors.ts';
 import { WEBHOOK_WAKE, webhookWorkflowId, WORKFLOWS } from '../protocol/temporal/names.ts';
 import type { StartWebhookDelivery } from './webhook-dispatcher.ts';
+import { quote } from '../protocol/rules/validation.ts';
 
 export type WorkflowState =
   | 'running'
@@ -25,6 +26,10 @@ export interface Workflows extends Pick<
   running(runIds: readonly string[]): Promise<Set<string>>;
   /** Run ids of workflows that failed, were terminated or timed out since this time (Unix ms): 1,000 at most. */
   brokenOffSince(since: number): Promise<string[]>;
+  /** The course of a run by its history; null = Temporal no longer has it. */
+  trace(runId: string): Promise<RunTrace | null>;
+  /** The history of one execution, the newest by default, as Temporal exports it; null = Temporal no longer has it. */
+  history(runId: string, execution: string | null): Promise<{ events: unknown[] } | null>;
   /** Throws when Temporal does not answer in time (default 2,000 ms). */
   ping(timeoutMs?: number): Promise<void>;
   /** Identifies a namespace, also among servers that use the same name. */
@@ -37,6 +42,34 @@ const MAX_LISTED = 1_000;
 const quoted = (id: string): string => `'${id.replaceAll("'", "''")}'`;
 const TIMEOUT_MS = 5_000;
 const PING_MS = 2_000;
+/** A history of Temporal's maximal size is 50 MB. */
+const HISTORY_MS = 30_000;
+
+/** null: Temporal has no such workflow. */
+const orNull = async <T>(reading: Promise<T>): Promise<T | null> => {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+};
+
+type Bounded = <T>(what: string, call: () => Promise<T>, timeoutMs?: number) => Promise<T>;
+
+const historyReader = (
+  temporal: RunsClient['temporal'],
+  bounded: Bounded,
+): Pick<Workflows, 'trace' | 'history'> => ({
+  trace: (runId) =>
+    orNull(bounded(`Reading the history of run ${quote(runId)}`, () => readTrace(temporal, runId))),
+  history: (runId, execution) =>
+    bounded(
+      `Reading the history of run ${quote(runId)}`,
+      () => readHistoryExport(temporal, runId, execution),
+      HISTORY_MS,
+    ),
+});
 
 /** Calls Temporal once, within its time. Throws `RunsError` `temporal_unavailable`. */
 const callOf =
@@ -100,6 +133,7 @@ export const workflowsOf = (client: RunsClient): Workflows => {
         throw error;
       }
     },
+    ...historyReader(temporal, bounded),
     running: async (runIds) =>
       new Set(
         runIds.length === 0

@@ -9,6 +9,7 @@ export default defineConfig({
     './store/approvals-schema.ts',
     './store/usage-schema.ts',
     './store/webhooks-schema.ts',
+    './store/run-tools-schema.ts',
   ],
   out: './store/migrations',
 });

@@ -18,6 +18,7 @@ import type { PostgresOptions } from './postgres.ts';
 import { modelUsageStore } from './model-usage.ts';
 import { providerLimitStore } from './provider-limits.ts';
 import { acceptOutputs } from './accept-outputs.ts';
+import { runRecordStore } from './run-record.ts';
 import { runStore } from './runs.ts';
 import { threadStore } from './threads.ts';
 import { turnStore } from './turns.ts';
@@ -41,6 +42,7 @@ export const storeOn = (db: Database): Store => ({
   ...usageStore(db),
   ...modelUsageStore(db),
   ...runStore(db),
+  ...runRecordStore(db),
   ...eventStore(db),
   ...turnStore(db),
   acceptOutputs: (runId, outputs, options) => acceptOutputs(db, runId, outputs, options),

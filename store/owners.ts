@@ -13,6 +13,7 @@ const STATEMENTS = {
   thread: `select tenant from threads where id = $1
     union all select tenant from decisions where thread_id = $1 limit 1`,
   assistant: 'select tenant from assistants where id = $1',
+  run: 'select tenant from runs where id = $1',
 } as const;
 
 export const ownerOf =

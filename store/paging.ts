@@ -25,6 +25,10 @@ export interface PageSource<Row, T> {
   /** SQL condition over `$1…`, such as `thread_id = $1 and tenant = $2`. */
   where: string;
   params: readonly Param[];
+  /** Where rows are read from, if not from the table alone; it has one column of each name that the conditions use. */
+  from?: string;
+  /** What a cursor must fulfil; default `where`. A row may cease to fulfil the rest between two pages. */
+  scope?: { where: string; params: readonly Param[] };
   view(row: Row): T;
   notFound(id: string): ApiError;
 }
@@ -37,9 +41,10 @@ export const readPage = async <Row extends { id: string; position: number }, T e
   const params = [...source.params];
   const conditions = [source.where];
   const cursor = async (id: string): Promise<number> => {
+    const scope = source.scope ?? source;
     const [row] = await sql.query<{ position: number }>(
-      `select position from ${source.table} where ${source.where} and id = $${source.params.length + 1}`,
-      [...source.params, id],
+      `select position from ${source.table} where ${scope.where} and id = $${scope.params.length + 1}`,
+      [...scope.params, id],
     );
     if (row === undefined) throw source.notFound(id);
     return row.position;
@@ -58,7 +63,7 @@ export const readPage = async <Row extends { id: string; position: number }, T e
   const backwards = query.before !== undefined && query.after === undefined;
   const direction = (query.order === 'asc') === backwards ? 'desc' : 'asc';
   params.push(query.limit + 1);
-  const limited = `select * from ${source.table} where ${conditions.join(' and ')} order by position ${direction} limit $${params.length}`;
+  const limited = `select ${source.table}.* from ${source.from ?? source.table} where ${conditions.join(' and ')} order by position ${direction} limit $${params.length}`;
   params.push(READ_BYTES.page);
   const rows = await sql.query<Row & Counted>(
     withinBytes(source.table, limited, `position ${direction}`, `$${params.length}`),

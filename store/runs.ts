@@ -6,10 +6,11 @@
  * Imported within `store/` only.
  */
 import { apiErrors } from '../protocol/errors.ts';
-import type { RunForSubmit, RunQuery, RunStore } from '../protocol/ports/run-store.ts';
-import { isTerminal, type Page, type Run, type RunStep } from '../protocol/wire/objects.ts';
+import type { RunForSubmit, RunStore } from '../protocol/ports/run-store.ts';
+import { isTerminal, type Run, type RunStep } from '../protocol/wire/objects.ts';
 import { endApprovals } from './approval-rows.ts';
 import type { Database, Sql } from './database.ts';
+import { listAllRuns } from './list-runs.ts';
 import { liveRunStore } from './live-runs.ts';
 import { readPage } from './paging.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
@@ -81,34 +82,6 @@ const runForSubmit = async (
           },
     keyUsed: used.length > 0,
   };
-};
-
-/** A tool's name holds no quote, and a quote within a value is escaped, so only a key matches. */
-const CALLED = `exists (select 1 from rounds o where o.run_id = runs.id and position('"name":"' || $ || '"' in o.calls::text) > 0)`;
-
-const listAllRuns = (db: Database, { limit, after, ...query }: RunQuery): Promise<Page<Run>> => {
-  const filters = [
-    ['tenant = $', query.tenant],
-    ['status = $', query.status],
-    ['assistant_id = $', query.assistantId],
-    ['thread_id = $', query.threadId],
-    [CALLED, query.tool],
-  ] as const;
-  const params: string[] = [];
-  const conditions = filters.flatMap(([condition, value]) =>
-    value == null ? [] : [condition.replace('$', () => `$${params.push(value)}`)],
-  );
-  return readPage<RunRow, Run>(
-    db,
-    {
-      table: 'runs',
-      where: ['true', ...conditions].join(' and '),
-      params,
-      view: runView,
-      notFound: (id) => apiErrors.notFound('run', id),
-    },
-    { limit, order: 'desc', ...(after === undefined ? {} : { after }) },
-  );
 };
 
 /** Methods of `approvals.ts` and `adopt-approvals.ts`. */

@@ -47,6 +47,7 @@ export const position = () =>
     .default(sql`nextval('positions')`);
 /** Of a run that has not ended. */
 const LIVE = sql`status in ('queued', 'in_progress', 'requires_action', 'cancelling')`;
+const ENDED = sql`ended_at is not null`;
 export const time = () => bigint({ mode: 'number' });
 /** Bytes of the JSON in the row, kept by a trigger (`0002`); pages and tenants are measured by it. null: an older row. */
 export const bytes = () => integer();
@@ -166,6 +167,11 @@ export const runs = pgTable(
     index('runs_page_of_tenant').on(table.tenant, table.position),
     index('runs_page_of_all').on(table.position),
     index('runs_live_by_age').on(table.position).where(LIVE),
+    index('runs_page_of_assistant').on(table.assistant_id, table.position),
+    index('runs_by_creation').on(table.created_at, table.tenant),
+    index('runs_page_of_status').on(table.status, table.position).where(ENDED),
+    index('runs_page_of_tenant_status').on(table.tenant, table.status, table.position).where(ENDED),
+    index('runs_by_end').on(table.ended_at, table.status, table.tenant).where(ENDED),
     // No index may contain event_seq: every flush changes it, and those updates must stay heap-only.
     index('runs_unpruned')
       .on(table.ended_at)

@@ -5,19 +5,9 @@ import { approvalDecisionSchema } from '../../protocol/wire/schemas.ts';
 import { APPROVAL_EVENT_ID, type ApprovalStatus } from '../../protocol/wire/decisions.ts';
 import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
-import { parseChoice, parseId, parsePage } from '../validate.ts';
+import { parseChoice, parseId, parsePage, parseTime } from '../validate.ts';
 
 const STATUSES: readonly ApprovalStatus[] = ['waiting', 'decided', 'expired', 'cancelled'];
-
-const parseTime = (name: string, text: string): number => {
-  if (!/^\d{1,12}$/.test(text))
-    throw apiErrors.invalid(
-      name,
-      `Invalid '${name}': expected a time in unix seconds, but got ${quote(text)} instead.`,
-      'invalid_value',
-    );
-  return Number(text);
-};
 
 /** Where to continue: the header that a reconnecting EventSource adds to the URL, else `?after=`; null = from now on. */
 const placeOf = (headers: Headers, query: Record<string, string>): string | null => {

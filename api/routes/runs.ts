@@ -11,14 +11,14 @@ import { quote } from '../../protocol/rules/validation.ts';
 import type { StartedRunEvents } from '../../protocol/ports/runs-service.ts';
 import { checkOutputSizes } from '../../protocol/rules/check-output-sizes.ts';
 import { isPolled } from '../../protocol/rules/polling.ts';
-import { ACTIVE_STATUSES, isTerminal, TERMINAL_STATUSES } from '../../protocol/wire/objects.ts';
+import { isTerminal } from '../../protocol/wire/objects.ts';
 import type { SequencedEvent } from '../../protocol/wire/events.ts';
 import type { Run, Thread } from '../../protocol/wire/objects.ts';
 import { requireRole } from '../auth.ts';
 import { isPollHelper } from '../held-polls.ts';
 import { idParam, route } from '../route.ts';
 import type { Reply, Route, RouteInput, StreamRequest } from '../route.ts';
-import { messageParams, PAGE_KEYS, parseChoice, parseId, parsePage, threadParams } from '../validate.ts';
+import { messageParams, PAGE_KEYS, parsePage, threadParams } from '../validate.ts';
 
 /** Streams come last: they hold the ids of a run, not the run with its instructions and tools. */
 const followRun = (
@@ -69,28 +69,7 @@ const lastEventId = (input: RouteInput<unknown>): number => {
 
 const THREAD_RUN = '/v1/threads/{thread_id}/runs/{run_id}';
 
-const RUN_STATUSES = [...ACTIVE_STATUSES, ...TERMINAL_STATUSES] as const;
-
 export const runRoutes: readonly Route[] = [
-  route('GET', '/v1/runs', {
-    summary: 'List runs of all threads, the newest first (an extension of this server)',
-    query: ['status', 'assistant_id', 'thread_id', 'tool', 'limit', 'after'],
-    returns: { object: 'Run', list: true },
-    handle: async ({ engine, caller, query }) => {
-      const { limit, after } = parsePage(query);
-      const { status, assistant_id: assistant, thread_id: thread, tool } = query;
-      return {
-        json: await engine.listAllRuns(caller, {
-          limit,
-          ...(after === undefined ? {} : { after }),
-          ...(status === undefined ? {} : { status: parseChoice('status', status, RUN_STATUSES) }),
-          ...(assistant === undefined ? {} : { assistantId: parseId('assistant_id', assistant) }),
-          ...(thread === undefined ? {} : { threadId: parseId('thread_id', thread) }),
-          ...(tool === undefined ? {} : { tool: parseId('tool', tool) }),
-        }),
-      };
-    },
-  }),
   route('POST', '/v1/threads/runs', {
     kind: 'run',
     summary: 'Create a thread and run it',

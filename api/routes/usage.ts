@@ -1,11 +1,9 @@
 /** Routes of what models used and cost. Rule: see `route.ts`. */
 import { apiErrors } from '../../protocol/errors.ts';
 import { quote } from '../../protocol/rules/validation.ts';
-import { KEY_ROLES, type Caller } from '../../protocol/ports/runs-service.ts';
-import { requireRole } from '../auth.ts';
+import { tenantAsked } from '../auth.ts';
 import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
-import { parseId } from '../validate.ts';
 
 const DAY_MS = 86_400_000;
 const DAYS_BEFORE = 6;
@@ -19,14 +17,6 @@ const parseDay = (name: string, value: string): string => {
     `Invalid '${name}': expected a day such as '2026-11-26', but got ${quote(value)} instead.`,
     'invalid_value',
   );
-};
-
-/** Tenants of the report: an operator reads all tenants, or one that it names; other keys read their own. */
-const tenantAsked = ({ tenant, roles = KEY_ROLES }: Caller, named: string | undefined): string | null => {
-  if (named === undefined) return roles.includes('operator') ? null : tenant;
-  const asked = parseId('tenant', named);
-  if (asked !== tenant) requireRole({ roles }, ['operator'], 'Reading the usage of another tenant');
-  return asked;
 };
 
 export const usageRoutes: readonly Route[] = [
@@ -45,7 +35,7 @@ export const usageRoutes: readonly Route[] = [
           : parseDay('from', from);
       return {
         json: await engine.usage(caller, {
-          tenant: tenantAsked(caller, query['tenant']),
+          tenant: tenantAsked(caller, query['tenant'], 'Reading the usage of another tenant'),
           from: first,
           to: last,
         }),

@@ -1,7 +1,8 @@
 /**
  * `runs replay FILE…`: replays recorded histories on the workflow code of this version.
  *
- * Files come from `temporal workflow show --output json` or the Web UI's (encoded) download. No server is needed.
+ * Files come from `temporal workflow show --output json`, the Web UI's (encoded) download, or `GET /v1/runs/{run}/history`. No
+ * server is needed; encrypted payloads need the keys of the worker.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,10 @@ export const replay = defineCommand<object>({
     ),
   run: async ({ io, say }, files) => {
     const { replayFiles } = await import('../replay.ts');
-    const verdicts = await replayFiles(files, (file) => say(`replaying ${file}`), cacheDir(io.env));
+    const { dataConverterOf } = await import('../../worker/data-converter.ts');
+    const { dataConverter } = await dataConverterOf(io.env);
+    const onFile = (file: string): void => say(`replaying ${file}`);
+    const verdicts = await replayFiles(files, onFile, cacheDir(io.env), dataConverter);
     const bad = verdicts.filter((verdict) => verdict.verdict !== 'ok').length;
     return {
       json: { ok: bad === 0, files: verdicts },

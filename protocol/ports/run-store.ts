@@ -8,6 +8,7 @@
  * Lookups and lifecycle conflicts throw `ApiError` with the wire's texts; other failures of the store are `StoreError`.
  * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
+import type { RunRecordStore } from './run-records.ts';
 import type { ProviderLimitStore } from './provider-limits.ts';
 import type { Decision } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
@@ -157,6 +158,9 @@ export interface RunQuery {
   threadId?: string;
   /** Only runs that called this tool. */
   tool?: string;
+  /** Unix ms: created at this time or later, and before this time. */
+  createdFrom?: number;
+  createdBefore?: number;
 }
 
 /** Runs as the service creates, reads and cancels them. */
@@ -278,7 +282,7 @@ export interface LiveRunQuery {
 }
 
 export interface Store
-  extends ThreadStore, RunStore, TurnStore, UsageStore, ProviderLimitStore, WebhookStore {
+  extends ThreadStore, RunStore, RunRecordStore, TurnStore, UsageStore, ProviderLimitStore, WebhookStore {
   /** Throws `StoreError` when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -18,7 +18,6 @@ import type {
   Page,
   ResponseFormat,
   Run,
-  RunStatus,
   RunStep,
   Thread,
   ToolChoice,
@@ -27,6 +26,9 @@ import type {
 } from '../wire/objects.ts';
 import type { DayUsage, ThreadUsage } from '../wire/usage.ts';
 import type { WebhooksService } from './webhooks-service.ts';
+import type { Overview } from '../wire/overview.ts';
+import type { HistoryExport, RunExport, RunTimeline } from '../wire/run-timeline.ts';
+import type { RunListQuery } from './run-records.ts';
 import type {
   Approval,
   ApprovalDetails,
@@ -138,15 +140,6 @@ export interface ApprovalListQuery {
   beforeDeadline?: number;
 }
 
-export interface RunListQuery {
-  limit: number;
-  after?: string;
-  status?: RunStatus;
-  assistantId?: string;
-  threadId?: string;
-  tool?: string;
-}
-
 /** A decision about an approval: an answer without what the approval's id says. */
 export type ApprovalDecision = Omit<AnswerPayload, 'call_id' | 'run_id' | 'output' | 'decision'> & {
   decision: 'approve' | 'deny';
@@ -219,13 +212,11 @@ export interface RunsService extends WebhooksService<Caller> {
     runId: string,
     outputs: ToolOutput[],
   ): Promise<StartedRunEvents>;
-  /** Tenant of a thread or an assistant, for operators, who see every tenant; null = there is no such object. */
-  ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
+  /** Tenant of an object, for operators, who see every tenant; null = there is no such object. */
+  ownerOf(kind: 'thread' | 'assistant' | 'run', id: string): Promise<string | null>;
   /** Our extension: a person answers or decides one call. */
   answer(caller: Caller, threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply>;
 
-  /** Our extension: runs of all threads of the caller's tenant, the newest first; for an operator, of all tenants. */
-  listAllRuns(caller: Caller, query: RunListQuery): Promise<Page<Run>>;
   /**
    * Our extension: calls that wait for an approval, or waited for one, of the caller's tenant and tools; for an operator, of
    * all tenants.
@@ -249,6 +240,17 @@ export interface RunsService extends WebhooksService<Caller> {
     runId: string,
     query: PageQuery,
   ): Promise<Page<RunDecision>>;
+
+  /** Our extension: runs of all threads of the caller's tenant, the newest first; for an operator, of all or of the named one. */
+  listAllRuns(caller: Caller, query: RunListQuery): Promise<Page<Run>>;
+  findRun(caller: Caller, runId: string): Promise<Run>;
+  /** Never fails because Temporal does: the timeline says what is missing. */
+  runTimeline(caller: Caller, runId: string): Promise<RunTimeline>;
+  /** `execution`: of a run that was continued as new; null = the newest. Throws `ApiError` 404 when it is gone. */
+  runHistory(caller: Caller, runId: string, execution: string | null): Promise<HistoryExport>;
+  exportRun(caller: Caller, runId: string): Promise<RunExport>;
+  /** For operators. `hours`: the time that the buckets span, up to now. `tenant` null = all. */
+  overview(caller: Caller, query: { tenant: string | null; hours: number }): Promise<Overview>;
 
   listSteps(caller: Caller, threadId: string, runId: string, query: PageQuery): Promise<Page<RunStep>>;
   getStep(caller: Caller, threadId: string, runId: string, stepId: string): Promise<RunStep>;

@@ -15,7 +15,7 @@ export interface ThreadStore {
   deleteAssistant(tenant: string, id: string): Promise<Deleted<'assistant.deleted'>>;
 
   /** The tenant of an object, regardless of the caller; null = no such object. */
-  ownerOf(kind: 'thread' | 'assistant', id: string): Promise<string | null>;
+  ownerOf(kind: 'thread' | 'assistant' | 'run', id: string): Promise<string | null>;
 
   createThread(tenant: string, params: ThreadParams, now: number): Promise<Thread>;
   listThreads(tenant: string, query: PageQuery): Promise<Page<Thread>>;

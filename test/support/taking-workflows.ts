@@ -12,6 +12,8 @@ export const takingWorkflows = (): Workflows => ({
   }),
   tools: async () => [],
   look: async () => 'running',
+  trace: async () => null,
+  history: async () => null,
   running: async (runIds) => new Set(runIds),
   brokenOffSince: async () => [],
   ping: async () => undefined,

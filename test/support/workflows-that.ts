@@ -11,6 +11,8 @@ export const workflowsThat = (more: Partial<Workflows>): Workflows => ({
   submitToolOutputs: never,
   tools: never,
   look: async () => 'running',
+  trace: async () => null,
+  history: async () => null,
   running: async (runIds) => new Set(runIds),
   brokenOffSince: async () => [],
   ping: never,

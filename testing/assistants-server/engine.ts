@@ -17,6 +17,7 @@ import type { ScriptCatalogue } from '../script.ts';
 import { catalogue } from '../scripts.ts';
 import { scriptedApprovals } from './approvals.ts';
 import { scriptedWebhooks } from './webhooks.ts';
+import { scriptedRecords } from './run-records.ts';
 import { createAssistants } from './assistants.ts';
 import { dropTimers } from './emit.ts';
 import { Player } from './play.ts';
@@ -111,10 +112,13 @@ export const createSandboxEngine = (options: SandboxEngineOptions = {}): Sandbox
     },
     ...createScriptedThreadMethods(state),
     ...createScriptedRunMethods(state),
-    ...scriptedApprovals(state),
     ...scriptedWebhooks,
+    ...scriptedApprovals(),
+    ...scriptedRecords(state),
     ownerOf: async (kind, id) =>
-      kind === 'thread' ? (threads.get(id)?.tenant ?? null) : assistants.ownerOf(id),
+      kind === 'assistant'
+        ? assistants.ownerOf(id)
+        : ((kind === 'thread' ? threads : runs).get(id)?.tenant ?? null),
     // The scripted server keeps no counters of days.
     usage: async () => ({ object: 'list', data: [], first_id: null, last_id: null, has_more: false }),
     threadUsage: async (caller, threadId) => threadUsageOf(state.threadOf(caller, threadId)),

@@ -18,6 +18,8 @@ import type {
   WireUsage,
 } from '../../../protocol/wire/objects.ts';
 import type { Approval, ApprovalDetails, RunDecision } from '../../../protocol/wire/decisions.ts';
+import type { Overview } from '../../../protocol/wire/overview.ts';
+import type { RunExport, RunTimeline } from '../../../protocol/wire/run-timeline.ts';
 import type { AnswerReply } from '../../../protocol/temporal/messages.ts';
 import { responseCheck, type OpenApiDocument, type ResponseCheck } from '../../support/openapi.ts';
 import { approval } from '../../support/run-stubs.ts';
@@ -44,6 +46,9 @@ test('the documented shapes are those that engines return', () => {
   expectTypeOf<Same<Documented<'Decision'>, RunDecision>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Approval'>, Approval>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'ApprovalDetails'>, ApprovalDetails>>().toEqualTypeOf<true>();
+  expectTypeOf<Same<Documented<'RunTimeline'>, RunTimeline>>().toEqualTypeOf<true>();
+  expectTypeOf<Same<Documented<'RunExport'>, RunExport>>().toEqualTypeOf<true>();
+  expectTypeOf<Same<Documented<'Overview'>, Overview>>().toEqualTypeOf<true>();
   expectTypeOf<Same<Documented<'Error'>, ApiErrorBody>>().toEqualTypeOf<true>();
 });
 
@@ -71,6 +76,8 @@ const taking: Workflows = {
     { definition: { type: 'function', function: { name: 'deploy' } }, execution: 'automatic' },
   ],
   look: async () => 'running',
+  trace: async () => null,
+  history: async () => ({ events: [{ eventId: '1' }] }),
   running: async (runIds) => new Set(runIds),
   brokenOffSince: async () => [],
   ping: async () => undefined,
@@ -331,6 +338,24 @@ describe('answers are as documented', () => {
     expect(await check('GET', Response.json({ ...good, more: 1 }), thread)).toHaveLength(1);
     expect(await check('GET', Response.json({ id: 'r', status: 'queued' }), run)).not.toEqual([]);
     expect(await check('GET', Response.json(good, { status: 418 }), thread)).toHaveLength(1);
+  });
+
+  test('of what a run did, and of the overview', async () => {
+    const run = await startRun();
+    await store.settleTurn(
+      await leaseOf(run),
+      {
+        outcome: { kind: 'calls', calls: [approval('call_1'), external('call_2', 'a')], expiresAt: null },
+        message: null,
+        usage,
+        model: 'm',
+      },
+      NOW,
+    );
+    for (const part of ['', '/timeline', '/export', '/history'])
+      expect(await call('GET', `/runs/${run.id}${part}`)).not.toHaveProperty('error');
+    expect(await call<Overview>('GET', '/overview')).toMatchObject({ object: 'overview' });
+    expect(problems).toEqual([]);
   });
 
   test('and all of them were looked at', () => {

@@ -76,6 +76,9 @@ describe('the text of RUNS_API_KEYS', () => {
 /** Routes that differ from "reads for callers and operators, the rest for callers". Answers: with an output. */
 const OPEN_TO: Readonly<Record<string, readonly (keyof typeof KEY)[]>> = {
   'POST /v1/threads/{thread_id}/runs/{run_id}/cancel': ['caller', 'operator', 'both'],
+  'GET /v1/runs/{run_id}/timeline': ['caller', 'approver', 'operator', 'both'],
+  'GET /v1/runs/{run_id}/history': ['operator'],
+  'GET /v1/overview': ['operator'],
   'GET /v1/approvals': ['approver', 'operator', 'both'],
   'GET /v1/approvals/events': ['approver', 'operator', 'both'],
   'GET /v1/approvals/{approval_id}': ['approver', 'operator', 'both'],

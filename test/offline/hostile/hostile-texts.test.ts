@@ -34,6 +34,8 @@ const workflows: Workflows = {
     return { run_id: runId, round: 1, result: 'accepted' };
   },
   look: async () => 'running',
+  trace: async () => null,
+  history: async () => null,
   running: async (runIds) => new Set(runIds),
   brokenOffSince: async () => [],
   ping: async () => undefined,

@@ -52,6 +52,8 @@ const taking = (more: Partial<Workflows> = {}): Fake => {
     ),
     tools: more.tools ?? (async () => []),
     look: more.look ?? (async () => 'running' as const),
+    trace: async () => null,
+    history: async () => null,
     running: async (runIds) => new Set(runIds),
     brokenOffSince: async () => [],
     ping: more.ping ?? (async () => undefined),

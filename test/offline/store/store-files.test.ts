@@ -16,6 +16,7 @@ import { migrate, readMigrations } from '../../../store/migrate.ts';
 import { openPglite } from '../../../store/pglite.ts';
 import { image } from '../../support/store.ts';
 import * as approvalsSchema from '../../../store/approvals-schema.ts';
+import * as runToolsSchema from '../../../store/run-tools-schema.ts';
 import * as schema from '../../../store/schema.ts';
 import * as serviceSchema from '../../../store/schema-service.ts';
 import * as usageSchema from '../../../store/usage-schema.ts';
@@ -153,6 +154,7 @@ describe('migrations', () => {
       ...approvalsSchema,
       ...usageSchema,
       ...webhooksSchema,
+      ...runToolsSchema,
     }).filter((value): value is PgTable => is(value, PgTable));
     const described = tables.map((table) => getTableConfig(table));
     expect(new Set(columns.map((one) => `${one.table_name}.${one.column_name}.${one.is_nullable}`))).toEqual(

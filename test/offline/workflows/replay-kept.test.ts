@@ -6,7 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DataConverter } from '@temporalio/common';
+import { JSONToPayload, payloadToJSON, type JSONPayload } from '@temporalio/common/lib/proto-utils.js';
 import { replayFiles } from '../../../cli/replay.ts';
+import { parseEncryptionKeys } from '../../../client/encryption-keys.ts';
+import { createEncryptionCodec } from '../../../client/encryption.ts';
 import type { ReplayVerdict } from '../../../cli/replay.ts';
 import { KINDS } from '../../support/history-kinds.ts';
 import { WEBHOOK_KINDS } from '../../support/webhook-history-kinds.ts';
@@ -139,5 +143,25 @@ describe('a history that the code would not have written', () => {
     const three = [join(HISTORIES, good), copy, join(HISTORIES, good)];
     const verdicts = await replayFiles(three, quietly, scratch);
     expect(verdicts.map(({ verdict }) => verdict)).toEqual(['ok', 'unusable', 'ok']);
+  }, 120_000);
+
+  test('whose payloads are encrypted replays with the keys of its workers, and not without', async () => {
+    const codec = createEncryptionCodec(parseEncryptionKeys(`a:${'0a'.repeat(32)}`));
+    const encrypted = async (value: unknown): Promise<unknown> => {
+      if (Array.isArray(value)) return Promise.all(value.map(encrypted));
+      if (typeof value !== 'object' || value === null) return value;
+      if ('metadata' in value && 'data' in value) {
+        const [payload] = await codec.encode([JSONToPayload(value as JSONPayload)]);
+        return payload === undefined ? value : payloadToJSON(payload);
+      }
+      const entries = Object.entries(value).map(async ([key, item]) => [key, await encrypted(item)] as const);
+      return Object.fromEntries(await Promise.all(entries));
+    };
+    const copy = join(scratch, 'encrypted.json');
+    const history: unknown = JSON.parse(await readFile(join(HISTORIES, named('answer-by-update')), 'utf8'));
+    await writeFile(copy, JSON.stringify(await encrypted(history)));
+    const replayed = async (converter?: DataConverter) => replayFiles([copy], quietly, scratch, converter);
+    expect(await replayed({ payloadCodecs: [codec] })).toMatchObject([{ verdict: 'ok' }]);
+    expect((await replayed())[0]?.verdict).not.toBe('ok');
   }, 120_000);
 });
