@@ -5,8 +5,9 @@
  * `--suite runs` (cost of a run on an assistants backend), `--suite server` (the runs server), `--suite hostile`
  * (cost of hostile input) or `--suite models` (cost of native adapters) measures one suite; the last two are part of no
  * other. `--quick` takes two minutes for each. `--only
- * TEXT` measures the parts of the server suite whose name contains TEXT. `--json FILE` writes the figures. Run it on an
- * idle machine; no test asserts a figure.
+ * TEXT` measures the parts of the server suite whose name contains TEXT. `--before DIR` measures the models suite beside
+ * the adapter of a checkout of 89741aa. `--json FILE` writes the figures. Run it on an idle machine; no test asserts a
+ * figure.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -27,6 +28,7 @@ const { values } = scriptArgs(import.meta.url, {
     suite: { type: 'string', default: 'all' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
+    before: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -102,7 +104,7 @@ const hostileSuite = async (): Promise<{ hostile: HostileRow[] }> => {
 };
 
 const modelsSuite = async (): Promise<{ models: ModelRow[] }> => {
-  const models = await benchModels(values.quick ? 100 : 400, told);
+  const models = await benchModels(values.quick ? 100 : 400, values.before ?? null, told);
   console.log(`\n${modelTable(models)}`);
   return { models };
 };

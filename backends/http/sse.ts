@@ -86,6 +86,8 @@ export const createSseParser = (limits: SseLimits = {}): SseParser => {
       size = 0;
       return;
     }
+    // Nearly every line.
+    if (text.startsWith('data: ')) return field('data', text.slice(6));
     const colon = text.indexOf(':');
     if (colon === 0) return;
     if (limits.keepUnknownLines === true && !FIELDS.has(colon === -1 ? text : text.slice(0, colon)))
@@ -102,16 +104,20 @@ export const createSseParser = (limits: SseLimits = {}): SseParser => {
       if (text === '') return events;
       let from = afterCr && text.startsWith('\n') ? 1 : 0;
       afterCr = false;
-      const ends = /\r\n|\r|\n/g;
-      ends.lastIndex = from;
-      for (let end = ends.exec(text); end !== null; end = ends.exec(text)) {
-        if (line.length + end.index - from > maxLine) throw new SseLimitError('line', maxLine);
-        const whole = line + text.slice(from, end.index);
+      let lf = text.indexOf('\n', from);
+      let cr = text.indexOf('\r', from);
+      while (lf !== -1 || cr !== -1) {
+        const endsInCr = cr !== -1 && (lf === -1 || cr < lf);
+        const end = endsInCr ? cr : lf;
+        if (line.length + end - from > maxLine) throw new SseLimitError('line', maxLine);
+        const whole = line + text.slice(from, end);
         line = '';
-        from = ends.lastIndex;
+        from = endsInCr && lf === end + 1 ? end + 2 : end + 1;
         // A CR that ends this chunk may be the first half of a CRLF.
-        if (end[0] === '\r' && from === text.length) afterCr = true;
+        if (endsInCr && from === text.length && lf !== end + 1) afterCr = true;
         finishLine(whole, events);
+        if (lf !== -1 && lf < from) lf = text.indexOf('\n', from);
+        if (cr !== -1 && cr < from) cr = text.indexOf('\r', from);
       }
       line += text.slice(from);
       if (line.length > maxLine) throw new SseLimitError('line', maxLine);

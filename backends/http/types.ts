@@ -92,6 +92,8 @@ export type OpenAnswer = HttpAnswer & {
   chunks: AsyncIterable<Uint8Array>;
   /** Closes the connection without reading. Needed only when `chunks` is never iterated. */
   close(): void;
+  /** Ends the reading and leaves the connection for the next request. To be called when all content has come. */
+  release(): void;
   retryAfterMs: number | null;
   shouldRetry: boolean | null;
   /** Cuts the key, and what looks like one, out of a text of the server. */

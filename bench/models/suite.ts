@@ -1,5 +1,6 @@
 /**
- * `--suite models`: what the native adapters cost on top of the libraries that they stand on, and what they hold in memory.
+ * `--suite models`: what the native adapters cost on top of the libraries that they stand on, `openai-compatible` on top of a
+ * bare reader, and what they hold in memory.
  *
  * Adapter and library ask the same server in turns, one request at a time, in one process; both are warm. The library is
  * called as its documents describe, over Node's own `fetch`. All pieces of an answer arrive at once, so the time to the
@@ -12,11 +13,12 @@ import { createMistral } from '@ai-sdk/mistral';
 import { createOpenAI } from '@ai-sdk/openai';
 import type { SdkModel } from '../../backends/models/ai-sdk/sdk-types.ts';
 import { openModel, type ModelKind } from '../../backends/models/open-model.ts';
-import type { ModelRequest } from '../../protocol/ports/model.ts';
+import type { Model, ModelRequest } from '../../protocol/ports/model.ts';
 import { UNKNOWN_CAPABILITIES } from '../../protocol/rules/resolve-model.ts';
 import { forked, gone } from '../processes.ts';
 import { figureText } from '../table.ts';
 import { quantile } from '../usage.ts';
+import { bareReader, olderAdapter } from './chat-completions.ts';
 
 export interface ModelRow {
   what: string;
@@ -65,7 +67,7 @@ interface Times {
   whole: number;
 }
 
-const timed = async (run: (first: () => void) => Promise<void>): Promise<Times> => {
+const timed = async (run: TimedRun): Promise<Times> => {
   const began = performance.now();
   let first: number | null = null;
   await run(() => void (first ??= performance.now() - began));
@@ -73,55 +75,97 @@ const timed = async (run: (first: () => void) => Promise<void>): Promise<Times> 
   return { first: first ?? whole, whole };
 };
 
-const byLibrary = (library: SdkModel): Promise<Times> =>
-  timed(async (first) => {
+/** Calls `first` at the first token, and resolves at the end of the turn. */
+export type TimedRun = (first: () => void) => Promise<void>;
+
+const byLibrary =
+  (library: SdkModel): TimedRun =>
+  async (first) => {
     const { stream } = await library.doStream({
       prompt: [{ role: 'user', content: [{ type: 'text', text: QUESTION }] }],
     });
     const reader = stream.getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read())
       if ((next.value as { type: string }).type === 'text-delta') first();
-  });
+  };
 
 const signal = new AbortController().signal;
 
-export const benchModels = async (turns: number, told: (phase: string) => void): Promise<ModelRow[]> => {
+const byAdapter =
+  (model: Model): TimedRun =>
+  async (first) => {
+    const controls = { signal, deadline: Date.now() + 600_000 };
+    for await (const parts of model.turn(REQUEST, controls))
+      if (parts.some((part) => part.kind === 'text')) first();
+  };
+
+/** The first turns of each pair, which warm both up. */
+const WARM_UP = 100;
+
+const compared = async (
+  what: string,
+  turns: number,
+  sides: { library: TimedRun; ours: TimedRun },
+): Promise<ModelRow[]> => {
+  const theirs: Times[] = [];
+  const ours: Times[] = [];
+  for (let turn = 0; turn < turns + WARM_UP; turn += 1) {
+    const [one, other] = [await timed(sides.library), await timed(sides.ours)];
+    if (turn < WARM_UP) continue;
+    theirs.push(one);
+    ours.push(other);
+  }
+  const p50 = (list: readonly Times[], part: keyof Times): number =>
+    quantile(
+      list.map((times) => times[part]),
+      0.5,
+    );
+  return (['first', 'whole'] as const).map((part) => ({
+    what: `${what}: ${part === 'first' ? 'time to first token' : 'whole turn of 100 pieces'}, p50`,
+    library: p50(theirs, part),
+    ours: p50(ours, part),
+    unit: 'ms',
+  }));
+};
+
+/** `before`: a checkout of the commit whose adapter is measured, too. */
+const compatible = async (url: string, turns: number, before: string | null): Promise<ModelRow[]> => {
+  const asked = { baseUrl: `${url}/v1`, apiKey, model: MODEL, question: QUESTION };
+  const model = await openModel('openai-compatible', { baseUrl: asked.baseUrl, apiKey });
+  const ours = byAdapter(model);
+  try {
+    const rows = await compared('openai-compatible, against a bare reader', turns, {
+      library: bareReader(asked),
+      ours,
+    });
+    if (before === null) return rows;
+    const library = await olderAdapter(before, asked);
+    return [
+      ...rows,
+      ...(await compared('openai-compatible, against the adapter before', turns, { library, ours })),
+    ];
+  } finally {
+    await model.dispose();
+  }
+};
+
+export const benchModels = async (
+  turns: number,
+  before: string | null,
+  told: (phase: string) => void,
+): Promise<ModelRow[]> => {
   const rows: ModelRow[] = [];
   const { child, ready } = await forked('models/server.ts', {});
   const { url } = ready as { url: string };
   try {
+    told('models: openai-compatible');
+    rows.push(...(await compatible(url, turns, before)));
     for (const [kind, { path, library }] of Object.entries(LIBRARIES)) {
       told(`models: ${kind}`);
-      const bare = library(`${url}${path}`);
       const model = await openModel(kind as Native, { baseUrl: `${url}${path}`, apiKey });
-      const byAdapter = (): Promise<Times> =>
-        timed(async (first) => {
-          for await (const parts of model.turn(REQUEST, { signal, deadline: null }))
-            if (parts.some((part) => part.kind === 'text')) first();
-        });
-      const theirs: Times[] = [];
-      const ours: Times[] = [];
-      for (let turn = 0; turn < turns + 20; turn += 1) {
-        const [one, other] = [await byLibrary(bare), await byAdapter()];
-        // The first twenty turns warm both up.
-        if (turn < 20) continue;
-        theirs.push(one);
-        ours.push(other);
-      }
+      const sides = { library: byLibrary(library(`${url}${path}`)), ours: byAdapter(model) };
+      rows.push(...(await compared(kind, turns, sides)));
       await model.dispose();
-      for (const part of ['first', 'whole'] as const)
-        rows.push({
-          what: `${kind}: ${part === 'first' ? 'time to first token' : 'whole turn of 100 pieces'}, p50`,
-          library: quantile(
-            theirs.map((times) => times[part]),
-            0.5,
-          ),
-          ours: quantile(
-            ours.map((times) => times[part]),
-            0.5,
-          ),
-          unit: 'ms',
-        });
     }
   } finally {
     await gone(child);

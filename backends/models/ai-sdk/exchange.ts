@@ -221,7 +221,10 @@ export class Exchange {
           if (passed !== null) out.push(passed);
         }
         if (out.length > 0) yield out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
-        if (gate.whole && gate.countsFollow !== true) return;
+        if (gate.whole && gate.countsFollow !== true) {
+          answer.release();
+          return;
+        }
       }
     } catch (error) {
       if (!(gate.whole && error instanceof HttpFailure)) throw error;

@@ -210,6 +210,7 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
   const answer = await openAnswer(ctx);
   const { reader } = ctx;
   let begun = false;
+  let released = false;
   try {
     if (answer.status < 200 || answer.status > 299) {
       const facts = factsOf(ctx, answer, readErrorBody(await readErrorText(answer)), false);
@@ -231,7 +232,9 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
         yield taken.parts;
       }
       if (taken.failure !== null) throw taken.failure.error;
-      if (taken.end !== null || next === undefined) return taken.end ?? 'closed';
+      if (taken.end === null && next !== undefined) continue;
+      released = taken.end !== null;
+      return taken.end ?? 'closed';
     }
   } catch (error) {
     if (error instanceof ServerRefusal && isContentFilter(error.facts)) return 'filtered';
@@ -243,7 +246,8 @@ export async function* readAnswer(ctx: AnswerContext): AsyncGenerator<ModelPart[
     if (reader.finished && error instanceof HttpFailure) return 'closed';
     throw ofTransport(error, begun, Date.now() - ctx.startedAt);
   } finally {
-    answer.close();
+    if (released) answer.release();
+    else answer.close();
   }
 }
 

@@ -52,7 +52,9 @@ const reasoningText = (source: Record<string, unknown>): string => {
     const value = source[name];
     if (typeof value === 'string' && value !== '') return value;
   }
-  return asList(source['content'])
+  const content = source['content'];
+  if (!Array.isArray(content)) return '';
+  return content
     .filter((part) => record(part)['type'] === 'thinking')
     .map((part) => contentText(record(part)['thinking']))
     .join('');
@@ -103,11 +105,12 @@ export class CompletionReader {
       const choice = record(item);
       const index = count(choice['index']) ?? at;
       this.#sawReason(choice);
-      if (isRecord(choice['delta'])) parts.push(...this.#delta(choice['delta'], index, false));
-      if (isRecord(choice['message'])) parts.push(...this.#repeated(choice['message'], index));
+      const { delta, message } = choice;
+      if (isRecord(delta)) this.#delta(delta, index, false, parts);
+      if (isRecord(message)) this.#repeated(message, index, parts);
       // Some servers stream as the old completions do.
-      if (!isRecord(choice['delta']) && !isRecord(choice['message']) && typeof choice['text'] === 'string')
-        parts.push(...this.#delta({ content: choice['text'] }, index, false));
+      else if (!isRecord(delta) && typeof choice['text'] === 'string')
+        this.#delta({ content: choice['text'] }, index, false, parts);
     }
     return parts;
   }
@@ -123,7 +126,7 @@ export class CompletionReader {
       const index = count(choice['index']) ?? at;
       this.#sawReason(choice);
       const message = choice['message'] ?? choice['delta'] ?? { content: choice['text'] };
-      if (isRecord(message)) parts.push(...this.#delta(message, index, true));
+      if (isRecord(message)) this.#delta(message, index, true, parts);
     }
     return parts;
   }
@@ -189,8 +192,7 @@ export class CompletionReader {
     if (this.#reason === null || RANK[meaning] > RANK[this.#reason.meaning]) this.#reason = { raw, meaning };
   }
 
-  #delta(delta: Record<string, unknown>, index: number, whole: boolean): ModelPart[] {
-    const parts: ModelPart[] = [];
+  #delta(delta: Record<string, unknown>, index: number, whole: boolean, parts: ModelPart[]): void {
     const reasoning = reasoningText(delta);
     if (reasoning !== '') {
       this.#meter.text(reasoning);
@@ -211,27 +213,25 @@ export class CompletionReader {
       this.#spoke.refusal = true;
       parts.push({ kind: 'refusal', text: refusal });
     }
-    const calls = isRecord(delta['tool_calls']) ? [delta['tool_calls']] : asList(delta['tool_calls']);
-    for (const call of calls) parts.push(...(whole ? this.#calls.pushWhole(call) : this.#calls.push(call)));
-    if (isRecord(delta['function_call'])) {
-      const call = { index: 0, function: delta['function_call'] };
-      if (calls.length > 0) return this.#withFields(delta, parts);
-      if (!whole) parts.push(...this.#calls.push(call));
-      else parts.push(...this.#calls.pushWhole(call));
-    }
-    return this.#withFields(delta, parts);
+    this.#callPieces(delta, whole, parts);
+    collectFields(this.#fields, delta, MESSAGE_FIELDS);
   }
 
-  #withFields(delta: Record<string, unknown>, parts: ModelPart[]): ModelPart[] {
-    collectFields(this.#fields, delta, MESSAGE_FIELDS);
-    return parts;
+  #callPieces(delta: Record<string, unknown>, whole: boolean, parts: ModelPart[]): void {
+    const { tool_calls: given, function_call: legacy } = delta;
+    const calls = isRecord(given) ? [given] : asList(given);
+    for (const call of calls) parts.push(...(whole ? this.#calls.pushWhole(call) : this.#calls.push(call)));
+    // Some servers send a call in both forms.
+    if (!isRecord(legacy) || calls.length > 0) return;
+    const call = { index: 0, function: legacy };
+    parts.push(...(whole ? this.#calls.pushWhole(call) : this.#calls.push(call)));
   }
 
   /** A whole message within a stream: what was not streamed before is new, all else is said again. */
-  #repeated(message: Record<string, unknown>, index: number): ModelPart[] {
+  #repeated(message: Record<string, unknown>, index: number, parts: ModelPart[]): void {
     this.#calls.markStreamed();
     const { content, refusal, tool_calls: calls, function_call: call } = message;
-    return this.#delta(
+    this.#delta(
       {
         role: 'assistant',
         ...(this.#spoke.text ? {} : { content }),
@@ -241,6 +241,7 @@ export class CompletionReader {
       },
       index,
       true,
+      parts,
     );
   }
 }

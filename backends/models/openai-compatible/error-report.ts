@@ -199,10 +199,10 @@ export const isErrorBody = (value: unknown): boolean => {
   if (!isRecord(value)) return false;
   if (isNonEmpty(value['error']) || isNonEmpty(value['errors'])) return true;
   if (value['object'] === 'error' || value['type'] === 'error' || value['success'] === false) return true;
-  const base = count(record(value['base_resp'])['status_code']);
-  if (base !== null && base !== 0) return true;
+  const base = value['base_resp'];
+  if (isRecord(base) && (count(base['status_code']) ?? 0) !== 0) return true;
   const choices = asList(value['choices']);
-  if (choices.some((choice) => isNonEmpty(record(choice)['error']))) return true;
+  if (choices.some((choice) => isRecord(choice) && isNonEmpty(choice['error']))) return true;
   if (choices.length > 0 || value['usage'] !== undefined) return false;
   return ['message', 'msg', 'detail', 'error_msg', 'error_message', 'errorCode', '__type'].some((name) =>
     isNonEmpty(value[name]),

@@ -50,7 +50,7 @@ const parsed = (data: string): { value: unknown } | null => {
 const framesOf = (data: string): AnswerFrame[] => {
   const trimmed = data.trim();
   if (trimmed === '') return [];
-  if (isDone(trimmed)) return [{ kind: 'done' }];
+  if (!trimmed.startsWith('{') && isDone(trimmed)) return [{ kind: 'done' }];
   // Text that is no JSON is a heartbeat in words; an answer that consists of it has no end and fails for that.
   if (!looksLikeJson(trimmed)) return trimmed.includes('\n') ? linesOf(trimmed) : [];
   const one = parsed(trimmed);
@@ -162,6 +162,7 @@ export class FrameReader {
 
   #eventFrames({ event, data }: SseEvent): AnswerFrame[] {
     this.#meter.event(data.length);
+    if (event === 'message') return framesOf(data);
     if (event === UNKNOWN_LINE) return oddLine(data);
     if (HEARTBEATS.test(event)) return [];
     return ERRORS.test(event) ? [errorOf(data)] : framesOf(data);

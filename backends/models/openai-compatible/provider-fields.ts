@@ -68,8 +68,10 @@ export const collectFields = (
   known: ReadonlySet<string>,
   under?: string,
 ): void => {
-  for (const [name, value] of Object.entries(raw)) {
-    if (known.has(name) || RESPONSE_ONLY_FIELDS.has(name) || name === '__proto__' || isEmpty(value)) continue;
+  for (const name of Object.keys(raw)) {
+    if (known.has(name) || RESPONSE_ONLY_FIELDS.has(name) || name === '__proto__') continue;
+    const value = raw[name];
+    if (isEmpty(value)) continue;
     const inner = under === undefined ? fields : innerOf(fields, under);
     const old = inner[name];
     if (typeof value === 'string' && typeof old === 'string' && CONCATENATED_FIELDS.test(name))

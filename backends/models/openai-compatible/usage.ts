@@ -67,19 +67,25 @@ const largest = (a: ModelUsage | null, b: ModelUsage | null): ModelUsage | null 
   };
 };
 
+/** No list of places is made: most chunks have no counts, and there is one for each token. */
+const field = (of: unknown, name: string): unknown => (isRecord(of) ? of[name] : undefined);
+
 /** Adds the counts of one chunk or a whole body to the earlier counts. */
 export const mergeUsage = (
   before: ModelUsage | null,
   body: Record<string, unknown>,
   choices: readonly unknown[],
 ): ModelUsage | null => {
-  const places = [
-    body['usage'],
-    record(body['x_groq'])['usage'],
-    ...choices.flatMap((choice) => [record(choice)['usage'], record(record(choice)['delta'])['usage']]),
-    body['timings'],
-  ];
   let usage = before;
-  for (const place of places) if (isRecord(place)) usage = largest(usage, readOne(place));
+  const add = (place: unknown): void => {
+    if (isRecord(place)) usage = largest(usage, readOne(place));
+  };
+  add(body['usage']);
+  add(field(body['x_groq'], 'usage'));
+  for (const choice of choices) {
+    add(field(choice, 'usage'));
+    add(field(field(choice, 'delta'), 'usage'));
+  }
+  add(body['timings']);
   return usage;
 };
