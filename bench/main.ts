@@ -3,8 +3,8 @@
  * measured.
  *
  * `--suite runs` (cost of a run on an assistants backend), `--suite server` (the runs server), `--suite hostile`
- * (cost of hostile input) or `--suite models` (cost of native adapters) measures one suite; the last two are part of no
- * other. `--quick` takes two minutes for each. `--only
+ * (cost of hostile input), `--suite models` (cost of adapters) or `--suite waiting` (cost of runs that wait) measures one
+ * suite; the last three are part of no other. `--quick` takes two minutes for each. `--only
  * TEXT` measures the parts of the server suite whose name contains TEXT. `--before DIR` measures the models suite beside
  * the adapter of a checkout of 89741aa. `--json FILE` writes the figures. Run it on an idle machine; no test asserts a
  * figure.
@@ -13,6 +13,8 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { badArgument, scriptArgs } from '../test/support/script-args.ts';
 import { benchHostile, hostileTable, type HostileRow } from './hostile/suite.ts';
+import { idleRows } from './idle/rows.ts';
+import { idleServer } from './idle/server.ts';
 import type { Lag } from './lag.ts';
 import { benchModels, modelTable, type ModelRow } from './models/suite.ts';
 import { setStage } from './processes.ts';
@@ -32,9 +34,9 @@ const { values } = scriptArgs(import.meta.url, {
     json: { type: 'string' },
   },
 });
-if (!['all', 'runs', 'server', 'hostile', 'models'].includes(values.suite))
+if (!['all', 'runs', 'server', 'hostile', 'models', 'waiting'].includes(values.suite))
   badArgument(
-    `--suite is "runs", "server", "hostile", "models" or "all"; got ${JSON.stringify(values.suite)}.`,
+    `--suite is "runs", "server", "hostile", "models", "waiting" or "all"; got ${JSON.stringify(values.suite)}.`,
   );
 
 const table = (rows: readonly Row[]): string => {
@@ -109,6 +111,17 @@ const modelsSuite = async (): Promise<{ models: ModelRow[] }> => {
   return { models };
 };
 
+const waitingSuite = async (): Promise<{ waiting: Figure[] }> => {
+  const scale = values.quick
+    ? { rows: [1_000, 10_000], server: { waiting: 1_000, starts: 40, idleMs: 60_000 } }
+    : { rows: [1_000, 10_000, 100_000], server: { waiting: 10_000, starts: 100, idleMs: 120_000 } };
+  const waiting: Figure[] = [];
+  if ('rows'.includes(values.only)) waiting.push(...(await idleRows(scale.rows, told)));
+  if ('processes'.includes(values.only)) waiting.push(...(await idleServer(scale.server, told)));
+  console.log(`\n${figureTable(waiting)}`);
+  return { waiting };
+};
+
 // How busy others keep the machine: above one or two, the absolute figures are theirs as much as ours.
 const busy = loadavg()[0] ?? 0;
 console.log(
@@ -119,6 +132,7 @@ const found = {
   ...(['all', 'server'].includes(values.suite) ? await serverSuite() : {}),
   ...(values.suite === 'hostile' ? await hostileSuite() : {}),
   ...(values.suite === 'models' ? await modelsSuite() : {}),
+  ...(values.suite === 'waiting' ? await waitingSuite() : {}),
 };
 if (values.json !== undefined)
   await writeFile(

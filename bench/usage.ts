@@ -75,6 +75,16 @@ export const residentOf = (pid: number): number | null => {
   }
 };
 
+/** The same with its child processes. */
+export const residentOfTree = (pid: number): number | null => {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    return children.reduce((sum, child) => sum + (residentOfTree(Number(child)) ?? 0), residentOf(pid) ?? 0);
+  } catch {
+    return null;
+  }
+};
+
 /** Unix milliseconds with fractions: comparable between processes of one machine. */
 export const wallClock = (): number => performance.timeOrigin + performance.now();
 
