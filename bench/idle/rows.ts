@@ -74,7 +74,7 @@ const countedWorkflows = (): Counted => {
       start: async ({ runId }) => {
         counted.requests += 1;
         counted.started.push(runId ?? '');
-        return { runId: runId ?? '', started: true } as Awaited<ReturnType<Workflows['start']>>;
+        return { runId: runId ?? '', started: true };
       },
     }),
   };
