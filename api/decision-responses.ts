@@ -72,6 +72,9 @@ export const stepAwaiting = awaitedCall.pick({ kind: true, on_deadline: true, an
 const approvalFields = {
   id: z.string().describe('position in the list; also the cursor of a page'),
   object: z.literal('approval'),
+  kind: z
+    .enum(['approval', 'output'])
+    .describe('output: an external call of a worker’s tool, for which a person gives the output'),
   created_at: time.nullable().describe('time of the call'),
   tenant: z.string(),
   thread_id: z.string(),

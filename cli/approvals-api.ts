@@ -2,8 +2,8 @@
  * Waiting approvals over the HTTP API: which calls wait, and a person's decision about one. A key with the role `approver` and
  * the URL are enough.
  *
- * Rule: the API names thread, run and call of what waits, so no other request is needed. Outputs of external calls are the
- * caller's to send and are refused here. Imported by `answer`, `list` and `show`.
+ * Rule: the API names thread, run and call of what waits, so no other request is needed. An output goes to an external call of
+ * a worker's tool, and is refused for all others. Imported by `answer`, `list` and `show`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { TEMPORAL_CHOICE } from '../app/temporal-env.ts';
@@ -24,6 +24,8 @@ export const API_OPTION =
 
 export interface WaitingApproval extends WaitingCall {
   threadId: string;
+  /** Names the call in paths of approvals. */
+  approvalId: string;
 }
 
 /**
@@ -59,7 +61,8 @@ const waitingApproval = (approval: Approval): WaitingApproval => ({
   arguments: approval.arguments,
   argumentsDigest: approval.arguments_digest,
   refusedEdit: null,
-  kind: 'approval',
+  kind: approval.kind === 'output' ? 'external' : 'approval',
+  approvalId: approval.id,
   answerBy: answerBy(approval),
 });
 
@@ -105,6 +108,14 @@ export const sendDecision = async (
   call: WaitingApproval,
   payload: AnswerPayload,
 ): Promise<{ reply: AnswerReply; refused: string | null }> => {
+  if (payload.decision === undefined && call.kind === 'external') {
+    const { output, by, note } = payload;
+    const text = typeof output === 'string' ? output : JSON.stringify(output);
+    const body = { decision: 'answer', output: text, ...(by === undefined ? {} : { by }) };
+    const path = `/v1/approvals/${encodeURIComponent(call.approvalId)}`;
+    const said = note === undefined ? body : { ...body, note };
+    return { reply: await api.call<AnswerReply>('POST', path, said), refused: null };
+  }
   if (payload.decision === undefined)
     throw usageError(
       'Over the HTTP API this command only decides calls that wait for an approval: give --approve or --deny. To send an output, set TEMPORAL_ADDRESS; the command then goes through Temporal.',

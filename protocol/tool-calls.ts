@@ -50,7 +50,12 @@ export type CallPlan =
       schema?: Record<string, unknown>;
     }
   /** A person or the API's caller sends the output. */
-  | { kind: 'external'; wait: WaitPolicy }
+  | {
+      kind: 'external';
+      wait: WaitPolicy;
+      /** The tool is the worker's, so a person may answer; absent: only the API's caller does, or an older worker planned it. */
+      byPerson?: true;
+    }
   /** The call cannot run: this text is its output. `note` absent: an unknown tool. */
   | { kind: 'refused'; output: string; note?: OutcomeNote };
 

@@ -15,7 +15,7 @@ import type { TailOptions } from './tail-events.ts';
 
 export type ApprovalMethods = Pick<
   RunsService,
-  'listApprovals' | 'getApproval' | 'decideApproval' | 'approvalEvents'
+  'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'approvalEvents'
 >;
 
 export const createApprovalMethods = (
@@ -41,6 +41,13 @@ export const createApprovalMethods = (
         const own = { tenant: caller.tenant, tools: caller.grantedTools ?? null, followUpWithinMs };
         const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(own, id);
         return answerCall(context, caller, [threadId, runId], { ...decision, call_id });
+      }),
+    answerApproval: (caller, id, { output, by, note }) =>
+      withApiErrors(async () => {
+        const own = { tenant: caller.tenant, tools: caller.grantedTools ?? null, followUpWithinMs };
+        const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(own, id);
+        const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
+        return answerCall(context, caller, [threadId, runId], { call_id, output, ...said });
       }),
     approvalEvents: (caller, from) => tailApprovals(store, scopeOf(caller), from, tail),
   };

@@ -152,7 +152,7 @@ const addOutputs = (
   const seqBefore = row.event_seq;
   round.outputs = outputs;
   round.done = openOf(round.calls, round.outputs).length === 0;
-  passOverApprovals(unit, round);
+  passOverApprovals(unit, round, options.now);
   const step = steps.find((one) => one.round === round.round);
   if (step !== undefined) fillStep(unit, round, step, options.now);
   const stillOpen = openOf(external, round.outputs);

@@ -25,8 +25,16 @@ export const CHANGED = "changed_in = pg_current_xact_id()::text::bigint, changed
 const waitOf = ({ plan }: PlannedCall): WaitPolicy | null =>
   plan.kind === 'approval' || plan.kind === 'external' ? plan.wait : null;
 
+/** What a person does about a call; null = its call has no row. */
+const kindOf = ({ plan }: PlannedCall): 'approval' | 'output' | null =>
+  plan.kind === 'approval'
+    ? 'approval'
+    : plan.kind === 'external' && plan.byPerson === true
+      ? 'output'
+      : null;
+
 export const hasApprovals = ({ calls }: Pick<RoundRow, 'calls'>): boolean =>
-  calls.some(({ plan }) => plan.kind === 'approval');
+  calls.some((call) => kindOf(call) !== null);
 
 type Asking = Pick<RunRow, 'created_at' | 'expires_at'>;
 
@@ -75,12 +83,14 @@ export const addApprovals = (
   stateOf?: (call: PlannedCall) => AddedRow,
 ): void => {
   const rows = calls.flatMap((call, index) => {
-    if (call.plan.kind !== 'approval') return [];
-    const { wait } = call.plan;
+    const kind = kindOf(call);
+    const wait = waitOf(call);
+    if (kind === null || wait === null) return [];
     const { status, late, decision } = stateOf?.(call) ?? WAITS;
     return {
       id: approvalId(row, round, index),
       call_id: call.callId,
+      kind,
       tool: call.name,
       due_at: deadlineOf(row, wait, askedAt) ?? NO_DEADLINE,
       on_deadline: wait.onDeadline,
@@ -100,12 +110,12 @@ export const addApprovals = (
   later(
     sql.query(
       `insert into approvals (id, run_id, tenant, thread_id, assistant_id, round, asked_at, run_expires_at, requested_by,
-         older, call_id, tool, due_at, on_deadline, answer_within, status, late, call, decision, decided_at, bytes)
+         older, call_id, tool, due_at, on_deadline, answer_within, status, late, call, decision, decided_at, bytes, kind)
        select n.id, $1, $2, $3, $4, $5, $6, $7, $8, $9, n.call_id, n.tool, n.due_at, n.on_deadline, nullif(n.answer_within, '')::bigint,
-         n.status, n.late, n.call::json, nullif(n.decision, '')::json, nullif(n.decided_at, '')::bigint, octet_length(n.call)
+         n.status, n.late, n.call::json, nullif(n.decision, '')::json, nullif(n.decided_at, '')::bigint, octet_length(n.call), n.kind
        from unnest($10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::text[], $16::text[],
-         $17::boolean[], $18::text[], $19::text[], $20::text[])
-         with ordinality as n (id, call_id, tool, due_at, on_deadline, answer_within, status, late, call, decision, decided_at, ord)
+         $17::boolean[], $18::text[], $19::text[], $20::text[], $21::text[])
+         with ordinality as n (id, call_id, tool, due_at, on_deadline, answer_within, status, late, call, decision, decided_at, kind, ord)
        order by n.ord on conflict (id) do nothing`,
       [
         row.id,
@@ -128,6 +138,7 @@ export const addApprovals = (
         rows.map(({ call }) => call),
         rows.map(({ decision }) => (decision === null ? '' : JSON.stringify(decision))),
         rows.map(({ decision }) => text(decision?.at ?? null)),
+        rows.map(({ kind }) => kind),
       ],
       'add-approvals',
     ),
@@ -184,9 +195,10 @@ export const decideApproval = (unit: RunUpdate, round: RoundRow, decision: Decis
 
 /**
  * The round has new outputs. A call that has one without a decision got a placeholder: its row is late where an answer may
- * still come, and expired otherwise.
+ * still come, and expired otherwise. The output of an external call is a person's answer if it came in time (`now`, Unix ms),
+ * and a placeholder otherwise.
  */
-export const passOverApprovals = (unit: RunUpdate, round: RoundRow): void => {
+export const passOverApprovals = (unit: RunUpdate, round: RoundRow, now: number): void => {
   const { sql, row, later, approvalsChanged } = unit;
   if (row.awaiting !== null) {
     const open = row.awaiting.filter(({ call_id: id }) => !Object.hasOwn(round.outputs, id));
@@ -196,10 +208,11 @@ export const passOverApprovals = (unit: RunUpdate, round: RoundRow): void => {
   approvalsChanged();
   later(
     sql.query(
-      `update approvals set late = on_deadline = 'follow-up',
-         status = case on_deadline when 'follow-up' then 'waiting' else 'expired' end, ${CHANGED}
+      `update approvals set late = kind = 'approval' and on_deadline = 'follow-up',
+         status = case when kind = 'output' and due_at > $4 then 'decided'
+           when kind = 'approval' and on_deadline = 'follow-up' then 'waiting' else 'expired' end, ${CHANGED}
        where run_id = $1 and round = $2 and status = 'waiting' and not late and call_id = any($3::text[])`,
-      [row.id, round.round, Object.keys(round.outputs)],
+      [row.id, round.round, Object.keys(round.outputs), now],
     ),
   );
 };

@@ -53,6 +53,8 @@ export const approvals = pgTable(
     position: position(),
     round: integer().notNull(),
     call_id: text().notNull(),
+    /** `output`: a person sends the output of an external call. */
+    kind: text().$type<'approval' | 'output'>().notNull().default('approval'),
     tool: text().notNull(),
     /** When the turn that made the call settled; null = not known. */
     asked_at: time(),

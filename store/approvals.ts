@@ -40,6 +40,7 @@ const approvalView = (row: ReadRow, followUpWithinMs: number): Approval => {
     run_id: row.run_id,
     assistant_id: row.assistant_id,
     call_id: row.call_id,
+    kind: row.kind,
     tool: row.tool,
     status: row.status,
     arguments: call.arguments,

@@ -65,7 +65,7 @@ const registeredPlan = (tool: ToolDefinition, call: ToolCall, schemaFits: boolea
   const looked = checkArgumentsNow(tool, call.arguments);
   if (!looked.ok) return invalid(looked.problem);
   const { given, checked } = looked.value;
-  if (tool.external) return { plan: { kind: 'external', wait: tool.wait } };
+  if (tool.external) return { plan: { kind: 'external', wait: tool.wait, byPerson: true } };
   return mustBeApproved(tool, checked)
     ? gatedPlan(tool, given, schemaFits)
     : { plan: { kind: 'automatic', policy: tool.policy } };

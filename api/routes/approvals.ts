@@ -1,7 +1,7 @@
-/** Routes of calls that wait for an approval, over all runs. Rule: see `route.ts`. */
+/** Routes of calls that wait for a person, over all runs. Rule: see `route.ts`. */
 import { apiErrors } from '../../protocol/errors.ts';
 import { quote } from '../../protocol/rules/validation.ts';
-import { approvalDecisionSchema } from '../../protocol/wire/schemas.ts';
+import { approvalBodySchema } from '../../protocol/wire/schemas.ts';
 import { APPROVAL_EVENT_ID, type ApprovalStatus } from '../../protocol/wire/decisions.ts';
 import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
@@ -70,13 +70,20 @@ export const approvalRoutes: readonly Route[] = [
     }),
   }),
   route('POST', '/v1/approvals/{approval_id}', {
-    summary: 'Approve or deny the call, with other arguments if need be (an extension of this server)',
+    summary:
+      'Approve or deny the call, with other arguments if need be, or answer an external call (an extension of this server)',
     roles: ['approver'],
-    body: approvalDecisionSchema,
+    body: approvalBodySchema,
     size: 'medium',
     returns: { object: 'Answer' },
-    handle: async (input) => ({
-      json: await input.engine.decideApproval(input.caller, idParam(input, 'approval_id'), input.body),
-    }),
+    handle: async ({ engine, caller, body, ...input }) => {
+      const id = idParam(input, 'approval_id');
+      return {
+        json:
+          body.decision === 'answer'
+            ? await engine.answerApproval(caller, id, body)
+            : await engine.decideApproval(caller, id, body),
+      };
+    },
   }),
 ];

@@ -148,6 +148,16 @@ export class ApprovalsClient {
     return this.#json('POST', `/approvals/${encodeURIComponent(id)}`, decision, options);
   }
 
+  /** Sends the output of an external call (`kind: "output"`). Throws as `decide` does. */
+  answer(
+    id: string,
+    { output, ...said }: { output: string; by?: string; note?: string },
+    options?: RequestOptions,
+  ): Promise<AnswerReply> {
+    const body = { decision: 'answer', output, ...said };
+    return this.#json('POST', `/approvals/${encodeURIComponent(id)}`, body, options);
+  }
+
   /** A page of runs over all threads, the newest first. Needs a key of a caller or an operator. */
   runs(params: ListRunsParams = {}, options?: RequestOptions): Promise<Page<Run>> {
     return this.#json('GET', `/runs${queryOf(params)}`, undefined, options);

@@ -225,6 +225,12 @@ export interface RunsService extends WebhooksService<Caller> {
   getApproval(caller: Caller, id: string): Promise<ApprovalDetails>;
   /** Decides by the approval's id; the same as `answer` for the call that it names. */
   decideApproval(caller: Caller, id: string, decision: ApprovalDecision): Promise<AnswerReply>;
+  /** Answers an external call of a worker's tool, by the approval's id. A decision about it is refused, as for `answer`. */
+  answerApproval(
+    caller: Caller,
+    id: string,
+    answer: Pick<AnswerPayload, 'by' | 'note'> & { output: string },
+  ): Promise<AnswerReply>;
   /**
    * Changes of approvals as they happen, each with the approval as it is now. `after`: the id of an event; null = from now
    * on. The first event says that the stream has begun. Throws `ApiError` when `after` is no such id.

@@ -82,6 +82,8 @@ export interface OutboxEvent {
 
 export interface OutboxApproval {
   id: string;
+  /** Absent in events of an older version. */
+  kind?: 'approval' | 'output';
   tool: string;
   due_at: number;
   on_deadline: 'fail' | 'placeholder' | 'follow-up';

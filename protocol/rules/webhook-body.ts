@@ -19,9 +19,10 @@ export const approvalUrl = (publicUrl: string | null, id: string): string | null
 
 const approvalOf = (
   publicUrl: string | null,
-  { id, tool, due_at: dueAt, on_deadline }: OutboxApproval,
+  { id, kind = 'approval', tool, due_at: dueAt, on_deadline }: OutboxApproval,
 ): WebhookApproval => ({
   id,
+  kind,
   tool,
   answer_by: dueAt === Number.MAX_SAFE_INTEGER ? null : wireSeconds(dueAt),
   on_deadline,

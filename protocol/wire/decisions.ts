@@ -80,10 +80,12 @@ export interface StepToolCall extends CallMarks {
  */
 export type ApprovalStatus = 'waiting' | 'decided' | 'expired' | 'cancelled';
 
-/** Our extension: a call that waits for an approval, or waited for one. */
+/** Our extension: a call that waits for a person, or waited for one. */
 export interface Approval {
   id: string;
   object: 'approval';
+  /** `approval`: it is approved or denied. `output`: an external call, for which a person gives the output. */
+  kind: 'approval' | 'output';
   /** When the model made the call; null = not known. */
   created_at: number | null;
   tenant: string;

@@ -227,6 +227,17 @@ export const answerPayloadSchema = z.strictObject({
   run_id: plainText(LIMITS.id).optional(),
 });
 export const approvalDecisionSchema = z.strictObject({ decision: decisionKind, ...decisionFields });
+/** A person's output for an external call. */
+export const approvalAnswerSchema = z.strictObject({
+  decision: z.literal('answer'),
+  output: z.string(),
+  by: decisionFields.by,
+  note: decisionFields.note,
+});
+export const approvalBodySchema = z.discriminatedUnion('decision', [
+  approvalDecisionSchema,
+  approvalAnswerSchema,
+]);
 
 const webhookFields = {
   url: plainText(LIMITS.imageUrlChars).min(1),

@@ -83,6 +83,8 @@ export interface WebhookDelivery {
 
 export interface WebhookApproval {
   id: string;
+  /** `output`: a person gives the output of the call. */
+  kind: 'approval' | 'output';
   tool: string;
   answer_by: number | null;
   on_deadline: 'fail' | 'placeholder' | 'follow-up';

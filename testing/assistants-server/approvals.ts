@@ -15,13 +15,16 @@ const untilAborted = (signal: AbortSignal): Promise<void> =>
 
 export const scriptedApprovals = (): Pick<
   RunsService,
-  'listApprovals' | 'getApproval' | 'decideApproval' | 'approvalEvents'
+  'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'approvalEvents'
 > => ({
   listApprovals: async () => paged<never, Approval>([], { limit: 1, order: 'asc' }, (approval) => approval),
   getApproval: async (_caller, id) => {
     throw apiErrors.notFound('approval', id);
   },
   decideApproval: async (_caller, id) => {
+    throw apiErrors.notFound('approval', id);
+  },
+  answerApproval: async (_caller, id) => {
     throw apiErrors.notFound('approval', id);
   },
   async *approvalEvents(_caller, { after, signal }) {

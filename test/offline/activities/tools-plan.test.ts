@@ -79,9 +79,10 @@ describe('planCalls', () => {
     expect(planOf('weather')).toEqual({ kind: 'automatic', policy: registry.get('weather')?.policy });
   });
 
-  test('an external tool waits for its answer', () => {
+  test('an external tool waits for its answer, which a person may give', () => {
     expect(planOf('confirm')).toEqual({
       kind: 'external',
+      byPerson: true,
       wait: { onDeadline: 'fail', answerWithinMs: 86_400_000 },
     });
   });

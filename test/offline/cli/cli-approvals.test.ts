@@ -29,6 +29,7 @@ const DIGEST = '0123456789abcdef0123456789abcdef';
 const approval = (more: Partial<Approval> = {}): Approval => ({
   id: 'appr_1_1_0',
   object: 'approval',
+  kind: 'approval',
   created_at: 1_800_000_000,
   tenant: 'acme',
   thread_id: 'thread_1',

@@ -94,6 +94,7 @@ test('a wait, its decision and the end are told in order, without a text of the 
       approvals: [
         {
           id: pay?.id,
+          kind: 'approval',
           tool: 'pay',
           answer_by: (NOW + 600_000) / 1000,
           on_deadline: 'fail',
@@ -101,6 +102,7 @@ test('a wait, its decision and the end are told in order, without a text of the 
         },
         {
           id: ship?.id,
+          kind: 'approval',
           tool: 'ship',
           answer_by: (NOW + 1_000) / 1000,
           on_deadline: 'fail',
@@ -258,4 +260,49 @@ test('a tenant has no more endpoints than the limit', async () => {
     now: NOW,
   };
   await expect(store.createWebhook(again, 1)).rejects.toMatchObject({ code: 'too_many_webhooks' });
+});
+
+const byPerson = (callId: string, answerWithinMs: number | null = null): PlannedCall => ({
+  callId,
+  name: 'ask_customer',
+  arguments: '{}',
+  plan: { kind: 'external', wait: { onDeadline: 'follow-up', answerWithinMs }, byPerson: true },
+});
+const states = async (tenant: string) =>
+  Promise.all(
+    (['waiting', 'decided', 'expired', 'cancelled'] as const).map(async (status) => [
+      status,
+      (
+        await store.listApprovals({ tenant, tools: null, followUpWithinMs: 1, limit: 9, now: NOW, status })
+      ).data.map(({ call_id: id, kind }) => `${id} ${kind}`),
+    ]),
+  );
+
+test('an external call that a person may answer is listed and told of; the one of a caller is not', async () => {
+  await endpoint('ask');
+  const own: PlannedCall = {
+    ...byPerson('call_own'),
+    plan: { kind: 'external', wait: { onDeadline: 'fail', answerWithinMs: null } },
+  };
+  const { runId } = await asks('ask', [byPerson('call_a'), byPerson('call_b', 1_000), own]);
+  expect(await states('ask')).toEqual([
+    ['waiting', ['call_b output', 'call_a output']],
+    ['decided', []],
+    ['expired', []],
+    ['cancelled', []],
+  ]);
+  expect((await bodyOf('ask', 0)).data.approvals).toMatchObject([{ kind: 'output' }, { kind: 'output' }]);
+  // An output before the deadline is an answer, one at or after it is the placeholder.
+  const output = (id: string, now: number) =>
+    store.acceptOutputs(runId, [{ tool_call_id: id, output: 'blue' }], { now, by: null });
+  await output('call_a', NOW + 500);
+  await output('call_b', NOW + 1_000);
+  await output('call_own', NOW + 1_000);
+  expect(await states('ask')).toEqual([
+    ['waiting', []],
+    ['decided', ['call_a output']],
+    ['expired', ['call_b output']],
+    ['cancelled', []],
+  ]);
+  expect(await told('ask')).toEqual(['1 run.waiting', '2 approval.decided', '3 approval.expired']);
 });
