@@ -23,6 +23,11 @@ const AT_BOUND = 100;
 const inStatus = (status: NonNullable<RunQuery['status']>, param: string): string =>
   `status = ${param} and ${isTerminal(status) ? 'ended_at is not null' : LIVE}`;
 
+/** A plan that knows no values takes a status that no run has for one that many have, and reads every run. */
+const BY_VALUE = "select set_config('plan_cache_mode', 'force_custom_plan', true)";
+/** Runs of a tool are read in the order of its index; a join that is sorted would first read all of them. */
+const IN_ORDER = `${BY_VALUE}, set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`;
+
 const from = (param: string): string => `created_at >= ${param}::bigint and position >= (
   select coalesce(min(position), 0) from (
     select position from runs where created_at >= ${param}::bigint - ${SKEW_MS} order by created_at limit ${AT_BOUND}
@@ -47,22 +52,23 @@ export const listAllRuns = (db: Database, { limit, after, ...query }: RunQuery):
   add((param) => `tool = ${param}`, tool);
   add(from, query.createdFrom);
   add(before, query.createdBefore);
-  return readPage<RunRow, Run>(
-    db,
-    {
-      table: 'runs',
-      // The position is part of the join, so that the index of the tool gives the order.
-      ...(tool === undefined
-        ? {}
-        : {
-            from: 'runs join run_tools on run_tools.run_id = runs.id and run_tools.run_position = runs.position',
-          }),
-      where: conditions.join(' and '),
-      params,
-      scope,
-      view: runView,
-      notFound: (id) => apiErrors.notFound('run', id),
-    },
-    { limit, order: 'desc', ...(after === undefined ? {} : { after }) },
-  );
+  const source = {
+    table: 'runs' as const,
+    // The position is part of the join, so that the index of the tool gives the order.
+    ...(tool === undefined
+      ? {}
+      : {
+          from: 'runs join run_tools on run_tools.run_id = runs.id and run_tools.run_position = runs.position',
+        }),
+    where: conditions.join(' and '),
+    params,
+    scope,
+    view: runView,
+    notFound: (id: string) => apiErrors.notFound('run', id),
+  };
+  const page = { limit, order: 'desc' as const, ...(after === undefined ? {} : { after }) };
+  return db.transaction(async (sql) => {
+    await sql.query(tool === undefined ? BY_VALUE : IN_ORDER);
+    return readPage<RunRow, Run>(sql, source, page);
+  });
 };

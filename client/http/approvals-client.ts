@@ -15,6 +15,7 @@ import type {
   ApprovalStatus,
 } from '../../protocol/wire/decisions.ts';
 import type { Page, Run, RunStatus } from '../../protocol/wire/objects.ts';
+import type { RunTimeline } from '../../protocol/wire/run-timeline.ts';
 import { readFrames } from './read-frames.ts';
 
 /** How an `ApprovalsClient` reaches the API. */
@@ -56,6 +57,11 @@ export interface ListRunsParams {
   thread_id?: string;
   /** Only runs that called this tool. */
   tool?: string;
+  /** Unix seconds: runs created at this time or later, and before this time. */
+  created_from?: number;
+  created_before?: number;
+  /** Of another tenant than the key's: for operators. */
+  tenant?: string;
   /** From 1 to 100. Default 20. */
   limit?: number;
   /** The `last_id` of the page before. */
@@ -161,6 +167,11 @@ export class ApprovalsClient {
   /** A page of runs over all threads, the newest first. Needs a key of a caller or an operator. */
   runs(params: ListRunsParams = {}, options?: RequestOptions): Promise<Page<Run>> {
     return this.#json('GET', `/runs${queryOf(params)}`, undefined, options);
+  }
+
+  /** What a run did, in order of time. */
+  timeline(runId: string, options?: RequestOptions): Promise<RunTimeline> {
+    return this.#json('GET', `/runs/${encodeURIComponent(runId)}/timeline`, undefined, options);
   }
 
   /**

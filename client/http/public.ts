@@ -21,4 +21,5 @@ export type {
   RunDecision,
 } from '../../protocol/wire/decisions.ts';
 export type { Page, Run } from '../../protocol/wire/objects.ts';
+export type { RunTimeline, TimelineEntry } from '../../protocol/wire/run-timeline.ts';
 export type { AnswerReply } from '../../protocol/temporal/messages.ts';

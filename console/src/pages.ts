@@ -32,6 +32,41 @@ export const PAGES: readonly ConsolePage[] = [
     roles: ['approver', 'operator'],
     load: () => import('./pages/inbox/inbox-page.tsx'),
   },
+  {
+    path: '/runs',
+    title: 'Runs',
+    nav: 'Runs',
+    roles: ['caller', 'operator'],
+    load: () => import('./pages/runs/runs-page.tsx'),
+  },
+  {
+    path: '/runs/:id',
+    title: 'Run',
+    nav: null,
+    roles: ['caller', 'operator'],
+    load: () => import('./pages/run/run-page.tsx'),
+  },
+  {
+    path: '/overview',
+    title: 'Overview',
+    nav: 'Overview',
+    roles: ['operator'],
+    load: () => import('./pages/overview/overview-page.tsx'),
+  },
+  {
+    path: '/playground',
+    title: 'Playground',
+    nav: 'Playground',
+    roles: ['operator'],
+    load: () => import('./pages/playground/playground-page.tsx'),
+  },
+  {
+    path: '/deliveries',
+    title: 'Deliveries',
+    nav: 'Deliveries',
+    roles: ['operator'],
+    load: () => import('./pages/deliveries/deliveries-page.tsx'),
+  },
 ];
 
 /** Where `/console` leads. */

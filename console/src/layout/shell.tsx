@@ -84,7 +84,7 @@ export const Shell = ({ title, children }: { title: string; children: ComponentC
         Skip to the content
       </a>
       <nav class="nav" aria-label="Console">
-        <a class="brand" href={hrefOf('/')}>
+        <a class="brand" href={hrefOf('/')} aria-label="Console">
           <img src="/console/icon.svg" alt="" width="20" height="20" />
           <span>Console</span>
         </a>
