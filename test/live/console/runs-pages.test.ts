@@ -297,7 +297,7 @@ test.each(['/runs', '/overview', '/playground', '/deliveries', '/runs/RUN'])(
     await page.locator('h1').first().waitFor({ state: 'attached' });
     await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
     await picture(page, `small${path.replaceAll('/', '-')}`);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+    expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     expect(await axeViolations(page, axe)).toEqual([]);
   },
   120_000,
