@@ -1,6 +1,6 @@
 /** A conversation with its calls. Rule: every text in it is a model's, a tool's or a person's, and is shown as text. */
 import type { ConversationItem } from './conversation.ts';
-import { textOf } from './conversation.ts';
+import { messageText } from './conversation.ts';
 import { EscapedLines, EscapedText } from '../ui/escaped-text.tsx';
 import { JsonText } from '../ui/json-view.tsx';
 import { TimeAgo } from '../ui/time-left.tsx';
@@ -50,9 +50,11 @@ const CallCard = ({ item }: { item: Extract<ConversationItem, { kind: 'call' }> 
 
 const MessageCard = ({ item }: { item: Extract<ConversationItem, { kind: 'message' }> }) => {
   const { message } = item;
-  const text = textOf(message);
+  const text = messageText(message);
   return (
-    <div class={`message-card message-${message.role}${item.own ? '' : ' message-other'}`}>
+    <div
+      class={`message-card message-${message.role}${item.own || message.run_id === null ? '' : ' message-other'}`}
+    >
       <p class="message-head muted small">
         {message.role === 'user' ? 'User' : 'Assistant'} · <TimeAgo at={message.created_at} />
         {message.status === 'incomplete' ? ' · broke off' : ''}

@@ -59,7 +59,7 @@ export const conversationOf = (
 };
 
 /** The text of a message; pictures are named. */
-export const textOf = ({ content }: Pick<Message, 'content'>): string =>
+export const messageText = ({ content }: Pick<Message, 'content'>): string =>
   content
     .map((part) =>
       part.type === 'text'

@@ -36,7 +36,7 @@ export const countText = (count: number): string => {
 };
 
 /** Such as `0.0042 USD`; empty = no model had a price. */
-export const costText = ({ cost }: Pick<WireUsage, 'cost'>): string =>
+export const moneyText = ({ cost }: Pick<WireUsage, 'cost'>): string =>
   Object.entries(cost ?? {})
     .map(([currency, amount]) => `${amount} ${currency}`)
     .join(' + ');

@@ -1,14 +1,10 @@
 /** A message with the text of a delta. Rule: pure. */
+import type { MessageDelta } from '../../../protocol/wire/events.ts';
 import type { Message } from '../../../protocol/wire/objects.ts';
 
-export interface MessageDelta {
-  id: string;
-  delta: { content?: { index: number; type: string; text?: { value?: string } }[] };
-}
-
-export const withDelta = (message: Message, { delta }: MessageDelta): Message => {
+export const withDelta = (message: Message, { delta }: Pick<MessageDelta, 'delta'>): Message => {
   const content = [...message.content];
-  for (const part of delta.content ?? []) {
+  for (const part of delta.content) {
     const known = content[part.index];
     const text = part.text?.value ?? '';
     content[part.index] =

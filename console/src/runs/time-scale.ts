@@ -21,9 +21,9 @@ export interface TimeScale {
   breaks: readonly ScaleBreak[];
 }
 
-/** Width of a break, and how long idle time must be, as parts of the time that worked. */
+/** Width of a break, as a part of the line; and how long idle time must be, as a part of the time that worked. */
 const BREAK = 0.12;
-const LEAST_IDLE = 0.25;
+const LEAST_IDLE = 1;
 /** A run in which nothing took time still needs a line. */
 const LEAST_MS = 20;
 

@@ -5,7 +5,7 @@ import { temporalPage } from '../../../console/src/pages/run/temporal-page.ts';
 import { entryFacts, entryLine } from '../../../console/src/pages/run/entry-text.ts';
 import { filtersOf, isFiltered, listParams, mergedRuns } from '../../../console/src/pages/runs/filters.ts';
 import { conversationOf } from '../../../console/src/runs/conversation.ts';
-import { costText, countText, spanText } from '../../../console/src/runs/figures.ts';
+import { moneyText, countText, spanText } from '../../../console/src/runs/figures.ts';
 import { withDelta } from '../../../console/src/runs/message-delta.ts';
 import { timeScale } from '../../../console/src/runs/time-scale.ts';
 import type { Message, RunStep } from '../../../protocol/wire/objects.ts';
@@ -14,8 +14,7 @@ import type { TimelineEntry } from '../../../protocol/wire/run-timeline.ts';
 const runs = (...ids: number[]) => ids.map((id) => ({ id: String(id) }));
 
 const delta = (value: string) => ({
-  id: 'm',
-  delta: { content: [{ index: 0, type: 'text', text: { value } }] },
+  delta: { content: [{ index: 0, type: 'text' as const, text: { value } }] },
 });
 
 const message = (id: string, at: number, run: string | null): Message =>
@@ -97,8 +96,8 @@ test('counts and costs are short', () => {
     '1000k',
     '3.1M',
   ]);
-  expect(costText({ cost: { USD: '0.0042', EUR: '1' } })).toBe('0.0042 USD + 1 EUR');
-  expect(costText({})).toBe('');
+  expect(moneyText({ cost: { USD: '0.0042', EUR: '1' } })).toBe('0.0042 USD + 1 EUR');
+  expect(moneyText({})).toBe('');
 });
 
 describe('filters', () => {

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Overview } from '../../../../protocol/wire/overview.ts';
 import { problemText, queryText, requestJson } from '../../http/api.ts';
 import { hrefOf, query, setQuery } from '../../router.ts';
-import { costText, countText, spanText, statusText } from '../../runs/figures.ts';
+import { moneyText, countText, spanText, statusText } from '../../runs/figures.ts';
 import { DataTable } from '../../ui/data-table.tsx';
 import { EscapedText } from '../../ui/escaped-text.tsx';
 import { TimeAgo, TimeLeft } from '../../ui/time-left.tsx';
@@ -167,7 +167,7 @@ const Tokens = ({ overview: { tokens } }: { overview: Overview }) => {
                 </>
               ),
             },
-            { title: 'Cost', numeric: true, cell: ({ usage }) => costText(usage) || '–' },
+            { title: 'Cost', numeric: true, cell: ({ usage }) => moneyText(usage) || '–' },
           ]}
         />
       )}

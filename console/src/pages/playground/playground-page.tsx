@@ -5,7 +5,7 @@ import { problemText, requestJson } from '../../http/api.ts';
 import { mayOpen } from '../../http/session.ts';
 import { hrefOf, query, setQuery } from '../../router.ts';
 import { ConversationView } from '../../runs/conversation-view.tsx';
-import { LiveRun } from '../../runs/live-run.ts';
+import { FollowedRun } from '../../runs/followed-run.ts';
 import { RunStatusBadge } from '../../runs/status-badge.tsx';
 import { Button } from '../../ui/button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
@@ -56,11 +56,11 @@ const AssistantChoice = ({ assistants, chosen }: { assistants: readonly Assistan
   </label>
 );
 
-const useLive = (): [LiveRun | null, (run: Run) => void, () => void] => {
-  const [live, setLive] = useState<LiveRun | null>(null);
+const useLive = (): [FollowedRun | null, (run: Run) => void, () => void] => {
+  const [live, setLive] = useState<FollowedRun | null>(null);
   useEffect(() => () => live?.stop(), [live]);
   const begin = (run: Run): void => {
-    const next = new LiveRun();
+    const next = new FollowedRun();
     void next.follow(run.id, run);
     setLive(next);
   };

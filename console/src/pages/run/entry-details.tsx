@@ -1,7 +1,7 @@
 /** What is known of one entry of a timeline. Rule: texts of models, tools, workers and people are shown as text. */
 import type { ComponentChildren } from 'preact';
 import type { TimelineEntry } from '../../../../protocol/wire/run-timeline.ts';
-import { countText, costText, spanText, statusText } from '../../runs/figures.ts';
+import { countText, moneyText, spanText, statusText } from '../../runs/figures.ts';
 import { EscapedLines, EscapedText } from '../../ui/escaped-text.tsx';
 import { JsonText } from '../../ui/json-view.tsx';
 
@@ -18,7 +18,7 @@ const moment = (ms: number): string =>
 const Tokens = ({ entry }: { entry: Extract<TimelineEntry, { kind: 'turn' }> }) => {
   const { usage } = entry;
   if (usage === null) return null;
-  const cost = costText(usage);
+  const cost = moneyText(usage);
   return (
     <Fact name="Tokens">
       {countText(usage.prompt_tokens)} in, {countText(usage.completion_tokens)} out

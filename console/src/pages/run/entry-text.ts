@@ -1,6 +1,6 @@
 /** Entries of a timeline in words. Rule: pure. Texts of models, tools and people stay out of it: the page shows those escaped. */
 import type { TimelineEntry } from '../../../../protocol/wire/run-timeline.ts';
-import { costText, countText, spanText, statusText, type Tone } from '../../runs/figures.ts';
+import { moneyText, countText, spanText, statusText, type Tone } from '../../runs/figures.ts';
 
 /** What a line of the timeline is called; `name`: of a model, a tool or a timer, shown escaped. */
 export const entryTitle = (entry: TimelineEntry): { what: string; name: string } => {
@@ -67,7 +67,7 @@ export const entryFacts = (entry: TimelineEntry): string[] => {
   const facts: string[] = [];
   if (entry.kind === 'turn') {
     if (entry.usage !== null)
-      facts.push(`${countText(entry.usage.total_tokens)} tokens`, costText(entry.usage));
+      facts.push(`${countText(entry.usage.total_tokens)} tokens`, moneyText(entry.usage));
     if (entry.fallback) facts.push('fallback model');
     if (entry.finish_reason === 'length' || entry.finish_reason === 'content_filter')
       facts.push(`stopped by ${statusText(entry.finish_reason)}`);

@@ -3,8 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { isTerminal, type Run } from '../../../../protocol/wire/objects.ts';
 import type { RunTimeline } from '../../../../protocol/wire/run-timeline.ts';
 import { hrefOf } from '../../router.ts';
-import { costText, countText, spanText } from '../../runs/figures.ts';
-import type { LiveRunView } from '../../runs/live-run.ts';
+import { moneyText, countText, spanText } from '../../runs/figures.ts';
+import type { FollowedRunView } from '../../runs/followed-run.ts';
 import { RunStatusBadge } from '../../runs/status-badge.tsx';
 import { now } from '../../ui/clock.ts';
 import { EscapedLines, EscapedText } from '../../ui/escaped-text.tsx';
@@ -19,14 +19,14 @@ const Figure = ({ name, children }: { name: string; children: ComponentChildren 
 
 /** While the run lives, its usage is that of the turns so far. */
 const tokensOf = (run: Run, timeline: RunTimeline | null): { tokens: number; cost: string } => {
-  if (run.usage !== null) return { tokens: run.usage.total_tokens, cost: costText(run.usage) };
+  if (run.usage !== null) return { tokens: run.usage.total_tokens, cost: moneyText(run.usage) };
   const turns = (timeline?.entries ?? []).flatMap((entry) =>
     entry.kind === 'turn' && entry.usage !== null ? [entry.usage] : [],
   );
   return { tokens: turns.reduce((sum, usage) => sum + usage.total_tokens, 0), cost: '' };
 };
 
-const STREAMS: Readonly<Record<LiveRunView['stream'], string>> = {
+const STREAMS: Readonly<Record<FollowedRunView['stream'], string>> = {
   connecting: 'connecting',
   live: 'live',
   reconnecting: 'the connection broke: trying again',
@@ -48,7 +48,11 @@ const Waits = ({ run }: { run: Run }) =>
     </ul>
   );
 
-export const RunHead = (props: { run: Run; timeline: RunTimeline | null; stream: LiveRunView['stream'] }) => {
+export const RunHead = (props: {
+  run: Run;
+  timeline: RunTimeline | null;
+  stream: FollowedRunView['stream'];
+}) => {
   const { run, timeline, stream } = props;
   const end = timeline?.ended_at_ms ?? null;
   const begin = timeline?.created_at_ms ?? run.created_at * 1_000;

@@ -4,10 +4,9 @@ import { isTerminal, type Run } from '../../../../protocol/wire/objects.ts';
 import type { RunTimeline } from '../../../../protocol/wire/run-timeline.ts';
 import { ApiError } from '../../../../protocol/errors.ts';
 import { problemText, requestJson } from '../../http/api.ts';
-import type { PageProps } from '../../pages.ts';
 import { hrefOf } from '../../router.ts';
 import { ConversationView } from '../../runs/conversation-view.tsx';
-import { LiveRun } from '../../runs/live-run.ts';
+import { FollowedRun } from '../../runs/followed-run.ts';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { EscapedText } from '../../ui/escaped-text.tsx';
 import { now } from '../../ui/clock.ts';
@@ -23,7 +22,7 @@ const WHILE_LIVE_MS = 3_000;
 /** The timeline, read again after each change of the run. */
 const useTimeline = (
   runId: string,
-  live: LiveRun,
+  live: FollowedRun,
   ended: boolean,
 ): { timeline: RunTimeline | null; problem: unknown } => {
   const [state, setState] = useState<{ timeline: RunTimeline | null; problem: unknown }>({
@@ -58,7 +57,7 @@ const useTimeline = (
   return state;
 };
 
-const Loaded = ({ run, live }: { run: Run; live: LiveRun }) => {
+const Loaded = ({ run, live }: { run: Run; live: FollowedRun }) => {
   const view = live.view.value;
   const ended = isTerminal(run.status);
   const { timeline, problem } = useTimeline(run.id, live, ended);
@@ -92,9 +91,9 @@ const Loaded = ({ run, live }: { run: Run; live: LiveRun }) => {
   );
 };
 
-const RunPage = ({ params }: PageProps) => {
+const RunPage = ({ params }: { params: Readonly<Record<string, string>> }) => {
   const id = params['id'] ?? '';
-  const live = useMemo(() => new LiveRun(), [id]);
+  const live = useMemo(() => new FollowedRun(), [id]);
   useEffect(() => {
     void live.follow(id);
     return () => live.stop();

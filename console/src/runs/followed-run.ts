@@ -5,14 +5,15 @@
  * replaces what the list said. The run's page and the playground use it.
  */
 import { signal, type Signal } from '@preact/signals';
+import type { MessageDelta } from '../../../protocol/wire/events.ts';
 import type { Message, Page, Run, RunStep } from '../../../protocol/wire/objects.ts';
 import { isTerminal } from '../../../protocol/wire/objects.ts';
 import { requestJson } from '../http/api.ts';
 import { followEvents, type StreamState } from '../http/event-stream.ts';
 import { conversationOf, type ConversationItem } from './conversation.ts';
-import { withDelta, type MessageDelta } from './message-delta.ts';
+import { withDelta } from './message-delta.ts';
 
-export interface LiveRunView {
+export interface FollowedRunView {
   run: Run | null;
   items: ConversationItem[];
   /** Messages that were left out. */
@@ -62,8 +63,8 @@ const emptyMessage = (run: Run, id: string): Message => ({
   metadata: {},
 });
 
-export class LiveRun {
-  readonly view: Signal<LiveRunView> = signal({
+export class FollowedRun {
+  readonly view: Signal<FollowedRunView> = signal({
     run: null,
     items: [],
     cut: false,
@@ -96,7 +97,7 @@ export class LiveRun {
     this.#abort.abort();
   }
 
-  #set(change: Partial<LiveRunView>): void {
+  #set(change: Partial<FollowedRunView>): void {
     this.view.value = { ...this.view.peek(), ...change };
   }
 
