@@ -10,6 +10,9 @@ import { openAuth, type Authenticator } from './auth.ts';
 import { corsNeedsKeys, createBrowserGuard } from './browser.ts';
 import { requestIds } from './caller.ts';
 import { errorResponse, toApiError } from './errors.ts';
+import { CONSOLE_ROUTES } from './console/console-routes.ts';
+import { createConsoleServer } from './console/console-server.ts';
+import type { ConsoleOptions } from './console/types.ts';
 import { createPages } from './pages.ts';
 import { canonicalPath, noSuchPath } from './paths.ts';
 import type { Route } from './route.ts';
@@ -23,7 +26,8 @@ import { threadRoutes } from './routes/threads.ts';
 import { toolRoutes } from './routes/tools.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
-import { RouteServer, type ApiEnv, type RouteOptions } from './serve-route.ts';
+import { byKey } from './sender.ts';
+import { peerOf, RouteServer, type ApiEnv, type RouteOptions } from './serve-route.ts';
 import { ShutdownNotifier } from './sse.ts';
 
 export interface ApiOptions extends RouteOptions {
@@ -33,6 +37,8 @@ export interface ApiOptions extends RouteOptions {
   metrics?: () => Promise<{ contentType: string; body: string }>;
   /** Origins of web pages that may use the API. Default none. Requires keys: otherwise throws `RunsError` `config`. */
   corsOrigins?: readonly string[];
+  /** The console: its files, its sessions, and their cookies at `/v1`. Default: none of them. */
+  console?: ConsoleOptions | null;
   /** Version in the OpenAPI document. */
   version?: string;
 }
@@ -63,12 +69,14 @@ export const createApi = (options: ApiOptions): Api => {
   const { engine, onRequest, auth = openAuth(), corsOrigins: origins = [] } = options;
   if (auth.open && origins.length > 0) throw corsNeedsKeys();
   const closing = new ShutdownNotifier();
-  const server = new RouteServer(options, auth, closing);
   const nextRequestId = requestIds();
+  const console =
+    options.console == null ? null : createConsoleServer(options.console, { auth, nextRequestId, onRequest });
+  const server = new RouteServer(options, auth, closing, console?.identify ?? byKey(auth));
   const pages = createPages({
     engine,
     auth,
-    routes: ROUTES,
+    routes: console === null ? ROUTES : [...ROUTES, ...CONSOLE_ROUTES],
     version: options.version ?? '0',
     isClosing: () => closing.begun,
     metrics: options.metrics,
@@ -114,10 +122,17 @@ export const createApi = (options: ApiOptions): Api => {
     return errorResponse(toApiError(error, requestId), requestId);
   });
 
-  const guard = createBrowserGuard(origins, ({ method }, error) => refuse(method, error));
+  const guard = createBrowserGuard(
+    { allowed: origins, publicUrl: options.console?.publicUrl ?? null, hasPages: console !== null },
+    ({ method }, error) => refuse(method, error),
+  );
   return {
-    fetch: (request, env) => guard(request, () => app.fetch(request, env)),
+    fetch: (request, env) =>
+      guard(request, () => console?.respond(request, peerOf(env)) ?? app.fetch(request, env)),
     open: auth.open,
-    shutdown: () => closing.begin(),
+    shutdown: () => {
+      closing.begin();
+      console?.close();
+    },
   };
 };

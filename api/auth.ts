@@ -34,16 +34,27 @@ export const DEFAULT_TENANT = 'default';
 
 const BEARER = /^Bearer +(\S+)$/i;
 
-export const keyAuth = (keys: readonly ApiKey[]): Authenticator => {
+/** Groups of people by name, where a file lists them. */
+export interface KnownPeople {
+  people: ReadonlyMap<string, { groups: readonly string[] }>;
+}
+
+/** What the owner of a key may do. The key's own roles and tools count; groups are added by its name. */
+export const principalOfKey = (key: ApiKey, known?: KnownPeople): Principal => {
+  const name = key.name ?? key.tenant;
+  return {
+    tenant: key.tenant,
+    name,
+    verified: true,
+    groups: known?.people.get(name)?.groups ?? [],
+    roles: key.roles ?? ['caller'],
+    grantedTools: key.tools === '*' ? null : key.tools,
+  };
+};
+
+export const keyAuth = (keys: readonly ApiKey[], people?: KnownPeople): Authenticator => {
   const known = keys.map((key) => ({
-    principal: {
-      tenant: key.tenant,
-      name: key.name ?? key.tenant,
-      verified: true,
-      groups: [],
-      roles: key.roles ?? ['caller'],
-      grantedTools: key.tools === '*' ? null : key.tools,
-    } satisfies Principal,
+    principal: principalOfKey(key, people),
     digest: Buffer.from(key.sha256, 'hex'),
   }));
   return {

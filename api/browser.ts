@@ -3,7 +3,7 @@
  *
  * Rule: a web page can reach servers in its visitor's network, so a request that the browser marks as cross-site is
  * refused before anything is read, empty requests included. Allowed origins are exact, require API keys, and get CORS
- * headers; cookies are never used. Pure but for the responses. Imports protocol only.
+ * headers, without credentials: a session's cookie counts for the server's own pages only. Pure but for the responses. Imports protocol only.
  */
 import { apiErrors, RunsError } from '../protocol/errors.ts';
 import type { ApiError } from '../protocol/errors.ts';
@@ -41,6 +41,8 @@ export interface BrowserHeaders {
   site: string | null;
   /** `Access-Control-Request-Method`. */
   preflightFor: string | null;
+  /** A person follows a link to a page of the console: files, without data. Default false. */
+  opensPage?: boolean;
 }
 
 /** `pass`: not a cross-site page. `allowed`: respond with CORS headers. */
@@ -50,13 +52,15 @@ const isOwn = (origin: string, host: string | null): boolean =>
   URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
 
 export const browserVerdict = (
-  { method, host, origin, site, preflightFor }: BrowserHeaders,
+  { method, host, origin, site, preflightFor, opensPage }: BrowserHeaders,
   allowed: ReadonlySet<string>,
+  publicOrigin: string | null = null,
 ): BrowserVerdict => {
   if (origin !== null && allowed.has(origin))
     return method === 'OPTIONS' && preflightFor !== null ? 'preflight' : 'allowed';
-  if (site === 'cross-site' || site === 'same-site') return 'refused';
-  return origin === null || isOwn(origin, host) ? 'pass' : 'refused';
+  if (site === 'cross-site' || site === 'same-site') return opensPage === true ? 'pass' : 'refused';
+  const own = origin === null || origin === publicOrigin || isOwn(origin, host);
+  return own ? 'pass' : 'refused';
 };
 
 const refusal = (origin: string | null): ApiError =>
@@ -94,12 +98,36 @@ const withCors = (response: Response, origin: string): Response => {
   return response;
 };
 
+/** Paths of the console that give or take sessions: no link leads there. */
+const SESSION_PATH = /^\/console\/sessions?(?:\/|$)/;
+
+const opensPageOf = ({ method, headers, url }: Request): boolean => {
+  const { pathname } = new URL(url);
+  return (
+    method === 'GET' &&
+    headers.get('sec-fetch-mode') === 'navigate' &&
+    headers.get('sec-fetch-dest') === 'document' &&
+    (pathname === '/' || pathname === '/console' || pathname.startsWith('/console/')) &&
+    !SESSION_PATH.test(pathname)
+  );
+};
+
+export interface GuardedPages {
+  /** Origins of pages elsewhere that may use the API. */
+  allowed: readonly string[];
+  /** Where browsers reach the server; null = at the host that they name. */
+  publicUrl: string | null;
+  /** The server has pages of its own, to which links may lead. */
+  hasPages: boolean;
+}
+
 /** `next` handles allowed requests; `refuse` turns the error into a response. */
 export const createBrowserGuard = (
-  origins: readonly string[],
+  { allowed: origins, publicUrl, hasPages }: GuardedPages,
   refuse: (request: Request, error: ApiError) => Response,
 ) => {
   const allowed = new Set(origins);
+  const publicOrigin = publicUrl === null ? null : new URL(publicUrl).origin;
   return (request: Request, next: () => Response | Promise<Response>): Response | Promise<Response> => {
     const { headers, method } = request;
     const origin = headers.get('origin');
@@ -112,8 +140,10 @@ export const createBrowserGuard = (
         site,
         host: headers.get('host') ?? new URL(request.url).host,
         preflightFor: headers.get('access-control-request-method'),
+        opensPage: hasPages && opensPageOf(request),
       },
       allowed,
+      publicOrigin,
     );
     if (verdict === 'refused') return refuse(request, refusal(origin));
     if (verdict === 'pass' || origin === null) return next();

@@ -1,5 +1,9 @@
 /** Public entry of the HTTP layer: an app over any `RunsService`, its keys and limits, and a server for it. */
 export { createApi, ROUTES, type Api, type ApiOptions } from './app.ts';
+export { CONSOLE_ROUTES } from './console/console-routes.ts';
+export { SESSION_LIMITS } from './sessions/session-rules.ts';
+export { NOBODY, type Claims, type People, type ListedPerson } from './console/people.ts';
+export type { ConsoleOptions, OidcProvider, TrustedProxy } from './console/types.ts';
 export type { ApiEnv } from './serve-route.ts';
 export type { RequestLogEntry } from './request-log.ts';
 export { openApiDocument } from './openapi.ts';

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../protocol/limits.ts';
 import { responseSchemas } from './responses.ts';
-import type { Route } from './route.ts';
+import type { RouteDescription } from './route.ts';
 
 const isNull = (branch: unknown): boolean =>
   typeof branch === 'object' && branch !== null && 'type' in branch && branch.type === 'null';
@@ -64,6 +64,7 @@ const QUERY_SCHEMAS: Record<string, unknown> = {
   assistant_id: { type: 'string' },
   thread_id: { type: 'string' },
   before_deadline: { type: 'integer', description: 'Unix seconds: only calls whose deadline is earlier' },
+  return_to: { type: 'string', description: 'A path of the console' },
   'include[]': {
     type: 'array',
     items: { type: 'string', enum: ['step_details.tool_calls[*].file_search.results[*].content'] },
@@ -71,7 +72,7 @@ const QUERY_SCHEMAS: Record<string, unknown> = {
   },
 };
 
-const parameters = (route: Route): unknown[] => [
+const parameters = (route: RouteDescription): unknown[] => [
   ...[...route.path.matchAll(/\{(\w+)\}/g)].map((match) => ({
     name: match[1],
     in: 'path',
@@ -109,7 +110,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
   503: 'Database, workflow service or workers are not available; it is safe to retry after Retry-After',
 };
 
-const refusals = (route: Route): Record<string, unknown> => {
+const refusals = (route: RouteDescription): Record<string, unknown> => {
   const error = { 'application/json': { schema: reference('Error') } };
   const gone = route.returns.object === 'Event' ? { 410: 'The server no longer stores these events' } : {};
   return Object.fromEntries(
@@ -120,7 +121,7 @@ const refusals = (route: Route): Record<string, unknown> => {
   );
 };
 
-const operation = (route: Route): unknown => {
+const operation = (route: RouteDescription): unknown => {
   const { object, list, stream } = route.returns;
   const json = { 'application/json': { schema: reference(list === true ? `${object}Page` : object) } };
   const content = STREAMS[object] ?? (stream === true ? { ...json, ...EVENTS } : json);
@@ -131,13 +132,15 @@ const operation = (route: Route): unknown => {
       ? {}
       : { requestBody: { content: { 'application/json': { schema: schemaOf(route.body) } } } }),
     responses: {
-      200: { description: list === true ? `A page of ${object} objects` : object, content },
+      ...(object === 'Redirect'
+        ? { 302: { description: 'A redirect of the browser' } }
+        : { 200: { description: list === true ? `A page of ${object} objects` : object, content } }),
       ...refusals(route),
     },
   };
 };
 
-export const openApiDocument = (routes: readonly Route[], version: string): unknown => {
+export const openApiDocument = (routes: readonly RouteDescription[], version: string): unknown => {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
     paths[route.path] ??= {};

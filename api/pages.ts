@@ -8,13 +8,13 @@ import type { RunsService } from '../protocol/ports/runs-service.ts';
 import { mintId } from '../protocol/wire/ids.ts';
 import { requireRole } from './auth.ts';
 import type { Authenticator } from './auth.ts';
-import type { Route } from './route.ts';
+import type { RouteDescription } from './route.ts';
 
 export interface PageOptions {
   engine: Pick<RunsService, 'readiness'>;
   auth: Authenticator;
   /** The content of the OpenAPI document. */
-  routes: readonly Route[];
+  routes: readonly RouteDescription[];
   version: string;
   isClosing(): boolean;
   /** Default: no such page. */

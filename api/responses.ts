@@ -5,6 +5,7 @@
  * and tests compare real responses with the document. Imports zod.
  */
 import { z } from 'zod';
+import { consoleSession, consoleSessionEnd } from './console/session-responses.ts';
 import { approval, approvalDetails, decision } from './decision-responses.ts';
 import { model, modelPage } from './model-responses.ts';
 import { OBJECT_RESPONSES } from './object-responses.ts';
@@ -114,6 +115,8 @@ export const RESPONSES = {
   RunExport: runExport,
   History: historyExport,
   Overview: overview,
+  ConsoleSession: consoleSession,
+  ConsoleSessionEnd: consoleSessionEnd,
   Error: error,
 } as const satisfies Record<string, z.ZodType>;
 

@@ -61,6 +61,9 @@ export interface Route {
   run(input: RouteInput<unknown>): Promise<Reply>;
 }
 
+/** What the OpenAPI document says of a route. */
+export type RouteDescription = Pick<Route, 'method' | 'path' | 'summary' | 'body' | 'query' | 'returns'>;
+
 interface RouteOptions<Schema extends z.ZodType> {
   kind?: RequestKind;
   /** Default: callers, and operators on routes that only read. */

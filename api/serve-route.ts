@@ -21,6 +21,7 @@ import type { RateLimiter } from './rate-limiter.ts';
 import type { RequestLogEntry } from './request-log.ts';
 import { asksForStream, type Reply, type Route } from './route.ts';
 import type { ListModels } from './models.ts';
+import type { Identify, Sender } from './sender.ts';
 import { eventStream, type ShutdownNotifier } from './sse.ts';
 import { createStreamBudget, type StreamShare } from './stream-budget.ts';
 import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
@@ -28,7 +29,12 @@ import { parseId, parseQuery, rejectUnsupported } from './validate.ts';
 /** What the Node adapter passes along with a request; absent in process. */
 export interface ApiEnv {
   outgoing?: Connection;
+  incoming?: { socket?: { remoteAddress?: string | undefined } };
 }
+
+/** Address of the connection's other end; null = not known. */
+export const peerOf = (env: ApiEnv | undefined): string | null =>
+  env?.incoming?.socket?.remoteAddress ?? null;
 
 export interface RouteOptions {
   engine: RunsService;
@@ -60,6 +66,7 @@ interface Exchange {
   readonly request: Request;
   readonly params: Record<string, string>;
   readonly connection: Connection | undefined;
+  readonly peer: string | null;
   readonly requestId: string;
   tenant: string | null;
   stream: boolean;
@@ -70,6 +77,7 @@ interface Exchange {
 export class RouteServer {
   readonly #options: RouteOptions;
   readonly #auth: Authenticator;
+  readonly #identify: Identify;
   readonly #closing: ShutdownNotifier;
   readonly #models: ListModels;
   readonly #bodyLimits: BodyLimits;
@@ -78,9 +86,10 @@ export class RouteServer {
   readonly #streams;
   readonly #countAnswer = createAnswerBudget(TENANT_DEFAULTS.unreadAnswers);
 
-  constructor(options: RouteOptions, auth: Authenticator, closing: ShutdownNotifier) {
+  constructor(options: RouteOptions, auth: Authenticator, closing: ShutdownNotifier, identify: Identify) {
     this.#options = options;
     this.#auth = auth;
+    this.#identify = identify;
     this.#closing = closing;
     this.#models = options.models ?? (() => Promise.resolve([]));
     this.#bodyLimits = { ...DEFAULT_BODY_LIMITS, ...options.body };
@@ -102,7 +111,8 @@ export class RouteServer {
     const startedAt = performance.now();
     const connection = env?.outgoing;
     const seen = { tenant: null, stream: false, held: false, share: null };
-    const exchange: Exchange = { route, request, params, connection, requestId, ...seen };
+    const peer = peerOf(env);
+    const exchange: Exchange = { route, request, params, connection, peer, requestId, ...seen };
     let error: unknown = null;
     let response: Response;
     try {
@@ -132,10 +142,10 @@ export class RouteServer {
   }
 
   async #answer(exchange: Exchange): Promise<Response> {
-    const { route, request, params, connection, requestId } = exchange;
+    const { route, request, params, connection, peer, requestId } = exchange;
     const { engine, limiter } = this.#options;
     const { headers } = request;
-    const principal = this.#auth.authenticate(headers);
+    const { principal, onEnd } = await this.#identify(request, peer);
     const { tenant } = principal;
     exchange.tenant = tenant;
     limiter?.take(tenant, route.kind);
@@ -160,7 +170,7 @@ export class RouteServer {
     exchange.stream = 'stream' in reply;
     if (!exchange.stream) exchange.share?.close();
     exchange.held = isHeld(reply);
-    return this.#respond(caller, reply, exchange);
+    return this.#respond(caller, reply, exchange, onEnd);
   }
 
   async #readBody(route: Route, request: Request, tenant: string): Promise<unknown> {
@@ -170,7 +180,12 @@ export class RouteServer {
     return rejectUnsupported(await readJson(request, limits, { of: this.#bodies, tenant }));
   }
 
-  #respond(caller: Caller, reply: Reply, { request, connection, share }: Exchange): Response {
+  #respond(
+    caller: Caller,
+    reply: Reply,
+    { request, connection, share }: Exchange,
+    onEnd: Sender['onEnd'],
+  ): Response {
     const headers = this.#headers(caller, reply);
     if ('json' in reply) {
       const text = JSON.stringify(reply.json);
@@ -191,6 +206,7 @@ export class RouteServer {
       closing: this.#closing,
       drop: () => connection?.destroy(),
       ...(share === null ? {} : { share }),
+      ...(onEnd === null ? {} : { onSenderEnd: onEnd }),
     });
   }
 

@@ -6,11 +6,12 @@
  * stream ends the subscription and nothing else; a run never notices its readers. The response ends after `[DONE]`.
  * Imports protocol only. `api/` uses it; the sandbox's model too.
  */
-import { ApiError } from '../protocol/errors.ts';
+import type { ApiError } from '../protocol/errors.ts';
 import type { AdmitRead } from '../protocol/ports/runs-service.ts';
 import { endsRun, endsStream } from '../protocol/wire/events.ts';
 import type { Thread } from '../protocol/wire/objects.ts';
 import { toApiError } from './errors.ts';
+import { OF_APPROVALS, OF_RUN, type StreamEnds } from './stream-ends.ts';
 import { keepAliveFor } from './keep-alive.ts';
 import type { StreamShare } from './stream-budget.ts';
 
@@ -77,6 +78,8 @@ export interface StreamOptions {
   closing: ShutdownNotifier;
   /** Cuts the connection of a reader that takes nothing. */
   drop: () => void;
+  /** Calls `tell` when the reader's session ends; returns what stops that. Default: the reader has no session. */
+  onSenderEnd?: (tell: () => void) => () => void;
   /** What the tenant's streams may hold; ended with the stream. Default: no limit. */
   share?: StreamShare;
 }
@@ -89,25 +92,6 @@ const MAX_MICROTASK_TURNS = 4;
 const BATCH = 64;
 /** And no more are added to this many characters. */
 const BATCH_CHARS = 65_536;
-
-/** Errors that end a stream, by what its reader can do then. */
-const endings = (goOn: string) => ({
-  shuttingDown: new ApiError(503, `The server is shutting down. ${goOn}`, {
-    type: 'server_error',
-    code: 'shutting_down',
-  }),
-  stalled: new ApiError(
-    408,
-    `The server closed the stream, because its events were not read for too long, or the unread events of all streams took too much memory. ${goOn}`,
-    { type: 'server_error', code: 'slow_reader' },
-  ),
-  cutOff: new ApiError(500, `The stream of events ended before the run did. ${goOn}`, {
-    type: 'server_error',
-    code: 'stream_ended',
-  }),
-});
-const OF_RUN = endings('The run goes on: read its events again with Last-Event-ID, or retrieve it.');
-const OF_APPROVALS = endings('Open it again with Last-Event-ID.');
 
 /** Where nothing is counted, the log may always be read. */
 const UNLIMITED = (): void => undefined;
@@ -142,7 +126,7 @@ class EventFrames {
   readonly #subscription = new AbortController();
   readonly #events: AsyncIterator<StreamedEvent>;
   /** Errors that end the stream. */
-  readonly #ends: ReturnType<typeof endings>;
+  readonly #ends: StreamEnds;
   /** Frames before the first event of the log. */
   #first: string;
   #pending: Promise<void> | null = null;
@@ -151,6 +135,7 @@ class EventFrames {
   #waitingSince: number | null = null;
   #tick: ReturnType<typeof setInterval> | undefined;
   #onShutdown = (): void => undefined;
+  #forgetSender = (): void => undefined;
 
   constructor(subscribe: Subscribe, options: StreamOptions) {
     this.#options = options;
@@ -172,6 +157,9 @@ class EventFrames {
       return;
     }
     closing.add(this.#onShutdown);
+    this.#forgetSender =
+      this.#options.onSenderEnd?.(() => this.#close(controller, errorFrame(this.#ends.signedOut))) ??
+      this.#forgetSender;
     this.#tick = setInterval(() => this.#keepAlive(controller), Math.min(keepAliveMs, stallMs));
     this.#tick.unref();
   }
@@ -287,6 +275,7 @@ class EventFrames {
     clearInterval(this.#tick);
     this.#options.share?.close();
     this.#options.closing.delete(this.#onShutdown);
+    this.#forgetSender();
     this.#subscription.abort();
     // An engine that waits hears the signal; one that was not asked for more hears this.
     this.#events.return?.().catch(() => undefined);

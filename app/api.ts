@@ -4,16 +4,7 @@
  * Rule: it is ready when this resolves. On shutdown, streams are notified and requests finish before the store and
  * Temporal's connection close.
  */
-import {
-  createApi,
-  createLimiter,
-  keyAuth,
-  openAuth,
-  parseApiKeys,
-  parseOrigins,
-  parseRates,
-  serveApi,
-} from '../api/index.ts';
+import { createApi, createLimiter, parseOrigins, parseRates, serveApi } from '../api/index.ts';
 import type { RequestLogEntry } from '../api/index.ts';
 import type { RunsClient } from '../client/index.ts';
 import { textSeal } from '../client/seal-text.ts';
@@ -34,6 +25,7 @@ import { splitAddress } from '../worker/address.ts';
 import type { Config } from '../worker/config.ts';
 import { serveMetrics, type MetricsEndpoint } from '../worker/serve-metrics.ts';
 import { version } from './version.ts';
+import { consoleUrlOf, openAccess } from './console/open-console.ts';
 import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
 import { Disposables } from '../worker/disposables.ts';
 import { configuredModels, openModels, type ModelServer, type OpenModels } from './models.ts';
@@ -51,6 +43,8 @@ export interface ApiParts {
   port?: number;
   /** The process only serves the API. Default false. */
   alone?: boolean;
+  /** Address of Temporal's Web UI, for links. Default: not known. */
+  uiUrl?: string | null;
   /** Accept a Temporal namespace that the store was not used with before. Default false. */
   adoptNamespace?: boolean;
 }
@@ -60,6 +54,8 @@ export interface RunningApi {
   url: string;
   /** No key is required. */
   open: boolean;
+  /** Of the console; null = it is off. */
+  consoleUrl: string | null;
   close(): Promise<void>;
 }
 
@@ -72,7 +68,7 @@ const hooksOfWorkers = async ({ toolsFile }: Config): Promise<{ onWaiting?: bool
 
 /** Models that can't see, by RUNS_MODELS; without a file, none can with `RUNS_MODEL_IMAGES=false`. */
 const blindModelOf = (
-  { backend, model, modelSettings: { images } }: Config,
+  { backend, model, modelSettings: { images } }: Pick<Config, 'backend' | 'model' | 'modelSettings'>,
   configured: ModelsConfig | null,
 ): BlindModel => {
   if (configured === null)
@@ -88,11 +84,26 @@ const blindModelOf = (
 
 /** How the service checks the model of a new run. */
 const modelRules = (
-  config: Config,
+  config: Pick<Config, 'backend' | 'model' | 'modelSettings'>,
   models: ModelsConfig | null,
 ): { blindModel: BlindModel; models?: ModelsConfig } => ({
   blindModel: blindModelOf(config, models),
   ...(models === null ? {} : { models }),
+});
+
+/** What the configuration says to the service. */
+const serviceSettings = (
+  { offerTools, expiresInMs, budgets, tenantLimits: { liveRuns, storedMegabytes }, ...config }: Config,
+  models: ModelsConfig | null,
+  open: boolean,
+) => ({
+  // Without keys every client may declare every tool, so an offer grants nothing.
+  offerTools: offerTools ?? (open ? ('all' as const) : ('none' as const)),
+  expiresInMs,
+  budgets,
+  tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
+  ...modelRules(config, models),
+  webhooks: webhookOptions(config),
 });
 
 /** The file of models is loaded only where one is configured. */
@@ -109,7 +120,10 @@ const openListedModels = async (
 };
 
 /** `http:` is for networks that are listed. */
-const webhookOptions = ({ encryptionKeys, webhookNetworks }: Config): WebhookOptions => ({
+const webhookOptions = ({
+  encryptionKeys,
+  webhookNetworks,
+}: Pick<Config, 'encryptionKeys' | 'webhookNetworks'>): WebhookOptions => ({
   sealSecret: textSeal(encryptionKeys).seal,
   plain: webhookNetworks !== null,
 });
@@ -120,11 +134,15 @@ const logRequest = (log: Logger, { method, route, status, ms, requestId, error }
   else log.debug(fields, 'request');
 };
 
+/** At an address of their own; null = they are on the API's. */
 const serveMetricsAt = async (
-  { host, port }: { host: string; port: number },
+  { metricsAddress }: Config,
   metrics: ApiMetrics,
   log: Logger,
-): Promise<MetricsEndpoint> => {
+): Promise<MetricsEndpoint | null> => {
+  const address = metricsAddress === null ? null : splitAddress(metricsAddress);
+  if (address === null) return null;
+  const { host, port } = address;
   const endpoint = await serveMetrics(metrics, host, port, 'RUNS_METRICS_ADDRESS');
   log.info({ address: endpoint.url }, 'metrics are served');
   return endpoint;
@@ -132,13 +150,12 @@ const serveMetricsAt = async (
 
 export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
   const { config, store, client, starter = client, log, modelServer } = parts;
-  const { port, alone, adoptNamespace = false } = parts;
+  const { port, alone, uiUrl = null, adoptNamespace = false } = parts;
   const endings = new Disposables(log);
-  const auth = config.apiKeys === null ? openAuth() : keyAuth(parseApiKeys(config.apiKeys));
+  const access = { store, namespace: client.place.namespace, uiUrl, log };
+  const { auth, console: pages } = await openAccess(config, access);
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
-  const { streams, liveRuns, storedMegabytes } = config.tenantLimits;
   const seen = apiMetrics(store);
-  const metricsAddress = config.metricsAddress === null ? null : splitAddress(config.metricsAddress);
   const hooks = await hooksOfWorkers(config);
   const workflows = workflowsOf(client);
   const maintenance = startMaintenance({ store, workflows, adoptNamespace, hooks, log });
@@ -147,17 +164,11 @@ export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
   const { configured, ...models } = await openListedModels(config, modelServer);
   endings.add('models', () => models.close());
   const durable = createRunsService({
+    ...serviceSettings(config, configured, auth.open),
     store,
     client: { workflows: { ...workflows, start: workflowsOf(starter).start } },
     log,
     hooks,
-    // Without keys every client may declare every tool, so an offer grants nothing.
-    offerTools: config.offerTools ?? (auth.open ? 'all' : 'none'),
-    expiresInMs: config.expiresInMs,
-    budgets: config.budgets,
-    tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
-    ...modelRules(config, configured),
-    webhooks: webhookOptions(config),
     tail: { onDelivered: (ms) => seen.delivered(ms) },
   });
   const engine = {
@@ -168,11 +179,12 @@ export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
     engine,
     models: models.list,
     auth,
+    console: pages,
     ...(limiter === null ? {} : { limiter }),
-    maxStreams: streams,
+    maxStreams: config.tenantLimits.streams,
     corsOrigins: parseOrigins(config.corsOrigins ?? ''),
     version: version(),
-    ...(metricsAddress === null ? { metrics: seen.page } : {}),
+    ...(config.metricsAddress === null ? { metrics: seen.page } : {}),
     onRequest: (request) => {
       seen.request(request);
       logRequest(log, request);
@@ -185,11 +197,14 @@ export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
       fastGlobals: alone ?? false,
     });
     endings.add('server', () => served.close());
-    if (metricsAddress !== null) {
-      const endpoint = await serveMetricsAt(metricsAddress, seen, log);
-      endings.add('metrics', () => endpoint.close());
-    }
-    return { url: served.url, open: api.open, close: () => endings.run() };
+    const metrics = await serveMetricsAt(config, seen, log);
+    if (metrics !== null) endings.add('metrics', () => metrics.close());
+    return {
+      url: served.url,
+      open: api.open,
+      consoleUrl: consoleUrlOf(pages, served.url),
+      close: () => endings.run(),
+    };
   } catch (error) {
     await endings.run();
     throw error;

@@ -64,12 +64,14 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
           log,
           modelServer,
           port: await apiPort(wish),
+          uiUrl: wish.uiUrl,
           adoptNamespace: wish.embedded,
         });
         const sample = wish.sample && model !== null && api.open;
         return {
           url: api.url,
           open: api.open,
+          consoleUrl: api.consoleUrl,
           assistantId: sample ? await sampleAssistant(store, DEFAULT_TENANT, wish.tools, Date.now()) : null,
           close: () => api.close(),
         };

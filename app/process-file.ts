@@ -47,6 +47,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'RUNS_MODEL_HEADERS',
   'RUNS_MODEL_BODY',
   'RUNS_ENCRYPTION_KEYS',
+  'RUNS_OIDC_CLIENT_SECRET',
+  'RUNS_PROXY_SECRET',
 ]);
 const SECRET_TEMPORAL = /API_KEY|_DATA$|GRPC_META/;
 /** Names that are no `RUNS_…` and are read all the same. */

@@ -24,6 +24,8 @@ export interface Stack {
   apiUrl: string | null;
   /** The API requires no key. */
   apiOpen: boolean;
+  /** Of the console; null where none is served. */
+  consoleUrl: string | null;
   assistantId: string | null;
   worker: RunningWorker;
   /** Resolves with the reason when a part ends by itself. */
@@ -54,6 +56,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
     const backend = await openBackend({
       ...options,
       connect,
+      uiUrl: temporal.uiUrl,
       embedded: temporal.pid !== null,
       ...(tools === undefined ? {} : { tools }),
     });
@@ -78,6 +81,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
       uiUrl: temporal.uiUrl,
       apiUrl: served?.url ?? null,
       apiOpen: served?.open ?? false,
+      consoleUrl: served?.consoleUrl ?? null,
       assistantId: served?.assistantId ?? null,
       worker,
       broken: Promise.race([

@@ -35,6 +35,8 @@ export interface ServedHere {
   url: string;
   /** No key is required. */
   open: boolean;
+  /** Of the console; null = it is off. */
+  consoleUrl: string | null;
   /** The assistant to try the server with; null where none was created. */
   assistantId: string | null;
   close(): Promise<void>;
@@ -55,6 +57,8 @@ export interface StackBackend {
 export interface BackendOptions extends PartsOptions {
   /** How a client connects to the stack's Temporal. */
   connect: ConnectOptions;
+  /** Address of Temporal's Web UI; null = not known. */
+  uiUrl: string | null;
   /** Only this stack uses the Temporal server: when its data are lost, the store accepts the new one. */
   embedded: boolean;
 }

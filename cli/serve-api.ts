@@ -16,8 +16,16 @@ import { writeProcessRecord } from '../app/process-file.ts';
 import { stopRequested } from '../app/run-until-signal.ts';
 
 /** Scripts wait for this line on stderr. */
-export const readyLine = ({ url, open }: { url: string; open: boolean }): string =>
-  `ready api at ${url}, ${open ? 'without keys: for this machine only' : 'keys needed'}`;
+export const readyLine = ({
+  url,
+  open,
+  consoleUrl,
+}: {
+  url: string;
+  open: boolean;
+  consoleUrl: string | null;
+}): string =>
+  `ready api at ${url}, ${open ? 'without keys: for this machine only' : 'keys needed'}${consoleUrl === null ? '' : `; console at ${consoleUrl}`}`;
 
 export const serveDurable = async (context: CommandContext, config: Config): Promise<undefined> => {
   const { io, say, announce } = context;
@@ -44,7 +52,7 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
       apiUrl: api.url,
     });
     endings.add('process file', () => record.remove());
-    announce({ ready: true, url: api.url, open: api.open });
+    announce({ ready: true, url: api.url, open: api.open, consoleUrl: api.consoleUrl });
     say(readyLine(api));
     await stopRequested(io.signal);
     say('stopping: finishing running work');

@@ -31,15 +31,24 @@ export const serveWithWorker = async (
     log,
     say,
   });
-  const { temporal, worker, apiUrl: url, apiOpen: open } = stack;
+  const { temporal, worker, apiUrl: url, apiOpen: open, consoleUrl } = stack;
   const { address, namespace, taskQueue } = temporal;
   const own = { role: 'serve', temporal: { address, namespace, taskQueue }, apiUrl: url } as const;
   const record = await writeProcessRecord(config.dataDir, io.env, own, () => worker.learned());
   try {
     if (url === null) throw new RunsError('config', 'There is nothing to serve with this RUNS_BACKEND.');
-    announce({ ready: true, url, open, temporal: address, namespace, taskQueue, tools: worker.tools });
+    announce({
+      ready: true,
+      url,
+      open,
+      consoleUrl,
+      temporal: address,
+      namespace,
+      taskQueue,
+      tools: worker.tools,
+    });
     say(
-      `${readyLine({ url, open })}; worker on task queue ${JSON.stringify(taskQueue)}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
+      `${readyLine({ url, open, consoleUrl })}; worker on task queue ${JSON.stringify(taskQueue)}, ${worker.tools.length === 0 ? 'no tools' : `tools ${worker.tools.join(', ')}`}`,
     );
     await runUntilSignal(io.signal, stack.broken, 'Start it again.');
     say('stopping: finishing running work');

@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { openApiDocument, ROUTES } from '../api/index.ts';
+import { CONSOLE_ROUTES, openApiDocument, ROUTES } from '../api/index.ts';
 
 interface Schema {
   $ref?: string;
@@ -45,7 +45,7 @@ export interface OpenApi {
 
 const HEAD = `# HTTP API
 
-The routes of \`runs serve\` and \`runs dev\`, below \`/v1\`. The page is generated from \`GET /openapi.json\` by \`npm run docs:http\`.
+The routes of \`runs serve\` and \`runs dev\`, below \`/v1\`, and of the console's sign-in, below \`/console\`. The page is generated from \`GET /openapi.json\` by \`npm run docs:http\`.
 Objects, statuses and error texts are those of the Assistants API, version 2; what is an extension of this project says so in its summary.
 
 Errors are \`{"error": {"message", "type", "param", "code"}}\`. Lists take \`limit\`, \`order\`, \`after\` and \`before\` and return
@@ -106,12 +106,12 @@ const operationText = (path: string, method: string, operation: Operation): stri
   const parameters = operation.parameters.map(({ name, in: where, schema }) => row(name, where, schema));
   const rows = [...parameters, ...new Set(body)];
   const answers = Object.entries(operation.responses)
-    .filter(([status]) => status.startsWith('2'))
+    .filter(([status]) => /^[23]/.test(status))
     .map(([status, { content = {} }]) => {
       const shapes = Object.entries(content).map(([type, { schema }]) =>
         type === 'text/event-stream' ? 'server-sent events' : `\`${typeText(schema)}\``,
       );
-      return `${status}: ${shapes.length === 0 ? 'no body' : shapes.join(' or ')}`;
+      return `${status}: ${shapes.length === 0 ? (status === '302' ? 'a redirect' : 'no body') : shapes.join(' or ')}`;
     });
   const table = ['| field | in | type | bounds |', '|---|---|---|---|', ...rows];
   return [
@@ -143,7 +143,8 @@ export const renderHttpReference = (document: OpenApi): string => {
 };
 
 /** The page of this checkout. The version is left out: a release would change the page for no reader's good. */
-export const currentHttpReference = (): string => renderHttpReference(openApiDocument(ROUTES, '') as OpenApi);
+export const currentHttpReference = (): string =>
+  renderHttpReference(openApiDocument([...ROUTES, ...CONSOLE_ROUTES], '') as OpenApi);
 
 export const HTTP_REFERENCE_FILE = 'docs/reference/http-api.md';
 

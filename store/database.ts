@@ -34,6 +34,8 @@ export const CHANNEL = 'run_events';
 export const APPROVALS = 'approvals';
 /** In the place of a run id: webhooks have deliveries for the dispatcher. */
 export const WEBHOOKS = 'webhooks';
+/** In the place of a run id: sessions of people have ended. */
+export const SESSIONS = 'sessions';
 
 /** What was notified: `deltas` only, or a change of the run with its events. */
 export type AnnouncedKind = 'deltas' | 'change';

@@ -20,6 +20,7 @@ import { providerLimitStore } from './provider-limits.ts';
 import { acceptOutputs } from './accept-outputs.ts';
 import { runRecordStore } from './run-record.ts';
 import { runStore } from './runs.ts';
+import { sessionStore } from './sessions.ts';
 import { threadStore } from './threads.ts';
 import { turnStore } from './turns.ts';
 import { usageStore } from './usage.ts';
@@ -52,6 +53,7 @@ export const storeOn = (db: Database): Store => ({
   ...approvalUpkeep(db),
   ...providerLimitStore(db),
   ...webhookStore(db),
+  ...sessionStore(db),
   async ping() {
     await db.query('select 1');
   },

@@ -1,10 +1,19 @@
 /**
- * The tables beside those of threads and runs: keys of requests, limits of providers, and values about the whole store.
+ * The tables beside those of threads and runs: keys of requests, limits of providers, sessions, and values about the whole store.
  *
  * Rule: as in `schema.ts`. Times are unix milliseconds of the database's clock where processes compare them.
  * Imported by drizzle-kit and the schema test only.
  */
-import { bigint, boolean, doublePrecision, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  boolean,
+  doublePrecision,
+  index,
+  json,
+  pgTable,
+  primaryKey,
+  text,
+} from 'drizzle-orm/pg-core';
 
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
@@ -43,6 +52,30 @@ export const providerSlots = pgTable(
     ends_at: doublePrecision().notNull(),
   },
   (table) => [index('provider_slots_of').on(table.provider, table.ends_at)],
+);
+
+/** People who signed in. */
+export const sessions = pgTable(
+  'sessions',
+  {
+    /** SHA-256 of the cookie's value. */
+    digest: text().primaryKey(),
+    method: text().notNull(),
+    name: text().notNull(),
+    tenant: text().notNull(),
+    /** What proved the name: a digest of the key, or issuer and subject. */
+    proof: text().notNull(),
+    /** Groups that the identity provider stated. */
+    groups: json().$type<readonly string[]>().notNull(),
+    created_at: bigint({ mode: 'number' }).notNull(),
+    used_at: bigint({ mode: 'number' }).notNull(),
+    expires_at: bigint({ mode: 'number' }).notNull(),
+  },
+  (table) => [
+    index('sessions_of_person').on(table.tenant, table.name),
+    index('sessions_by_use').on(table.used_at),
+    index('sessions_by_expiry').on(table.expires_at),
+  ],
 );
 
 export const facts = pgTable('facts', {

@@ -10,6 +10,7 @@ import type { TokenPrice } from '../protocol/rules/cost.ts';
 import type { TenantBudgets } from '../protocol/rules/budget.ts';
 import { parseNetworks } from '../activities/webhooks/address-guard.ts';
 import { readBudgets } from './budgets.ts';
+import { readConsoleSettings, type ConsoleSettings } from './console-settings.ts';
 import { envReader } from './env-reader.ts';
 import { readModelPrice } from './model-price.ts';
 import { readModelSettings, type ModelSettings } from './model-settings.ts';
@@ -57,6 +58,8 @@ export interface Config {
   publicUrl: string | null;
   /** Networks besides the internet that webhooks may reach, unparsed. */
   webhookNetworks: string | null;
+  /** The console of `serve` and `dev`, and how people sign in. */
+  console: ConsoleSettings;
   host: string;
   port: number;
   /** `host:port` where `serve` offers its metrics instead of on the API's address. */
@@ -108,7 +111,8 @@ const YEAR_MS = 31_536_000_000;
 
 /** Parses everything. Never throws: a bad value is listed in `invalid`, and its default is used. */
 export const configFromEnv = (env: ConfigEnv): Config => {
-  const { invalid, text, oneOf, whole, duration, address } = envReader(env);
+  const reader = envReader(env);
+  const { invalid, text, oneOf, whole, duration, address } = reader;
 
   const taskQueue = text('RUNS_TASK_QUEUE') ?? DEFAULT_TASK_QUEUE;
   const badQueue = idProblem('RUNS_TASK_QUEUE', taskQueue);
@@ -144,6 +148,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
     corsOrigins: text('RUNS_CORS_ORIGINS'),
     publicUrl: text('RUNS_PUBLIC_URL')?.replace(/\/+$/, '') ?? null,
     webhookNetworks: readNetworks(text('RUNS_WEBHOOK_NETWORKS'), invalid),
+    console: readConsoleSettings(reader),
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 0, 65_535, DEFAULTS.port),
     metricsAddress: address('RUNS_METRICS_ADDRESS'),
@@ -248,7 +253,6 @@ export const configErrors = (config: Config, role: Role): string[] => {
       backend !== 'chat' &&
       `RUNS_MODELS names a file of models, which RUNS_BACKEND=${backend} does not use. Set RUNS_BACKEND=chat`,
     baseUrlProblem(config, role),
-    urlProblem('RUNS_PUBLIC_URL', config.publicUrl, ['https:', 'http:']),
     urlProblem('DATABASE_URL', config.databaseUrl, ['postgres:', 'postgresql:']),
     backend !== 'sandbox' && store.kind === 'refused' && store.problem,
   ];

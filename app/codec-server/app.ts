@@ -8,12 +8,17 @@
 import { Hono } from 'hono';
 import { ApiError } from '../../protocol/errors.ts';
 import { addConversion } from './conversion.ts';
-import { createSessions } from './sessions.ts';
+import { memorySessions } from '../../api/sessions/memory-sessions.ts';
+import { createSessions } from '../../api/sessions/sessions.ts';
+import type { SessionLimits } from '../../api/sessions/session-rules.ts';
 import { addSignIn } from './sign-in.ts';
 import type { CodecServerOptions } from './types.ts';
 
+const HOUR_MS = 3_600_000;
+const LIMITS: SessionLimits = { idleMs: 12 * HOUR_MS, lifetimeMs: 24 * HOUR_MS, most: 1_000 };
+
 export const createCodecApp = (options: CodecServerOptions): Hono => {
-  const sessions = createSessions(options.now);
+  const sessions = createSessions(memorySessions(), LIMITS, options.now);
   const app = new Hono();
   app.use('*', async (c, next) => {
     await next();

@@ -9,18 +9,18 @@ import { bodyLimit } from 'hono/body-limit';
 import { getCookie } from 'hono/cookie';
 import { cors } from 'hono/cors';
 import { readPayloads, writePayloads } from './payloads.ts';
-import { SESSION_COOKIE, type Sessions } from './sessions.ts';
-import { operatorOf, refuse, type CodecServerOptions } from './types.ts';
+import type { Sessions } from '../../api/sessions/sessions.ts';
+import { operatorOf, operatorOfSession, refuse, SESSION_COOKIE, type CodecServerOptions } from './types.ts';
 
 /** A page of the UI's history has dozens of payloads of at most 2 MB each. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /** Why a conversion is refused; null = it may go on. Throws `ApiError` for a key that may not. */
-const refusalOf = (
+const refusalOf = async (
   c: Context,
   { origins, auth }: CodecServerOptions,
   sessions: Sessions,
-): Response | null => {
+): Promise<Response | null> => {
   const origin = c.req.header('origin');
   if (origin !== undefined && !origins.includes(origin))
     return refuse(
@@ -31,7 +31,7 @@ const refusalOf = (
   // A form of another site can't send this type without a preflight.
   if (!/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
     return refuse(c, 400, 'The content type must be application/json.');
-  if (auth.open || sessions.nameOf(getCookie(c, SESSION_COOKIE)) !== null) return null;
+  if (auth.open || (await operatorOfSession(sessions, getCookie(c, SESSION_COOKIE))) !== null) return null;
   operatorOf(auth, c.req.raw.headers);
   return null;
 };
@@ -51,7 +51,7 @@ export const addConversion = (app: Hono, options: CodecServerOptions, sessions: 
   });
   for (const path of ['/encode', '/decode'] as const) {
     app.use(path, allowOrigins);
-    app.use(path, async (c, next) => refusalOf(c, options, sessions) ?? (await next()));
+    app.use(path, async (c, next) => (await refusalOf(c, options, sessions)) ?? (await next()));
     app.post(path, limit, async (c) => {
       const payloads = readPayloads(await c.req.json().catch(() => null));
       if (payloads === null)

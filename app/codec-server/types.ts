@@ -3,7 +3,10 @@ import type { PayloadCodec } from '@temporalio/common';
 import type { Context } from 'hono';
 import type { Authenticator } from '../../api/index.ts';
 import { requireRole } from '../../api/auth.ts';
+import type { Sessions } from '../../api/sessions/sessions.ts';
 import type { Logger } from '../../protocol/ports/backend.ts';
+
+export const SESSION_COOKIE = 'runs_codec_session';
 
 export interface CodecServerOptions {
   codec: PayloadCodec;
@@ -20,6 +23,13 @@ export interface CodecServerOptions {
 /** A refusal in the form that the Web UI shows. */
 export const refuse = (c: Context, status: 400 | 403 | 413 | 422, message: string): Response =>
   c.json({ message }, status);
+
+/** The operator's name of a session; null = there is none, or it has ended. */
+export const operatorOfSession = async (
+  sessions: Sessions,
+  token: string | undefined,
+): Promise<string | null> =>
+  token === undefined ? null : ((await sessions.find(token))?.record.name ?? null);
 
 /** The operator's name of a key. Throws `ApiError` 401, or 403 for a key of another role. */
 export const operatorOf = (auth: Authenticator, headers: Headers): string => {

@@ -59,15 +59,16 @@ export const dev = defineCommand<object>({
       try {
         await writeDevState(dir, state);
         const { pid: _pid, temporalPid: _temporalPid, ...shown } = state;
-        const { assistantId } = stack;
+        const { assistantId, consoleUrl } = stack;
         const { tools } = stack.worker;
-        context.announce({ ready: true, ...shown, tools, assistantId, dataDir: dir });
+        context.announce({ ready: true, ...shown, tools, assistantId, consoleUrl, dataDir: dir });
         const { welcome } = await import('../output/welcome.ts');
         for (const line of welcome({
           ...state,
           dataDir: config.dataDir,
           tools,
           assistantId,
+          consoleUrl,
           model: config.model,
         }))
           context.say(line);

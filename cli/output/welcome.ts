@@ -7,6 +7,8 @@ export interface Welcome extends Omit<DevState, 'pid' | 'temporalPid'> {
   tools: readonly string[];
   /** Replaces every run's model; null = the assistant names it. */
   model: string | null;
+  /** Of the console; null = it is off. */
+  consoleUrl: string | null;
   /** The assistant for a first try of the server; null = none. */
   assistantId: string | null;
 }
@@ -24,6 +26,7 @@ const waitingUrl = (uiUrl: string, namespace: string): string =>
 export const welcome = (dev: Welcome): string[] => [
   `ready: runs dev. Ctrl-C stops it; its state stays in ${dev.dataDir}`,
   '',
+  ...(dev.consoleUrl === null ? [] : [`  Console   ${dev.consoleUrl}`]),
   `  Web UI    ${dev.uiUrl ?? `of your Temporal server at ${dev.temporalAddress}`}`,
   ...(dev.uiUrl === null
     ? []

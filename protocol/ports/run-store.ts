@@ -10,6 +10,7 @@
  */
 import type { RunRecordStore } from './run-records.ts';
 import type { ProviderLimitStore } from './provider-limits.ts';
+import type { SessionStore } from './session-store.ts';
 import type { Decision } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent } from '../wire/events.ts';
@@ -282,7 +283,15 @@ export interface LiveRunQuery {
 }
 
 export interface Store
-  extends ThreadStore, RunStore, RunRecordStore, TurnStore, UsageStore, ProviderLimitStore, WebhookStore {
+  extends
+    ThreadStore,
+    RunStore,
+    RunRecordStore,
+    TurnStore,
+    UsageStore,
+    ProviderLimitStore,
+    WebhookStore,
+    SessionStore {
   /** Throws `StoreError` when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -2,7 +2,8 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startCodecServer, type CodecServer } from '../../../app/codec-server/index.ts';
-import { createSessions } from '../../../app/codec-server/sessions.ts';
+import { createCodecApp } from '../../../app/codec-server/app.ts';
+import { keyAuth, parseApiKeys } from '../../../api/index.ts';
 import { encryptionOf } from '../../../client/encryption.ts';
 import type { Logger } from '../../../protocol/ports/backend.ts';
 
@@ -168,19 +169,31 @@ describe('signing in', () => {
   });
 });
 
-test('a session ends when it is unused for twelve hours, and after a day in any case', () => {
+test('a session ends when it is unused for twelve hours, and after a day in any case', async () => {
+  if (codec === undefined) throw new Error('no codec');
   let now = 0;
-  const sessions = createSessions(() => now);
-  const used = sessions.create('olga');
-  const idle = sessions.create('ann');
+  const app = createCodecApp({
+    codec,
+    auth: keyAuth(parseApiKeys(API_KEYS)),
+    origins: [UI],
+    publicUrl: 'http://codec.test',
+    log,
+    now: () => now,
+  });
+  const signedIn = async (): Promise<string> =>
+    cookieOf(await app.request('/sign-in', { method: 'POST', body: new URLSearchParams({ key: OPERATOR }) }));
+  const isIn = async (cookie: string): Promise<boolean> =>
+    (await (await app.request('/', { headers: { cookie } })).text()).includes('olga');
+  const used = await signedIn();
+  const idle = await signedIn();
   const hour = 3_600_000;
   for (let at = 1; at <= 23; at++) {
     now = at * hour;
-    expect(sessions.nameOf(used)).toBe('olga');
+    expect(await isIn(used)).toBe(true);
   }
-  expect(sessions.nameOf(idle)).toBeNull();
+  expect(await isIn(idle)).toBe(false);
   now = 25 * hour;
-  expect(sessions.nameOf(used)).toBeNull();
+  expect(await isIn(used)).toBe(false);
 });
 
 describe('without keys', () => {

@@ -495,6 +495,7 @@ const welcomeIn = (dataDir: string, more: Partial<Parameters<typeof welcome>[0]>
     namespace: 'default',
     uiUrl: null,
     apiUrl: 'http://127.0.0.1:8787/v1',
+    consoleUrl: 'http://127.0.0.1:8787/console/',
     backend: 'sandbox',
     taskQueue: 'runs',
     tools: [],

@@ -73,6 +73,21 @@ describe('configFromEnv', () => {
         HOST: '0.0.0.0',
         PORT: '80',
         RUNS_CORS_ORIGINS: 'https://app.example',
+        RUNS_PUBLIC_URL: 'https://runs.example/',
+        RUNS_PEOPLE: 'people.yaml',
+        RUNS_TEMPORAL_UI: 'https://temporal.example',
+        RUNS_SESSION_IDLE: '1h',
+        RUNS_SESSION_LIFETIME: '8h',
+        RUNS_OIDC_ISSUER: 'https://login.example/realms/acme',
+        RUNS_OIDC_CLIENT_ID: 'runs',
+        RUNS_OIDC_CLIENT_SECRET: 'oidc-secret',
+        RUNS_OIDC_SCOPES: 'openid',
+        RUNS_OIDC_NAME_CLAIM: 'upn',
+        RUNS_OIDC_GROUPS_CLAIM: 'roles',
+        RUNS_PROXY_USER_HEADER: 'X-Forwarded-Email',
+        RUNS_PROXY_GROUPS_HEADER: 'X-Forwarded-Groups',
+        RUNS_PROXY_ADDRESSES: '10.0.0.5 fd00::/8',
+        RUNS_PROXY_SECRET: 'proxy-secret-0123456789',
         RUNS_METRICS_ADDRESS: '10.0.0.1:9465',
         RUNS_METRICS_PORT: '9464',
         RUNS_TASK_QUEUE: 'q',
@@ -118,6 +133,30 @@ describe('configFromEnv', () => {
       rateLimits: 'run=50',
       tenantLimits: { streams: 10, liveRuns: 20, storedMegabytes: 0 },
       corsOrigins: 'https://app.example',
+      publicUrl: 'https://runs.example',
+      webhookNetworks: null,
+      console: {
+        on: true,
+        publicUrl: 'https://runs.example',
+        peopleFile: 'people.yaml',
+        temporalUi: 'https://temporal.example',
+        idleMs: 3_600_000,
+        lifetimeMs: 28_800_000,
+        oidc: {
+          issuer: 'https://login.example/realms/acme',
+          clientId: 'runs',
+          clientSecret: 'oidc-secret',
+          scopes: 'openid',
+          nameClaim: 'upn',
+          groupsClaim: 'roles',
+        },
+        proxy: {
+          userHeader: 'x-forwarded-email',
+          groupsHeader: 'x-forwarded-groups',
+          addresses: ['10.0.0.5', 'fd00::/8'],
+          secret: 'proxy-secret-0123456789',
+        },
+      },
       metricsAddress: '10.0.0.1:9465',
       host: '0.0.0.0',
       port: 80,
@@ -332,5 +371,49 @@ describe('the shown configuration', () => {
 
   test('an invalid URL is not repeated', () => {
     expect(redactUrl('canary at host')).toBe('(not a URL)');
+  });
+});
+
+const problemsOf = (env: Record<string, string>): readonly string[] => configFromEnv(env).invalid;
+
+describe('sign-in to the console', () => {
+  const OIDC = {
+    RUNS_OIDC_ISSUER: 'https://login.example',
+    RUNS_OIDC_CLIENT_ID: 'runs',
+    RUNS_PEOPLE: 'p.yaml',
+    RUNS_PUBLIC_URL: 'https://runs.example',
+  };
+  const PROXY = {
+    RUNS_PROXY_USER_HEADER: 'x-user',
+    RUNS_PROXY_ADDRESSES: '10.0.0.0/8',
+    RUNS_PROXY_SECRET: 'proxy-secret-0123456789',
+    RUNS_PEOPLE: 'p.yaml',
+  };
+
+  test.each([
+    ['an OpenID provider', OIDC],
+    ['one on this machine', { ...OIDC, RUNS_OIDC_ISSUER: 'http://127.0.0.1:4000' }],
+    ['a proxy', PROXY],
+    ['nothing of it with the console off', { RUNS_CONSOLE: 'off', RUNS_OIDC_ISSUER: 'nonsense' }],
+  ])('%s can be set', (_what, env) => {
+    expect(problemsOf(env)).toEqual([]);
+  });
+
+  test.each([
+    ['the client’s id', { ...OIDC, RUNS_OIDC_CLIENT_ID: '' }, 'go together'],
+    ['the public address', { ...OIDC, RUNS_PUBLIC_URL: '' }, 'needs RUNS_PUBLIC_URL'],
+    ['people', { ...OIDC, RUNS_PEOPLE: '' }, 'needs RUNS_PEOPLE'],
+    ['https at the issuer', { ...OIDC, RUNS_OIDC_ISSUER: 'http://login.example' }, 'must be an https URL'],
+    ['an address without a path', { ...OIDC, RUNS_PUBLIC_URL: 'https://a.example/x' }, 'without a path'],
+    ['addresses of the proxy', { ...PROXY, RUNS_PROXY_ADDRESSES: '' }, 'needs RUNS_PROXY_ADDRESSES'],
+    ['a network', { ...PROXY, RUNS_PROXY_ADDRESSES: '10.0.0.0/33' }, 'addresses and networks'],
+    ['a long secret of the proxy', { ...PROXY, RUNS_PROXY_SECRET: 'short' }, 'at least 16 characters'],
+    ['the name of a header', { ...PROXY, RUNS_PROXY_USER_HEADER: 'x user' }, 'names of headers'],
+    ['people for a proxy', { ...PROXY, RUNS_PEOPLE: '' }, 'RUNS_PROXY_USER_HEADER needs RUNS_PEOPLE'],
+  ])('without %s it is refused', (_what, env, problem) => {
+    const problems = problemsOf(env);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(problem);
+    expect(problems[0]).not.toContain(PROXY.RUNS_PROXY_SECRET);
   });
 });
