@@ -121,3 +121,14 @@ test('a place that is none ends the stream with the error', async () => {
   const next = following(new AbortController(), { after: 'nonsense' });
   await expect(next()).rejects.toMatchObject({ status: 400 });
 });
+
+test('reads what a run did', async () => {
+  const { runId } = await asks('call_timeline');
+  const { entries, history } = await client().timeline(runId);
+  expect(history.state).toBe('gone');
+  expect(entries.find(({ kind }) => kind === 'wait')).toMatchObject({
+    call_id: 'call_timeline',
+    outcome: 'waiting',
+  });
+  await expect(client().timeline('run_unknown')).rejects.toMatchObject({ status: 404 });
+});
