@@ -340,6 +340,21 @@ describe('answers are as documented', () => {
     expect(await check('GET', Response.json(good, { status: 418 }), thread)).toHaveLength(1);
   });
 
+  test('of webhooks and their deliveries', async () => {
+    const { id } = await call<{ id: string }>('POST', '/webhooks', { url: 'https://hooks.example.com/a' });
+    const at = `/webhooks/${id}`;
+    const delivery = await call<{ id: string }>('POST', `${at}/test`, {});
+    await call('GET', '/webhooks');
+    await call('GET', at);
+    await call('POST', at, { description: 'of the shop' });
+    await call('POST', `${at}/rotate`, {});
+    await call('GET', '/webhooks/deliveries');
+    await call('GET', `/webhooks/deliveries/${delivery.id}`);
+    await call('POST', `/webhooks/deliveries/${delivery.id}/redeliver`, {});
+    await call('DELETE', at);
+    expect(problems).toEqual([]);
+  });
+
   test('of what a run did, and of the overview', async () => {
     const run = await startRun();
     await store.settleTurn(
