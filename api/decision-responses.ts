@@ -114,6 +114,19 @@ export const approvalDetails = z.strictObject({
   description: z.string().nullable().describe('of the tool; null = the run does not declare it'),
   parameters: z.record(z.string(), z.unknown()).nullable().describe('JSON Schema of the arguments'),
   said: z.string().nullable().describe('what the assistant wrote before the call'),
+  conversation: z
+    .strictObject({
+      messages: z.array(
+        z.strictObject({
+          role: z.enum(['user', 'assistant']),
+          created_at: z.int(),
+          text: z.string(),
+          shortened: z.boolean().describe('the text is the beginning of a longer one'),
+        }),
+      ),
+      has_more: z.boolean().describe('earlier messages are left out'),
+    })
+    .describe('the latest messages of the thread before the call, oldest first'),
   consequence: z.string().describe('what the run does when the deadline passes without a decision'),
   decisions: z.array(decision).describe('about this call, refused ones included, oldest first'),
 });

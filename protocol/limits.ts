@@ -71,6 +71,15 @@ export const BODY_BYTES = {
   inFlight: 67_108_864,
 } as const;
 
+/** What a person reads of a thread beside a call. */
+export const CONVERSATION_LIMITS = {
+  messages: 20,
+  /** Of one message. */
+  characters: 4_000,
+  /** Messages are read whole, so their sizes together are limited, too. */
+  readBytes: 1_048_576,
+} as const;
+
 /** Pages and logs read from the store: when these are exceeded, fewer rows are returned, but at least one. */
 export const READ_BYTES = {
   /** One page of a list. */

@@ -12,6 +12,7 @@ import type { MessageContent } from '../protocol/wire/objects.ts';
 import type { Sql } from './database.ts';
 import { decisionView } from './decisions.ts';
 import type { ApprovalRow, DecisionRow } from './approvals-schema.ts';
+import { readConversation } from './read-conversation.ts';
 import type { RoundRow, RunRow } from './schema.ts';
 
 /** Decisions of one call that are shown; a call has more only where a key repeats refused ones. */
@@ -72,6 +73,7 @@ export const readDetails = async (
     description: tool?.description ?? null,
     parameters: tool?.parameters ?? (await plannedSchema(sql, row)),
     said: await saidBefore(sql, row),
+    conversation: await readConversation(sql, row),
     consequence: CONSEQUENCES[row.on_deadline],
     decisions: decisions
       .filter(({ body }) => body.callId === row.call_id && (body.round === 0 || body.round === row.round))

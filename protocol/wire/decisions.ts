@@ -118,6 +118,14 @@ export interface Approval {
   refused_edit: string | null;
 }
 
+/** The end of the thread's conversation before a call. */
+export interface CallConversation {
+  /** Oldest first. */
+  messages: { role: 'user' | 'assistant'; created_at: number; text: string; shortened: boolean }[];
+  /** Earlier messages are left out. */
+  has_more: boolean;
+}
+
 /** One approval with what a person needs in order to decide. */
 export interface ApprovalDetails extends Approval {
   /** The arguments as JSON text, one key on each line, control and format characters escaped. */
@@ -132,6 +140,8 @@ export interface ApprovalDetails extends Approval {
   parameters: Record<string, unknown> | null;
   /** What the assistant wrote before the call; null = nothing. */
   said: string | null;
+  /** The latest messages before the call, its own turn's included. */
+  conversation: CallConversation;
   /** What the run does when the deadline passes without a decision. */
   consequence: string;
   /** All decisions about the call, refused ones included, oldest first. */

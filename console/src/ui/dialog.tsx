@@ -23,6 +23,8 @@ export const Dialog = ({ title, children, onClose, actions, wide = false }: Dial
     const dialog = element.current;
     const before = document.activeElement;
     dialog?.showModal();
+    // A dialog that asks for words is ready for them.
+    dialog?.querySelector<HTMLElement>('textarea, input:not([type=checkbox])')?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();

@@ -58,6 +58,10 @@ export const JsonTable = ({ value, caption }: { value: unknown; caption: string 
   return (
     <table class="json-table">
       <caption class="sr-only">{caption}</caption>
+      <colgroup>
+        <col class="json-key" />
+        <col />
+      </colgroup>
       <tbody>
         {entries.slice(0, MOST_ROWS).map(([key, item]) => (
           <tr key={key}>

@@ -1,0 +1,30 @@
+/** Sentences of the inbox. Rule: pure; names of people and tools are escaped where the sentence is shown. */
+import type { DecisionBody, InboxCall } from './inbox-types.ts';
+
+const VERBS = {
+  approve: { present: 'Approving', past: 'Approved' },
+  deny: { present: 'Denying', past: 'Denied' },
+  answer: { present: 'Answering', past: 'Answered' },
+  delegate: { present: 'Handing over', past: 'Handed over' },
+} as const;
+
+export const verbOf = ({ decision }: DecisionBody): { present: string; past: string } => VERBS[decision];
+
+/** Who decided a call that waits no more, as a sentence. */
+export const decidedBy = ({ status, decision }: Pick<InboxCall, 'status' | 'decision'>): string => {
+  if (decision !== null) {
+    const who = decision.by ?? 'Somebody without a name';
+    const name = decision.verified ? who : `${who} (name not verified)`;
+    return `${name} ${decision.type === 'approve' ? 'approved' : 'denied'} it.`;
+  }
+  if (status === 'expired') return 'nobody decided in time.';
+  if (status === 'cancelled') return 'its run has ended or was cancelled.';
+  return 'it was decided.';
+};
+
+/** Such as `2 more approvals needed`; null = one decision is enough, or none is known. */
+export const votesText = ({ votes_needed: needed, votes }: InboxCall): string | null => {
+  if (needed === undefined || needed === 0) return null;
+  if (needed === 1 && (votes === undefined || votes.length === 0)) return null;
+  return needed === 1 ? '1 more approval needed' : `${needed} more approvals needed`;
+};

@@ -1,0 +1,83 @@
+/** Five thousand calls wait: the page opens, scrolls and finds as with five. And what a browser loads stays small. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { Client } from 'pg';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { builtConsole } from '../../support/console.ts';
+import { openConsoleStack, type ConsoleStack } from '../../support/console-stack.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const CALLS = 5_000;
+let stack: ConsoleStack;
+beforeAll(async () => {
+  stack = await openConsoleStack();
+}, 120_000);
+afterAll(() => stack?.close());
+
+/** Copies of one waiting call, each with a deadline and a tool of its own turn. */
+const copied = async (id: string): Promise<void> => {
+  const client = new Client({ connectionString: stack.database.url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ column_name: string }>(
+      `select column_name from information_schema.columns where table_name = 'approvals'
+       and column_name not in ('id', 'call_id', 'due_at', 'tool', 'position', 'changed', 'changed_in')`,
+    );
+    const kept = rows.map(({ column_name: name }) => `"${name}"`).join(', ');
+    await client.query(
+      `insert into approvals (id, call_id, due_at, tool, ${kept})
+       select id || '_' || n, call_id || '_' || n, due_at + n * 1000, 'tool_' || n % 7, ${kept}
+       from approvals, generate_series(1, ${CALLS - 1}) n where id = $1`,
+      [id],
+    );
+  } finally {
+    await client.end();
+  }
+};
+
+test('five thousand calls are listed with a few dozen rows, and found by words, filter and keys', async () => {
+  const call = await stack.started();
+  await copied(call.id);
+  const page = await stack.windowOf('alice');
+  await page.getByText('5,000 waiting').waitFor({ timeout: 60_000 });
+  const rows = page.getByRole('listitem');
+  expect(await page.locator('[data-call]').count()).toBeLessThan(40);
+  expect(await rows.first().getAttribute('aria-setsize')).toBe('5000');
+  await page.getByRole('article').getByRole('table').waitFor();
+  await page.keyboard.press('j');
+  await page.waitForURL('**/inbox/*_1');
+  await page.locator('.virtual-list').evaluate((list) => {
+    list.scrollTop = list.scrollHeight;
+  });
+  await page.locator(`[data-call="${call.id}_${CALLS - 1}"]`).waitFor();
+  // The open call's row is still there for the keyboard.
+  expect(await page.locator(`[data-call="${call.id}_1"]`).count()).toBe(1);
+  await page.getByLabel('Tool', { exact: true }).selectOption('tool_3');
+  await page.getByText('714 of 5,000 waiting').waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type(`${call.id}_3 `);
+  await page
+    .getByText('1 of 5,000 waiting')
+    .waitFor()
+    .catch(() => undefined);
+  expect(await page.locator('[data-call]').count()).toBeGreaterThan(0);
+});
+
+test('a browser loads less than 200 KB, compressed, for all pages together', async () => {
+  const built = await builtConsole();
+  try {
+    const files = await readdir(built.dir, { recursive: true, withFileTypes: true });
+    const sizes = await Promise.all(
+      files
+        .filter((file) => file.isFile())
+        .map(async (file) => gzipSync(await readFile(join(file.parentPath, file.name))).length),
+    );
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    expect(total).toBeGreaterThan(10_000);
+    expect(total).toBeLessThan(200_000);
+  } finally {
+    await built.remove();
+  }
+});

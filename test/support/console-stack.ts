@@ -1,0 +1,214 @@
+/**
+ * A runs server with calls that wait, the console in front of it for two people, and a browser. Tests of the console only.
+ *
+ * Rule: one stack a test file; tests tell their calls apart by the thread. A window that logs an error fails its test.
+ */
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import OpenAI from 'openai';
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { expect, onTestFinished, vi } from 'vitest';
+import { z } from 'zod';
+import { createApi, keyAuth, parseApiKeys, serveApi, type ServedApi } from '../../api/index.ts';
+import { ApprovalsClient, type Approval } from '../../client/http/public.ts';
+import type { Store } from '../../protocol/ports/run-store.ts';
+import { openStore } from '../../store/index.ts';
+import type { SandboxOptions } from '../../testing/index.ts';
+import { builtConsole, openWindow, serveConsole, type BuiltConsole, type ConsoleServer } from './console.ts';
+import { defineTools, openNative, type NativeStack } from './native-stack.ts';
+import { freshDatabase, type FreshDatabase } from './postgres.ts';
+import { liveTemporal, type LiveTemporal } from './temporal.ts';
+import { launchBrowser } from './web-ui.ts';
+
+export const CONSOLE_KEY = {
+  caller: 'sk-the-caller-0123456789',
+  alice: 'sk-alice-0123456789abcdef',
+  bob: 'sk-bob-0123456789abcdefgh',
+} as const;
+const KEYS = [
+  `acme:${CONSOLE_KEY.caller}:*:role=caller;name=shop`,
+  `acme:${CONSOLE_KEY.alice}:*:role=approver;name=alice`,
+  `acme:${CONSOLE_KEY.bob}:*:role=approver;name=bob`,
+].join(' ');
+
+type Scripts = NonNullable<SandboxOptions['scripts']>;
+
+/** The model calls `name` once with `input`, and ends when it has the output. */
+export const callsOnce =
+  (name: string, input: object, text: string): Scripts[string] =>
+  (turn) =>
+    turn.round === 0
+      ? { text, calls: [{ name, arguments: { ...input } }] }
+      : { text: turn.outputs.map(({ output }) => output).join(', ') };
+
+export interface StartOptions {
+  model?: string;
+  tool?: string;
+  content?: string;
+  /** Seconds until the run expires, and with it the call's deadline. */
+  expiresIn?: number;
+}
+
+export interface ConsoleStack {
+  browser: Browser;
+  database: FreshDatabase;
+  /** Source of axe, for `axeViolations`. */
+  axe: string;
+  /** Inputs of the refunds that ran. */
+  paid: unknown[];
+  /** Where the API is; its port stays over a restart. */
+  apiUrl: string;
+  of(who: keyof typeof CONSOLE_KEY): ApprovalsClient;
+  /** Starts a run, and waits until its call waits. */
+  started(options?: StartOptions): Promise<Approval>;
+  /** A window at a path of the console. It is closed with the test, which fails when the window logged an error. */
+  windowOf(who: 'alice' | 'bob', path?: string, options?: BrowserContextOptions): Promise<Page>;
+  stopApi(): Promise<void>;
+  startApi(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  refund: 'Pays money back to the customer of an order.',
+  send_mail: 'Sends a mail to a customer.',
+  delete_account: 'Deletes the account of a customer and everything in it.',
+};
+
+const toolsOf = (paid: unknown[]) =>
+  defineTools({
+    refund: {
+      description: DESCRIPTIONS['refund'] ?? '',
+      parameters: z.object({
+        order: z.string().describe('Number of the order'),
+        amount: z.number().min(1).max(500).describe('In euros'),
+        reason: z.enum(['paid twice', 'broken', 'late']).optional(),
+      }),
+      approval: true,
+      execute: (input) => {
+        paid.push(input);
+        return `paid ${input.amount}`;
+      },
+    },
+    send_mail: {
+      description: DESCRIPTIONS['send_mail'] ?? '',
+      parameters: z.object({ to: z.string(), subject: z.string(), body: z.string() }),
+      approval: true,
+      execute: () => 'sent',
+    },
+    delete_account: {
+      description: DESCRIPTIONS['delete_account'] ?? '',
+      parameters: z.object({ account: z.string() }),
+      approval: true,
+      execute: () => 'deleted',
+    },
+  });
+
+const REFUND = { order: 'A-1042', amount: 60, reason: 'paid twice' };
+const SAID = 'The customer paid twice, so I pay the second amount back.';
+
+interface Parts {
+  temporal: LiveTemporal;
+  database: FreshDatabase;
+  browser: Browser;
+  built: BuiltConsole;
+  store: Store;
+  native: NativeStack;
+}
+
+const openParts = async (scripts: Scripts, paid: unknown[]): Promise<Parts> => {
+  const [temporal, database, browser, built] = await Promise.all([
+    liveTemporal(),
+    freshDatabase(),
+    launchBrowser(),
+    builtConsole(),
+  ]);
+  const store = await openStore({ databaseUrl: database.url });
+  const native = await openNative({
+    temporal,
+    store,
+    sandbox: { scripts: { refund: callsOnce('refund', REFUND, SAID), ...scripts } },
+    tools: toolsOf(paid),
+  });
+  return { temporal, database, browser, built, store, native };
+};
+
+const serveNative = (native: NativeStack, port = 0): Promise<ServedApi> =>
+  serveApi(createApi({ engine: native.engine, auth: keyAuth(parseApiKeys(KEYS)) }), { port });
+
+const starter =
+  (url: string, list: () => Promise<readonly Approval[]>) =>
+  async ({
+    model = 'scripted:refund',
+    tool = 'refund',
+    content,
+    expiresIn,
+  }: StartOptions = {}): Promise<Approval> => {
+    const { beta } = new OpenAI({ baseURL: url, apiKey: CONSOLE_KEY.caller, maxRetries: 0 });
+    const assistant = await beta.assistants.create({
+      model,
+      tools: [{ type: 'function', function: { name: tool, description: DESCRIPTIONS[tool] ?? '' } }],
+    });
+    const run = await beta.threads.createAndRun({
+      assistant_id: assistant.id,
+      thread: {
+        messages: [{ role: 'user', content: content ?? 'I paid order A-1042 twice. Please pay it back.' }],
+      },
+      ...(expiresIn === undefined ? {} : ({ expires_in: expiresIn } as object)),
+    });
+    return vi.waitFor(
+      async () => {
+        const found = (await list()).find(({ run_id: id }) => id === run.id);
+        if (found === undefined) throw new Error('No call of the run waits.');
+        return found;
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+  };
+
+export const openConsoleStack = async (scripts: Scripts = {}): Promise<ConsoleStack> => {
+  const paid: unknown[] = [];
+  const parts = await openParts(scripts, paid);
+  const { browser, native, built } = parts;
+  let api = await serveNative(native);
+  const { url, origin } = { url: api.url, origin: new URL(api.url).origin };
+  const consoles: Record<'alice' | 'bob', ConsoleServer> = {
+    alice: await serveConsole(built.dir, { api: origin, key: CONSOLE_KEY.alice }),
+    bob: await serveConsole(built.dir, { api: origin, key: CONSOLE_KEY.bob }),
+  };
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  const of = (who: keyof typeof CONSOLE_KEY): ApprovalsClient =>
+    new ApprovalsClient({ url, apiKey: CONSOLE_KEY[who] });
+  return {
+    browser,
+    database: parts.database,
+    axe,
+    paid,
+    apiUrl: url,
+    of,
+    started: starter(url, async () => (await of('alice').list({ limit: 100 })).data),
+    async windowOf(who, path = '/inbox', options = {}) {
+      const { page, context, problems } = await openWindow(browser, `${consoles[who].url}${path}`, options);
+      onTestFinished(async () => {
+        await context.close();
+        expect(problems).toEqual([]);
+      });
+      return page;
+    },
+    stopApi: () => api.close(),
+    async startApi() {
+      api = await serveNative(native, Number(new URL(url).port));
+    },
+    async close() {
+      await browser.close();
+      for (const server of Object.values(consoles)) await server.close();
+      await api.close();
+      await native.close();
+      await parts.store.close();
+      await built.remove();
+      await parts.database.drop();
+      await parts.temporal.close();
+    },
+  };
+};
+
+export const rowOf = (page: Page, { id }: { id: string }): Locator => page.locator(`[data-call="${id}"]`);
