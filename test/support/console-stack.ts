@@ -91,7 +91,7 @@ const toolsOf = (paid: unknown[]) =>
     },
     send_mail: {
       description: DESCRIPTIONS['send_mail'] ?? '',
-      parameters: z.object({ to: z.string(), subject: z.string(), body: z.string() }),
+      parameters: z.looseObject({ to: z.string(), subject: z.string(), body: z.string() }),
       approval: true,
       execute: () => 'sent',
     },

@@ -62,14 +62,17 @@ const Person = () => {
 };
 
 const ThemeChoice = () => (
-  <label class="theme-choice">
-    <span class="sr-only">Theme</span>
-    <select value={theme.value} onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}>
+  <div class="theme-choice">
+    <select
+      aria-label="Theme"
+      value={theme.value}
+      onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}
+    >
       <option value="system">System theme</option>
       <option value="light">Light</option>
       <option value="dark">Dark</option>
     </select>
-  </label>
+  </div>
 );
 
 export const Shell = ({ title, children }: { title: string; children: ComponentChildren }) => {

@@ -15,17 +15,21 @@ let stack: ConsoleStack;
 beforeAll(async () => {
   stack = await openConsoleStack({
     hostile: callsOnce(
-      'refund',
-      { order: MARKUP, [`amount ${BIDI}`]: BIDI, note: FAKE },
+      'send_mail',
+      { to: BIDI, subject: MARKUP, body: FAKE, [`amount ${BIDI}`]: BIDI },
       `${MARKUP}${BIDI}${FAKE}`,
     ),
-    huge: callsOnce('refund', { order: HUGE, amount: 1 }, 'Large.'),
+    huge: callsOnce('send_mail', { to: 'ada', subject: 'Large', body: HUGE }, 'Large.'),
   });
 }, 120_000);
 afterAll(() => stack?.close());
 
 test('markup, scripts, fake buttons and reordering characters are shown as text', async () => {
-  const call = await stack.started({ model: 'scripted:hostile', content: `${MARKUP}${BIDI}` });
+  const call = await stack.started({
+    model: 'scripted:hostile',
+    tool: 'send_mail',
+    content: `${MARKUP}${BIDI}`,
+  });
   const page = await stack.windowOf(
     'alice',
     `/inbox/${call.id}?q=${encodeURIComponent(MARKUP.slice(0, 20))}`,
@@ -52,7 +56,7 @@ test('markup, scripts, fake buttons and reordering characters are shown as text'
 });
 
 test('a megabyte of arguments is opened, shown in part and whole, and decided', async () => {
-  const call = await stack.started({ model: 'scripted:huge' });
+  const call = await stack.started({ model: 'scripted:huge', tool: 'send_mail' });
   const page = await stack.windowOf('alice', `/inbox/${call.id}`);
   const article = page.getByRole('article');
   await article.getByText('Show all').first().waitFor();

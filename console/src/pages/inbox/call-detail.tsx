@@ -60,7 +60,7 @@ const Arguments = ({ details }: { details: InboxDetails }) => {
 const Settled = ({ details, onNext }: { details: InboxDetails; onNext: () => void }) => (
   <div class="settled" role="status">
     <p>
-      <EscapedText text={decidedBy(details).replace(/^./, (letter) => letter.toUpperCase())} />
+      <EscapedText text={decidedBy(details)} />
     </p>
     <Button onClick={onNext} shortcut="j">
       Next call

@@ -14,9 +14,9 @@ interface ChoiceProps {
 }
 
 const Choice = ({ label, all, name, value, choices }: ChoiceProps) => (
-  <label class="filter">
-    <span class="sr-only">{label}</span>
+  <div class="filter">
     <select
+      aria-label={label}
       value={value ?? ''}
       class={value === null ? undefined : 'is-set'}
       onChange={(event) => setQuery({ [name]: event.currentTarget.value })}
@@ -31,7 +31,7 @@ const Choice = ({ label, all, name, value, choices }: ChoiceProps) => (
         </option>
       ))}
     </select>
-  </label>
+  </div>
 );
 
 const counted = (calls: readonly InboxCall[], field: 'tool' | 'assistant_id') =>

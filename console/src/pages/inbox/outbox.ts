@@ -7,7 +7,7 @@
  */
 import { signal } from '@preact/signals';
 import { ApiError } from '../../../../protocol/errors.ts';
-import { mayWorkLater, problemText, send } from '../../http/api.ts';
+import { mayWorkLater, problemText, requestJson, send } from '../../http/api.ts';
 import { announce, notify } from '../../layout/notices.tsx';
 import { visible } from '../../../../protocol/rules/visible.ts';
 import type { DecisionBody, InboxCall } from './inbox-types.ts';
@@ -51,16 +51,27 @@ const forget = (id: string): void => {
 
 const fits = (body: DecisionBody): boolean => new Blob([JSON.stringify(body)]).size < KEEPALIVE_BYTES;
 
-const onRefused = (entry: OutboxEntry, error: ApiError): void => {
+/** The run may have ended on the other person's decision, and then refuses for that: the call itself tells who it was. */
+const refusalText = async ({ call }: OutboxEntry, error: ApiError): Promise<string> => {
+  const tool = visible(call.tool);
+  if (error.code === 'conflicting_answer') return `${tool}: somebody else decided first. ${error.message}`;
+  const plain = `${tool} was not decided: ${error.message}`;
+  try {
+    const now = await requestJson<InboxCall>(`/v1/approvals/${encodeURIComponent(call.id)}`);
+    if (now.status === 'waiting') return plain;
+    return now.decision === null
+      ? `${tool}: ${decidedBy(now)}`
+      : `${tool}: somebody else decided first. ${decidedBy(now)}`;
+  } catch {
+    return plain;
+  }
+};
+
+const onRefused = async (entry: OutboxEntry, error: ApiError): Promise<void> => {
   const { call } = entry;
+  const text = await refusalText(entry, error);
   forget(call.id);
-  const conflict = error.code === 'conflicting_answer';
-  notify({
-    kind: 'problem',
-    text: conflict
-      ? `${visible(call.tool)}: somebody else decided first. ${error.message}`
-      : `${visible(call.tool)} was not decided: ${error.message}`,
-  });
+  notify({ kind: 'problem', text });
   for (const listener of answered) listener(call.id);
 };
 
@@ -89,7 +100,7 @@ const sendNow = async (id: string, attempt: number): Promise<void> => {
     // A session that has ended: the decision waits for the sign-in.
     const isEnded = error instanceof ApiError && error.status === 401;
     if (!isEnded && error instanceof ApiError && !mayWorkLater(error)) {
-      onRefused(entry, error);
+      await onRefused(entry, error);
       return;
     }
     if (attempt === 1)

@@ -17,9 +17,9 @@ export const decidedBy = ({ status, decision }: Pick<InboxCall, 'status' | 'deci
     const name = decision.verified ? who : `${who} (name not verified)`;
     return `${name} ${decision.type === 'approve' ? 'approved' : 'denied'} it.`;
   }
-  if (status === 'expired') return 'nobody decided in time.';
-  if (status === 'cancelled') return 'its run has ended or was cancelled.';
-  return 'it was decided.';
+  if (status === 'expired') return 'Nobody decided in time.';
+  if (status === 'cancelled') return 'Its run has ended or was cancelled.';
+  return 'It was decided.';
 };
 
 /** Such as `2 more approvals needed`; null = one decision is enough, or none is known. */
