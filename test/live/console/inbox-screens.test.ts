@@ -81,7 +81,9 @@ test.each(['light', 'dark'] as const)('the inbox and a call at 360 px, %s', asyn
 test.each(['light', 'dark'] as const)(
   'the form, the dialogs and a held decision, %s',
   async (colorScheme) => {
-    const page = await stack.windowOf('alice', '/inbox', { viewport: WIDE, colorScheme });
+    // A call of its own: the decision at the end leaves when the window closes.
+    const call = await stack.started({ expiresIn: 420 });
+    const page = await stack.windowOf('alice', `/inbox/${call.id}`, { viewport: WIDE, colorScheme });
     await page.getByRole('heading', { name: 'refund' }).waitFor();
     await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
     await expect
