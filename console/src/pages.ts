@@ -5,12 +5,7 @@
  * whose default export is its component. Imported by the application only.
  */
 import type { ComponentType } from 'preact';
-
-/** What the application hands to a page. */
-export interface PageProps {
-  /** Parameters of the path, decoded. */
-  params: Readonly<Record<string, string>>;
-}
+import type { PageProps } from './page-props.ts';
 
 export interface ConsolePage {
   /** Pattern below `/console`: `:name` takes one part, `:name?` may be absent. The first match wins. */

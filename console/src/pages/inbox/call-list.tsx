@@ -5,7 +5,7 @@ import { VirtualList } from '../../ui/virtual-list.tsx';
 import { CallRow, ROW_HEIGHT } from './call-row.tsx';
 import { complete, feedState, MOST_CALLS } from './feed.ts';
 import { FilterBar } from './filter-bar.tsx';
-import { isFiltered, type InboxFilter } from './filters.ts';
+import { isNarrowed, type InboxFilter } from './filters.ts';
 import type { InboxCall } from './inbox-types.ts';
 import { checkedCalls, clearChecked } from './selection.ts';
 
@@ -62,7 +62,7 @@ const ReviewBar = ({ marked, onReview }: { marked: readonly InboxCall[]; onRevie
 );
 
 const Nothing = ({ filter }: { filter: InboxFilter }) => {
-  if (isFiltered(filter))
+  if (isNarrowed(filter))
     return <EmptyState title="No call fits">Change the search or the filters.</EmptyState>;
   if (!complete.value) return <div class="page-loading" aria-busy="true" />;
   return (

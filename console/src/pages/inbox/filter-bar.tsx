@@ -2,7 +2,7 @@
 import { EscapedText } from '../../ui/escaped-text.tsx';
 import { visible } from '../../../../protocol/rules/visible.ts';
 import { setQuery } from '../../router.ts';
-import { choicesOf, DEADLINES, isFiltered, type InboxFilter } from './filters.ts';
+import { choicesOf, DEADLINES, isNarrowed, type InboxFilter } from './filters.ts';
 import type { InboxCall } from './inbox-types.ts';
 
 interface ChoiceProps {
@@ -65,7 +65,7 @@ export const FilterBar = ({ calls, filter }: { calls: readonly InboxCall[]; filt
         Only the thread <EscapedText text={filter.thread} />
       </p>
     )}
-    {isFiltered(filter) ? (
+    {isNarrowed(filter) ? (
       <button
         type="button"
         class="link-button small"

@@ -30,7 +30,7 @@ export const filterOf = (query: URLSearchParams): InboxFilter => {
   };
 };
 
-export const isFiltered = ({ tool, assistant, thread, deadline, words }: InboxFilter): boolean =>
+export const isNarrowed = ({ tool, assistant, thread, deadline, words }: InboxFilter): boolean =>
   tool !== null || assistant !== null || thread !== null || deadline !== null || words.trim() !== '';
 
 /** Of a call's arguments: a search for words must not read megabytes at each key. */

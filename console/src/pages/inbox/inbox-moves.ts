@@ -4,7 +4,7 @@ import type { Shortcut } from '../../ui/shortcuts.tsx';
 import type { DecisionBody, InboxCall } from './inbox-types.ts';
 import { outbox } from './outbox.ts';
 
-export const openCall = (id: string | null, { replace = false }: { replace?: boolean } = {}): void => {
+export const showCall = (id: string | null, { replace = false }: { replace?: boolean } = {}): void => {
   const path = id === null ? '/inbox' : `/inbox/${encodeURIComponent(id)}`;
   navigate(`${path}${place.peek().query}`, { replace });
 };

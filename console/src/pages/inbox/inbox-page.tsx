@@ -1,7 +1,7 @@
 /** The inbox: calls that wait for a person, live, and the one that is open. Rule: the address names the open call and the filters. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { setBadge, windowTitle } from '../../layout/badges.ts';
-import type { PageProps } from '../../pages.ts';
+import type { PageProps } from '../../page-props.ts';
 import { place, query } from '../../router.ts';
 import { useShortcuts } from '../../ui/shortcuts.tsx';
 import { now } from '../../ui/clock.ts';
@@ -12,7 +12,7 @@ import { refreshAfterAnswer, useDetails } from './details.ts';
 import { listed, onChange, startFeed } from './feed.ts';
 import { filtered, filterOf } from './filters.ts';
 import type { DecisionBody, InboxCall } from './inbox-types.ts';
-import { afterDecision, approvalOf, focusRow, keysOf, neighbour, openCall } from './inbox-moves.ts';
+import { afterDecision, approvalOf, focusRow, keysOf, neighbour, showCall } from './inbox-moves.ts';
 import { guardOutbox, hold, onCallChanged, undoHeld } from './outbox.ts';
 import { checkedCalls, clearChecked, toggleChecked } from './selection.ts';
 import './inbox.css';
@@ -67,19 +67,19 @@ const InboxPage = ({ params }: PageProps) => {
   useEffect(() => {
     const [first] = found;
     // Fixed in the address at once: a call with an earlier deadline must not slip under the person's finger.
-    if (id === null && first !== undefined && WIDE.matches) openCall(first.id, { replace: true });
+    if (id === null && first !== undefined && WIDE.matches) showCall(first.id, { replace: true });
   }, [id, found]);
 
   const go = (call: InboxCall | undefined): void => {
     if (call === undefined) return;
-    openCall(call.id, { replace: id !== null });
+    showCall(call.id, { replace: id !== null });
     focusRow(call.id);
   };
   const decide = (call: InboxCall, body: DecisionBody): void => {
     const next = afterDecision(found, call.id);
     hold(call, body);
     if (next !== undefined && WIDE.matches) go(next);
-    else if (!WIDE.matches) openCall(null, { replace: true });
+    else if (!WIDE.matches) showCall(null, { replace: true });
   };
   useShortcuts(
     keysOf({
@@ -91,10 +91,10 @@ const InboxPage = ({ params }: PageProps) => {
         if (active !== undefined && (first === undefined || first.tool === active.tool))
           toggleChecked(active.id);
       },
-      close: () => openCall(null),
+      close: () => showCall(null),
       undo: () => {
         const [undone] = undoHeld();
-        if (undone !== undefined) openCall(undone, { replace: true });
+        if (undone !== undefined) showCall(undone, { replace: true });
       },
       read: () => document.querySelector<HTMLElement>('#call-title')?.focus(),
     }),
