@@ -100,7 +100,7 @@ const serviceSettings = (
   // Without keys every client may declare every tool, so an offer grants nothing.
   offerTools: offerTools ?? (open ? ('all' as const) : ('none' as const)),
   expiresInMs,
-  budgets,
+  budgets: configured?.budgets ?? budgets,
   tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
   ...modelRules(config, models),
   webhooks: webhookOptions(config),
@@ -111,11 +111,11 @@ const openListedModels = async (
   config: Config,
   server: ModelServer = config,
 ): Promise<OpenModels & { configured: ModelsConfig | null }> => {
-  const { backend, modelsFile, model } = config;
+  const { backend, modelsFile, model, budgets } = config;
   if (modelsFile === null || backend !== 'chat')
     return { ...openModels(backend === 'assistants' ? null : server), configured: null };
   const { loadModelsFile } = await import('../worker/models/models-file.ts');
-  const configured = await loadModelsFile(modelsFile, { replacement: model });
+  const configured = await loadModelsFile(modelsFile, { replacement: model, budgets });
   return { ...configuredModels(configured), configured };
 };
 

@@ -4,9 +4,10 @@
  *
  * Rule: no key and no value of the environment is in these shapes, so that an API process needs none. Maps, not records:
  * names come from people and may be `__proto__`. `rules/resolve-model.ts` reads them.
- * Imports the shapes of a price and of capabilities. Any room may import it.
+ * Imports the shapes of prices, budgets and capabilities. Any room may import it.
  */
 import type { ModelCapabilities } from './ports/model.ts';
+import type { TenantBudgets } from './rules/budget.ts';
 import type { TokenPrice } from './rules/cost.ts';
 
 /** What all workers together may ask of a provider; null = no limit. */
@@ -77,6 +78,8 @@ export interface ModelsConfig {
    * such a tenant may ask for all.
    */
   tenants: ReadonlyMap<string, readonly string[]>;
+  /** What the runs of each tenant may use: of the file, else of RUNS_BUDGETS. */
+  budgets: TenantBudgets;
   /** Asked for in the place of every run's model; null = the run's. */
   replacement: string | null;
   /** The one provider of a server without a file: it gets every name as it is. null = names are looked up. */

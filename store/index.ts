@@ -16,6 +16,7 @@ import { migrate, readMigrations } from './migrate.ts';
 import { ownerOf } from './owners.ts';
 import type { PostgresOptions } from './postgres.ts';
 import { modelUsageStore } from './model-usage.ts';
+import { cooldownStore } from './provider-cooldowns.ts';
 import { providerLimitStore } from './provider-limits.ts';
 import { acceptOutputs } from './accept-outputs.ts';
 import { runRecordStore } from './run-record.ts';
@@ -54,6 +55,7 @@ export const storeOn = (db: Database): Store => ({
   ...providerLimitStore(db),
   ...webhookStore(db),
   ...sessionStore(db),
+  ...cooldownStore(db),
   async ping() {
     await db.query('select 1');
   },

@@ -9,6 +9,7 @@ import {
   boolean,
   doublePrecision,
   index,
+  integer,
   json,
   pgTable,
   primaryKey,
@@ -41,6 +42,21 @@ export const providerLimits = pgTable('provider_limits', {
   requests_full_at: doublePrecision().notNull().default(0),
   tokens_full_at: doublePrecision().notNull().default(0),
 });
+
+/** Providers and models that are left alone for a while, since they have refused. */
+export const providerCooldowns = pgTable(
+  'provider_cooldowns',
+  {
+    provider: text().notNull(),
+    /** '' = the whole provider. */
+    model: text().notNull(),
+    reason: text().notNull(),
+    /** In milliseconds of the database's clock. */
+    until: doublePrecision().notNull(),
+    times: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.provider, table.model] })],
+);
 
 /** Answers under way at providers that limit their number. */
 export const providerSlots = pgTable(

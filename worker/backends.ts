@@ -7,7 +7,7 @@
  */
 import type { ActivityDeps } from '../activities/index.ts';
 import { RunsError, type Backend } from '../protocol/index.ts';
-import { budgetOf } from '../protocol/rules/budget.ts';
+import { budgetOf, type TenantBudgets } from '../protocol/rules/budget.ts';
 import type { Logger } from '../protocol/ports/backend.ts';
 import type { Model } from '../protocol/ports/model.ts';
 import type { ModelRouter } from '../protocol/ports/model-router.ts';
@@ -61,28 +61,27 @@ export interface ChatOptions {
   log?: Logger;
 }
 
-/** The models of RUNS_MODELS, or the one model server of the variables. */
+/** The models and budgets of RUNS_MODELS, or those of the variables. */
 const makeModels = async (
   config: Config,
   store: Store,
   { env = process.env, log }: ChatOptions,
-): Promise<ModelRouter> => {
+): Promise<{ models: ModelRouter; budgets: TenantBudgets }> => {
   const { createModelRouter } = await import('../backends/models/router.ts');
-  const logging = log === undefined ? {} : { log };
-  if (config.modelsFile === null)
-    return createModelRouter({
-      config: oneServer(config),
-      adapters: new Map([['', await makeModel(config)]]),
-      limitStore: store,
-      ...logging,
-    });
+  const shared = { limitStore: store, ...(log === undefined ? {} : { log }) };
+  const { modelsFile: file, model: replacement, budgets } = config;
+  if (file === null) {
+    const adapters = new Map([['', await makeModel(config)]]);
+    return { models: createModelRouter({ config: oneServer(config), adapters, ...shared }), budgets };
+  }
   const [{ loadModelsFile }, { openProviders }] = await Promise.all([
     import('./models/models-file.ts'),
     import('./models/open-providers.ts'),
   ]);
-  const models = await loadModelsFile(config.modelsFile, { replacement: config.model });
-  const adapters = await openProviders(models, env);
-  return createModelRouter({ config: models, adapters, limitStore: store, ...logging });
+  const configured = await loadModelsFile(file, { replacement, budgets });
+  const adapters = await openProviders(configured, env);
+  const models = createModelRouter({ config: configured, adapters, ...shared });
+  return { models, budgets: configured.budgets };
 };
 
 /** Any chat-completions server, with threads and runs in this project's store. */
@@ -91,7 +90,7 @@ export const makeChat = async (
   store: Store,
   options: ChatOptions = {},
 ): Promise<MadeBackend> => {
-  const [{ createChatBackend }, models] = await Promise.all([
+  const [{ createChatBackend }, { models, budgets }] = await Promise.all([
     import('../backends/chat/index.ts'),
     makeModels(config, store, options),
   ]);
@@ -101,7 +100,7 @@ export const makeChat = async (
     modelAttempts: config.modelAttempts,
     // A file has the price of each model.
     ...(config.modelsFile === null ? { priceOf: () => config.modelPrice } : {}),
-    budgetOf: (tenant) => budgetOf(config.budgets, tenant),
+    budgetOf: (tenant) => budgetOf(budgets, tenant),
   });
   return { backend, dispose: () => backend.dispose() };
 };

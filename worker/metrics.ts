@@ -58,6 +58,24 @@ const learnedGauge = (registry: Registry, learned: () => LearnedOfServer[]): Gau
     },
   });
 
+/** Seconds for which each model that has refused is still left alone. */
+const cooldownGauge = (registry: Registry, learned: () => LearnedOfServer[]): Gauge =>
+  new Gauge({
+    name: 'runs_model_cooldown_seconds',
+    help: 'Seconds for which a provider (model "*") or its model is not asked, since it has refused.',
+    labelNames: ['provider', 'model', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { server, cooldowns = [] } of learned())
+        for (const { model, reason, until } of cooldowns.slice(-MODELS_SHOWN))
+          this.set(
+            { provider: server, model: model?.slice(0, MODEL_NAME_CHARS) ?? '*', reason },
+            Math.max(0, Math.ceil(seconds(until - Date.now()))),
+          );
+    },
+  });
+
 /** Makes metrics of one registry. */
 const metricsOf = (registry: Registry) => ({
   counter: <Label extends string>(name: string, help: string, labelNames: Label[]) =>
@@ -158,11 +176,10 @@ const modelMetrics = ({
   };
 };
 
-/** Turns that waited for a provider's limits, or met a budget. */
-const limitMetrics = ({
-  counter,
-  histogram,
-}: MetricMaker): ((what: Extract<BackendObservation, { kind: 'model_wait' | 'budget' }>) => void) => {
+type LimitObservation = Extract<BackendObservation, { kind: 'model_wait' | 'model_cooldown' | 'budget' }>;
+
+/** Turns that waited for a provider's limits, met its cooldown, or met a budget. */
+const limitMetrics = ({ counter, histogram }: MetricMaker): ((what: LimitObservation) => void) => {
   const modelWait = histogram(
     'runs_model_wait_seconds',
     'How long turns waited for the limits of their provider.',
@@ -173,8 +190,14 @@ const limitMetrics = ({
     'budget',
     'outcome',
   ]);
+  const cooldowns = counter(
+    'runs_model_cooldowns_total',
+    'Refusals after which a model was left alone (began), and turns that passed it over for that.',
+    ['provider', 'change'],
+  );
   return (what) => {
-    if (what.kind === 'budget') budgets.inc({ budget: what.budget, outcome: what.outcome });
+    if (what.kind === 'model_cooldown') cooldowns.inc({ provider: what.provider, change: what.change });
+    else if (what.kind === 'budget') budgets.inc({ budget: what.budget, outcome: what.outcome });
     else modelWait.observe({ provider: what.provider }, seconds(what.ms));
   };
 };
@@ -237,6 +260,7 @@ const backendObserver = (make: MetricMaker): Metrics['observe'] => {
         oddStatuses.inc({ backend });
         break;
       case 'model_wait':
+      case 'model_cooldown':
       case 'budget':
         observeLimit(what);
         break;
@@ -250,6 +274,7 @@ const backendObserver = (make: MetricMaker): Metrics['observe'] => {
 export const prometheusMetrics = (learned: () => LearnedOfServer[] = () => []): PrometheusMetrics => {
   const registry = new Registry();
   learnedGauge(registry, learned);
+  cooldownGauge(registry, learned);
   collectDefaultMetrics({ register: registry });
   const make = metricsOf(registry);
   return { registry, metrics: { ...runMetrics(make), observe: backendObserver(make) } };

@@ -164,6 +164,12 @@ const countBroken = async (
   }
 };
 
+const observeCooldown = (
+  { provider }: ModelCandidate,
+  change: 'began' | 'passed_over',
+  ctx: BackendContext,
+): void => ctx.observe?.({ kind: 'model_cooldown', provider, change });
+
 /** Asks one model within its provider's limits, and shows its answer to the end. */
 const publishAnswer = async (
   speaker: ModelCandidate,
@@ -172,7 +178,11 @@ const publishAnswer = async (
   { state, options, ctx, attempts, taking, show }: Asking,
 ): Promise<void> => {
   const { signal } = taking;
-  const admission = await options.models.admit(speaker, { tokens, signal });
+  const { models } = options;
+  const admission = await models.admit(speaker, { tokens, signal }).catch((error: unknown) => {
+    if (error instanceof ModelError) observeCooldown(speaker, 'passed_over', ctx);
+    throw error;
+  });
   try {
     if (admission.waitedMs > 0) {
       ctx.observe?.({ kind: 'model_wait', provider: speaker.provider, ms: admission.waitedMs });
@@ -194,6 +204,7 @@ const publishAnswer = async (
       await taking.done;
       await show.publish(deltas);
     }
+    await models.ended(speaker, null);
     const usage = pricedUsage(recorder.turn().usage, speaker.id, price);
     ctx.observe?.({
       kind: 'model',
@@ -206,6 +217,10 @@ const publishAnswer = async (
       reasoningTokens: usage?.reasoningTokens ?? 0,
       cost: usage?.cost ?? {},
     });
+  } catch (error) {
+    if (error instanceof ModelError && (await models.ended(speaker, error)))
+      observeCooldown(speaker, 'began', ctx);
+    throw error;
   } finally {
     admission.release(recorder.turn().usage?.totalTokens ?? null);
   }

@@ -35,7 +35,7 @@ const REASONS: Record<Exclude<BudgetName, 'max_cost'>, 'run_budget_spent' | 'day
 const refusal = (by: Exclude<BudgetName, 'max_cost'>): BackendError =>
   new BackendError(
     FAILURES.backendRejected,
-    `The next turn does not fit the tenant's budget ${JSON.stringify(by)} (RUNS_BUDGETS). Raise it, or wait for the next day if it is one of the day.`,
+    `The next turn does not fit the tenant's budget ${JSON.stringify(by)} (RUNS_BUDGETS, or budgets of the file of RUNS_MODELS). Raise it, or wait for the next day if it is one of the day.`,
     { details: [{ reason: REASONS[by] }] },
   );
 

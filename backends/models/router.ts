@@ -2,23 +2,24 @@
  * The port for routes of models, over a configuration and one adapter for each provider.
  *
  * Rule: the configuration decides who may answer; limits are those of the provider, shared through the store. A provider without
- * limits costs no question to the store.
+ * limits costs no question to the store, but one for its cooldowns; an only provider costs none.
  * Imported by the composition root and by tests.
  */
 import type { ModelProvider, ModelsConfig } from '../../protocol/models.ts';
 import type { Logger } from '../../protocol/ports/backend.ts';
 import { ModelError, type Model } from '../../protocol/ports/model.ts';
 import type { Admission, ModelCandidate, ModelRouter } from '../../protocol/ports/model-router.ts';
-import type { ProviderLimitStore } from '../../protocol/ports/provider-limits.ts';
+import type { CooldownStore, ProviderLimitStore } from '../../protocol/ports/provider-limits.ts';
 import { resolveModel } from '../../protocol/rules/resolve-model.ts';
 import { quote } from '../../protocol/rules/validation.ts';
+import { Cooldowns } from './cooldowns.ts';
 import { ProviderGate } from './provider-gate.ts';
 
 export interface ModelRouterOptions {
   config: ModelsConfig;
   /** By the provider's name; disposed of with the router. */
   adapters: ReadonlyMap<string, Model>;
-  limitStore: ProviderLimitStore;
+  limitStore: ProviderLimitStore & CooldownStore;
   /** See `ProviderGateOptions`. */
   slotMs?: number;
   log?: Logger;
@@ -42,6 +43,9 @@ export const createModelRouter = (options: ModelRouterOptions): ModelRouter => {
       }),
     ]),
   );
+  // One model server has nobody in its place, and Temporal's backoff is the wait of its turns.
+  const cooldowns =
+    config.onlyProvider === null ? new Cooldowns(limitStore, log === undefined ? {} : { log }) : null;
   return {
     route(name, tenant) {
       const found = resolveModel(config, name, tenant);
@@ -58,10 +62,29 @@ export const createModelRouter = (options: ModelRouterOptions): ModelRouter => {
         return adapter === undefined ? [] : [{ ...model, adapter }];
       });
     },
-    admit: async ({ provider }, { tokens, signal }) =>
-      (await gates.get(provider)?.enter(tokens, signal)) ?? FREE,
+    async admit(candidate, { tokens, signal }) {
+      await cooldowns?.assertAskable(candidate);
+      const admission = (await gates.get(candidate.provider)?.enter(tokens, signal)) ?? FREE;
+      if (admission.waitedMs === 0) return admission;
+      try {
+        // Another turn may have been refused while this one waited.
+        await cooldowns?.assertAskable(candidate);
+      } catch (error) {
+        admission.release(0);
+        throw error;
+      }
+      return admission;
+    },
+    ended: async (candidate, error) => (await cooldowns?.ended(candidate, error)) ?? false,
     learned: () =>
-      [...adapters.values()].map((model) => ({ server: model.provider, capabilities: model.learned() })),
+      [...adapters].map(([name, model]) => {
+        const cooling = cooldowns?.list(name) ?? [];
+        return {
+          server: model.provider,
+          capabilities: model.learned(),
+          ...(cooling.length === 0 ? {} : { cooldowns: cooling }),
+        };
+      }),
     probe: (signal) => probeAll(adapters, signal),
     async dispose() {
       await Promise.all([...gates.values()].map((gate) => gate.dispose()));

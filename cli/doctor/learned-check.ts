@@ -3,7 +3,7 @@
  * Imported by `runs doctor`.
  */
 import type { ProcessRecord } from '../../app/process-file.ts';
-import type { LearnedCapability } from '../../protocol/ports/model.ts';
+import type { LearnedCapability, LearnedOfServer } from '../../protocol/ports/model.ts';
 import { describeModelSettings, type ModelSettings } from '../../worker/model-settings.ts';
 import { duration, oneLine } from '../output/format.ts';
 import { ok, skipped, type Finding } from './check.ts';
@@ -39,6 +39,19 @@ const text = (
   return `${oneLine(model, 64)}: ${capability}, remembered for ${duration(until - now)} more${setting === undefined ? '' : ` (${setting} sets it for good)`}`;
 };
 
+const REASONS = { rate_limited: 'a limit was reached', unavailable: 'it was unavailable' } as const;
+
+/** Models that are not asked now: turns go to a fallback, or are repeated then. */
+const cooldownTexts = ({ server, cooldowns = [] }: LearnedOfServer, now: number): string[] =>
+  cooldowns
+    .filter(({ until }) => until > now)
+    .slice(0, MAX_LISTED)
+    .map(({ model, reason, until, times }) => {
+      const who =
+        model === null ? `the provider ${oneLine(server, 120)}` : oneLine(`${server}/${model}`, 180);
+      return `${who} is not asked for ${duration(until - now)} more: ${REASONS[reason]}${times > 1 ? `, ${times} times in a row` : ''}`;
+    });
+
 export const learnedFinding = (
   process: ProcessRecord | null,
   settings: ModelSettings,
@@ -57,7 +70,9 @@ export const learnedFinding = (
           `${oneLine(server, 120)}: ${[...live.slice(0, MAX_LISTED).map((one) => text(one, now, settingOf)), ...more].join(', ')}`,
         ];
   });
+  const cooling = process.learned.flatMap((one) => cooldownTexts(one, now));
+  const nothing = found.length === 0 && cooling.length === 0;
   return ok(
-    `${found.length === 0 ? 'nothing learned about the model server so far' : found.join('; ')}${given}`,
+    `${nothing ? 'nothing learned about the model server so far' : [...found, ...cooling].join('; ')}${given}`,
   );
 };

@@ -7,6 +7,7 @@
  */
 import { BASE_URL_LACKS_VERSION } from '../../backends/models/openai-compatible/probe.ts';
 import type { ProcessRecord } from '../../app/process-file.ts';
+import { describeBudgets } from '../../worker/budgets.ts';
 import { BackendError } from '../../protocol/errors.ts';
 import type { ConfiguredModel } from '../../protocol/models.ts';
 import { ModelError } from '../../protocol/ports/model.ts';
@@ -84,13 +85,16 @@ const describeModel = ({ name, capabilities: { images, jsonSchema, tools } }: Co
 };
 
 /** Reads the file of models as a server and a worker would; their addresses and keys are tried by the next check. */
-const modelsCheck = async ({ modelsFile, model }: Config): Promise<Finding> => {
+const modelsCheck = async ({ modelsFile, model, budgets: given }: Config): Promise<Finding> => {
   if (modelsFile === null) return skipped('RUNS_MODELS is not set: one model server');
   const { loadModelsFile } = await import('../../worker/models/models-file.ts');
-  const { providers, models } = await loadModelsFile(modelsFile, { replacement: model });
+  const { providers, models, budgets } = await loadModelsFile(modelsFile, {
+    replacement: model,
+    budgets: given,
+  });
   const names = [...models.values()].map(describeModel);
   return ok(
-    `${modelsFile}: providers ${[...providers.keys()].join(', ')}; ${names.length === 0 ? 'no models by name' : `models ${names.join(', ')}`}`,
+    `${modelsFile}: providers ${[...providers.keys()].join(', ')}; ${names.length === 0 ? 'no models by name' : `models ${names.join(', ')}`}${budgets.size === 0 ? '' : `; budgets of ${describeBudgets(budgets)}`}`,
   );
 };
 

@@ -136,6 +136,8 @@ export type BackendObservation =
   | { kind: 'budget'; budget: string; outcome: 'refused' | 'waits' }
   /** A turn waited for the limits of its provider. */
   | { kind: 'model_wait'; provider: string; ms: number }
+  /** A model refused and is left alone for a while, or a turn passed it over for that. */
+  | { kind: 'model_cooldown'; provider: string; change: 'began' | 'passed_over' }
   /** A limit of a model server was learned; `capability` is one of a closed list. */
   | { kind: 'capability'; capability: string; change: 'learned' | 'confirmed' }
   /** The model's text was written to the run's event log; `ms` is how long the write took. */

@@ -7,7 +7,7 @@
  * Imports shapes of models only. `backends/models/` implements it; `backends/chat/` and tests import it.
  */
 import type { ResolvedModel } from '../models.ts';
-import type { LearnedOfServer, Model } from './model.ts';
+import type { LearnedOfServer, Model, ModelError } from './model.ts';
 
 /** A model that may answer a turn. */
 export interface ModelCandidate extends ResolvedModel {
@@ -28,8 +28,16 @@ export interface ModelRouter {
    * Throws `ModelError` `rejected` when the tenant may not use the name, or it stands for no model.
    */
   route(name: string, tenant: string): readonly ModelCandidate[];
-  /** Waits until the provider may be asked. `tokens`: an estimate of the prompt. Rejects with `signal.reason`. */
+  /**
+   * Waits until the provider may be asked. `tokens`: an estimate of the prompt. Rejects with `signal.reason`, or with a `ModelError`
+   * that costs nothing while the model is left alone after a refusal.
+   */
   admit(candidate: ModelCandidate, request: { tokens: number; signal: AbortSignal }): Promise<Admission>;
+  /**
+   * How an admitted request ended, so that other turns and workers know. `error`: null = with an answer. True = the model is left
+   * alone from now on. Never throws.
+   */
+  ended(candidate: ModelCandidate, error: ModelError | null): Promise<boolean>;
   /** What this process has learned, by server. */
   learned(): LearnedOfServer[];
   /** Asks every provider cheaply. Throws what is wrong with the first that has a problem. */

@@ -125,10 +125,23 @@ export interface LearnedCapability {
   times: number;
 }
 
+/** A model that is not asked for a while, since it has refused. */
+export interface ModelCooldown {
+  /** As its provider calls it; null = the whole provider can't be reached. */
+  model: string | null;
+  reason: 'rate_limited' | 'unavailable';
+  /** Unix ms. */
+  until: number;
+  /** Refusals in a row. */
+  times: number;
+}
+
 export interface LearnedOfServer {
   /** The server's origin, or the name that its operator gave it. */
   server: string;
   capabilities: LearnedCapability[];
+  /** Default: none. */
+  cooldowns?: ModelCooldown[];
 }
 
 export interface ModelSupport {

@@ -9,7 +9,7 @@
  * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
 import type { RunRecordStore } from './run-records.ts';
-import type { ProviderLimitStore } from './provider-limits.ts';
+import type { CooldownStore, ProviderLimitStore } from './provider-limits.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Decision } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
@@ -290,6 +290,7 @@ export interface Store
     TurnStore,
     UsageStore,
     ProviderLimitStore,
+    CooldownStore,
     WebhookStore,
     SessionStore {
   /** Throws `StoreError` when the database does not answer. */

@@ -19,7 +19,7 @@ export const chatOnServer = (options: ChatOnServerOptions): ReturnType<typeof cr
   return createChatBackend({
     store,
     models: createModelRouter({
-      config: oneServer({ model: modelName ?? null, modelSettings }),
+      config: oneServer({ model: modelName ?? null, modelSettings, budgets: new Map() }),
       adapters: new Map([['', createOpenAiCompatible(server)]]),
       limitStore: store,
     }),

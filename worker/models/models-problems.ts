@@ -125,6 +125,19 @@ const tenantProblems = (config: ModelsConfig): (string | null)[] =>
     ),
   );
 
+/** Limits of money in a currency that no model has a price in. */
+const budgetProblems = ({ budgets, models }: ModelsConfig): string[] => {
+  const priced = new Set([...models.values()].map(({ price }) => price?.currency));
+  return [...budgets].flatMap(([tenant, { costPerRun, costPerDay }]) =>
+    Object.keys({ ...costPerRun, ...costPerDay })
+      .filter((currency) => !priced.has(currency))
+      .map(
+        (currency) =>
+          `budgets.${tenant} limits costs in ${quote(currency)}, and no model has a price in it, so that nothing is counted. Set a price in that currency, or leave the limit out`,
+      ),
+  );
+};
+
 /** Empty = the configuration can be used. */
 export const modelsProblems = (config: ModelsConfig): string[] =>
   [
@@ -138,4 +151,5 @@ export const modelsProblems = (config: ModelsConfig): string[] =>
       ? `default names ${quote(config.default)}, which is no model of this file; use a name of models, or provider/model`
       : null,
     ...tenantProblems(config),
+    ...budgetProblems(config),
   ].filter((problem) => typeof problem === 'string');

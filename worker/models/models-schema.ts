@@ -9,6 +9,8 @@ import { z } from 'zod';
 import { LIMITS, textProblem } from '../../protocol/index.ts';
 import { MODEL_KINDS } from '../../backends/models/open-model.ts';
 import type { ConfiguredModel, ModelProvider, ModelsConfig } from '../../protocol/models.ts';
+import type { Budget } from '../../protocol/rules/budget.ts';
+import { CURRENCY, parseAmount } from '../../protocol/rules/cost.ts';
 import { MAX_CONTEXT_TOKENS, MODEL_STREAMS, TOKENS_FIELDS } from '../model-settings.ts';
 
 const positive = (maximum: number) => z.int().min(1).max(maximum);
@@ -64,7 +66,7 @@ const provider = z.strictObject({
 const cost = z.number().min(0).max(1_000_000_000);
 const price = z
   .strictObject({
-    currency: z.string().regex(/^[A-Z]{3}$/, { error: 'must be three capital letters, such as "USD"' }),
+    currency: z.string().regex(CURRENCY, { error: 'must be three capital letters, such as "USD"' }),
     input: cost,
     cached_input: cost.optional().describe('Default: as input'),
     output: cost,
@@ -97,18 +99,37 @@ const model = z.strictObject({
     .describe('false: a run in which this model has called tools gets no fallback; default true'),
 });
 
+const tenantName = z
+  .string()
+  .regex(/^(\*|[A-Za-z0-9_-]{1,64})$/, { error: 'must be a tenant of RUNS_API_KEYS, or "*"' });
+
+const tokens = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const amounts = z.record(
+  z.string().regex(CURRENCY, { error: 'must be three capital letters, such as "USD"' }),
+  z
+    .string()
+    .refine((amount) => parseAmount(amount) !== null, 'must be a decimal amount in quotes, such as "20.50"'),
+);
+const budget = z.strictObject({
+  tokens_per_run: tokens.optional(),
+  tokens_per_day: tokens.optional(),
+  cost_per_run: amounts.optional(),
+  cost_per_day: amounts.optional(),
+});
+
 export const modelsFileSchema = z.strictObject({
   $schema: z.string().optional(),
   providers: z.record(providerName, provider),
   models: z.record(modelName, model).optional().describe('By the name that assistants ask for'),
   default: modelName.optional().describe('The model that the name "default" stands for'),
   tenants: z
-    .record(
-      z.string().regex(/^(\*|[A-Za-z0-9_-]{1,64})$/, { error: 'must be a tenant of RUNS_API_KEYS, or "*"' }),
-      z.strictObject({ models: z.array(modelName).max(10_000) }),
-    )
+    .record(tenantName, z.strictObject({ models: z.array(modelName).max(10_000) }))
     .optional()
     .describe('What a tenant may ask for: names, provider/model or provider/*; "*" is every other tenant'),
+  budgets: z
+    .record(tenantName, budget)
+    .optional()
+    .describe('What the runs of a tenant may use, in the place of RUNS_BUDGETS; "*" is every other tenant'),
 });
 export type ModelsFile = z.infer<typeof modelsFileSchema>;
 
@@ -162,6 +183,13 @@ const modelFrom = (name: string, entry: ModelFileEntry): ConfiguredModel => ({
   dropProviderData: entry.drop_provider_data ?? true,
 });
 
+const budgetFrom = (entry: z.infer<typeof budget>): Budget => ({
+  tokensPerRun: entry.tokens_per_run ?? null,
+  tokensPerDay: entry.tokens_per_day ?? null,
+  costPerRun: entry.cost_per_run ?? null,
+  costPerDay: entry.cost_per_day ?? null,
+});
+
 /** Of a file that the schema accepts; what the entries say of each other is checked in `models-problems.ts`. */
 export const modelsConfigFrom = (file: ModelsFile): ModelsConfig => ({
   providers: new Map(
@@ -170,6 +198,7 @@ export const modelsConfigFrom = (file: ModelsFile): ModelsConfig => ({
   models: new Map(Object.entries(file.models ?? {}).map(([name, entry]) => [name, modelFrom(name, entry)])),
   default: file.default ?? null,
   tenants: new Map(Object.entries(file.tenants ?? {}).map(([tenant, { models }]) => [tenant, models])),
+  budgets: new Map(Object.entries(file.budgets ?? {}).map(([tenant, entry]) => [tenant, budgetFrom(entry)])),
   replacement: null,
   onlyProvider: null,
 });

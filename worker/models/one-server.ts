@@ -11,7 +11,8 @@ const ONLY = '';
 export const oneServer = ({
   model,
   modelSettings,
-}: Pick<Config, 'model' | 'modelSettings'>): ModelsConfig => ({
+  budgets,
+}: Pick<Config, 'model' | 'modelSettings' | 'budgets'>): ModelsConfig => ({
   providers: new Map([
     [
       ONLY,
@@ -36,6 +37,7 @@ export const oneServer = ({
   models: new Map(),
   default: null,
   tenants: new Map(),
+  budgets,
   replacement: model,
   onlyProvider: ONLY,
 });

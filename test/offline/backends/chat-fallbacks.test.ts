@@ -17,6 +17,7 @@ import type { ContextItem } from '../../../protocol/ports/turn-store.ts';
 import { parseModels } from '../../../worker/models/models-file.ts';
 import { openProviders } from '../../../worker/models/open-providers.ts';
 import { fakeContext } from '../../support/backend-context.ts';
+import { cooldownsInMemory } from '../../support/cooldowns.ts';
 import { calls, chunk, refuses, says } from '../../support/chat-server.ts';
 import { json, reset, scriptedHttp, sse, type ScriptedHttp } from '../../support/scripted-http.ts';
 import { createRequest, eventNames, memoryStore, startedRun } from '../../support/store.ts';
@@ -155,7 +156,7 @@ const open = async (more: { near?: Model } = {}) => {
       ...(await openProviders(parsed.config, {})),
       ...(more.near === undefined ? [] : [['near', more.near] as const]),
     ]),
-    limitStore: store,
+    limitStore: { ...store, ...cooldownsInMemory() },
   });
   return createChatBackend({ store, models, flushMs: 1, modelAttempts: 3 });
 };
@@ -340,6 +341,41 @@ describe('a run that has called tools', () => {
     const run = await start('keeper', ['weather']);
     await expect(submit(run)).rejects.toMatchObject({ retryable: true });
     expect(far.requests).toEqual([]);
+  });
+});
+
+describe('a model that has refused with a time', () => {
+  test('is passed over by the turns until then, which says so, and costs it nothing', async () => {
+    near.script.push(json({ error: { message: 'slow down' } }, 429, { 'retry-after': '60' }));
+    far.script.push(says(['One']), says(['Two']));
+    const [one, two] = [await start('fast'), await start('fast')];
+    const ctx = context();
+    expect(await backend.create(one.request, ctx)).toMatchObject({ status: 'completed' });
+    const later = context();
+    expect(await backend.create(two.request, later)).toMatchObject({ status: 'completed' });
+    expect([modelsOf(near), modelsOf(far)]).toEqual([['org/small'], ['large', 'large']]);
+    const changes = (of: typeof ctx) =>
+      of.observed.flatMap((what) => (what.kind === 'model_cooldown' ? [what.change] : []));
+    expect([changes(ctx), changes(later)]).toEqual([['began'], ['passed_over']]);
+    expect(later.logs[0]?.fields).toMatchObject({ reason: 'rate_limited', code: 'cooling_down' });
+    expect(backend.learned?.()[0]).toMatchObject({
+      server: 'near',
+      cooldowns: [{ model: 'org/small', reason: 'rate_limited', times: 1 }],
+    });
+  });
+
+  test('leaves a run without a fallback to be repeated at that time', async () => {
+    near.script.push(json({ error: { message: 'slow down' } }, 429, { 'retry-after': '60' }));
+    const [one, two] = [await start('near/alone'), await start('near/alone')];
+    await expect(backend.create(one.request, context())).rejects.toMatchObject({ retryAfterMs: 60_000 });
+    const ctx = context();
+    const error: unknown = await backend.create(two.request, ctx).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ retryable: true, mayHaveHappened: false });
+    const wait = error instanceof BackendError ? (error.retryAfterMs ?? 0) : 0;
+    expect(wait).toBeGreaterThan(50_000);
+    expect(wait).toBeLessThanOrEqual(60_000);
+    expect(ctx.heartbeats.at(-1)?.asked ?? 0).toBe(0);
+    expect(near.requests).toHaveLength(1);
   });
 });
 

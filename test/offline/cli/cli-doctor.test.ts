@@ -256,6 +256,29 @@ describe('what was learned of the model server', () => {
     expect(learnedFinding(null, NO_MODEL_SETTINGS, NOW).state).toBe('skipped');
   });
 
+  test('names the places of RUNS_MODELS where a file is configured', () => {
+    const capabilities = [capability('a', 'no_response_format', 60_000)];
+    const process = base({
+      settings: { RUNS_MODELS: '/srv/models.yaml' },
+      learned: [{ server: 'near', capabilities }],
+    });
+    expect(learnedFinding(process, NO_MODEL_SETTINGS, NOW).detail).toContain(
+      '(capabilities.json_schema of the model sets it for good)',
+    );
+  });
+
+  test('has the models and providers that are not asked for a while, and why', () => {
+    const cooldowns = [
+      { model: 'small', reason: 'rate_limited' as const, until: NOW + 30_000, times: 1 },
+      { model: null, reason: 'unavailable' as const, until: NOW + 4_000, times: 3 },
+      { model: 'over', reason: 'unavailable' as const, until: NOW, times: 1 },
+    ];
+    const process = base({ learned: [{ server: 'near', capabilities: [], cooldowns }] });
+    expect(learnedFinding(process, NO_MODEL_SETTINGS, NOW).detail).toBe(
+      'near/small is not asked for 30 s more: a limit was reached; the provider near is not asked for 4 s more: it was unavailable, 3 times in a row',
+    );
+  });
+
   test('does not flood the terminal', () => {
     const capabilities = Array.from({ length: 400 }, (_one, index) =>
       capability(`model-${index}`, 'no_stream', 1_000),

@@ -55,6 +55,7 @@ const configOf = (
   default: null,
   tenants: new Map(),
   replacement: null,
+  budgets: new Map(),
   onlyProvider: null,
   ...more,
 });

@@ -149,6 +149,24 @@ describe('a model with settings', () => {
     );
   });
 
+  test('cooldowns have the seconds that are left, by provider, model and reason', async () => {
+    const until = Date.now() + 60_000;
+    const cooldowns = [
+      { model: 'small', reason: 'rate_limited' as const, until, times: 1 },
+      { model: null, reason: 'unavailable' as const, until, times: 1 },
+    ];
+    const { registry, metrics } = prometheusMetrics(() => [{ server: 'near', capabilities: [], cooldowns }]);
+    metrics.observe('chat', { kind: 'model_cooldown', provider: 'near', change: 'began' });
+    const page = await registry.metrics();
+    expect(page).toMatch(
+      /^runs_model_cooldown_seconds\{provider="near",model="small",reason="rate_limited"\} (59|60)$/m,
+    );
+    expect(page).toMatch(
+      /^runs_model_cooldown_seconds\{provider="near",model="\*",reason="unavailable"\} (59|60)$/m,
+    );
+    expect(page).toContain('runs_model_cooldowns_total{provider="near",change="began"} 1');
+  });
+
   test('is shown with a bounded number of models', async () => {
     const capabilities = Array.from({ length: 200 }, (_one, index) => ({
       model: `${index}-${'x'.repeat(500)}`,

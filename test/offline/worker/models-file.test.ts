@@ -152,6 +152,23 @@ describe('a file that can not be used is refused with its place and the fix:', (
       },
       'models.fast.capabilities.tools is false, and providers.near.body sends "tool_choice"',
     ],
+    [
+      { providers: { near: NEAR }, budgets: { shop: { tokens_per_week: 1 } } },
+      'budgets.shop has no setting "tokens_per_week"',
+    ],
+    [{ providers: { near: NEAR }, budgets: { 'a b': {} } }, 'must be a tenant of RUNS_API_KEYS'],
+    [
+      { providers: { near: NEAR }, budgets: { shop: { cost_per_day: { USD: 20 } } } },
+      'budgets.shop.cost_per_day.USD: invalid input',
+    ],
+    [
+      { providers: { near: NEAR }, budgets: { shop: { cost_per_day: { USD: 'much' } } } },
+      'must be a decimal amount in quotes, such as "20.50"',
+    ],
+    [
+      { providers: { near: NEAR }, models: { fast: FAST }, budgets: { '*': { cost_per_run: { EUR: '1' } } } },
+      'budgets.* limits costs in "EUR", and no model has a price in it',
+    ],
     [{ providers: { near: NEAR }, default: 'fast' }, 'default names "fast", which is no model of this file'],
     [
       { providers: { near: NEAR }, tenants: { shop: { models: ['far/*'] } } },
@@ -169,6 +186,26 @@ describe('a file that can not be used is refused with its place and the fix:', (
     const problems = await problemsOf(file);
     expect(problems.toLowerCase()).toContain(words.toLowerCase());
     expect(problems).not.toContain('canary');
+  });
+
+  test('with budgets, when RUNS_BUDGETS is set, too; a file without any has those of the variable', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'models-file-'));
+    const budget = { tokensPerRun: 1, tokensPerDay: null, costPerRun: null, costPerDay: null };
+    const beside = { cwd: folder, budgets: new Map([['shop', budget]]) };
+    const file = { providers: { near: NEAR } };
+    const own = { ...file, budgets: { shop: { tokens_per_day: 5 }, '*': { tokens_per_run: 9 } } };
+    writeFileSync(join(folder, 'without.json'), JSON.stringify(file));
+    writeFileSync(join(folder, 'with.json'), JSON.stringify(own));
+    expect((await loadModelsFile('without.json', beside)).budgets).toEqual(beside.budgets);
+    expect((await loadModelsFile('with.json', { cwd: folder })).budgets).toEqual(
+      new Map([
+        ['shop', { ...budget, tokensPerRun: null, tokensPerDay: 5 }],
+        ['*', { ...budget, tokensPerRun: 9 }],
+      ]),
+    );
+    await expect(loadModelsFile('with.json', beside)).rejects.toThrow(
+      'budgets is in the file, and RUNS_BUDGETS is set, too. Keep one of them',
+    );
   });
 
   test('with its path, when it is not there or wrong', async () => {
