@@ -13,6 +13,7 @@ import type { ActivityDeps } from './dependencies.ts';
 import { makeLease, systemClock, type LeaseTerms } from './lease.ts';
 import { noMetrics } from './metrics.ts';
 import { planCalls } from './tools/plan-calls.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 /** The SDK sends heartbeats at most this often, as a share of the timeout, unless the worker caps it lower. */
 const SDK_THROTTLE_SHARE = 0.8;
@@ -34,8 +35,7 @@ export interface Attempt {
   dispose(): void;
 }
 
-const isProgress = (value: unknown): value is Progress =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isProgress = (value: unknown): value is Progress => isRecord(value);
 
 export const leaseTerms = (
   info: Pick<Context['info'], 'heartbeatTimeoutMs' | 'startToCloseTimeoutMs'>,

@@ -7,11 +7,9 @@
  * Imports zod. Imported by `validate.ts`.
  */
 import { z } from 'zod';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 export type Issue = z.core.$ZodIssue;
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const under = (key: PropertyKey, issues: Issue[]): Issue[] =>
   issues.map((issue) => ({ ...issue, path: [key, ...issue.path] }));
@@ -68,5 +66,5 @@ export const firstIssues = (schema: z.core.$ZodType, value: unknown): Issue[] | 
     if (list !== undefined) return firstIssues(list, value);
   }
   const strict = schema instanceof z.ZodObject && schema.def.catchall instanceof z.ZodNever;
-  return strict && isObject(value) ? inObject(schema, value) : byZod(schema, value);
+  return strict && isRecord(value) ? inObject(schema, value) : byZod(schema, value);
 };

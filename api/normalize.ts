@@ -7,13 +7,12 @@
  */
 import { z } from 'zod';
 import { metadataSchema } from '../protocol/wire/schemas.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 /** Returns the value itself when there is nothing to change. */
 type Normalizer = (value: unknown) => unknown;
 type AnySchema = z.core.$ZodType;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isEmptyArray = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 
 const unwrap = (schema: AnySchema): AnySchema =>
@@ -40,7 +39,7 @@ const ofObject = (shape: Readonly<Record<string, AnySchema>>): Normalizer => {
   );
   return (value) => {
     if (isEmptyArray(value)) return {};
-    if (!isObject(value)) return value;
+    if (!isRecord(value)) return value;
     let changed = false;
     const rest: Record<string, unknown> = {};
     for (const [key, item] of Object.entries(value)) {
@@ -83,7 +82,7 @@ const ofUnion = (options: readonly AnySchema[]): Normalizer => {
     const branch = branches.find(({ schema }) =>
       Array.isArray(value)
         ? schema instanceof z.ZodArray
-        : isObject(value) && schema instanceof z.ZodObject && isMeant(schema, value),
+        : isRecord(value) && schema instanceof z.ZodObject && isMeant(schema, value),
     );
     return branch?.normalize === undefined ? value : branch.normalize(value);
   };

@@ -14,6 +14,7 @@ import { invalidBody } from './errors.ts';
 import { firstIssues } from './first-issue.ts';
 import { normalizeBody } from './normalize.ts';
 import { INSTEAD_OF_BUILT_IN, INSTEAD_OF_FILES } from './unsupported.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 /** JSON never contains undefined, so optional keys of the schema and of the hand-written types mean the same. */
 export type Exact<T> = T extends (infer Item)[]
@@ -32,14 +33,11 @@ export const parseBody = <Schema extends z.ZodType>(
   return body as Exact<z.infer<Schema>>;
 };
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const isEmpty = (value: unknown): boolean =>
   value === null ||
   value === undefined ||
   (Array.isArray(value) && value.length === 0) ||
-  (isObject(value) && Object.values(value).every(isEmpty));
+  (isRecord(value) && Object.values(value).every(isEmpty));
 
 const BUILT_IN_TOOLS: Record<string, string> = {
   code_interpreter: 'The code_interpreter tool',
@@ -49,7 +47,7 @@ const BUILT_IN_TOOLS: Record<string, string> = {
 
 /** Rejects, by name, features of the original API that this server lacks; returns the body without their empty forms. */
 export const rejectUnsupported = (body: unknown, path = ''): unknown => {
-  if (!isObject(body)) return body;
+  if (!isRecord(body)) return body;
   const rest: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(body)) {
     const name = path === '' ? key : `${path}.${key}`;
@@ -60,14 +58,14 @@ export const rejectUnsupported = (body: unknown, path = ''): unknown => {
     if (key === 'tools' && Array.isArray(value)) {
       for (const [index, tool] of value.entries()) {
         const what =
-          isObject(tool) && typeof tool['type'] === 'string' ? BUILT_IN_TOOLS[tool['type']] : undefined;
+          isRecord(tool) && typeof tool['type'] === 'string' ? BUILT_IN_TOOLS[tool['type']] : undefined;
         if (what !== undefined)
           throw apiErrors.unsupported(`${name}[${index}].type`, what, INSTEAD_OF_BUILT_IN);
       }
     }
     if (key === 'content' && Array.isArray(value)) {
       for (const [index, part] of value.entries()) {
-        if (isObject(part) && part['type'] === 'image_file')
+        if (isRecord(part) && part['type'] === 'image_file')
           throw apiErrors.unsupported(
             `${name}[${index}].type`,
             "Content of type 'image_file'",

@@ -100,7 +100,7 @@ const serviceSettings = (
   // Without keys every client may declare every tool, so an offer grants nothing.
   offerTools: offerTools ?? (open ? ('all' as const) : ('none' as const)),
   expiresInMs,
-  budgets: configured?.budgets ?? budgets,
+  budgets: models?.budgets ?? budgets,
   tenantLimits: { liveRuns, storedBytes: storedMegabytes * 1_048_576 },
   ...modelRules(config, models),
   webhooks: webhookOptions(config),

@@ -14,6 +14,7 @@ import {
   SUBMIT_TOOL_OUTPUTS,
   WORKFLOWS,
 } from '../protocol/temporal/names.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 /** How the SDK's result of the query `__temporal_workflow_metadata` begins. */
 const BEGINNING = Buffer.from('{"definition":{"type":');
@@ -32,9 +33,6 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
 
 const NOTICE =
   '**These details are encrypted**, and this page has no codec endpoint that decrypts them. Read them with `runs show` where `RUNS_ENCRYPTION_KEYS` is set, or enter the address of `runs codec-server` in the page’s data encoder settings.';
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const knownDefinitions = (listed: unknown): { name: string; description: string }[] =>
   Array.isArray(listed)

@@ -10,6 +10,7 @@ import { ACTIVITIES, followUpWorkflowId, RunsError } from '../protocol/index.ts'
 import { readActivities, readInput, type HistoryActivity } from './run-history.ts';
 import type { ClientSession } from './session.ts';
 import type { LateAnswerRun, RunOrigin } from './types.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 export const followUpRunsIn = (activities: readonly HistoryActivity[]): LateAnswerRun[] =>
   activities
@@ -34,9 +35,6 @@ export const followUpRuns = async (
     throw error;
   }
 };
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Of a run's input; null = it carries no late answer. */
 export const originIn = (input: unknown): RunOrigin | null => {

@@ -17,6 +17,7 @@ import {
 } from '../protocol/index.ts';
 import { SERVER_TIMEOUT_MS, type CallContext, type ClientSession } from './session.ts';
 import type { HistoryCall, HistoryRound } from './types.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 /** An activity of a history, its payloads decoded. */
 export interface HistoryActivity {
@@ -37,9 +38,6 @@ const SETTLES: ReadonlySet<string> = new Set([
   ACTIVITIES.submitToolOutputs,
   ACTIVITIES.followRun,
 ]);
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const settledCalls = ({ type, result }: HistoryActivity): HistoryCall[] => {
   if (!SETTLES.has(type) || !isRecord(result) || result['status'] !== 'requires_action') return [];

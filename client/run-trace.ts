@@ -9,6 +9,7 @@ import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-wor
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { GRPC, grpcCode } from './errors.ts';
 import { readOutcome, TOOL_ACTIVITY_PREFIX, type OutcomePayload } from '../protocol/index.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 export interface TraceFailure {
   type: string | null;
@@ -81,9 +82,6 @@ const failureOf = (failure: Failure): TraceFailure | null => {
     message: inner.message ?? null,
   };
 };
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const numberIn = (value: unknown, key: string): number | null =>
   isRecord(value) && typeof value[key] === 'number' ? value[key] : null;

@@ -15,14 +15,12 @@ import {
 } from '../protocol/index.ts';
 import { searchAttributeKeys } from './search-attributes.ts';
 import type { RunListItem, RunMemo } from './types.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 /** Memo key of `RunMemo`. */
 export const RUN_MEMO = 'runsRun';
 
 const FOLLOW_UP_SUFFIX = '.follow-up';
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export interface WorkflowView extends Pick<
   WorkflowExecutionInfo,

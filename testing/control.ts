@@ -23,6 +23,7 @@ import type { Fault, FaultAction, Faults } from './faults.ts';
 import type { LoggedRequest } from './log.ts';
 import type { ReferencePage } from './reference.ts';
 import type { ScriptCatalogue } from './script.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 export interface Controlled {
   clock: SandboxClock;
@@ -35,16 +36,13 @@ export interface Controlled {
 }
 
 type Json = Record<string, unknown>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const readFault = (value: unknown): Fault => {
-  if (!isObject(value) || !isObject(value['action']) || typeof value['action']['kind'] !== 'string')
+  if (!isRecord(value) || !isRecord(value['action']) || typeof value['action']['kind'] !== 'string')
     throw apiErrors.invalid(
       'action',
       'A fault needs {"action":{"kind":…}}, and may have \'match\' and \'times\'.',
     );
-  const match = isObject(value['match']) ? value['match'] : {};
+  const match = isRecord(value['match']) ? value['match'] : {};
   const { method, path, nth } = match;
   const pattern = typeof path === 'string' ? /^\/(.+)\/$/.exec(path)?.[1] : undefined;
   return {
@@ -59,7 +57,7 @@ const readFault = (value: unknown): Fault => {
 };
 
 const turnQuirks = (quirks: Quirks, changes: unknown): void => {
-  if (!isObject(changes)) throw apiErrors.invalid(null, 'Quirks are an object of names and values.');
+  if (!isRecord(changes)) throw apiErrors.invalid(null, 'Quirks are an object of names and values.');
   for (const name of Object.keys(changes))
     if (!(name in quirks))
       throw apiErrors.invalid(
@@ -82,7 +80,7 @@ const control = async (request: Request, sandbox: Controlled): Promise<unknown> 
     case 'GET /clock':
       return clockView(sandbox.clock);
     case 'POST /clock/advance': {
-      const ms = isObject(body) ? body['ms'] : undefined;
+      const ms = isRecord(body) ? body['ms'] : undefined;
       if (typeof ms !== 'number' || !(ms >= 0))
         throw apiErrors.invalid(
           'ms',

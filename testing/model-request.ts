@@ -7,10 +7,7 @@
 import { ApiError } from '../protocol/errors.ts';
 import type { FunctionTool } from '../protocol/wire/objects.ts';
 import type { TurnInput } from './script.ts';
-
-type Json = Record<string, unknown>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 interface ChatCall {
   id: string;
@@ -37,7 +34,7 @@ export interface ChatRequest {
 }
 
 const wantsJson = (format: unknown): boolean =>
-  isObject(format) && (format['type'] === 'json_object' || format['type'] === 'json_schema');
+  isRecord(format) && (format['type'] === 'json_object' || format['type'] === 'json_schema');
 
 const bad = (param: string, message: string, code: string | null = null): ApiError =>
   new ApiError(400, message, { param, code });
@@ -50,7 +47,7 @@ const contentText = (content: unknown, param: string): string => {
   if (!Array.isArray(content))
     throw bad(param, `Invalid type for '${param}': expected a string or an array of parts.`);
   return content
-    .map((part) => (isObject(part) && typeof part['text'] === 'string' ? part['text'] : ''))
+    .map((part) => (isRecord(part) && typeof part['text'] === 'string' ? part['text'] : ''))
     .join('');
 };
 
@@ -59,10 +56,10 @@ const readCalls = (value: unknown, param: string): ChatCall[] => {
   if (!Array.isArray(value) || value.length === 0)
     throw bad(param, `Invalid '${param}': expected a non-empty array of tool calls.`);
   return value.map((call: unknown, index) => {
-    const fn = isObject(call) ? call['function'] : undefined;
+    const fn = isRecord(call) ? call['function'] : undefined;
     if (
-      !isObject(call) ||
-      !isObject(fn) ||
+      !isRecord(call) ||
+      !isRecord(fn) ||
       typeof call['id'] !== 'string' ||
       typeof fn['name'] !== 'string' ||
       typeof fn['arguments'] !== 'string'
@@ -77,7 +74,7 @@ const readCalls = (value: unknown, param: string): ChatCall[] => {
 
 const readMessage = (value: unknown, index: number): ChatMessage => {
   const param = `messages[${index}]`;
-  if (!isObject(value)) throw bad(param, `Invalid type for '${param}': expected an object.`);
+  if (!isRecord(value)) throw bad(param, `Invalid type for '${param}': expected an object.`);
   const {
     role,
     content,
@@ -162,8 +159,8 @@ const readTools = (value: unknown): FunctionTool[] => {
       'empty_array',
     );
   return value.map((tool: unknown, index) => {
-    const fn = isObject(tool) ? tool['function'] : undefined;
-    if (!isObject(tool) || tool['type'] !== 'function' || !isObject(fn) || typeof fn['name'] !== 'string')
+    const fn = isRecord(tool) ? tool['function'] : undefined;
+    if (!isRecord(tool) || tool['type'] !== 'function' || !isRecord(fn) || typeof fn['name'] !== 'string')
       throw bad(
         `tools[${index}]`,
         `Invalid 'tools[${index}]': expected {"type":"function","function":{"name":…}}.`,
@@ -215,7 +212,7 @@ const number = (value: unknown, param: string): number | null => {
 };
 
 export const readChatRequest = (body: unknown): ChatRequest => {
-  if (!isObject(body)) throw bad('body', 'Invalid type for the request body: expected an object.');
+  if (!isRecord(body)) throw bad('body', 'Invalid type for the request body: expected an object.');
   const {
     model,
     messages,
@@ -258,7 +255,7 @@ export const readChatRequest = (body: unknown): ChatRequest => {
     wantsJson: wantsJson(body['response_format']),
     model,
     stream: stream === true,
-    includeUsage: isObject(streamOptions) && streamOptions['include_usage'] === true,
+    includeUsage: isRecord(streamOptions) && streamOptions['include_usage'] === true,
     maxTokens:
       number(body['max_completion_tokens'], 'max_completion_tokens') ??
       number(body['max_tokens'], 'max_tokens'),

@@ -5,11 +5,9 @@
  */
 import type { Quirks } from './assistants-server/quirks.ts';
 import { bytesOf, framesOf } from './frames.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 type Json = Record<string, unknown>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const reshapes = (quirks: Quirks): boolean =>
   quirks.noDone ||
   quirks.noPollHint ||
@@ -26,14 +24,14 @@ const reshapeObject = (object: Json, quirks: Quirks): Json => {
       if (key.endsWith('_at') && typeof value === 'number') shaped[key] = value * 1000;
   }
   if (shaped['object'] === 'list' && Array.isArray(shaped['data']))
-    shaped['data'] = shaped['data'].map((item) => (isObject(item) ? reshapeObject(item, quirks) : item));
+    shaped['data'] = shaped['data'].map((item) => (isRecord(item) ? reshapeObject(item, quirks) : item));
   if (shaped['object'] !== 'thread.run') return shaped;
   if (quirks.unknownStatus !== null && shaped['status'] === 'in_progress')
     shaped['status'] = quirks.unknownStatus;
   if (shaped['required_action'] === null) {
     if (quirks.absentRequiredAction) delete shaped['required_action'];
     else if (quirks.emptyRequiredAction) shaped['required_action'] = {};
-  } else if (quirks.unknownAction !== null && isObject(shaped['required_action']))
+  } else if (quirks.unknownAction !== null && isRecord(shaped['required_action']))
     shaped['required_action'] = { type: quirks.unknownAction, [quirks.unknownAction]: {} };
   return shaped;
 };
@@ -43,7 +41,7 @@ async function* reshapedFrames(frames: AsyncIterable<string>, quirks: Quirks): A
     if (quirks.noDone && frame.includes('data: [DONE]')) continue;
     yield frame.replace(/^data: (\{.*)$/m, (_, json: string) => {
       const value: unknown = JSON.parse(json);
-      return `data: ${JSON.stringify(isObject(value) ? reshapeObject(value, quirks) : value)}`;
+      return `data: ${JSON.stringify(isRecord(value) ? reshapeObject(value, quirks) : value)}`;
     });
   }
 }
@@ -60,7 +58,7 @@ export const reshape = async (response: Response, quirks: Quirks): Promise<Respo
   }
   if (!type.startsWith('application/json')) return new Response(response.body, { status, headers });
   const value: unknown = await response.json();
-  return new Response(JSON.stringify(isObject(value) ? reshapeObject(value, quirks) : value), {
+  return new Response(JSON.stringify(isRecord(value) ? reshapeObject(value, quirks) : value), {
     status,
     headers,
   });

@@ -8,14 +8,12 @@
 import { quote } from '../protocol/index.ts';
 import { type Budget, OTHER_TENANTS, type TenantBudgets } from '../protocol/rules/budget.ts';
 import { CURRENCY, parseAmount, type Cost } from '../protocol/rules/cost.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 const EXAMPLE = '{"*":{"tokens_per_day":1000000,"cost_per_day":{"USD":"20"}}}';
 const TOKENS = ['tokens_per_run', 'tokens_per_day'] as const;
 const COSTS = ['cost_per_run', 'cost_per_day'] as const;
 const KEYS: readonly string[] = [...TOKENS, ...COSTS];
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const parsed = (text: string): unknown => {
   try {
@@ -26,7 +24,7 @@ const parsed = (text: string): unknown => {
 };
 
 const isCost = (value: unknown): value is Cost =>
-  isObject(value) &&
+  isRecord(value) &&
   Object.keys(value).length > 0 &&
   Object.entries(value).every(
     ([currency, amount]) =>
@@ -35,7 +33,7 @@ const isCost = (value: unknown): value is Cost =>
 
 /** A budget, or what is wrong with it. */
 const budgetFrom = (value: unknown): Budget | string => {
-  if (!isObject(value)) return 'must be an object';
+  if (!isRecord(value)) return 'must be an object';
   const unknown = Object.keys(value).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) return `has the unknown field ${quote(unknown)}; it may have ${KEYS.join(', ')}`;
   const badTokens = TOKENS.find((key) => {
@@ -63,7 +61,7 @@ export const readBudgets = (text: string | null, problems: string[]): TenantBudg
   const budgets = new Map<string, Budget>();
   if (text === null) return budgets;
   const value = parsed(text);
-  if (!isObject(value)) {
+  if (!isRecord(value)) {
     problems.push(
       `RUNS_BUDGETS must be a JSON object of tenants, such as ${EXAMPLE}; the value is not a JSON object`,
     );

@@ -5,6 +5,7 @@
  * Imported by `config.ts` and by the schema of the file of models.
  */
 import { quote } from '../protocol/index.ts';
+import { isRecord } from '../protocol/rules/is-record.ts';
 
 export interface ModelSettings {
   /** null = learned. */
@@ -91,9 +92,7 @@ const parseObject = (
   if (value.length > MAX_CHARS) return wrong(`it has ${value.length} characters, ${MAX_CHARS} are allowed`);
   try {
     const parsed: unknown = JSON.parse(value);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-      ? (parsed as Record<string, unknown>)
-      : wrong('the value is JSON, but not an object');
+    return isRecord(parsed) ? parsed : wrong('the value is JSON, but not an object');
   } catch {
     return wrong('the value is not JSON');
   }

@@ -10,12 +10,10 @@
 import { z } from 'zod';
 import { ARGUMENT_LIMITS, schemaProblem, type JsonSchema } from '../../protocol/index.ts';
 import { stripAnnotations } from './json-schema.ts';
+import { isRecord } from '../../protocol/rules/is-record.ts';
 
 const NAMED = new Set(['properties', '$defs', 'definitions', 'dependentSchemas']);
 const DATA = new Set(['enum', 'const', 'default', 'examples', 'required']);
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Without patterns, and without a verdict about keys that a pattern might allow. */
 const stripPatterns = (value: unknown): unknown => {

@@ -9,9 +9,7 @@ import { z } from 'zod';
 import { ARGUMENT_LIMITS, type FunctionTool, type JsonSchema } from '../../protocol/index.ts';
 import type { ToolDefinition } from './types.ts';
 import { definitionOf } from './zod-internals.ts';
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+import { isRecord } from '../../protocol/rules/is-record.ts';
 
 /** Keywords that strict mode refuses. */
 const NOT_STRICT = ['oneOf', 'allOf', 'not', 'patternProperties', 'propertyNames', 'if', 'then', 'else'];

@@ -10,6 +10,7 @@ import { quote } from '../../protocol/index.ts';
 import { mcpPrefix, mcpServerOf } from './mcp-names.ts';
 import { optionProblems } from './validate-options.ts';
 import type { McpServerOptions, ToolOptions } from './types.ts';
+import { isRecord } from '../../protocol/rules/is-record.ts';
 
 const SERVER_OPTIONS = new Set([
   'command',
@@ -35,9 +36,6 @@ const TOOL_OPTIONS = new Set([
 ]);
 
 type Check = string | undefined | false;
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isTexts = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string');

@@ -8,6 +8,7 @@
 import type { ModelContent, ModelMessage } from '../../protocol/ports/model.ts';
 import type { ContextItem } from '../../protocol/ports/turn-store.ts';
 import type { MessageContent, TruncationStrategy, WireToolCall } from '../../protocol/wire/objects.ts';
+import { isRecord } from '../../protocol/rules/is-record.ts';
 
 /** Messages that are kept or dropped together. */
 export interface PromptUnit {
@@ -38,8 +39,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 const isJsonObject = (text: string): boolean => {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isRecord(JSON.parse(text));
   } catch {
     return false;
   }

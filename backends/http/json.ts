@@ -7,6 +7,7 @@
  * Imports protocol. Backends and tests import it.
  */
 import { dropProtoKeys, jsonExcess, mayHoldProto } from '../../protocol/json-scan.ts';
+import { isRecord } from '../../protocol/rules/is-record.ts';
 
 export class JsonDepthError extends Error {
   override readonly name = 'JsonDepthError';
@@ -31,6 +32,4 @@ export const parseJson = (text: string, maxDepth = 100, maxValues = 250_000): un
 
 /** A plain object to read fields from; undefined for anything else. */
 export const asRecord = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
+  isRecord(value) ? value : undefined;

@@ -10,6 +10,7 @@
 import { quote } from './validation.ts';
 import { canonicalJson, type JsonObject } from './tool-arguments.ts';
 import { asciiString } from './visible.ts';
+import { isRecord } from './is-record.ts';
 
 /** Draft 7, as zod writes it. */
 export type JsonSchema = Record<string, unknown>;
@@ -36,8 +37,6 @@ interface Check {
 type Path = readonly (string | number)[];
 type Found = (FieldProblem & { depth: number }) | null;
 
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isList = (value: unknown): value is unknown[] => Array.isArray(value);
 
 const fieldOf = (path: Path): string =>
@@ -52,7 +51,7 @@ const fieldOf = (path: Path): string =>
 const found = (path: Path, problem: string): Found => ({ field: fieldOf(path), problem, depth: path.length });
 
 const TYPES: Record<string, (value: unknown) => boolean> = {
-  object: isObject,
+  object: isRecord,
   array: isList,
   string: (value) => typeof value === 'string',
   number: (value) => typeof value === 'number',
@@ -169,8 +168,8 @@ const listProblem = (check: Check, schema: JsonSchema, value: unknown[], path: P
 
 const objectProblem = (check: Check, schema: JsonSchema, value: JsonObject, path: Path): Found => {
   const { properties, required, additionalProperties, patternProperties, propertyNames } = schema;
-  const known = isObject(properties) ? properties : {};
-  const patterns = Object.entries(isObject(patternProperties) ? patternProperties : {});
+  const known = isRecord(properties) ? properties : {};
+  const patterns = Object.entries(isRecord(patternProperties) ? patternProperties : {});
   const keys = Object.keys(value);
   const sizes: Rule[] = [
     ['minProperties', (limit) => keys.length >= limit, 'must have at least this many keys:'],
@@ -216,7 +215,7 @@ const combinedProblem = (check: Check, schema: JsonSchema, value: unknown, path:
     const problems = (isList(parts) ? parts : []).map((part) => problemIn(check, part, value, path));
     if (problems.length > 0 && problems.every((problem) => problem !== null)) return nearest(problems);
   }
-  return isObject(not) && Object.keys(not).length === 0
+  return isRecord(not) && Object.keys(not).length === 0
     ? found(path, `is not allowed; got ${quote(value)}`)
     : null;
 };
@@ -231,7 +230,7 @@ const resolved = (root: JsonSchema, ref: string): unknown =>
           .split('/')
           .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
           .reduce<unknown>(
-            (at, part) => (isObject(at) && Object.hasOwn(at, part) ? at[part] : undefined),
+            (at, part) => (isRecord(at) && Object.hasOwn(at, part) ? at[part] : undefined),
             root,
           )
       : undefined;
@@ -240,7 +239,7 @@ function problemIn(check: Check, schema: unknown, value: unknown, path: Path): F
   check.steps += 1;
   if (check.steps > MAX_STEPS || check.depth > MAX_DEPTH) return null;
   if (schema === false) return found(path, `is not allowed; got ${quote(value)}`);
-  if (!isObject(schema)) return null;
+  if (!isRecord(schema)) return null;
   check.depth += 1;
   const problem = keywordProblem(check, schema, value, path);
   check.depth -= 1;
@@ -257,7 +256,7 @@ const keywordProblem = (check: Check, schema: JsonSchema, value: unknown, path: 
     (typeof value === 'number' ? ruleProblem(schema, numberRules(value), value, path) : null) ??
     (typeof value === 'string' ? stringProblem(schema, value, path) : null) ??
     (isList(value) ? listProblem(check, schema, value, path) : null) ??
-    (isObject(value) ? objectProblem(check, schema, value, path) : null) ??
+    (isRecord(value) ? objectProblem(check, schema, value, path) : null) ??
     combinedProblem(check, schema, value, path)
   );
 };

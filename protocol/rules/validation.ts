@@ -6,6 +6,7 @@
  * Imports limits only. Any room may import it; the workflow sandbox may too.
  */
 import { LIMITS } from '../limits.ts';
+import { isRecord } from './is-record.ts';
 
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -88,15 +89,12 @@ export const durationProblem = (subject: string, value: unknown): string | undef
     ? `${subject} needs a number and a unit, such as "90s", "15m", "2h" or "3d"; got ${quote(value)}`
     : undefined;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** A JSON object, or the text of one; null = neither. */
 export const jsonObject = (value: unknown): Record<string, unknown> | null => {
-  if (typeof value !== 'string') return isObject(value) ? value : null;
+  if (typeof value !== 'string') return isRecord(value) ? value : null;
   try {
     const parsed: unknown = JSON.parse(value);
-    return isObject(parsed) ? parsed : null;
+    return isRecord(parsed) ? parsed : null;
   } catch {
     return null;
   }
@@ -110,7 +108,7 @@ const ANSWER_SHAPES =
 
 /** What is wrong with the shape of an `AnswerPayload`. The run decides whether the call exists and still waits. */
 export const answerPayloadProblem = (value: unknown): string | undefined => {
-  if (!isObject(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
+  if (!isRecord(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
   const { call_id, output, decision, arguments: edited, reason, by, note, run_id } = value;
   const { arguments_digest: digest } = value;
   if (typeof call_id !== 'string' || call_id === '' || call_id.length > LIMITS.id)
@@ -141,14 +139,14 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
 
 /** What is wrong with the shape of a `SubmitPayload`. */
 export const submitPayloadProblem = (value: unknown): string | undefined => {
-  if (!isObject(value)) return `A submit must be a JSON object; got ${quote(value)}`;
+  if (!isRecord(value)) return `A submit must be a JSON object; got ${quote(value)}`;
   if (typeof value['run_id'] !== 'string')
     return `run_id must be the id of the run; got ${quote(value['run_id'])}`;
   const outputs = value['tool_outputs'];
   if (!Array.isArray(outputs) || outputs.length === 0)
     return `tool_outputs must be a list with one output for each open call; got ${quote(outputs)}`;
   for (const [index, item] of outputs.entries()) {
-    if (!isObject(item) || typeof item['tool_call_id'] !== 'string' || item['tool_call_id'] === '')
+    if (!isRecord(item) || typeof item['tool_call_id'] !== 'string' || item['tool_call_id'] === '')
       return `tool_outputs[${index}] needs a tool_call_id; got ${quote(item)}`;
     if (typeof item['output'] !== 'string')
       return `tool_outputs[${index}].output must be text (encode other values as JSON); got ${quote(item['output'])}`;

@@ -4,9 +4,10 @@ import { cooldownAfter, type Cooldown, type CooldownReason } from '../../protoco
 
 type Row = Cooldown & { model: string | null; reason: CooldownReason };
 
+const keyOf = (provider: string, model: string | null) => JSON.stringify([provider, model]);
+
 export const cooldownsInMemory = (now: () => number = Date.now): CooldownStore => {
   const rows = new Map<string, Row>();
-  const keyOf = (provider: string, model: string | null) => JSON.stringify([provider, model]);
   const shown = ({ until, ...row }: Row) => ({ ...row, leftMs: until - now() });
   return {
     readCooldowns: (provider, model) =>

@@ -11,14 +11,12 @@ import { resolve } from 'node:path';
 import { mcpProblems, type McpServers, type ToolRegistry } from '../../activities/index.ts';
 import { quote, RunsError } from '../../protocol/index.ts';
 import { fillVariables } from '../placeholders.ts';
+import { isRecord } from '../../protocol/rules/is-record.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** The names that programs give the two kinds of transport. */
 const TYPES = { stdio: 'command', http: 'url', 'streamable-http': 'url', streamableHttp: 'url' } as const;
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Puts variables in; what is not set is collected. */
 const filled = (value: unknown, env: Env, missing: Set<string>): unknown => {

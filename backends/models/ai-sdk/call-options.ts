@@ -5,7 +5,8 @@
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import type { FunctionTool } from '../../../protocol/wire/objects.ts';
-import { isRecord, text } from '../openai-compatible/json-text.ts';
+import { text } from '../openai-compatible/json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import type { SdkCallOptions, SdkMessage, SdkTool, SdkToolChoice } from './sdk-types.ts';
 
 const toolOf = ({ function: { name, description, parameters, strict } }: FunctionTool): SdkTool => ({

@@ -26,7 +26,7 @@ import {
   type ErrorReport,
 } from '../openai-compatible/error-report.ts';
 import { brokenOff, foreign, isContentFilter, type RefusalFacts } from '../openai-compatible/failures.ts';
-import { isRecord } from '../openai-compatible/json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import type { EventGate } from './event-gate.ts';
 import { awsEvents, FrameError, sseWireEvents, type WireEvent } from './wire-events.ts';
 import { ANSWER_LIMITS } from '../../../protocol/limits.ts';

@@ -7,7 +7,8 @@
  */
 import type { ModelContent, ModelMessage, ProviderTurn } from '../../../protocol/ports/model.ts';
 import { shortCallId } from '../openai-compatible/call-ids.ts';
-import { asList, count, isRecord, record, text } from '../openai-compatible/json-text.ts';
+import { asList, count, record, text } from '../openai-compatible/json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import type { Speaker } from '../openai-compatible/messages.ts';
 import type { SdkCall, SdkFile, SdkMessage, SdkOptions, SdkReasoning, SdkText } from './sdk-types.ts';
 

@@ -6,7 +6,8 @@
  */
 import { DROP, PASS, type EventGate, type GateVerdict } from '../ai-sdk/event-gate.ts';
 import { EXCEPTION } from '../ai-sdk/wire-events.ts';
-import { isRecord, record, text } from '../openai-compatible/json-text.ts';
+import { record, text } from '../openai-compatible/json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 type Fields = Record<string, unknown>;
 

@@ -6,7 +6,8 @@
  */
 import { DROP, type EventGate, type GateVerdict } from '../ai-sdk/event-gate.ts';
 import { isErrorBody } from '../openai-compatible/error-report.ts';
-import { asList, count, isRecord, record, text } from '../openai-compatible/json-text.ts';
+import { asList, count, record, text } from '../openai-compatible/json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 type Fields = Record<string, unknown>;
 

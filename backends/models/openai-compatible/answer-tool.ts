@@ -8,7 +8,8 @@
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import type { FunctionTool } from '../../../protocol/wire/objects.ts';
 import type { Adjustment } from './capabilities.ts';
-import { isRecord, record } from './json-text.ts';
+import { record } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 /** The property that holds an answer that is no object. */
 export const WRAPPED = 'value';

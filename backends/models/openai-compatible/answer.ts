@@ -26,7 +26,7 @@ import {
   type RefusalFacts,
 } from './failures.ts';
 import { FrameReader, type AnswerFrame } from './framing.ts';
-import { isRecord } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 const ERROR_BODY_BYTES = 65_536;
 

@@ -4,7 +4,8 @@
  * Rule: shapes only; what a piece means for the calls before it is the assembler's to say. Pure.
  * Imported by the assembler.
  */
-import { count, isRecord, text } from './json-text.ts';
+import { count, text } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import { collectFields, type Fields } from './provider-fields.ts';
 
 export interface Piece {

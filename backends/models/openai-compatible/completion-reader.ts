@@ -9,7 +9,8 @@ import type { ModelFinish, ModelPart, ModelUsage } from '../../../protocol/ports
 import type { AnswerMeter } from '../../answer-meter.ts';
 import { CallAssembler, type AssembledCall } from './call-assembler.ts';
 import { reasonClass, type ReasonClass } from './finish-reasons.ts';
-import { count, isRecord, asList, record, text } from './json-text.ts';
+import { count, asList, record, text } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import { collectFields, type Fields } from './provider-fields.ts';
 import { mergeUsage } from './usage.ts';
 

@@ -5,7 +5,8 @@
  * Pure. Imported within `backends/models/` and by tests.
  */
 import { parseJson } from '../../http/index.ts';
-import { count, isRecord, asList, record, text } from './json-text.ts';
+import { count, asList, record, text } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 export interface ErrorReport {
   /** One line, at most `MAX_TEXT` characters; '' when the server sent no text. */

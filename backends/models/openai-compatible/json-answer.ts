@@ -7,7 +7,8 @@
  */
 import type { ModelPart } from '../../../protocol/ports/model.ts';
 import { WRAPPED, type AnswerTool } from './answer-tool.ts';
-import { JsonProgress, isRecord } from './json-text.ts';
+import { JsonProgress } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 /** The server has answered in something other than JSON. */
 export class NotJson extends Error {

@@ -2,15 +2,11 @@
  * Is a JSON text that arrives in pieces complete? And small readers of unknown JSON.
  *
  * Rule: one pass with a fixed state, whatever the pieces; nothing is parsed twice. Pure.
- * Imports nothing. Imported within `backends/models/`.
+ * Imported within `backends/models/`.
  */
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
-export const record = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+export const record = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : {});
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 export const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 /** A whole number from 0, also when it is written as text. */

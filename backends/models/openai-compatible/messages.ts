@@ -8,7 +8,8 @@
 import type { ModelContent, ModelMessage, ProviderTurn } from '../../../protocol/ports/model.ts';
 import type { Adjustment } from './capabilities.ts';
 import { shortCallId } from './call-ids.ts';
-import { isRecord, asList } from './json-text.ts';
+import { asList } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 export interface Speaker {
   provider: string;

@@ -5,7 +5,7 @@
  * by a later one. Empty values and fields that servers do not accept back are left out. Pure. Imported within
  * `backends/models/openai-compatible/`.
  */
-import { isRecord } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 export type Fields = Record<string, unknown>;
 

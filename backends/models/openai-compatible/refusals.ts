@@ -10,7 +10,8 @@ import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import { answerToolOf } from './answer-tool.ts';
 import { type Adjustment, ADJUSTMENTS } from './capabilities.ts';
 import type { ErrorReport } from './error-report.ts';
-import { isRecord, asList } from './json-text.ts';
+import { asList } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import { maxTokensField } from './request.ts';
 
 export interface Refusal {

@@ -5,7 +5,8 @@
  * at the end. Numbers may be text. Absurd numbers are no counts. Pure. Imported by the completion reader and tests.
  */
 import type { ModelUsage } from '../../../protocol/ports/model.ts';
-import { count, isRecord, record } from './json-text.ts';
+import { count, record } from './json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 /** No answer has as many tokens; a larger number is a timestamp or an error. */
 const MAX_TOKENS = 1_000_000_000;

@@ -5,7 +5,8 @@
  * An answer is whole when `response.completed` or `response.incomplete` has come. Pure. Imported by the adapter and tests.
  */
 import { DROP, type EventGate, type GateVerdict } from '../ai-sdk/event-gate.ts';
-import { count, isRecord, record, text } from '../openai-compatible/json-text.ts';
+import { count, record, text } from '../openai-compatible/json-text.ts';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 
 type Fields = Record<string, unknown>;
 

@@ -28,12 +28,12 @@ test('a turn that would pass its tenant’s budget of the file is not asked, and
   };
   await writeFile(file, JSON.stringify(models));
   const config = configFromEnv({ RUNS_BACKEND: 'chat', RUNS_MODELS: file });
-  const { backend, dispose } = await makeChat(config, store, { env: {} });
-  onTestFinished(dispose);
+  const chat = await makeChat(config, store, { env: {} });
+  onTestFinished(() => chat.dispose());
   server.script.push(says(['Hi']));
   const turnOf = async (tenant: string) => {
     const run = await startedRun(store, tenant, NOW, { assistant: { model: 'near/small' } });
-    return await backend.create(createRequest(run, NOW), fakeContext({ now: () => NOW + 1_000 }));
+    return await chat.backend.create(createRequest(run, NOW), fakeContext({ now: () => NOW + 1_000 }));
   };
   await expect(turnOf('poor')).rejects.toThrow('"tokens_per_run"');
   expect(server.requests).toEqual([]);
