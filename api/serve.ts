@@ -26,11 +26,6 @@ export interface ServeOptions {
   idleMs?: number;
   /** Milliseconds that the head of a request may take, and the whole request. Checked every third of the first. */
   slowMs?: { head: number; request: number };
-  /**
-   * Lets the adapter replace the global Request and Response by faster ones. Only for a process of its own. Default
-   * false.
-   */
-  fastGlobals?: boolean;
 }
 
 export interface ServedApi {
@@ -92,7 +87,8 @@ export const serveApi = async (
         );
       return api.fetch(request, env as ApiEnv);
     },
-    overrideGlobalObjects: options.fastGlobals ?? false,
+    // The adapter's own Request and Response would save 0.2 ms of CPU a request, and a run has three.
+    overrideGlobalObjects: false,
     serverOptions: {
       requestTimeout: slow.request,
       headersTimeout: slow.head,

@@ -41,8 +41,6 @@ export interface ApiParts {
   modelServer?: ModelServer;
   /** Default: the configuration's. */
   port?: number;
-  /** The process only serves the API. Default false. */
-  alone?: boolean;
   /** Address of Temporal's Web UI, for links. Default: not known. */
   uiUrl?: string | null;
   /** Accept a Temporal namespace that the store was not used with before. Default false. */
@@ -150,7 +148,7 @@ const serveMetricsAt = async (
 
 export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
   const { config, store, client, starter = client, log, modelServer } = parts;
-  const { port, alone, uiUrl = null, adoptNamespace = false } = parts;
+  const { port, uiUrl = null, adoptNamespace = false } = parts;
   const endings = new Disposables(log);
   const access = { store, namespace: client.place.namespace, uiUrl, log };
   const { auth, console: pages } = await openAccess(config, access);
@@ -194,7 +192,6 @@ export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
     const served = await serveApi(api, {
       host: config.host,
       port: port ?? config.port,
-      fastGlobals: alone ?? false,
     });
     endings.add('server', () => served.close());
     const metrics = await serveMetricsAt(config, seen, log);

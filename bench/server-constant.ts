@@ -37,9 +37,7 @@ const adapter = {
   shutdown: () => undefined,
 };
 
-const served = await serveApi(process.env['BENCH_KIND'] === 'face' ? face() : adapter, {
-  fastGlobals: true,
-});
+const served = await serveApi(process.env['BENCH_KIND'] === 'face' ? face() : adapter);
 reportUsage();
 process.on('disconnect', () => void served.close());
 process.send?.({ ready: served.url });

@@ -44,7 +44,7 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
     endings.add('store', () => store.close());
     const client = await RunsClient.connect(temporal);
     endings.add('client', () => client.close());
-    const api = await startApi({ config, store, client, log, alone: true });
+    const api = await startApi({ config, store, client, log });
     endings.add('API', () => api.close());
     const record = await writeProcessRecord(config.dataDir, io.env, {
       role: 'serve',

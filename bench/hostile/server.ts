@@ -81,7 +81,6 @@ const service = createRunsService({
 });
 const served = await serveApi(
   createApi({ engine: service, auth: keyAuth(parseApiKeys(process.env['BENCH_KEYS'] ?? '')) }),
-  { fastGlobals: true },
 );
 
 const contextOf = (): BackendContext => ({
