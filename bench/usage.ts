@@ -44,22 +44,28 @@ export const usageOf = (child: ChildProcess, collect = false): Promise<Usage> =>
     child.send({ usage: ticket, collect });
   });
 
-/** CPU milliseconds of any process by pid, or null where /proc does not tell. */
-export const cpuOf = (pid: number): number | null => {
+/** The sum of two fields of /proc's `stat`, in ticks of 10 ms on every common kernel. */
+const ticksOf = (pid: number, first: number): number | null => {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    // utime and stime, in ticks of 10 ms on every common kernel.
-    return (Number(fields[11]) + Number(fields[12])) * 10;
+    return (Number(fields[first]) + Number(fields[first + 1])) * 10;
   } catch {
     return null;
   }
 };
 
-/** The same with its child processes: a worker runs below the process that starts it again. */
+/** CPU milliseconds (utime and stime) of any process by pid, or null where /proc does not tell. */
+export const cpuOf = (pid: number): number | null => ticksOf(pid, 11);
+
+/** Of its child processes that have ended: cutime and cstime. */
+const cpuOfEndedChildren = (pid: number): number | null => ticksOf(pid, 13);
+
+/** The same with its child processes, those that have ended included: a worker runs below the process that starts it again. */
 export const cpuOfTree = (pid: number): number | null => {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-    return children.reduce((sum, child) => sum + (cpuOfTree(Number(child)) ?? 0), cpuOf(pid) ?? 0);
+    const own = (cpuOf(pid) ?? 0) + (cpuOfEndedChildren(pid) ?? 0);
+    return children.reduce((sum, child) => sum + (cpuOfTree(Number(child)) ?? 0), own);
   } catch {
     return null;
   }
