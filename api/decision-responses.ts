@@ -25,6 +25,8 @@ export const stepDecision = z.strictObject({
     ),
 });
 
+const handOver = z.strictObject({ people: z.array(z.string()), groups: z.array(z.string()) });
+
 export const decision = z.strictObject({
   id: z.string(),
   object: z.literal('thread.run.decision'),
@@ -33,10 +35,18 @@ export const decision = z.strictObject({
   run_id: z.string(),
   call_id: z.string(),
   tool: z.string(),
-  decision: type,
+  decision: z
+    .enum(['approve', 'deny', 'delegate', 'remind', 'escalate', 'comment'])
+    .describe('approve and deny are decisions or votes; the others say what happened while the call waited'),
   by,
   verified,
-  door: z.enum(['http', 'cli', 'temporal_update', 'temporal_signal']),
+  door: z
+    .enum(['http', 'cli', 'temporal_update', 'temporal_signal', 'workflow'])
+    .describe('workflow: the run itself, by a timer'),
+  undecided: z.boolean().describe('a vote that needs others, or an entry that is no vote'),
+  counts_for: z.string().nullable().describe('digest of the arguments for which a vote counts'),
+  in_place_of: z.string().nullable().describe('the person who handed this vote over'),
+  to: handOver.nullable().describe('of delegate and escalate: who may decide from then on'),
   arguments: z.string().nullable().describe('as the model wrote them'),
   edited: z.boolean(),
   edited_arguments: z.string().nullable(),
@@ -101,6 +111,44 @@ const approvalFields = {
     .string()
     .nullable()
     .describe('why the tool refused the arguments of the last approval: the call waits again'),
+  policy: z
+    .strictObject({
+      by: z.array(z.string()).describe('groups; empty = everybody who may decide calls of the tool'),
+      quorum: z.int().describe('how many must agree, on the same arguments'),
+      veto: z.boolean().describe('one denial denies; false = as many denials as the quorum'),
+      not_requester: z.boolean().describe('the person who asked for the run has no vote'),
+      verified: z.boolean().describe('only names count that a key or a sign-in verifies'),
+      remind_after: z.int().nullable().describe('seconds after the call'),
+      escalate_after: z.int().nullable().describe('seconds after the call'),
+      escalate_to: z.array(z.string()).describe('groups that may decide, too, after the escalation'),
+    })
+    .nullable()
+    .describe('what the tool says about who decides; null = the first decision of anybody decides'),
+  votes: z
+    .array(
+      z.strictObject({
+        by: z.string(),
+        decision: type,
+        at: time,
+        verified,
+        reason: z.string().nullable(),
+        arguments_digest: z.string().nullable().describe('of the arguments for which the vote counts'),
+        edited_arguments: z.string().nullable().describe('these arguments, where they are not the model’s'),
+        in_place_of: z.string().nullable().describe('the person who handed this vote over'),
+      }),
+    )
+    .describe('where votes are counted: those that count now, one of each person'),
+  votes_needed: z
+    .int()
+    .describe('how many more votes for the same arguments approve the call; 0 = it does not wait'),
+  assigned_to: z
+    .strictObject({ groups: z.array(z.string()), people: z.array(z.string()) })
+    .describe('who may decide now; both empty = everybody who may decide calls of the tool'),
+  reminded_at: time.nullable(),
+  escalated_at: time.nullable(),
+  comments: z.array(
+    z.strictObject({ by, verified, at: time, text: z.string().describe('written by a person') }),
+  ),
 };
 export const approval = z.strictObject(approvalFields);
 

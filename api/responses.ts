@@ -40,6 +40,10 @@ const answer = z.strictObject({
     )
     .optional(),
   late: z.literal(true).optional().describe('the answer starts a follow-up run'),
+  votes_needed: z
+    .int()
+    .optional()
+    .describe('the vote counts, and so many more for the same arguments approve the call; absent = decided'),
   follow_up_run_id: z
     .string()
     .optional()

@@ -79,10 +79,12 @@ const timelineEntry = z.discriminatedUnion('kind', [
     ...span,
     ...call,
     kind: z.literal('decision'),
-    decision: z.enum(['approve', 'deny']),
+    decision: z
+      .enum(['approve', 'deny', 'delegate', 'remind', 'escalate', 'comment'])
+      .describe('approve and deny are decisions or votes'),
     by: z.string().nullable(),
     verified: z.boolean(),
-    door: z.enum(['http', 'cli', 'temporal_update', 'temporal_signal']),
+    door: z.enum(['http', 'cli', 'temporal_update', 'temporal_signal', 'workflow']),
     edited: z.boolean(),
     late: z.boolean(),
     reason: z.string().nullable(),

@@ -118,7 +118,7 @@ export const sendDecision = async (
   }
   if (payload.decision === undefined)
     throw usageError(
-      'Over the HTTP API this command only decides calls that wait for an approval: give --approve or --deny. To send an output, set TEMPORAL_ADDRESS; the command then goes through Temporal.',
+      'Over the HTTP API this command only decides calls that wait for an approval: give --approve, --deny or --delegate. To send an output, set TEMPORAL_ADDRESS; the command then goes through Temporal.',
     );
   if (payload.arguments == null)
     return { reply: await api.answer(call.threadId, call.runId, payload), refused: null };

@@ -21,10 +21,34 @@ const utc = (at: number): string =>
     .replace('T', ' ')
     .replace(/\.\d+Z$/, ' UTC');
 
-const verdictOf = ({ refusedEdit, refused, decision }: Decision): string => {
+const VERBS: Record<Decision['decision'], string> = {
+  approve: 'approved',
+  deny: 'denied',
+  delegate: 'handed over',
+  remind: 'reminded of',
+  escalate: 'escalated',
+  comment: 'commented on',
+};
+
+const verdictOf = ({ refusedEdit, refused, decision, undecided }: Decision): string => {
   if (refused !== undefined) return `REFUSED, nothing was decided: ${decision}`;
   if (refusedEdit !== undefined) return 'refused by the tool, waits again:';
-  return decision === 'approve' ? 'approved' : 'denied';
+  const vote = decision === 'approve' || decision === 'deny' ? 'one vote of several: ' : '';
+  return `${undecided === true ? vote : ''}${VERBS[decision]}`;
+};
+
+/** To whom a decision was handed over, or escalated. */
+const toText = ({ to }: Decision): string[] =>
+  to === undefined
+    ? []
+    : [
+        `to ${[...to.people, ...to.groups.map((group) => `@${group}`)].map((name) => oneLine(name, 60)).join(', ')}`,
+      ];
+
+const senderText = ({ by, verified, door, inPlaceOf }: Decision): string => {
+  if (door === 'workflow') return 'by a timer,';
+  const place = inPlaceOf === undefined ? '' : ` in place of ${oneLine(inPlaceOf, 60)}`;
+  return by === undefined ? `without a name${place},` : `${signedBy(by, verified)}${place},`;
 };
 
 /** One line: `approved call_1 (refund) with other arguments by alice (API key), 2026-11-26 14:00:00 UTC, http`. */
@@ -34,7 +58,8 @@ export const decisionLine = (decision: Decision): string =>
     oneLine(decision.callId, 64),
     `(${oneLine(decision.name, 64)})`,
     ...(decision.editedArguments === undefined ? [] : ['with other arguments']),
-    decision.by === undefined ? 'without a name,' : `${signedBy(decision.by, decision.verified)},`,
+    ...toText(decision),
+    senderText(decision),
     `${utc(decision.at)}, ${decision.door}${decision.late === true ? ', late' : ''}`,
   ].join(' ');
 
@@ -79,6 +104,9 @@ export const fromWire = (wire: RunDecision): Decision => ({
   ...(wire.note === null ? {} : { note: wire.note }),
   ...(wire.shown_digest === null ? {} : { shownDigest: wire.shown_digest }),
   ...(wire.late ? { late: true } : {}),
+  ...(wire.undecided ? { undecided: true } : {}),
+  ...(wire.in_place_of === null ? {} : { inPlaceOf: wire.in_place_of }),
+  ...(wire.to === null ? {} : { to: wire.to }),
   ...(wire.refused_edit === null ? {} : { refusedEdit: wire.refused_edit }),
   ...(wire.refused === null ? {} : { refused: wire.refused }),
 });

@@ -11,6 +11,7 @@ import {
   ANSWER,
   FAILURES,
   followUpWorkflowId,
+  isVerdict,
   RunsError,
   SUBMIT_TOOL_OUTPUTS,
   type AnswerOrigin,
@@ -90,7 +91,7 @@ const earlierDecisionText = async (
 ): Promise<string> => {
   const subject = ` Call ${JSON.stringify(callId)} was`;
   const decisions = await readDecisions(session, runId, {}).catch(() => []);
-  const decided = decisions.findLast((item) => item.callId === callId && item.refusedEdit === undefined);
+  const decided = decisions.filter(isVerdict).findLast((item) => item.callId === callId);
   if (decided !== undefined) {
     const { decision, by, verified, at } = decided;
     const signed =
@@ -143,6 +144,23 @@ const answerUpdateId = (payload: AnswerPayload, origin: AnswerOrigin | undefined
   return payload.arguments == null ? id : `${id}:${randomUUID()}`;
 };
 
+/**
+ * A person may vote as before after having voted otherwise: with the first vote's update id, Temporal would return that vote's
+ * reply without asking the workflow. So a vote that decides nothing is sent twice; the workflow knows a repeat.
+ */
+const sendVote = async (
+  session: ClientSession,
+  workflowId: string,
+  message: Message<AnswerPayload>,
+  options: CallOptions,
+): Promise<AnswerReply> => {
+  const first = await send<AnswerReply, AnswerPayload>(session, workflowId, message, options);
+  if (first.votes_needed === undefined) return first;
+  const again = { ...message, id: `${message.id}:${randomUUID()}` };
+  const second = await send<AnswerReply, AnswerPayload>(session, workflowId, again, options);
+  return second.result === 'accepted' ? second : first;
+};
+
 export const sendAnswer = async (
   session: ClientSession,
   runId: string,
@@ -160,17 +178,12 @@ export const sendAnswer = async (
     what,
   };
   try {
-    return await send(session, runId, message, options);
+    return await sendVote(session, runId, message, options);
   } catch (error) {
     if (!isGone(error)) throw error;
   }
   try {
-    const reply = await send<AnswerReply, AnswerPayload>(
-      session,
-      followUpWorkflowId(runId),
-      message,
-      options,
-    );
+    const reply = await sendVote(session, followUpWorkflowId(runId), message, options);
     const next = await followUpRunOf(session, runId, payload.call_id, options.signal);
     return next === undefined ? reply : { ...reply, follow_up_run_id: next };
   } catch (error) {

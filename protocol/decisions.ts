@@ -2,13 +2,17 @@
  * Decisions about calls that wait for an approval: the sender, the channel, and whether an API key verifies the
  * sender's name.
  *
- * Rule: a call is decided once, and entries are only ever appended; a refused decision is an entry, too. A name is
- * verified when an API key carries it; a name in a payload is a claim. Plain JSON: it crosses updates, activities and
+ * Rule: a call is decided once, and entries are only ever appended; a refused decision is an entry, too, and so are a vote that
+ * decides nothing yet, a hand-over, a reminder, an escalation and a comment. A name is verified when an API key carries it; a
+ * name in a payload is a claim. Plain JSON: it crosses updates, activities and
  * continue-as-new. No imports. Any room may import it; the workflow sandbox may too.
  */
 
-/** The channel of an answer. `temporal_*`: Temporal's Web UI, its command line, or a program with its own client. */
-export type AnswerDoor = 'http' | 'cli' | 'temporal_update' | 'temporal_signal';
+/**
+ * The channel of an answer. `temporal_*`: Temporal's Web UI, its command line, or a program with its own client. `workflow`: the
+ * run itself, by a timer.
+ */
+export type AnswerDoor = 'http' | 'cli' | 'temporal_update' | 'temporal_signal' | 'workflow';
 
 /** The source of an answer. */
 export interface AnswerSource {
@@ -17,6 +21,8 @@ export interface AnswerSource {
   keyName?: string;
   /** Tools whose calls the key may decide; absent = all. */
   tools?: readonly string[];
+  /** Groups of the person; absent = none are known. */
+  groups?: readonly string[];
 }
 
 /**
@@ -25,16 +31,19 @@ export interface AnswerSource {
  */
 export type AnswerOrigin = AnswerSource & { door: 'http' | 'cli' };
 
+const texts = (list: readonly unknown[]): string[] => list.filter((name) => typeof name === 'string');
+
 /** An unchecked origin → a source. Anything else counts as an update from Temporal directly. */
 export const sourceOf = (origin: unknown): AnswerSource => {
   const fields: Partial<Record<keyof AnswerOrigin, unknown>> =
     typeof origin === 'object' && origin !== null ? origin : {};
-  const { door, keyName, tools } = fields;
+  const { door, keyName, tools, groups } = fields;
   if (door !== 'http' && door !== 'cli') return { door: 'temporal_update' };
   return {
     door,
     ...(typeof keyName === 'string' ? { keyName } : {}),
-    ...(Array.isArray(tools) ? { tools: tools.filter((name) => typeof name === 'string') } : {}),
+    ...(Array.isArray(tools) ? { tools: texts(tools) } : {}),
+    ...(Array.isArray(groups) ? { groups: texts(groups) } : {}),
   };
 };
 
@@ -45,6 +54,14 @@ export const mayDecide = (tools: readonly string[] | null | undefined, tool: str
 /** How long after a run's end its late calls accept an answer, unless settings say otherwise: 30 days. */
 export const FOLLOW_UP_WITHIN_MS = 2_592_000_000;
 
+/** A comment about a call; `at` in unix ms. */
+export interface NewComment {
+  by?: string;
+  verified?: true;
+  text: string;
+  at: number;
+}
+
 /** Why an answer was refused: nothing was decided. */
 export interface DecisionRefusal {
   /** As the HTTP error's `code`. */
@@ -52,13 +69,22 @@ export interface DecisionRefusal {
   message: string;
 }
 
-/** A person's decision about a call that needed approval. */
+/** People and groups to whom a decision is handed over. */
+export interface HandOver {
+  people: string[];
+  groups: string[];
+}
+
+/** What an entry of the record is about; only `approve` and `deny` are votes. */
+export type DecisionKind = 'approve' | 'deny' | 'delegate' | 'remind' | 'escalate' | 'comment';
+
+/** A person's decision about a call that needed approval; or another entry of the record about such a call. */
 export interface Decision {
   callId: string;
   /** Name of the tool. */
   name: string;
   round: number;
-  decision: 'approve' | 'deny';
+  decision: DecisionKind;
   /** Unix ms. */
   at: number;
   door: AnswerDoor;
@@ -83,9 +109,28 @@ export interface Decision {
    * decision.
    */
   refusedEdit?: string;
+  /** Number of this entry among those of its call; only where the call's policy counts votes, or it was handed over. */
+  entry?: number;
+  /** This vote left the call undecided: it waits for more votes. */
+  undecided?: true;
+  /** With `approve`, where votes count: digest of the arguments for which this vote counts. */
+  countsFor?: string;
+  /** The person whose vote this is, where it was handed over. */
+  inPlaceOf?: string;
+  /** With `delegate` and `escalate`: who may decide from now on. */
+  to?: HandOver;
   /** The decision was refused when it came in and changed nothing. Only in the store, of decisions over HTTP. */
   refused?: DecisionRefusal;
 }
+
+/** Did this entry decide its call? Not when the tool refused its arguments later, which is an entry of its own. */
+export const isVerdict = <Entry extends Decision>(
+  entry: Entry,
+): entry is Entry & { decision: 'approve' | 'deny' } =>
+  (entry.decision === 'approve' || entry.decision === 'deny') &&
+  entry.undecided !== true &&
+  entry.refusedEdit === undefined &&
+  entry.refused === undefined;
 
 /** A decision without its long texts. */
 export const stripTexts = ({ reason: _reason, note: _note, ...rest }: Decision): Decision => ({

@@ -128,6 +128,7 @@ export const apiErrors = {
   unauthorized: (message = 'Incorrect API key provided.') =>
     new ApiError(401, message, { code: 'invalid_api_key' }),
   forbidden: (message: string) => new ApiError(403, message, { code: 'forbidden' }),
+  noVote: (message: string) => new ApiError(403, message, { code: 'no_vote' }),
   rateLimited: (retryAfterSeconds: number) =>
     new ApiError(429, `Rate limit reached. Try again in ${retryAfterSeconds} s.`, {
       code: 'rate_limit_exceeded',

@@ -11,6 +11,7 @@ export * from './wire/events.ts';
 export * from './wire/ids.ts';
 export * from './temporal/names.ts';
 export * from './rules/argument-schema.ts';
+export * from './rules/ballot.ts';
 export * from './rules/show-arguments.ts';
 export * from './rules/tool-arguments.ts';
 export * from './rules/validation.ts';

@@ -145,6 +145,18 @@ export const ARGUMENT_LIMITS = {
   schemasChars: 131_072,
 } as const;
 
+/** The votes about one call, which its workflow carries along. */
+export const BALLOT_LIMITS = {
+  /** All of them as JSON, with the arguments that they propose. */
+  chars: 65_536,
+  quorum: 32,
+  handedOver: 32,
+  /** Groups of a policy; people and groups to whom one vote is handed over. */
+  names: 16,
+  /** Comments about one call. */
+  comments: 200,
+} as const;
+
 /** Messages of an MCP server. What exceeds a limit is left out, and the operator reads what and why. */
 export const MCP_LIMITS = {
   /** Tools of one server; a run may declare as many in all. */

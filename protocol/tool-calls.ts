@@ -38,6 +38,25 @@ export interface WaitPolicy {
   answerWithinMs: number | null;
 }
 
+/** Who decides a call of a tool, and how many of them must agree. `protocol/rules/ballot.ts` is the rule. */
+export interface ApprovalPolicy {
+  /** Groups whose people may decide; empty = everybody who may decide calls of the tool. */
+  by: string[];
+  /** How many must agree, at least 1. */
+  quorum: number;
+  /** One denial denies the call. Without it, `quorum` denials do. */
+  veto: boolean;
+  /** The person who asked for the run has no vote. */
+  notRequester: boolean;
+  /** Only names count that an API key or a sign-in verifies. */
+  verified: boolean;
+  /** Milliseconds from the start of the wait; null = never. */
+  remindAfterMs: number | null;
+  escalateAfterMs: number | null;
+  /** Groups whose people may decide, too, once the call is escalated. */
+  escalateTo: string[];
+}
+
 export type CallPlan =
   /** The worker runs `tool.<name>` at once. */
   | { kind: 'automatic'; policy: ToolPolicy }
@@ -48,6 +67,10 @@ export type CallPlan =
       wait: WaitPolicy;
       /** JSON Schema (draft 7) for edited arguments. Absent: only the tool checks them. */
       schema?: Record<string, unknown>;
+      /** Absent: the first decision of anybody decides. */
+      approvers?: ApprovalPolicy;
+      /** Who asked for the run; absent = not known. Only with `approvers`. */
+      requestedBy?: string;
     }
   /** A person or the API's caller sends the output. */
   | {

@@ -15,7 +15,7 @@ import type { TailOptions } from './tail-events.ts';
 
 export type ApprovalMethods = Pick<
   RunsService,
-  'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'approvalEvents'
+  'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'commentApproval' | 'approvalEvents'
 >;
 
 export const createApprovalMethods = (
@@ -24,6 +24,12 @@ export const createApprovalMethods = (
 ): ApprovalMethods => {
   const { store, now } = context;
   const scopeOf = (caller: Caller): ApprovalScope => ({ ...approvalsOf(caller), followUpWithinMs });
+  /** An operator reads every tenant's approvals and decides none of them. */
+  const ownOf = (caller: Caller): ApprovalScope => ({
+    tenant: caller.tenant,
+    tools: caller.grantedTools ?? null,
+    followUpWithinMs,
+  });
   return {
     listApprovals: (caller, { beforeDeadline, ...query }) =>
       withApiErrors(() =>
@@ -35,17 +41,27 @@ export const createApprovalMethods = (
         }),
       ),
     getApproval: (caller, id) => withApiErrors(() => store.getApproval(scopeOf(caller), id)),
-    decideApproval: (caller, id, decision) =>
+    decideApproval: (caller, id, { comment, note, ...decision }) =>
       withApiErrors(async () => {
-        // An operator reads every tenant's approvals and decides none of them.
-        const own = { tenant: caller.tenant, tools: caller.grantedTools ?? null, followUpWithinMs };
-        const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(own, id);
-        return answerCall(context, caller, [threadId, runId], { ...decision, call_id });
+        const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(ownOf(caller), id);
+        const text = note ?? comment;
+        const said = { ...decision, call_id, ...(text === undefined ? {} : { note: text }) };
+        return answerCall(context, caller, [threadId, runId], said);
+      }),
+    commentApproval: (caller, id, { text, by }) =>
+      withApiErrors(() => {
+        const { keyName, verified } = caller;
+        const name = keyName ?? by;
+        return store.commentApproval(ownOf(caller), id, {
+          ...(name === undefined ? {} : { by: name }),
+          ...(keyName != null && verified ? { verified: true as const } : {}),
+          text,
+          at: now(),
+        });
       }),
     answerApproval: (caller, id, { output, by, note }) =>
       withApiErrors(async () => {
-        const own = { tenant: caller.tenant, tools: caller.grantedTools ?? null, followUpWithinMs };
-        const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(own, id);
+        const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(ownOf(caller), id);
         const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
         return answerCall(context, caller, [threadId, runId], { call_id, output, ...said });
       }),

@@ -49,7 +49,9 @@ const ANSWER_CODES: Readonly<Record<string, string>> = {
 export const answerRefusal = (error: RunsError): ApiError =>
   error.failure === FAILURES.refusedNotAllowed
     ? apiErrors.forbidden(error.message)
-    : apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
+    : error.failure === FAILURES.refusedNoVote
+      ? apiErrors.noVote(error.message)
+      : apiErrors.invalid(null, error.message, ANSWER_CODES[error.failure ?? ''] ?? 'refused');
 
 /**
  * For messages to an existing run: a message that timed out may have arrived, so the error does not claim that nothing

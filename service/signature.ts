@@ -12,10 +12,11 @@ import type { Caller } from '../protocol/ports/runs-service.ts';
 import type { AnswerPayload } from '../protocol/temporal/messages.ts';
 
 /** What the workflow learns about the sender. */
-export const originOf = ({ keyName, verified, grantedTools }: Caller): AnswerOrigin => ({
+export const originOf = ({ keyName, verified, grantedTools, groups }: Caller): AnswerOrigin => ({
   door: 'http',
   ...(keyName == null || !verified ? {} : { keyName }),
   ...(grantedTools == null ? {} : { tools: grantedTools }),
+  ...(groups.length === 0 ? {} : { groups }),
 });
 
 /** The answer with the caller's name in `by`. Another name in the payload is kept in the note. */
@@ -34,7 +35,7 @@ export const refusedDecision = (
   at: number,
 ): Decision | null => {
   if (payload.decision === undefined) return null;
-  const { by, reason, note, arguments_digest: shownDigest } = payload;
+  const { by, reason, note, arguments_digest: shownDigest, to } = payload;
   return {
     callId: payload.call_id,
     name: '',
@@ -49,6 +50,7 @@ export const refusedDecision = (
     ...(reason == null ? {} : { reason }),
     ...(note == null ? {} : { note }),
     ...(shownDigest == null ? {} : { shownDigest }),
+    ...(to == null ? {} : { to: { people: to.people ?? [], groups: to.groups ?? [] } }),
     refused: { code: code ?? 'refused', message },
   };
 };

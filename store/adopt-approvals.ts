@@ -48,8 +48,10 @@ const latestDecisions = async (
     [unit.row.id],
   );
   return (round, callId) =>
-    rows.findLast(({ body }) => body.callId === callId && (body.round === 0 || body.round === round))?.body ??
-    null;
+    rows.findLast(
+      ({ body }) =>
+        body.undecided !== true && body.callId === callId && (body.round === 0 || body.round === round),
+    )?.body ?? null;
 };
 
 interface OldRound extends RoundRow {

@@ -75,6 +75,14 @@ const WAITS: AddedRow = { status: 'waiting', late: false, decision: null };
 /** A list of parameters holds texts only; the statement reads an empty one as null. */
 const text = (value: number | null): string => (value === null ? '' : String(value));
 
+/** What the row holds of its call. */
+const keptCall = ({ arguments: written, argumentsDigest, digestRequired, plan }: PlannedCall) => ({
+  arguments: written,
+  ...(argumentsDigest === undefined ? {} : { argumentsDigest }),
+  ...(digestRequired === undefined ? {} : { digestRequired: true }),
+  ...(plan.kind === 'approval' && plan.approvers !== undefined ? { approvers: plan.approvers } : {}),
+});
+
 /** Adds the rows of a round's approvals. `stateOf`: for rounds that an older process wrote. */
 export const addApprovals = (
   { sql, row, later, approvalsChanged }: RunUpdate,
@@ -98,11 +106,7 @@ export const addApprovals = (
       status,
       late,
       decision,
-      call: JSON.stringify({
-        arguments: call.arguments,
-        ...(call.argumentsDigest === undefined ? {} : { argumentsDigest: call.argumentsDigest }),
-        ...(call.digestRequired === undefined ? {} : { digestRequired: true }),
-      }),
+      call: JSON.stringify(keptCall(call)),
     };
   });
   if (rows.length === 0) return;

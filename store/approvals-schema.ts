@@ -5,12 +5,19 @@
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, integer, json, pgTable, text } from 'drizzle-orm/pg-core';
 import type { Decision } from '../protocol/decisions.ts';
-import type { OnDeadline, PlannedCall } from '../protocol/tool-calls.ts';
-import type { ApprovalStatus } from '../protocol/wire/decisions.ts';
+import type { Ballot } from '../protocol/rules/ballot.ts';
+import type { ApprovalPolicy, OnDeadline, PlannedCall } from '../protocol/tool-calls.ts';
+import type { ApprovalComment, ApprovalStatus } from '../protocol/wire/decisions.ts';
 import { bytes, position, runs, time } from './schema.ts';
 
 /** What the row of an approval holds of its call. */
-type ApprovalCall = Pick<PlannedCall, 'arguments' | 'argumentsDigest' | 'digestRequired'>;
+type ApprovalCall = Pick<PlannedCall, 'arguments' | 'argumentsDigest' | 'digestRequired'> & {
+  /** The policy of its plan that counts votes; absent = it has none. */
+  approvers?: ApprovalPolicy;
+};
+
+/** A comment as it is stored; `at` in unix ms. */
+export type StoredComment = Omit<ApprovalComment, 'verified'> & { verified?: true };
 
 export const decisions = pgTable(
   'decisions',
@@ -72,6 +79,9 @@ export const approvals = pgTable(
     /** Unix ms of `decision`: an older one changes nothing. */
     decided_at: time(),
     requested_by: text(),
+    /** What the entries of the record make of the call; null = none does. */
+    ballot: json().$type<Ballot>(),
+    comments: json().$type<StoredComment[]>(),
     /** A pass compares the row with its round and decisions, since processes of an older version change these alone. */
     older: boolean().notNull().default(false),
     /** The place of the latest change among all changes: the transaction, and a number within it. */

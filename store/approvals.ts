@@ -12,7 +12,9 @@ import type { ApprovalChanges, ApprovalQuery, ApprovalScope, RunStore } from '..
 import { APPROVAL_EVENT_ID, type Approval } from '../protocol/wire/decisions.ts';
 import type { Page } from '../protocol/wire/objects.ts';
 import { wireSecondsOrNull } from '../protocol/wire/run-view.ts';
+import { isVerdict } from '../protocol/decisions.ts';
 import { NO_DEADLINE } from './approval-rows.ts';
+import { addComment, ballotView } from './ballots.ts';
 import { APPROVALS, type Database, type Param } from './database.ts';
 import { decisionMark } from './decisions.ts';
 import { readDetails } from './read-approval.ts';
@@ -52,8 +54,9 @@ const approvalView = (row: ReadRow, followUpWithinMs: number): Approval => {
     answer_within: wireSecondsOrNull(row.answer_within),
     late: row.late,
     expires_at: wireSecondsOrNull(expiresAt(row, followUpWithinMs)),
-    decision: decision === null || refused !== undefined ? null : decisionMark(decision),
+    decision: decision === null || !isVerdict(decision) ? null : decisionMark(decision),
     refused_edit: refused ?? null,
+    ...ballotView(row),
   };
 };
 
@@ -207,13 +210,18 @@ export const approvalStore = (
   db: Database,
 ): Pick<
   RunStore,
-  'listApprovals' | 'findApproval' | 'getApproval' | 'approvalChanges' | 'watchApprovals'
+  'listApprovals' | 'findApproval' | 'getApproval' | 'approvalChanges' | 'watchApprovals' | 'commentApproval'
 > => ({
   listApprovals: (query) => listApprovals(db, query),
   findApproval: async (scope, id) => approvalView(await readApproval(db, scope, id), scope.followUpWithinMs),
   async getApproval(scope, id) {
     const row = await readApproval(db, scope, id);
     return readDetails(db, row, approvalView(row, scope.followUpWithinMs));
+  },
+  async commentApproval(scope, id, comment) {
+    const { run_id: runId } = await readApproval(db, scope, id);
+    await addComment(db, runId, id, comment);
+    return approvalView(await readApproval(db, scope, id), scope.followUpWithinMs);
   },
   approvalChanges: (query) => approvalChanges(db, query),
   watchApprovals: () => db.announcements.watch(APPROVALS),

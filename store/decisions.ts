@@ -7,12 +7,13 @@
  * Imported within `store/` only.
  */
 import { hash } from 'node:crypto';
-import type { Decision } from '../protocol/decisions.ts';
+import { isVerdict, type Decision } from '../protocol/decisions.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import type { RunStore } from '../protocol/ports/run-store.ts';
 import type { TurnStore } from '../protocol/ports/turn-store.ts';
 import type { RunDecision, StepDecision, StepToolCall } from '../protocol/wire/decisions.ts';
 import { decideApproval } from './approval-rows.ts';
+import { countVotes } from './ballots.ts';
 import type { Database, Sql } from './database.ts';
 import { readPage } from './paging.ts';
 import { newestRound, roundOfCall } from './rounds.ts';
@@ -30,8 +31,11 @@ const REFUSED_KEPT = 100;
 /** Edited arguments of a refused decision, in characters of JSON; longer ones are left out. */
 const REFUSED_ARGUMENTS = 8_192;
 
-export const decisionId = (runId: string, { round, callId, at }: Decision): string =>
-  `dec_${hash('sha256', JSON.stringify([runId, round, callId, at]), 'hex').slice(0, ID_DIGITS)}`;
+/** Entries of one call may have the same time; those that have a number are told apart by it. */
+export const decisionId = (runId: string, { round, callId, at, entry }: Decision): string => {
+  const named = [runId, round, callId, at, ...(entry === undefined ? [] : [entry])];
+  return `dec_${hash('sha256', JSON.stringify(named), 'hex').slice(0, ID_DIGITS)}`;
+};
 
 /** The same refused decision of the same sender is kept once, however often it is sent. */
 const refusedId = (runId: string, { at: _at, ...said }: Decision): string =>
@@ -39,9 +43,12 @@ const refusedId = (runId: string, { at: _at, ...said }: Decision): string =>
 
 /** A decision whose arguments the tool refused leaves no mark. */
 const stepDecision = (decision: Decision): StepDecision | undefined =>
-  decision.refusedEdit === undefined ? decisionMark(decision) : undefined;
+  isVerdict(decision) ? decisionMark(decision) : undefined;
 
-export const decisionMark = (decision: Decision): StepDecision => ({
+/** A vote that left the call undecided, or an entry that is no vote: it changes neither the step nor what the run shows. */
+const isOpen = ({ undecided }: Decision): boolean => undecided === true;
+
+export const decisionMark = (decision: Decision & { decision: 'approve' | 'deny' }): StepDecision => ({
   type: decision.decision,
   decided_at: Math.floor(decision.at / 1000),
   by: decision.by ?? null,
@@ -105,13 +112,14 @@ export const insertDecisions = async (
 ): Promise<void> => {
   if (decisions.length === 0) return;
   const { row, sql, later } = unit;
+  await countVotes(unit, decisions);
   const kept: Decision[] = [];
   for (const decision of decisions) {
     const round = await roundOf(sql, row.id, open, decision);
     const call = round?.calls.find(({ callId }) => callId === decision.callId);
     const step = open.steps.find((item) => item.round === round?.round);
-    if (round !== null) decideApproval(unit, round, decision);
-    if (step !== undefined && decision.late !== true) trace(unit, step, decision);
+    if (round !== null && !isOpen(decision)) decideApproval(unit, round, decision);
+    if (step !== undefined && decision.late !== true && !isOpen(decision)) trace(unit, step, decision);
     kept.push({ ...decision, arguments: decision.arguments ?? call?.arguments ?? null });
   }
   later(
@@ -167,6 +175,10 @@ export const decisionView = ({ id, thread_id, run_id, body }: DecisionRow): RunD
   by: body.by ?? null,
   verified: body.verified === true,
   door: body.door,
+  undecided: body.undecided === true,
+  counts_for: body.countsFor ?? null,
+  in_place_of: body.inPlaceOf ?? null,
+  to: body.to ?? null,
   arguments: body.arguments,
   edited: body.editedArguments !== undefined,
   edited_arguments: body.editedArguments ?? null,

@@ -86,6 +86,7 @@ const runForSubmit = async (
 
 /** Methods of `approvals.ts` and `adopt-approvals.ts`. */
 type ApprovalMethod =
+  | 'commentApproval'
   | 'listApprovals'
   | 'findApproval'
   | 'getApproval'

@@ -14,7 +14,7 @@ import type {
   WebhookLane,
   WebhookStore,
 } from '../protocol/ports/webhook-store.ts';
-import type { Decision } from '../protocol/decisions.ts';
+import { isVerdict, type Decision } from '../protocol/decisions.ts';
 import { TEST_EVENT, type DeliveryAttempt, type WebhookDelivery } from '../protocol/wire/webhooks.ts';
 import { wireSeconds, wireSecondsOrNull } from '../protocol/wire/run-view.ts';
 import type { WireLastError } from '../protocol/wire/objects.ts';
@@ -149,8 +149,10 @@ const decisionOf = async (sql: Sql, event: WebhookEventRow): Promise<PendingDeli
        and d.id not like '${REFUSED_ID}%' order by position`,
     [event.run_id, approval.tool, at],
   );
-  const decision = found.find(({ body }) => row === undefined || body.callId === row.call_id)?.body;
-  if (decision === undefined) return null;
+  const decision = found.find(
+    ({ body }) => isVerdict(body) && (row === undefined || body.callId === row.call_id),
+  )?.body;
+  if (decision === undefined || !isVerdict(decision)) return null;
   const { type, by, verified } = decisionMark(decision);
   return { type, by, verified, edited: decision.editedArguments !== undefined };
 };

@@ -16,7 +16,8 @@ import {
 } from '../../protocol/index.ts';
 import { foreignEditSchema } from './foreign-schema.ts';
 import { toEditSchema, toFunctionTool } from './json-schema.ts';
-import { approvalOption, toolProblems } from './validate-options.ts';
+import { approvalCondition, approvalOption, approversOf } from './approval-options.ts';
+import { toolProblems } from './validate-options.ts';
 import { mcpProblems } from './validate-mcp.ts';
 import type { DurationText, McpServers, ToolDefinition, ToolOptions, ToolRegistry } from './types.ts';
 
@@ -59,7 +60,7 @@ export const toDefinition = (
   options: ToolOptions,
   schema: JsonSchema | null = null,
 ): ToolDefinition => {
-  const needsApproval = approvalOption(options) ?? false;
+  const needsApproval = approvalCondition(options);
   const toEdit = () => (schema === null ? toEditSchema(options.parameters) : foreignEditSchema(schema));
   return Object.freeze({
     name,
@@ -73,10 +74,8 @@ export const toDefinition = (
         : null,
     policy: Object.freeze(toPolicy(options)),
     wait: Object.freeze(toWait(options)),
-    needsApproval:
-      typeof needsApproval === 'function'
-        ? (args: unknown) => needsApproval(args as Record<string, unknown>)
-        : needsApproval,
+    needsApproval,
+    approvers: approversOf(approvalOption(options)),
     external: options.external ?? false,
     maxOutputBytes: options.maxOutputBytes ?? TOOL_DEFAULTS.maxOutputBytes,
     schema,

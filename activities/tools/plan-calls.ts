@@ -47,27 +47,44 @@ const invalid = (problem: string): Planned => ({
   plan: { kind: 'refused', output: errorOutput('invalid_arguments', problem), note: 'invalid_arguments' },
 });
 
-const gatedPlan = (tool: ToolDefinition, given: JsonObject, schemaFits: boolean): Planned => {
+/** What the plans of one settlement share. */
+interface PlanContext {
+  schemaFits: boolean;
+  requestedBy: string | undefined;
+}
+
+const gatedPlan = (
+  tool: ToolDefinition,
+  given: JsonObject,
+  { schemaFits, requestedBy }: PlanContext,
+): Planned => {
   const keys = Object.keys(given).length;
   if (keys > ARGUMENT_LIMITS.shownKeys)
     return invalid(
       `the arguments of ${quote(tool.name)} can't be used: they hold ${keys} keys, and a call that a person must approve may hold ${ARGUMENT_LIMITS.shownKeys}. Call the tool again with fewer.`,
     );
-  const { policy, wait, editSchema } = tool;
+  const { policy, wait, editSchema, approvers } = tool;
   return {
-    plan: { kind: 'approval', policy, wait, ...(editSchema && schemaFits ? { schema: editSchema } : {}) },
+    plan: {
+      kind: 'approval',
+      policy,
+      wait,
+      ...(editSchema && schemaFits ? { schema: editSchema } : {}),
+      ...(approvers === null ? {} : { approvers }),
+      ...(approvers === null || requestedBy === undefined ? {} : { requestedBy }),
+    },
     argumentsDigest: argumentsDigest(given),
     ...(showValue(given).shortened > 0 ? { digestRequired: true } : {}),
   };
 };
 
-const registeredPlan = (tool: ToolDefinition, call: ToolCall, schemaFits: boolean): Planned => {
+const registeredPlan = (tool: ToolDefinition, call: ToolCall, context: PlanContext): Planned => {
   const looked = checkArgumentsNow(tool, call.arguments);
   if (!looked.ok) return invalid(looked.problem);
   const { given, checked } = looked.value;
   if (tool.external) return { plan: { kind: 'external', wait: tool.wait, byPerson: true } };
   return mustBeApproved(tool, checked)
-    ? gatedPlan(tool, given, schemaFits)
+    ? gatedPlan(tool, given, context)
     : { plan: { kind: 'automatic', policy: tool.policy } };
 };
 
@@ -105,7 +122,7 @@ export const planCalls = (
   declaredTools: readonly string[],
   options: PlanGrant = {},
 ): PlannedCall[] => {
-  const { granted = null, complete = false } = options;
+  const { granted = null, complete = false, requestedBy } = options;
   const mayUse = (name: string): boolean => granted === null || granted.includes(name);
   const own = registry.names.filter(mayUse);
   const known = declaredTools.length === 0 && !complete ? own : declaredTools;
@@ -120,7 +137,8 @@ export const planCalls = (
       };
     const tool = mayUse(name) ? registry.get(name) : undefined;
     if (tool === undefined) return { ...made, plan: unknownPlan(registry, name, mayUse(name)) };
-    const planned = registeredPlan(tool, call, schemas < ARGUMENT_LIMITS.schemasChars);
+    const schemaFits = schemas < ARGUMENT_LIMITS.schemasChars;
+    const planned = registeredPlan(tool, call, { schemaFits, requestedBy });
     if ('schema' in planned.plan) schemas += JSON.stringify(planned.plan.schema).length;
     return { ...made, ...planned };
   });

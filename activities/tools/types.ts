@@ -5,7 +5,14 @@
  * Imported by the other files of this folder; users import the types from the worker's index.
  */
 import type { z } from 'zod';
-import type { FunctionTool, JsonSchema, OnDeadline, ToolPolicy, WaitPolicy } from '../../protocol/index.ts';
+import type {
+  ApprovalPolicy,
+  FunctionTool,
+  JsonSchema,
+  OnDeadline,
+  ToolPolicy,
+  WaitPolicy,
+} from '../../protocol/index.ts';
 
 /** `"500ms"`, `"90s"`, `"15m"`, `"2h"`, `"3d"`, or a number of milliseconds. */
 export type DurationText = string | number;
@@ -47,6 +54,28 @@ export interface RetryOptions {
   maximumInterval?: DurationText;
 }
 
+/** Who approves the calls of a tool, how many of them, and who is told when nobody does. */
+export interface ApprovalOptions<Arguments = never> {
+  /** Groups whose people may decide. Default: everybody who may decide calls of the tool. */
+  by?: readonly string[];
+  /** How many must agree, on the same arguments. Default 1. */
+  quorum?: number;
+  /** One denial denies the call. Default false: as many denials as `quorum` deny it. */
+  veto?: boolean;
+  /** The person who asked for the run has no vote. Default false. */
+  notRequester?: boolean;
+  /** Only names count that an API key or a sign-in verifies. Default false: a name given in Temporal counts, too. */
+  verified?: boolean;
+  /** After this time without a decision, those who may decide are reminded once. */
+  remindAfter?: DurationText;
+  /** After this time without a decision, people of `escalateTo` may decide, too. */
+  escalateAfter?: DurationText;
+  /** Groups, with `escalateAfter`. */
+  escalateTo?: readonly string[];
+  /** Which calls need the approval, by the model's arguments. Default: all. */
+  when?(args: Arguments): boolean;
+}
+
 /** A tool, as `defineTools` takes it: what the model reads, who answers a call, and how long it may take. */
 export interface ToolOptions<
   Parameters extends z.ZodObject = z.ZodObject,
@@ -65,10 +94,13 @@ export interface ToolOptions<
   timeout?: DurationText;
   /** An attempt that is silent for this long counts as lost. Default: none, only `timeout` bounds it. */
   heartbeat?: DurationText;
-  /** A person must approve before `execute` runs: always, or when the function says so of the model's arguments. */
-  needsApproval?: boolean | ((args: z.infer<Parameters>) => boolean);
+  /**
+   * A person must approve before `execute` runs: always, when the function says so of the model's arguments, or as the
+   * object says: by whom, by how many.
+   */
+  needsApproval?: boolean | ((args: z.infer<Parameters>) => boolean) | ApprovalOptions<z.infer<Parameters>>;
   /** @deprecated The former name of `needsApproval`. */
-  approval?: boolean | ((args: z.infer<Parameters>) => boolean);
+  approval?: boolean | ((args: z.infer<Parameters>) => boolean) | ApprovalOptions<z.infer<Parameters>>;
   /** A person or the API's caller sends the output; there is no `execute`. */
   external?: boolean;
   /** Never run again after a lost attempt: the model reads that the outcome is unknown. */
@@ -130,6 +162,8 @@ export interface ToolDefinition {
   readonly policy: ToolPolicy;
   readonly wait: WaitPolicy;
   readonly needsApproval: boolean | ((args: unknown) => boolean);
+  /** null = the first decision of anybody decides. */
+  readonly approvers: ApprovalPolicy | null;
   readonly external: boolean;
   readonly maxOutputBytes: number;
   /** The parameters as an MCP server wrote them; null = `parameters` tell them. */

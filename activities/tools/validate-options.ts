@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { durationProblem, parseDuration, quote, toolNameProblem } from '../../protocol/index.ts';
+import { approvalOption, approvalProblems, formerApprovalOption } from './approval-options.ts';
 import { asyncCheck } from './async-checks.ts';
 import { toFunctionTool } from './json-schema.ts';
 import type { ToolOptions } from './types.ts';
@@ -81,14 +82,6 @@ const asyncProblem = (at: string | undefined): Check =>
   at !== undefined &&
   `parameters${at === '' ? '' : `, at ${quote(at)},`} must be synchronous: a refinement or transform there returns a promise. Move asynchronous checks into execute, and throw a ToolError there`;
 
-/** The option under its name, or under the one it had before. */
-export const approvalOption = (options: ToolOptions): ToolOptions['needsApproval'] =>
-  options.needsApproval ?? formerName(options);
-
-/** Read by key: the type marks the former name as deprecated. */
-const formerName = (options: ToolOptions): ToolOptions['needsApproval'] =>
-  Reflect.get<ToolOptions, 'approval'>(options, 'approval');
-
 const waitProblems = (options: ToolOptions): Check[] => {
   const { answerWithin, onDeadline, external } = options;
   const needsApproval = approvalOption(options);
@@ -124,12 +117,9 @@ const carrierProblems = (options: ToolOptions): Check[] => {
       'needsApproval and external: true exclude each other: answering an external call is already a decision',
     flag('external', external),
     flag('atMostOnce', atMostOnce),
-    needsApproval !== undefined &&
-      typeof needsApproval !== 'boolean' &&
-      typeof needsApproval !== 'function' &&
-      `needsApproval must be true, false or a function of the arguments; got ${quote(needsApproval)}`,
+    ...approvalProblems(options),
     options.needsApproval !== undefined &&
-      formerName(options) !== undefined &&
+      formerApprovalOption(options) !== undefined &&
       'approval is the former name of needsApproval; leave approval out',
     positiveDuration('timeout', timeout),
     positiveDuration('heartbeat', heartbeat),

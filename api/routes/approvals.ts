@@ -1,7 +1,7 @@
 /** Routes of calls that wait for a person, over all runs. Rule: see `route.ts`. */
 import { apiErrors } from '../../protocol/errors.ts';
 import { quote } from '../../protocol/rules/validation.ts';
-import { approvalBodySchema } from '../../protocol/wire/schemas.ts';
+import { approvalBodySchema, approvalCommentSchema } from '../../protocol/wire/schemas.ts';
 import { APPROVAL_EVENT_ID, type ApprovalStatus } from '../../protocol/wire/decisions.ts';
 import { idParam, route } from '../route.ts';
 import type { Route } from '../route.ts';
@@ -71,7 +71,7 @@ export const approvalRoutes: readonly Route[] = [
   }),
   route('POST', '/v1/approvals/{approval_id}', {
     summary:
-      'Approve or deny the call, with other arguments if need be, or answer an external call (an extension of this server)',
+      'Approve or deny the call, with other arguments if need be, hand it over, or answer an external call (an extension of this server)',
     roles: ['approver'],
     body: approvalBodySchema,
     size: 'medium',
@@ -85,5 +85,14 @@ export const approvalRoutes: readonly Route[] = [
             : await engine.decideApproval(caller, id, body),
       };
     },
+  }),
+  route('POST', '/v1/approvals/{approval_id}/comments', {
+    summary: 'Comment on the call; the model does not read it (an extension of this server)',
+    roles: ['approver'],
+    body: approvalCommentSchema,
+    returns: { object: 'Approval' },
+    handle: async (input) => ({
+      json: await input.engine.commentApproval(input.caller, idParam(input, 'approval_id'), input.body),
+    }),
   }),
 ];

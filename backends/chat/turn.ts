@@ -5,7 +5,7 @@
  * write carries the claim's lease; an attempt that was replaced notices at its next write at the latest.
  * Imported by `backends/chat/index.ts`.
  */
-import type { BackendContext } from '../../protocol/ports/backend.ts';
+import type { BackendContext, PlanGrant } from '../../protocol/ports/backend.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import type {
   Claim,
@@ -86,6 +86,12 @@ const routeOf = (
 ): readonly ModelCandidate[] =>
   ableSpeakers(speakersFor(models.route(config.model, tenant), items, runId), turnNeeds(config, items));
 
+const grantOf = ({ config }: StoredRunState): PlanGrant => ({
+  granted: config.granted_tools,
+  complete: true,
+  requestedBy: config.requested_by,
+});
+
 export const runTurn = async (
   claim: Claim,
   options: TurnOptions,
@@ -99,9 +105,7 @@ export const runTurn = async (
   const state: StoredRunState = { ...claim.state, config: { ...claim.state.config, tools } };
   const declared = tools.map((tool) => tool.function.name);
   const plan = (calls: ModelTurn['calls']): PlannedCall[] =>
-    planFitting(calls, (fitting) =>
-      ctx.plan(fitting, declared, { granted: state.config.granted_tools, complete: true }),
-    );
+    planFitting(calls, (fitting) => ctx.plan(fitting, declared, grantOf(state)));
   const taking = pendingClaim(claim.taken, ctx.signal);
   const settle = async (turn: Parameters<TurnStore['settleTurn']>[1]): Promise<TurnResult> => {
     await taking.done;

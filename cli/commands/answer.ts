@@ -43,6 +43,10 @@ export const answerCommand = defineCommand<Options>({
       .option('--arguments <json>', 'with --approve: run it with these arguments instead (a JSON object)')
       .option('--digest <hex>', 'digest of the arguments that you read; refused when the call has others')
       .option('--deny', 'do not let the tool run')
+      .option(
+        '--delegate <names>',
+        'hand the decision over: names of people, and of groups with "@" before them, separated by commas',
+      )
       .option('--reason <text>', 'with --deny: the reason, which the model reads')
       .option('--by <name>', 'your name; stored with the answer, not verified by a key')
       .option('--note <text>', 'a note, stored with the decision; the model does not read it')
@@ -150,6 +154,12 @@ const replyLines = (reply: AnswerReply): string[] => {
   const notes = reply.notes === undefined || reply.notes.length === 0 ? '' : ` (${reply.notes.join(', ')})`;
   const what =
     reply.result === 'repeated' ? 'had the same answer before; nothing changed' : `accepted${notes}`;
+  const { votes_needed: needed } = reply;
+  if (needed !== undefined)
+    return [
+      `${reply.call_id}  ${what}`,
+      `The call keeps waiting: ${needed} more vote${needed === 1 ? '' : 's'} for the same arguments would approve it. "runs show ${reply.run_id}" shows the votes.`,
+    ];
   return [`${reply.call_id}  ${what}`, nextStepText(reply)];
 };
 

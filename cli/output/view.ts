@@ -8,6 +8,7 @@ import type { CallSnapshot, RunResult, RunSnapshot } from '../../protocol/tempor
 import { decisionLine, signedBy } from '../decisions-view.ts';
 import { answerCommands, argumentLines } from './call-arguments.ts';
 import { shortCall } from '../short-codes.ts';
+import { voteLines } from './votes.ts';
 import { duration, oneLine } from './format.ts';
 import { followUpLines, originLines, roundLines, turnUsageLines, type Story } from './rounds.ts';
 import { costText } from './usage.ts';
@@ -141,7 +142,11 @@ const callLines = (run: RunSnapshot, call: CallSnapshot, options: ViewOptions): 
       `  ${call.ok === false ? '✗' : '✓'} ${name}  ${call.ok === false ? 'failed' : 'done'}${by}${notes === '' ? '' : ` (${notes})`}`,
     ];
   }
-  return [`  ? ${name}  ${waitText(call, options.now)}`, ...waitingLinesOf(run.runId, call, options.command)];
+  return [
+    `  ? ${name}  ${waitText(call, options.now)}`,
+    ...voteLines(call).map((line) => `      ${line}`),
+    ...waitingLinesOf(run.runId, call, options.command),
+  ];
 };
 
 /** The question of a waiting call: its arguments, and the commands that answer it, unless none are to be printed. */

@@ -16,6 +16,10 @@ export const messageOf = ({ type, data }) => {
         title: `${data.decision?.by ?? 'Somebody'} decided about ${names}: ${data.decision?.type}`,
         links,
       };
+    case 'approval.reminded':
+      return { title: `${names} still waits for a decision`, links };
+    case 'approval.escalated':
+      return { title: `${names} waits for a decision, and more people may decide now`, links };
     case 'approval.expired':
       return { title: `Nobody decided about ${names} in time`, links };
     case 'run.ended':

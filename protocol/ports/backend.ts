@@ -95,6 +95,8 @@ export type CloseHow =
 
 /** Which tools of the worker a run may use. */
 export interface PlanGrant {
+  /** Who asked for the run; absent = not known. */
+  requestedBy?: string | undefined;
   /** Names granted to the run's tenant; null or absent = all. A declared tool that is not granted is external. */
   granted?: readonly string[] | null;
   /**

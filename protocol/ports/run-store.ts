@@ -4,14 +4,13 @@
  *
  * Rule: every method is one transaction, and its promise holds between processes. A state change is compare-and-set on the
  * locked run row; an ended run never changes again; a worker's write carries a lease, which a newer attempt takes away.
- * Callers pass the time in unix milliseconds.
  * Lookups and lifecycle conflicts throw `ApiError` with the wire's texts; other failures of the store are `StoreError`.
- * Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
+ * Callers pass the time in unix milliseconds. Imports protocol shapes only. `store/` implements it; `service/`, `backends/chat/` and tests import it.
  */
 import type { RunRecordStore } from './run-records.ts';
 import type { CooldownStore, ProviderLimitStore } from './provider-limits.ts';
 import type { SessionStore } from './session-store.ts';
-import type { Decision } from '../decisions.ts';
+import type { Decision, NewComment } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent } from '../wire/events.ts';
 import type { Metadata, Page, Run, RunStatus, RunStep, Thread } from '../wire/objects.ts';
@@ -197,6 +196,8 @@ export interface RunStore {
   findApproval(scope: ApprovalScope, id: string): Promise<Approval>;
   /** The same, with what a person needs in order to decide. */
   getApproval(scope: ApprovalScope, id: string): Promise<ApprovalDetails>;
+  /** Keeps a comment about the call, in the record and with the approval; 400 when there are too many. */
+  commentApproval(scope: ApprovalScope, id: string, comment: NewComment): Promise<Approval>;
   /** Changes after this place; `after` null: none, and the place where the log ends now. */
   approvalChanges(query: ApprovalScope & { limit: number; after: string | null }): Promise<ApprovalChanges>;
   /** Starts listening for changes of approvals: watch first, then read. */

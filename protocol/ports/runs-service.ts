@@ -140,9 +140,11 @@ export interface ApprovalListQuery {
   beforeDeadline?: number;
 }
 
-/** A decision about an approval: an answer without what the approval's id says. */
+export type ApprovalAnswer = Pick<AnswerPayload, 'by' | 'note'> & { output: string };
+/** A decision about an approval: an answer without what the approval's id says. `comment` is another name of `note`. */
 export type ApprovalDecision = Omit<AnswerPayload, 'call_id' | 'run_id' | 'output' | 'decision'> & {
-  decision: 'approve' | 'deny';
+  decision: 'approve' | 'deny' | 'delegate';
+  comment?: string | undefined;
 };
 
 /** Waits until a log may be read, and throws when it may not; to be called back when it has been read. */
@@ -226,11 +228,9 @@ export interface RunsService extends WebhooksService<Caller> {
   /** Decides by the approval's id; the same as `answer` for the call that it names. */
   decideApproval(caller: Caller, id: string, decision: ApprovalDecision): Promise<AnswerReply>;
   /** Answers an external call of a worker's tool, by the approval's id. A decision about it is refused, as for `answer`. */
-  answerApproval(
-    caller: Caller,
-    id: string,
-    answer: Pick<AnswerPayload, 'by' | 'note'> & { output: string },
-  ): Promise<AnswerReply>;
+  answerApproval(caller: Caller, id: string, answer: ApprovalAnswer): Promise<AnswerReply>;
+  /** Keeps a comment about the call, signed like a decision. */
+  commentApproval(caller: Caller, id: string, comment: { text: string; by?: string }): Promise<Approval>;
   /**
    * Changes of approvals as they happen, each with the approval as it is now. `after`: the id of an event; null = from now
    * on. The first event says that the stream has begun. Throws `ApiError` when `after` is no such id.

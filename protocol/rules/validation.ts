@@ -5,7 +5,7 @@
  * Rule: no throwing, no dependency; a message names subject, rule, offending value and fix.
  * Imports limits only. Any room may import it; the workflow sandbox may too.
  */
-import { LIMITS } from '../limits.ts';
+import { BALLOT_LIMITS, LIMITS } from '../limits.ts';
 import { isRecord } from './is-record.ts';
 
 const ID = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/;
@@ -106,10 +106,21 @@ const DIGEST = /^[0-9a-f]{32,64}$/;
 const ANSWER_SHAPES =
   'send one JSON object {"call_id": "…", "output": "…"} or {"call_id": "…", "decision": "approve" | "deny"}';
 
+/** What is wrong with the people and groups to whom a decision is handed over. */
+export const handOverProblem = (to: unknown): string | undefined => {
+  const shape = `to must be an object with people, groups or both: lists of 1 to ${BALLOT_LIMITS.names} names in all, each of 1 to ${LIMITS.id} characters; got ${quote(to)}`;
+  if (!isRecord(to)) return shape;
+  const { people = [], groups = [], ...others } = to;
+  if (!Array.isArray(people) || !Array.isArray(groups) || Object.keys(others).length > 0) return shape;
+  const names: unknown[] = [...people, ...groups];
+  const good = names.every((name) => typeof name === 'string' && name !== '' && name.length <= LIMITS.id);
+  return good && names.length > 0 && names.length <= BALLOT_LIMITS.names ? undefined : shape;
+};
+
 /** What is wrong with the shape of an `AnswerPayload`. The run decides whether the call exists and still waits. */
 export const answerPayloadProblem = (value: unknown): string | undefined => {
   if (!isRecord(value)) return `An answer must be a JSON object; got ${quote(value)}: ${ANSWER_SHAPES}`;
-  const { call_id, output, decision, arguments: edited, reason, by, note, run_id } = value;
+  const { call_id, output, decision, arguments: edited, reason, by, note, run_id, to } = value;
   const { arguments_digest: digest } = value;
   if (typeof call_id !== 'string' || call_id === '' || call_id.length > LIMITS.id)
     return `call_id must be the id of the call that is answered; got ${quote(call_id)}: ${ANSWER_SHAPES}`;
@@ -117,8 +128,13 @@ export const answerPayloadProblem = (value: unknown): string | undefined => {
     return `An answer to ${quote(call_id)} takes output or decision, not both: ${ANSWER_SHAPES}`;
   if (output === undefined && decision === undefined)
     return `An answer to ${quote(call_id)} needs output or decision; got the keys ${quote(Object.keys(value))}: ${ANSWER_SHAPES}`;
-  if (decision !== undefined && decision !== 'approve' && decision !== 'deny')
-    return `decision must be "approve" or "deny"; got ${quote(decision)}`;
+  if (decision !== undefined && decision !== 'approve' && decision !== 'deny' && decision !== 'delegate')
+    return `decision must be "approve", "deny" or "delegate"; got ${quote(decision)}`;
+  if ((to != null) !== (decision === 'delegate'))
+    return decision === 'delegate'
+      ? `A decision "delegate" about ${quote(call_id)} needs to: {"people": ["…"]} or {"groups": ["…"]}`
+      : `to goes with "decision": "delegate" only; got ${quote(to)}`;
+  if (to != null && handOverProblem(to) !== undefined) return handOverProblem(to);
   if (edited != null && decision !== 'approve')
     return `arguments go with "decision": "approve" only; got ${quote(edited)}`;
   if (edited != null && jsonObject(edited) === null)

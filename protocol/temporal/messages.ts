@@ -6,7 +6,15 @@
  */
 import type { BusyPolicy, LastError, Usage } from '../ports/backend.ts';
 import type { Decision } from '../decisions.ts';
-import type { ArgumentsMark, OnDeadline, OutcomeNote, RefusedEdit, ToolPolicy } from '../tool-calls.ts';
+import type { Ballot } from '../rules/ballot.ts';
+import type {
+  ApprovalPolicy,
+  ArgumentsMark,
+  OnDeadline,
+  OutcomeNote,
+  RefusedEdit,
+  ToolPolicy,
+} from '../tool-calls.ts';
 import type { ToolOutput } from '../wire/objects.ts';
 
 /** Tunable numbers; each has a default in `workflows/run/timeouts.ts`. Milliseconds. */
@@ -86,7 +94,11 @@ export interface UnusedAnswer {
     /** The arguments of an approval do not fit the tool; the call waited again. */
     | 'arguments_refused'
     /** The decision named other arguments than the call's, or none where it must name them. */
-    | 'digest_refused';
+    | 'digest_refused'
+    /** The call's policy gives the sender no vote now. */
+    | 'no_vote'
+    /** The votes were too few when the deadline passed. */
+    | 'undecided';
   at: number;
 }
 
@@ -112,8 +124,10 @@ export interface AnswerPayload {
   call_id: string;
   /** For an external call. A value that is not a string is serialised, and the reply says so. */
   output?: unknown;
-  /** For a call that needs approval. */
-  decision?: 'approve' | 'deny';
+  /** For a call that needs approval. `delegate`: `to` decides in the sender's place. */
+  decision?: 'approve' | 'deny' | 'delegate';
+  /** With `delegate`: at least one name. */
+  to?: { people?: string[] | undefined; groups?: string[] | undefined };
   /** With `approve`: arguments to run instead of the model's (a JSON object, or its text). */
   arguments?: unknown;
   /** With a decision: the `argumentsDigest` of the arguments that the sender read. Required where `digestRequired`. */
@@ -139,6 +153,8 @@ export interface AnswerReply {
   late?: true;
   /** The run had ended; this follow-up run carries the answer. Absent while it is not known. */
   follow_up_run_id?: string;
+  /** The vote counts, and left the call undecided: so many more votes for the same arguments would approve it. */
+  votes_needed?: number;
   /** Calls of this round that still wait for an answer. */
   waiting: string[];
 }
@@ -178,6 +194,9 @@ export interface CallSnapshot {
   digestRequired?: true;
   /** The arguments of the last approval, and why the tool refused them: the call waits again. */
   refusedEdit?: RefusedEdit;
+  /** Only while waiting: who decides, where the tool says so, and the votes so far. */
+  approvers?: ApprovalPolicy;
+  ballot?: Ballot;
 }
 
 /** Reply of query `run`. */
@@ -210,6 +229,8 @@ export interface WaitingNotice {
   round: number;
   calls: CallSnapshot[];
   expiresAt: number | null;
+  /** Why this notice comes while the calls wait: the policy of this call says so. Absent = the wait begins, or begins again. */
+  because?: { callId: string; reason: 'remind' | 'escalate' };
 }
 
 /** A call that got a placeholder, and whose answer may still arrive. */
@@ -222,6 +243,9 @@ export interface LateCallInput extends ArgumentsMark {
   policy?: ToolPolicy;
   /** On `approval`: as in its plan. */
   schema?: Record<string, unknown>;
+  approvers?: ApprovalPolicy;
+  requestedBy?: string;
+  ballot?: Ballot;
   refusedEdit?: RefusedEdit;
   round?: number;
   /** An answer that arrived while the run was still going. */

@@ -62,6 +62,8 @@ export const FAILURES = {
   refusedUnknownCall: 'RefusedUnknownCall',
   /** The call was answered before, differently. The first answer stands. */
   refusedConflict: 'RefusedConflict',
+  /** The call's policy gives the sender no vote now. `details[0]` = `{ policy, requestedBy }`. */
+  refusedNoVote: 'RefusedNoVote',
   /** The run can no longer use this: it has ended, is ending, or has expired. */
   refusedTooLate: 'RefusedTooLate',
   /** The answer does not fit the call: a decision for an external call, or an output for an approval. */

@@ -24,10 +24,20 @@ export interface RunDecision {
   run_id: string;
   call_id: string;
   tool: string;
-  decision: 'approve' | 'deny';
+  /** `approve` and `deny` are decisions or votes. The others tell what happened while the call waited. */
+  decision: 'approve' | 'deny' | 'delegate' | 'remind' | 'escalate' | 'comment';
   by: string | null;
   verified: boolean;
-  door: 'http' | 'cli' | 'temporal_update' | 'temporal_signal';
+  /** `workflow`: the run itself, by a timer. */
+  door: 'http' | 'cli' | 'temporal_update' | 'temporal_signal' | 'workflow';
+  /** It left the call undecided: a vote that needs others, or an entry that is no vote. */
+  undecided: boolean;
+  /** Digest of the arguments for which a vote counts; null = not a vote to approve, or the call counts no votes. */
+  counts_for: string | null;
+  /** The person who handed this vote over. */
+  in_place_of: string | null;
+  /** Of `delegate` and `escalate`: who may decide from then on. */
+  to: { people: string[]; groups: string[] } | null;
   /** The model's arguments, as JSON text; null = not kept. */
   arguments: string | null;
   /** The tool ran with edited arguments. */
@@ -80,6 +90,40 @@ export interface StepToolCall extends CallMarks {
  */
 export type ApprovalStatus = 'waiting' | 'decided' | 'expired' | 'cancelled';
 
+/** Who decides calls of a tool, as the tool's definition says. Seconds. */
+export interface WireApprovalPolicy {
+  /** Groups; empty = everybody who may decide calls of the tool. */
+  by: string[];
+  quorum: number;
+  veto: boolean;
+  not_requester: boolean;
+  verified: boolean;
+  remind_after: number | null;
+  escalate_after: number | null;
+  escalate_to: string[];
+}
+
+/** One person's vote about a call, as it stands now. */
+export interface ApprovalVote {
+  by: string;
+  decision: 'approve' | 'deny';
+  at: number;
+  verified: boolean;
+  reason: string | null;
+  /** Digest of the arguments for which it counts; null = a denial. */
+  arguments_digest: string | null;
+  /** These arguments as JSON text, where they are not the model's. */
+  edited_arguments: string | null;
+  in_place_of: string | null;
+}
+
+export interface ApprovalComment {
+  by: string | null;
+  verified: boolean;
+  at: number;
+  text: string;
+}
+
 /** Our extension: a call that waits for a person, or waited for one. */
 export interface Approval {
   id: string;
@@ -116,6 +160,18 @@ export interface Approval {
   decision: StepDecision | null;
   /** Why the tool refused the arguments of the last approval: the call waits again. null = it did not. */
   refused_edit: string | null;
+  /** What the tool says about who decides; null = the first decision of anybody decides. */
+  policy: WireApprovalPolicy | null;
+  /** Where votes are counted: those that count now. */
+  votes: ApprovalVote[];
+  /** How many more votes for the same arguments approve the call; 0 = it does not wait. */
+  votes_needed: number;
+  /** Groups and people who may decide now; both empty = everybody who may decide calls of the tool. */
+  assigned_to: { groups: string[]; people: string[] };
+  reminded_at: number | null;
+  escalated_at: number | null;
+  /** The latest comments, oldest first. */
+  comments: ApprovalComment[];
 }
 
 /** The end of the thread's conversation before a call. */

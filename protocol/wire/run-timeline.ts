@@ -76,7 +76,8 @@ interface TimelineDecision {
   kind: 'decision';
   call_id: string;
   tool: string;
-  decision: 'approve' | 'deny';
+  /** As in `RunDecision`: votes, hand-overs, reminders, escalations and comments, too. */
+  decision: RunDecision['decision'];
   by: string | null;
   verified: boolean;
   door: RunDecision['door'];

@@ -7,7 +7,7 @@
  * hand-written shape both ways (`test/offline/protocol/protocol-schemas.test.ts`).
  */
 import { z } from 'zod';
-import { LIMITS } from '../limits.ts';
+import { BALLOT_LIMITS, LIMITS } from '../limits.ts';
 import { CURRENCY, parseAmount } from '../rules/cost.ts';
 import { WEBHOOK_EVENTS } from './webhooks.ts';
 import { metadataProblem, textProblem } from '../rules/validation.ts';
@@ -211,14 +211,19 @@ export const submitParamsSchema = z.strictObject({
   stream: z.boolean().nullable().optional(),
 });
 
+const handOverNames = z.array(plainText(LIMITS.id).min(1)).max(BALLOT_LIMITS.names).optional();
+/** People and groups to whom a decision is handed over. The run checks that there is one. */
+const handOverSchema = z.strictObject({ people: handOverNames, groups: handOverNames });
+
 const decisionFields = {
   arguments: z.unknown().optional(),
   arguments_digest: z.string().max(64).optional(),
   reason: z.string().max(LIMITS.reasonChars).optional(),
   by: plainText(LIMITS.id).optional(),
   note: z.string().max(LIMITS.noteChars).optional(),
+  to: handOverSchema.optional(),
 };
-const decisionKind = z.enum(['approve', 'deny']);
+const decisionKind = z.enum(['approve', 'deny', 'delegate']);
 export const answerPayloadSchema = z.strictObject({
   call_id: plainText(LIMITS.id).min(1),
   output: z.unknown().optional(),
@@ -226,7 +231,11 @@ export const answerPayloadSchema = z.strictObject({
   ...decisionFields,
   run_id: plainText(LIMITS.id).optional(),
 });
-export const approvalDecisionSchema = z.strictObject({ decision: decisionKind, ...decisionFields });
+export const approvalDecisionSchema = z.strictObject({
+  decision: decisionKind,
+  ...decisionFields,
+  comment: z.string().max(LIMITS.noteChars).optional(),
+});
 /** A person's output for an external call. */
 export const approvalAnswerSchema = z.strictObject({
   decision: z.literal('answer'),
@@ -238,6 +247,10 @@ export const approvalBodySchema = z.discriminatedUnion('decision', [
   approvalDecisionSchema,
   approvalAnswerSchema,
 ]);
+export const approvalCommentSchema = z.strictObject({
+  text: plainText(LIMITS.noteChars).min(1),
+  by: plainText(LIMITS.id).optional(),
+});
 
 const webhookFields = {
   url: plainText(LIMITS.imageUrlChars).min(1),

@@ -12,6 +12,8 @@ import type { RunStatus } from './objects.ts';
  */
 export const WEBHOOK_EVENTS = [
   'run.waiting',
+  'approval.reminded',
+  'approval.escalated',
   'approval.decided',
   'approval.expired',
   'approval.cancelled',

@@ -194,7 +194,7 @@ const toolStart = ({ call, approval, start, record }: CallTimes): number | null 
   if (call.plan.kind === 'external' || call.plan.kind === 'refused') return null;
   if (call.plan.kind === 'automatic') return start;
   const decision = record.decisions.findLast(
-    ({ callId, refused }) => callId === call.callId && refused === undefined,
+    ({ callId, refused, undecided }) => callId === call.callId && refused === undefined && undecided !== true,
   );
   return decision?.decision === 'approve' ? (approval?.decidedAt ?? decision.at) : null;
 };

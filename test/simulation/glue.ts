@@ -80,7 +80,7 @@ const simulatedRuntime = (
     perform(effect, state) {
       if (effect.type !== 'startFollowUp')
         return mapped(schedule(requests.operation(effect, state, now())), (value) =>
-          operationResult(effect, value, now()),
+          operationResult(effect, value, now(), () => true),
         );
       const workflowId = followUpWorkflowId(runId);
       return mapped(

@@ -12,7 +12,7 @@ import type { CallOutcome, PlannedCall, ToolActivityInput } from '../../protocol
 import type { RunInput } from '../../protocol/temporal/messages.ts';
 import { deferred } from './deferred.ts';
 import type { LiveRun } from './run-on-server.ts';
-import { POLICY, WAIT, approval, automatic, external } from './run-stubs.ts';
+import { POLICY, WAIT, approval, automatic, external, votable } from './run-stubs.ts';
 import type { Script } from './run-stubs.ts';
 
 interface Kind {
@@ -77,6 +77,13 @@ const native = (): Partial<RunInput> => {
 };
 const failure = (type: string): ApplicationFailure =>
   ApplicationFailure.create({ type, message: 'as the recorder wishes', nonRetryable: true });
+
+const votes = (decision: 'approve' | 'deny', by: string, more: object = {}): object => ({
+  call_id: 'call_a',
+  decision,
+  by,
+  ...more,
+});
 
 /** Holds the submit of one kind until its late answer has come. */
 const answeredLate = deferred();
@@ -512,6 +519,106 @@ export const KINDS: Record<string, Kind> = {
     script: () => ({ rounds: [[automatic('call_a')], [automatic('call_b')]] }),
     input: () => ({ settings: { maxRounds: 1 } }),
     play: toEnd,
+  },
+  'votes-agree-on-an-edit': {
+    script: () => ({ rounds: [[votable('call_a'), automatic('call_b')]] }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer(votes('approve', 'ada'));
+      await run.answer(votes('approve', 'bob', { arguments: { q: 2 } }));
+      await run.handle.signal(ANSWER, votes('approve', 'ada', { arguments: '{"q":2}' }));
+      await run.result();
+    },
+  },
+  'votes-deny-by-majority': {
+    script: () => ({ rounds: [[votable('call_a')]] }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer(votes('deny', 'ada', { reason: 'too dear' }));
+      await run.answer(votes('approve', 'bob'));
+      await run.answer(votes('deny', 'bob', { reason: 'ada is right' }));
+      await run.result();
+    },
+  },
+  'votes-handed-over-reminded-escalated': {
+    script: () => ({
+      rounds: [
+        [
+          votable('call_a', {
+            by: ['leads'],
+            veto: true,
+            remindAfterMs: 300,
+            escalateAfterMs: 600,
+            escalateTo: ['heads'],
+          }),
+        ],
+      ],
+    }),
+    input: () => ({
+      backend: 'chat',
+      hooks: { onWaiting: true, onEnd: false },
+      searchAttributes: true,
+    }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer({ ...votes('approve', 'ada'), decision: 'delegate', to: { people: ['bob'] } });
+      await run.until((now) => now.calls.some(({ ballot }) => ballot?.escalatedAt !== undefined));
+      await run.answer(votes('approve', 'bob'));
+      await run.answer(votes('approve', 'cleo'));
+      await run.result();
+    },
+  },
+  'votes-again-after-the-tool-refused': {
+    script: () => ({ rounds: [[votable('call_a')]], tool: refusesEdits }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run) => {
+      await waits(run);
+      await run.answer(votes('approve', 'ada', { arguments: { q: 2 } }));
+      await run.answer(votes('approve', 'bob', { arguments: { q: 2 } }));
+      await run.until((now) => now.calls.some(({ refusedEdit }) => refusedEdit !== undefined));
+      await run.answer(votes('approve', 'ada'));
+      await run.answer(votes('approve', 'bob'));
+      await run.result();
+    },
+  },
+  'votes-late': {
+    script: () => ({
+      rounds: [[votable('call_a', {}, { onDeadline: 'follow-up', answerWithinMs: 1_500 })]],
+    }),
+    input: () => ({ backend: 'chat', searchAttributes: true }),
+    play: async (run, client) => {
+      await waits(run);
+      await run.answer(votes('approve', 'ada'));
+      await run.result();
+      const later = client.workflow.getHandle(followUpWorkflowId(run.runId));
+      await later.executeUpdate(ANSWER, { args: [votes('deny', 'cleo')] });
+      await later.executeUpdate(ANSWER, { args: [votes('approve', 'bob')] });
+      await later.result();
+    },
+  },
+  'votes-over-continue-as-new': {
+    script: () => ({ rounds: [[votable('call_a', { quorum: 3 }), external('call_c')]] }),
+    input: () => ({
+      backend: 'chat',
+      settings: { continueAsNewAfterEvents: 30 },
+      searchAttributes: true,
+    }),
+    play: async (run, client) => {
+      await waits(run);
+      await run.answer(votes('approve', 'ada'));
+      await run.answer(votes('deny', 'bob'));
+      const latest = client.workflow.getHandle(run.runId);
+      for (let count = 0; count < 6; count += 1) {
+        await latest.signal(ANSWER, `nonsense ${count}`);
+        await run.until((now) => now.unusable.count > count);
+      }
+      await run.answer(votes('approve', 'cleo'));
+      await run.answer({ call_id: 'call_c', output: 'blue' });
+      await run.answer(votes('approve', 'bob'));
+      await run.result();
+    },
   },
   'continue-as-new-in-a-wait': {
     script: () => ({ rounds: [[external('call_a'), external('call_b'), automatic('call_c')]] }),

@@ -6,7 +6,8 @@
  */
 import { deepStrictEqual as same, ok as must } from 'node:assert';
 import type { RunRef, Settled } from '../../protocol/ports/backend.ts';
-import type { PlannedCall } from '../../protocol/tool-calls.ts';
+import type { AnswerSource } from '../../protocol/decisions.ts';
+import type { ApprovalPolicy, PlannedCall } from '../../protocol/tool-calls.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
 import type { RunInput, RunResult } from '../../protocol/temporal/messages.ts';
 import { answerDigest, evaluateAnswer } from '../../workflows/run/evaluate-answer.ts';
@@ -16,6 +17,7 @@ import { initialState } from '../../workflows/run/state.ts';
 import type { Input, MachineState, OperationKind } from '../../workflows/run/state.ts';
 import { evaluateSubmit } from '../../workflows/run/evaluate-submit.ts';
 import { runInput } from './run-stubs.ts';
+import { mustBeDenied, mustRun } from './vote-oracle.ts';
 
 const START = 1_700_000_000_000;
 const LIFE = 600_000;
@@ -32,7 +34,9 @@ export interface World {
 }
 
 /** Reasons for answers that were acknowledged; the others are of answers that were refused. */
-const TAKEN_IN_VAIN = ['expired', 'cancelled', 'failed', 'superseded'];
+const TAKEN_IN_VAIN = ['expired', 'cancelled', 'failed', 'superseded', 'arguments_refused'];
+
+const PEOPLE = ['ann', 'bob', 'cleo', 'dan', 'eve'];
 
 type Doing = { kind: OperationKind; lands: (fault: number) => Input };
 
@@ -43,6 +47,12 @@ export interface Played {
   taken: number;
   accepted: number;
   handedOver: number;
+  /** Entries of ballots that people made. */
+  votes: number;
+  /** Calls that ran because several people agreed. */
+  agreed: number;
+  denied: number;
+  notices: number;
 }
 
 export const simulate = (world: World): Played => {
@@ -72,6 +82,10 @@ export const simulate = (world: World): Played => {
   let cancelled = false;
   let finish: { result: RunResult; cancelled: boolean } | null = null;
   const accepted: { callId: string; digest: string; output: string | null; round: number }[] = [];
+  let votes = 0;
+  let agreed = 0;
+  let denied = 0;
+  const ranOnce = new Set<string>();
   const submitsOf = new Map<number, number>();
   const handedOver = new Set<string>();
 
@@ -210,7 +224,10 @@ export const simulate = (world: World): Played => {
       case 'runTool':
         must(state.closing === null, 'a tool started in a run that is closed');
         must(!tools.has(effect.callId), 'a tool started twice');
+        must(!ranOnce.has(`${state.round}:${effect.callId}`), 'a call ran again without a refusal between');
+        ranOnce.add(`${state.round}:${effect.callId}`);
         tools.add(effect.callId);
+        checkAgreement(effect.callId, effect.arguments);
         return;
       case 'notifyWaiting':
       case 'recordAnswers':
@@ -232,6 +249,38 @@ export const simulate = (world: World): Played => {
         doing = perform(effect);
         must(doing !== null, 'an effect that nobody knows');
       }
+    }
+  };
+
+  const subjectOf = (callId: string, policy: ApprovalPolicy) => {
+    const call = state.calls.find((item) => item.callId === callId);
+    must(call?.plan.kind === 'approval', 'no approval');
+    return {
+      callId,
+      round: state.round,
+      arguments: call.arguments,
+      policy,
+      requestedBy: call.plan.requestedBy,
+    };
+  };
+  const policyOf = (callId: string): ApprovalPolicy | null => {
+    const plan = state.calls.find((item) => item.callId === callId)?.plan;
+    return plan?.kind === 'approval' ? (plan.approvers ?? null) : null;
+  };
+  const checkAgreement = (callId: string, ran: string): void => {
+    const policy = policyOf(callId);
+    if (policy === null) return;
+    agreed += 1;
+    mustRun(state.decisions ?? [], subjectOf(callId, policy), ran);
+  };
+  const checkDenials = (before: MachineState): void => {
+    for (const call of state.calls) {
+      const policy = policyOf(call.callId);
+      const was = before.calls.find(({ callId }) => callId === call.callId);
+      if (policy === null || was?.status !== 'waiting' || call.outcome?.notes?.includes('denied') !== true)
+        continue;
+      denied += 1;
+      mustBeDenied(state.decisions ?? [], subjectOf(call.callId, policy));
     }
   };
 
@@ -261,8 +310,10 @@ export const simulate = (world: World): Played => {
     const stored = JSON.parse(JSON.stringify(state)) as MachineState;
     const result = step(state, next);
     same(JSON.stringify(step(stored, next)), JSON.stringify(result));
+    const before = state;
     state = result.state;
     for (const effect of result.effects) runEffect(effect);
+    checkDenials(before);
     resumesTheSame();
   };
 
@@ -286,6 +337,12 @@ export const simulate = (world: World): Played => {
     const ids = callIds();
     const callId = ids[choice % ids.length] ?? '';
     const kind = Math.floor(choice / ids.length) % 5;
+    const counted =
+      [...state.calls, ...state.late].find((item) => item.callId === callId)?.plan.kind === 'approval' &&
+      [...state.calls, ...state.late].some(
+        ({ callId: id, plan }) => id === callId && plan.kind === 'approval' && plan.approvers !== undefined,
+      );
+    if (counted) return vote(callId, choice);
     const payload =
       kind === 0
         ? { call_id: callId, output: 'one' }
@@ -306,6 +363,53 @@ export const simulate = (world: World): Played => {
         round: judgement.late ? 0 : state.round,
       });
     feed({ type: 'answer', payload, at: now });
+    if (judgement.verdict === 'repeat') same(state, before);
+    if (judgement.verdict === 'refuse') same({ ...state, unusable: before.unusable }, before);
+  };
+
+  /** Five people, each with a name that is proven or not; two sets of other arguments; hand-overs among them. */
+  const vote = (callId: string, choice: number): void => {
+    const person = PEOPLE[choice % PEOPLE.length] ?? 'ann';
+    const proven = Math.floor(choice / 5) % 3 !== 0;
+    const kind = Math.floor(choice / 15) % 6;
+    const groups = person === 'eve' ? ['heads'] : person === 'dan' ? [] : ['leads'];
+    const source: AnswerSource = proven
+      ? { door: 'http', keyName: person, groups }
+      : { door: 'temporal_update' };
+    const base = { call_id: callId, by: person };
+    const payload =
+      kind === 5
+        ? {
+            ...base,
+            decision: 'delegate' as const,
+            to: { people: [PEOPLE[(choice + 1 + Math.floor(choice / 90)) % PEOPLE.length] ?? 'bob'] },
+          }
+        : kind === 4
+          ? { ...base, decision: 'deny' as const, reason: `no, says ${person}` }
+          : kind < 2
+            ? { ...base, decision: 'approve' as const }
+            : { ...base, decision: 'approve' as const, arguments: kind === 2 ? { b: 1, a: 2 } : '{"a":3}' };
+    const before = state;
+    const recorded = state.decisions?.length ?? 0;
+    const judgement = evaluateAnswer(state, payload, now, source);
+    if (judgement.verdict === 'accept') {
+      votes += 1;
+      must(judgement.cast !== undefined, 'a vote that is none');
+      if (judgement.cast.entry.undecided !== true)
+        accepted.push({
+          callId,
+          digest: `vote ${votes}`,
+          output: null,
+          round: judgement.late ? 0 : state.round,
+        });
+    }
+    feed({ type: 'answer', payload, source, at: now });
+    const added = (state.decisions ?? []).slice(recorded);
+    if (judgement.verdict === 'accept')
+      must(
+        added.some(({ by, decision, at }) => by === person && decision === payload.decision && at === now),
+        'a vote that is not in the record',
+      );
     if (judgement.verdict === 'repeat') same(state, before);
     if (judgement.verdict === 'refuse') same({ ...state, unusable: before.unusable }, before);
   };
@@ -347,6 +451,16 @@ export const simulate = (world: World): Played => {
         const callId = [...tools][choice % Math.max(1, tools.size)];
         if (callId === undefined) break;
         tools.delete(callId);
+        const edited = state.calls.find((item) => item.callId === callId)?.editedArguments !== undefined;
+        if (edited && choice % 2 === 0) {
+          ranOnce.delete(`${state.round}:${callId}`);
+          // The call is decided anew; its decision so far is reported as unused.
+          const before = accepted.find((item) => item.callId === callId && item.round === state.round);
+          if (before !== undefined) before.round = -accepted.length;
+          const outcome = { output: '', ok: false, refusedEdit: 'the tool knows better' };
+          feed({ type: 'callDone', callId, outcome, at: now });
+          break;
+        }
         feed(
           choice % 3 === 0
             ? {
@@ -409,18 +523,22 @@ export const simulate = (world: World): Played => {
       const call = state.calls.find((item) => item.status === 'waiting');
       if (call === undefined)
         throw new Error(`Nothing is in flight and nobody is awaited: ${JSON.stringify(state)}`);
+      const last = `last_${turn}`;
+      const source: AnswerSource = { door: 'http', keyName: last, groups: ['leads'] };
       const payload =
         call.plan.kind === 'approval'
           ? { call_id: call.callId, decision: 'deny' as const }
           : { call_id: call.callId, output: 'last' };
-      if (evaluateAnswer(state, payload, now).verdict === 'accept')
+      const judgement = evaluateAnswer(state, payload, now, source);
+      if (judgement.verdict === 'accept' && judgement.cast !== undefined) votes += 1;
+      if (judgement.verdict === 'accept' && judgement.cast?.entry.undecided !== true)
         accepted.push({
           callId: call.callId,
           digest: answerDigest(payload),
           output: payload.output ?? null,
           round: state.round,
         });
-      feed({ type: 'answer', payload, at: now });
+      feed({ type: 'answer', payload, source, at: now });
     }
   }
 
@@ -442,5 +560,24 @@ export const simulate = (world: World): Played => {
   // The first answer stands: nothing is accepted twice within a round.
   const keys = accepted.map(({ callId, round }) => `${round}:${callId}`);
   same(new Set(keys).size, keys.length);
-  return { result, inputs, taken: taken.size, accepted: accepted.length, handedOver: handedOver.size };
+  // Every vote, hand-over, reminder and escalation is an entry of the record, each with a number of its own.
+  const entries = (state.decisions ?? []).filter(({ entry }) => entry !== undefined);
+  const notices = entries.filter(({ door }) => door === 'workflow');
+  same(
+    entries.filter(({ door, refusedEdit }) => door !== 'workflow' && refusedEdit === undefined).length,
+    votes,
+  );
+  const numbers = entries.map(({ round, callId, entry }) => `${round}:${callId}:${entry}`);
+  same(new Set(numbers).size, numbers.length);
+  return {
+    result,
+    inputs,
+    taken: taken.size,
+    accepted: accepted.length,
+    handedOver: handedOver.size,
+    votes,
+    agreed,
+    denied,
+    notices: notices.length,
+  };
 };

@@ -7,7 +7,10 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { CloseHow, CloseTarget, RunRef, Settled } from '../../protocol/ports/backend.ts';
+import { argumentsDigest } from '../../protocol/rules/arguments-digest.ts';
+import { ANYBODY } from '../../protocol/rules/ballot.ts';
 import type {
+  ApprovalPolicy,
   CallOutcome,
   CallPlan,
   PlannedCall,
@@ -45,6 +48,26 @@ export const external = (callId: string, wait: Partial<WaitPolicy> = {}, name = 
   planned(callId, { kind: 'external', wait: { ...WAIT, ...wait } }, name);
 export const approval = (callId: string, wait: Partial<WaitPolicy> = {}, name = 'pay'): PlannedCall =>
   planned(callId, { kind: 'approval', policy: POLICY, wait: { ...WAIT, ...wait } }, name);
+
+/** A call on which people vote: two must agree, unless the policy says otherwise. */
+export const votable = (
+  callId: string,
+  policy: Partial<ApprovalPolicy> = {},
+  wait: Partial<WaitPolicy> = {},
+): PlannedCall => ({
+  ...planned(
+    callId,
+    {
+      kind: 'approval',
+      policy: POLICY,
+      wait: { ...WAIT, ...wait },
+      approvers: { ...ANYBODY, quorum: 2, ...policy },
+      requestedBy: 'rita',
+    },
+    'pay',
+  ),
+  argumentsDigest: argumentsDigest({ q: 1 }),
+});
 
 export const runInput = (runId: string, more: Partial<RunInput> = {}): RunInput => ({
   runId,

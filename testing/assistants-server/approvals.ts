@@ -15,7 +15,7 @@ const untilAborted = (signal: AbortSignal): Promise<void> =>
 
 export const scriptedApprovals = (): Pick<
   RunsService,
-  'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'approvalEvents'
+  'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'commentApproval' | 'approvalEvents'
 > => ({
   listApprovals: async () => paged<never, Approval>([], { limit: 1, order: 'asc' }, (approval) => approval),
   getApproval: async (_caller, id) => {
@@ -25,6 +25,9 @@ export const scriptedApprovals = (): Pick<
     throw apiErrors.notFound('approval', id);
   },
   answerApproval: async (_caller, id) => {
+    throw apiErrors.notFound('approval', id);
+  },
+  commentApproval: async (_caller, id) => {
     throw apiErrors.notFound('approval', id);
   },
   async *approvalEvents(_caller, { after, signal }) {

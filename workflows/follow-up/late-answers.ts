@@ -7,6 +7,7 @@
  */
 import type { CallOutcome } from '../../protocol/tool-calls.ts';
 import { LIMITS } from '../../protocol/limits.ts';
+import { withEntry } from '../../protocol/rules/ballot.ts';
 import type { AnswerPayload, FollowUpInput, LateCallInput } from '../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, answerDigest } from '../run/evaluate-answer.ts';
 import { requestOf } from '../run/call-state.ts';
@@ -27,9 +28,12 @@ const lateCall = (call: LateCallInput, at: number): LateCall => ({
           policy: call.policy,
           wait: DAYS_POLICY,
           ...(call.schema === undefined ? {} : { schema: call.schema }),
+          ...(call.approvers === undefined ? {} : { approvers: call.approvers }),
+          ...(call.requestedBy === undefined ? {} : { requestedBy: call.requestedBy }),
         }
       : { kind: 'external', wait: DAYS_POLICY },
   ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
+  ...(call.ballot === undefined ? {} : { ballot: call.ballot }),
   ...(call.given === undefined
     ? {}
     : {
@@ -59,20 +63,28 @@ export const waitsAgain = (
   callId: string,
   problem: string,
   at: number,
-): MachineState => ({
-  ...withRefusedEdit(
-    state,
-    { callId, round: state.late.find((call) => call.callId === callId)?.round ?? 0 },
-    problem,
-    at,
-  ),
-  late: state.late.map((call): LateCall => {
-    if (call.callId !== callId) return call;
-    const { given, ...waiting } = call;
-    const by = given?.answer.by === undefined ? {} : { by: given.answer.by };
-    return { ...waiting, refusedEdit: { count: (call.refusedEdit?.count ?? 0) + 1, problem, at, ...by } };
-  }),
-});
+): MachineState => {
+  const refused = state.late.find((call) => call.callId === callId);
+  const { round = 0, ballot } = refused ?? {};
+  const recorded = withRefusedEdit(state, { callId, round, ballot }, problem, at);
+  const entry = recorded.decisions?.at(-1);
+  return {
+    ...recorded,
+    late: state.late.map((call): LateCall => {
+      if (call !== refused) return call;
+      const { given, ...waiting } = call;
+      const by = given?.answer.by === undefined ? {} : { by: given.answer.by };
+      const count = (call.refusedEdit?.count ?? 0) + 1;
+      return {
+        ...waiting,
+        refusedEdit: { count, problem, at, ...by },
+        ...(ballot === undefined || entry?.refusedEdit === undefined
+          ? {}
+          : { ballot: withEntry(ballot, entry) }),
+      };
+    }),
+  };
+};
 
 export const isDenial = (payload: AnswerPayload): boolean => payload.decision === 'deny';
 

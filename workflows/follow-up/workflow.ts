@@ -77,8 +77,20 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   const linkedRuns = [...(input.linkedRuns ?? [])];
   const unanswered = [...(input.unanswered ?? [])];
   const handled = new Set<string>();
+  let recorded = input.decisions?.length ?? 0;
   const show = (): void => setCurrentDetails(lateDetails(state, input.answerBy));
   const open = (): LateCall[] => state.late.filter((call) => call.given === undefined);
+  /** Entries of ballots that decided nothing: a deciding one is recorded before it is acted on. */
+  const owed = (): Decision[] =>
+    decisionsOf(state)
+      .slice(recorded)
+      .filter((entry) => entry.undecided === true);
+  const recordOwed = async (): Promise<void> => {
+    for (let entries = owed(); entries.length > 0; entries = owed()) {
+      recorded = decisionsOf(state).length;
+      for (const entry of entries) await recordDecision(input, entry);
+    }
+  };
   const next = (): LateCall | undefined =>
     state.late.find((call) => call.given !== undefined && !handled.has(call.callId));
 
@@ -94,12 +106,14 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
   show();
 
   while (handled.size < state.late.length) {
+    await recordOwed();
     const call = next();
     if (call === undefined) {
       const left = input.answerBy - Date.now();
       if (left <= 0) break;
-      await condition(() => next() !== undefined || workflowInfo().continueAsNewSuggested, left);
-      if (next() === undefined && workflowInfo().continueAsNewSuggested) {
+      const isDue = (): boolean => next() !== undefined || owed().length > 0;
+      await condition(() => isDue() || workflowInfo().continueAsNewSuggested, left);
+      if (!isDue() && workflowInfo().continueAsNewSuggested) {
         await condition(allHandlersFinished);
         await continueAsNew<typeof followUp>({
           ...input,
@@ -120,6 +134,7 @@ export async function followUp(input: FollowUpInput): Promise<FollowUpResult> {
     } else if (linked === null) unanswered.push(call.callId);
     else linkedRuns.push(linked);
   }
+  await recordOwed();
   await condition(allHandlersFinished);
   unanswered.push(...open().map((call) => call.callId));
   return { runId: input.runId, linkedRuns, unanswered };
@@ -183,6 +198,7 @@ const withGiven = (
   ...(late?.given === undefined ? {} : { given: signedPayload(late.given) }),
   ...(late?.given?.decision === undefined ? {} : { decision: toStore(late.given.decision) }),
   ...(late?.refusedEdit === undefined ? {} : { refusedEdit: late.refusedEdit }),
+  ...(late?.ballot === undefined ? {} : { ballot: late.ballot }),
 });
 
 /**

@@ -6,6 +6,7 @@
  * Imports protocol, the machine's pure parts and `activity-options.ts`. The runtimes import it.
  */
 import type { ActivityOptions } from '@temporalio/workflow';
+import type { Settled } from '../../protocol/ports/backend.ts';
 import type { BackendActivityBase, RunActivities } from '../../protocol/temporal/activities.ts';
 import { readSettlement } from '../../protocol/temporal/payloads.ts';
 import type { SettlementPayload } from '../../protocol/temporal/payloads.ts';
@@ -124,7 +125,10 @@ const taskRequest = ({ base }: RequestContext, effect: TaskEffect, state: Machin
   const options = taskActivityOptions(effect.type, state);
   switch (effect.type) {
     case 'notifyWaiting':
-      return request('notifyWaiting', options, noticeOf(state));
+      return request('notifyWaiting', options, {
+        ...noticeOf(state),
+        ...(effect.because === undefined ? {} : { because: effect.because }),
+      });
     case 'recordDecision':
       return request('recordDecisions', options, { ...base, decisions: [effect.decision] });
     case 'recordAnswers': {
@@ -146,8 +150,31 @@ export const createActivityRequests = (input: RunInput): ActivityRequests => {
   };
 };
 
+/**
+ * A round in which a policy counts votes brings timers and entries that earlier code does not know. A run that such code led
+ * through the round goes on with it: there, the first decision decided.
+ */
+const withPolicies = (settled: Settled, patched: (change: string) => boolean): Settled => {
+  if (settled.status !== 'requires_action') return settled;
+  const counts = settled.calls.some(({ plan }) => plan.kind === 'approval' && plan.approvers !== undefined);
+  if (!counts || patched('votes-are-counted')) return settled;
+  return {
+    ...settled,
+    calls: settled.calls.map((call) => {
+      if (call.plan.kind !== 'approval') return call;
+      const { approvers: _counted, ...plan } = call.plan;
+      return { ...call, plan };
+    }),
+  };
+};
+
 /** The machine's input for what the activity returned. */
-export const operationResult = (effect: ActivityEffect, value: unknown, at: number): Input => {
+export const operationResult = (
+  effect: ActivityEffect,
+  value: unknown,
+  at: number,
+  patched: (change: string) => boolean,
+): Input => {
   switch (effect.type) {
     case 'createThread':
       return { type: 'threadCreated', threadId: (value as { threadId: string }).threadId, at };
@@ -158,7 +185,7 @@ export const operationResult = (effect: ActivityEffect, value: unknown, at: numb
       return {
         type: 'settled',
         via: effect.type,
-        settlement: readSettlement(value as SettlementPayload),
+        settlement: withPolicies(readSettlement(value as SettlementPayload), patched),
         at,
       };
     case 'notifyEnd':

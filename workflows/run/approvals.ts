@@ -20,7 +20,7 @@ export interface ApprovalFault {
   details: unknown;
 }
 
-type Call = Pick<CallState, 'callId' | 'name' | 'plan' | 'argumentsDigest' | 'digestRequired'>;
+type Call = Pick<CallState, 'callId' | 'name' | 'plan' | 'argumentsDigest' | 'digestRequired' | 'ballot'>;
 
 const subjectOf = (call: Call): string => `Call ${quote(call.callId)} (${call.name})`;
 
@@ -28,6 +28,8 @@ const digestFault = (runId: string, call: Call, payload: AnswerPayload): Approva
   const got = payload.arguments_digest ?? null;
   const expected = call.argumentsDigest ?? null;
   const isOwn = payload.decision === 'approve' && payload.arguments == null;
+  // Whoever agrees to what an earlier vote proposes names it.
+  if (got !== null && call.ballot?.votes.some(({ digest }) => digest === got) === true) return null;
   if (got === expected || (got === null && !(isOwn && call.digestRequired === true))) return null;
   const whole = `"runs show ${runId} --call ${call.callId}" shows them in full`;
   const why =

@@ -12,9 +12,11 @@ import type { ShownArguments } from '../../protocol/rules/show-arguments.ts';
 import { parseArguments } from '../../protocol/rules/tool-arguments.ts';
 import type { JsonObject } from '../../protocol/rules/tool-arguments.ts';
 import { visible } from '../../protocol/rules/visible.ts';
-import type { AnswerDoor, Decision } from '../../protocol/decisions.ts';
+import type { AnswerDoor, Decision, DecisionKind } from '../../protocol/decisions.ts';
 import type { UnusedAnswer } from '../../protocol/temporal/messages.ts';
+import { ballotDetails } from './ballot-details.ts';
 import { answerBy } from './deadline.ts';
+import { codeFence, inline, utc } from './details-text.ts';
 import { assertNever } from './effects.ts';
 import { apiStatus, phaseOf, waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
@@ -26,25 +28,6 @@ import {
   MIN_SHOWN_CHARS,
 } from './timeouts.ts';
 
-/** A code block whose fence is longer than any run of backticks in the text. */
-export const codeFence = (text: string, language = ''): string => {
-  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
-  const fence = '`'.repeat(longest + 1);
-  return `${fence}${language}\n${text}\n${fence}`;
-};
-
-/** A name or an id within a line. */
-const inline = (text: string): string => {
-  const clean = visible(text).replaceAll('`', ' ').trim();
-  return `\`${clean.length > 128 ? `${clean.slice(0, 128)}…` : clean}\``;
-};
-
-const utc = (at: number): string =>
-  new Date(at)
-    .toISOString()
-    .replace('T', ' ')
-    .replace(/\.\d+Z$/, ' UTC');
-
 const AT_DEADLINE: Record<OnDeadline, string> = {
   fail: 'the run expires',
   placeholder: 'the model goes on without an answer',
@@ -53,7 +36,7 @@ const AT_DEADLINE: Record<OnDeadline, string> = {
 
 type Asked = Pick<
   CallState,
-  'callId' | 'name' | 'arguments' | 'plan' | 'argumentsDigest' | 'digestRequired' | 'refusedEdit'
+  'callId' | 'name' | 'arguments' | 'plan' | 'argumentsDigest' | 'digestRequired' | 'refusedEdit' | 'ballot'
 >;
 type Where = Pick<MachineState, 'about' | 'threadId'>;
 
@@ -82,6 +65,7 @@ const waitingCallDetails = (
     }${call.argumentsDigest === undefined ? '' : `, digest \`${call.argumentsDigest}\``}:`,
     ...(shownArguments.problem === undefined ? [] : [codeFence(shownArguments.problem)]),
     codeFence(wrapShown(shownArguments.text, DETAILS_COLUMNS).join('\n'), 'json'),
+    ...(plan.kind === 'approval' ? ballotDetails(plan.approvers, call.ballot, plan.requestedBy) : []),
     `To answer: *More Actions*, *Send an Update*, \`answer\`, with ${approval ? 'one of these' : 'this'} as data. The signal \`answer\` works too, but gives no reply.`,
     ...pastes(call, shownArguments),
   ].join('\n\n');
@@ -145,6 +129,8 @@ const REASONS: Record<UnusedAnswer['reason'], string> = {
   too_late: 'the call no longer takes an answer',
   arguments_refused:
     'the arguments of the approval do not match the parameters of the tool; the call keeps waiting',
+  no_vote: 'the policy of the tool gives the sender no vote; the call keeps waiting',
+  undecided: 'the votes were too few when the deadline passed',
   digest_refused: 'the decision names other arguments than those of this call; the call keeps waiting',
 };
 
@@ -194,16 +180,31 @@ const ANSWER_SOURCE_TEXTS: Record<AnswerDoor, string> = {
   cli: 'the command line',
   temporal_update: 'an update sent to Temporal',
   temporal_signal: 'a signal sent to Temporal',
+  workflow: 'a timer of the run',
 };
 
-const verb = ({ decision, editedArguments, refusedEdit }: Decision): string => {
+const NO_VOTES: Record<Exclude<DecisionKind, 'approve' | 'deny'>, string> = {
+  delegate: 'handed over',
+  remind: 'reminded',
+  escalate: 'escalated',
+  comment: 'commented',
+};
+
+const verb = ({ decision, editedArguments, refusedEdit, undecided, to }: Decision): string => {
   if (refusedEdit !== undefined) return 'waits again: the tool refused the arguments of its approval';
-  if (decision === 'deny') return 'denied';
-  return editedArguments === undefined ? 'approved' : 'approved with other arguments';
+  if (decision !== 'approve' && decision !== 'deny') {
+    const names = [...(to?.people ?? []), ...(to?.groups ?? [])].map((name) => inline(name)).join(', ');
+    return `${NO_VOTES[decision]}${names === '' ? '' : ` to ${names}`}`;
+  }
+  const vote = undecided === true ? ', one vote of several,' : '';
+  if (decision === 'deny') return `denied${vote}`;
+  return `${editedArguments === undefined ? 'approved' : 'approved with other arguments'}${vote}`;
 };
 
 const decided = (decision: Decision): string => {
   const { callId, name, at, door, by, verified } = decision;
+  if (door === 'workflow')
+    return `- ${utc(at)}: call ${inline(callId)} of ${inline(name)} ${verb(decision)}, by ${ANSWER_SOURCE_TEXTS[door]}`;
   const who =
     by === undefined
       ? 'without a name'

@@ -19,6 +19,7 @@ import {
   VERDICT_SLACK_MS,
 } from './timeouts.ts';
 import { waitingCalls } from './state.ts';
+import { noticesOf } from './voting.ts';
 import type { CallState, MachineState } from './state.ts';
 
 /** The expiry that bounds the run; null when it is unknown, or when the upstream does not enforce it. */
@@ -119,10 +120,20 @@ export const nextWakeUp = (state: MachineState): number | null => {
   const open = waitingCalls(state);
   if (open.length === 0 || state.op !== null) return null;
   const fails = failing(open);
-  if (fails.length === 0) return least([...open.map((call) => answerBy(state, call)), verdictAt(state)]);
+  const notices = open.flatMap((call) => noticesOf(call).map(({ at }) => at));
+  if (fails.length === 0)
+    return least([...open.map((call) => answerBy(state, call)), verdictAt(state), ...notices]);
   return state.about.backend === 'chat'
-    ? least([state.expiresAt, ...fails.map((call) => answerBy(state, call))])
-    : verdictAt(state);
+    ? least([state.expiresAt, ...fails.map((call) => answerBy(state, call)), ...notices])
+    : least([verdictAt(state), ...notices]);
+};
+
+/** What happens when a timer of this moment fires, for people who read the history. */
+export const timerPurpose = (state: MachineState, at: number): string => {
+  const notice = waitingCalls(state)
+    .flatMap(noticesOf)
+    .find((item) => item.at === at);
+  return notice === undefined ? 'deadline' : notice.reason === 'remind' ? 'reminder' : 'escalation';
 };
 
 /** True when all that is known is that the run waits: then it is polled although nothing is due. */

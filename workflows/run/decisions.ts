@@ -6,10 +6,11 @@
  * outputs of its round, or earlier when the tool takes time.
  * Imports protocol and the state, no SDK.
  */
-import { mayDecide, stripTexts } from '../../protocol/decisions.ts';
+import { isVerdict, mayDecide, stripTexts } from '../../protocol/decisions.ts';
 import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
 import { jsonObject } from '../../protocol/rules/validation.ts';
 import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
+import type { Ballot } from '../../protocol/rules/ballot.ts';
 import type { AcceptedAnswer, DecisionState, LateCall, MachineState } from './state.ts';
 import { DECISIONS_KEPT_CHARS, DECISIONS_SENT_CHARS } from './timeouts.ts';
 
@@ -37,7 +38,7 @@ export const isForbidden = (payload: AnswerPayload, source: AnswerSource, tool: 
 
 export const decisionOf = (
   call: Pick<LateCall, 'callId' | 'name' | 'arguments'>,
-  payload: AnswerPayload & { decision: 'approve' | 'deny' },
+  payload: AnswerPayload & { decision: NonNullable<AnswerPayload['decision']> },
   answer: AcceptedAnswer,
   more: { round: number; source: AnswerSource; late: boolean },
 ): Decision => {
@@ -71,16 +72,17 @@ export const withDecision = (state: MachineState, decision: Decision): MachineSt
 /** Records that the tool refused the arguments of the latest decision about the call. */
 export const withRefusedEdit = (
   state: MachineState,
-  call: { callId: string; round: number },
+  call: { callId: string; round: number; ballot?: Ballot | undefined },
   problem: string,
   at: number,
 ): MachineState => {
   const before = state.decisions?.findLast(
-    ({ callId, round }) => callId === call.callId && round === call.round,
+    (item) => item.callId === call.callId && item.round === call.round && isVerdict(item),
   );
   if (before === undefined) return state;
   const { stored: _stored, ...decision } = before;
-  return withDecision(state, { ...stripTexts(decision), at, refusedEdit: problem });
+  const number = decision.entry === undefined ? {} : { entry: call.ballot?.entries ?? decision.entry + 1 };
+  return withDecision(state, { ...stripTexts(decision), ...number, at, refusedEdit: problem });
 };
 
 /** Decisions as readers receive them. */

@@ -26,7 +26,7 @@ export interface Runtime {
   perform(effect: OpEffect, state: MachineState): Pending<Input>;
   runTool(effect: RunToolEffect, state: MachineState): Pending<CallOutcome>;
   runTask(effect: TaskEffect, state: MachineState): Pending<void>;
-  timer(at: number): Pending<void>;
+  timer(at: number, state: MachineState): Pending<void>;
   /** Translates an error of work into a plain value; null = the error is a bug. */
   failureOf(error: unknown, state: MachineState): ActivityFailureInfo | null;
   show(effect: ShowEffect, state: MachineState): void;
@@ -204,7 +204,7 @@ class RunDriver {
   }
 
   #armTimer(at: number): void {
-    const pending = this.#world.timer(at);
+    const pending = this.#world.timer(at, this.state);
     this.#timer = pending;
     this.#onSettled(
       pending.promise,

@@ -3,6 +3,7 @@
  *
  * Rule: pure; leaves out what is not certain. Imports protocol and the state, no SDK.
  */
+import { isVerdict } from '../../protocol/decisions.ts';
 import { quote } from '../../protocol/rules/validation.ts';
 import type { MachineState } from './state.ts';
 
@@ -21,9 +22,7 @@ const OUTPUT_CHARS = 60;
 /** Null when no answer of the call is recorded. */
 export const earlierAnswer = (state: MachineState, callId: string): EarlierAnswer | null => {
   // An approval whose arguments the tool refused does not count: the call waits again.
-  const decided = state.decisions?.findLast(
-    (item) => item.callId === callId && item.refusedEdit === undefined,
-  );
+  const decided = state.decisions?.filter(isVerdict).findLast((item) => item.callId === callId);
   if (decided !== undefined) {
     const { decision, by, verified, at } = decided;
     return {

@@ -9,7 +9,7 @@
 import type { CloseHow, CloseTarget, RunRef } from '../../protocol/ports/backend.ts';
 import type { ToolPolicy } from '../../protocol/tool-calls.ts';
 import type { Decision } from '../../protocol/decisions.ts';
-import type { RunResult } from '../../protocol/temporal/messages.ts';
+import type { RunResult, WaitingNotice } from '../../protocol/temporal/messages.ts';
 import type { ToolOutput } from '../../protocol/wire/objects.ts';
 import { waitDeadline } from './deadline.ts';
 import { unstored } from './decisions.ts';
@@ -26,7 +26,7 @@ export type OpEffect =
   | { type: 'notifyEnd'; result: RunResult };
 
 export type TaskEffect =
-  | { type: 'notifyWaiting'; key: string }
+  | { type: 'notifyWaiting'; key: string; because?: WaitingNotice['because'] }
   | { type: 'recordAnswers'; key: string; run: RunRef; round: number; outputs: ToolOutput[] }
   | { type: 'recordDecision'; key: string; decision: Decision };
 
@@ -116,7 +116,12 @@ const toolEffect = (call: CallState): RunToolEffect | null =>
     : null;
 
 const taskEffect = (state: MachineState, task: Task): TaskEffect | null => {
-  if (task.kind === 'notifyWaiting') return { type: 'notifyWaiting', key: task.key };
+  if (task.kind === 'notifyWaiting')
+    return {
+      type: 'notifyWaiting',
+      key: task.key,
+      ...(task.because === undefined ? {} : { because: task.because }),
+    };
   if (task.kind === 'recordDecision')
     return { type: 'recordDecision', key: task.key, decision: task.decision };
   const output = state.calls.find((call) => call.callId === task.callId)?.outcome?.output;

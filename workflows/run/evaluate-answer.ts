@@ -12,6 +12,8 @@ import { answerPayloadProblem, jsonObject, quote } from '../../protocol/rules/va
 import type { AnswerPayload } from '../../protocol/temporal/messages.ts';
 import { kindMismatch, outputText, payloadTooLarge, rejectionText, unapprovable } from './answer-checks.ts';
 import type { AnswerRejection } from './answer-checks.ts';
+import { evaluateVote, isBallotEntry } from './voting.ts';
+import type { CastVote } from './voting.ts';
 import { earlierAnswer, earlierAnswerText } from './earlier-answer.ts';
 import { isExpired } from './deadline.ts';
 import { UNKNOWN_SENDER, editedArguments, isForbidden, signature } from './decisions.ts';
@@ -20,7 +22,15 @@ import { apiStatus, takesAnswers, waitingCalls } from './state.ts';
 import type { AcceptedAnswer, CallState, LateCall, MachineState } from './state.ts';
 
 export type AnswerEvaluation =
-  | { verdict: 'accept'; payload: AnswerPayload; answer: AcceptedAnswer; notes: OutcomeNote[]; late: boolean }
+  | {
+      verdict: 'accept';
+      payload: AnswerPayload;
+      answer: AcceptedAnswer;
+      notes: OutcomeNote[];
+      late: boolean;
+      /** One entry of the call's ballot; absent = the answer decides at once. */
+      cast?: CastVote;
+    }
   | { verdict: 'repeat'; payload: AnswerPayload; notes: OutcomeNote[] }
   | AnswerRejection;
 
@@ -49,6 +59,7 @@ interface CheckedAnswer {
   /** Call and sender, for rejections. */
   about: { callId: string; by?: string };
   signed: ReturnType<typeof signature>;
+  source: AnswerSource;
   notes: OutcomeNote[];
 }
 
@@ -74,14 +85,15 @@ export const evaluateAnswer = (
     at,
     about: { callId: payload.call_id, ...(signed.by === undefined ? {} : { by: signed.by }) },
     signed,
+    source,
     notes: payload.decision === undefined ? outputText(payload.output).notes : [],
   };
-  return otherRun(checked) ?? evaluateForCall(checked, source);
+  return otherRun(checked) ?? evaluateForCall(checked);
 };
 
 /** Finds the call that the answer names: of this round, late, or of an earlier round. */
-const evaluateForCall = (checked: CheckedAnswer, source: AnswerSource): AnswerEvaluation => {
-  const { state, payload, about, at } = checked;
+const evaluateForCall = (checked: CheckedAnswer): AnswerEvaluation => {
+  const { state, payload, about, at, source } = checked;
   const late = state.late.find((call) => call.callId === payload.call_id);
   const call = state.calls.find((item) => item.callId === payload.call_id);
   const past = state.past.findLast((item) => item.callId === payload.call_id);
@@ -112,7 +124,7 @@ const evaluateForCall = (checked: CheckedAnswer, source: AnswerSource): AnswerEv
 
 const evaluateForCurrentCall = (checked: CheckedAnswer, call: CallState): AnswerEvaluation => {
   const { state, payload, about, at } = checked;
-  if (call.answer !== undefined) return compareWithFirst(checked, call.answer.digest);
+  if (call.answer !== undefined) return compareWithDecided(checked, call, call.answer);
   if (call.status === 'waiting') {
     const fault = kindMismatch(call, payload, about);
     if (fault !== null) return fault;
@@ -131,7 +143,7 @@ const evaluateForCurrentCall = (checked: CheckedAnswer, call: CallState): Answer
 
 const evaluateForLateCall = (checked: CheckedAnswer, late: LateCall): AnswerEvaluation => {
   const { state, payload, about, at } = checked;
-  if (late.given !== undefined) return compareWithFirst(checked, late.given.answer.digest);
+  if (late.given !== undefined) return compareWithDecided(checked, late, late.given.answer);
   const fault = kindMismatch(late, payload, about);
   if (fault !== null) return fault;
   if (state.ending !== null || state.closing !== null) return tooLate(state, payload, about, at);
@@ -141,17 +153,43 @@ const evaluateForLateCall = (checked: CheckedAnswer, late: LateCall): AnswerEval
 /** Accepts the answer unless the tool or the size of the round forbids it. */
 const acceptFor = (checked: CheckedAnswer, call: CallState | LateCall, late: boolean): AnswerEvaluation => {
   const { state, payload, about, at, signed, notes } = checked;
-  return (
-    unapprovable(state.about.runId, call, payload, about) ??
-    payloadTooLarge(state, call, payload, about) ?? {
-      verdict: 'accept',
-      payload,
-      // A digest reads the whole text, so it is computed only for answers that are compared or stored.
-      answer: { digest: answerDigest(payload), at, ...signed },
-      notes,
-      late,
-    }
-  );
+  const fault =
+    unapprovable(state.about.runId, call, payload, about) ?? payloadTooLarge(state, call, payload, about);
+  if (fault !== null) return fault;
+  // A digest reads the whole text, so it is computed only for answers that are compared or stored.
+  const answer = { digest: answerDigest(payload), at, ...signed };
+  const accepted = { verdict: 'accept' as const, payload, answer, notes, late };
+  const cast = weighed(checked, call, late, answer);
+  if (cast === null) return accepted;
+  if (cast.verdict === 'repeat') return { verdict: 'repeat', payload, notes };
+  return cast.verdict === 'refuse' ? cast : { ...accepted, cast };
+};
+
+/** The decision as an entry of the call's ballot; null = it decides at once. */
+const weighed = (
+  { state, payload, about, source }: CheckedAnswer,
+  call: CallState | LateCall,
+  late: boolean,
+  answer: AcceptedAnswer,
+): ReturnType<typeof evaluateVote> | null => {
+  if (!isBallotEntry(call, payload)) return null;
+  // A late call of an earlier version has no round.
+  const round = late && 'round' in call ? (call.round ?? 0) : state.round;
+  return evaluateVote(call, payload, { source, answer, about, round, late });
+};
+
+/** The call is decided: whoever voted the same before is answered again. */
+const compareWithDecided = (
+  checked: CheckedAnswer,
+  call: CallState | LateCall,
+  decided: AcceptedAnswer,
+): AnswerEvaluation => {
+  const { payload, notes, signed } = checked;
+  const own = call.ballot?.votes.some(({ by }) => by === signed.by) === true;
+  const answer = { digest: '', at: decided.at, ...signed };
+  return own && weighed(checked, call, false, answer)?.verdict === 'repeat'
+    ? { verdict: 'repeat', payload, notes }
+    : compareWithFirst(checked, decided.digest);
 };
 
 /** The first answer stands: an identical one is a repeat, another one is rejected. */

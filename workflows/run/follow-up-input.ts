@@ -29,6 +29,13 @@ export const toFollowUpInput = (
     kind: call.plan.kind,
     ...(call.plan.kind === 'approval' ? { policy: call.plan.policy } : {}),
     ...(call.plan.kind === 'approval' && call.plan.schema !== undefined ? { schema: call.plan.schema } : {}),
+    ...(call.plan.kind === 'approval' && call.plan.approvers !== undefined
+      ? {
+          approvers: call.plan.approvers,
+          ...(call.plan.requestedBy === undefined ? {} : { requestedBy: call.plan.requestedBy }),
+        }
+      : {}),
+    ...(call.ballot === undefined ? {} : { ballot: call.ballot }),
     ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
     ...(call.round === undefined ? {} : { round: call.round }),
     ...(call.given === undefined ? {} : { given: signedPayload(call.given) }),

@@ -142,8 +142,11 @@ const taskDone = (
   if (task === undefined) return state;
   const next = { ...state, tasks: state.tasks.filter((item) => item !== task) };
   if (task.kind !== 'recordDecision' || failed === true) return next;
-  const { round, callId, at } = task.decision;
-  return markStored(next, (item) => item.round === round && item.callId === callId && item.at === at);
+  const { round, callId, at, entry } = task.decision;
+  return markStored(
+    next,
+    (item) => item.round === round && item.callId === callId && item.at === at && item.entry === entry,
+  );
 };
 
 /**

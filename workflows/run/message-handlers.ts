@@ -48,6 +48,9 @@ export const answerReply = (
     result: verdict === 'accept' ? 'accepted' : 'repeated',
     ...(notes.length === 0 ? {} : { notes }),
     ...(verdict === 'accept' && evaluation.late ? { late: true } : {}),
+    ...(verdict === 'accept' && evaluation.cast?.outcome.kind === 'undecided'
+      ? { votes_needed: evaluation.cast.outcome.needed }
+      : {}),
     waiting: waiting.map(({ callId }) => callId),
   };
 };

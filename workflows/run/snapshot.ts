@@ -27,6 +27,10 @@ const callSnapshot = (state: MachineState, call: CallState): CallSnapshot => {
           ...(call.argumentsDigest === undefined ? {} : { argumentsDigest: call.argumentsDigest }),
           ...(call.digestRequired === undefined ? {} : { digestRequired: call.digestRequired }),
           ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
+          ...(call.plan.kind === 'approval' && call.plan.approvers !== undefined
+            ? { approvers: call.plan.approvers }
+            : {}),
+          ...(call.ballot === undefined ? {} : { ballot: call.ballot }),
         }
       : {}),
   };

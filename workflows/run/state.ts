@@ -22,6 +22,7 @@ import type {
   ToolCall,
 } from '../../protocol/tool-calls.ts';
 import type { AnswerSource, Decision } from '../../protocol/decisions.ts';
+import type { Ballot } from '../../protocol/rules/ballot.ts';
 import type {
   AnswerPayload,
   CallSummary,
@@ -30,6 +31,7 @@ import type {
   RunResult,
   SubmitPayload,
   UnusedAnswer,
+  WaitingNotice,
 } from '../../protocol/temporal/messages.ts';
 import { DEFAULTS } from './timeouts.ts';
 
@@ -56,6 +58,8 @@ export interface CallState extends ToolCall, ArgumentsMark {
   /** Arguments edited by a person, as JSON text; they replace the model's. */
   editedArguments?: string;
   refusedEdit?: RefusedEdit;
+  /** Votes, hand-overs, reminder and escalation so far; absent = none. */
+  ballot?: Ballot;
   /** Unix ms, the tool's deadline; null = none is known. Set when the tool starts. */
   endBy?: number | null;
 }
@@ -78,7 +82,7 @@ export type Operation =
 
 /** Work beside the run that nothing waits for. */
 export type Task =
-  | { key: string; kind: 'notifyWaiting' }
+  | { key: string; kind: 'notifyWaiting'; because?: NonNullable<WaitingNotice['because']> }
   | { key: string; kind: 'recordAnswers'; callId: string }
   | { key: string; kind: 'recordDecision'; decision: Decision };
 
@@ -86,6 +90,7 @@ export type Task =
 export interface LateCall extends ToolCall, ArgumentsMark {
   plan: Extract<CallPlan, { kind: 'external' | 'approval' }>;
   refusedEdit?: RefusedEdit;
+  ballot?: Ballot;
   /** Absent in states of earlier versions. */
   round?: number;
   given?: { payload: AnswerPayload; answer: AcceptedAnswer; decision?: Decision };

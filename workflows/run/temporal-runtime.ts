@@ -30,6 +30,7 @@ import {
 import { createActivityRequests, operationResult } from './activity-requests.ts';
 import type { ActivityRequest } from './activity-requests.ts';
 import { currentDetails, onlyRejectedSignals } from './current-details.ts';
+import { timerPurpose } from './deadline.ts';
 import type { Pending, Runtime } from './driver.ts';
 import { toFollowUpInput } from './follow-up-input.ts';
 import type { Input, MachineState } from './state.ts';
@@ -59,7 +60,7 @@ export const temporalRuntime = (input: RunInput): Runtime => {
         if (effect.type === 'startFollowUp')
           return await startFollowUp(toFollowUpInput(input, state, effect.calls, Date.now()));
         const value = await schedule(requests.operation(effect, state, Date.now()));
-        return operationResult(effect, value, Date.now());
+        return operationResult(effect, value, Date.now(), patched);
       }),
     runTool: (effect, state) =>
       pending(async () =>
@@ -67,7 +68,8 @@ export const temporalRuntime = (input: RunInput): Runtime => {
       ),
     // The result is ignored: a task has none.
     runTask: (effect, state) => pending(() => schedule(requests.task(effect, state)) as Promise<void>),
-    timer: (at) => pending(() => sleep(Math.max(1, at - Date.now()), { summary: 'deadline' })),
+    timer: (at, state) =>
+      pending(() => sleep(Math.max(1, at - Date.now()), { summary: timerPurpose(state, at) })),
     failureOf: (error, { expiresAt }) => {
       const failure = toActivityFailureInfo(error);
       const early = backend === 'chat' && expiresAt !== null && Date.now() < expiresAt && ranOutOfTime(error);

@@ -165,7 +165,43 @@ describe('a registry that makes no sense is refused', () => {
     [
       'approval of another kind',
       { needsApproval: 'always' },
-      /needsApproval must be true, false or a function.*"always"/,
+      /needsApproval must be true, false, a function.*"always"/,
+    ],
+    [
+      'a quorum of half a person',
+      { needsApproval: { quorum: 0.5 } },
+      /needsApproval\.quorum must be a whole number from 1 to 32; got 0\.5/,
+    ],
+    [
+      'groups that are no list',
+      { needsApproval: { by: 'leads' } },
+      /needsApproval\.by must list 1 to 16 names/,
+    ],
+    ['an empty list of groups', { needsApproval: { by: [] } }, /needsApproval\.by must list/],
+    [
+      'a policy of another name',
+      { needsApproval: { groups: ['x'] } },
+      /needsApproval\.groups is not an option/,
+    ],
+    [
+      'a veto that is no boolean',
+      { needsApproval: { veto: 'yes' } },
+      /needsApproval\.veto must be true or false/,
+    ],
+    [
+      'an escalation to nobody',
+      { needsApproval: { escalateAfter: '1d' } },
+      /needsApproval\.escalateAfter and needsApproval\.escalateTo belong together/,
+    ],
+    [
+      'a reminder after the deadline',
+      { needsApproval: { remindAfter: '2h' }, answerWithin: '1h' },
+      /needsApproval\.remindAfter "2h" never comes/,
+    ],
+    [
+      'a condition that is no function',
+      { needsApproval: { when: true } },
+      /needsApproval\.when must be a function/,
     ],
     ['a flag that is no boolean', { atMostOnce: 'yes' }, /atMostOnce must be true or false; got "yes"/],
     [

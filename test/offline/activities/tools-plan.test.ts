@@ -74,6 +74,45 @@ const refusalOf = (plan: CallPlan, type = 'unknown_tool'): string => {
   return parsed.error.message;
 };
 
+test('who decides is copied into the plan, complete and in numbers, with who asked; only for calls that need it', () => {
+  const tools = defineTools({
+    pay: {
+      description: 'Pays.',
+      parameters: z.object({ amount: z.number() }),
+      needsApproval: {
+        by: ['leads'],
+        quorum: 2,
+        remindAfter: '4h',
+        escalateAfter: '1d',
+        escalateTo: ['heads'],
+        when: ({ amount }) => amount > 50,
+      },
+      execute,
+    },
+  });
+  const plan = (amount: number, requestedBy?: string): CallPlan | undefined =>
+    planCalls(tools, [{ callId: 'c', name: 'pay', arguments: `{"amount":${amount}}` }], ['pay'], {
+      requestedBy,
+    })[0]?.plan;
+  expect(plan(60, 'rita')).toMatchObject({
+    kind: 'approval',
+    requestedBy: 'rita',
+    approvers: {
+      by: ['leads'],
+      quorum: 2,
+      veto: false,
+      notRequester: false,
+      verified: false,
+      remindAfterMs: 14_400_000,
+      escalateAfterMs: 86_400_000,
+      escalateTo: ['heads'],
+    },
+  });
+  expect(plan(60)).not.toHaveProperty('requestedBy');
+  expect(plan(40, 'rita')).toMatchObject({ kind: 'automatic' });
+  expect(planOf('erase')).not.toHaveProperty('approvers');
+});
+
 describe('planCalls', () => {
   test('a registered tool runs at once, under its own policy', () => {
     expect(planOf('weather')).toEqual({ kind: 'automatic', policy: registry.get('weather')?.policy });

@@ -263,6 +263,7 @@ describe('answers are as documented', () => {
     await call('GET', at3);
     expect(await call('POST', at3, { decision: 'deny', reason: 'no' })).toMatchObject({ call_id: 'call_3' });
     await call('POST', at3, { decision: 'perhaps' });
+    await call('POST', `${at3}/comments`, { text: 'Why so much?' });
     await call('GET', '/approvals/appr_none');
     await call('GET', '/approvals?status=maybe');
     await call(

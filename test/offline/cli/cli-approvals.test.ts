@@ -49,6 +49,13 @@ const approval = (more: Partial<Approval> = {}): Approval => ({
   expires_at: null,
   decision: null,
   refused_edit: null,
+  policy: null,
+  votes: [],
+  votes_needed: 1,
+  assigned_to: { groups: [], people: [] },
+  reminded_at: null,
+  escalated_at: null,
+  comments: [],
   ...more,
 });
 const page = (data: unknown[], more = false): Step =>
@@ -178,7 +185,10 @@ describe('answer', () => {
 
   test('with an output is refused over the API, which takes outputs from the caller of the run', async () => {
     const answered = await runs(['answer', CODE, '--output', 'x', '--api'], [page([approval()])]);
-    expect([answered.code, answered.stderr]).toEqual([2, expect.stringMatching(/give --approve or --deny/)]);
+    expect([answered.code, answered.stderr]).toEqual([
+      2,
+      expect.stringMatching(/give --approve, --deny or --delegate/),
+    ]);
   });
 });
 

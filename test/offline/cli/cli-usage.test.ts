@@ -180,7 +180,7 @@ describe('an answer', () => {
   });
 
   test.each([
-    [{}, /exactly one of --output, --approve and --deny, got 0/],
+    [{}, /exactly one of --output, --approve, --deny and --delegate, got 0/],
     [{ output: 'x', approve: true }, /got 2/],
     [{ deny: true, arguments: '{}' }, /--arguments goes with --approve/],
     [{ approve: true, reason: 'x' }, /--reason goes with --deny/],

@@ -33,6 +33,9 @@ const call = (changes: Partial<InboxCall>): InboxCall => ({
   expires_at: null,
   decision: null,
   refused_edit: null,
+  policy: null,
+  reminded_at: null,
+  escalated_at: null,
   ...changes,
 });
 

@@ -87,6 +87,13 @@ test('each call says what a person needs in order to decide, and which run it is
       expires_at: NOW / 1000 + 600,
       decision: null,
       refused_edit: null,
+      policy: null,
+      votes: [],
+      votes_needed: 1,
+      assigned_to: { groups: [], people: [] },
+      reminded_at: null,
+      escalated_at: null,
+      comments: [],
     },
   ]);
 });

@@ -79,6 +79,10 @@ test('a decision is kept once, with the arguments that the model made, and repea
       shown_digest: null,
       late: false,
       refused_edit: null,
+      undecided: false,
+      counts_for: null,
+      in_place_of: null,
+      to: null,
       refused: null,
     },
   ]);

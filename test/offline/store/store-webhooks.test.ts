@@ -10,7 +10,7 @@ import type { Database } from '../../../store/database.ts';
 import { storeOn } from '../../../store/index.ts';
 import { migrate, readMigrations } from '../../../store/migrate.ts';
 import { openPglite } from '../../../store/pglite.ts';
-import { approval, automatic } from '../../support/run-stubs.ts';
+import { approval, automatic, votable } from '../../support/run-stubs.ts';
 import { image, startedRun } from '../../support/store.ts';
 
 const NOW = 1_800_000_000_000;
@@ -305,4 +305,29 @@ test('an external call that a person may answer is listed and told of; the one o
     ['cancelled', []],
   ]);
   expect(await told('ask')).toEqual(['1 run.waiting', '2 approval.decided', '3 approval.expired']);
+});
+
+test('a reminder and an escalation are told of once each; votes are not', async () => {
+  await endpoint('votes');
+  const { runId } = await asks('votes', [votable('call_v', { escalateTo: ['heads'] })]);
+  const entry = (number: number, what: Decision['decision'], more: Partial<Decision> = {}): Decision => ({
+    callId: 'call_v',
+    name: 'pay',
+    round: 1,
+    decision: what,
+    at: NOW + number,
+    door: 'workflow',
+    arguments: null,
+    entry: number,
+    undecided: true,
+    ...more,
+  });
+  await store.recordDecisions(runId, [entry(0, 'approve', { by: 'ann', door: 'http' })]);
+  await store.recordDecisions(runId, [entry(1, 'remind')]);
+  await store.recordDecisions(runId, [entry(1, 'remind'), entry(2, 'escalate')]);
+  expect(await told('votes')).toEqual(['1 run.waiting', '2 approval.reminded', '3 approval.escalated']);
+  expect(await bodyOf('votes', 1)).toMatchObject({
+    timestamp: new Date(NOW + 1).toISOString(),
+    data: { approval: { kind: 'approval', tool: 'pay' } },
+  });
 });

@@ -24,7 +24,7 @@ describe('the shape of an answer', () => {
     [{ call_id: 'a' }, /needs output or decision; got the keys \["call_id"\]/],
     [{ call_id: 'a', outputs: 'x' }, /\["call_id","outputs"\]/],
     [{ call_id: 'a', output: 'x', decision: 'deny' }, /not both/],
-    [{ call_id: 'a', decision: 'yes' }, /"approve" or "deny"; got "yes"/],
+    [{ call_id: 'a', decision: 'yes' }, /"approve", "deny" or "delegate"; got "yes"/],
     [{ call_id: 'a', decision: 'deny', arguments: {} }, /arguments go with "decision": "approve" only/],
     [{ call_id: 'a', decision: 'approve', arguments: [1] }, /JSON object.*got \[1\]/],
     [{ call_id: 'a', decision: 'approve', arguments: '{"q": ' }, /JSON object/],

@@ -6,6 +6,8 @@
  */
 import type { CallOutcome } from '../../../protocol/tool-calls.ts';
 import type { Decision } from '../../../protocol/decisions.ts';
+import { withEntry } from '../../../protocol/rules/ballot.ts';
+import type { BallotOutcome } from '../../../protocol/rules/ballot.ts';
 import type { AnswerPayload } from '../../../protocol/temporal/messages.ts';
 import { outcomeOfAnswer, outputDigest, evaluateAnswer } from '../evaluate-answer.ts';
 import type { AnswerRejection } from '../answer-checks.ts';
@@ -14,15 +16,14 @@ import {
   UNKNOWN_SENDER,
   signature,
   decisionOf,
-  decisionsOf,
   editedArguments,
-  toStore,
   withDecision,
   withRefusedEdit,
 } from '../decisions.ts';
 import { advanceRound } from './round.ts';
+import { sendLatest } from './send-decision.ts';
 import { takesAnswers, waitingCalls } from '../state.ts';
-import type { CallState, Input, MachineState } from '../state.ts';
+import type { CallState, Input, LateCall, MachineState } from '../state.ts';
 import { evaluateSubmit } from '../evaluate-submit.ts';
 import { MAX_REJECTED_SIGNALS } from '../timeouts.ts';
 
@@ -31,22 +32,48 @@ export const applyAnswer = (state: MachineState, input: Extract<Input, { type: '
   const judgement = evaluateAnswer(state, input.payload, at, source);
   if (judgement.verdict === 'repeat') return state;
   if (judgement.verdict === 'refuse') return unusable(state, judgement, at);
-  const { answer, payload: said, late } = judgement;
+  const { answer, payload: said, late, cast } = judgement;
   const call = state.calls.find((item) => item.callId === said.call_id);
   const lateCall = state.late.find((item) => item.callId === said.call_id);
   const subject = late ? lateCall : call;
   if (subject === undefined) return state;
   // A late call of an earlier version has no round.
   const round = late ? (lateCall?.round ?? 0) : state.round;
-  const decision = isDecision(said) ? decisionOf(subject, said, answer, { round, source, late }) : null;
+  const decision =
+    cast?.entry ?? (isDecision(said) ? decisionOf(subject, said, answer, { round, source, late }) : null);
   const decided = decision === null ? state : withKept(state, decision, input.records === true);
-  if (!late) return call === undefined ? state : applied(decided, { ...call, answer }, said, at);
-  const given = { payload: said, answer, ...(decision === null ? {} : { decision }) };
-  return {
-    ...decided,
-    late: state.late.map((item) => (item === lateCall ? { ...item, given } : item)),
-  };
+  const ballot = cast === undefined ? {} : { ballot: cast.ballot };
+  if (cast?.entry.undecided === true)
+    return late
+      ? withLate(decided, said.call_id, (item) => ({ ...item, ...ballot }))
+      : advanceRound(call === undefined ? state : replaced(decided, { ...call, ...ballot }), at);
+  const payload = cast === undefined ? said : decidedPayload(said, cast.outcome);
+  if (!late)
+    return call === undefined ? state : applied(decided, { ...call, ...ballot, answer }, payload, at);
+  const given = { payload, answer, ...(decision === null ? {} : { decision }) };
+  return withLate(decided, said.call_id, (item) => ({ ...item, ...ballot, given }));
 };
+
+const withLate = (
+  state: MachineState,
+  callId: string,
+  change: (call: LateCall) => LateCall,
+): MachineState => ({
+  ...state,
+  late: state.late.map((item) => (item.callId === callId ? change(item) : item)),
+});
+
+/** What the votes decided, as the answer that decides: the arguments that they agree on, or the reasons of the denials. */
+const decidedPayload = (
+  { arguments: _sent, reason: _own, ...said }: AnswerPayload,
+  outcome: BallotOutcome,
+): AnswerPayload =>
+  outcome.kind === 'approved'
+    ? { ...said, ...(outcome.arguments === undefined ? {} : { arguments: outcome.arguments }) }
+    : {
+        ...said,
+        ...(outcome.kind === 'denied' && outcome.reason !== undefined ? { reason: outcome.reason } : {}),
+      };
 
 const isDecision = (payload: AnswerPayload): payload is AnswerPayload & { decision: 'approve' | 'deny' } =>
   payload.decision !== undefined;
@@ -54,20 +81,6 @@ const isDecision = (payload: AnswerPayload): payload is AnswerPayload & { decisi
 /** `records`: this execution sends each decision to the store at once. */
 const withKept = (state: MachineState, decision: Decision, records: boolean): MachineState =>
   sendLatest(withDecision(records ? { ...state, recordsDecisions: true } : state, decision), decision);
-
-/**
- * Sends the latest decision to the store, where this execution does so. `whole`: the decision with the texts that the
- * state drops.
- */
-const sendLatest = (state: MachineState, whole?: Decision): MachineState => {
-  const decision = whole ?? decisionsOf(state).at(-1);
-  if (decision === undefined || state.recordsDecisions !== true) return state;
-  const key = `decision:${decision.round}:${decision.callId}:${decision.at}`;
-  return {
-    ...state,
-    tasks: [...state.tasks, { key, kind: 'recordDecision', decision: toStore(decision) }],
-  };
-};
 
 /** Applies an accepted answer to a call of the current round. */
 const applied = (state: MachineState, call: CallState, said: AnswerPayload, at: number): MachineState => {
@@ -168,6 +181,7 @@ const waitsAgain = (state: MachineState, call: CallState, problem: string, at: n
     status: 'waiting',
     ...(call.waitStart === undefined ? {} : { waitStart: call.waitStart }),
     refusedEdit: { count, problem, at, ...by },
+    ...(call.ballot === undefined ? {} : { ballot: call.ballot }),
   };
   const notice = { key: `waiting:${state.round}:${call.callId}:${count}`, kind: 'notifyWaiting' } as const;
   const unused = {
@@ -178,8 +192,14 @@ const waitsAgain = (state: MachineState, call: CallState, problem: string, at: n
   } as const;
   const tasks = state.about.onWaiting ? [...state.tasks, notice] : state.tasks;
   const next = { ...replaced(state, waiting), unused: [...state.unused, unused], tasks };
-  const { callId } = call;
-  return advanceRound(sendLatest(withRefusedEdit(next, { callId, round: state.round }, problem, at)), at);
+  const { callId, ballot } = call;
+  const kept = withRefusedEdit(next, { callId, round: state.round, ballot }, problem, at);
+  const entry = kept.decisions?.at(-1);
+  const counted =
+    ballot === undefined || entry?.refusedEdit === undefined
+      ? kept
+      : replaced(kept, { ...waiting, ballot: withEntry(ballot, entry) });
+  return advanceRound(sendLatest(counted), at);
 };
 
 const replaced = (state: MachineState, call: CallState): MachineState => ({

@@ -8,6 +8,7 @@
 import type { LastError, Settled } from '../../../protocol/ports/backend.ts';
 import { RESULT_MEMO } from '../../../protocol/temporal/names.ts';
 import type { CallSummary, RunResult, UnusedAnswer } from '../../../protocol/temporal/messages.ts';
+import type { Ballot } from '../../../protocol/rules/ballot.ts';
 import { summaryOf } from '../call-state.ts';
 import { utf8Length } from '../../../protocol/rules/tool-outputs.ts';
 import type { ActivityFailureInfo, MachineState } from '../state.ts';
@@ -35,18 +36,27 @@ const REASONS: Record<Status, UnusedAnswer['reason']> = {
   completed: 'superseded',
 };
 
+/** The votes about a call that they did not decide, as unused. */
+export const undecidedVotes = (
+  { callId, ballot }: { callId: string; ballot?: Ballot },
+  reason: UnusedAnswer['reason'],
+): UnusedAnswer[] => (ballot?.votes ?? []).map(({ by, at }) => ({ callId, by, reason, at }));
+
 /** The accepted answers of the current round, as unused. */
 export const unusedOf = (state: MachineState, reason: UnusedAnswer['reason']): UnusedAnswer[] =>
-  state.calls.flatMap(({ callId, answer }) =>
-    answer === undefined
-      ? []
-      : [{ callId, ...(answer.by === undefined ? {} : { by: answer.by }), reason, at: answer.at }],
-  );
+  state.calls.flatMap((call) => {
+    const { callId, answer } = call;
+    return answer === undefined
+      ? call.status === 'waiting'
+        ? undecidedVotes(call, reason)
+        : []
+      : [{ callId, ...(answer.by === undefined ? {} : { by: answer.by }), reason, at: answer.at }];
+  });
 
 export const unusedLateAnswers = (state: MachineState, reason: UnusedAnswer['reason']): UnusedAnswer[] =>
-  state.late.flatMap(({ callId, given }) =>
+  state.late.flatMap(({ callId, given, ballot }) =>
     given === undefined
-      ? []
+      ? undecidedVotes({ callId, ...(ballot === undefined ? {} : { ballot }) }, reason)
       : [
           {
             callId,

@@ -6,13 +6,15 @@
  * Imports the machine's pure parts, no SDK. Imported by the machine.
  */
 import type { Settled } from '../../../protocol/ports/backend.ts';
+import type { UnusedAnswer } from '../../../protocol/temporal/messages.ts';
 import { newCallState, archiveCall, placeholderOutcome, requestOf } from '../call-state.ts';
 import { applyClose, expiry, failRun, startClose, wasProlonged } from './close.ts';
 import { nextDue, schedulePoll } from '../deadline.ts';
 import { markStored } from '../decisions.ts';
 import { assertNever } from '../effects.ts';
-import { endRun, unusedOf } from './end.ts';
+import { endRun, undecidedVotes, unusedOf } from './end.ts';
 import type { Terminal } from './end.ts';
+import { withNotices } from './notices.ts';
 import { MAX_PAYLOAD_BYTES, fitOutputs, storedBytes } from '../fit-outputs.ts';
 import { recordedCalls, takesAnswers, waitingCalls } from '../state.ts';
 import type { CallState, LateCall, MachineState, SettlingOperation } from '../state.ts';
@@ -132,7 +134,9 @@ export const advanceRound = (state: MachineState, at: number): MachineState => {
     default:
       return assertNever(due);
   }
-  return state.op === null && state.calls.every((call) => call.status === 'done') ? submitting(state) : state;
+  return state.op === null && state.calls.every((call) => call.status === 'done')
+    ? submitting(state)
+    : withNotices(state, at);
 };
 
 const submitting = (state: MachineState): MachineState => {
@@ -163,6 +167,7 @@ const fitsPayload = (late: readonly LateCall[]): boolean => storedBytes(late) <=
 
 const withPlaceholders = (state: MachineState, callIds: readonly string[]): MachineState => {
   const late: LateCall[] = [];
+  const unused: UnusedAnswer[] = [];
   const calls = state.calls.map((call): CallState => {
     if (!callIds.includes(call.callId) || call.plan.kind === 'automatic' || call.plan.kind === 'refused')
       return call;
@@ -171,11 +176,13 @@ const withPlaceholders = (state: MachineState, callIds: readonly string[]): Mach
       plan: call.plan,
       round: state.round,
       ...(call.refusedEdit === undefined ? {} : { refusedEdit: call.refusedEdit }),
+      ...(call.ballot === undefined ? {} : { ballot: call.ballot }),
     };
     const followsUp =
       call.plan.wait.onDeadline === 'follow-up' && fitsPayload([...state.late, ...late, kept]);
     if (followsUp) late.push(kept);
+    else unused.push(...undecidedVotes(call, 'undecided'));
     return { ...call, status: 'done', outcome: placeholderOutcome(followsUp) };
   });
-  return { ...state, calls, late: [...state.late, ...late] };
+  return { ...state, calls, late: [...state.late, ...late], unused: [...state.unused, ...unused] };
 };
