@@ -40,6 +40,7 @@ export const worldChecks = (ground: LocalGround): Check[] => [
   { name: 'tools', needs: [], run: () => toolsCheck(ground.config) },
   { name: 'mcp', needs: ['tools'], run: () => mcpCheck(ground.config) },
   { name: 'models', needs: ['config'], run: () => modelsCheck(ground.config) },
+  { name: 'people', needs: ['config'], run: () => peopleCheck(ground.config) },
   { name: 'backend', needs: ['config'], run: () => backendCheck(ground) },
   { name: 'learned', needs: ['config'], run: async () => learnedCheck(ground) },
   { name: 'store', needs: ['config'], run: () => storeCheck(ground) },
@@ -95,6 +96,16 @@ const modelsCheck = async ({ modelsFile, model, budgets: given }: Config): Promi
   const names = [...models.values()].map(describeModel);
   return ok(
     `${modelsFile}: providers ${[...providers.keys()].join(', ')}; ${names.length === 0 ? 'no models by name' : `models ${names.join(', ')}`}${budgets.size === 0 ? '' : `; budgets of ${describeBudgets(budgets)}`}`,
+  );
+};
+
+/** Reads the file of people as a server would. */
+const peopleCheck = async ({ console: { on, peopleFile } }: Config): Promise<Finding> => {
+  if (!on || peopleFile === null) return skipped('RUNS_PEOPLE is not set: no people and groups by name');
+  const { loadPeopleFile } = await import('../../app/console/people-file.ts');
+  const { people, groups } = await loadPeopleFile(peopleFile);
+  return ok(
+    `${peopleFile}: ${people.size} people; ${groups.size === 0 ? 'no groups' : `groups ${[...groups.keys()].join(', ')}`}`,
   );
 };
 

@@ -1,6 +1,7 @@
 /** An API with the console's sign-in over a real store, and browsers with cookies of their own. */
 import { createApi, keyAuth, openAuth, parseApiKeys, NOBODY, type Api } from '../../api/index.ts';
 import type { ConsoleOptions } from '../../api/index.ts';
+import { memorySessions } from '../../api/sessions/memory-sessions.ts';
 import type { SessionStore } from '../../protocol/ports/session-store.ts';
 import type { ConsoleSessionObject } from '../../protocol/wire/console-session.ts';
 import { createSandboxEngine } from '../../testing/index.ts';
@@ -13,6 +14,18 @@ export const KEYS = [
   `acme:${OLGA_KEY}:*:role=operator|caller;name=olga`,
   `acme:${CALLER_KEY}`,
 ].join(' ');
+
+/** A store of sessions without a database, for tests of something else. */
+export const sessionStoreInMemory = (): SessionStore => ({
+  ...memorySessions(),
+  watchSessions: () => ({
+    nextChange: ({ signal }) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve());
+      }),
+    close: () => undefined,
+  }),
+});
 
 const HOST = 'runs.test';
 export const ORIGIN = `http://${HOST}`;
