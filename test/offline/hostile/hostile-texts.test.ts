@@ -74,6 +74,23 @@ const waitingApproval = async (assistantId: string): Promise<string> => {
   return data[0]?.id ?? '';
 };
 
+/** Each body is sent hundreds of times, and a webhook has at most five secrets, so those without strings are empty. */
+const webhookBodies = async (): Promise<Record<string, { path: string; body: object }>> => {
+  const url = 'https://hooks.example.com/a';
+  const { id } = await post('/v1/webhooks', { url });
+  const delivery = await post(`/v1/webhooks/${id}/test`, {});
+  return {
+    'POST /v1/webhooks': { path: '/v1/webhooks', body: { url, description: 'd', events: ['run.ended'] } },
+    'POST /v1/webhooks/{webhook_id}': { path: `/v1/webhooks/${id}`, body: { url, description: 'd' } },
+    'POST /v1/webhooks/{webhook_id}/rotate': { path: `/v1/webhooks/${id}/rotate`, body: {} },
+    'POST /v1/webhooks/{webhook_id}/test': { path: `/v1/webhooks/${id}/test`, body: {} },
+    'POST /v1/webhooks/deliveries/{delivery_id}/redeliver': {
+      path: `/v1/webhooks/deliveries/${delivery['id']}/redeliver`,
+      body: {},
+    },
+  };
+};
+
 /** A body for each route that uses all of its strings, and the path it goes to. */
 const prepare = async (): Promise<Record<string, { path: string; body: object }>> => {
   const assistant = await post('/v1/assistants', { model: 'm' });
@@ -133,6 +150,7 @@ const prepare = async (): Promise<Record<string, { path: string; body: object }>
       path: `${at}/submit_tool_outputs`,
       body: { tool_outputs: [{ tool_call_id: 'call_1', output: 'o' }] },
     },
+    ...(await webhookBodies()),
   };
 };
 

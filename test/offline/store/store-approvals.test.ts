@@ -75,6 +75,7 @@ test('each call says what a person needs in order to decide, and which run it is
       assistant_id: run.assistantId,
       call_id: 'p',
       tool: 'pay',
+      kind: 'approval',
       status: 'waiting',
       arguments: '{"q":1}',
       arguments_digest: 'd',
