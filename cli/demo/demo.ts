@@ -127,6 +127,7 @@ const play = async (
     // A small model may not find the end of its answer.
     ...(scripted ? {} : { max_completion_tokens: MAX_COMPLETION_TOKENS }),
   });
+  if (stack.consoleUrl !== null) say(`Console ${stack.consoleUrl}`);
   say(`API ${apiUrl}, Web UI ${stack.uiUrl ?? 'off'}`);
   say(`The official openai client sends "${DEMO_QUESTION}"`);
   say(`and starts ${run.id}.`);
@@ -245,6 +246,7 @@ const questionOf = async (
     apiUrl,
     temporalAddress: stack.temporal.address,
     found,
+    consoleUrl: stack.consoleUrl,
     uiUrl:
       stack.uiUrl === null
         ? null

@@ -8,6 +8,8 @@ export interface Question {
   runId: string;
   threadId: string;
   call: Pick<CallSnapshot, 'callId' | 'name' | 'arguments' | 'argumentsDigest'>;
+  /** The page where a click decides; null = this installation has no console. */
+  consoleUrl: string | null;
   /** The page that tells what to paste; null without a Web UI. */
   uiUrl: string | null;
   apiUrl: string;
@@ -37,6 +39,9 @@ export const questionLines = (question: Question): string[] => [
   `A person must decide: ${oneLine(question.call.name, 64)}`,
   ...argumentLines(question.runId, question.call, { command: 'npx runs' }).map((line) => `  ${line}`),
   '',
+  ...(question.consoleUrl === null
+    ? []
+    : ['In the console, with one click on Approve:', `  ${question.consoleUrl}`]),
   ...(question.uiUrl === null
     ? []
     : ['In the Web UI (the page says what to paste into "Send an Update"):', `  ${question.uiUrl}`]),
@@ -49,13 +54,14 @@ export const questionLines = (question: Question): string[] => [
 
 /** What a person at the terminal reads; the board shows the run below. Every line fits into 80 columns. */
 export const keyLines = (question: Question): string[] => {
-  const { runId, call, found, temporalAddress } = question;
+  const { runId, call, found, temporalAddress, consoleUrl } = question;
   const place = found ? '' : `TEMPORAL_ADDRESS=${shellWord(temporalAddress)} `;
   return [
     '',
     `The model calls the tool ${oneLine(call.name, 40)}. A person must allow it.`,
     ...argumentLines(runId, call, { command: `${place}npx runs` }).map((line) => `  ${line}`),
     '',
+    ...(consoleUrl === null ? [] : ['Open the console and click Approve:', `  ${consoleUrl}`, '']),
     'Press a key:  a approve   d deny   e edit the arguments',
     '              o open its page in the Web UI   c show it as curl   q quit',
     'Or type in another terminal of this folder:',

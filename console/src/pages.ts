@@ -28,6 +28,14 @@ export const PAGES: readonly ConsolePage[] = [
     load: () => import('./pages/inbox/inbox-page.tsx'),
   },
   {
+    // The link in webhooks: it names what it leads to, wherever the inbox stands.
+    path: '/approvals/:id',
+    title: 'Inbox',
+    nav: null,
+    roles: ['approver', 'operator'],
+    load: () => import('./pages/inbox/inbox-page.tsx'),
+  },
+  {
     path: '/runs',
     title: 'Runs',
     nav: 'Runs',
@@ -61,6 +69,13 @@ export const PAGES: readonly ConsolePage[] = [
     nav: 'Deliveries',
     roles: ['operator'],
     load: () => import('./pages/deliveries/deliveries-page.tsx'),
+  },
+  {
+    path: '/webhooks',
+    title: 'Webhooks',
+    nav: 'Webhooks',
+    roles: ['operator'],
+    load: () => import('./pages/webhooks/webhooks-page.tsx'),
   },
 ];
 

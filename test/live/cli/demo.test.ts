@@ -26,6 +26,7 @@ test(
   async () => {
     const played = await demo();
     expect(played.stderr).toContain('attempt 2 of 3, last failure: the build server did not answer');
+    expect(played.stderr).toMatch(/with one click on Approve:\n +http:\/\/127\.0\.0\.1:\d+\/console\/\n/);
     expect(played.stderr).toMatch(
       /http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/run_\w+\/[\w-]+\/user-metadata/,
     );

@@ -190,6 +190,7 @@ const question: Question = {
     arguments: '{"service":"checkout"}',
     argumentsDigest: 'ab'.repeat(16),
   },
+  consoleUrl: 'http://127.0.0.1:8787/console/',
   uiUrl: null,
   apiUrl: 'http://127.0.0.1:1/v1',
   temporalAddress: '127.0.0.1:65535',

@@ -120,8 +120,8 @@ const DeliveryRow = ({ delivery, onSent }: { delivery: WebhookDelivery; onSent: 
           )}
         </dl>
         <Attempts delivery={delivery} />
-        <Button busy={busy} disabled={delivery.status === 'pending'} onClick={() => void redeliver()}>
-          Send again
+        <Button busy={busy} onClick={() => void redeliver()}>
+          {delivery.status === 'pending' ? 'Send now' : 'Send again'}
         </Button>
       </details>
     </li>
