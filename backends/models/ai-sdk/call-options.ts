@@ -1,7 +1,7 @@
 /**
  * The part of a turn's request that is the same for all libraries.
  *
- * Rule: only what the turn asks for is set. A tool always has parameters. Pure. Imported by the adapter.
+ * Rule: only what the turn asks for is set. A tool always has parameters. Pure. Imported by the adapters.
  */
 import type { ModelRequest } from '../../../protocol/ports/model.ts';
 import type { FunctionTool } from '../../../protocol/wire/objects.ts';
@@ -33,6 +33,13 @@ const formatOf = (format: ModelRequest['responseFormat']): SdkCallOptions['respo
     ...(text(description) === '' ? {} : { description: text(description) }),
   };
 };
+
+/** Does the run ask for an answer that keeps its schema strictly? */
+export const strictSchema = ({ responseFormat }: ModelRequest): boolean =>
+  responseFormat !== null &&
+  responseFormat !== 'auto' &&
+  responseFormat.type === 'json_schema' &&
+  responseFormat.json_schema['strict'] === true;
 
 export const commonOptions = (request: ModelRequest, prompt: SdkMessage[]): SdkCallOptions => {
   const { temperature, topP, maxOutputTokens } = request;

@@ -6,6 +6,7 @@
  */
 import type { Model, ModelRequest } from '../../../protocol/ports/model.ts';
 import { createSdkModel, libraryBase, type SdkModelOptions } from '../ai-sdk/adapter.ts';
+import { strictSchema } from '../ai-sdk/call-options.ts';
 import type { SdkDialect } from '../ai-sdk/dialect.ts';
 import { assertLine, loadSdk } from '../ai-sdk/load-sdk.ts';
 import type { SdkCallOptions } from '../ai-sdk/sdk-types.ts';
@@ -17,17 +18,12 @@ const RANGE = '3';
 const EFFORTS_OFF: ReadonlySet<string> = new Set(['none', 'minimal']);
 
 const optionsOf = (common: SdkCallOptions, request: ModelRequest): SdkCallOptions => {
-  const { reasoningEffort: effort, parallelToolCalls, tools, responseFormat } = request;
-  const strict =
-    responseFormat !== null &&
-    responseFormat !== 'auto' &&
-    responseFormat.type === 'json_schema' &&
-    responseFormat.json_schema['strict'] === true;
+  const { reasoningEffort: effort, parallelToolCalls, tools } = request;
   return {
     ...common,
     providerOptions: {
       mistral: {
-        strictJsonSchema: strict,
+        strictJsonSchema: strictSchema(request),
         ...(parallelToolCalls || tools.length === 0 ? {} : { parallelToolCalls: false }),
         // The provider knows thinking and no thinking.
         ...(effort === null ? {} : { reasoningEffort: EFFORTS_OFF.has(effort) ? 'none' : 'high' }),

@@ -73,7 +73,7 @@ const has = (evidence: Evidence, wanted: (message: Record<string, unknown>) => b
   messagesOf(evidence).some(wanted);
 
 const STREAM_REFUSED =
-  /stream(ing|ed)?['"`]?\s*(mode|request|requests|response|responses|output|api|calls)?\s*(is|are|was|does|do|for|with|when|together|can|has|have)?[^.;]{0,60}?(not|n['’]t|unsupported|unavailable|disabled|cannot)/i;
+  /stream(ing|ed|s)?(?!\w)['"`]?\s*(mode|request|requests|response|responses|output|api|calls)?\s*(is|are|was|does|do|for|with|when|together|can|has|have)?[^.;]{0,60}?(not|n['’]t|unsupported|unavailable|disabled|cannot)/i;
 const NO_STREAMING =
   /(not|n['’]t|cannot|unable to|unsupported|without|no)\b[^.;]{0,60}?\bstream(ing|ed|s)?\b|\bstream(ing)?\b[^.;]{0,40}?(not (yet )?(supported|allowed|available|implemented)|unsupported)/i;
 const WITH_TOOLS = /\btools?\b|tool[ _-](use|call)|function[ _-]call/i;

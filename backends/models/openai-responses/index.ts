@@ -7,6 +7,7 @@
  */
 import type { Model, ModelRequest } from '../../../protocol/ports/model.ts';
 import { createSdkModel, libraryBase, type SdkModelOptions } from '../ai-sdk/adapter.ts';
+import { strictSchema } from '../ai-sdk/call-options.ts';
 import type { SdkDialect } from '../ai-sdk/dialect.ts';
 import { assertLine, loadSdk } from '../ai-sdk/load-sdk.ts';
 import type { SdkCallOptions } from '../ai-sdk/sdk-types.ts';
@@ -14,12 +15,6 @@ import { ResponsesGate } from './event-gate.ts';
 
 const PACKAGE = '@ai-sdk/openai';
 const RANGE = '3';
-
-const strictSchema = ({ responseFormat }: ModelRequest): boolean =>
-  responseFormat !== null &&
-  responseFormat !== 'auto' &&
-  responseFormat.type === 'json_schema' &&
-  responseFormat.json_schema['strict'] === true;
 
 const optionsOf = (common: SdkCallOptions, request: ModelRequest): SdkCallOptions => ({
   ...common,

@@ -182,7 +182,7 @@ describe('the wait of a round', () => {
 });
 
 describe('what an attempt lends', () => {
-  test('number and progress of the attempt before', async () => {
+  test('has number and progress of the attempt before', async () => {
     const progress: Progress = { run: ref, sent: true };
     expect(await contextOf({ attempt: 4, heartbeatDetails: progress })).toMatchObject({
       attempt: 4,
@@ -238,7 +238,7 @@ describe('what an attempt lends', () => {
     expect(() => context.fence()).not.toThrow();
   });
 
-  test("a plan by the worker's registry", async () => {
+  test("plans calls by the worker's registry", async () => {
     const context = await contextOf({});
     expect(context.plan([{ callId: 'c', name: 'own', arguments: '{}' }], ['own'])).toMatchObject([
       { plan: { kind: 'external' } },

@@ -173,7 +173,7 @@ describe('planCalls', () => {
     expect(planOf('weather', { city: 'Rome', ...many }).kind).toBe('automatic');
   });
 
-  test('declared in the run and unknown here: left to the caller', () => {
+  test('leaves a call to the caller that its run declares and this worker does not know', () => {
     expect(planOf('callers_own')).toEqual({
       kind: 'external',
       wait: { onDeadline: 'fail', answerWithinMs: null },

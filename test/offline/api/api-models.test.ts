@@ -165,7 +165,7 @@ describe('from a server on a socket', () => {
     expect((await listed(null)('/v1/models')).body).toEqual({ object: 'list', data: [] });
   });
 
-  test('of the sandbox: its scripts, on the model face and on the API face', async () => {
+  test('of the sandbox has its scripts, on the model face and on the API face', async () => {
     const sandbox: Sandbox = await createSandbox();
     closing.push(() => sandbox.close());
     const weather = { id: 'weather', object: 'model', owned_by: 'sandbox' };

@@ -197,7 +197,7 @@ describe('reading what servers send', () => {
 });
 
 describe('what a reading means', () => {
-  test.each([...TERMINAL_STATUSES])('%s: settled', (status) => {
+  test.each([...TERMINAL_STATUSES])('%s is settled', (status) => {
     expect(assessRun(seen({ status }))).toEqual({ kind: 'settled' });
   });
   test.each(ACTIVE_STATUSES.filter((status) => status !== 'requires_action'))('%s: wait', (status) => {
@@ -292,7 +292,7 @@ describe('clock offset', () => {
     ['a slow answer', 1_000_000, 1_002_500, 0],
     ['an hour ahead', 4_600_000, 1_000_000, 3_600_500],
     ['an hour behind', 1_000_000, 4_600_000, -3_599_500],
-  ])('%s', (_name, serverTime, receivedAt, expected) => {
+  ])('is read from a clock that is %s', (_name, serverTime, receivedAt, expected) => {
     expect(clockOffset(serverTime, receivedAt)).toBe(expected);
   });
 });
@@ -339,7 +339,7 @@ describe('ids and outputs', () => {
     ['nothing required', [], ['a'], 'none'],
     ['a part of ours', ['a'], ['a', 'b'], 'some'],
     ['ours and more', ['a', 'b', 'c'], ['a', 'b'], 'some'],
-  ])('%s', (_name, required, ours, expected) => {
+  ])('are compared where the server waits for %s', (_name, required, ours, expected) => {
     expect(
       relateIds(
         required.map((id) => call(id)),

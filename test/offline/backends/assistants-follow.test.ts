@@ -150,7 +150,7 @@ describe('a spoiled event stream changes nothing but the moment of the reading',
 });
 
 describe('polling', () => {
-  test('without hints: a tenth of the time so far, between 100 ms and 2 s', async () => {
+  test('without hints waits a tenth of the time so far, between 100 ms and 2 s', async () => {
     const h = await setUp({ sandbox: { quirks: { noPollHint: true } }, backend: { stream: 'never' } });
     const ctx = h.context();
     const settled = await h.backend.create(h.request(h.threadId, 'slow:60000'), ctx);
@@ -166,7 +166,7 @@ describe('polling', () => {
     ['Retry-After', { 'openai-poll-after-ms': '', 'retry-after': '3' }, 3000],
     ['an absurd hint', { 'openai-poll-after-ms': '999999999' }, 60_000],
     ['a hint of 0', { 'openai-poll-after-ms': '0' }, 20],
-  ])('the hint of the server wins: %s', async (_name, headers, expected) => {
+  ])('waits as long as the server says, with %s', async (_name, headers, expected) => {
     const h = await setUp({ backend: { stream: 'never' } });
     // Long enough that the run is not over when a busy machine reads it first.
     const first = await h.backend.create(h.request(h.threadId, 'slow:5000'), h.context());
@@ -432,7 +432,7 @@ describe('signals of life and of death', () => {
 });
 
 describe('Azure', () => {
-  test('api-version on every request, a bearer token, no beta header', async () => {
+  test('gets the api-version with every request, a bearer token, and no beta header', async () => {
     const run = { id: 'run_1', status: 'completed', created_at: 1, metadata: { [METADATA.token]: TOKEN } };
     const page = { object: 'list', data: [run], has_more: false };
     const server = await scriptedHttp([

@@ -60,7 +60,7 @@ const closedPort = async (): Promise<number> => {
 };
 
 describe('requests', () => {
-  test('prefix, query, encoded ids, key and headers', async () => {
+  test('have prefix, query, encoded ids, key and headers', async () => {
     const server = await scriptedHttp([json({ ok: true })]);
     const client = createHttpClient({
       baseUrl: `${server.url}/api/projects/p/?api-version=v1`,

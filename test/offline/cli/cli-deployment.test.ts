@@ -173,7 +173,7 @@ describe('the task queue', () => {
     [0, 0, 'ok'],
     [3, 2_000, 'ok'],
     [3, 720_000, 'problem'],
-  ])('%i tasks, the oldest %i ms old: %s', (backlog, backlogAgeMs, expected) => {
+  ])('of %i tasks, the oldest %i ms old, is %s', (backlog, backlogAgeMs, expected) => {
     expect(backlogFinding(queue({ backlog, backlogAgeMs }), 'runs').state).toBe(expected);
   });
 

@@ -53,7 +53,7 @@ describe('the task queue', () => {
     ['of the environment', { env: { RUNS_TASK_QUEUE: ' theirs ' } }, 'theirs'],
     ['set to nothing is the default', { env: { RUNS_TASK_QUEUE: '' } }, DEFAULT_TASK_QUEUE],
     ['not set is the default', { env: {} }, DEFAULT_TASK_QUEUE],
-  ])('%s', (_what, options, taskQueue) => {
+  ])('that is %s', (_what, options, taskQueue) => {
     expect(temporalTarget(options).taskQueue).toBe(taskQueue);
   });
 });

@@ -269,7 +269,7 @@ const result: RunResult = {
 };
 
 describe('what a run looks like without a worker', () => {
-  test('a waiting one, by its search attributes', () => {
+  test('is told of a waiting one by its search attributes', () => {
     const waiting = view({
       typedSearchAttributes: new TypedSearchAttributes([
         { key: searchAttributeKeys.status, value: 'requires_action' },
@@ -299,7 +299,7 @@ describe('what a run looks like without a worker', () => {
     });
   });
 
-  test('without attributes, by its memo', () => {
+  test('is told by its memo where it has no attributes', () => {
     const memo = { runsRun: { backend: 'chat', assistantId: 'asst_1', threadId: 'thread_1' } };
     expect(toListItem(view({ memo }), null)).toMatchObject({
       backend: 'chat',
@@ -309,7 +309,7 @@ describe('what a run looks like without a worker', () => {
     });
   });
 
-  test('without a memo, with null for unknown fields', () => {
+  test('has null for unknown fields where it has no memo', () => {
     expect(toListItem(view(), null)).toMatchObject({
       runId: 'run_1',
       threadId: null,

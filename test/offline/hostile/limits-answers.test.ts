@@ -187,7 +187,7 @@ describe('the backend', () => {
   ];
   const rows = answers.map(([name, step, words]) => ({ name, step, words }));
 
-  test.each(rows)('$name: the attempt ends for good', async ({ step, words }) => {
+  test.each(rows)('ends the attempt for good with $name', async ({ step, words }) => {
     const { runId, ...run } = await startedRun(store, 'tenant', NOW);
     server.script.push(step);
     const ended = await backend

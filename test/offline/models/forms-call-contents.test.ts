@@ -216,9 +216,12 @@ const forms: [form: string, source: string, answer: Step, outcome: string][] = [
   ],
 ];
 
-test.each(forms)('%s (%s)', async (_form, _source, answer, outcome) => {
-  server.script(answer);
-  const turn = await collectTurn(server.model, withTools());
-  checkTurn(turn);
-  expect(outcomeOf(turn)).toBe(outcome);
-});
+test.each(forms)(
+  'the contents of a call are read as they were meant: %s (%s)',
+  async (_form, _source, answer, outcome) => {
+    server.script(answer);
+    const turn = await collectTurn(server.model, withTools());
+    checkTurn(turn);
+    expect(outcomeOf(turn)).toBe(outcome);
+  },
+);

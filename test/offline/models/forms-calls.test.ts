@@ -209,7 +209,7 @@ const forms: [form: string, source: string, answer: Step, outcome: string][] = [
   ],
 ];
 
-describe('calls in every form', () => {
+describe('calls are read as they were meant', () => {
   test.each(forms)('%s (%s)', async (_form, _source, answer, outcome) => {
     server.script(answer);
     const turn = await collectTurn(server.model, withTools());
@@ -217,7 +217,7 @@ describe('calls in every form', () => {
     expect(outcomeOf(turn)).toBe(outcome);
   });
 
-  test('150 interleaved calls (reference)', async () => {
+  test('when 150 are interleaved (reference)', async () => {
     const numbers = Array.from({ length: 150 }, (_, index) => index);
     server.script(
       callStream(

@@ -146,12 +146,15 @@ const endings: [form: string, source: string, answer: Step, outcome: string][] =
   ],
 ];
 
-test.each(endings)('%s (%s)', async (_form, _source, answer, outcome) => {
-  server.script(answer);
-  const turn = await collectTurn(server.model, withTools());
-  checkTurn(turn);
-  expect(outcomeOf(turn)).toBe(outcome);
-});
+test.each(endings)(
+  'an answer is whole only when its end says so: %s (%s)',
+  async (_form, _source, answer, outcome) => {
+    server.script(answer);
+    const turn = await collectTurn(server.model, withTools());
+    checkTurn(turn);
+    expect(outcomeOf(turn)).toBe(outcome);
+  },
+);
 
 describe('a server that ends without a reason', () => {
   test('is believed the second time it ends like this, when it has never given one', async () => {

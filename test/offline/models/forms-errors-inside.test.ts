@@ -143,12 +143,15 @@ const forms: [form: string, source: string, answer: Step, outcome: string][] = [
   ],
 ];
 
-test.each(forms)('%s (%s)', async (_form, _source, answer, outcome) => {
-  server.script(answer);
-  const before = server.http.requests.length;
-  const turn = await collectTurn(server.model);
-  checkTurn(turn);
-  expect(outcomeOf(turn)).toBe(outcome);
-  expect(server.http.requests.length - before).toBe(1);
-  expect(messageOf(turn)).not.toContain('sk-canary');
-});
+test.each(forms)(
+  'an error inside an answer of 200 is an error: %s (%s)',
+  async (_form, _source, answer, outcome) => {
+    server.script(answer);
+    const before = server.http.requests.length;
+    const turn = await collectTurn(server.model);
+    checkTurn(turn);
+    expect(outcomeOf(turn)).toBe(outcome);
+    expect(server.http.requests.length - before).toBe(1);
+    expect(messageOf(turn)).not.toContain('sk-canary');
+  },
+);

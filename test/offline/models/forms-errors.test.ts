@@ -203,7 +203,7 @@ const forms: [form: string, source: string, answer: Step, outcome: string][] = [
   ['a reset', 'reference', reset, 'error:unavailable retry'],
 ];
 
-test.each(forms)('%s (%s)', async (_form, _source, answer, outcome) => {
+test.each(forms)('a failure has its kind and its words: %s (%s)', async (_form, _source, answer, outcome) => {
   server.script(answer);
   const before = server.http.requests.length;
   const turn = await collectTurn(server.model);

@@ -174,7 +174,7 @@ const forms: [form: string, source: string, answer: Step, outcome: string][] = [
   ['a redirect', 'reference', reply(302, '', { location: 'https://elsewhere.example/' }), 'error:rejected'],
 ];
 
-test.each(forms)('%s (%s)', async (_form, _source, answer, outcome) => {
+test.each(forms)('an answer is read in any framing: %s (%s)', async (_form, _source, answer, outcome) => {
   server.script(answer);
   const turn = await collectTurn(server.model);
   checkTurn(turn);

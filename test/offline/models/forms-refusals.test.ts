@@ -239,7 +239,7 @@ const forms: [form: string, source: string, request: ModelRequest, refusal: Step
 ];
 
 test.each(forms)(
-  '%s (%s): asked once more without, and remembered for this model',
+  'a refused field is asked once more without, and remembered for this model: %s (%s)',
   async (_form, _source, request, refusal, check) => {
     server.script(refusal, fine(), fine());
     expect(outcomeOf(await collectTurn(server.model, request))).toBe('stop "ok"');
@@ -269,7 +269,7 @@ test('a tool always has parameters (llama.cpp#17667)', async () => {
   ]);
 });
 
-test('settings shape every request', async () => {
+test('settings decide the form of every request', async () => {
   const set = server.another({
     http: { headers: { 'x-team': 'blue' } },
     settings: {

@@ -95,7 +95,7 @@ const said = (message: string): unknown => ({
   error: { message, type: 'invalid_request_error', code: null },
 });
 
-test.each(wordings)('%s: %s', async (_source, message) => {
+test.each(wordings)('a prompt that is too long is known by the words of %s: %s', async (_source, message) => {
   for (const answer of [
     body(said(message), 400),
     body(said(message), 500),
@@ -154,7 +154,7 @@ const forms: [form: string, source: string, answer: Step][] = [
   ['by Zhipu’s number', 'Zhipu', body({ error: { code: '1261', message: 'no' } }, 400)],
 ];
 
-test.each(forms)('too long %s (%s)', async (_form, _source, answer) => {
+test.each(forms)('a prompt that is too long is known %s (%s)', async (_form, _source, answer) => {
   server.script(answer);
   expect(outcomeOf(await collectTurn(server.model))).toBe('error:too_long');
 });

@@ -159,7 +159,7 @@ const forms: [form: string, source: string, answer: Step, expected: ModelUsage |
   ],
 ];
 
-test.each(forms)('token counts %s (%s)', async (_form, _source, answer, expected) => {
+test.each(forms)('token counts are read %s (%s)', async (_form, _source, answer, expected) => {
   server.script(answer);
   expect((await collectTurn(server.model)).usage).toEqual(expected);
 });

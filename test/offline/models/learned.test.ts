@@ -32,7 +32,7 @@ const inFormat = (name: string) =>
   });
 
 describe('learned limits', () => {
-  test('is nothing when the request without it is refused too', async () => {
+  test('are none when the request without the field is refused, too', async () => {
     server.script(refusal(), refuses(400, 'bad request'), fine());
     expect(outcomeOf(await collectTurn(server.model))).toBe('error:rejected');
     await collectTurn(server.model);
@@ -40,7 +40,7 @@ describe('learned limits', () => {
     expect(server.model.learned()).toEqual([]);
   });
 
-  test('is for one model, and shown', async () => {
+  test('are for one model, and shown', async () => {
     server.script(refusal(), fine(), fine());
     await collectTurn(server.model);
     await collectTurn(server.model, modelRequest({ model: 'model-b' }));
@@ -50,7 +50,7 @@ describe('learned limits', () => {
     ]);
   });
 
-  test('expires, and lasts twice as long when it is shown again', async () => {
+  test('expire, and last twice as long when they are shown again', async () => {
     let now = 0;
     const aging = server.another({ capabilities: { now: () => now, firstMs: 1_000 } });
     server.script(refusal(), fine(), refusal(), fine(), fine());
@@ -68,7 +68,7 @@ describe('learned limits', () => {
     ]);
   });
 
-  test('is remembered for a bounded number of models', async () => {
+  test('are remembered for a bounded number of models', async () => {
     const small = server.another({ capabilities: { models: 2 } });
     for (const name of ['a', 'b', 'c']) {
       server.script(refusal(), fine());
@@ -77,7 +77,7 @@ describe('learned limits', () => {
     expect(small.learned().map((one) => one.model)).toEqual(['b', 'c']);
   });
 
-  test('is taken back when the field that helped is the one refused', async () => {
+  test('are taken back when the field that helped is the one refused', async () => {
     server.script(forbids('max_completion_tokens'), fine());
     await collectTurn(server.model, LIMITED);
     server.script(
@@ -92,7 +92,7 @@ describe('learned limits', () => {
     expect(server.model.learned()).toEqual([]);
   });
 
-  test('is nothing that a caller has named', async () => {
+  test('are never what a caller has named', async () => {
     const named = [
       refuses(400, "Invalid tool name 'stream'"),
       refuses(400, "Tool 'stream' is not supported"),
@@ -117,7 +117,7 @@ describe('learned limits', () => {
     });
   });
 
-  test('is nothing that a caller has named in a format', async () => {
+  test('are never what a caller has named in a format', async () => {
     for (const name of ['stream_options', 'stream', 'response_format', 'json_schema', 'tool_choice']) {
       server.script(refuses(400, `The format '${name}' is not supported`), fine('{}'));
       await collectTurn(server.model, inFormat(name));
@@ -126,14 +126,14 @@ describe('learned limits', () => {
     expect(server.model.learned()).toEqual([]);
   });
 
-  test('is nothing that left the server’s words as they were', async () => {
+  test('are never what left the server’s words as they were', async () => {
     const words = "Unknown parameter: 'stream_options'. Unsupported parameter: 'max_completion_tokens'.";
     server.script(refuses(400, words), refuses(400, words), fine());
     expect(outcomeOf(await collectTurn(server.model, LIMITED))).toBe('stop "ok"');
     expect(server.model.learned().map(({ capability }) => capability)).toEqual(['other_max_tokens_field']);
   });
 
-  test('is nothing of a 404, of a rate limit, or of an answer that had begun', async () => {
+  test('are none of a 404, of a rate limit, or of an answer that had begun', async () => {
     for (const answer of [
       refuses(404, "Unknown parameter: 'stream_options'"),
       refuses(429, "Unknown parameter: 'stream_options'"),
@@ -149,14 +149,14 @@ describe('learned limits', () => {
     expect(server.http.requests).toHaveLength(3);
   });
 
-  test('is never what a setting decides', async () => {
+  test('are never what a setting decides', async () => {
     const fixed = server.another({ settings: { streamUsage: true, stream: 'always' } });
     server.script(refusal());
     expect(outcomeOf(await collectTurn(fixed))).toMatch(/^error/);
     expect(server.http.requests).toHaveLength(1);
   });
 
-  test('nothing of an answer’s format is learned that the operator has said of the model', async () => {
+  test('are never what the operator has said of the model’s formats', async () => {
     const withFormat = (jsonSchema: boolean, model: string) => ({
       ...inFormat('city'),
       model,
@@ -179,7 +179,7 @@ describe('learned limits', () => {
     expect(sent(4)['response_format']).toBeDefined();
   });
 
-  test('a model without tools is never asked by the answer tool', async () => {
+  test('never ask a model without tools by the answer tool', async () => {
     server.script(formatRefused());
     const request = { ...inFormat('city'), capabilities: { images: null, jsonSchema: null, tools: false } };
     expect(outcomeOf(await collectTurn(server.model, request))).toMatch(/^error/);

@@ -112,7 +112,7 @@ describe.each(CLIENTS)('$name', ({ Api }) => {
     ).toEqual(first);
   });
 
-  test('createThreadAndRunPoll, list, update and retrieve of runs', async () => {
+  test('createThreadAndRunPoll, list, update and retrieve of runs work as with the vendor', async () => {
     const { id: assistant_id } = await assistant('chat');
     const run = await openai.beta.threads.createAndRunPoll({
       assistant_id,

@@ -80,7 +80,7 @@ describe('a real clock', () => {
     clock.stop();
   });
 
-  test('ten minutes of waiting pass in a moment, over HTTP too', async () => {
+  test('lets ten minutes of waiting pass in a moment, over HTTP too', async () => {
     const sandbox = await createSandbox({ controls: true });
     const send = (request: Request): Promise<Response> =>
       fetch(request.url.replace('http://127.0.0.1', sandbox.url.slice(0, -3)), request);

@@ -89,7 +89,7 @@ describe.each(WAYS)('%s', (_, send) => {
     },
   );
 
-  test('stall_body: the head and a part come, the rest never', async () => {
+  test('stall_body sends the head and a part, and never the rest', async () => {
     fault({ kind: 'stall_body', bytes: 10 });
     const response = await send(
       new Request('http://127.0.0.1/v1/threads', { method: 'POST', signal: AbortSignal.timeout(5000) }),
@@ -103,7 +103,7 @@ describe.each(WAYS)('%s', (_, send) => {
     await failure(Promise.resolve(reader?.cancel()));
   });
 
-  test('status: answered with it, its headers and body; not processed unless asked', async () => {
+  test('status answers with it, its headers and body, and processes nothing unless asked', async () => {
     fault({ kind: 'status', status: 429, headers: { 'retry-after': '7' } });
     const limited = await createThread(send);
     expect([limited.status, limited.headers.get('retry-after'), threadsMade()]).toEqual([429, '7', 0]);
@@ -120,7 +120,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect((await call(send, 'GET', `/v1/threads/${id}`)).status).toBe(404);
   });
 
-  test('headers and content_type: on the real answer', async () => {
+  test('headers and content_type change the real answer', async () => {
     fault({ kind: 'headers', headers: { 'openai-poll-after-ms': '9', 'retry-after-ms': '5' } });
     const answer = await createThread(send);
     expect([answer.status, answer.headers.get('openai-poll-after-ms')]).toEqual([200, '9']);
@@ -128,7 +128,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect((await createThread(send)).headers.get('content-type')).toBe('text/html');
   });
 
-  test('truncate_json and body: a complete answer that is not JSON, or another one', async () => {
+  test('truncate_json and body give a complete answer that is not JSON, or another one', async () => {
     fault({ kind: 'truncate_json' });
     const half = await createThread(send);
     expect(half.status).toBe(200);
@@ -147,14 +147,14 @@ describe.each(WAYS)('%s', (_, send) => {
     },
   );
 
-  test('cut (end): the body ends in good order without a final event', async () => {
+  test('cut at the end ends the body in good order without a final event', async () => {
     fault({ kind: 'cut', events: 3, how: 'end' });
     const { text, lost } = await streamRun(send);
     expect(events(text)).toHaveLength(3);
     expect(lost).toBe(false);
   });
 
-  test('cut inside an event, and inside a character', async () => {
+  test('cut breaks off inside an event, and inside a character', async () => {
     fault({ kind: 'cut', events: 2, inside: 'event' });
     const { text } = await streamRun(send);
     expect(text.split('\n\n')).toHaveLength(3);
@@ -164,7 +164,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect(broken.text.endsWith('caf\uFFFD')).toBe(true);
   });
 
-  test('stall_stream: silence after the first events', async () => {
+  test('stall_stream is silent after the first events', async () => {
     fault({ kind: 'stall_stream', events: 1 });
     const response = await send(
       new Request('http://127.0.0.1/v1/threads/runs', {
@@ -179,7 +179,7 @@ describe.each(WAYS)('%s', (_, send) => {
     await failure(Promise.resolve(reader?.cancel()));
   });
 
-  test('duplicate, reorder and drop', async () => {
+  test('duplicate, reorder and drop change the events that arrive, and nothing of the run', async () => {
     const plain = events((await streamRun(send)).text);
     fault({ kind: 'duplicate_events', at: [1] });
     const doubled = events((await streamRun(send)).text);
@@ -208,7 +208,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect(events(commented)).toEqual(plain);
   });
 
-  test('line endings: CR, CRLF, and all of them mixed', async () => {
+  test('line endings may be CR, CRLF, and all of them mixed', async () => {
     fault({ kind: 'line_endings', with: 'cr' });
     const cr = (await streamRun(send)).text;
     expect(cr).not.toContain('\n');
@@ -221,7 +221,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect(mixed).toContain('\r\n\r\n');
   });
 
-  test('split data: one event over many data lines, the same JSON when joined', async () => {
+  test('split data spreads one event over many data lines, which are the same JSON when joined', async () => {
     fault({ kind: 'split_data' });
     const { text } = await streamRun(send);
     const block = text.split('\n\n').find((item) => item.includes('event: thread.run.created')) ?? '';
@@ -231,13 +231,13 @@ describe.each(WAYS)('%s', (_, send) => {
     expect(JSON.parse(joined)).toMatchObject({ object: 'thread.run', status: 'queued' });
   });
 
-  test('huge line', async () => {
+  test('a huge line arrives whole', async () => {
     fault({ kind: 'huge_line', bytes: 2_000_000, at: 1 });
     const { text } = await streamRun(send);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBe(2_000_002);
   });
 
-  test('error event: in the nested shape, and the stream ends with it', async () => {
+  test('an error event has the nested shape, and the stream ends with it', async () => {
     fault({ kind: 'error_event', at: 2, error: { message: 'The model is overloaded.', code: 'overloaded' } });
     const frames = framesOfText((await streamRun(send)).text);
     expect(frames.at(-1)).toEqual({
@@ -250,13 +250,13 @@ describe.each(WAYS)('%s', (_, send) => {
     expect(frames).toHaveLength(3);
   });
 
-  test('dribble: the same bytes, a few at a time', async () => {
+  test('dribble sends the same bytes, a few at a time', async () => {
     fault({ kind: 'dribble', bytes: 7 });
     const { text } = await streamRun(send);
     expect(events(text).at(-1)).toBe('done');
   });
 
-  test('stale: a run as it was before', async () => {
+  test('stale shows a run as it was before', async () => {
     const started = await call(send, 'POST', '/v1/threads/runs', { assistant_id: 'asst_weather' });
     const { id, thread_id: thread } = started.body as { id: string; thread_id: string };
     sandbox.clock.advance(10);
@@ -268,7 +268,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect((await call(send, 'GET', path)).body).toMatchObject({ id, status: 'requires_action' });
   });
 
-  test('delay: by the clock of the sandbox, not by ours', async () => {
+  test('delay waits by the clock of the sandbox, not by ours', async () => {
     fault({ kind: 'delay', ms: 3_600_000 });
     let answered = false;
     const answer = createThread(send).then((value) => {
@@ -281,7 +281,7 @@ describe.each(WAYS)('%s', (_, send) => {
     expect((await answer).status).toBe(200);
   });
 
-  test('big_body: as large as asked, never held in memory', async () => {
+  test('big_body is as large as asked, and never held in memory', async () => {
     fault({ kind: 'big_body', bytes: 50_000_000 });
     const before = process.memoryUsage().rss;
     const response = await send(new Request('http://127.0.0.1/v1/threads', { method: 'POST' }));
@@ -310,7 +310,7 @@ describe.each(WAYS)('%s', (_, send) => {
 });
 
 describe('on a socket, below fetch', () => {
-  test('gzip_bomb: kilobytes on the wire, as many megabytes unpacked as asked', async () => {
+  test('gzip_bomb is kilobytes on the wire, and as many megabytes unpacked as asked', async () => {
     fault({ kind: 'gzip_bomb', bytes: 64 * 1024 * 1024 });
     const { headers, body } = await undiciRequest(`${sandbox.url}/threads`, { method: 'POST' });
     expect(headers['content-encoding']).toBe('gzip');

@@ -300,7 +300,7 @@ describe('models', () => {
 const callOf = async () => functionCalls((await ask('parallel')).choices[0]?.message);
 
 describe('quirks of other servers', () => {
-  test('ids left out, ids repeated, calls in one piece, no usage, finish_reason stop', async () => {
+  test('leave ids out, repeat them, send calls in one piece, no usage, or finish_reason stop', async () => {
     sandbox.quirks.modelCallIds = 'omitted';
     expect((await callOf()).every((item) => !('id' in item))).toBe(true);
     sandbox.quirks.modelCallIds = 'repeated';

@@ -23,7 +23,7 @@ const events = () =>
   stream(sandbox.fetch, 'POST', '/v1/threads/runs', { assistant_id: 'asst_chat', stream: true });
 
 describe('the shape of answers', () => {
-  test('millisecondTimes', async () => {
+  test('has times in milliseconds with millisecondTimes', async () => {
     const before = await run();
     sandbox.quirks.millisecondTimes = true;
     expect((await run())['created_at']).toBe(Number(before['created_at']) * 1000);
@@ -36,7 +36,7 @@ describe('the shape of answers', () => {
     expect(JSON.stringify(first?.data)).toMatch(/"created_at":\d{13}\b/);
   });
 
-  test('required_action: absent, an empty object, of an unknown kind', async () => {
+  test('may lack required_action, have an empty one, or one of an unknown kind', async () => {
     expect(await run()).toMatchObject({ required_action: null });
     sandbox.quirks.absentRequiredAction = true;
     expect(await run()).not.toHaveProperty('required_action');
@@ -51,14 +51,14 @@ describe('the shape of answers', () => {
     });
   });
 
-  test('unknownStatus stands in for in_progress, in streams too', async () => {
+  test('has unknownStatus in the place of in_progress, in streams too', async () => {
     sandbox.quirks.unknownStatus = 'daydreaming';
     const statuses = (await events()).map(({ data }) => (data as { status?: string }).status);
     expect(statuses).toContain('daydreaming');
     expect(statuses).toContain('completed');
   });
 
-  test('noPollHint, noDone, noStreaming', async () => {
+  test('lacks what noPollHint, noDone and noStreaming name', async () => {
     expect((await call(sandbox.fetch, 'GET', path)).headers.has('openai-poll-after-ms')).toBe(true);
     sandbox.quirks.noPollHint = true;
     expect((await call(sandbox.fetch, 'GET', path)).headers.has('openai-poll-after-ms')).toBe(false);
@@ -73,7 +73,7 @@ describe('the shape of answers', () => {
     expect(plain.body).toMatchObject({ object: 'thread.run', status: 'queued' });
   });
 
-  test('noRetryRecognition: a repeat of an accepted submit is refused like any other', async () => {
+  test('noRetryRecognition refuses a repeat of an accepted submit like any other', async () => {
     sandbox.clock.advance(1);
     const waiting = (await run()) as {
       required_action: { submit_tool_outputs: { tool_calls: { id: string }[] } };

@@ -38,7 +38,7 @@ const waiting = async (script: string, params?: Record<string, unknown>): Promis
 };
 
 describe('the ways through', () => {
-  test('a run with calls: queued, in_progress, requires_action, and again from queued', async () => {
+  test('a run with calls is queued, in_progress, requires_action, and again from queued', async () => {
     const run = await waiting('rounds:2');
     await submit(run);
     clock.advance(0);
@@ -416,7 +416,7 @@ const quirky = (quirks: Partial<ReturnType<typeof noQuirks>>): void =>
   setUp({ quirks: { ...noQuirks(), ...quirks } });
 
 describe('quirks of other servers', () => {
-  test('partialSubmits: some outputs are kept, the run waits for the rest', async () => {
+  test('partialSubmits keeps some outputs, and the run waits for the rest', async () => {
     quirky({ partialSubmits: true });
     const run = await waiting('parallel');
     const [one, ...rest] = outputs(run);
@@ -430,7 +430,7 @@ describe('quirks of other servers', () => {
     expect((await engine.submitToolOutputs(me, run.thread_id, run.id, rest)).run.status).toBe('queued');
   });
 
-  test('uncheckedSubmits: any ids in a wait, any time, are a 200', async () => {
+  test('uncheckedSubmits answers any ids in a wait, at any time, with 200', async () => {
     quirky({ uncheckedSubmits: true });
     const run = await waiting('weather');
     const any = [{ tool_call_id: 'call_of_nobody', output: 'x' }];
@@ -439,7 +439,7 @@ describe('quirks of other servers', () => {
     expect((await engine.submitToolOutputs(me, run.thread_id, run.id, any)).run.status).toBe('completed');
   });
 
-  test('noThreadLock, noExpiry, noMetadata, expiryPerWait, cancelInProgressOnly, noQueuedAfterSubmit, noSteps', async () => {
+  test('noThreadLock, noExpiry, noMetadata, expiryPerWait, cancelInProgressOnly, noQueuedAfterSubmit and noSteps do what they name', async () => {
     quirky({ noThreadLock: true, noExpiry: true, noMetadata: true });
     const run = await waiting('weather', { metadata: { token: 't' } });
     expect(run).toMatchObject({ expires_at: null, metadata: {} });

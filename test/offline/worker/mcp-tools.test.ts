@@ -120,11 +120,14 @@ describe('options', () => {
     [{ readOnlyHint: true }, { needsApproval: true, atMostOnce: true }, true, true],
     [{}, { needsApproval: false, atMostOnce: false }, false, false],
     [{}, { retry: { maximumAttempts: 3 } }, true, false],
-  ])('annotations %j and options %j: approval %s, at most once %s', (annotations, said, approval, once) => {
-    const made = mcpToolPolicy({ name: 'x', annotations }, { tools: { x: said } });
-    expect(made).toMatchObject({ needsApproval: approval, atMostOnce: once });
-    expect(mcpToolPolicy({ name: 'x', annotations }, { toolDefaults: said })).toEqual(made);
-  });
+  ])(
+    'with annotations %j and options %j ask for approval: %s, run at most once: %s',
+    (annotations, said, approval, once) => {
+      const made = mcpToolPolicy({ name: 'x', annotations }, { tools: { x: said } });
+      expect(made).toMatchObject({ needsApproval: approval, atMostOnce: once });
+      expect(mcpToolPolicy({ name: 'x', annotations }, { toolDefaults: said })).toEqual(made);
+    },
+  );
 });
 
 describe('schemas', () => {
