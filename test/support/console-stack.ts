@@ -1,5 +1,5 @@
 /**
- * A runs server with calls that wait, the console in front of it for two people, and a browser. Tests of the console only.
+ * A runs server with calls that wait and its console, two people who sign in by key, and a browser. Tests of the console only.
  *
  * Rule: one stack a test file; tests tell their calls apart by the thread. A window that logs an error fails its test.
  */
@@ -9,12 +9,20 @@ import OpenAI from 'openai';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { expect, onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
-import { createApi, keyAuth, parseApiKeys, serveApi, type ServedApi } from '../../api/index.ts';
+import {
+  createApi,
+  keyAuth,
+  NOBODY,
+  parseApiKeys,
+  serveApi,
+  type ConsoleOptions,
+  type ServedApi,
+} from '../../api/index.ts';
 import { ApprovalsClient, type Approval } from '../../client/http/public.ts';
 import type { Store } from '../../protocol/ports/run-store.ts';
 import { openStore } from '../../store/index.ts';
 import type { SandboxOptions } from '../../testing/index.ts';
-import { builtConsole, openWindow, serveConsole, type BuiltConsole, type ConsoleServer } from './console.ts';
+import { builtConsole, openWindow, type BuiltConsole } from './console.ts';
 import { defineTools, openNative, type NativeStack } from './native-stack.ts';
 import { freshDatabase, type FreshDatabase } from './postgres.ts';
 import { liveTemporal, type LiveTemporal } from './temporal.ts';
@@ -132,8 +140,26 @@ const openParts = async (scripts: Scripts, paid: unknown[]): Promise<Parts> => {
   return { temporal, database, browser, built, store, native };
 };
 
-const serveNative = (native: NativeStack, port = 0): Promise<ServedApi> =>
-  serveApi(createApi({ engine: native.engine, auth: keyAuth(parseApiKeys(KEYS)) }), { port });
+const serveNative = ({ native, store, built }: Parts, port = 0): Promise<ServedApi> => {
+  const keys = parseApiKeys(KEYS);
+  const console: ConsoleOptions = {
+    store,
+    keys,
+    people: NOBODY,
+    folder: built.dir,
+    publicUrl: null,
+    oidc: null,
+    proxy: null,
+    log: { info: () => undefined },
+  };
+  return serveApi(createApi({ engine: native.engine, auth: keyAuth(keys, NOBODY), console }), { port });
+};
+
+const signedIn = async (page: Page, key: string): Promise<void> => {
+  await page.getByLabel('API key').fill(key);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('navigation', { name: 'Console' }).waitFor();
+};
 
 const starter =
   (url: string, list: () => Promise<readonly Approval[]>) =>
@@ -161,7 +187,7 @@ const starter =
         if (found === undefined) throw new Error('No call of the run waits.');
         return found;
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: 60_000, interval: 100 },
     );
   };
 
@@ -169,12 +195,8 @@ export const openConsoleStack = async (scripts: Scripts = {}): Promise<ConsoleSt
   const paid: unknown[] = [];
   const parts = await openParts(scripts, paid);
   const { browser, native, built } = parts;
-  let api = await serveNative(native);
+  let api = await serveNative(parts);
   const { url, origin } = { url: api.url, origin: new URL(api.url).origin };
-  const consoles: Record<'alice' | 'bob', ConsoleServer> = {
-    alice: await serveConsole(built.dir, { api: origin, key: CONSOLE_KEY.alice }),
-    bob: await serveConsole(built.dir, { api: origin, key: CONSOLE_KEY.bob }),
-  };
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const of = (who: keyof typeof CONSOLE_KEY): ApprovalsClient =>
     new ApprovalsClient({ url, apiKey: CONSOLE_KEY[who] });
@@ -187,7 +209,8 @@ export const openConsoleStack = async (scripts: Scripts = {}): Promise<ConsoleSt
     of,
     started: starter(url, async () => (await of('alice').list({ limit: 100 })).data),
     async windowOf(who, path = '/inbox', options = {}) {
-      const { page, context, problems } = await openWindow(browser, `${consoles[who].url}${path}`, options);
+      const { page, context, problems } = await openWindow(browser, `${origin}/console${path}`, options);
+      await signedIn(page, CONSOLE_KEY[who]);
       onTestFinished(async () => {
         await context.close();
         expect(problems).toEqual([]);
@@ -196,11 +219,10 @@ export const openConsoleStack = async (scripts: Scripts = {}): Promise<ConsoleSt
     },
     stopApi: () => api.close(),
     async startApi() {
-      api = await serveNative(native, Number(new URL(url).port));
+      api = await serveNative(parts, Number(new URL(url).port));
     },
     async close() {
       await browser.close();
-      for (const server of Object.values(consoles)) await server.close();
       await api.close();
       await native.close();
       await parts.store.close();

@@ -1,9 +1,9 @@
 /** People decide in the inbox: two browsers, a real server, and runs that go on with what was decided. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { Locator, Page } from 'playwright-core';
 import type { Approval } from '../../../client/http/public.ts';
-import { axeViolations } from '../../support/console.ts';
-import { openConsoleStack, rowOf, type ConsoleStack } from '../../support/console-stack.ts';
+import { axeViolations, openWindow } from '../../support/console.ts';
+import { CONSOLE_KEY, openConsoleStack, rowOf, type ConsoleStack } from '../../support/console-stack.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -38,6 +38,25 @@ const approve = (page: Page): Promise<void> =>
     () => page.getByRole('button', { name: 'Approve', exact: true }).click({ timeout: 2_000 }),
     isHeld(page),
   );
+
+test('a person signs in by key, is told of a wrong one, and signs out', async () => {
+  const { page, context, problems } = await openWindow(
+    stack.browser,
+    `${new URL(stack.apiUrl).origin}/console/inbox`,
+  );
+  onTestFinished(() => context.close());
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  expect(await axeViolations(page, stack.axe)).toEqual([]);
+  await page.getByLabel('API key').fill('sk-nobody-0123456789abcdef');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => page.getByRole('alert').innerText(), WAIT).not.toBe('');
+  await page.getByLabel('API key').fill(CONSOLE_KEY.alice);
+  await page.keyboard.press('Enter');
+  await page.getByText('alice', { exact: true }).click();
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+  await page.getByLabel('API key').waitFor();
+  expect(problems).toEqual([]);
+});
 
 test('a call appears by itself, is approved by one click, may be taken back, and its tool runs once', async () => {
   const page = await stack.windowOf('alice');
