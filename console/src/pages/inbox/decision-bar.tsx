@@ -46,7 +46,8 @@ const actionsOf = (
   }: Pick<DecisionBarProps, 'onDecide' | 'onEdit'> & { open: (kind: DialogKind) => void },
 ): Action[] => {
   const more: Action[] = [
-    ...(details.assigned_to == null
+    // Only votes that a policy counts can be handed over.
+    ...(details.policy == null
       ? []
       : [{ key: 'h', label: 'Hand over', kind: 'quiet' as const, run: () => open('delegate') }]),
     ...(details.comments === undefined
