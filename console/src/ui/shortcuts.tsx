@@ -93,10 +93,6 @@ export const useShortcuts = (shortcuts: readonly Shortcut[]): void => {
   }, [keys]);
 };
 
-export const showShortcuts = (): void => {
-  helpOpen.value = true;
-};
-
 export const ShortcutHelp = () => {
   if (!helpOpen.value) return null;
   const rows = registered.value.flat().filter(({ label }) => label !== undefined);

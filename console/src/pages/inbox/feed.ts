@@ -34,8 +34,6 @@ export const settled = signal<ReadonlyMap<string, InboxCall>>(new Map());
 /** Waiting calls, the earliest deadline first. */
 export const listed = computed(() => [...waiting.value.values()].toSorted(byDeadline));
 
-export const callById = (id: string): InboxCall | undefined => waiting.value.get(id) ?? settled.value.get(id);
-
 type Listener = (call: InboxCall) => void;
 const listeners = new Set<Listener>();
 /** Calls back at each change of a call. Returns how to stop. */

@@ -151,11 +151,6 @@ export const onCallChanged = (call: InboxCall): void => {
   });
 };
 
-/** Drops the mark of a decision that the server has taken. */
-export const clearSent = (id: string): void => {
-  if (outbox.peek().get(id)?.state === 'sent') forget(id);
-};
-
 const onPageHide = (): void => {
   for (const [id, { state, body }] of outbox.peek())
     if ((state === 'held' || state === 'retrying') && fits(body)) void sendNow(id, 2);
