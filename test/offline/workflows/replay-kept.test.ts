@@ -13,21 +13,22 @@ import { parseEncryptionKeys } from '../../../client/encryption-keys.ts';
 import { createEncryptionCodec } from '../../../client/encryption.ts';
 import type { ReplayVerdict } from '../../../cli/replay.ts';
 import { KINDS } from '../../support/history-kinds.ts';
+import {
+  patchMarker,
+  resaid,
+  activitiesNamed,
+  signals,
+  timersStarted,
+  updatesBy,
+  without,
+  type History,
+} from '../../support/mutated-history.ts';
 import { WEBHOOK_KINDS } from '../../support/webhook-history-kinds.ts';
 
 const HISTORIES = fileURLToPath(new URL('../../histories/', import.meta.url));
 const DATED = /^(.+?)(-\d)?-\d{4}-\d\d-\d\d(-\d+)?\.json$/;
 
 const files = (await readdir(HISTORIES)).filter((file) => file.endsWith('.json')).toSorted();
-
-interface Event {
-  eventId: string;
-  eventType: string;
-  activityTaskScheduledEventAttributes?: { activityType: { name: string } };
-}
-interface History {
-  events: Event[];
-}
 
 let scratch = '';
 beforeAll(async () => {
@@ -164,4 +165,81 @@ describe('a history that the code would not have written', () => {
     expect(await replayed({ payloadCodecs: [codec] })).toMatchObject([{ verdict: 'ok' }]);
     expect((await replayed())[0]?.verdict).not.toBe('ok');
   }, 120_000);
+});
+
+const verdictOf = async (kind: string, mutate: (history: History) => History): Promise<unknown> => {
+  // Of a kind with several executions, the first one.
+  const file = files.find((name) => name.startsWith(`${kind}-20`)) ?? named(kind);
+  const [verdict] = await replayMutated([file], mutate);
+  return verdict?.verdict;
+};
+
+describe('a history of votes', () => {
+  const NOTICES = 'votes-handed-over-reminded-escalated';
+  const EDIT = 'votes-agree-on-an-edit';
+  const MAJORITY = 'votes-deny-by-majority';
+  const CONTINUED = 'votes-over-continue-as-new';
+
+  test.each<[string, string, (history: History) => History]>([
+    [
+      'its timer for the reminder was never started',
+      NOTICES,
+      (h) => without(h, timersStarted(h).slice(0, 1)),
+    ],
+    ['its timer for the deadline was never started', NOTICES, (h) => without(h, timersStarted(h).slice(-1))],
+    ['nobody was reminded', NOTICES, (h) => without(h, activitiesNamed(h, 'notifyWaiting').slice(1, 2))],
+    ['it was not escalated', NOTICES, (h) => without(h, activitiesNamed(h, 'notifyWaiting').slice(2, 3))],
+    [
+      'the escalation is not in the record',
+      NOTICES,
+      (h) => without(h, activitiesNamed(h, 'recordDecisions').slice(2, 3)),
+    ],
+    ['the decision was not handed over', NOTICES, (h) => without(h, updatesBy(h, 'ada'))],
+    [
+      'a person of another group voted for the escalated one',
+      NOTICES,
+      (h) => resaid(h, updatesBy(h, 'cleo')[0], { by: 'bob' }),
+    ],
+    ['the first vote is missing', EDIT, (h) => without(h, updatesBy(h, 'ada'))],
+    [
+      'a vote is not in the record',
+      EDIT,
+      (h) => without(h, activitiesNamed(h, 'recordDecisions').slice(1, 2)),
+    ],
+    [
+      'the votes are for different arguments',
+      EDIT,
+      (h) => resaid(h, updatesBy(h, 'bob')[0], { arguments: { q: 3 } }),
+    ],
+    ['one person voted twice', EDIT, (h) => resaid(h, updatesBy(h, 'bob')[0], { by: 'ada' })],
+    ['the last denial approves', MAJORITY, (h) => resaid(h, updatesBy(h, 'bob')[1], { decision: 'approve' })],
+    ...[NOTICES, EDIT, MAJORITY, CONTINUED, 'votes-again-after-the-tool-refused', 'votes-late'].map(
+      (kind): [string, string, (history: History) => History] => [
+        'its marker says nothing of votes',
+        kind,
+        (h) => without(h, patchMarker(h, 'votes-are-counted')),
+      ],
+    ),
+  ])(
+    'is refused when %s (%s)',
+    async (_what, kind, mutate) => {
+      expect(await verdictOf(kind, mutate)).toBe('diverged');
+    },
+    120_000,
+  );
+
+  test.each<[string, string, (history: History) => History]>([
+    ['a denial has another reason', MAJORITY, (h) => resaid(h, updatesBy(h, 'ada')[0], { reason: 'no' })],
+    [
+      'a signal that nobody could use is missing',
+      `${CONTINUED}-2`,
+      (h) => without(h, signals(h).slice(1, 2)),
+    ],
+  ])(
+    'replays when %s (%s): the other copies are refused for what they lack',
+    async (_what, kind, mutate) => {
+      expect(await verdictOf(kind, mutate)).toBe('ok');
+    },
+    120_000,
+  );
 });
