@@ -124,6 +124,7 @@ export const sendDecision = async (
     return { reply: await api.answer(call.threadId, call.runId, payload), refused: null };
   const before = (await refusedEdits(api, call)).length;
   const reply = await api.answer(call.threadId, call.runId, payload);
+  if (reply.votes_needed !== undefined) return { reply, refused: null };
   for (let look = 0; look < DECISION_POLLS.count; look += 1) {
     await pause(DECISION_POLLS.everyMs);
     const problems = await refusedEdits(api, call).catch(() => []);

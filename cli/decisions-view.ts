@@ -80,7 +80,10 @@ const argumentsDetail = (label: string, json: string | null | undefined): string
 export const decisionLines = (decision: Decision): string[] => [
   decisionLine(decision),
   ...argumentsDetail('arguments', decision.arguments),
-  ...argumentsDetail(decision.refused === undefined ? 'ran with ' : 'proposed ', decision.editedArguments),
+  ...argumentsDetail(
+    decision.refused === undefined && decision.undecided !== true ? 'ran with ' : 'proposed ',
+    decision.editedArguments,
+  ),
   ...detail('reason   ', decision.reason),
   ...detail('note     ', decision.note),
   ...detail('shown    ', decision.shownDigest),

@@ -20,7 +20,9 @@ export const sendAndLook = async (
 ): Promise<AnswerReply> => {
   const payload = answerPayload(runId, callId, options);
   const reply = await client.answer(runId, payload, { origin: { door: 'cli' } });
-  const refused = payload.arguments == null ? null : await refusedByTool(client, runId, callId);
+  // A vote that decides nothing starts no tool: what the call shows of one is of an earlier decision.
+  const undecided = reply.votes_needed !== undefined;
+  const refused = payload.arguments == null || undecided ? null : await refusedByTool(client, runId, callId);
   if (refused !== null) throw editRefused(callId, refused);
   return reply;
 };

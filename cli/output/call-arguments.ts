@@ -59,7 +59,7 @@ const refusedLines = ({ count, problem, by }: NonNullable<Call['refusedEdit']>):
 /** The commands that answer a waiting call, to be pasted. */
 export const answerCommands = (
   runId: string,
-  call: Pick<CallSnapshot, 'callId' | 'kind' | 'argumentsDigest'>,
+  call: Pick<CallSnapshot, 'callId' | 'kind' | 'argumentsDigest' | 'approvers'>,
   command: string | null = 'runs',
 ): string[] => {
   if (command === null) return [];
@@ -69,5 +69,8 @@ export const answerCommands = (
   const head = `${command} answer ${which}`;
   if (call.kind !== 'approval') return [`${head} --output 'your answer'`];
   const digest = call.argumentsDigest === undefined ? '' : ` --digest ${call.argumentsDigest}`;
-  return [`${head} --approve${digest}`, `${head} --deny --reason 'why not'`];
+  const { approvers } = call;
+  // Votes are counted by name; where it must be verified, an API key says it.
+  const name = approvers === undefined ? '' : approvers.verified ? ' --api' : " --by 'your name'";
+  return [`${head} --approve${digest}${name}`, `${head} --deny --reason 'why not'${name}`];
 };

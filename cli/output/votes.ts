@@ -9,14 +9,15 @@ import { oneLine } from './format.ts';
 
 const name = (text: string): string => oneLine(text, 60);
 
-const voteText = ({ by, decision, verified, digest, arguments: edited }: Vote): string =>
-  `${name(by)}${verified === true ? '' : ' (not verified)'} ${
-    decision === 'deny'
-      ? 'denies'
-      : edited === undefined
-        ? 'approves'
-        : `approves with other arguments, --digest ${digest ?? ''}`
-  }`;
+const saidText = ({ decision, digest, arguments: edited, reason }: Vote): string => {
+  if (decision === 'deny') return `denies${reason === undefined ? '' : `: ${oneLine(reason, 200)}`}`;
+  return edited === undefined ? 'approves' : `approves with other arguments, --digest ${digest ?? ''}`;
+};
+
+const voteText = (vote: Vote): string =>
+  `${name(vote.by)}${vote.verified === true ? '' : ' (not verified)'}${
+    vote.inPlaceOf === undefined ? '' : ` in place of ${name(vote.inPlaceOf)}`
+  } ${saidText(vote)}`;
 
 /** No lines where the first decision of anybody decides, and nobody has handed it over. */
 export const voteLines = ({ approvers, ballot: kept }: CallSnapshot): string[] => {
@@ -29,6 +30,7 @@ export const voteLines = ({ approvers, ballot: kept }: CallSnapshot): string[] =
   const who = [...groups.map((group) => `@${group}`), ...people].map(name).join(', ');
   return [
     `${needed} more vote${needed === 1 ? '' : 's'} needed${who === '' ? '' : `, from ${who}`}`,
+    ...(policy.verified ? ['only names that an API key or a sign-in verifies count'] : []),
     ...ballot.votes.map(voteText),
     ...ballot.handedOver.map(
       ({ from, to }) =>

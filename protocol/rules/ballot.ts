@@ -90,10 +90,12 @@ const shutOut = (
   { by, verified }: Voter,
 ): VoteAdmission | null => {
   if (by === undefined || by === '')
-    return no('its votes are counted by name, and this one has none. Send "by" with your name');
+    return no(
+      'its votes are counted by name, and this one has none. Send your name in "by", or with --by of "runs answer"',
+    );
   if (policy.verified && verified !== true)
     return no(
-      `its tool counts only names that an API key or a sign-in verifies, and nobody verifies ${quote(by)}. Decide over the HTTP API with a key, or in the console`,
+      `its tool counts only names that an API key or a sign-in verifies, and nobody verifies ${quote(by)}. Decide over the HTTP API with a key, as "runs answer --api" does, or in the console`,
     );
   if (policy.notRequester && by === requestedBy)
     return no(`${quote(by)} asked for the run, and the tool gives the person who asks no vote`);
