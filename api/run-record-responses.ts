@@ -87,7 +87,14 @@ const timelineEntry = z.discriminatedUnion('kind', [
     door: z.enum(['http', 'cli', 'temporal_update', 'temporal_signal', 'workflow']),
     edited: z.boolean(),
     late: z.boolean(),
+    undecided: z.boolean().describe('a vote that needs others, or an entry that is no vote'),
+    in_place_of: z.string().nullable().describe('who handed this vote over'),
+    to: z
+      .strictObject({ people: z.array(z.string()), groups: z.array(z.string()) })
+      .nullable()
+      .describe('of delegate and escalate: who may decide from then on'),
     reason: z.string().nullable(),
+    note: z.string().nullable().describe('for people, such as the text of a comment'),
     refused: z.string().nullable().describe('why it changed nothing; null = it counts'),
   }),
   z.strictObject({

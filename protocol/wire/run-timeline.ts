@@ -83,7 +83,15 @@ interface TimelineDecision {
   door: RunDecision['door'];
   edited: boolean;
   late: boolean;
+  /** It left the call undecided: a vote that needs others, or an entry that is no vote. */
+  undecided: boolean;
+  /** The person who handed this vote over. */
+  in_place_of: string | null;
+  /** Of `delegate` and `escalate`: who may decide from then on. */
+  to: { people: string[]; groups: string[] } | null;
   reason: string | null;
+  /** What the sender wrote for people, such as the text of a `comment`; the model does not read it. */
+  note: string | null;
   /** Why the decision was refused and changed nothing; null = it counts. */
   refused: string | null;
 }

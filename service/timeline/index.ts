@@ -43,7 +43,9 @@ const forReader = (entry: TimelineEntry, { tools, failures }: TimelineReader): T
     ...entry,
     ...(failure === null || failures ? {} : { failure: { ...failure, message: null } }),
     ...(secret && 'arguments' in entry ? { arguments: null, output: null } : {}),
-    ...(secret && 'reason' in entry ? { reason: null, refused: entry.refused === null ? null : '' } : {}),
+    ...(secret && 'reason' in entry
+      ? { reason: null, note: null, refused: entry.refused === null ? null : '' }
+      : {}),
   };
 };
 

@@ -5,6 +5,7 @@
  * do not tell, so a tool's span is that of its round until the history replaces it.
  * Imported by `timeline/` and tests.
  */
+import { isVerdict } from '../../protocol/decisions.ts';
 import type { RecordedApproval, RecordedStep, RunRows } from '../../protocol/ports/run-records.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { isTerminal, type RunStatus, type WireUsage } from '../../protocol/wire/objects.ts';
@@ -193,10 +194,13 @@ const waitEntry = (at: CallTimes): EntryOf<'wait'> | null => {
 const toolStart = ({ call, approval, start, record }: CallTimes): number | null => {
   if (call.plan.kind === 'external' || call.plan.kind === 'refused') return null;
   if (call.plan.kind === 'automatic') return start;
-  const decision = record.decisions.findLast(
-    ({ callId, refused, undecided }) => callId === call.callId && refused === undefined && undecided !== true,
+  // Votes and comments start nothing, and after a refused edit the call waits again.
+  const last = record.decisions.findLast(
+    (entry) => entry.callId === call.callId && (isVerdict(entry) || entry.refusedEdit !== undefined),
   );
-  return decision?.decision === 'approve' ? (approval?.decidedAt ?? decision.at) : null;
+  return last !== undefined && isVerdict(last) && last.decision === 'approve'
+    ? (approval?.decidedAt ?? last.at)
+    : null;
 };
 
 const toolEntry = (at: CallTimes): EntryOf<'tool'> | null => {
@@ -261,6 +265,10 @@ export const decisionEntries = ({ decisions }: RunRows): TimelineEntry[] =>
     door: one.door,
     edited: one.editedArguments !== undefined,
     late: one.late === true,
+    undecided: one.undecided === true,
+    in_place_of: one.inPlaceOf ?? null,
+    to: one.to ?? null,
     reason: one.reason ?? null,
+    note: one.note ?? null,
     refused: one.refused?.message ?? one.refusedEdit ?? null,
   }));

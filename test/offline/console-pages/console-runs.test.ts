@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { axisOf, stackedBars } from '../../../console/src/pages/overview/bars.ts';
 import { temporalPage } from '../../../console/src/pages/run/temporal-page.ts';
-import { entryFacts, entryLine } from '../../../console/src/pages/run/entry-text.ts';
+import { entryFacts, entryLine, entryTone } from '../../../console/src/pages/run/entry-text.ts';
 import { filtersOf, isFiltered, listParams, mergedRuns } from '../../../console/src/pages/runs/filters.ts';
 import { conversationOf } from '../../../console/src/runs/conversation.ts';
-import { moneyText, countText, spanText } from '../../../console/src/runs/figures.ts';
+import { moneyText, countText, spanText, type Tone } from '../../../console/src/runs/figures.ts';
 import { withDelta } from '../../../console/src/runs/message-delta.ts';
 import { timeScale } from '../../../console/src/runs/time-scale.ts';
 import type { Message, RunStep } from '../../../protocol/wire/objects.ts';
@@ -187,6 +187,46 @@ test('a line says what happened, how long it took, and that it goes on', () => {
   };
   expect(entryLine(entry, 3_000)).toBe('Tool refund, 2.0 s, goes on, 3 attempts, running');
   expect(entryFacts({ ...entry, outcome: 'ok', attempts: 1, end_ms: 2_000 })).toEqual([]);
+});
+
+describe('a line about an entry of the record', () => {
+  const vote: TimelineEntry = {
+    id: 'd',
+    kind: 'decision',
+    start_ms: 0,
+    end_ms: 0,
+    round: 1,
+    source: 'store',
+    call_id: 'c',
+    tool: 'refund',
+    decision: 'approve',
+    by: 'ada',
+    verified: true,
+    door: 'http',
+    edited: false,
+    late: false,
+    undecided: true,
+    in_place_of: null,
+    to: null,
+    reason: null,
+    note: null,
+    refused: null,
+  };
+  const timer = { by: null, verified: false, door: 'workflow' } as const;
+  test.each<[string, Tone, Partial<typeof vote>]>([
+    ['Approved refund', 'ok', { undecided: false }],
+    ['Denied refund', 'bad', { undecided: false, decision: 'deny' }],
+    ['Vote to approve refund, unverified', 'wait', { verified: false }],
+    ['Vote to deny refund', 'wait', { decision: 'deny' }],
+    ['Approval refund, refused', 'dim', { undecided: false, refused: 'no vote' }],
+    ['Handed over refund', 'dim', { decision: 'delegate' }],
+    ['Commented refund', 'dim', { decision: 'comment' }],
+    ['Reminded refund', 'dim', { decision: 'remind', ...timer }],
+    ['Escalated refund', 'dim', { decision: 'escalate', ...timer }],
+  ])('%s', (line, tone, more) => {
+    const entry = { ...vote, ...more };
+    expect([entryLine(entry, 0), entryTone(entry)]).toEqual([line, tone]);
+  });
 });
 
 test('the page of Temporal is known when its address is, and no name breaks out of it', () => {

@@ -222,6 +222,7 @@ describe('of a reader', () => {
     door: 'http' as const,
     arguments: '{}',
     reason: 'too much',
+    note: 'ask again in May',
   };
   const record = recorded({
     round: 1,
@@ -234,13 +235,13 @@ describe('of a reader', () => {
       entry.kind === 'tool'
         ? [entry.arguments, entry.output]
         : entry.kind === 'decision'
-          ? [entry.reason]
+          ? [entry.reason, entry.note]
           : [],
     );
   test.each([
-    [null, ['{"amount":1}', 'paid', 'too much']],
-    [['refund'], ['{"amount":1}', 'paid', 'too much']],
-    [['ship'], [null, null, null]],
+    [null, ['{"amount":1}', 'paid', 'too much', 'ask again in May']],
+    [['refund'], ['{"amount":1}', 'paid', 'too much', 'ask again in May']],
+    [['ship'], [null, null, null, null]],
   ])('with the tools %j', (tools, expected) => {
     expect(secrets(tools)).toEqual(expected);
   });

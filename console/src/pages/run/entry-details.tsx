@@ -52,12 +52,33 @@ const Attempts = ({ entry }: { entry: Extract<TimelineEntry, { kind: 'turn' | 't
 const Decided = ({ entry }: { entry: Extract<TimelineEntry, { kind: 'decision' }> }) => (
   <>
     <Fact name="By">
-      {entry.by === null ? 'no name was given' : <EscapedText text={entry.by} />}
-      {entry.verified ? ' (verified)' : ' (unverified)'} · {statusText(entry.door)}
+      {entry.door === 'workflow' ? (
+        'a timer of the run'
+      ) : (
+        <>
+          {entry.by === null ? 'no name was given' : <EscapedText text={entry.by} />}
+          {entry.verified ? ' (verified)' : ' (unverified)'} · {statusText(entry.door)}
+        </>
+      )}
     </Fact>
+    {entry.in_place_of === null ? null : (
+      <Fact name="In place of">
+        <EscapedText text={entry.in_place_of} />
+      </Fact>
+    )}
+    {entry.to === null ? null : (
+      <Fact name="To">
+        <EscapedText text={[...entry.to.people, ...entry.to.groups.map((group) => `@${group}`)].join(', ')} />
+      </Fact>
+    )}
     {entry.reason === null ? null : (
       <Fact name="Reason">
         <EscapedLines text={entry.reason} most={1_000} />
+      </Fact>
+    )}
+    {entry.note === null ? null : (
+      <Fact name={entry.decision === 'comment' ? 'Comment' : 'Note'}>
+        <EscapedLines text={entry.note} most={1_000} />
       </Fact>
     )}
     {entry.refused === null ? null : (

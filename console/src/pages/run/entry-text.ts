@@ -2,6 +2,36 @@
 import type { TimelineEntry } from '../../../../protocol/wire/run-timeline.ts';
 import { moneyText, countText, spanText, statusText, type Tone } from '../../runs/figures.ts';
 
+type DecisionEntry = Extract<TimelineEntry, { kind: 'decision' }>;
+
+const DECISIONS: Readonly<Record<DecisionEntry['decision'], string>> = {
+  approve: 'Approved',
+  deny: 'Denied',
+  delegate: 'Handed over',
+  remind: 'Reminded',
+  escalate: 'Escalated',
+  comment: 'Commented',
+};
+
+/** What changed nothing, or decided nothing yet, is no verdict. */
+const REFUSED: Readonly<Partial<typeof DECISIONS>> = {
+  approve: 'Approval',
+  deny: 'Denial',
+  delegate: 'Hand-over',
+};
+const VOTES: Readonly<Partial<typeof DECISIONS>> = { approve: 'Vote to approve', deny: 'Vote to deny' };
+
+const isVote = ({ decision }: DecisionEntry): boolean => decision === 'approve' || decision === 'deny';
+
+const decisionText = ({ decision, refused, undecided }: DecisionEntry): string =>
+  (refused !== null ? REFUSED[decision] : undecided ? VOTES[decision] : undefined) ?? DECISIONS[decision];
+
+const decisionTone = (entry: DecisionEntry): Tone => {
+  if (entry.refused !== null || !isVote(entry)) return 'dim';
+  if (entry.undecided) return 'wait';
+  return entry.decision === 'approve' ? 'ok' : 'bad';
+};
+
 /** What a line of the timeline is called; `name`: of a model, a tool or a timer, shown escaped. */
 export const entryTitle = (entry: TimelineEntry): { what: string; name: string } => {
   switch (entry.kind) {
@@ -17,7 +47,7 @@ export const entryTitle = (entry: TimelineEntry): { what: string; name: string }
         name: entry.tool,
       };
     case 'decision':
-      return { what: entry.decision === 'approve' ? 'Approved' : 'Denied', name: entry.tool };
+      return { what: decisionText(entry), name: entry.tool };
     case 'timer':
       return { what: 'Timer', name: entry.name };
     case 'message':
@@ -49,7 +79,7 @@ export const entryTone = (entry: TimelineEntry): Tone => {
     case 'wait':
       return entry.outcome === 'expired' ? 'bad' : 'wait';
     case 'decision':
-      return entry.refused === null ? (entry.decision === 'approve' ? 'ok' : 'bad') : 'dim';
+      return decisionTone(entry);
     case 'state':
       return entry.status === 'failed' || entry.status === 'expired' || entry.status === 'incomplete'
         ? 'bad'
@@ -82,7 +112,8 @@ export const entryFacts = (entry: TimelineEntry): string[] => {
     if (entry.edited) facts.push('edited');
     if (entry.late) facts.push('late');
     if (entry.refused !== null) facts.push('refused');
-    if (!entry.verified) facts.push('unverified');
+    // A timer has no name that somebody could verify.
+    if (!entry.verified && entry.door !== 'workflow') facts.push('unverified');
   }
   return facts.filter((fact) => fact !== '');
 };
