@@ -5,8 +5,7 @@ import { mayOpen, readSession, sessionState } from './http/session.ts';
 import { Shell } from './layout/shell.tsx';
 import { SignIn } from './layout/sign-in.tsx';
 import type { PageProps } from './page-props.ts';
-import { PAGES, START, type ConsolePage } from './pages.ts';
-import { matchPath } from './match-path.ts';
+import { PAGES, paramsAt, START, type ConsolePage } from './pages.ts';
 import { navigate, place } from './router.ts';
 import { Button } from './ui/button.tsx';
 import { EmptyState } from './ui/empty-state.tsx';
@@ -17,7 +16,7 @@ type Loaded =
 
 const found = (path: string): { page: ConsolePage; params: Record<string, string> } | null => {
   for (const page of PAGES) {
-    const params = matchPath(page.path, path);
+    const params = paramsAt(page, path);
     if (params !== null) return { page, params };
   }
   return null;

@@ -5,11 +5,14 @@
  * whose default export is its component. Imported by the application only.
  */
 import type { ComponentType } from 'preact';
+import { matchPath } from './match-path.ts';
 import type { PageProps } from './page-props.ts';
 
 export interface ConsolePage {
   /** Pattern below `/console`: `:name` takes one part, `:name?` may be absent. The first match wins. */
   path: string;
+  /** Other addresses of the page, which links from outside name. */
+  also?: readonly string[];
   /** Of the window, and the page's heading for screen readers. */
   title: string;
   /** Label in the navigation; null = reached by links only. */
@@ -22,16 +25,10 @@ export interface ConsolePage {
 export const PAGES: readonly ConsolePage[] = [
   {
     path: '/inbox/:id?',
+    // The link in webhooks: it names what it leads to, wherever the inbox stands.
+    also: ['/approvals/:id'],
     title: 'Inbox',
     nav: 'Inbox',
-    roles: ['approver', 'operator'],
-    load: () => import('./pages/inbox/inbox-page.tsx'),
-  },
-  {
-    // The link in webhooks: it names what it leads to, wherever the inbox stands.
-    path: '/approvals/:id',
-    title: 'Inbox',
-    nav: null,
     roles: ['approver', 'operator'],
     load: () => import('./pages/inbox/inbox-page.tsx'),
   },
@@ -78,6 +75,18 @@ export const PAGES: readonly ConsolePage[] = [
     load: () => import('./pages/webhooks/webhooks-page.tsx'),
   },
 ];
+
+/** The parameters of the page's address; null = the path is another page's. */
+export const paramsAt = (
+  { path, also = [] }: Pick<ConsolePage, 'path' | 'also'>,
+  at: string,
+): Record<string, string> | null => {
+  for (const pattern of [path, ...also]) {
+    const params = matchPath(pattern, at);
+    if (params !== null) return params;
+  }
+  return null;
+};
 
 /** Where `/console` leads. */
 export const START = '/inbox';

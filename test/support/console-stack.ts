@@ -1,5 +1,5 @@
 /**
- * A runs server with calls that wait and its console, two people who sign in by key, and a browser. Tests of the console only.
+ * A runs server with calls that wait and its console, people who sign in by key, and a browser. Tests of the console only.
  *
  * Rule: one stack a test file; tests tell their calls apart by the thread. A window that logs an error fails its test.
  */
@@ -16,6 +16,7 @@ import {
   parseApiKeys,
   serveApi,
   type ConsoleOptions,
+  type People,
   type ServedApi,
 } from '../../api/index.ts';
 import { ApprovalsClient, type Approval } from '../../client/http/public.ts';
@@ -32,11 +33,13 @@ export const CONSOLE_KEY = {
   caller: 'sk-the-caller-0123456789',
   alice: 'sk-alice-0123456789abcdef',
   bob: 'sk-bob-0123456789abcdefgh',
+  carol: 'sk-carol-0123456789abcdef',
 } as const;
 const KEYS = [
   `acme:${CONSOLE_KEY.caller}:*:role=caller;name=shop`,
   `acme:${CONSOLE_KEY.alice}:*:role=approver;name=alice`,
   `acme:${CONSOLE_KEY.bob}:*:role=approver;name=bob`,
+  `acme:${CONSOLE_KEY.carol}:*:role=approver;name=carol`,
 ].join(' ');
 
 type Scripts = NonNullable<SandboxOptions['scripts']>;
@@ -70,7 +73,7 @@ export interface ConsoleStack {
   /** Starts a run, and waits until its call waits. */
   started(options?: StartOptions): Promise<Approval>;
   /** A window at a path of the console. It is closed with the test, which fails when the window logged an error. */
-  windowOf(who: 'alice' | 'bob', path?: string, options?: BrowserContextOptions): Promise<Page>;
+  windowOf(who: 'alice' | 'bob' | 'carol', path?: string, options?: BrowserContextOptions): Promise<Page>;
   stopApi(): Promise<void>;
   startApi(): Promise<void>;
   close(): Promise<void>;
@@ -80,6 +83,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   refund: 'Pays money back to the customer of an order.',
   send_mail: 'Sends a mail to a customer.',
   delete_account: 'Deletes the account of a customer and everything in it.',
+  pay_out: 'Pays a supplier. Two leads decide.',
+  count_stock: 'Asks the warehouse how many pieces there are.',
 };
 
 const toolsOf = (paid: unknown[]) =>
@@ -109,6 +114,20 @@ const toolsOf = (paid: unknown[]) =>
       approval: true,
       execute: () => 'deleted',
     },
+    count_stock: {
+      description: DESCRIPTIONS['count_stock'] ?? '',
+      parameters: z.object({ article: z.string() }),
+      external: true,
+    },
+    pay_out: {
+      description: DESCRIPTIONS['pay_out'] ?? '',
+      parameters: z.object({ supplier: z.string(), amount: z.number() }),
+      needsApproval: { by: ['leads'], quorum: 2 },
+      execute: (input) => {
+        paid.push(input);
+        return `paid ${input.amount}`;
+      },
+    },
   });
 
 const REFUND = { order: 'A-1042', amount: 60, reason: 'paid twice' };
@@ -121,9 +140,10 @@ interface Parts {
   built: BuiltConsole;
   store: Store;
   native: NativeStack;
+  people: People;
 }
 
-const openParts = async (scripts: Scripts, paid: unknown[]): Promise<Parts> => {
+const openParts = async (scripts: Scripts, paid: unknown[], people: People): Promise<Parts> => {
   const [temporal, database, browser, built] = await Promise.all([
     liveTemporal(),
     freshDatabase(),
@@ -137,22 +157,22 @@ const openParts = async (scripts: Scripts, paid: unknown[]): Promise<Parts> => {
     sandbox: { scripts: { refund: callsOnce('refund', REFUND, SAID), ...scripts } },
     tools: toolsOf(paid),
   });
-  return { temporal, database, browser, built, store, native };
+  return { temporal, database, browser, built, store, native, people };
 };
 
-const serveNative = ({ native, store, built }: Parts, port = 0): Promise<ServedApi> => {
+const serveNative = ({ native, store, built, people }: Parts, port = 0): Promise<ServedApi> => {
   const keys = parseApiKeys(KEYS);
   const console: ConsoleOptions = {
     store,
     keys,
-    people: NOBODY,
+    people,
     folder: built.dir,
     publicUrl: null,
     oidc: null,
     proxy: null,
     log: { info: () => undefined },
   };
-  return serveApi(createApi({ engine: native.engine, auth: keyAuth(keys, NOBODY), console }), { port });
+  return serveApi(createApi({ engine: native.engine, auth: keyAuth(keys, people), console }), { port });
 };
 
 const signedIn = async (page: Page, key: string): Promise<void> => {
@@ -191,9 +211,13 @@ const starter =
     );
   };
 
-export const openConsoleStack = async (scripts: Scripts = {}): Promise<ConsoleStack> => {
+/** `people`: groups of alice, bob and carol. Default: none. */
+export const openConsoleStack = async (
+  scripts: Scripts = {},
+  people: People = NOBODY,
+): Promise<ConsoleStack> => {
   const paid: unknown[] = [];
-  const parts = await openParts(scripts, paid);
+  const parts = await openParts(scripts, paid, people);
   const { browser, native, built } = parts;
   let api = await serveNative(parts);
   const { url, origin } = { url: api.url, origin: new URL(api.url).origin };

@@ -2,8 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { currentSession, mayOpen, sessionState, signOut } from '../http/session.ts';
-import { matchPath } from '../match-path.ts';
-import { PAGES, type ConsolePage } from '../pages.ts';
+import { PAGES, paramsAt, type ConsolePage } from '../pages.ts';
 import { hrefOf, place } from '../router.ts';
 import { EscapedText } from '../ui/escaped-text.tsx';
 import { ShortcutHelp, useShortcuts } from '../ui/shortcuts.tsx';
@@ -21,7 +20,7 @@ const NavLinks = () => (
         <li key={page.path}>
           <a
             href={hrefOf(entryOf(page))}
-            aria-current={matchPath(page.path, place.value.path) === null ? undefined : 'page'}
+            aria-current={paramsAt(page, place.value.path) === null ? undefined : 'page'}
           >
             <span>{page.nav}</span>
             {count === 0 ? null : <span class="nav-count">{count > 999 ? '999+' : count}</span>}

@@ -3,8 +3,9 @@ import type { ComponentChildren } from 'preact';
 import { hrefOf } from '../../router.ts';
 import { EscapedLines, EscapedText } from '../../ui/escaped-text.tsx';
 import { TimeAgo, TimeLeft } from '../../ui/time-left.tsx';
+import type { RunDecision } from '../../../../protocol/wire/decisions.ts';
 import type { InboxDetails } from './inbox-types.ts';
-import { votesText } from './words.ts';
+import { entryText, votesText } from './words.ts';
 
 export const Section = ({ title, children }: { title: string; children: ComponentChildren }) => (
   <section class="detail-section">
@@ -120,7 +121,14 @@ export const Votes = ({ details }: { details: InboxDetails }) => {
       <ul class="record">
         {votes.map((vote, index) => (
           <li key={index}>
-            <Name by={vote.by} verified={vote.verified} /> {VERB[vote.decision]} it, <TimeAgo at={vote.at} />
+            <Name by={vote.by} verified={vote.verified} /> {VERB[vote.decision]} it
+            {vote.in_place_of === undefined || vote.in_place_of === null ? null : (
+              <>
+                {' '}
+                in place of <EscapedText text={vote.in_place_of} />
+              </>
+            )}
+            , <TimeAgo at={vote.at} />
             {vote.reason === undefined || vote.reason === null ? null : (
               <>
                 : <EscapedText text={vote.reason} />
@@ -155,19 +163,26 @@ export const Comments = ({ details }: { details: InboxDetails }) => {
   );
 };
 
-/** Every decision about the call that the server has, those without effect included. */
+const Entry = ({ entry }: { entry: RunDecision }) => (
+  <li>
+    {entry.door === 'workflow' ? 'The run' : <Name by={entry.by} verified={entry.verified} />}{' '}
+    <EscapedText text={entryText(entry)} />, <TimeAgo at={entry.created_at} />
+    {entry.refused === null ? null : <span class="badge">had no effect</span>}
+    {[entry.reason, entry.note].map((text, index) =>
+      text === null || text === '' ? null : <EscapedLines key={index} text={text} />,
+    )}
+  </li>
+);
+
+/** Every decision about the call that the server has, those without effect included. Comments have a section of their own. */
 export const DecisionRecord = ({ details }: { details: InboxDetails }) => {
-  if (details.decisions.length === 0) return null;
+  const entries = details.decisions.filter(({ decision }) => decision !== 'comment');
+  if (entries.length === 0) return null;
   return (
     <Section title="Record">
       <ul class="record">
-        {details.decisions.map((entry) => (
-          <li key={entry.id}>
-            <Name by={entry.by} verified={entry.verified} /> {entry.decision}
-            {entry.edited ? ' with other arguments' : ''}, <TimeAgo at={entry.created_at} />
-            {entry.refused === null ? null : <span class="badge">had no effect</span>}
-            {entry.reason === null ? null : <EscapedLines text={entry.reason} />}
-          </li>
+        {entries.map((entry) => (
+          <Entry key={entry.id} entry={entry} />
         ))}
       </ul>
     </Section>

@@ -8,6 +8,7 @@ export interface InboxVote {
   at: number;
   verified: boolean;
   reason?: string | null;
+  in_place_of?: string | null;
 }
 
 export interface InboxComment {

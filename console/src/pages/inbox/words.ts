@@ -1,4 +1,5 @@
 /** Sentences of the inbox. Rule: pure; names of people and tools are escaped where the sentence is shown. */
+import type { RunDecision } from '../../../../protocol/wire/decisions.ts';
 import type { DecisionBody, InboxCall } from './inbox-types.ts';
 
 const VERBS = {
@@ -11,7 +12,11 @@ const VERBS = {
 export const verbOf = ({ decision }: DecisionBody): { present: string; past: string } => VERBS[decision];
 
 /** Who decided a call that waits no more, as a sentence. */
-export const decidedBy = ({ status, decision }: Pick<InboxCall, 'status' | 'decision'>): string => {
+export const decidedBy = ({
+  status,
+  decision,
+  kind,
+}: Pick<InboxCall, 'status' | 'decision' | 'kind'>): string => {
   if (decision !== null) {
     const who = decision.by ?? 'Somebody without a name';
     const name = decision.verified ? who : `${who} (name not verified)`;
@@ -19,7 +24,7 @@ export const decidedBy = ({ status, decision }: Pick<InboxCall, 'status' | 'deci
   }
   if (status === 'expired') return 'Nobody decided in time.';
   if (status === 'cancelled') return 'Its run has ended or was cancelled.';
-  return 'It was decided.';
+  return kind === 'output' ? 'It was answered.' : 'It was decided.';
 };
 
 /** Such as `2 more approvals needed`; null = one decision is enough, or none is known. */
@@ -28,3 +33,26 @@ export const votesText = ({ votes_needed: needed, votes }: InboxCall): string | 
   if (needed === 1 && (votes === undefined || votes.length === 0)) return null;
   return needed === 1 ? '1 more approval needed' : `${needed} more approvals needed`;
 };
+
+const DONE: Record<RunDecision['decision'], string> = {
+  approve: 'approved it',
+  deny: 'denied it',
+  delegate: 'handed it over',
+  remind: 'reminded of it',
+  escalate: 'passed it on',
+  comment: 'commented on it',
+};
+
+/** What an entry of the record tells, without the name, such as `handed it over to carol`. */
+export const entryText = ({
+  decision,
+  edited,
+  in_place_of: inPlaceOf,
+  to,
+}: Pick<RunDecision, 'decision' | 'edited' | 'in_place_of' | 'to'>): string =>
+  [
+    DONE[decision],
+    ...(edited ? ['with other arguments'] : []),
+    ...(inPlaceOf === null ? [] : [`in place of ${inPlaceOf}`]),
+    ...(to === null ? [] : [`to ${[...to.people, ...to.groups].join(', ')}`]),
+  ].join(' ');
