@@ -318,6 +318,7 @@ describe('doctor', () => {
       backend: 'ok',
       learned: 'skipped',
       models: 'skipped',
+      people: 'skipped',
       store: 'skipped',
       api: 'skipped',
     });

@@ -1,53 +1,34 @@
 /** Waiting approvals when processes are killed: the list is exact, and each call runs as it was decided. */
 import { ApiError } from '../../../protocol/errors.ts';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { ApprovalsClient } from '../../../client/http/public.ts';
 import { calls, says } from '../../support/chat-server.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
-import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
-import { scriptedHttp, type ScriptedHttp } from '../../support/scripted-http.ts';
-import { uniqueName } from '../../support/temporal.ts';
-import { nativeEnv, spawnWorker, type WorkerProcess } from '../../support/worker-process.ts';
+import { nativeProcesses, type NativeProcesses } from '../../support/native-processes.ts';
+import type { WorkerProcess } from '../../support/worker-process.ts';
 
 guardAgainstLeaks();
 
 const TOOLS = fileURLToPath(new URL('../../support/gated-tools.ts', import.meta.url));
 const TOOL = { type: 'function' as const, function: { name: 'pay', parameters: { type: 'object' } } };
 
-let dir: string;
-let database: FreshDatabase;
-let model: ScriptedHttp;
-const taskQueue = uniqueName('kills');
-const processes: WorkerProcess[] = [];
+let native: NativeProcesses;
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'durable-runs-kills-'));
-  database = await freshDatabase();
-  model = await scriptedHttp();
+  native = await nativeProcesses({
+    temporal: inject('temporalAddress'),
+    name: 'kills',
+    env: (dir) => ({ RUNS_TOOLS: TOOLS, PAID_FILE: join(dir, 'paid') }),
+  });
 });
-afterAll(async () => {
-  for (const one of processes) one.signal('SIGKILL');
-  await Promise.all(processes.map(({ exited }) => exited));
-  await model.close();
-  await database.drop();
-  await rm(dir, { recursive: true, force: true });
-});
+afterAll(() => native.close());
 
-const start = async (...command: string[]): Promise<WorkerProcess> => {
-  const made = spawnWorker(
-    {
-      ...nativeEnv({ temporal: inject('temporalAddress'), taskQueue, dataDir: dir, database, model }),
-      RUNS_TOOLS: TOOLS,
-      PAID_FILE: join(dir, 'paid'),
-    },
-    command,
-  );
-  processes.push(made);
+const start = async (command: string): Promise<WorkerProcess> => {
+  const made = native.start(command);
   await made.ready;
   return made;
 };
@@ -56,13 +37,8 @@ const kill = async (...victims: WorkerProcess[]): Promise<void> => {
   await Promise.all(victims.map(({ exited }) => exited));
 };
 const serve = async () => {
-  const process = await start('serve');
-  const url = /http:\S+\/v1/.exec(await process.ready)?.[0] ?? '';
-  return {
-    process,
-    openai: new OpenAI({ baseURL: url, apiKey: 'none', maxRetries: 0 }),
-    approvals: new ApprovalsClient({ url }),
-  };
+  const server = await native.serve();
+  return { ...server, approvals: new ApprovalsClient({ url: server.url }) };
 };
 /** For ten seconds Temporal offers the run to the worker that died; the API then answers 503, safe to repeat. */
 const decide = async (approvals: ApprovalsClient, id: string): Promise<unknown> => {
@@ -85,7 +61,7 @@ const startRun = async (openai: OpenAI) => {
 test('server and worker are killed while a call waits and right after its decision: it is listed, decided and paid once', async () => {
   let server = await serve();
   let worker = await start('worker');
-  model.script.push(calls([{ name: 'pay', arguments: '{"amount":7}' }]), says(['Paid.']));
+  native.model.script.push(calls([{ name: 'pay', arguments: '{"amount":7}' }]), says(['Paid.']));
   const run = await startRun(server.openai);
   const waiting = async () =>
     (await server.approvals.list()).data.map(({ run_id: id, status }) => `${id} ${status}`);
@@ -120,6 +96,6 @@ test('server and worker are killed while a call waits and right after its decisi
     decisions: [{ decision: 'approve', by: 'alice', verified: false }],
   });
   // A tool whose worker died in it may run again, under the same key.
-  const paid = new Set((await readFile(join(dir, 'paid'), 'utf8')).trim().split('\n'));
+  const paid = new Set((await readFile(join(native.dir, 'paid'), 'utf8')).trim().split('\n'));
   expect([...paid]).toEqual([`${run.id}:${call.call_id} 7`]);
 }, 180_000);

@@ -1,13 +1,13 @@
 /** Approvals over a real server: discovered, followed, decided, also when processes die and when two people decide at once. */
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { z } from 'zod';
 import { createApi, keyAuth, parseApiKeys, serveApi, type ServedApi } from '../../../api/index.ts';
 import { ApiError, ApprovalsClient, type ApprovalEvent } from '../../../client/http/public.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import { createRunsService } from '../../../service/index.ts';
 import { openStore } from '../../../store/index.ts';
 import { defineTools, openNative, type NativeStack } from '../../support/native-stack.ts';
+import { refundScript, refundTool } from '../../support/refund.ts';
 import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
 import { liveTemporal, type LiveTemporal } from '../../support/temporal.ts';
 
@@ -43,25 +43,11 @@ beforeAll(async () => {
     store,
     sandbox: {
       scripts: {
-        refund: (turn) =>
-          turn.round === 0
-            ? {
-                text: 'I pay it back.',
-                calls: [{ name: 'refund', arguments: { order: HOSTILE, amount: 60 } }],
-              }
-            : { text: turn.outputs.map(({ output }) => output).join(', ') },
+        refund: refundScript(HOSTILE),
       },
     },
     tools: defineTools({
-      refund: {
-        description: 'Pays money back',
-        parameters: z.object({ order: z.string(), amount: z.number() }),
-        approval: true,
-        execute: ({ amount }) => {
-          paid.push(amount);
-          return `paid ${amount}`;
-        },
-      },
+      refund: refundTool(paid),
     }),
   });
   const auth = keyAuth(parseApiKeys(KEYS));

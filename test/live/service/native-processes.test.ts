@@ -1,57 +1,23 @@
 /** Several real processes on one PostgreSQL: any server serves any run, and each may be killed. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { sseEvents } from '../../../backends/http/index.ts';
 import { calls, chunk, says } from '../../support/chat-server.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
-import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
-import { scriptedHttp, sse, type ScriptedHttp } from '../../support/scripted-http.ts';
-import { uniqueName } from '../../support/temporal.ts';
-import { nativeEnv, spawnWorker, type WorkerProcess } from '../../support/worker-process.ts';
+import { nativeProcesses, type NativeProcesses } from '../../support/native-processes.ts';
+import { sse } from '../../support/scripted-http.ts';
 
 guardAgainstLeaks();
 
 const TOOL = { type: 'function' as const, function: { name: 'ask', parameters: { type: 'object' } } };
 
-let dir: string;
-let database: FreshDatabase;
-let model: ScriptedHttp;
-const taskQueue = uniqueName('native');
-const processes: WorkerProcess[] = [];
+let native: NativeProcesses;
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'durable-runs-native-'));
-  database = await freshDatabase();
-  model = await scriptedHttp();
+  native = await nativeProcesses({ temporal: inject('temporalAddress'), name: 'native' });
 });
-afterAll(async () => {
-  for (const one of processes) one.signal('SIGKILL');
-  await Promise.all(processes.map(({ exited }) => exited));
-  await model.close();
-  await database.drop();
-  await rm(dir, { recursive: true, force: true });
-});
-
-const start = (...command: string[]): WorkerProcess => {
-  const made = spawnWorker(
-    nativeEnv({ temporal: inject('temporalAddress'), taskQueue, dataDir: dir, database, model }),
-    command,
-  );
-  processes.push(made);
-  return made;
-};
-
-const serve = async (
-  ...options: string[]
-): Promise<{ process: WorkerProcess; url: string; openai: OpenAI }> => {
-  const process = start('serve', ...options);
-  const url = /http:\S+\/v1/.exec(await process.ready)?.[0] ?? '';
-  return { process, url, openai: new OpenAI({ baseURL: url, apiKey: 'none', maxRetries: 0 }) };
-};
+afterAll(() => native.close());
 
 interface Seen {
   id: number;
@@ -98,11 +64,11 @@ const startRun = async (openai: OpenAI) => {
 
 describe('two servers and two workers', () => {
   test('serve each other’s runs, and a reader goes on where a killed server stopped', async () => {
-    const [one, two] = await Promise.all([serve(), serve()]);
-    const workers = [start('worker'), start('worker')];
+    const [one, two] = await Promise.all([native.serve(), native.serve()]);
+    const workers = [native.start('worker'), native.start('worker')];
     await Promise.all(workers.map(({ ready }) => ready));
 
-    model.script.push(calls([{ name: 'ask', arguments: '{"q":1}' }]), says(['All ', 'done.']));
+    native.model.script.push(calls([{ name: 'ask', arguments: '{"q":1}' }]), says(['All ', 'done.']));
     const run = await startRun(one.openai);
     const atFirst = await follow(one.url, run, 0, ({ event }) => event === 'thread.run.requires_action');
     const waiting = await two.openai.beta.threads.runs.retrieve(run.id, { thread_id: run.thread_id });
@@ -129,15 +95,15 @@ describe('two servers and two workers', () => {
   });
 
   test('a worker that is killed in the middle of an answer leaves it incomplete, and another one answers once', async () => {
-    const { openai, url, process } = await serve();
-    const first = start('worker');
+    const { openai, url, process } = await native.serve();
+    const first = native.start('worker');
     await first.ready;
-    model.script.push(sse([chunk({ content: 'Half an ans' })], 'hold'), says(['The whole answer.']));
+    native.model.script.push(sse([chunk({ content: 'Half an ans' })], 'hold'), says(['The whole answer.']));
     const run = await startRun(openai);
     const before = await follow(url, run, 0, ({ event }) => event === 'thread.message.delta');
     first.signal('SIGKILL');
     await first.exited;
-    const second = start('worker');
+    const second = native.start('worker');
     const rest = await follow(url, run, before.at(-1)?.id ?? 0, isEnd);
     expect(rest.map(({ event }) => event).filter((event) => !event.endsWith('.delta'))).toEqual([
       'thread.message.incomplete',
@@ -166,10 +132,10 @@ describe('two servers and two workers', () => {
   });
 
   test('without a worker runs stay queued, submits say 503, and all goes on when one comes', async () => {
-    const { openai, process } = await serve();
-    model.script.push(calls([{ name: 'ask', arguments: '{}' }]), says(['Late, but done.']));
+    const { openai, process } = await native.serve();
+    native.model.script.push(calls([{ name: 'ask', arguments: '{}' }]), says(['Late, but done.']));
     const run = await startRun(openai);
-    const worker = start('worker');
+    const worker = native.start('worker');
     const waiting = await openai.beta.threads.runs.poll(
       run.id,
       { thread_id: run.thread_id },
@@ -186,7 +152,7 @@ describe('two servers and two workers', () => {
     await expect(openai.beta.threads.runs.submitToolOutputs(run.id, outputs)).rejects.toMatchObject({
       status: 503,
     });
-    const again = start('worker');
+    const again = native.start('worker');
     await again.ready;
     const patient = new OpenAI({ baseURL: openai.baseURL, apiKey: 'none', maxRetries: 5 });
     const ended = await patient.beta.threads.runs.submitToolOutputsAndPoll(run.id, outputs, {
@@ -210,9 +176,9 @@ const historyOf = async (runId: string) => {
 
 describe('a server with a worker in its process', () => {
   test('takes the runs that it creates at once', async () => {
-    const { openai, process } = await serve('--worker');
+    const { openai, process } = await native.serve('--worker');
     expect(process.said()).toMatch(/ready api at http:\S+, without keys.*; worker on task queue/);
-    model.script.push(says(['Here.']));
+    native.model.script.push(says(['Here.']));
     const run = await startRun(openai);
     const ended = await openai.beta.threads.runs.poll(
       run.id,
@@ -228,8 +194,8 @@ describe('a server with a worker in its process', () => {
   });
 
   test('is killed while a run waits: another one serves the run, and takes its answer', async () => {
-    const one = await serve('--worker');
-    model.script.push(calls([{ name: 'ask', arguments: '{}' }]), says(['Thanks.']));
+    const one = await native.serve('--worker');
+    native.model.script.push(calls([{ name: 'ask', arguments: '{}' }]), says(['Thanks.']));
     const run = await startRun(one.openai);
     const place = { thread_id: run.thread_id };
     const waiting = await one.openai.beta.threads.runs.poll(run.id, place, { pollIntervalMs: 50 });
@@ -237,7 +203,7 @@ describe('a server with a worker in its process', () => {
     one.process.signal('SIGKILL');
     await one.process.exited;
 
-    const two = await serve('--worker');
+    const two = await native.serve('--worker');
     const patient = new OpenAI({ baseURL: two.url, apiKey: 'none', maxRetries: 5 });
     const [call] = waiting.required_action?.submit_tool_outputs.tool_calls ?? [];
     const ended = await patient.beta.threads.runs.submitToolOutputsAndPoll(

@@ -8,6 +8,7 @@ import type { Approval, RunDecision } from '../../../protocol/wire/decisions.ts'
 import type { Page } from '../../../protocol/wire/objects.ts';
 import { defineTools, openNative, type NativeStack } from '../../support/native-stack.ts';
 import { cli } from '../../support/cli.ts';
+import { refundScript, refundTool } from '../../support/refund.ts';
 import { memoryStore } from '../../support/store.ts';
 import { liveTemporal, type LiveTemporal } from '../../support/temporal.ts';
 
@@ -39,10 +40,7 @@ beforeAll(async () => {
     store,
     sandbox: {
       scripts: {
-        refund: (turn) =>
-          turn.round === 0
-            ? { calls: [{ name: 'refund', arguments: { order: '42', amount: 60 } }] }
-            : { text: turn.outputs.map(({ output }) => output).join(', ') },
+        refund: refundScript('42'),
         later: (turn) =>
           turn.messages.some(({ text }) => text.includes('has come'))
             ? { text: 'Done.' }
@@ -52,15 +50,7 @@ beforeAll(async () => {
       },
     },
     tools: defineTools({
-      refund: {
-        description: 'Pays money back',
-        parameters: z.object({ order: z.string(), amount: z.number() }),
-        approval: true,
-        execute: ({ amount }) => {
-          paid.push(amount);
-          return `paid ${amount}`;
-        },
-      },
+      refund: refundTool(paid),
       later: {
         description: 'May be allowed when the run has ended',
         parameters: z.object({}),
