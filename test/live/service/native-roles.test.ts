@@ -185,7 +185,11 @@ test('a person with a key and the URL decides by the command, also when the run 
   const listed = await cli(['list', '--waiting', '--json'], env);
   expect(listed.json()).toMatchObject({ calls: [{ runId: run.id, callId: call.call_id, tool: 'later' }] });
   const answered = await cli(['answer', run.id, '--approve'], env);
-  expect([answered.code, answered.stdout]).toEqual([0, expect.stringContaining('the answer starts run_')]);
+  expect(answered).toMatchObject({
+    code: 0,
+    stderr: '',
+    stdout: expect.stringContaining('the answer starts run_') as string,
+  });
   await expect(decide(call, 'alice', { decision: 'deny', by: 'the boss' })).rejects.toMatchObject({
     status: 400,
   });

@@ -8,6 +8,7 @@ import type { Caller } from '../../../protocol/ports/runs-service.ts';
 import type { Store } from '../../../protocol/ports/run-store.ts';
 import type { WebhookDelivery, WebhookWithSecret } from '../../../protocol/wire/webhooks.ts';
 import { openStore } from '../../../store/index.ts';
+import { cli } from '../../support/cli.ts';
 import { defineTools, openNative, type NativeStack } from '../../support/native-stack.ts';
 import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
 import { liveTemporal, uniqueName, workflowBundle, type LiveTemporal } from '../../support/temporal.ts';
@@ -292,3 +293,33 @@ test('an address inside is never reached: as a literal, by name, and by a name t
   for (const log of await failed()) expect(log).toEqual(log.map(() => true));
   expect(receiver.received).toHaveLength(1);
 }, 60_000);
+
+test('the commands add a webhook, test it, list what was delivered, send it again, rotate the secret and remove it', async () => {
+  const runs = async (...args: string[]) => {
+    const answer = await cli(['webhooks', ...args], { RUNS_URL: stack.openai.baseURL });
+    expect([answer.code, answer.stderr]).toEqual([0, '']);
+    return answer.stdout.trim().split('\n');
+  };
+  const [id = '', secret = ''] = await runs('add', receiver.url, '--events', 'run.ended');
+  receiver.secrets.push(secret);
+  expect((await runs('list')).join(' ')).toContain(`${receiver.url} `);
+
+  expect((await runs('test', id)).join(' ')).toContain('webhook.test');
+  await expect.poll(() => receiver.received.map(({ body }) => body.type), WAIT).toEqual(['webhook.test']);
+  const listed = async () => (await runs('deliveries', '--webhook', id)).slice(1);
+  await expect.poll(listed, WAIT).toEqual([expect.stringContaining(' delivered ')]);
+  const [delivery = ''] = (await listed())[0]?.split(' ') ?? [];
+
+  await runs('redeliver', delivery);
+  await expect.poll(() => receiver.received.length, WAIT).toBe(2);
+  expect(new Set(receiver.received.map((one) => one.id)).size).toBe(1);
+
+  const [, rotated = ''] = await runs('rotate', id, '--old-for', '0');
+  expect(rotated).not.toBe(secret);
+  expect(await runs('remove', id)).toEqual([`Webhook ${id} is deleted.`]);
+  expect((await runs('list')).join(' ')).not.toContain(id);
+  const unknown = await cli(['webhooks', 'add', receiver.url, '--events', 'run.begun'], {
+    RUNS_URL: stack.openai.baseURL,
+  });
+  expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('"run.begun"')]);
+}, 90_000);
