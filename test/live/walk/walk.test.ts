@@ -5,10 +5,11 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DevState } from '../../../app/dev-state.ts';
 import { findTemporalCli } from '../../../dev-server/find-temporal.ts';
 import { freePort } from '../../../dev-server/ports.ts';
+import { openWindow } from '../../support/console.ts';
 import { ROOT } from '../../support/sources.ts';
 import {
   documentBlocks,
@@ -16,41 +17,10 @@ import {
   documentFileName,
   readDocument,
 } from '../../support/walk/documents.ts';
+import { ELSEWHERE } from '../../support/walk/elsewhere.ts';
 import type { Terminal, Typed } from '../../support/walk/terminal.ts';
 import { Walker } from '../../support/walk/walker.ts';
-
-/** Commands that are not typed here: where they run, or why they can't. */
-const ELSEWHERE: Record<string, string> = {
-  'npm cit': 'runs this test',
-  'npm test': 'runs this test',
-  'npm run check': 'is the offline part of the tests',
-  'npm run bench': 'measures for minutes, and needs an idle machine',
-  'npm run drill': 'test/live/chaos',
-  'npm run test:clients':
-    'installs compilers and clients of five languages; its results are kept and compared',
-  'npm run test:models': 'builds model servers for minutes',
-  'npm run api:update': 'test/offline/repository/api-report.test.ts',
-  'npm run build': 'test/live/packages/build.test.ts',
-  'npm run build:console': 'a part of the build',
-  'npm run types': 'is a part of the check',
-  'npm run pack': 'test/live/packages/client-package.test.ts',
-  'npm install': 'test/live/packages/client-package.test.ts',
-  'docker compose up':
-    'test/live/cli/compose-jobs.test.ts runs its commands; there may be no container engine',
-  'runs codec-server':
-    'test/offline/app/codec-server.test.ts runs its server; the Web UI uses it in test/live/worker',
-  ...Object.fromEntries(
-    ['add', 'list', 'test', 'deliveries', 'redeliver', 'rotate', 'remove'].map((action) => [
-      `runs webhooks ${action}`,
-      'test/live/service/webhooks.test.ts',
-    ]),
-  ),
-  'runs usage': 'test/offline/cli/cli-money.test.ts',
-  'runs deployment promote': 'test/live/cli/deploy-builds.test.ts',
-  'runs deployment ramp': 'test/live/cli/deploy-builds.test.ts',
-  'runs deployment drain': 'test/live/cli/deploy-builds.test.ts',
-  'temporal workflow update-options': 'test/live/cli/deploy-builds.test.ts',
-};
+import { launchBrowser } from '../../support/web-ui.ts';
 
 const README = readDocument('README.md');
 const BLOCKS = documentBlocks(README);
@@ -180,6 +150,34 @@ describe('the demo', { timeout: 240_000 }, () => {
     second.press('a\r');
     expect([(await second.done()).code, code]).toEqual([0, expect.stringMatching(/^.{5}$/)]);
     expect((await terminal.done()).text).toContain('checkout 1.4.2 is live.');
+  });
+});
+
+describe('the demo’s console', { timeout: 240_000 }, () => {
+  test('opened first by the printed link, asks for a name once and decides by a click', async () => {
+    const browser = await launchBrowser();
+    onTestFinished(() => browser.close());
+    const terminal = await walker.terminal('demo, approved in the console');
+    walker.begin(terminal, 'npm run demo');
+    const [, url = ''] = await terminal.shows(/Console (http:\S+)/);
+    const { page, problems } = await openWindow(browser, url);
+    await page.getByLabel('Your name').fill('ada');
+    await page.keyboard.press('Enter');
+    // The call comes to the screen by itself.
+    await page.getByRole('article').getByRole('heading', { name: 'deploy' }).waitFor({ timeout: 60_000 });
+    await page.reload();
+    await page.getByRole('article').getByText('1.4.2', { exact: true }).waitFor();
+    const leaving = page.getByText(/^Approving in/).first();
+    await expect
+      .poll(async () => {
+        if ((await leaving.count()) === 0)
+          await page.getByRole('button', { name: 'Approve', exact: true }).click({ timeout: 2_000 });
+        return leaving.count();
+      })
+      .toBeGreaterThan(0);
+    const { code, text } = await terminal.done();
+    expect([code, text]).toEqual([0, expect.stringContaining('checkout 1.4.2 is live.')]);
+    expect(problems).toEqual([]);
   });
 });
 
