@@ -123,6 +123,18 @@ export interface Decision {
   refused?: DecisionRefusal;
 }
 
+/**
+ * Entries in the order in which the workflow made them, which may send two at once. Entries without a number keep their places.
+ */
+export const inOrderMade = <Item>(items: readonly Item[], entryOf: (item: Item) => Decision): Item[] => {
+  const isNumbered = (item: Item): boolean => entryOf(item).entry !== undefined;
+  const numbered = items.filter(isNumbered).toSorted((one, other) => {
+    const [a, b] = [entryOf(one), entryOf(other)];
+    return a.at - b.at || (a.entry ?? 0) - (b.entry ?? 0);
+  });
+  return items.map((item) => (isNumbered(item) ? (numbered.shift() ?? item) : item));
+};
+
 /** Did this entry decide its call? Not when the tool refused its arguments later, which is an entry of its own. */
 export const isVerdict = <Entry extends Decision>(
   entry: Entry,

@@ -3,6 +3,7 @@
  *
  * Rule: arguments are shown by the function that every door uses, and the text is whole. Imported within `store/` only.
  */
+import { inOrderMade } from '../protocol/decisions.ts';
 import { parseArguments } from '../protocol/rules/tool-arguments.ts';
 import { showArguments } from '../protocol/rules/show-arguments.ts';
 import { visible } from '../protocol/rules/visible.ts';
@@ -75,8 +76,12 @@ export const readDetails = async (
     said: await saidBefore(sql, row),
     conversation: await readConversation(sql, row),
     consequence: CONSEQUENCES[row.on_deadline],
-    decisions: decisions
-      .filter(({ body }) => body.callId === row.call_id && (body.round === 0 || body.round === row.round))
+    decisions: inOrderMade(
+      decisions.filter(
+        ({ body }) => body.callId === row.call_id && (body.round === 0 || body.round === row.round),
+      ),
+      ({ body }) => body,
+    )
       .slice(0, DECISIONS)
       .map(decisionView),
   };

@@ -5,7 +5,7 @@
  * do not tell, so a tool's span is that of its round until the history replaces it.
  * Imported by `timeline/` and tests.
  */
-import { isVerdict } from '../../protocol/decisions.ts';
+import { inOrderMade, isVerdict } from '../../protocol/decisions.ts';
 import type { RecordedApproval, RecordedStep, RunRows } from '../../protocol/ports/run-records.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
 import { isTerminal, type RunStatus, type WireUsage } from '../../protocol/wire/objects.ts';
@@ -250,7 +250,7 @@ export const callEntries = (record: RunRows): TimelineEntry[] =>
   );
 
 export const decisionEntries = ({ decisions }: RunRows): TimelineEntry[] =>
-  decisions.map((one) => ({
+  inOrderMade(decisions, (one) => one).map((one) => ({
     id: `decision:${one.id}`,
     kind: 'decision',
     start_ms: one.at,

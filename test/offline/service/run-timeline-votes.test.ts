@@ -118,3 +118,18 @@ test('arguments that the tool refused start no tool: the call waits again', () =
   expect(ofPeople(again)[2]).toMatchObject({ refused: 'amount is missing' });
   expect(spans(again)).toEqual(['wait 25.. waiting']);
 });
+
+test('votes of one moment that were written in another order are entries in the order of the votes', () => {
+  const votes = [2, 0, 1].map((number) => entry(number, 'deny', { by: `voter ${number}`, at: T + 40 }));
+  const comment = entry(9, 'comment', { at: T + 40 });
+  const { entry: _none, ...unnumbered } = comment;
+  const [late, ...others] = votes;
+  if (late === undefined) throw new Error('There is no vote.');
+  const written = record([late, unnumbered, ...others]);
+  expect(ofPeople(written).map((one) => one.kind === 'decision' && (one.by ?? one.decision))).toEqual([
+    'voter 0',
+    'comment',
+    'voter 1',
+    'voter 2',
+  ]);
+});
