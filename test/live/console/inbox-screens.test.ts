@@ -93,7 +93,7 @@ test.each(['light', 'dark'] as const)(
       })
       .toBe(1);
     await page.getByLabel('amount').fill('40');
-    await page.getByText('60').first().waitFor();
+    await page.getByText('60', { exact: true }).first().waitFor();
     expect(await axeViolations(page, stack.axe)).toEqual([]);
     await picture(page, `console-edit-${colorScheme}`);
     await page.getByRole('button', { name: 'Cancel' }).click();
