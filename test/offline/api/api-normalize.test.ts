@@ -23,6 +23,8 @@ interface Pair {
 type AnySchema = z.core.$ZodType;
 
 const CANDIDATES: readonly unknown[] = [
+  'https://hooks.example/a',
+  'run.ended',
   'a',
   'auto',
   'user',

@@ -85,6 +85,7 @@ const OPEN_TO: Readonly<Record<string, readonly (keyof typeof KEY)[]>> = {
   'GET /v1/approvals/events': ['approver', 'operator', 'both'],
   'GET /v1/approvals/{approval_id}': ['approver', 'operator', 'both'],
   'POST /v1/approvals/{approval_id}': ['approver', 'both'],
+  'POST /v1/approvals/{approval_id}/comments': ['approver', 'both'],
   'GET /v1/threads/{thread_id}/runs/{run_id}/decisions': ['caller', 'approver', 'operator', 'both'],
   'GET /v1/threads/{thread_id}/runs/{run_id}/calls/{call_id}': ['caller', 'approver', 'operator', 'both'],
 };

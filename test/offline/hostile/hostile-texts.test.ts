@@ -117,6 +117,10 @@ const prepare = async (): Promise<Record<string, { path: string; body: object }>
   const at = `/v1/threads/${run.thread_id}/runs/${run.id}`;
   const fresh = await post('/v1/threads', {});
   return {
+    'POST /v1/approvals/{approval_id}/comments': {
+      path: `/v1/approvals/${await waitingApproval(assistant['id'] ?? '')}/comments`,
+      body: { text: 'x' },
+    },
     'POST /v1/approvals/{approval_id}': {
       path: `/v1/approvals/${await waitingApproval(assistant['id'] ?? '')}`,
       body: { decision: 'approve', arguments: { a: 'c' }, by: 'b', reason: 'r', note: 'n' },
