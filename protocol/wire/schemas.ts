@@ -240,8 +240,9 @@ export const approvalDecisionSchema = z.strictObject({
 export const approvalAnswerSchema = z.strictObject({
   decision: z.literal('answer'),
   output: z.string(),
-  by: decisionFields.by,
-  note: decisionFields.note,
+  // Fields of its own: the OpenAPI document would lose the null of shared ones.
+  by: plainText(LIMITS.id).optional(),
+  note: z.string().max(LIMITS.noteChars).optional(),
 });
 export const approvalBodySchema = z.discriminatedUnion('decision', [
   approvalDecisionSchema,
