@@ -2,7 +2,7 @@
 export { createApi, ROUTES, type Api, type ApiOptions } from './app.ts';
 export { CONSOLE_ROUTES } from './console/console-routes.ts';
 export { SESSION_LIMITS } from './sessions/session-rules.ts';
-export { NOBODY, type Claims, type People, type ListedPerson } from './console/people.ts';
+export { NO_PEOPLE, type Claims, type People, type ListedPerson } from './console/people.ts';
 export type { ConsoleOptions, OidcProvider, TrustedProxy } from './console/types.ts';
 export type { ApiEnv } from './serve-route.ts';
 export type { RequestLogEntry } from './request-log.ts';

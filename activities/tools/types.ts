@@ -54,7 +54,7 @@ export interface RetryOptions {
   maximumInterval?: DurationText;
 }
 
-/** Who approves the calls of a tool, how many of them, and who is told when nobody does. */
+/** The people who approve a tool's calls, the number of approvals, and the reminder and escalation of a call that still waits. */
 export interface ApprovalOptions<Arguments = never> {
   /** Groups whose people may decide. Default: everybody who may decide calls of the tool. */
   by?: readonly string[];

@@ -31,7 +31,7 @@ const pack = (attempt: SavedAttempt): string => Buffer.from(JSON.stringify(attem
 
 const FIELDS = ['state', 'nonce', 'verifier', 'returnTo'] as const;
 
-/** null = no such cookie, or nothing of ours. */
+/** The sign-in attempt that `pack` wrote into a cookie. null = the cookie is absent, or `pack` did not write it. */
 export const unpack = (text: string | null): SavedAttempt | null => {
   if (text === null) return null;
   try {

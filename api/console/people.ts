@@ -1,8 +1,8 @@
 /**
  * People and groups, as `RUNS_PEOPLE` lists them: who a signed-in person is, and what the person may do.
  *
- * Rule: a name that signs is never one that a person chose at an identity provider and that belongs to somebody else: names of the
- * file and of keys are given by subject, verified e-mail address or header only. Rights come from groups. Pure.
+ * Rule: a person can choose a name at an identity provider, so that name never signs when the file or an API key has it. The server
+ * takes a listed name from the file, by subject, verified e-mail address or proxy header. Rights come from groups. Pure.
  * Imports protocol and `auth.ts`. Imported by `api/console/`, the app and tests.
  */
 import { ApiError } from '../../protocol/errors.ts';
@@ -30,7 +30,8 @@ export interface People {
   groups: ReadonlyMap<string, Group>;
 }
 
-export const NOBODY: People = { people: new Map(), groups: new Map() };
+/** The people of a server without `RUNS_PEOPLE`. */
+export const NO_PEOPLE: People = { people: new Map(), groups: new Map() };
 
 /** What an identity provider states. */
 export interface Claims {

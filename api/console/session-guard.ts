@@ -2,7 +2,7 @@
  * The sender of a request with a session's cookie.
  *
  * Rule: `Authorization` wins. The cookie counts for pages of this server only, and a request with changes carries the session's
- * CSRF token; a request with a cookie that is no session is refused, never served as somebody without a name.
+ * CSRF token; a request whose cookie matches no session is refused and never served anonymously.
  * Imports the edges of `api/`. Imported by `api/console/` and tests.
  */
 import { ApiError, apiErrors } from '../../protocol/errors.ts';

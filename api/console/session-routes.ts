@@ -56,7 +56,9 @@ export const beginSession = async (
 
 /** The 401 of `GET /console/session`, which says how to sign in. */
 const notSignedIn = ({ identities, cookies }: SessionParts, request: Request): Response => {
-  const { error } = new ApiError(401, 'Nobody is signed in.', { code: 'not_signed_in' }).toBody();
+  const { error } = new ApiError(401, 'This browser is not signed in to the console. Sign in at /console/.', {
+    code: 'not_signed_in',
+  }).toBody();
   const stale = cookies.session(request) === null ? {} : { 'set-cookie': cookies.clearSession(request) };
   return new Response(JSON.stringify({ error: { ...error, sign_in: { methods: identities.methods } } }), {
     status: 401,

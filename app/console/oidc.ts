@@ -1,9 +1,9 @@
 /**
  * An OpenID provider: authorization code with PKCE, by the library openid-client.
  *
- * Rule: the library checks state, nonce, signature, issuer, audience and times. An address is trusted only where the provider says
- * that it has verified it. What the provider refuses is told to the person in plain words, and to the log with its cause; tokens and
- * codes are in neither. Imported by `open-console.ts`.
+ * Rule: the library checks state, nonce, signature, issuer, audience and times. An e-mail address is trusted only when the
+ * provider states that it has verified it. When the provider refuses a sign-in, the person reads the reason and the log has its cause; neither
+ * has tokens or codes. Imported by `open-console.ts`.
  */
 import * as oidc from 'openid-client';
 import type { Claims, OidcProvider } from '../../api/index.ts';

@@ -7,7 +7,7 @@ import { BlockList, isIPv6 } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
   keyAuth,
-  NOBODY,
+  NO_PEOPLE,
   openAuth,
   parseApiKeys,
   type ApiKey,
@@ -70,7 +70,7 @@ const openConsole = async (
     store,
     keys,
     people:
-      peopleFile === null ? NOBODY : await (await import('./people-file.ts')).loadPeopleFile(peopleFile),
+      peopleFile === null ? NO_PEOPLE : await (await import('./people-file.ts')).loadPeopleFile(peopleFile),
     folder: FOLDER,
     publicUrl,
     oidc: oidc === null ? null : (await import('./oidc.ts')).openIdProvider(oidc, log),

@@ -1,5 +1,5 @@
 /** An API with the console's sign-in over a real store, and browsers with cookies of their own. */
-import { createApi, keyAuth, openAuth, parseApiKeys, NOBODY, type Api } from '../../api/index.ts';
+import { createApi, keyAuth, openAuth, parseApiKeys, NO_PEOPLE, type Api } from '../../api/index.ts';
 import type { ConsoleOptions } from '../../api/index.ts';
 import { memorySessions } from '../../api/sessions/memory-sessions.ts';
 import type { SessionStore } from '../../protocol/ports/session-store.ts';
@@ -40,7 +40,7 @@ export const openDoor = (
 ): Door => {
   const { apiKeys = KEYS, ...rest } = more;
   const keys = apiKeys === null ? [] : parseApiKeys(apiKeys);
-  const people = more.people ?? NOBODY;
+  const people = more.people ?? NO_PEOPLE;
   const signsIn = more.oidc != null || more.proxy != null;
   const options: ConsoleOptions = {
     store,

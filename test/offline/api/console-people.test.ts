@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { NOBODY, type People } from '../../../api/index.ts';
+import { NO_PEOPLE, type People } from '../../../api/index.ts';
 import { groupsOf, nameOfClaims, principalOfPerson } from '../../../api/console/people.ts';
 import { keyAuth, parseApiKeys } from '../../../api/index.ts';
 import { loadPeopleFile, parsePeople } from '../../../app/console/people-file.ts';
@@ -51,7 +51,7 @@ test('a person of two tenants, or of no group, gets nowhere', async () => {
     'several tenants of RUNS_PEOPLE: "acme", "other"',
   );
   expect(() => principalOfPerson(people, 'nobody', ['choir'])).toThrow('no group of RUNS_PEOPLE');
-  expect(() => principalOfPerson(NOBODY, 'nobody', [])).toThrow('no group of RUNS_PEOPLE');
+  expect(() => principalOfPerson(NO_PEOPLE, 'nobody', [])).toThrow('no group of RUNS_PEOPLE');
 });
 
 test('a key belongs to the groups of its name, and keeps its own rights', async () => {
@@ -69,8 +69,8 @@ test('a key belongs to the groups of its name, and keeps its own rights', async 
 
 test('what a provider states of groups is bounded', () => {
   const many = Array.from({ length: 1_000 }, (_, index) => `group-${index}`);
-  expect(groupsOf(NOBODY, 'ada', many)).toHaveLength(100);
-  expect(groupsOf(NOBODY, 'ada', ['x'.repeat(129), '', 'a', 'a'])).toEqual(['a']);
+  expect(groupsOf(NO_PEOPLE, 'ada', many)).toHaveLength(100);
+  expect(groupsOf(NO_PEOPLE, 'ada', ['x'.repeat(129), '', 'a', 'a'])).toEqual(['a']);
 });
 
 test.each([
