@@ -4,7 +4,6 @@
  *
  * Rule: ratios are the result, absolute figures are context. `bench/README.md` lists what is not measured.
  */
-import { RunsClient } from '../client/index.ts';
 import {
   cancelAll,
   getRun,
@@ -14,11 +13,11 @@ import {
   throughput,
   waitingFigures,
 } from './server-capacity.ts';
+import { openServerBench } from './server-bench.ts';
 import type { Figure } from './server-figures.ts';
 import { openHttp } from './server-http.ts';
 import { heldPolls, submitToSeen, wholeRunByPoll } from './server-polls.ts';
-import { speech, startToModel, submitToModel, type Bench } from './server-latency.ts';
-import { setServerStage } from './server-stage.ts';
+import { speech, startToModel, submitToModel } from './server-latency.ts';
 
 export interface ServerScale {
   /** Measurements of each latency. */
@@ -43,18 +42,8 @@ export const benchServer = async (
   only: string,
 ): Promise<Figure[]> => {
   told('starting PostgreSQL, Temporal, model server, runs server, workers');
-  const stage = await setServerStage();
-  const api = openHttp(stage.api.url, stage.headers);
-  const model = openHttp(stage.model, { 'content-type': 'application/json' });
-  const client = await RunsClient.connect({
-    address: stage.temporal.address,
-    namespace: 'default',
-    env: {},
-  });
+  const { stage, bench, close } = await openServerBench();
   try {
-    const { id: assistantId } = await api.post<{ id: string }>('/assistants', { model: 'zero_t1_g0' });
-    const bench: Bench = { api, model, temporal: client.temporal, assistantId };
-
     const beside = async (): Promise<Figure[]> => {
       const waiting = await openWaiting(bench, FEW);
       const before = await latencyBeside(bench, scale.runs);
@@ -103,8 +92,6 @@ export const benchServer = async (
       }
     return figures;
   } finally {
-    await client.close();
-    await Promise.all([api.close(), model.close()]);
-    await stage.close();
+    await close();
   }
 };

@@ -5,13 +5,13 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { RunsClient } from '../../client/index.ts';
+import type { RunsClient } from '../../client/index.ts';
 import { ROOT } from '../../test/support/sources.ts';
 import { latencyBeside, MB, manyAtATime, settle } from '../server-capacity.ts';
+import { openServerBench } from '../server-bench.ts';
 import type { Figure } from '../server-figures.ts';
-import { openHttp } from '../server-http.ts';
 import { waitingRun, type Bench } from '../server-latency.ts';
-import { setServerStage, type ServerStage } from '../server-stage.ts';
+import type { ServerStage } from '../server-stage.ts';
 import { cpuOfTree, quantile, residentOfTree } from '../usage.ts';
 
 export interface IdleScale {
@@ -110,17 +110,8 @@ const shareFigures = (many: string, empty: Share, full: Share): Figure[] => {
 };
 
 export const idleServer = async (scale: IdleScale, told: (phase: string) => void): Promise<Figure[]> => {
-  const stage = await setServerStage();
-  const api = openHttp(stage.api.url, stage.headers);
-  const model = openHttp(stage.model, { 'content-type': 'application/json' });
-  const client = await RunsClient.connect({
-    address: stage.temporal.address,
-    namespace: 'default',
-    env: {},
-  });
+  const { stage, bench, client, close } = await openServerBench();
   try {
-    const { id: assistantId } = await api.post<{ id: string }>('/assistants', { model: 'zero_t1_g0' });
-    const bench: Bench = { api, model, temporal: client.temporal, assistantId };
     const many = `${scale.waiting.toLocaleString('en')} waiting runs`;
     told('starts without waiting runs');
     await latencyBeside(bench, 20);
@@ -164,8 +155,6 @@ export const idleServer = async (scale: IdleScale, told: (phase: string) => void
       alone('runs --version, a new process', await listed(stage, ['--version']), 'ms'),
     ];
   } finally {
-    await client.close();
-    await Promise.all([api.close(), model.close()]);
-    await stage.close();
+    await close();
   }
 };
