@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { freshDatabase } from './postgres.ts';
+import { freshDatabase, type FreshDatabase } from './postgres.ts';
 import { scriptedHttp, type ScriptedHttp } from './scripted-http.ts';
 import { uniqueName } from './temporal.ts';
 import { nativeEnv, spawnWorker, type WorkerProcess } from './worker-process.ts';
@@ -21,6 +21,7 @@ export interface ServerProcess {
 export interface NativeProcesses {
   /** A directory that `close` removes. */
   dir: string;
+  database: FreshDatabase;
   model: ScriptedHttp;
   taskQueue: string;
   start(...command: string[]): WorkerProcess;
@@ -50,6 +51,7 @@ export const nativeProcesses = async (options: {
   };
   return {
     dir,
+    database,
     model,
     taskQueue,
     start,

@@ -1,9 +1,6 @@
 /** Webhooks when server and worker are killed: what happened is told, in order, and nothing that did not happen. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import OpenAI from 'openai';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { ApprovalsClient } from '../../../client/http/public.ts';
@@ -11,47 +8,39 @@ import type { WebhookWithSecret } from '../../../protocol/wire/webhooks.ts';
 import { deferred } from '../../support/deferred.ts';
 import { calls, says } from '../../support/chat-server.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
-import { freshDatabase, type FreshDatabase } from '../../support/postgres.ts';
-import { scriptedHttp, type ScriptedHttp } from '../../support/scripted-http.ts';
-import { uniqueName } from '../../support/temporal.ts';
+import { nativeProcesses, type NativeProcesses } from '../../support/native-processes.ts';
 import { webhookReceiver, type Answer, type Receiver } from '../../support/webhook-receiver.ts';
-import { nativeEnv, spawnWorker, type WorkerProcess } from '../../support/worker-process.ts';
+import type { WorkerProcess } from '../../support/worker-process.ts';
 
 guardAgainstLeaks();
 
 const TOOLS = fileURLToPath(new URL('../../support/gated-tools.ts', import.meta.url));
 const TOOL = { type: 'function' as const, function: { name: 'pay', parameters: { type: 'object' } } };
 
-let dir: string;
-let database: FreshDatabase;
-let model: ScriptedHttp;
+let native: NativeProcesses;
 let receiver: Receiver;
-const taskQueue = uniqueName('webhook-kills');
-const processes: WorkerProcess[] = [];
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'durable-runs-webhooks-'));
-  [database, model, receiver] = await Promise.all([freshDatabase(), scriptedHttp(), webhookReceiver()]);
+  [native, receiver] = await Promise.all([
+    nativeProcesses({
+      temporal: inject('temporalAddress'),
+      name: 'webhook-kills',
+      env: (dir) => ({
+        RUNS_TOOLS: TOOLS,
+        RUNS_WEBHOOK_NETWORKS: '127.0.0.0/8',
+        RUNS_ENCRYPTION_KEYS: `k1:${'7'.repeat(64)}`,
+        PAID_FILE: join(dir, 'paid'),
+      }),
+    }),
+    webhookReceiver(),
+  ]);
 });
 afterAll(async () => {
-  for (const one of processes) one.signal('SIGKILL');
-  await Promise.all(processes.map(({ exited }) => exited));
-  await Promise.all([model.close(), receiver.close()]);
-  await database.drop();
-  await rm(dir, { recursive: true, force: true });
+  await native.close();
+  await receiver.close();
 });
 
 const start = async (command: string): Promise<WorkerProcess> => {
-  const made = spawnWorker(
-    {
-      ...nativeEnv({ temporal: inject('temporalAddress'), taskQueue, dataDir: dir, database, model }),
-      RUNS_TOOLS: TOOLS,
-      RUNS_WEBHOOK_NETWORKS: '127.0.0.0/8',
-      RUNS_ENCRYPTION_KEYS: `k1:${'7'.repeat(64)}`,
-      PAID_FILE: join(dir, 'paid'),
-    },
-    [command],
-  );
-  processes.push(made);
+  const made = native.start(command);
   await made.ready;
   return made;
 };
@@ -60,14 +49,8 @@ const kill = async (...victims: WorkerProcess[]): Promise<void> => {
   await Promise.all(victims.map(({ exited }) => exited));
 };
 const serve = async () => {
-  const process = await start('serve');
-  const url = /http:\S+\/v1/.exec(await process.ready)?.[0] ?? '';
-  return {
-    process,
-    url,
-    openai: new OpenAI({ baseURL: url, apiKey: 'none', maxRetries: 0 }),
-    approvals: new ApprovalsClient({ url }),
-  };
+  const server = await native.serve();
+  return { ...server, approvals: new ApprovalsClient({ url: server.url }) };
 };
 
 test('server and worker are killed while an event is on its way: every event arrives in order, each under one id', async () => {
@@ -80,7 +63,7 @@ test('server and worker are killed while an event is on its way: every event arr
   });
   const { secret } = (await made.json()) as WebhookWithSecret;
   receiver.secrets.push(secret);
-  const sql = new Client({ connectionString: database.url });
+  const sql = new Client({ connectionString: native.database.url });
   await sql.connect();
   const stored = await sql.query<{ secrets: { sealed: string }[] }>('select secrets from webhooks');
   await sql.end();
@@ -92,7 +75,7 @@ test('server and worker are killed while an event is on its way: every event arr
   const arrived = deferred();
   const holds: Answer = () => arrived.resolve();
   receiver.answers.push(holds);
-  model.script.push(calls([{ name: 'pay', arguments: '{"amount":7}' }]), says(['Paid.']));
+  native.model.script.push(calls([{ name: 'pay', arguments: '{"amount":7}' }]), says(['Paid.']));
   const assistant = await server.openai.beta.assistants.create({ model: 'm', tools: [TOOL] });
   const run = await server.openai.beta.threads.createAndRun({ assistant_id: assistant.id });
   await arrived.promise;
