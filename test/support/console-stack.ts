@@ -3,8 +3,6 @@
  *
  * Rule: one stack a test file; tests tell their calls apart by the thread. A window that logs an error fails its test.
  */
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import OpenAI from 'openai';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { expect, onTestFinished, vi } from 'vitest';
@@ -12,7 +10,7 @@ import { z } from 'zod';
 import {
   createApi,
   keyAuth,
-  NOBODY,
+  NO_PEOPLE,
   parseApiKeys,
   serveApi,
   type ConsoleOptions,
@@ -63,8 +61,6 @@ export interface StartOptions {
 export interface ConsoleStack {
   browser: Browser;
   database: FreshDatabase;
-  /** Source of axe, for `axeViolations`. */
-  axe: string;
   /** Inputs of the refunds that ran. */
   paid: unknown[];
   /** Where the API is; its port stays over a restart. */
@@ -214,20 +210,18 @@ const starter =
 /** `people`: groups of alice, bob and carol. Default: none. */
 export const openConsoleStack = async (
   scripts: Scripts = {},
-  people: People = NOBODY,
+  people: People = NO_PEOPLE,
 ): Promise<ConsoleStack> => {
   const paid: unknown[] = [];
   const parts = await openParts(scripts, paid, people);
   const { browser, native, built } = parts;
   let api = await serveNative(parts);
   const { url, origin } = { url: api.url, origin: new URL(api.url).origin };
-  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
   const of = (who: keyof typeof CONSOLE_KEY): ApprovalsClient =>
     new ApprovalsClient({ url, apiKey: CONSOLE_KEY[who] });
   return {
     browser,
     database: parts.database,
-    axe,
     paid,
     apiUrl: url,
     of,

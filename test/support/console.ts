@@ -11,6 +11,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -128,8 +129,8 @@ export const openWindow = async (
 };
 
 /** What axe finds in the page: one line for each violation, with the first element. */
-export const axeViolations = async (page: Page, axeSource: string): Promise<string[]> => {
-  await page.evaluate(axeSource);
+export const axeViolations = async (page: Page): Promise<string[]> => {
+  await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
   return page.evaluate(async () => {
     interface Found {
       violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[];

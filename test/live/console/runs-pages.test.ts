@@ -1,6 +1,5 @@
 /** The pages of runs in a real browser: list, run, overview and playground, on a real server. */
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page as Window } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -33,16 +32,14 @@ let api: ServedApi;
 let browser: Browser;
 let built: BuiltConsole;
 let served: ConsoleServer;
-let axe: string;
 let failures = 0;
 
 beforeAll(async () => {
-  [temporal, store, browser, built, axe] = await Promise.all([
+  [temporal, store, browser, built] = await Promise.all([
     liveTemporal(),
     memoryStore(),
     launchBrowser(),
     builtConsole(),
-    readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'),
   ]);
   stack = await openNative({
     temporal,
@@ -180,7 +177,7 @@ test('a run is watched from its first turn to its end, and decided meanwhile', a
   await page.getByRole('list', { name: 'Conversation' }).getByText('60 euros are on their way').waitFor();
   await page.getByRole('checkbox', { name: /Timers and messages/ }).check();
   await entries.filter({ hasText: 'deadline' }).waitFor();
-  expect(await axeViolations(page, axe)).toEqual([]);
+  expect(await axeViolations(page)).toEqual([]);
   const [download] = await Promise.all([
     page.waitForEvent('download'),
     page.getByRole('link', { name: 'Export' }).click(),
@@ -205,7 +202,7 @@ test('hostile text of a model is text, in every place', async () => {
   expect(await page.locator('main img, main b').count()).toBe(0);
   expect(await page.title()).not.toContain('owned');
   expect(await page.locator('.escape', { hasText: '\\u202e' }).count()).toBeGreaterThan(2);
-  expect(await axeViolations(page, axe)).toEqual([]);
+  expect(await axeViolations(page)).toEqual([]);
 }, 120_000);
 
 test('a run is cancelled with the keyboard, after a question', async () => {
@@ -248,7 +245,7 @@ test('the list keeps its filters in the address, shows new runs by itself, and o
   await page.waitForURL(new RegExp(`/console/runs/${later.id}`));
   await page.goBack();
   await page.waitForURL(/status=requires_action/);
-  expect(await axeViolations(page, axe)).toEqual([]);
+  expect(await axeViolations(page)).toEqual([]);
 }, 120_000);
 
 test('the overview tells what waits and what ended', async () => {
@@ -260,7 +257,7 @@ test('the overview tells what waits and what ended', async () => {
   await page.getByLabel('Time', { exact: true }).selectOption('1');
   await page.waitForURL(/hours=1/);
   await picture(page, 'console-overview');
-  expect(await axeViolations(page, axe)).toEqual([]);
+  expect(await axeViolations(page)).toEqual([]);
   expect(run.id).toMatch(/^run_/);
 }, 120_000);
 
@@ -281,7 +278,7 @@ test('the playground runs an assistant: message, output, approval', async () => 
   await page.getByRole('button', { name: 'Show the arguments' }).click();
   await page.getByText('"amount": 60').first().waitFor();
   await picture(page, 'console-playground');
-  expect(await axeViolations(page, axe)).toEqual([]);
+  expect(await axeViolations(page)).toEqual([]);
   await page.getByRole('button', { name: 'Approve' }).click();
   await page.getByText('60 euros are on their way').waitFor();
 }, 120_000);
@@ -298,7 +295,7 @@ test.each(['/runs', '/overview', '/playground', '/deliveries', '/runs/RUN'])(
     await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
     await picture(page, `small${path.replaceAll('/', '-')}`);
     expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
-    expect(await axeViolations(page, axe)).toEqual([]);
+    expect(await axeViolations(page)).toEqual([]);
   },
   120_000,
 );
