@@ -171,3 +171,19 @@ export interface RunExport {
 export interface HistoryExport {
   events: unknown[];
 }
+
+/** The change to a status, as a list of one; `at` null = it has not happened, so none. */
+export const stateEntry = (status: RunStatus, at: number | null): TimelineEntry[] =>
+  at === null
+    ? []
+    : [
+        {
+          id: `state:${status}`,
+          kind: 'state',
+          status,
+          start_ms: at,
+          end_ms: at,
+          round: null,
+          source: 'store',
+        },
+      ];

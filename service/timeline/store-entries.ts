@@ -8,8 +8,8 @@
 import { inOrderMade, isVerdict } from '../../protocol/decisions.ts';
 import type { RecordedApproval, RecordedStep, RunRows } from '../../protocol/ports/run-records.ts';
 import type { PlannedCall } from '../../protocol/tool-calls.ts';
-import { isTerminal, type RunStatus, type WireUsage } from '../../protocol/wire/objects.ts';
-import type { TimelineEntry } from '../../protocol/wire/run-timeline.ts';
+import { isTerminal, type WireUsage } from '../../protocol/wire/objects.ts';
+import { stateEntry, type TimelineEntry } from '../../protocol/wire/run-timeline.ts';
 
 type EntryOf<Kind extends TimelineEntry['kind']> = Extract<TimelineEntry, { kind: Kind }>;
 
@@ -19,26 +19,11 @@ const shown = (text: string): string => (text.length > SHOWN_CHARS ? text.slice(
 /** How an output that reports a failure begins (`errorOutput`). */
 const FAILED_OUTPUT = '{"error":{"type":';
 
-const state = (status: RunStatus, at: number | null): TimelineEntry[] =>
-  at === null
-    ? []
-    : [
-        {
-          id: `state:${status}`,
-          kind: 'state',
-          status,
-          start_ms: at,
-          end_ms: at,
-          round: null,
-          source: 'store',
-        },
-      ];
-
 export const stateEntries = ({ run, ...at }: RunRows): TimelineEntry[] => [
-  ...state('queued', at.createdAt),
-  ...state('in_progress', at.startedAt),
-  ...state('cancelling', at.cancelAskedAt),
-  ...(isTerminal(run.status) ? state(run.status, at.endedAt) : []),
+  ...stateEntry('queued', at.createdAt),
+  ...stateEntry('in_progress', at.startedAt),
+  ...stateEntry('cancelling', at.cancelAskedAt),
+  ...(isTerminal(run.status) ? stateEntry(run.status, at.endedAt) : []),
 ];
 
 const earliest = (times: readonly (number | null)[]): number | null => {

@@ -8,7 +8,7 @@ import type { RunListQuery } from '../../protocol/ports/run-records.ts';
 import type { Caller, RunsService } from '../../protocol/ports/runs-service.ts';
 import { isTerminal, type RunStatus } from '../../protocol/wire/objects.ts';
 import type { Overview } from '../../protocol/wire/overview.ts';
-import type { RunTimeline, TimelineEntry } from '../../protocol/wire/run-timeline.ts';
+import { stateEntry, type RunTimeline } from '../../protocol/wire/run-timeline.ts';
 import { paged } from './paging.ts';
 import type { RunRecord } from './records.ts';
 import type { ServerState } from './thread-methods.ts';
@@ -31,21 +31,6 @@ const isAsked = (
       run.steps.some(({ details }) => 'calls' in details && details.calls.some(({ name }) => name === tool)))
   );
 };
-
-const moment = (status: RunStatus, at: number | null): TimelineEntry[] =>
-  at === null
-    ? []
-    : [
-        {
-          id: `state:${status}`,
-          kind: 'state',
-          status,
-          start_ms: at,
-          end_ms: at,
-          round: null,
-          source: 'store',
-        },
-      ];
 
 const milliseconds = (seconds: number | null): number | null => (seconds === null ? null : seconds * 1000);
 
@@ -73,9 +58,9 @@ const timelineOf = (record: RunRecord, now: number): RunTimeline => {
     },
     truncated: false,
     entries: [
-      ...moment('queued', record.createdAt),
-      ...moment('in_progress', startedAt),
-      ...(isTerminal(run.status) ? moment(run.status, endedAt) : []),
+      ...stateEntry('queued', record.createdAt),
+      ...stateEntry('in_progress', startedAt),
+      ...(isTerminal(run.status) ? stateEntry(run.status, endedAt) : []),
     ],
   };
 };
