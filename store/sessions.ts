@@ -4,7 +4,8 @@
  * Rule: the cookie's value is not here, only a digest of it. An end is announced with its commit, so that streams of other
  * processes end, too. Imported within `store/` only.
  */
-import type { SessionRecord, SessionStore, SignInWay } from '../protocol/ports/session-store.ts';
+import type { SessionRecord, SessionStore } from '../protocol/ports/session-store.ts';
+import type { SignInWay } from '../protocol/wire/console-session.ts';
 import { CHANNEL, SESSIONS, type Database } from './database.ts';
 
 interface Row {

@@ -7,7 +7,8 @@
  */
 import { hash } from 'node:crypto';
 import { ApiError, apiErrors } from '../../protocol/errors.ts';
-import type { SessionRecord, SignInWay } from '../../protocol/ports/session-store.ts';
+import type { SessionRecord } from '../../protocol/ports/session-store.ts';
+import type { SignInWay } from '../../protocol/wire/console-session.ts';
 import { openAuth, principalOfKey, requireRole, type Authenticator, type Principal } from '../auth.ts';
 import { hashKey } from '../keys.ts';
 import { sameSecret } from '../sessions/session-rules.ts';

@@ -1,6 +1,5 @@
 /** The session as the console's front end reads it. Pure. Imported by `session-routes.ts`. */
-import type { SignInWay } from '../../protocol/ports/session-store.ts';
-import type { ConsoleSessionObject } from '../../protocol/wire/console-session.ts';
+import type { ConsoleSessionObject, SignInWay } from '../../protocol/wire/console-session.ts';
 import type { Principal } from '../auth.ts';
 import { endsAt, type SessionLimits } from '../sessions/session-rules.ts';
 import type { LiveSession } from '../sessions/sessions.ts';

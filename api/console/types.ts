@@ -1,5 +1,6 @@
 /** Shapes that the files of the console's server side share. Imported by them, the app and tests. */
-import type { SessionStore, SignInWay } from '../../protocol/ports/session-store.ts';
+import type { SessionStore } from '../../protocol/ports/session-store.ts';
+import type { SignInWay } from '../../protocol/wire/console-session.ts';
 import type { ApiKey } from '../keys.ts';
 import type { SessionLimits } from '../sessions/session-rules.ts';
 import type { Claims, People } from './people.ts';

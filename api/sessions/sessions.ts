@@ -5,7 +5,8 @@
  * planted there never becomes a person's. Every request reads the store: an end holds in all processes at once.
  * Imports protocol and `session-rules.ts`. Imported by `api/console/` and the codec endpoint.
  */
-import type { SessionRecord, SessionStore, SignInWay } from '../../protocol/ports/session-store.ts';
+import type { SessionRecord, SessionStore } from '../../protocol/ports/session-store.ts';
+import type { SignInWay } from '../../protocol/wire/console-session.ts';
 import {
   csrfTokenOf,
   digestOf,

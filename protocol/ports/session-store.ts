@@ -3,11 +3,9 @@
  *
  * Rule: a session is known by a digest of its cookie, never by the cookie. It ends in every process at once: each request reads
  * it, and who holds a stream open is told of changes. Times are unix milliseconds of the server's clock.
- * Imports nothing. `store/` and `api/sessions/` implement it; `api/` and tests import it.
+ * Imports the wire. `store/` and `api/sessions/` implement it; `api/` and tests import it.
  */
-/** How a person signed in. `name`: on a server without keys, by stating a name. */
-export const SIGN_IN_WAYS = ['name', 'key', 'oidc', 'header'] as const;
-export type SignInWay = (typeof SIGN_IN_WAYS)[number];
+import type { SignInWay } from '../wire/console-session.ts';
 
 export interface SessionRecord {
   /** SHA-256 of the cookie's value, hex. */

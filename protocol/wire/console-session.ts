@@ -3,6 +3,10 @@
  * Imports nothing of the wire. Imported by `api/` and the console's front end.
  */
 
+/** How a person signs in. `name`: on a server without keys, by stating a name. */
+export const SIGN_IN_WAYS = ['name', 'key', 'oidc', 'header'] as const;
+export type SignInWay = (typeof SIGN_IN_WAYS)[number];
+
 export interface ConsoleSessionObject {
   object: 'console.session';
   /** `verified`: a key, an identity provider or a proxy proves the name. */
@@ -16,8 +20,7 @@ export interface ConsoleSessionObject {
   expires_at: number;
   /** Unix seconds: it has ended then if no request comes before. */
   idle_expires_at: number;
-  /** `name`, `key`, `oidc`, `header`. */
-  sign_in: { methods: string[] };
+  sign_in: { methods: SignInWay[] };
   links: { temporal_ui: string | null; namespace: string | null };
   /** What this server offers beyond the least. */
   features: Readonly<Record<string, boolean>>;

@@ -6,30 +6,19 @@
  */
 import { computed, signal } from '@preact/signals';
 import { ApiError } from '../../../protocol/errors.ts';
+import {
+  SIGN_IN_WAYS,
+  type ConsoleSessionObject,
+  type SignInWay,
+} from '../../../protocol/wire/console-session.ts';
 import { csrfToken, extensionOf, requestJson, send, unauthorized } from './api.ts';
-
-export type SignInMethod = 'name' | 'key' | 'oidc' | 'header';
-
-export interface ConsoleSession {
-  object: 'console.session';
-  person: { name: string; groups: string[]; verified: boolean };
-  tenant: string;
-  roles: string[];
-  csrf_token: string;
-  expires_at: number;
-  idle_expires_at: number;
-  sign_in: { methods: SignInMethod[] };
-  /** `temporal_ui`: address of Temporal's Web UI; null = not known. */
-  links?: { temporal_ui: string | null; namespace: string };
-  features?: Record<string, unknown>;
-}
 
 export type SessionState =
   | { state: 'unknown' }
   /** The server has no sessions: everybody who reaches it may use it. */
   | { state: 'open' }
-  | { state: 'signed-out'; methods: readonly SignInMethod[]; ended: boolean }
-  | { state: 'signed-in'; session: ConsoleSession }
+  | { state: 'signed-out'; methods: readonly SignInWay[]; ended: boolean }
+  | { state: 'signed-in'; session: ConsoleSessionObject }
   | { state: 'unreachable'; problem: unknown };
 
 export const sessionState = signal<SessionState>({ state: 'unknown' });
@@ -38,18 +27,16 @@ export const currentSession = computed(() =>
   sessionState.value.state === 'signed-in' ? sessionState.value.session : null,
 );
 
-const enter = (session: ConsoleSession): void => {
+const enter = (session: ConsoleSessionObject): void => {
   csrfToken.value = session.csrf_token;
   sessionState.value = { state: 'signed-in', session };
 };
 
-const METHODS: readonly SignInMethod[] = ['name', 'key', 'oidc', 'header'];
-
 /** The methods in the body of a 401; a server that lists none takes a key. */
-const methodsOf = (error: ApiError): SignInMethod[] => {
+const methodsOf = (error: ApiError): SignInWay[] => {
   const { sign_in: offered } = extensionOf(error) as { sign_in?: { methods?: unknown } };
   const methods = Array.isArray(offered?.methods) ? offered.methods : [];
-  const known = METHODS.filter((method) => methods.includes(method));
+  const known = SIGN_IN_WAYS.filter((method) => methods.includes(method));
   return known.length === 0 ? ['key'] : known;
 };
 
@@ -57,7 +44,7 @@ const methodsOf = (error: ApiError): SignInMethod[] => {
 export const readSession = async (): Promise<void> => {
   const before = sessionState.value.state;
   try {
-    enter(await requestJson<ConsoleSession>('/console/session'));
+    enter(await requestJson<ConsoleSessionObject>('/console/session'));
   } catch (error) {
     if (!(error instanceof ApiError)) {
       // A page that works keeps working through a break; only a first load has nothing to show.
@@ -79,7 +66,7 @@ export const readSession = async (): Promise<void> => {
 
 /** Throws `ApiError` when the server does not accept the key or name. */
 export const signIn = async (body: { key: string } | { name: string }): Promise<void> => {
-  enter(await requestJson<ConsoleSession>('/console/session', { method: 'POST', body }));
+  enter(await requestJson<ConsoleSessionObject>('/console/session', { method: 'POST', body }));
 };
 
 /** `everywhere`: all sessions of the person end. */

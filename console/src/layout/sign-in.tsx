@@ -2,7 +2,8 @@
 import type { TargetedInputEvent } from 'preact';
 import { useState } from 'preact/hooks';
 import { problemText } from '../http/api.ts';
-import { signIn, type SignInMethod } from '../http/session.ts';
+import type { SignInWay } from '../../../protocol/wire/console-session.ts';
+import { signIn } from '../http/session.ts';
 import { Button } from '../ui/button.tsx';
 
 interface FormProps {
@@ -71,7 +72,7 @@ const SignInForm = ({ method, onProblem }: FormProps) => {
   );
 };
 
-export const SignIn = ({ methods, ended }: { methods: readonly SignInMethod[]; ended: boolean }) => {
+export const SignIn = ({ methods, ended }: { methods: readonly SignInWay[]; ended: boolean }) => {
   const [problem, setProblem] = useState<string | null>(null);
   const forms = methods.filter((method) => method === 'name' || method === 'key');
   return (

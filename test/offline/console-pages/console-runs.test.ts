@@ -234,5 +234,6 @@ test('the page of Temporal is known when its address is, and no name breaks out 
     'http://ui/namespaces/a%20b/workflows/run%2F1',
   );
   expect(temporalPage({ temporal_ui: null, namespace: 'x' }, 'run')).toBeNull();
+  expect(temporalPage({ temporal_ui: 'http://ui', namespace: null }, 'run')).toBeNull();
   expect(temporalPage({ temporal_ui: 'javascript:alert(1)', namespace: 'x' }, 'run')).toBeNull();
 });
