@@ -4,6 +4,8 @@
  * Rule: pure. A part that no field covers (alternatives, references, lists of objects) is edited as JSON text, so nothing of the
  * arguments is lost; the server checks them by the whole schema. Imported by `schema-form.tsx` and tests.
  */
+import { isRecord } from '../../../protocol/rules/is-record.ts';
+
 export type FieldKind = 'text' | 'number' | 'boolean' | 'choice' | 'texts' | 'group' | 'json';
 
 export interface SchemaField {
@@ -17,9 +19,6 @@ export interface SchemaField {
 }
 
 type Schema = Readonly<Record<string, unknown>>;
-
-const isSchema = (value: unknown): value is Schema =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
@@ -35,8 +34,8 @@ const declaredKind = (schema: Schema): FieldKind => {
   if (type === 'string') return 'text';
   if (type === 'number' || type === 'integer') return 'number';
   if (type === 'boolean') return 'boolean';
-  if (type === 'array' && isSchema(items) && declaredKind(items) === 'text') return 'texts';
-  if (type === 'object' && isSchema(schema['properties']) && Object.keys(schema['properties']).length > 0)
+  if (type === 'array' && isRecord(items) && declaredKind(items) === 'text') return 'texts';
+  if (type === 'object' && isRecord(schema['properties']) && Object.keys(schema['properties']).length > 0)
     return 'group';
   return 'json';
 };
@@ -47,7 +46,7 @@ const FITS: Record<FieldKind, (value: unknown, schema: Schema) => boolean> = {
   boolean: (value) => typeof value === 'boolean',
   choice: (value, schema) => isTexts(schema['enum']) && isText(value) && schema['enum'].includes(value),
   texts: isTexts,
-  group: isSchema,
+  group: isRecord,
   json: () => true,
 };
 
@@ -62,7 +61,7 @@ export const schemaFields = (
   schema: Schema | null,
   value: Readonly<Record<string, unknown>>,
 ): SchemaField[] | null => {
-  if (schema === null || hasAlternatives(schema) || !isSchema(schema['properties'])) return null;
+  if (schema === null || hasAlternatives(schema) || !isRecord(schema['properties'])) return null;
   const { properties } = schema;
   const required = isTexts(schema['required']) ? schema['required'] : [];
   const names = [
@@ -71,7 +70,7 @@ export const schemaFields = (
   ];
   return names.map((name) => {
     const found = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    const own = isSchema(found) ? found : {};
+    const own = isRecord(found) ? found : {};
     const choices = own['enum'];
     return {
       name,

@@ -35,6 +35,13 @@ const visibleLines = (text: string): string =>
     .map((line) => visible(line.replaceAll('\t', '    ')))
     .join('\n');
 
+/** The button below the beginning of a long text. */
+export const ShowAll = ({ characters, onClick }: { characters: number; onClick: () => void }) => (
+  <button type="button" class="link-button show-all" onClick={onClick}>
+    Show all {characters.toLocaleString('en')} characters
+  </button>
+);
+
 const FIRST = 4_000;
 
 /** A text of several lines, the beginning of a long one with a button for the rest. Escaping costs time, so a part is cut first. */
@@ -44,11 +51,7 @@ export const EscapedLines = ({ text, most = FIRST }: { text: string; most?: numb
   return (
     <div class="escaped-lines">
       <EscapedText text={visibleLines(cut ? beginning(text, most) : text)} already />
-      {cut ? (
-        <button type="button" class="link-button show-all" onClick={() => setWhole(true)}>
-          Show all {text.length.toLocaleString('en')} characters
-        </button>
-      ) : null}
+      {cut ? <ShowAll characters={text.length} onClick={() => setWhole(true)} /> : null}
     </div>
   );
 };

@@ -5,8 +5,9 @@
  * number and its digits in quotes.
  */
 import { useState } from 'preact/hooks';
+import { isRecord } from '../../../protocol/rules/is-record.ts';
 import { visible } from '../../../protocol/rules/visible.ts';
-import { EscapedLines, EscapedText } from './escaped-text.tsx';
+import { EscapedLines, EscapedText, ShowAll } from './escaped-text.tsx';
 
 const FIRST = 20_000;
 
@@ -23,11 +24,7 @@ export const JsonText = ({ text, already = false }: { text: string; already?: bo
           <EscapedText text={already ? part : part.split('\n').map(visible).join('\n')} already />
         </code>
       </pre>
-      {cut ? (
-        <button type="button" class="link-button show-all" onClick={() => setWhole(true)}>
-          Show all {text.length.toLocaleString('en')} characters
-        </button>
-      ) : null}
+      {cut ? <ShowAll characters={text.length} onClick={() => setWhole(true)} /> : null}
     </div>
   );
 };
@@ -38,9 +35,6 @@ const Scalar = ({ value }: { value: unknown }) => {
   if (value === null) return <span class="muted">null</span>;
   return <span class="json-scalar">{JSON.stringify(value)}</span>;
 };
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A list of plain values fits in a line; anything deeper is shown as JSON. */
 const ValueCell = ({ value }: { value: unknown }) => {

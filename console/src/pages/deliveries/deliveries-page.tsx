@@ -6,6 +6,7 @@ import { problemText, queryText, requestJson } from '../../http/api.ts';
 import { announce, notify } from '../../layout/notices.tsx';
 import { hrefOf, query, setQuery } from '../../router.ts';
 import { spanText } from '../../runs/figures.ts';
+import { Problem } from '../../ui/problem.tsx';
 import { Button } from '../../ui/button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { EscapedText } from '../../ui/escaped-text.tsx';
@@ -150,11 +151,7 @@ const DeliveriesPage = () => {
           ))}
         </select>
       </header>
-      {problem === null ? null : (
-        <p class="problem" role="alert">
-          <EscapedText text={problemText(problem)} />
-        </p>
-      )}
+      <Problem error={problem} />
       {deliveries === null ? (
         <div class="page-loading" aria-busy={problem === null} />
       ) : deliveries.length === 0 ? (

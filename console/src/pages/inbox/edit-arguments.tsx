@@ -5,6 +5,7 @@
  * draft stays while the window is open, so a refused edit is not typed twice.
  */
 import { useState } from 'preact/hooks';
+import { isRecord } from '../../../../protocol/rules/is-record.ts';
 import { parseArguments } from '../../../../protocol/rules/tool-arguments.ts';
 import { changedArguments, schemaFields } from '../../schema-form/schema-fields.ts';
 import { SchemaForm } from '../../schema-form/schema-form.tsx';
@@ -16,9 +17,6 @@ import type { InboxDetails } from './inbox-types.ts';
 type Values = Readonly<Record<string, unknown>>;
 
 const drafts = new Map<string, Values>();
-
-const isRecord = (value: unknown): value is Values =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const short = (value: unknown): string => {
   if (value === undefined) return 'absent';

@@ -1,9 +1,10 @@
 /** How the server's runs fare, for operators. */
 import { useEffect, useState } from 'preact/hooks';
 import type { Overview } from '../../../../protocol/wire/overview.ts';
-import { problemText, queryText, requestJson } from '../../http/api.ts';
+import { queryText, requestJson } from '../../http/api.ts';
 import { hrefOf, query, setQuery } from '../../router.ts';
 import { moneyText, countText, spanText, statusText } from '../../runs/figures.ts';
+import { Problem } from '../../ui/problem.tsx';
 import { DataTable } from '../../ui/data-table.tsx';
 import { EscapedText } from '../../ui/escaped-text.tsx';
 import { TimeAgo, TimeLeft } from '../../ui/time-left.tsx';
@@ -229,11 +230,7 @@ const OverviewPage = () => {
           ))}
         </select>
       </header>
-      {problem === null ? null : (
-        <p class="problem" role="alert">
-          <EscapedText text={problemText(problem)} />
-        </p>
-      )}
+      <Problem error={problem} />
       {overview === null ? (
         <div class="page-loading" aria-busy={problem === null} />
       ) : (

@@ -1,15 +1,15 @@
 /** A place to try an assistant: write a message, watch the run, answer its calls. For operators whose key also starts runs. */
 import { useEffect, useState } from 'preact/hooks';
 import { isTerminal, type Assistant, type Page, type Run } from '../../../../protocol/wire/objects.ts';
-import { problemText, requestJson } from '../../http/api.ts';
+import { requestJson } from '../../http/api.ts';
 import { mayOpen } from '../../http/session.ts';
 import { hrefOf, query, setQuery } from '../../router.ts';
 import { ConversationView } from '../../runs/conversation-view.tsx';
 import { FollowedRun } from '../../runs/followed-run.ts';
 import { RunStatusBadge } from '../../runs/status-badge.tsx';
+import { Problem } from '../../ui/problem.tsx';
 import { Button } from '../../ui/button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
-import { EscapedText } from '../../ui/escaped-text.tsx';
 import { CallForms } from './call-forms.tsx';
 import './playground.css';
 
@@ -143,16 +143,8 @@ const Play = ({ assistants }: { assistants: readonly Assistant[] }) => {
       {run === null || !running ? null : (
         <CallForms run={run} items={view?.items ?? []} onProblem={setProblem} />
       )}
-      {run !== null && run.last_error !== null ? (
-        <p class="problem" role="alert">
-          <EscapedText text={run.last_error.message} />
-        </p>
-      ) : null}
-      {shown === null ? null : (
-        <p class="problem" role="alert">
-          <EscapedText text={problemText(shown)} />
-        </p>
-      )}
+      <Problem error={run?.last_error?.message} />
+      <Problem error={shown} />
       <Composer busy={busy} running={running} onSend={send} />
     </>
   );
@@ -169,11 +161,7 @@ const PlaygroundPage = () => {
   return (
     <div class="page playground">
       <h1>Playground</h1>
-      {problem === null ? null : (
-        <p class="problem" role="alert">
-          <EscapedText text={problemText(problem)} />
-        </p>
-      )}
+      <Problem error={problem} />
       {assistants === null ? (
         <div class="page-loading" aria-busy={problem === null} />
       ) : assistants.length === 0 ? (

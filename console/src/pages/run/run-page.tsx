@@ -7,6 +7,7 @@ import { problemText, requestJson } from '../../http/api.ts';
 import { hrefOf } from '../../router.ts';
 import { ConversationView } from '../../runs/conversation-view.tsx';
 import { FollowedRun } from '../../runs/followed-run.ts';
+import { Problem } from '../../ui/problem.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { EscapedText } from '../../ui/escaped-text.tsx';
 import { now } from '../../ui/clock.ts';
@@ -68,11 +69,7 @@ const Loaded = ({ run, live }: { run: Run; live: FollowedRun }) => {
     <div class="run-page">
       <RunHead run={run} timeline={timeline} stream={view.stream} />
       <RunActions run={run} timeline={timeline} />
-      {problem === null ? null : (
-        <p class="problem" role="alert">
-          <EscapedText text={problemText(problem)} />
-        </p>
-      )}
+      <Problem error={problem} />
       <div class="run-parts">
         {timeline === null ? (
           <section class="timeline" aria-busy="true" />

@@ -1,10 +1,11 @@
 /** The list of runs: filters in the address, newest first, read again while it is looked at. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Page, Run } from '../../../../protocol/wire/objects.ts';
-import { problemText, queryText, requestJson } from '../../http/api.ts';
+import { queryText, requestJson } from '../../http/api.ts';
 import { hrefOf, navigate, query } from '../../router.ts';
 import { RunStatusBadge } from '../../runs/status-badge.tsx';
 import { countText, spanText } from '../../runs/figures.ts';
+import { Problem } from '../../ui/problem.tsx';
 import { Button } from '../../ui/button.tsx';
 import { now } from '../../ui/clock.ts';
 import { EmptyState } from '../../ui/empty-state.tsx';
@@ -150,11 +151,7 @@ const RunsPage = () => {
     <div class="runs-page">
       <h1 class="sr-only">Runs</h1>
       <RunFilterForm />
-      {problem === null ? null : (
-        <p class="problem" role="alert">
-          <EscapedText text={problemText(problem)} />
-        </p>
-      )}
+      <Problem error={problem} />
       {loaded && runs.length === 0 && problem === null ? (
         <EmptyState title={filtered ? 'No run fits' : 'No runs yet'}>
           {filtered ? 'Loosen a filter to see more.' : 'Runs appear here as soon as one is created.'}
