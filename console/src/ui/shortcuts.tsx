@@ -5,7 +5,7 @@
  * speaks to the computer "presses" them by words. Pages register theirs while they are shown.
  */
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Dialog } from './dialog.tsx';
 
 export interface Shortcut {
@@ -78,7 +78,8 @@ export const useShortcuts = (shortcuts: readonly Shortcut[]): void => {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
   const keys = shortcuts.map(({ key, label }) => `${key} ${label ?? ''}`).join('\n');
-  useEffect(() => {
+  // Before the paint: a key that is pressed as soon as the page shows it must not be lost.
+  useLayoutEffect(() => {
     if (registered.peek().length === 0) document.addEventListener('keydown', onKey);
     const own: readonly Shortcut[] = latest.current.map(({ key, label }, index) => ({
       key,

@@ -111,8 +111,10 @@ describe('at its expiry a run is expired, and the model is not asked again, when
     const run = await started();
     await expectExpired(run);
     expect(model.requests.length).toBeLessThan(asked);
-    // A machine that is slow begins the last attempt so late that the attempt itself meets the expiry.
-    expect([['createRun', 'timer', 'closeRun'], ['createRun']]).toContainEqual(await scheduled(run.runId));
+    // On a slow machine the last attempt begins so late that it meets the expiry itself, or ends so late that no wait is left.
+    expect([['createRun', 'timer', 'closeRun'], ['createRun', 'closeRun'], ['createRun']]).toContainEqual(
+      await scheduled(run.runId),
+    );
     await expectCause(run);
   });
 
