@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import OpenAI from 'openai';
+import OpenAI, { type APIError } from 'openai';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { ends, said, usage } from '../../support/chat-wire.ts';
@@ -193,7 +193,7 @@ test('two workers near a tenant’s budget: at most one turn passes it, and what
       () =>
         begin().then(
           ({ id }) => id,
-          ({ status, code }: OpenAI.APIError) => [status, code],
+          ({ status, code }: APIError) => [status, code],
         ),
       { timeout: 30_000 },
     )
