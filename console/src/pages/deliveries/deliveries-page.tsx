@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Page } from '../../../../protocol/wire/objects.ts';
 import { DELIVERY_STATUSES, type WebhookDelivery } from '../../../../protocol/wire/webhooks.ts';
 import { problemText, queryText, requestJson } from '../../http/api.ts';
+import { readAgain } from '../../http/read-again.ts';
 import { announce, notify } from '../../layout/notices.tsx';
 import { hrefOf, query, setQuery } from '../../router.ts';
 import { spanText } from '../../runs/figures.ts';
@@ -14,7 +15,7 @@ import { TimeAgo } from '../../ui/time-left.tsx';
 import './deliveries.css';
 
 const PAGE = 50;
-const REFRESH_MS = 10_000;
+const PAUSES = { shortMs: 10_000, longMs: 60_000 };
 const TONES = { pending: 'busy', delivered: 'ok', failed: 'bad', cancelled: 'dim' } as const;
 
 interface Listed {
@@ -28,24 +29,28 @@ const useDeliveries = (status: string, run: string, turn: number): Listed => {
   const [listed, setListed] = useState<Listed>({ deliveries: null, more: false, problem: null });
   useEffect(() => {
     const abort = new AbortController();
-    const read = (): void => {
-      requestJson<Page<WebhookDelivery>>(
-        `/v1/webhooks/deliveries${queryText({ status, run_id: run, limit: PAGE })}`,
-        { signal: abort.signal },
-      ).then(
-        ({ data, has_more: more }) => setListed({ deliveries: data, more, problem: null }),
-        (problem: unknown) => {
-          if (!abort.signal.aborted) setListed((before) => ({ ...before, problem }));
-        },
-      );
+    let seen = '';
+    const read = async (): Promise<boolean> => {
+      try {
+        const page = await requestJson<Page<WebhookDelivery>>(
+          `/v1/webhooks/deliveries${queryText({ status, run_id: run, limit: PAGE })}`,
+          { signal: abort.signal },
+        );
+        const text = JSON.stringify(page);
+        if (text === seen) return false;
+        seen = text;
+        setListed({ deliveries: page.data, more: page.has_more, problem: null });
+        return true;
+      } catch (problem) {
+        seen = '';
+        if (!abort.signal.aborted) setListed((before) => ({ ...before, problem }));
+        return false;
+      }
     };
-    read();
-    const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') read();
-    }, REFRESH_MS);
+    const stop = readAgain(read, PAUSES);
     return () => {
       abort.abort();
-      clearInterval(timer);
+      stop();
     };
   }, [status, run, turn]);
   return listed;

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Page, Run } from '../../../../protocol/wire/objects.ts';
 import { queryText, requestJson } from '../../http/api.ts';
+import { readAgain } from '../../http/read-again.ts';
 import { hrefOf, navigate, query } from '../../router.ts';
 import { RunStatusBadge } from '../../runs/status-badge.tsx';
 import { countText, spanText } from '../../runs/figures.ts';
@@ -18,8 +19,8 @@ import { filtersOf, isFiltered, listParams, mergedRuns } from './filters.ts';
 import './runs.css';
 
 const PAGE = 50;
-/** Pause between two readings of the first page while the window is seen. */
-const REFRESH_MS = 5_000;
+/** Pauses between two readings of the first page. */
+const PAUSES = { shortMs: 5_000, longMs: 60_000 };
 const ROW_HEIGHT = 60;
 
 const pathOf = (run: Run): string => `/runs/${encodeURIComponent(run.id)}`;
@@ -80,10 +81,15 @@ const useRuns = (): Listed & { older: () => Promise<void> } => {
   const text = query.value.toString();
   const latest = useRef(text);
   latest.current = text;
-  const refresh = async (): Promise<void> => {
+  const seen = useRef('');
+  /** Resolves to whether the page is another than before. */
+  const refresh = async (): Promise<boolean> => {
     try {
       const page = await readPage();
-      if (latest.current !== text) return;
+      if (latest.current !== text) return false;
+      const read = JSON.stringify(page);
+      if (seen.current === read) return false;
+      seen.current = read;
       setListed((before) => {
         const complete = !page.has_more;
         const runs = mergedRuns(before.runs, page.data, complete);
@@ -94,17 +100,17 @@ const useRuns = (): Listed & { older: () => Promise<void> } => {
           problem: null,
         };
       });
+      return true;
     } catch (error) {
+      seen.current = '';
       if (latest.current === text) setListed((before) => ({ ...before, loaded: true, problem: error }));
+      return false;
     }
   };
   useEffect(() => {
     setListed(EMPTY);
-    void refresh();
-    const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') void refresh();
-    }, REFRESH_MS);
-    return () => clearInterval(timer);
+    seen.current = '';
+    return readAgain(refresh, PAUSES);
   }, [text]);
   const older = async (): Promise<void> => {
     const last = listed.runs.at(-1);
