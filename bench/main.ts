@@ -3,9 +3,9 @@
  * measured.
  *
  * `--suite runs` (cost of a run on an assistants backend), `--suite server` (the runs server), `--suite hostile`
- * (cost of hostile input), `--suite models` (cost of adapters) or `--suite waiting` (cost of runs that wait) measures one
- * suite; the last three are part of no other. `--quick` takes two minutes for each. `--only
- * TEXT` measures the parts of the server suite whose name contains TEXT. `--before DIR` measures the models suite beside
+ * (cost of hostile input), `--suite models` (cost of adapters), `--suite waiting` (cost of runs that wait) or `--suite console`
+ * (the pages where people decide) measures one suite; the last four are part of no other. `--quick` takes two minutes for each. `--only
+ * TEXT` measures the parts of the suites server and console whose name contains TEXT. `--before DIR` measures the models suite beside
  * the adapter of a checkout of 89741aa. `--json FILE` writes the figures. Run it on an idle machine; no test asserts a
  * figure.
  */
@@ -13,6 +13,7 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { badArgument, scriptArgs } from '../test/support/script-args.ts';
 import { benchHostile, hostileTable, type HostileRow } from './hostile/suite.ts';
+import { benchConsole } from './console/suite.ts';
 import { idleRows } from './idle/rows.ts';
 import { idleServer } from './idle/server.ts';
 import type { Lag } from './lag.ts';
@@ -34,9 +35,9 @@ const { values } = scriptArgs(import.meta.url, {
     json: { type: 'string' },
   },
 });
-if (!['all', 'runs', 'server', 'hostile', 'models', 'waiting'].includes(values.suite))
+if (!['all', 'runs', 'server', 'hostile', 'models', 'waiting', 'console'].includes(values.suite))
   badArgument(
-    `--suite is "runs", "server", "hostile", "models", "waiting" or "all"; got ${JSON.stringify(values.suite)}.`,
+    `--suite is "runs", "server", "hostile", "models", "waiting", "console" or "all"; got ${JSON.stringify(values.suite)}.`,
   );
 
 const table = (rows: readonly Row[]): string => {
@@ -122,6 +123,15 @@ const waitingSuite = async (): Promise<{ waiting: Figure[] }> => {
   return { waiting };
 };
 
+const consoleSuite = async (): Promise<{ console: Figure[] }> => {
+  const scale = values.quick
+    ? { decisions: 20, rows: 20, viewers: [500], idleMs: 60_000, calls: 5_000, paints: 3 }
+    : { decisions: 100, rows: 100, viewers: [50, 2_000], idleMs: 180_000, calls: 5_000, paints: 10 };
+  const figures = await benchConsole(scale, values.only, told);
+  console.log(`\n${figureTable(figures)}`);
+  return { console: figures };
+};
+
 // How busy others keep the machine: above one or two, the absolute figures are theirs as much as ours.
 const busy = loadavg()[0] ?? 0;
 console.log(
@@ -133,6 +143,7 @@ const found = {
   ...(values.suite === 'hostile' ? await hostileSuite() : {}),
   ...(values.suite === 'models' ? await modelsSuite() : {}),
   ...(values.suite === 'waiting' ? await waitingSuite() : {}),
+  ...(values.suite === 'console' ? await consoleSuite() : {}),
 };
 if (values.json !== undefined)
   await writeFile(

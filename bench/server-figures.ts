@@ -15,6 +15,16 @@ export interface Figure {
   target?: { of: 'ratio' | 'value'; atMost: number } | { of: 'ratio' | 'value'; atLeast: number };
 }
 
+/** A figure that is held against nothing. */
+export const alone = (what: string, ours: number, unit: string, target?: Figure['target']): Figure => ({
+  what,
+  against: null,
+  reference: null,
+  ours,
+  unit,
+  ...(target === undefined ? {} : { target }),
+});
+
 export const ratioOf = ({ ours, reference }: Figure): number | null =>
   reference === null ? null : ours / reference;
 

@@ -26,17 +26,17 @@ const ASK = {
 };
 
 let serial = 0;
-const freshKey = (): string => `${process.pid}-${++serial}`;
+export const freshKey = (): string => `${process.pid}-${++serial}`;
 
 /** A thread with one message, which carries the key that the model server files its stamps under. */
-const threadWith = async ({ api }: Bench, key: string): Promise<string> => {
+export const threadWith = async ({ api }: Bench, key: string): Promise<string> => {
   const { id } = await api.post<{ id: string }>('/threads', {
     messages: [{ role: 'user', content: `key:${key} hello` }],
   });
   return id;
 };
 
-const stampsOf = async ({ model }: Bench, key: string): Promise<number[]> =>
+export const stampsOf = async ({ model }: Bench, key: string): Promise<number[]> =>
   JSON.parse(await model.get(`/stamps/${key}`)) as number[];
 
 export const inTurns = async (count: number, sides: readonly (() => Promise<void>)[]): Promise<void> => {

@@ -85,6 +85,9 @@ interface Held {
 }
 const held: Held[] = [];
 
+/** What a stream of a run, or of approvals, begins with. */
+const FIRST_EVENT = /^event: (?:thread\.run\.|approvals\.ready)/m;
+
 /** Resolves with the stream's first event. */
 const follow = async (url: string, headers: Record<string, string>): Promise<void> => {
   const socket = await open(url);
@@ -96,7 +99,7 @@ const follow = async (url: string, headers: Record<string, string>): Promise<voi
     let tail = '';
     socket.on('data', (piece: string) => {
       tail = (tail + piece).slice(-4096);
-      if (tail.includes('event: thread.run.')) {
+      if (FIRST_EVENT.test(tail)) {
         clearTimeout(late);
         resolve();
       }

@@ -26,6 +26,11 @@ export const WORKER_TOOL = {
   type: 'function' as const,
   function: { name: 'echo', parameters: { type: 'object', properties: { text: { type: 'string' } } } },
 };
+/** A tool of every worker that a person must allow. */
+export const GATED_TOOL = {
+  type: 'function' as const,
+  function: { name: 'refund', parameters: { type: 'object', properties: { text: { type: 'string' } } } },
+};
 const TOOLS_FILE = join(BUILD, 'tools.mjs');
 const TOOLS = `
   import { defineTools } from './worker/public.js';
@@ -34,6 +39,12 @@ const TOOLS = `
     echo: {
       description: 'Gives back its text.',
       parameters: z.object({ text: z.string() }),
+      execute: ({ text }) => text,
+    },
+    refund: {
+      description: 'Pays money back.',
+      parameters: z.object({ text: z.string() }),
+      needsApproval: true,
       execute: ({ text }) => text,
     },
   });
@@ -53,8 +64,10 @@ const nodeOptions = (own = ''): { NODE_OPTIONS: string } => ({
 });
 const serveOptions = () => ({ ...nodeOptions(SERVE_OPTIONS), ...MALLOC });
 const KEY = 'bench-key-0123456789abcdef';
+/** Of the person who uses the console. */
+const PERSON_KEY = 'bench-person-0123456789abcdef';
 /** As `RUNS_API_KEYS` has it. */
-const KEYS = `bench:${KEY}:*`;
+const KEYS = `bench:${KEY}:* bench:${PERSON_KEY}:*:role=operator|approver;name=alice`;
 
 export interface Serving {
   process: WorkerProcess;
@@ -75,6 +88,10 @@ export interface ServerStage {
   headers: Record<string, string>;
   /** The one in `headers`. */
   key: string;
+  /** Of a person with the roles `operator` and `approver`. */
+  personKey: string;
+  /** Folder of the build that the processes run. */
+  build: string;
   anotherApi(): Promise<Serving>;
   /** `runs serve --worker`: API and worker in one process, on a task queue of its own. */
   together(): Promise<Serving>;
@@ -184,6 +201,8 @@ const openStage = async (
     load: load.child,
     headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
     key: KEY,
+    personKey: PERSON_KEY,
+    build: BUILD,
     anotherApi: start.anotherApi,
     together: start.together,
     anotherWorker: async () => {

@@ -9,7 +9,7 @@ import type { RunsClient } from '../../client/index.ts';
 import { ROOT } from '../../test/support/sources.ts';
 import { latencyBeside, MB, manyAtATime, settle } from '../server-capacity.ts';
 import { openServerBench } from '../server-bench.ts';
-import type { Figure } from '../server-figures.ts';
+import { alone, type Figure } from '../server-figures.ts';
 import { waitingRun, type Bench } from '../server-latency.ts';
 import type { ServerStage } from '../server-stage.ts';
 import { cpuOfTree, quantile, residentOfTree } from '../usage.ts';
@@ -78,15 +78,6 @@ const listed = async (stage: ServerStage, args: readonly string[]): Promise<numb
   }
   return quantile(times, 0.5);
 };
-
-const alone = (what: string, ours: number, unit: string, target?: Figure['target']): Figure => ({
-  what,
-  against: null,
-  reference: null,
-  ours,
-  unit,
-  ...(target === undefined ? {} : { target }),
-});
 
 const shareFigures = (many: string, empty: Share, full: Share): Figure[] => {
   const together = (share: Share): number => share.serve + share.worker + share.Temporal;

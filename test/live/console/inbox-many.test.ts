@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { builtConsole } from '../../support/console.ts';
+import { copyCalls } from '../../support/copied-calls.ts';
 import { openConsoleStack, type ConsoleStack } from '../../support/console-stack.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -16,30 +16,9 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => stack?.close());
 
-/** Copies of one waiting call, each with a deadline and a tool of its own turn. */
-const copied = async (id: string): Promise<void> => {
-  const client = new Client({ connectionString: stack.database.url });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ column_name: string }>(
-      `select column_name from information_schema.columns where table_name = 'approvals'
-       and column_name not in ('id', 'call_id', 'due_at', 'tool', 'position', 'changed', 'changed_in')`,
-    );
-    const kept = rows.map(({ column_name: name }) => `"${name}"`).join(', ');
-    await client.query(
-      `insert into approvals (id, call_id, due_at, tool, ${kept})
-       select id || '_' || n, call_id || '_' || n, due_at + n * 1000, 'tool_' || n % 7, ${kept}
-       from approvals, generate_series(1, ${CALLS - 1}) n where id = $1`,
-      [id],
-    );
-  } finally {
-    await client.end();
-  }
-};
-
 test('five thousand calls are listed with a few dozen rows, and found by words, filter and keys', async () => {
   const call = await stack.started();
-  await copied(call.id);
+  await copyCalls(stack.database.url, call.id, CALLS);
   const page = await stack.windowOf('alice');
   await page.getByText('5,000 waiting').waitFor({ timeout: 60_000 });
   const rows = page.locator('.virtual-row');
