@@ -33,6 +33,13 @@ export interface StartBody {
   thread?: { messages: { role: 'user'; content: string }[] };
 }
 
+/** Which of the waiting calls are asked for. */
+export interface WantedApprovals {
+  threadId?: string;
+  /** As many at most. */
+  most?: number;
+}
+
 export class ApiClient {
   readonly #base: string;
   readonly #key: string | undefined;
@@ -80,9 +87,10 @@ export class ApiClient {
     return this.#all<RunDecision>(`${runPath(threadId, runId)}/decisions?order=asc&limit=100`);
   }
 
-  /** Calls that wait for an approval, of the key's tenant and tools, the earliest deadline first. */
-  approvals(): Promise<Approval[]> {
-    return this.#all<Approval>('/v1/approvals?limit=100');
+  /** Calls that wait for an approval, of the key's tenant and tools, the earliest deadline first. Default: all. */
+  approvals({ threadId, most }: WantedApprovals = {}): Promise<Approval[]> {
+    const thread = threadId === undefined ? '' : `&thread_id=${encodeURIComponent(threadId)}`;
+    return this.#all<Approval>(`/v1/approvals?limit=100${thread}`, most);
   }
 
   answer(threadId: string, runId: string, payload: AnswerPayload): Promise<AnswerReply> {
@@ -153,12 +161,13 @@ export class ApiClient {
   }
 
   /** Every page of a list; `path` has a query. */
-  async #all<Item>(path: string): Promise<Item[]> {
+  /** No page is read beyond the first `most`. */
+  async #all<Item>(path: string, most = Infinity): Promise<Item[]> {
     const found: Item[] = [];
     for (let after = ''; ;) {
       const page = await this.#json<Page<Item>>('GET', `${path}${after}`);
       found.push(...page.data);
-      if (!page.has_more || page.last_id === null) return found;
+      if (!page.has_more || page.last_id === null || found.length >= most) return found.slice(0, most);
       after = `&after=${encodeURIComponent(page.last_id)}`;
     }
   }

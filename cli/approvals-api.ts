@@ -11,7 +11,7 @@ import { nonEmpty } from '../app/dev-state.ts';
 import { CliError, EXIT, usageError } from '../app/exit.ts';
 import type { AnswerPayload, AnswerReply } from '../protocol/temporal/messages.ts';
 import type { Approval } from '../protocol/wire/decisions.ts';
-import { ApiClient } from './api-client.ts';
+import { ApiClient, type WantedApprovals } from './api-client.ts';
 import { callCode } from './short-codes.ts';
 import type { CliIo } from './command.ts';
 import { connections } from './connections.ts';
@@ -67,8 +67,10 @@ const waitingApproval = (approval: Approval): WaitingApproval => ({
 });
 
 /** Of the key's tenant and tools, the earliest deadline first. */
-export const waitingApprovals = async (api: ApiClient): Promise<WaitingApproval[]> =>
-  (await api.approvals()).map(waitingApproval);
+export const waitingApprovals = async (
+  api: ApiClient,
+  wanted: WantedApprovals = {},
+): Promise<WaitingApproval[]> => (await api.approvals(wanted)).map(waitingApproval);
 
 /** The calls that these arguments of a command may mean; without a run, all of them. */
 export const approvalsMeant = async (

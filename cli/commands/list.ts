@@ -77,9 +77,10 @@ const waitingOverApi = async (
 ): Promise<Outcome> => {
   if (options.status !== undefined)
     throw usageError('--status needs Temporal: name it by TEMPORAL_ADDRESS, or leave --status out.');
-  const calls = (await waitingApprovals(api))
-    .filter(({ threadId }) => options.thread === undefined || threadId === options.thread)
-    .slice(0, limit);
+  const calls = await waitingApprovals(api, {
+    most: limit,
+    ...(options.thread === undefined ? {} : { threadId: options.thread }),
+  });
   return {
     json: { calls },
     lines:

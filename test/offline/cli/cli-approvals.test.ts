@@ -93,6 +93,17 @@ describe('list --waiting', () => {
     expect(server?.requests[0]?.headers['authorization']).toBe(`Bearer ${KEY}`);
   });
 
+  test('reads no more pages than it shows, and only of the thread', async () => {
+    const listed = await runs(
+      ['list', '--waiting', '--limit', '1', '--thread', 'thread_1', '--json'],
+      [page([approval(), approval({ run_id: 'run_2' })], true)],
+    );
+    expect((listed.json() as { calls: { runId: string }[] }).calls.map(({ runId }) => runId)).toEqual([
+      'run_1',
+    ]);
+    expect(asked()).toEqual([`${LIST}&thread_id=thread_1`]);
+  });
+
   test('names the calls for programs, until when an answer is of use, and says when there are none', async () => {
     const open = { answer_within: 60, expires_at: 1_800_000_600 };
     const late = { call_id: 'call_2', late: true, answer_within: 60, expires_at: 1_900_000_000 };
