@@ -42,6 +42,22 @@ export const pauseAfter = (deaths: number): number =>
 /** The child's reports. */
 export type Report = { ready: true } | { ended: true };
 
+/**
+ * glibc gives each thread an arena and keeps what the arenas freed: 140 MB more of a worker with 1,000 cached runs. It reads these
+ * at a process's start only, so what starts the process sets them; a value of the environment wins.
+ */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
+
+/** The environment of the child. `again`: an earlier one was ready. */
+export const childEnvironment = (
+  env: Readonly<Record<string, string | undefined>>,
+  again: boolean,
+): Record<string, string | undefined> => ({
+  ...ALLOCATOR,
+  ...env,
+  [SUPERVISED_VARIABLE]: again ? 'again' : 'first',
+});
+
 export interface ProcessEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -71,8 +87,7 @@ const live = async (
   again: boolean,
   onChild: (stop: () => void) => void,
 ): Promise<ProcessEnd & { ready: boolean; reported: boolean }> => {
-  const env = { ...process.env, [SUPERVISED_VARIABLE]: again ? 'again' : 'first' };
-  const child = fork(script, args, { env, stdio: 'inherit' });
+  const child = fork(script, args, { env: childEnvironment(process.env, again), stdio: 'inherit' });
   const seen = { ready: false, reported: false };
   child.on('message', (message) => {
     if (isReport(message, 'ready')) seen.ready = true;

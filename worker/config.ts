@@ -100,7 +100,7 @@ const DEFAULTS = {
   modelAttempts: 5,
   port: 8787,
   /** A waiting run takes about 60 KB of heap; one that is not cached costs a replay when it wakes. */
-  maxCachedRuns: 1_000,
+  maxCachedRuns: 500,
   /** A run that is followed occupies one, and mostly waits on a socket. */
   maxActivities: 500,
   shutdownGraceMs: 10_000,

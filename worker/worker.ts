@@ -35,7 +35,8 @@ export interface MakeWorkerOptions {
   workflows: WorkflowCode;
   dataConverter?: DataConverter;
   /**
-   * Runs kept in memory while they wait; others are replayed when they wake. Default 1,000; 0 replays at every step.
+   * Runs kept in memory while they wait; others are replayed when they wake. Default 500, as many as activities at a time; 0 replays at
+   * every step.
    */
   maxCachedRuns?: number;
   /** Runs followed and tools run at a time. Default 500. */
@@ -58,7 +59,7 @@ export interface ActivationLimit {
 }
 
 export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & ActivationLimit => {
-  const { maxCachedRuns = 1_000, maxActivities = 500, shutdownGraceMs = 10_000, deployment = null } = options;
+  const { maxCachedRuns = 500, maxActivities = 500, shutdownGraceMs = 10_000, deployment = null } = options;
   return {
     connection: options.connection,
     namespace: options.namespace ?? 'default',

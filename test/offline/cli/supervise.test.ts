@@ -1,6 +1,6 @@
 /** The supervisor of commands that stay: which commands it has, and what it starts again after which pause. */
 import { describe, expect, test } from 'vitest';
-import { isSupervised, pauseAfter, startsAgain } from '../../../cli/supervise.ts';
+import { childEnvironment, isSupervised, pauseAfter, startsAgain } from '../../../cli/supervise.ts';
 
 describe('is supervised', () => {
   test.each([
@@ -21,6 +21,19 @@ describe('is supervised', () => {
 
   test('not below a supervisor', () => {
     expect(isSupervised(['dev'], { DURABLE_RUNS_SUPERVISED: 'first' })).toBe(false);
+  });
+});
+
+test('the child’s allocator keeps one arena, unless the environment says otherwise', () => {
+  expect(childEnvironment({ PATH: '/bin' }, false)).toEqual({
+    PATH: '/bin',
+    MALLOC_ARENA_MAX: '1',
+    MALLOC_TRIM_THRESHOLD_: '131072',
+    DURABLE_RUNS_SUPERVISED: 'first',
+  });
+  expect(childEnvironment({ MALLOC_ARENA_MAX: '8' }, true)).toMatchObject({
+    MALLOC_ARENA_MAX: '8',
+    DURABLE_RUNS_SUPERVISED: 'again',
   });
 });
 

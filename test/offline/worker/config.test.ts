@@ -30,7 +30,7 @@ describe('configFromEnv', () => {
       taskQueue: 'runs',
       toolsFile: null,
       offerTools: null,
-      maxCachedRuns: 1_000,
+      maxCachedRuns: 500,
       maxActivities: 500,
       shutdownGraceMs: 10_000,
       deployment: null,
