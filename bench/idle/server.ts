@@ -5,7 +5,8 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { RunsClient } from '../../client/index.ts';
+import { waitingCallsIn } from '../../cli/waiting-calls.ts';
+import type { RunListItem, RunsClient } from '../../client/index.ts';
 import { ROOT } from '../../test/support/sources.ts';
 import { latencyBeside, MB, manyAtATime, settle } from '../server-capacity.ts';
 import { openServerBench } from '../server-bench.ts';
@@ -45,18 +46,26 @@ const idleShare = async (stage: ServerStage, ms: number): Promise<Share> => {
 
 const opened = async (bench: Bench, count: number, told: (phase: string) => void): Promise<void> => {
   const batch = 500;
+  const began = performance.now();
   for (let done = 0; done < count; done += batch) {
-    told(`${done} of ${count} runs wait`);
-    await manyAtATime(Math.min(batch, count - done), 20, () => waitingRun(bench));
+    told(`${done} of ${count} runs wait, after ${((performance.now() - began) / 1_000).toFixed(0)} s`);
+    await manyAtATime(Math.min(batch, count - done), 50, () => waitingRun(bench));
   }
 };
 
+/** What `runs list --waiting` does between its connection and its output. */
 const listing = async (client: RunsClient): Promise<number> => {
   const times: number[] = [];
   for (let turn = 0; turn < 10; turn += 1) {
     const began = performance.now();
-    for await (const item of client.list({ waiting: true, limit: 100 })) void item;
+    const items: RunListItem[] = [];
+    for await (const item of client.list({ waiting: true, limit: 100 })) items.push(item);
+    const calls = await waitingCallsIn(client, items);
     times.push(performance.now() - began);
+    if (calls.length !== items.length || calls.some(({ arguments: text }) => text === null))
+      throw new Error(
+        `${calls.length} calls of ${items.length} runs were listed, or some without arguments.`,
+      );
   }
   return quantile(times, 0.5);
 };
@@ -134,7 +143,7 @@ export const idleServer = async (scale: IdleScale, told: (phase: string) => void
       alone(`resident memory of serve beside ${many}`, serve, 'MB'),
       start('run start → model request', 'ours', { of: 'ratio', atMost: 1.1 }),
       start('bare start → activity', 'bare'),
-      alone(`100 of ${many} from Temporal's list`, await listing(client), 'ms', {
+      alone(`100 of ${many} with their calls, from Temporal's list`, await listing(client), 'ms', {
         of: 'value',
         atMost: 300,
       }),
