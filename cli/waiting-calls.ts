@@ -4,7 +4,7 @@
  * Rule: what no worker tells is null, not left out. Imported by `list`, and by what finds out which call or run is meant.
  */
 import type { RunListItem, RunsClient } from '../client/index.ts';
-import type { CallSnapshot, WaitingMemo } from '../protocol/temporal/messages.ts';
+import type { CallSnapshot } from '../protocol/temporal/messages.ts';
 import type { RefusedEdit } from '../protocol/tool-calls.ts';
 import { RunsError } from '../protocol/errors.ts';
 import { callCode } from './short-codes.ts';
@@ -28,7 +28,7 @@ export interface WaitingCall {
 /** Runs that are queried at a time for their calls. */
 const CONCURRENCY = 8;
 
-const ofCall = (runId: string, call: WaitingMemo): WaitingCall => ({
+const ofCall = (runId: string, call: CallSnapshot): WaitingCall => ({
   runId,
   callId: call.callId,
   code: callCode(runId, call.callId),
@@ -52,8 +52,6 @@ export const waitingCallsOf = async (client: RunsClient, runId: string): Promise
 };
 
 const ofItem = async (client: RunsClient, item: RunListItem): Promise<WaitingCall[]> => {
-  // The list has it: no worker is asked.
-  if (item.waitingCall !== null) return [ofCall(item.runId, item.waitingCall)];
   const calls = await waitingCallsOf(client, item.runId).catch(() => []);
   if (calls.length > 0) return calls;
   const { runId, deadline } = item;

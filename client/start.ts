@@ -30,11 +30,7 @@ export const startRunWorkflow = async (
   const input = toRunInput(runId, options, false);
   const what = `Starting run ${JSON.stringify(runId)}`;
   const start = async (searchAttributes: boolean, atStart: boolean): Promise<void> => {
-    const workflow = workflowOptions(
-      session,
-      { ...input, searchAttributes, ...(searchAttributes ? { waitingMemo: true } : {}) },
-      atStart,
-    );
+    const workflow = workflowOptions(session, { ...input, searchAttributes }, atStart);
     await session.call({ what, runId, timeoutMs: SERVER_TIMEOUT_MS, ...call }, () =>
       session.client.workflow.start(WORKFLOWS.run, workflow),
     );

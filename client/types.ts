@@ -13,7 +13,6 @@ import type {
   FollowUpInput,
   RunInput,
   RunSettings,
-  WaitingMemo,
 } from '../protocol/index.ts';
 
 /** How `RunsClient.connect` finds Temporal. What is not set comes from the environment, then from Temporal's config file. */
@@ -112,8 +111,6 @@ export interface RunListItem {
   /** Names of the tools that wait for an answer. */
   waitingFor: string[];
   deadline: number | null;
-  /** The call that waits, where Temporal's list has it; null = a worker must tell: several calls wait, it is large, or the run is of an earlier version. */
-  waitingCall: WaitingMemo | null;
   startedAt: number;
   closedAt: number | null;
   /** True for what an ended run left behind to await late answers; `runId` is the ended run's. */

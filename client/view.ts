@@ -8,12 +8,10 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import {
   RESULT_MEMO,
-  WAITING_MEMO,
   WORKFLOWS,
   type RunInput,
   type RunResult,
   type RunSnapshot,
-  type WaitingMemo,
 } from '../protocol/index.ts';
 import { searchAttributeKeys } from './search-attributes.ts';
 import type { RunListItem, RunMemo } from './types.ts';
@@ -55,14 +53,6 @@ const memoOf = (view: WorkflowView): Partial<RunMemo> => {
   return isRecord(memo) ? memo : {};
 };
 
-/** The call of a run that waits, as its workflow keeps it in the memo. */
-const callInMemo = (view: WorkflowView): WaitingMemo | null => {
-  const kept = view.memo?.[WAITING_MEMO];
-  return isRecord(kept) && typeof kept['callId'] === 'string' && typeof kept['arguments'] === 'string'
-    ? (kept as unknown as WaitingMemo)
-    : null;
-};
-
 /** The status that the workflow wrote at its latest change of waiting; null = it has never waited. */
 export const attributeStatus = (view: WorkflowView): string | null =>
   view.typedSearchAttributes.get(searchAttributeKeys.status) ?? null;
@@ -72,7 +62,6 @@ export const toListItem = (view: WorkflowView, result: RunResult | null): RunLis
   const memo = memoOf(view);
   const open = isOpen(view);
   const followUp = view.type === WORKFLOWS.followUp;
-  const waitingFor = open ? (attributes.get(searchAttributeKeys.waitingFor) ?? []) : [];
   return {
     runId: attributes.get(searchAttributeKeys.runId) ?? stripFollowUpSuffix(view.workflowId),
     status: open
@@ -82,9 +71,8 @@ export const toListItem = (view: WorkflowView, result: RunResult | null): RunLis
     assistantId: attributes.get(searchAttributeKeys.assistantId) ?? memo.assistantId ?? null,
     backend:
       memo.backend ?? (attributes.get(searchAttributeKeys.assistantId) === undefined ? null : 'assistants'),
-    waitingFor,
+    waitingFor: open ? (attributes.get(searchAttributeKeys.waitingFor) ?? []) : [],
     deadline: open ? (attributes.get(searchAttributeKeys.deadline)?.getTime() ?? null) : null,
-    waitingCall: open && waitingFor.length > 0 ? callInMemo(view) : null,
     startedAt: view.startTime.getTime(),
     closedAt: view.closeTime?.getTime() ?? null,
     followUp,

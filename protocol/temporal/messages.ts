@@ -54,11 +54,6 @@ export interface RunInput {
   createdAt: number | null;
   /** Are the search attributes registered? An unregistered one would fail the workflow task for ever. */
   searchAttributes: boolean;
-  /**
-   * The workflow writes the call that it waits for into its memo, so that a list shows it without asking a worker. Absent = it
-   * does not: a client of an earlier version started the run, or the search attributes are not registered.
-   */
-  waitingMemo?: true;
   hooks: { onWaiting: boolean; onEnd: boolean };
   settings: RunSettings;
   /** On a follow-up run: its origin. */
@@ -203,12 +198,6 @@ export interface CallSnapshot {
   approvers?: ApprovalPolicy;
   ballot?: Ballot;
 }
-
-/** The only call of a round that can wait, as the run's memo keeps it while it waits; `answerBy` as it was when the wait began. */
-export type WaitingMemo = Pick<
-  CallSnapshot,
-  'callId' | 'name' | 'arguments' | 'kind' | 'answerBy' | 'argumentsDigest' | 'refusedEdit'
->;
 
 /** Reply of query `run`. */
 export interface RunSnapshot {

@@ -126,9 +126,6 @@ export type SearchAttributeName = keyof typeof SEARCH_ATTRIBUTES;
 /** Memo key of a cancelled run's `RunResult`, since Temporal stores no result for a cancelled workflow. */
 export const RESULT_MEMO = 'runsResult';
 
-/** Memo key of the `WaitingMemo` of a run that waits. Outdated once it no longer waits. */
-export const WAITING_MEMO = 'runsWaiting';
-
 /** Reserved keys of run metadata. At most 16 pairs fit, so callers have 14 left. */
 export const METADATA = {
   /** The create token, by which a retry finds the run of an earlier attempt. */

@@ -202,29 +202,6 @@ export const KINDS: Record<string, Kind> = {
       await run.result();
     },
   },
-  'waiting-call-in-memo': {
-    script: () => ({
-      rounds: [[GATED, automatic('call_b')], [approval('call_c'), external('call_d')], [external('call_e')]],
-      tool: refusesEdits,
-    }),
-    input: () => ({ ...SEARCHABLE(), waitingMemo: true }),
-    play: async (run) => {
-      await waits(run);
-      await run.answer({ call_id: 'call_a', decision: 'approve', arguments: { q: 2 }, by: 'ada' });
-      await run.until((now) => now.calls.some(({ refusedEdit }) => refusedEdit !== undefined));
-      await run.answer({ call_id: 'call_a', decision: 'approve', arguments_digest: DIGEST, by: 'ada' });
-      await run.until((now) =>
-        now.calls.some(({ callId, state }) => callId === 'call_c' && state === 'waiting'),
-      );
-      await run.answer({ call_id: 'call_d', output: 'red', by: 'ada' });
-      await run.answer({ call_id: 'call_c', decision: 'approve', by: 'ada' });
-      await run.until((now) =>
-        now.calls.some(({ callId, state }) => callId === 'call_e' && state === 'waiting'),
-      );
-      await run.answer({ call_id: 'call_e', output: 'blue', by: 'ada' });
-      await run.result();
-    },
-  },
   deny: {
     script: () => ({ rounds: [[approval('call_a'), automatic('call_b')]] }),
     input: SEARCHABLE,

@@ -1,19 +1,12 @@
 /**
  * The reply to the query `run`, and the notice that hooks receive: the state without internal fields.
- * Pure.
+ * Pure; imports the state only.
  */
-import { utf8Length } from '../../protocol/rules/tool-outputs.ts';
-import type {
-  CallSnapshot,
-  RunSnapshot,
-  WaitingMemo,
-  WaitingNotice,
-} from '../../protocol/temporal/messages.ts';
+import type { CallSnapshot, RunSnapshot, WaitingNotice } from '../../protocol/temporal/messages.ts';
 import { answerBy } from './deadline.ts';
 import { decisionsOf } from './decisions.ts';
 import { apiStatus, phaseOf, takesAnswers, waitingCalls } from './state.ts';
 import type { CallState, MachineState } from './state.ts';
-import { MAX_MEMO_BYTES } from './timeouts.ts';
 
 const callSnapshot = (state: MachineState, call: CallState): CallSnapshot => {
   const by = call.outcome?.by ?? call.answer?.by;
@@ -58,34 +51,6 @@ export const snapshotOf = (state: MachineState): RunSnapshot => ({
   result: state.ending?.result ?? null,
   ...(state.decisions === undefined ? {} : { decisions: decisionsOf(state) }),
 });
-
-/**
- * What a list shows of a wait without asking a worker. Null where the query `run` must tell: several calls of the round can wait,
- * so that a later answer would make the memo wrong, or the call is too large.
- */
-export const waitingMemoOf = (state: MachineState): WaitingMemo | null => {
-  const [call, another] = state.calls.filter(({ plan }) => 'wait' in plan);
-  if (call?.status !== 'waiting' || another !== undefined) return null;
-  const {
-    callId,
-    name,
-    arguments: text,
-    kind,
-    answerBy: by,
-    argumentsDigest,
-    refusedEdit,
-  } = callSnapshot(state, call);
-  const memo: WaitingMemo = {
-    callId,
-    name,
-    arguments: text,
-    kind,
-    ...(by === undefined ? {} : { answerBy: by }),
-    ...(argumentsDigest === undefined ? {} : { argumentsDigest }),
-    ...(refusedEdit === undefined ? {} : { refusedEdit }),
-  };
-  return utf8Length(JSON.stringify(memo)) > MAX_MEMO_BYTES ? null : memo;
-};
 
 export const noticeOf = (state: MachineState): WaitingNotice => ({
   runId: state.about.runId,

@@ -12,14 +12,13 @@ import {
   setCurrentDetails,
   sleep,
   startChild,
-  upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { readOutcome } from '../../protocol/temporal/payloads.ts';
 import type { OutcomePayload } from '../../protocol/temporal/payloads.ts';
-import { WAITING_MEMO, WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
+import { WORKFLOWS, followUpWorkflowId } from '../../protocol/temporal/names.ts';
 import type { FollowUpInput, RunInput } from '../../protocol/temporal/messages.ts';
 import { ranOutOfTime, toActivityFailureInfo } from '../failure.ts';
 import {
@@ -34,7 +33,6 @@ import { currentDetails, onlyRejectedSignals } from './current-details.ts';
 import { timerPurpose } from './deadline.ts';
 import type { Pending, Runtime } from './driver.ts';
 import { toFollowUpInput } from './follow-up-input.ts';
-import { waitingMemoOf } from './snapshot.ts';
 import type { Input, MachineState } from './state.ts';
 import { MAX_CARRIED_STATE_CHARS } from './timeouts.ts';
 
@@ -89,9 +87,6 @@ export const temporalRuntime = (input: RunInput): Runtime => {
           ? [...waitingAttributes(effect.status, effect.tools, effect.deadline), ...made]
           : workingAttributes(effect.status),
       );
-      // An event more, which a client of this version asks for: histories of earlier runs have none.
-      if (effect.type === 'enterWait' && input.waitingMemo === true)
-        upsertMemo({ [WAITING_MEMO]: waitingMemoOf(state) });
     },
     changed: detailsWriter(),
     shouldContinueAsNew: (state) => {

@@ -93,7 +93,7 @@ export const DECISION_WITHIN_MS = HOUR;
 export const DECISIONS_SHOWN = 20;
 /** Carried state must fit one payload (2 MB) beside the input, with room for escapes. */
 export const MAX_CARRIED_STATE_CHARS = 750_000;
-/** The memo of a cancelled run, or of one that waits: the server warns at 2 KB. */
+/** The memo of a cancelled run: the server warns at 2 KB. */
 export const MAX_MEMO_BYTES = 1900;
 /** Characters of the current details: a query reply may have 4 MB, but a person reads no more than this. */
 export const MAX_DETAILS_CHARS = 128_000;

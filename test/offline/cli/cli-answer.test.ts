@@ -6,7 +6,7 @@ import { callCode, isCallCode, shortCall, shortRun } from '../../../cli/short-co
 import { listLines, waitingLines } from '../../../cli/commands/list.ts';
 import { candidateCalls, findCallByText, onlyCall } from '../../../cli/meant-call.ts';
 import { findRunByText } from '../../../cli/meant-run.ts';
-import { waitingCallsIn, type WaitingCall } from '../../../cli/waiting-calls.ts';
+import type { WaitingCall } from '../../../cli/waiting-calls.ts';
 import type { RunListItem, RunsClient } from '../../../client/index.ts';
 import type { CallSnapshot, RunSnapshot } from '../../../protocol/temporal/messages.ts';
 import { runSnapshot } from '../../support/run-snapshots.ts';
@@ -60,7 +60,7 @@ const snapshot = (
 /** A client that knows these runs and nothing else. */
 const clientOf = (...runs: RunSnapshot[]): RunsClient => {
   const items = runs.map(
-    ({ runId }) => ({ runId, waitingFor: [], deadline: null, waitingCall: null }) as unknown as RunListItem,
+    ({ runId }) => ({ runId, waitingFor: [], deadline: null }) as unknown as RunListItem,
   );
   return {
     get: async (runId: string) => {
@@ -211,23 +211,6 @@ test('the list of waiting calls shows code, tool, arguments and deadline', () =>
     'k7f2q  refund  2 keys, 86 characters  1 m 30 s   run_1',
     '       refund  no worker answers                 run_1',
   ]);
-});
-
-test('the waiting calls of a list that has them ask no worker', async () => {
-  const { callId, tool: name, arguments: text, kind, answerBy } = waiting();
-  const item = { runId: 'run_1', waitingFor: [name], deadline: null } as unknown as RunListItem;
-  const refusing = { get: () => Promise.reject(new Error('A worker was asked.')) } as unknown as RunsClient;
-  const waitingCall = {
-    callId: callId ?? '',
-    name,
-    arguments: text ?? '',
-    kind: kind ?? 'approval',
-    answerBy,
-  };
-  const [call] = await waitingCallsIn(refusing, [{ ...item, waitingCall }]);
-  expect(call).toEqual(waiting({ code: callCode('run_1', callId ?? '') }));
-  const [unknown] = await waitingCallsIn(refusing, [{ ...item, waitingCall: null }]);
-  expect(unknown).toMatchObject({ callId: null, tool: name, arguments: null });
 });
 
 describe.each([60, 80, 100])('in a terminal of %i columns', (columns) => {

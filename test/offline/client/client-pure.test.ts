@@ -21,7 +21,6 @@ import {
   FAILURES,
   METADATA,
   RESULT_MEMO,
-  WAITING_MEMO,
   RunsError,
   type AnswerPayload,
   type RunResult,
@@ -269,9 +268,6 @@ const result: RunResult = {
   unusedAnswers: [],
 };
 
-const waitsFor = (name: string): TypedSearchAttributes =>
-  new TypedSearchAttributes([{ key: searchAttributeKeys.waitingFor, value: [name] }]);
-
 describe('what a run looks like without a worker', () => {
   test('is told of a waiting one by its search attributes', () => {
     const waiting = view({
@@ -291,7 +287,6 @@ describe('what a run looks like without a worker', () => {
       backend: 'assistants',
       waitingFor: ['pay'],
       deadline: 5_000,
-      waitingCall: null,
       startedAt: 1_000,
       closedAt: null,
       followUp: false,
@@ -302,16 +297,6 @@ describe('what a run looks like without a worker', () => {
       partial: true,
       calls: [],
     });
-  });
-
-  test('names the call that waits by its memo, as long as it waits', () => {
-    const call = { callId: 'call_1', name: 'pay', arguments: '{}', kind: 'approval' };
-    const memo = { [WAITING_MEMO]: call };
-    const seen = (more: Partial<WorkflowView>) => toListItem(view({ memo, ...more }), null).waitingCall;
-    expect(seen({ typedSearchAttributes: waitsFor('pay') })).toEqual(call);
-    expect(seen({ typedSearchAttributes: new TypedSearchAttributes() })).toBeNull();
-    expect(seen({ typedSearchAttributes: waitsFor('pay'), memo: { [WAITING_MEMO]: null } })).toBeNull();
-    expect(toListItem(closed('COMPLETED', memo), result).waitingCall).toBeNull();
   });
 
   test('is told by its memo where it has no attributes', () => {

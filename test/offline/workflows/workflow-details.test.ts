@@ -6,7 +6,7 @@ import { step } from '../../../workflows/run/machine.ts';
 import { evaluateAnswer } from '../../../workflows/run/evaluate-answer.ts';
 import { currentDetails, onlyRejectedSignals } from '../../../workflows/run/current-details.ts';
 import { utf8Length } from '../../../protocol/rules/tool-outputs.ts';
-import { snapshotOf, waitingMemoOf } from '../../../workflows/run/snapshot.ts';
+import { snapshotOf } from '../../../workflows/run/snapshot.ts';
 import { EXPIRY, T0, after, asks, says, settles } from '../../support/run-inputs.ts';
 import { approval, automatic, external, planned } from '../../support/run-stubs.ts';
 
@@ -183,36 +183,5 @@ describe('the memo of a cancelled run', () => {
     expect(memo[RESULT_MEMO]).toMatchObject({ status: 'cancelled', runId: 'run_1', rounds: 9 });
     const small = { ...result, lastError: { code: 'x', message: 'y' }, calls: result.calls.slice(0, 2) };
     expect(memoOf(small)[RESULT_MEMO]).toEqual(small);
-  });
-});
-
-describe('what the memo of a waiting run has', () => {
-  test.each([
-    ['a gated call', [approval('p')], 'p'],
-    ['an external call beside work that goes on', [automatic('a'), external('e')], 'e'],
-  ])('%s', (_what, calls, callId) => {
-    const state = waitingFor(...calls);
-    const shown = snapshotOf(state).calls.find((call) => call.callId === callId);
-    expect(waitingMemoOf(state)).toEqual({
-      callId,
-      name: shown?.name,
-      arguments: shown?.arguments,
-      kind: shown?.kind,
-      answerBy: shown?.answerBy,
-    });
-  });
-
-  test.each([
-    [
-      'two calls that can wait, since the memo would be wrong after one answer',
-      [approval('p'), external('e')],
-    ],
-    [
-      'a call that has no room',
-      [{ ...approval('p'), arguments: JSON.stringify({ text: 'x'.repeat(2_000) }) }],
-    ],
-    ['no call that waits', [automatic('a')]],
-  ])('nothing for %s', (_what, calls) => {
-    expect(waitingMemoOf(waitingFor(...calls))).toBeNull();
   });
 });
