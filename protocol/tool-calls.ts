@@ -145,6 +145,8 @@ export interface ToolActivityInput {
   atMostOnce: boolean;
   /** A person edited `arguments`: when they do not fit, the call returns to people, not to the model. */
   edited?: true;
+  /** The heartbeat timeout is for the worker: it sends the heartbeats, not the tool. */
+  workerBeats?: true;
   metadata?: Record<string, string>;
 }
 

@@ -120,13 +120,15 @@ const attempt = async (
     );
   }
   if (marks.lost >= MAX_LOST_ATTEMPTS) return endsWorkers(input);
-  if (info.attempt > 1 || hasHeartbeat(info)) marks.beat();
+  if (info.attempt > 1 || toolBeats(info, input)) marks.beat();
   if (marks.lost > 0) await pause(MARK_SENT_MS);
   const ran = await runEffect(tool, execute, checked.value, input, { clock, marks });
   return 'outcome' in ran ? ran.outcome : await toResult(tool, ran.value);
 };
 
-const hasHeartbeat = ({ heartbeatTimeoutMs }: Context['info']): boolean => (heartbeatTimeoutMs ?? 0) > 0;
+/** The tool sends the heartbeats itself. */
+const toolBeats = ({ heartbeatTimeoutMs }: Context['info'], { workerBeats }: ToolActivityInput): boolean =>
+  (heartbeatTimeoutMs ?? 0) > 0 && workerBeats !== true;
 
 /** The output for the model when the call is given up to protect the workers. */
 const endsWorkers = (input: ToolActivityInput): CallOutcome =>
@@ -176,6 +178,7 @@ const runEffect = async (
     deadline: input.deadline,
     clock,
     beat: () => marks.beat(),
+    beats: !toolBeats(context.info, input),
     onStop: () => marks.end(),
   });
   let scope: CallScope | null = null;

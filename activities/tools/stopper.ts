@@ -9,8 +9,8 @@ import type { LeaseClock } from '../lease.ts';
 
 /** Grace time of a cancelled tool, in milliseconds. */
 const STOP_GRACE_MS = 5_000;
-/** How often a tool without a heartbeat timeout is checked for cancellation, in milliseconds. */
-const CANCEL_CHECK_MS = 2_000;
+/** How often the worker sends a heartbeat for a tool that sends none: the reply tells of a cancellation. Milliseconds. */
+const WORKER_BEAT_MS = 2_000;
 
 const nothing = (): void => undefined;
 
@@ -35,6 +35,8 @@ export const makeStopper = (
     clock: LeaseClock;
     /** Sends a heartbeat. */
     beat(): void;
+    /** The worker sends the heartbeats, since the tool sends none. */
+    beats: boolean;
     /** Called once, when the attempt is stopped. */
     onStop(): void;
   },
@@ -68,12 +70,7 @@ export const makeStopper = (
   const attemptMs = info.startToCloseTimeoutMs > 0 ? info.startToCloseTimeoutMs : Infinity;
   const leftMs = deadline === null ? Infinity : deadline - clock.wall();
   after(Math.min(attemptMs, leftMs), () => stop(attemptMs <= leftMs ? 'too_long' : 'deadline', 0));
-  // Temporal reports a cancellation in its reply to a heartbeat. Without a heartbeat timeout, a heartbeat has no other
-  // effect.
-  const asker =
-    info.heartbeatTimeoutMs === undefined || info.heartbeatTimeoutMs === 0
-      ? setInterval(() => options.beat(), CANCEL_CHECK_MS)
-      : undefined;
+  const beats = options.beats ? setInterval(() => options.beat(), WORKER_BEAT_MS) : undefined;
 
   return {
     signal: () => {
@@ -90,7 +87,7 @@ export const makeStopper = (
     dispose: () => {
       cancellationSignal.removeEventListener('abort', onCancel);
       for (const timer of timers) clearTimeout(timer);
-      clearInterval(asker);
+      clearInterval(beats);
     },
   };
 };

@@ -92,7 +92,10 @@ export interface ToolOptions<
   retry?: RetryOptions;
   /** How long one attempt may take. Default "5m". */
   timeout?: DurationText;
-  /** An attempt that is silent for this long counts as lost. Default: none, only `timeout` bounds it. */
+  /**
+   * An attempt of this tool that is silent for this long counts as lost. Default: the worker reports for the tool, and an attempt is lost
+   * a minute after its worker died.
+   */
   heartbeat?: DurationText;
   /**
    * A person must approve before `execute` runs: always, when the function says so of the model's arguments, or as the

@@ -52,7 +52,7 @@ import { decisionsOf, editedArguments, toStore } from '../run/decisions.ts';
 import { signedPayload } from '../run/follow-up-input.ts';
 import { SIGNAL_SOURCE, answerReply } from '../run/message-handlers.ts';
 import { step } from '../run/machine.ts';
-import { decisionOptions, toolActivityOptions } from '../run/activity-options.ts';
+import { decisionOptions, hasWorkerBeats, toolActivityOptions } from '../run/activity-options.ts';
 import type { LateCall, MachineState } from '../run/state.ts';
 import {
   FOLLOW_UP_RUN_START_TO_CLOSE_MS,
@@ -280,6 +280,7 @@ const approved = async (
       deadline: null,
       atMostOnce: policy.atMostOnce,
       ...(edited === null ? {} : { edited: true }),
+      ...(hasWorkerBeats(policy) ? { workerBeats: true } : {}),
       metadata: input.metadata,
     };
     return readOutcome(await run(sent));

@@ -10,6 +10,7 @@
 import { ActivityCancellationType } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { RunSettings } from '../../protocol/temporal/messages.ts';
+import type { ToolPolicy } from '../../protocol/tool-calls.ts';
 import { answerLimit } from './deadline.ts';
 import { assertNever } from './effects.ts';
 import type { OpEffect, RunToolEffect, TaskEffect } from './effects.ts';
@@ -27,6 +28,7 @@ import {
   RECORD_START_TO_CLOSE_MS,
   RECORD_SCHEDULE_TO_CLOSE_MS,
   MIN_TOOL_MS,
+  TOOL_HEARTBEAT_MS,
   MIN_TURN_MS,
   TURN_GRACE_MS,
 } from './timeouts.ts';
@@ -89,6 +91,10 @@ const summaryOf = (op: BackendOp, state: MachineState): string => {
   }
 };
 
+/** The worker sends the heartbeats of a tool that sends none; a short tool is noticed as lost by its timeout. */
+export const hasWorkerBeats = ({ heartbeatMs, startToCloseMs }: ToolPolicy): boolean =>
+  heartbeatMs === null && startToCloseMs > TOOL_HEARTBEAT_MS;
+
 export const toolActivityOptions = (
   effect: RunToolEffect,
   settings: RunSettings,
@@ -103,6 +109,7 @@ export const toolActivityOptions = (
     scheduleToCloseTimeout: scheduleToClose,
     startToCloseTimeout: policy.startToCloseMs,
     ...(policy.heartbeatMs === null ? {} : { heartbeatTimeout: policy.heartbeatMs }),
+    ...(hasWorkerBeats(policy) ? { heartbeatTimeout: TOOL_HEARTBEAT_MS } : {}),
     retry: {
       initialInterval: policy.initialIntervalMs,
       backoffCoefficient: policy.backoffCoefficient,

@@ -17,6 +17,7 @@ import {
   backendActivityOptions,
   hookActivityOptions,
   taskActivityOptions,
+  hasWorkerBeats,
   toolActivityOptions,
 } from './activity-options.ts';
 import { assertNever } from './effects.ts';
@@ -112,6 +113,7 @@ const toolRequest = (
     deadline: effect.endBy,
     atMostOnce: effect.policy.atMostOnce,
     ...(effect.edited === true ? { edited: true } : {}),
+    ...(hasWorkerBeats(effect.policy) ? { workerBeats: true } : {}),
     metadata: input.metadata,
   };
   return {

@@ -64,6 +64,11 @@ export const FOLLOW_UP_RUN_RETRY = {
   maximumInterval: MINUTE,
 } as const;
 
+/**
+ * A tool that sends no heartbeats: its worker sends them. A killed worker is noticed after this time, instead of the tool's timeout of
+ * minutes; a tool may block its process for less than this.
+ */
+export const TOOL_HEARTBEAT_MS = MINUTE;
 /** A tool with less time than this is not started; the model reads that there was no time. */
 export const MIN_TOOL_MS = SECOND;
 

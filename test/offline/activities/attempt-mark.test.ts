@@ -1,6 +1,6 @@
 /** Attempts of a tool call that are lost with their worker: how they are told from those that end by themselves. */
 import { ApplicationFailure } from '@temporalio/common';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { createActivities, defineTools, type ToolContext } from '../../../activities/index.ts';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../../../activities/tools/attempt-mark.ts';
 import { currentCall, runningCalls } from '../../../activities/tools/call-scope.ts';
 import { FAILURES, readOutcome, type CallOutcome, type ToolActivityInput } from '../../../protocol/index.ts';
+import { deferred } from '../../support/deferred.ts';
 import { attempt, recorder, toolInput, type Info } from '../../support/activities.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
 
@@ -45,7 +46,11 @@ describe('before attempt', () => {
 
 type Execute = (args: object, context: ToolContext) => unknown;
 
-const begin = (execute: Execute, info: Info = {}, atMostOnce = false) => {
+const begin = (
+  execute: Execute,
+  info: Info = {},
+  { atMostOnce = false, ...sent }: { atMostOnce?: boolean; workerBeats?: true } = {},
+) => {
   const seen = recorder();
   const tools = defineTools({
     tool: { description: 'A tool.', parameters: z.object({}), execute, atMostOnce },
@@ -64,7 +69,7 @@ const begin = (execute: Execute, info: Info = {}, atMostOnce = false) => {
     readOutcome(
       await env.run(
         (sent: ToolActivityInput) => activities.default(sent),
-        toolInput('tool', {}, { atMostOnce }),
+        toolInput('tool', {}, { atMostOnce, ...sent }),
       ),
     );
   return { call, beats, last: () => unmark(beats.at(-1)).mark };
@@ -80,6 +85,31 @@ describe('a tool call', () => {
     const { call, beats } = begin(() => 'done');
     expect(await call()).toMatchObject({ output: 'done' });
     expect(beats).toEqual([]);
+  });
+
+  test.each([
+    ['the worker reports for', { workerBeats: true } as const, 5],
+    ['reports for itself', {}, 1],
+  ])('that %s sends %o: %i heartbeats in ten silent seconds', async (_name, sent, expected) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const [begun, end] = [deferred(), deferred()];
+      const execute: Execute = () => {
+        begun.resolve();
+        return end.promise;
+      };
+      const { call, beats } = begin(execute, { heartbeatTimeoutMs: 60_000 }, sent);
+      const outcome = call();
+      await begun.promise;
+      vi.advanceTimersByTime(10_000);
+      expect(beats).toHaveLength(expected);
+      end.resolve();
+      await outcome;
+      vi.advanceTimersByTime(10_000);
+      expect(beats).toHaveLength(expected);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('whose attempts were lost with two workers is not run in a third: the model is told', async () => {
@@ -149,7 +179,7 @@ describe('when an exception escapes', () => {
   });
 
   test('of an at-most-once tool, its outcome is unknown', async () => {
-    await expect(begin(escape, {}, true).call()).rejects.toMatchObject({
+    await expect(begin(escape, {}, { atMostOnce: true }).call()).rejects.toMatchObject({
       type: FAILURES.toolOutcomeUnknown,
       nonRetryable: true,
     });
