@@ -1,10 +1,11 @@
 #!/bin/sh
-# Brings the schemas of Temporal's two databases up to the server's version. Safe to run again.
+# Brings the schemas of Temporal's two databases up to the version of the tool, which carries them. Safe to run again.
+# Reads SQL_PASSWORD, and SQL_HOST and SQL_PORT where PostgreSQL is not at postgres:5432.
 set -eu
+export SQL_PLUGIN=postgres12 SQL_USER=temporal SQL_HOST="${SQL_HOST:-postgres}" SQL_PORT="${SQL_PORT:-5432}"
 schema() {
-  sql() { temporal-sql-tool --plugin postgres12 --ep postgres -p 5432 -u temporal --db "$1" "$2" "$3" "$4"; }
-  sql "$1" setup-schema -v 0.0
-  sql "$1" update-schema -d "/etc/temporal/schema/postgresql/v12/$2/versioned"
+  temporal-sql-tool --db "$1" setup-schema -v 0.0
+  temporal-sql-tool --db "$1" update-schema --schema-name "postgresql/v12/$2"
 }
 schema temporal temporal
 schema temporal_visibility visibility

@@ -6,6 +6,8 @@
  * run without tests count as failures. So does a proof that docs/contributing/faults.md names and that did not pass: a test that was
  * left out proves nothing. Arguments go to vitest (`npm test -- test/offline/x.test.ts`); with them only a part runs, so
  * proofs are asked for only by `--proofs=FILE`.
+ *
+ * The tests on a real Temporal server are not among them (`npm run test:cluster`), unless RUNS_TEST_CLUSTER=1.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -21,7 +23,9 @@ const report = join(dir, 'report.json');
 
 const PROOFS = '--proofs=';
 const args = process.argv.slice(2);
-const code = await vitest(args.filter((arg) => !arg.startsWith(PROOFS)));
+const choosesProjects = args.some((arg) => arg.startsWith('--project') || arg.startsWith('--config'));
+const projects = choosesProjects || process.env.RUNS_TEST_CLUSTER === '1' ? [] : ['--project=!cluster'];
+const code = await vitest([...projects, ...args.filter((arg) => !arg.startsWith(PROOFS))]);
 const result = reported();
 const total = counts();
 const missing = missingProofs();

@@ -17,7 +17,7 @@ import { createRandom } from '../support/random.ts';
 import type { Violation } from './audit.ts';
 import type { DrillKind } from './kinds/kind.ts';
 import type { Recovery } from './recovery.ts';
-import { openDrill, type World } from './world.ts';
+import { openDrill, ownDevServer, type World } from './world.ts';
 
 export interface DrillVerdict {
   kind: string;
@@ -46,8 +46,10 @@ export interface CampaignOptions {
 const WORKFLOWS = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Servers and files that all drills share. */
-export const openWorld = async (): Promise<World & { close(): Promise<void> }> => {
+/** Servers and files that all drills share. `on`: another Temporal server than a dev server of this world. */
+export const openWorld = async (
+  on?: Pick<World, 'temporalAddress' | 'ownTemporal'>,
+): Promise<World & { close(): Promise<void> }> => {
   installRuntime(quiet);
   const dir = await mkdtemp(join(tmpdir(), 'durable-runs-drills-'));
   const bundle = join(dir, 'workflow-bundle.js');
@@ -58,14 +60,15 @@ export const openWorld = async (): Promise<World & { close(): Promise<void> }> =
   await writeFile(bundle, code);
   const dataDir = join(dir, 'data');
   await mkdir(dataDir);
-  const temporal = await startTemporal({ searchAttributes: SEARCH_ATTRIBUTES });
+  const temporal = on === undefined ? await startTemporal({ searchAttributes: SEARCH_ATTRIBUTES }) : null;
   let postgres: Promise<PostgresServer> | null = null;
   let last: Promise<unknown> = Promise.resolve();
   return {
     dir,
     dataDir,
     bundle,
-    temporalAddress: temporal.address,
+    temporalAddress: on?.temporalAddress ?? temporal?.address ?? '',
+    ownTemporal: on?.ownTemporal ?? ownDevServer,
     // Safe against kill -9 without fsync; drills of PostgreSQL itself have one of their own, with it.
     postgres: () => (postgres ??= startPostgres({ durable: false })),
     inTurn: <T>(work: () => Promise<T>): Promise<T> => {
@@ -74,7 +77,7 @@ export const openWorld = async (): Promise<World & { close(): Promise<void> }> =
       return mine;
     },
     async close() {
-      await Promise.all([temporal.stop(), postgres?.then((server) => server.remove())]);
+      await Promise.all([temporal?.stop(), postgres?.then((server) => server.remove())]);
     },
   };
 };

@@ -11,11 +11,19 @@ import { SEARCH_ATTRIBUTES } from '../../protocol/temporal/names.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres-server.ts';
 import type { Random } from '../support/random.ts';
 
+export interface OwnTemporal {
+  address: string;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+}
+
 export interface World {
   dir: string;
   /** Where processes keep their workflow bundle: made once. */
   dataDir: string;
   temporalAddress: string;
+  /** A Temporal server for one drill, to be killed and restarted with its data and address. */
+  ownTemporal(drill: Drill): Promise<OwnTemporal>;
   /** File with the bundle of `workflows/index.ts`, for replays. */
   bundle: string;
   /** The campaign's PostgreSQL; started when the first drill asks for it. */
@@ -57,10 +65,8 @@ export const openDrill = async (
   };
 };
 
-/** A Temporal server on disk for one drill, to be killed and restarted on the same file and ports. */
-export const ownTemporal = async (
-  drill: Drill,
-): Promise<{ address: string; kill(): Promise<void>; restart(): Promise<void> }> => {
+/** A dev server on disk, for `World.ownTemporal`. */
+export const ownDevServer = async (drill: Drill): Promise<OwnTemporal> => {
   const dbFilename = join(drill.dir, 'temporal.db');
   const begin = (ports: { port?: number; httpPort?: number } = {}): Promise<TemporalServer> =>
     startTemporal({ dbFilename, searchAttributes: SEARCH_ATTRIBUTES, ...ports });

@@ -52,7 +52,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 }
 
 /** Made as a worker from sources makes it, so that what is tested is what runs. */
-async function bundleWorkflows(file: string): Promise<string> {
+export async function bundleWorkflows(file: string): Promise<string> {
   const { workflowCode } = await import('../../worker/bundle.ts');
   const made = await workflowCode();
   if (!('code' in made)) throw new Error(`The bundle of a build is in the sources: ${JSON.stringify(made)}.`);

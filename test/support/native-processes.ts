@@ -24,6 +24,8 @@ export interface NativeProcesses {
   database: FreshDatabase;
   model: ScriptedHttp;
   taskQueue: string;
+  /** Environment of each process. */
+  env: Record<string, string>;
   start(...command: string[]): WorkerProcess;
   /** Resolves when the server listens. */
   serve(...options: string[]): Promise<ServerProcess>;
@@ -43,9 +45,12 @@ export const nativeProcesses = async (options: {
   const [database, model] = await Promise.all([freshDatabase(), scriptedHttp()]);
   const taskQueue = uniqueName(name);
   const processes: WorkerProcess[] = [];
+  const env = {
+    ...nativeEnv({ temporal, taskQueue, dataDir: dir, database, model }),
+    ...options.env?.(dir),
+  };
   const start = (...command: string[]): WorkerProcess => {
-    const env = nativeEnv({ temporal, taskQueue, dataDir: dir, database, model });
-    const made = spawnWorker({ ...env, ...options.env?.(dir) }, command);
+    const made = spawnWorker(env, command);
     processes.push(made);
     return made;
   };
@@ -54,6 +59,7 @@ export const nativeProcesses = async (options: {
     database,
     model,
     taskQueue,
+    env,
     start,
     async serve(...more) {
       const process = start('serve', ...more);

@@ -29,10 +29,14 @@ export interface StartPostgresOptions {
   port?: number;
   /** `false` turns fsync off: faster, and still safe against kill -9 (not against a power cut). Default true. */
   durable?: boolean;
+  /** Name of the superuser. Default `runs`. */
+  superuser?: string;
+  /** Default 200. */
+  maxConnections?: number;
 }
 
 export interface PostgresServer {
-  /** Superuser, database `postgres`. */
+  /** The superuser's, database `postgres`. */
   url: string;
   port: number;
   dir: string;
@@ -54,12 +58,13 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'durable-runs-pg-')));
   if (user !== undefined) await chown(dir, user.uid, user.gid);
   const data = join(dir, 'data');
-  if (!existsSync(join(data, 'PG_VERSION'))) await initialise(bin, data, user);
+  const superuser = options.superuser ?? 'runs';
+  if (!existsSync(join(data, 'PG_VERSION'))) await initialise(bin, data, superuser, user);
   const port = options.port ?? (await freePort());
-  const url = `postgres://runs@127.0.0.1:${port}/postgres`;
+  const url = `postgres://${superuser}@127.0.0.1:${port}/postgres`;
   const command = {
     file: join(bin, 'postgres'),
-    args: postgresArgs(data, port, options.durable ?? true),
+    args: postgresArgs(data, port, options),
     cwd: dir,
     ...(user === undefined ? {} : { user }),
   };
@@ -107,17 +112,26 @@ function killHard(pid: number): void {
 
 type Command = Parameters<typeof startServer>[0];
 
-async function initialise(bin: string, data: string, user: Command['user']): Promise<void> {
-  const args = ['-D', data, '-U', 'runs', '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync'];
+async function initialise(
+  bin: string,
+  data: string,
+  superuser: string,
+  user: Command['user'],
+): Promise<void> {
+  const args = ['-D', data, '-U', superuser, '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync'];
   await run(join(bin, 'initdb'), args, { ...user, cwd: tmpdir(), timeout: READY_MS });
 }
 
-function postgresArgs(data: string, port: number, durable: boolean): string[] {
+function postgresArgs(
+  data: string,
+  port: number,
+  { durable = true, maxConnections = 200 }: StartPostgresOptions,
+): string[] {
   const settings = {
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: '',
-    max_connections: 200,
+    max_connections: maxConnections,
     shared_buffers: '64MB',
     fsync: durable ? 'on' : 'off',
     full_page_writes: durable ? 'on' : 'off',

@@ -1,7 +1,6 @@
 /** Rows 9 and 10: Temporal's server on disk, killed -9 and started again on the same file, with runs in flight. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { openLane } from '../lane.ts';
-import { ownTemporal } from '../world.ts';
 import { storyOf, type DrillKind } from './kind.ts';
 
 export const temporal: DrillKind = {
@@ -10,7 +9,7 @@ export const temporal: DrillKind = {
   about: "Temporal's server killed -9 on its disk store and restarted, sometimes a worker with it",
   run: async (drill) => {
     const { random } = drill;
-    const server = await ownTemporal(drill);
+    const server = await drill.world.ownTemporal(drill);
     const lane = await openLane(drill, { temporalAddress: server.address });
     const faults: string[] = [];
     let worker = await lane.command();

@@ -1,6 +1,6 @@
 /**
  * The jobs of docker-compose.yml, run for real: the script that prepares Postgres and the one that prepares Temporal.
- * Not here: temporal-schema.sh, whose tool comes with Temporal's own image only.
+ * Not here: temporal-schema.sh, whose tool comes with Temporal's own image only; `test/cluster` runs it.
  */
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -30,13 +30,10 @@ const query = async (url: string, sql: string): Promise<unknown[]> => {
 
 describe('postgres-init.sh', () => {
   test('gives each of the two its own databases, and neither the other’s', async () => {
-    const server = await startPostgres({ durable: false });
+    const server = await startPostgres({ durable: false, superuser: 'postgres' });
     try {
       const as = (user: string, database: string): string =>
         `postgres://${user}@127.0.0.1:${server.port}/${database}`;
-      // The image's superuser is called postgres, and our test server's is called runs.
-      await query(server.url, 'CREATE ROLE postgres SUPERUSER LOGIN');
-      await query(as('postgres', 'postgres'), 'ALTER ROLE runs RENAME TO somebody');
       await run(script('postgres-init.sh'), [], {
         env: {
           PATH,
