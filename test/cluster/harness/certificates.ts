@@ -30,13 +30,11 @@ export const createAuthority = async (dir: string, name: string): Promise<Author
     certificate,
     async issue(subject) {
       const issued = { certificate: join(dir, `${subject}.pem`), key: join(dir, `${subject}.key`) };
-      await openssl(
-        ...['req', '-x509', ...KEY, '-subj', `/CN=${subject}`],
-        ...['-CA', certificate, '-CAkey', authorityKey],
-        ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
-        ...['-addext', 'basicConstraints=critical,CA:FALSE'],
-        ...['-keyout', issued.key, '-out', issued.certificate],
-      );
+      const subjects = ['-subj', `/CN=${subject}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+      const signer = ['-CA', certificate, '-CAkey', authorityKey];
+      const end = ['-addext', 'basicConstraints=critical,CA:FALSE'];
+      const out = ['-keyout', issued.key, '-out', issued.certificate];
+      await openssl('req', '-x509', ...KEY, ...subjects, ...signer, ...end, ...out);
       return issued;
     },
   };

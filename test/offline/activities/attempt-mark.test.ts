@@ -49,7 +49,7 @@ type Execute = (args: object, context: ToolContext) => unknown;
 const begin = (
   execute: Execute,
   info: Info = {},
-  { atMostOnce = false, ...sent }: { atMostOnce?: boolean; workerBeats?: true } = {},
+  { atMostOnce = false, ...more }: { atMostOnce?: boolean; workerBeats?: true } = {},
 ) => {
   const seen = recorder();
   const tools = defineTools({
@@ -69,7 +69,7 @@ const begin = (
     readOutcome(
       await env.run(
         (sent: ToolActivityInput) => activities.default(sent),
-        toolInput('tool', {}, { atMostOnce, ...sent }),
+        toolInput('tool', {}, { atMostOnce, ...more }),
       ),
     );
   return { call, beats, last: () => unmark(beats.at(-1)).mark };
