@@ -105,9 +105,9 @@ export const roundsOf = (activities: readonly HistoryActivity[]): HistoryRound[]
   return rounds;
 };
 
-type Converter = Parameters<typeof decodeArrayFromPayloads>[0];
+export type Converter = Parameters<typeof decodeArrayFromPayloads>[0];
 type History = Awaited<ReturnType<ReturnType<ClientSession['handle']>['fetchHistory']>>;
-type Event = NonNullable<History['events']>[number];
+export type Event = NonNullable<History['events']>[number];
 type Failure = NonNullable<Event['activityTaskFailedEventAttributes']>['failure'];
 
 const millis = ({ eventTime }: Event): number =>
@@ -148,7 +148,7 @@ export const activitiesOf = async (converter: Converter, history: History): Prom
   return [...found.values()];
 };
 
-const readingOf = (runId: string, signal?: AbortSignal): CallContext & { runId: string } => ({
+export const readingOf = (runId: string, signal?: AbortSignal): CallContext & { runId: string } => ({
   what: `Reading the history of run ${JSON.stringify(runId)}`,
   runId,
   timeoutMs: SERVER_TIMEOUT_MS,

@@ -46,6 +46,7 @@ import type {
 import { listRuns } from './list-runs.ts';
 import { followUpRuns, runOrigin } from './follow-up-runs.ts';
 import { runHistory } from './run-history.ts';
+import { readWaitingCall, type WaitingHistoryCall } from './waiting-call.ts';
 import { readSnapshot } from './read-snapshot.ts';
 import { listWorkerTools } from './worker-tools.ts';
 import { watchRun } from './watch.ts';
@@ -215,6 +216,14 @@ export class RunsClient {
   async history(runId: string, options: { signal?: AbortSignal } = {}): Promise<HistoryRound[]> {
     checkRunId(runId);
     return await runHistory(this.#session, runId, options.signal);
+  }
+
+  /**
+   * The only call that a listed run waits for, from the end of its history; its deadline is the run's. Needs no worker. Null = only a
+   * worker can tell (`get`): several calls may wait, or something happened since the wait began.
+   */
+  async waitingCall({ runId, followUp, waitingFor }: RunListItem): Promise<WaitingHistoryCall | null> {
+    return followUp || waitingFor.length !== 1 ? null : await readWaitingCall(this.#session, runId);
   }
 
   /** Runs that carry late answers of this one. Needs no worker. */

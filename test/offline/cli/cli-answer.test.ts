@@ -68,6 +68,7 @@ const clientOf = (...runs: RunSnapshot[]): RunsClient => {
       if (found === undefined) throw new Error(`no run ${runId}`);
       return found;
     },
+    waitingCall: () => Promise.resolve(null),
     has: async (runId: string) => runs.some((run) => run.runId === runId),
     async *list({ idPrefix = '' }: { idPrefix?: string } = {}) {
       yield* items.filter(({ runId }) => runId.startsWith(idPrefix));
