@@ -116,6 +116,7 @@ class AttemptRunner {
     });
     const clock = this.#deps.clock ?? systemClock;
     const begun = clock.monotonic();
+    this.metrics.started('backend', clock.wall() - activity.info.currentAttemptScheduledTimestampMs);
     let outcome: 'ok' | 'failed' | 'cancelled' = 'failed';
     try {
       const result = await work(backend, attempt.context);

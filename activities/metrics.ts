@@ -23,6 +23,8 @@ export interface Metrics {
   runEnded(backend: string, status: string): void;
   /** A run requested tool calls. */
   roundBegan(backend: string, calls: number): void;
+  /** An attempt began. `ms`: since it was scheduled, by Temporal's clock and this worker's; the pause before a retry not counted. */
+  started(kind: 'backend' | 'tool', ms: number): void;
   /** How long a round waited for answers, in milliseconds. */
   waited(ms: number): void;
   toolAttempt(tool: string, outcome: ToolAttemptOutcome, ms: number): void;
@@ -33,6 +35,7 @@ export interface Metrics {
 export const noMetrics: Metrics = {
   runEnded: () => undefined,
   roundBegan: () => undefined,
+  started: () => undefined,
   waited: () => undefined,
   toolAttempt: () => undefined,
   backendActivity: () => undefined,

@@ -15,6 +15,7 @@ import { drainCommand, promoteCommand, rampCommand, showDeployment } from './com
 import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { list } from './commands/list.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
@@ -66,6 +67,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   rampCommand,
   drainCommand,
   replay,
+  migrateCommand,
   doctor,
 ];
 

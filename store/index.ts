@@ -75,8 +75,10 @@ const openDatabase = async (options: StoreOptions): Promise<Database> => {
 /** An index on a large table takes minutes, and other processes wait for it. */
 const MIGRATION_MS = 3_600_000;
 
-/** Migrations run over a connection of their own, without statement timeout. */
-const migrateLargeDatabase = async (databaseUrl: string): Promise<void> => {
+/**
+ * Applies missing migrations over a connection of its own, whose statements have an hour; returns their names. Throws as `openStore`.
+ */
+export const migrateDatabase = async (databaseUrl: string): Promise<string[]> => {
   const db = await openDatabase({
     databaseUrl,
     maxConnections: 1,
@@ -84,7 +86,7 @@ const migrateLargeDatabase = async (databaseUrl: string): Promise<void> => {
     listens: false,
   });
   try {
-    await migrate(db, await readMigrations());
+    return await migrate(db, await readMigrations());
   } finally {
     await db.close();
   }
@@ -97,7 +99,7 @@ const migrateLargeDatabase = async (databaseUrl: string): Promise<void> => {
  */
 export const openStore = async (options: StoreOptions): Promise<Store> => {
   if ('databaseUrl' in options) {
-    await migrateLargeDatabase(options.databaseUrl);
+    await migrateDatabase(options.databaseUrl);
     return storeOn(await openDatabase(options));
   }
   const db = await openDatabase(options);

@@ -89,6 +89,12 @@ type ModelObservation = Extract<BackendObservation, { kind: 'model' }>;
 
 /** Runs, rounds, and attempts at activities. */
 const runMetrics = ({ counter, histogram }: MetricMaker): Omit<Metrics, 'observe'> => {
+  const startedAfter = histogram(
+    'runs_schedule_to_start_seconds',
+    'Time that attempts at activities waited for a worker.',
+    ['kind'],
+    SHORT,
+  );
   const ended = counter('runs_ended_total', 'Runs that reached an end.', ['backend', 'status']);
   const rounds = counter('runs_rounds_total', 'Rounds of tool calls that started.', ['backend']);
   const calls = counter('runs_tool_calls_total', 'Tool calls of models.', ['backend']);
@@ -121,6 +127,7 @@ const runMetrics = ({ counter, histogram }: MetricMaker): Omit<Metrics, 'observe
       rounds.inc({ backend });
       calls.inc({ backend }, asked);
     },
+    started: (kind, ms) => startedAfter.observe({ kind }, seconds(Math.max(0, ms))),
     waited: (ms) => waits.observe(seconds(ms)),
     toolAttempt: (tool, outcome, ms) => {
       attempts.inc({ tool, outcome });

@@ -50,6 +50,7 @@ export const runTool = async (deps: ToolRunDeps, input: ToolActivityInput): Prom
   const begun = clock.monotonic();
   const context = Context.current();
   const { info } = context;
+  metrics.started('tool', clock.wall() - info.currentAttemptScheduledTimestampMs);
   const marks = createAttemptMarks(context, () => clock.monotonic() - begun);
   let outcome: ToolAttemptOutcome = 'failed';
   try {

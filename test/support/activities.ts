@@ -33,6 +33,7 @@ export const recorder = (): Recorder => {
     metrics: {
       runEnded: count('runEnded'),
       roundBegan: count('roundBegan'),
+      started: () => undefined,
       waited: count('waited'),
       toolAttempt: (tool, outcome) => counted.push(['toolAttempt', tool, outcome]),
       backendActivity: (activity, outcome) => counted.push(['backendActivity', activity, outcome]),

@@ -85,6 +85,8 @@ describe('metrics', () => {
     metrics.runEnded('chat', 'completed');
     metrics.roundBegan('chat', 3);
     metrics.waited(90_000);
+    metrics.started('tool', 3_000);
+    metrics.started('tool', -5);
     metrics.toolAttempt('pay', 'ok', 20);
     metrics.toolAttempt('pay', 'failed', 20);
     metrics.backendActivity('createRun', 'ok', 40);
@@ -130,6 +132,8 @@ describe('metrics', () => {
         'runs_rounds_total{backend="chat"} 1',
         'runs_tool_calls_total{backend="chat"} 3',
         'runs_wait_seconds_sum 90',
+        'runs_schedule_to_start_seconds_sum{kind="tool"} 3',
+        'runs_schedule_to_start_seconds_count{kind="tool"} 2',
         'runs_tool_attempts_total{tool="pay",outcome="ok"} 1',
         'runs_tool_attempts_total{tool="pay",outcome="failed"} 1',
         'runs_backend_activities_total{activity="createRun",outcome="ok"} 1',
@@ -189,7 +193,7 @@ describe("the worker's settings", () => {
     expect(workerOptions(given)).toMatchObject({
       namespace: 'default',
       taskQueue: 'runs',
-      maxCachedWorkflows: 1_000,
+      maxCachedWorkflows: 500,
       maxHeartbeatThrottleInterval: 2_000,
       defaultHeartbeatThrottleInterval: 2_000,
       shutdownGraceTime: 10_000,

@@ -7,6 +7,7 @@ export const ELSEWHERE: Record<string, string> = {
   'npm run drill': 'test/live/chaos',
   'npm run test:clients':
     'installs compilers and clients of five languages; its results are kept and compared',
+  'npm run test:cluster': 'builds a Temporal server for minutes',
   'npm run test:models': 'builds model servers for minutes',
   'npm run api:update': 'test/offline/repository/api-report.test.ts',
   'npm run build': 'test/live/packages/build.test.ts',
@@ -24,6 +25,7 @@ export const ELSEWHERE: Record<string, string> = {
       'test/live/service/webhooks.test.ts',
     ]),
   ),
+  'runs migrate': 'test/live/cli/kubernetes.test.ts',
   'runs usage': 'test/offline/cli/cli-money.test.ts',
   'runs deployment promote': 'test/live/cli/deploy-builds.test.ts',
   'runs deployment ramp': 'test/live/cli/deploy-builds.test.ts',
