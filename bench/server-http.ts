@@ -18,6 +18,16 @@ export interface Streamed {
   runId: string;
 }
 
+/** An answer that is no success. */
+export class RefusedRequest extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 export interface Http {
   get(path: string): Promise<string>;
   post<T>(path: string, body: unknown): Promise<T>;
@@ -51,7 +61,8 @@ export const openHttp = (baseUrl: string, headers: Record<string, string>): Http
       const began = wallClock();
       const answer = await send('POST', path, body);
       if (answer.statusCode !== 200)
-        throw new Error(
+        throw new RefusedRequest(
+          answer.statusCode,
           `POST ${path} was answered ${answer.statusCode}: ${(await answer.body.text()).slice(0, 300)}`,
         );
       const lagsMs: number[] = [];

@@ -63,6 +63,15 @@ const nodeOptions = (own = ''): { NODE_OPTIONS: string } => ({
   NODE_OPTIONS: `${own} ${process.env['NODE_OPTIONS'] ?? ''}`.trim(),
 });
 const serveOptions = () => ({ ...nodeOptions(SERVE_OPTIONS), ...MALLOC });
+/** Settings of the worker that the benchmark's environment may name. */
+const WORKER_SETTINGS = ['RUNS_MAX_CACHED_RUNS', 'MALLOC_ARENA_MAX', 'MALLOC_TRIM_THRESHOLD_'] as const;
+const workerSettings = (): Record<string, string> =>
+  Object.fromEntries(
+    WORKER_SETTINGS.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 const KEY = 'bench-key-0123456789abcdef';
 /** Of the person who uses the console. */
 const PERSON_KEY = 'bench-person-0123456789abcdef';
@@ -143,7 +152,8 @@ const starters = (env: Record<string, string>) => {
   return {
     anotherApi: () => serving(serveOptions(), 'serve'),
     together: () => serving({ ...nodeOptions(), RUNS_TASK_QUEUE: `${QUEUE}-one` }, 'serve', '--worker'),
-    worker: () => spawned({ ...env, ...nodeOptions(), RUNS_TOOLS: TOOLS_FILE }, 'worker'),
+    worker: () =>
+      spawned({ ...env, ...nodeOptions(), ...workerSettings(), RUNS_TOOLS: TOOLS_FILE }, 'worker'),
   };
 };
 
