@@ -90,7 +90,7 @@ export const createActivities = (deps: ActivityDeps): WorkerActivities => {
 
 export type { ActivityDeps, HookContext, Hooks, FollowUpRunRequest } from './dependencies.ts';
 export type { LeaseClock } from './lease.ts';
-export type { Metrics, ToolAttemptOutcome } from './metrics.ts';
+export { noMetrics, type Metrics, type ToolAttemptOutcome } from './metrics.ts';
 export {
   defineTools,
   isToolRegistry,

@@ -29,6 +29,7 @@ import { webhookRoutes } from './routes/webhooks.ts';
 import { byKey } from './sender.ts';
 import { peerOf, RouteServer, type ApiEnv, type RouteOptions } from './serve-route.ts';
 import { ShutdownNotifier } from './sse.ts';
+import type { TraceRequest } from './trace.ts';
 
 export interface ApiOptions extends RouteOptions {
   /** Default: no keys, tenant `default`; `serveApi` then binds loopback only. */
@@ -41,6 +42,8 @@ export interface ApiOptions extends RouteOptions {
   console?: ConsoleOptions | null;
   /** Version in the OpenAPI document. */
   version?: string;
+  /** Around each request of a route. Default: no traces. */
+  trace?: TraceRequest;
 }
 
 export interface Api {
@@ -107,10 +110,14 @@ export const createApi = (options: ApiOptions): Api => {
       return canonicalPath(`${pathname}${hash}`);
     },
   });
+  const { trace } = options;
   for (const route of ROUTES)
-    app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) =>
-      server.serve(route, c.req.raw, c.req.param(), c.env, nextRequestId()),
-    );
+    app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => {
+      const { raw } = c.req;
+      const work = () => server.serve(route, raw, c.req.param(), c.env, nextRequestId());
+      const traced = { method: raw.method, route: route.path, headers: raw.headers };
+      return trace === undefined ? work() : trace(traced, work);
+    });
   for (const [path, page] of Object.entries(pages)) app.get(path, (c) => page(c.req.raw));
   const isKnownPath = (path: string): boolean =>
     ['GET', 'POST', 'DELETE'].some((method) => app.router.match(method, path)[0].length > 0);

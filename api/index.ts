@@ -13,3 +13,4 @@ export { createModelList, listConfiguredModels, type ListModels } from './models
 export { parseOrigins } from './browser.ts';
 export { createLimiter, parseRates, type RateLimiter, type RatesPerMinute } from './rate-limiter.ts';
 export { isLoopback, serveApi, type ServedApi, type ServeOptions } from './serve.ts';
+export type { TraceRequest } from './trace.ts';

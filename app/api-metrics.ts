@@ -17,6 +17,9 @@ export interface ApiMetrics {
   contentType: string;
   /** Text of the page. */
   metrics: () => Promise<string>;
+  registry: Registry;
+  /** Reads what the store counts; the registry holds it afterwards. Never throws. */
+  refresh: () => Promise<void>;
 }
 
 /** About the store: every server process reports the same. */
@@ -86,5 +89,7 @@ export const apiMetrics = (store: Pick<RunStore, 'countLiveRuns'>): ApiMetrics =
     page: async () => ({ contentType: registry.contentType, body: await metrics() }),
     contentType: registry.contentType,
     metrics,
+    registry,
+    refresh: countLive,
   };
 };

@@ -24,6 +24,7 @@ import type { Store } from '../protocol/ports/run-store.ts';
 import { splitAddress } from '../worker/address.ts';
 import type { Config } from '../worker/config.ts';
 import { serveMetrics, type MetricsEndpoint } from '../worker/serve-metrics.ts';
+import type { Telemetry } from '../worker/telemetry/types.ts';
 import { version } from './version.ts';
 import { consoleUrlOf, openAccess } from './console/open-console.ts';
 import { apiMetrics, type ApiMetrics } from './api-metrics.ts';
@@ -43,6 +44,8 @@ export interface ApiParts {
   port?: number;
   /** Address of Temporal's Web UI, for links. Default: not known. */
   uiUrl?: string | null;
+  /** Where spans and metrics go; stays the caller's to close. Default: nowhere. */
+  telemetry?: Telemetry | null;
   /** Accept a Temporal namespace that the store was not used with before. Default false. */
   adoptNamespace?: boolean;
 }
@@ -148,12 +151,13 @@ const serveMetricsAt = async (
 
 export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
   const { config, store, client, starter = client, log, modelServer } = parts;
-  const { port, uiUrl = null, adoptNamespace = false } = parts;
+  const { port, uiUrl = null, adoptNamespace = false, telemetry = null } = parts;
   const endings = new Disposables(log);
   const access = { store, namespace: client.place.namespace, uiUrl, log };
   const { auth, console: pages } = await openAccess(config, access);
   const limiter = config.rateLimits === null ? null : createLimiter(parseRates(config.rateLimits));
   const seen = apiMetrics(store);
+  if (telemetry?.exportsMetrics === true) telemetry.exportMetrics(seen.registry, seen.refresh);
   const hooks = await hooksOfWorkers(config);
   const workflows = workflowsOf(client);
   const maintenance = startMaintenance({ store, workflows, adoptNamespace, hooks, log });
@@ -182,6 +186,7 @@ export const startApi = async (parts: ApiParts): Promise<RunningApi> => {
     maxStreams: config.tenantLimits.streams,
     corsOrigins: parseOrigins(config.corsOrigins ?? ''),
     version: version(),
+    ...(telemetry === null ? {} : { trace: telemetry.traceRequest }),
     ...(config.metricsAddress === null ? { metrics: seen.page } : {}),
     onRequest: (request) => {
       seen.request(request);

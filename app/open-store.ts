@@ -63,6 +63,7 @@ export const openNative = async (wish: BackendOptions): Promise<StackBackend> =>
           starter,
           log,
           modelServer,
+          telemetry: wish.telemetry,
           port: await apiPort(wish),
           uiUrl: wish.uiUrl,
           adoptNamespace: wish.embedded,

@@ -8,6 +8,7 @@ import type { ConnectOptions, TemporalTarget } from '../client/index.ts';
 import { startWorker, type RunningWorker } from '../worker/start-worker.ts';
 import { loadTools } from '../worker/tools-file.ts';
 import { dataConverterOf } from '../worker/data-converter.ts';
+import { startTelemetry } from '../worker/telemetry/index.ts';
 import { openBackend } from './open-backend.ts';
 import { Disposables } from '../worker/disposables.ts';
 import { openTemporal, type StackTemporal } from './temporal.ts';
@@ -49,6 +50,8 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
     // The user's file comes first: its problems should be reported without starting a server.
     const tools =
       options.tools ?? (config.toolsFile === null ? undefined : await loadTools(config.toolsFile));
+    const telemetry = await startTelemetry(config.telemetry, log);
+    if (telemetry !== null) endings.add('telemetry', () => telemetry.close());
     const temporal = await open();
     endings.add('Temporal', () => temporal.stop());
     // The worker's data converter: a client without it could not read the worker's data.
@@ -58,6 +61,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
       connect,
       uiUrl: temporal.uiUrl,
       embedded: temporal.pid !== null,
+      telemetry,
       ...(tools === undefined ? {} : { tools }),
     });
     endings.add('backend', () => backend.close());
@@ -65,6 +69,7 @@ export const startOn = async (open: () => Promise<StackTemporal>, options: Parts
       env,
       temporal: temporal.target,
       backends: backend.backends,
+      telemetry,
       log,
       ...(backend.webhookStore === undefined ? {} : { webhookStore: backend.webhookStore }),
       ...(backend.startFollowUpRun === undefined ? {} : { startFollowUpRun: backend.startFollowUpRun }),

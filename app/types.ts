@@ -8,6 +8,7 @@ import type { Logger } from '../protocol/ports/backend.ts';
 import type { WebhookStore } from '../protocol/ports/webhook-store.ts';
 import type { WorkerDependencies } from '../worker/start-worker.ts';
 import type { Config } from '../worker/config.ts';
+import type { Telemetry } from '../worker/telemetry/types.ts';
 import type { TemporalServerOptions } from './temporal.ts';
 
 /** Options of everything but Temporal. */
@@ -61,4 +62,6 @@ export interface BackendOptions extends PartsOptions {
   uiUrl: string | null;
   /** Only this stack uses the Temporal server: when its data are lost, the store accepts the new one. */
   embedded: boolean;
+  /** Where spans and metrics go; null = nowhere. */
+  telemetry: Telemetry | null;
 }

@@ -10,6 +10,7 @@ import { Worker } from '@temporalio/worker';
 import { quote } from '../protocol/rules/validation.ts';
 import { workflowCode, type WorkflowCode } from '../worker/bundle.ts';
 import { makeLog } from '../worker/log.ts';
+import { noTraceSinks } from '../worker/telemetry/no-trace-sinks.ts';
 import { installRuntime } from '../worker/worker.ts';
 
 export interface ReplayVerdict {
@@ -79,7 +80,8 @@ const makeReplayer = (code: WorkflowCode, converter: { dataConverter?: DataConve
       yield { workflowId: 'replayed', history: next };
     }
   };
-  const start = () => Worker.runReplayHistories({ workflowBundle: code, ...converter }, histories());
+  const start = () =>
+    Worker.runReplayHistories({ workflowBundle: code, sinks: noTraceSinks, ...converter }, histories());
   let results: ReturnType<typeof start> | undefined;
   return {
     async replay(history) {

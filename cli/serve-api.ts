@@ -12,6 +12,7 @@ import type { CommandContext } from './command.ts';
 import { temporalChoice } from './connections.ts';
 import { startApi } from '../app/api.ts';
 import { Disposables } from '../worker/disposables.ts';
+import { startTelemetry } from '../worker/telemetry/index.ts';
 import { writeProcessRecord } from '../app/process-file.ts';
 import { stopRequested } from '../app/run-until-signal.ts';
 
@@ -40,11 +41,16 @@ export const serveDurable = async (context: CommandContext, config: Config): Pro
   // Before the database, because opening the store may change its schema.
   const temporal = await temporalChoice(io);
   try {
+    const telemetry = await startTelemetry(config.telemetry, log);
+    if (telemetry !== null) endings.add('telemetry', () => telemetry.close());
     const store = await openStore({ databaseUrl: where.databaseUrl });
     endings.add('store', () => store.close());
-    const client = await RunsClient.connect(temporal);
+    const client = await RunsClient.connect({
+      ...temporal,
+      ...(telemetry === null ? {} : { interceptors: telemetry.clientInterceptors }),
+    });
     endings.add('client', () => client.close());
-    const api = await startApi({ config, store, client, log });
+    const api = await startApi({ config, store, client, log, telemetry });
     endings.add('API', () => api.close());
     const record = await writeProcessRecord(config.dataDir, io.env, {
       role: 'serve',

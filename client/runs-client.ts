@@ -93,6 +93,7 @@ export class RunsClient {
       namespace: target.namespace,
       ...clientConverter(options),
       ...(options.identity === undefined ? {} : { identity: options.identity }),
+      ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
     });
     return new RunsClient(
       { client, taskQueue: target.taskQueue, address: target.address },

@@ -4,7 +4,7 @@
  * Rule: times are unix milliseconds; a default is stated where there is one.
  * Imported by the client's own files and re-exported by `index.ts`.
  */
-import type { Client } from '@temporalio/client';
+import type { Client, ClientInterceptors } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import type {
   AnswerOrigin,
@@ -33,6 +33,8 @@ export interface ConnectOptions {
   connectTimeoutMs?: number;
   /** Environment to read instead of the process's. */
   env?: Record<string, string | undefined>;
+  /** Temporal's interceptors of calls, such as those of a tracer. Default: none. */
+  interceptors?: ClientInterceptors;
 }
 
 /** What a run is started with. Times are unix milliseconds. */

@@ -27,6 +27,8 @@ interface Optimizing {
 /** `from`: the folder that holds `workflows` and `protocol`; sources and a build differ in the files' `extension`. */
 export const bundleOptions = (from: string, extension: 'ts' | 'js') => ({
   workflowsPath: `${from}/workflows/index.${extension}`,
+  // For every worker, whether it exports traces or not: all run the same bundle.
+  workflowInterceptorModules: [`${from}/workflows/trace-context.${extension}`],
   preloadModules: [
     ...PURE.map((name) => `${from}/workflows/${name}.${extension}`),
     `${from}/workflows/traces.${extension}`,

@@ -14,6 +14,7 @@ import { readConsoleSettings, type ConsoleSettings } from './console-settings.ts
 import { envReader } from './env-reader.ts';
 import { readModelPrice } from './model-price.ts';
 import { readModelSettings, type ModelSettings } from './model-settings.ts';
+import { readTelemetry, type TelemetrySettings } from './telemetry/settings.ts';
 import { VARIABLES } from './variables.ts';
 
 export type ConfigEnv = Readonly<Record<string, string | undefined>>;
@@ -83,6 +84,8 @@ export interface Config {
   /** The one of RUNS_DEPLOYMENT and RUNS_BUILD_ID that is set without the other; null = both or none. */
   halfDeployment: string | null;
   logLevel: LogLevel;
+  /** Where spans and metrics are exported; null = nowhere. */
+  telemetry: TelemetrySettings | null;
   /** Problems of single values, found while parsing. */
   invalid: readonly string[];
   /** Names that resemble ours and are unknown. */
@@ -170,6 +173,7 @@ export const configFromEnv = (env: ConfigEnv): Config => {
           ? 'RUNS_BUILD_ID'
           : 'RUNS_DEPLOYMENT',
     logLevel: oneOf('RUNS_LOG_LEVEL', LOG_LEVELS, 'info'),
+    telemetry: readTelemetry(reader),
     invalid,
     unknown: Object.keys(env).filter((name) => name.startsWith('RUNS_') && !known.includes(name)),
   };

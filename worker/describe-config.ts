@@ -22,6 +22,16 @@ export const redactUrl = (value: string): string => {
 
 const secret = (value: string | null): string => (value === null ? 'not set' : 'set');
 
+/** What is exported, and where to. */
+export const describeTelemetry = ({ telemetry }: Pick<Config, 'telemetry'>): string => {
+  if (telemetry === null) return 'off';
+  const what = [
+    ...(telemetry.traces ? [`traces (${telemetry.sampler})`] : []),
+    ...(telemetry.metrics ? [`metrics every ${telemetry.metricIntervalMs / 1_000} s`] : []),
+  ];
+  return `${what.join(' and ')} to ${telemetry.endpoint === null ? 'this machine' : redactUrl(telemetry.endpoint)}`;
+};
+
 /** The settings, without secrets. */
 export const describeConfig = (config: Config): Record<string, string> => {
   const url = (value: string | null): string => (value === null ? 'not set' : redactUrl(value));
@@ -63,5 +73,6 @@ export const describeConfig = (config: Config): Record<string, string> => {
     deployment:
       config.deployment === null ? 'not versioned' : `${config.deployment.name} ${config.deployment.buildId}`,
     logLevel: config.logLevel,
+    telemetry: describeTelemetry(config),
   };
 };

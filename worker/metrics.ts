@@ -85,7 +85,7 @@ const metricsOf = (registry: Registry) => ({
 });
 type MetricMaker = ReturnType<typeof metricsOf>;
 
-type ModelObservation = Extract<BackendObservation, { kind: 'model' }>;
+type ModelObservation = Extract<BackendObservation, { kind: 'model' | 'model_failed' }>;
 
 /** Runs, rounds, and attempts at activities. */
 const runMetrics = ({ counter, histogram }: MetricMaker): Omit<Metrics, 'observe'> => {
@@ -165,6 +165,10 @@ const modelMetrics = ({
     'model',
     'currency',
   ]);
+  const failures = counter('runs_model_failures_total', 'Requests to models that gave no answer.', [
+    'provider',
+    'reason',
+  ]);
   const labelOf = modelLabels();
   const countModel = (model: string, what: Extract<BackendObservation, { kind: 'model' }>): void => {
     modelTokens.inc({ model, kind: 'prompt' }, what.promptTokens);
@@ -175,6 +179,10 @@ const modelMetrics = ({
       modelCost.inc({ model, currency }, Number(amount));
   };
   return (backend, what) => {
+    if (what.kind === 'model_failed') {
+      failures.inc({ provider: what.provider, reason: what.reason });
+      return;
+    }
     modelTime.observe({ backend }, seconds(what.ms));
     if (what.firstTokenMs !== null) firstToken.observe({ backend }, seconds(what.firstTokenMs));
     tokens.inc({ backend, kind: 'prompt' }, what.promptTokens);
@@ -272,6 +280,7 @@ const backendObserver = (make: MetricMaker): Metrics['observe'] => {
         observeLimit(what);
         break;
       case 'model':
+      case 'model_failed':
         observeModel(backend, what);
         break;
     }

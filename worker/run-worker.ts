@@ -8,11 +8,13 @@
 import { startWorker, type RunningWorker, type WorkerDependencies } from './start-worker.ts';
 import { describeConfig } from './describe-config.ts';
 import { configFromEnv, type Config } from './config.ts';
+import type { Telemetry } from './telemetry/types.ts';
 import { configWarnings } from './config-warnings.ts';
 import { makeLog } from './log.ts';
 import { guardProcess } from './process-guard.ts';
 import { throwConfigErrors } from './config-errors.ts';
 import { productionBackends } from './backends.ts';
+import { startTelemetry } from './telemetry/index.ts';
 
 /** The parts of a worker that `runWorker` shall not build itself, and what it reports. */
 export interface RunWorkerOptions extends Partial<WorkerDependencies> {
@@ -37,9 +39,12 @@ export const runWorker = async (
 
   const made = options.backends === undefined ? await productionBackends(config) : null;
   const guard = guardProcess({ log });
+  let telemetry: Telemetry | null = null;
   try {
+    telemetry = options.telemetry ?? (await startTelemetry(config.telemetry, log));
     const worker = await startWorker(config, {
       ...options,
+      telemetry,
       log,
       backends: options.backends ?? made?.backends ?? {},
       ...(made?.webhookStore === undefined ? {} : { webhookStore: made.webhookStore }),
@@ -63,6 +68,8 @@ export const runWorker = async (
     }
   } finally {
     await made?.dispose();
+    // Of the caller, who passed it in, otherwise.
+    if (options.telemetry == null) await telemetry?.close();
     guard.dispose();
   }
 };

@@ -11,12 +11,14 @@ import { NativeConnection, type Worker } from '@temporalio/worker';
 import { join } from 'node:path';
 import {
   createActivities,
+  noMetrics,
   noTools,
   type ActivityDeps,
   type HookContext,
   type Hooks,
   type FollowUpRunRequest,
   type McpServers,
+  type Metrics,
   type ToolRegistry,
 } from '../activities/index.ts';
 import {
@@ -39,6 +41,7 @@ import { startFollowUpAssistantsRun } from './follow-up-runs.ts';
 import { makeLog } from './log.ts';
 import { prometheusMetrics } from './metrics.ts';
 import { serveMetrics } from './serve-metrics.ts';
+import type { Telemetry } from './telemetry/types.ts';
 import { joinMcpServers } from './mcp/mcp-file.ts';
 import { loadToolsFile } from './tools-file.ts';
 import { openWebhooks } from './webhooks.ts';
@@ -68,6 +71,8 @@ export interface WorkerDependencies {
   dataConverter?: DataConverter;
   /** Default: the build's bundle, else one made now and cached in the data directory. */
   workflows?: WorkflowCode;
+  /** Default: nothing is exported. Stays the caller's to close. */
+  telemetry?: Telemetry | null;
   log?: Logger;
 }
 
@@ -123,17 +128,41 @@ const loadUserCode = async (config: Config, parts: WorkerDependencies, log: Logg
   return { tools, mcp, hooks: hooks === undefined ? {} : { hooks }, converter, workflows };
 };
 
-/** Serves the worker's metrics when the configuration names a port. */
+/** Counts where the figures have a reader: Prometheus at the port of the configuration, or a collector. */
 const openMetrics = async (
   { host, metricsPort }: Config,
   learned: () => LearnedOfServer[],
+  telemetry: Telemetry | null,
   cleanup: Disposables,
 ): Promise<{ metrics: Pick<ActivityDeps, 'metrics'>; url: string | null }> => {
-  if (metricsPort === null) return { metrics: {}, url: null };
+  const traced = (metrics: Metrics): Metrics => telemetry?.tracing(metrics) ?? metrics;
+  const exports = telemetry?.exportsMetrics === true;
+  if (metricsPort === null && !exports)
+    return { metrics: telemetry === null ? {} : { metrics: traced(noMetrics) }, url: null };
   const { metrics, registry } = prometheusMetrics(learned);
+  if (exports) telemetry.exportMetrics(registry);
+  if (metricsPort === null) return { metrics: { metrics: traced(metrics) }, url: null };
   const endpoint = await serveMetrics(registry, host, metricsPort);
   cleanup.add('metrics', () => endpoint.close());
-  return { metrics: { metrics }, url: endpoint.url };
+  return { metrics: { metrics: traced(metrics) }, url: endpoint.url };
+};
+
+/** The worker's own client. */
+const clientOver = (
+  connection: NativeConnection,
+  { namespace, taskQueue, address }: TemporalTarget,
+  { deployment }: Config,
+  converter: { dataConverter?: DataConverter },
+  telemetry: Telemetry | null,
+): RunsClient => {
+  const interceptors = telemetry === null ? {} : { interceptors: telemetry.clientInterceptors };
+  return new RunsClient({
+    client: new Client({ connection, namespace, ...converter, ...interceptors }),
+    taskQueue,
+    address,
+    // An eager start is not routed: a build that is not current would take runs that are meant for the current one.
+    eagerStart: deployment === null,
+  });
 };
 
 const start = async (
@@ -150,20 +179,15 @@ const start = async (
   const user = await loadUserCode(config, parts, log);
   const learned = (): LearnedOfServer[] =>
     Object.values(parts.backends).flatMap((backend) => backend.learned?.() ?? []);
-  const { metrics, url: metricsUrl } = await openMetrics(config, learned, cleanup);
+  const { telemetry = null } = parts;
+  const { metrics, url: metricsUrl } = await openMetrics(config, learned, telemetry, cleanup);
   const { tools, ...servers } = await connectServers(user.tools, user.mcp, log, cleanup);
   installRuntime(log);
   const connection = await connect(target);
   cleanup.add('connection', () => connection.close());
   await requireNamespace(connection, target);
   await reportSearchAttributes(connection, namespace, log);
-  const client = new RunsClient({
-    client: new Client({ connection, namespace, ...user.converter }),
-    taskQueue,
-    address,
-    // An eager start is not routed: a build that is not current would take runs that are meant for the current one.
-    eagerStart: config.deployment === null,
-  });
+  const client = clientOver(connection, target, config, user.converter, telemetry);
   cleanup.add('client', () => client.close());
 
   const webhooks = parts.webhookStore === undefined ? null : openWebhooks(config, parts.webhookStore);
@@ -185,7 +209,13 @@ const start = async (
   });
   const { workflows, converter } = user;
   const { maxCachedRuns, maxActivities, shutdownGraceMs, deployment } = config;
-  const limits = { maxCachedRuns, maxActivities, shutdownGraceMs, deployment };
+  const limits = {
+    maxCachedRuns,
+    maxActivities,
+    shutdownGraceMs,
+    deployment,
+    ...(telemetry === null ? {} : { telemetry }),
+  };
   const worker = await createWorker(target, () =>
     makeWorker({ connection, namespace, taskQueue, workflows, activities, ...limits, ...converter }),
   );

@@ -11,6 +11,8 @@ import type { WorkerActivities } from '../activities/index.ts';
 import { DEFAULT_TASK_QUEUE, type Logger } from '../protocol/index.ts';
 import type { WorkflowCode } from './bundle.ts';
 import { temporalLogger } from './log.ts';
+import { noTraceSinks } from './telemetry/no-trace-sinks.ts';
+import type { WorkerTelemetry } from './telemetry/types.ts';
 
 /**
  * Heartbeats reach the server at most this often, and a cancellation reaches an activity in the reply: a cancelled tool
@@ -46,6 +48,8 @@ export interface MakeWorkerOptions {
   identity?: string;
   /** Pins each run to the worker version it started on. Default: unversioned. */
   deployment?: { name: string; buildId: string } | null;
+  /** Where spans go. Default: nowhere. */
+  telemetry?: Pick<WorkerTelemetry, 'activityInterceptors' | 'sinks'>;
 }
 
 /**
@@ -77,6 +81,10 @@ export const workerOptions = (options: MakeWorkerOptions): WorkerOptions & Activ
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: shutdownGraceMs,
     shutdownForceTime: shutdownGraceMs + FORCE_AFTER_GRACE_MS,
+    sinks: options.telemetry?.sinks ?? noTraceSinks,
+    ...(options.telemetry === undefined
+      ? {}
+      : { interceptors: { activity: [options.telemetry.activityInterceptors] } }),
     ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
     ...(options.identity === undefined ? {} : { identity: options.identity }),
     ...(deployment === null

@@ -170,6 +170,16 @@ const observeCooldown = (
   ctx: BackendContext,
 ): void => ctx.observe?.({ kind: 'model_cooldown', provider, change });
 
+const observeFailure = (
+  { id: model, provider }: ModelCandidate,
+  ms: number,
+  error: unknown,
+  ctx: BackendContext,
+): void => {
+  const reason = error instanceof ModelError ? error.kind : 'stopped';
+  ctx.observe?.({ kind: 'model_failed', provider, model, ms, reason });
+};
+
 /** Asks one model within its provider's limits, and shows its answer to the end. */
 const publishAnswer = async (
   speaker: ModelCandidate,
@@ -183,6 +193,7 @@ const publishAnswer = async (
     if (error instanceof ModelError) observeCooldown(speaker, 'passed_over', ctx);
     throw error;
   });
+  let started: number | null = null;
   try {
     if (admission.waitedMs > 0) {
       ctx.observe?.({ kind: 'model_wait', provider: speaker.provider, ms: admission.waitedMs });
@@ -190,7 +201,7 @@ const publishAnswer = async (
     }
     attempts.asking({ backendRunId: state.runId, threadId: state.threadId });
     show.speaker(speaker.id);
-    const started = ctx.now();
+    started = ctx.now();
     let firstAt: number | null = null;
     const answer = speaker.adapter.turn(request, {
       signal,
@@ -208,7 +219,9 @@ const publishAnswer = async (
     const usage = pricedUsage(recorder.turn().usage, speaker.id, price);
     ctx.observe?.({
       kind: 'model',
+      provider: speaker.provider,
       model: speaker.id,
+      finish: recorder.turn().finish,
       ms: ctx.now() - started,
       firstTokenMs: firstAt === null ? null : firstAt - started,
       promptTokens: usage?.promptTokens ?? 0,
@@ -218,6 +231,7 @@ const publishAnswer = async (
       cost: usage?.cost ?? {},
     });
   } catch (error) {
+    if (started !== null) observeFailure(speaker, ctx.now() - started, error, ctx);
     if (error instanceof ModelError && (await models.ended(speaker, error)))
       observeCooldown(speaker, 'began', ctx);
     throw error;

@@ -8,7 +8,7 @@
  */
 import type { PlannedCall, ToolCall } from '../tool-calls.ts';
 import type { Decision } from '../decisions.ts';
-import type { LearnedOfServer } from './model.ts';
+import type { LearnedOfServer, ModelErrorKind, ModelFinish } from './model.ts';
 import type { FunctionTool, ToolOutput } from '../wire/objects.ts';
 
 /** Where a run lives. On `chat`, `backendRunId` equals the run id. */
@@ -148,8 +148,12 @@ export type BackendObservation =
   | { kind: 'duplicate_run'; backendRunId: string }
   | {
       kind: 'model';
+      /** Of the configuration. */
+      provider: string;
       /** As the request named it. */
       model: string;
+      /** Why the answer ended; null = the server did not say. */
+      finish: ModelFinish | null;
       ms: number;
       firstTokenMs: number | null;
       promptTokens: number;
@@ -158,7 +162,9 @@ export type BackendObservation =
       reasoningTokens: number;
       /** Currency → decimal amount; empty = the model has no price. */
       cost: Readonly<Record<string, string>>;
-    };
+    }
+  /** A model did not answer: `reason` is one of a closed list. */
+  | { kind: 'model_failed'; provider: string; model: string; ms: number; reason: ModelErrorKind | 'stopped' };
 
 /** Heartbeat details. Small: every heartbeat stores them. */
 export interface Progress {

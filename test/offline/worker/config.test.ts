@@ -161,6 +161,7 @@ describe('configFromEnv', () => {
       host: '0.0.0.0',
       port: 80,
       metricsPort: 9_464,
+      telemetry: null,
       taskQueue: 'q',
       toolsFile: './t.mjs',
       mcpFile: './mcp.json',

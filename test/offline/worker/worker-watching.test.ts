@@ -99,7 +99,9 @@ describe('metrics', () => {
     });
     const model = {
       kind: 'model',
+      provider: 'default',
       model: 'model-a',
+      finish: 'stop',
       ms: 900,
       firstTokenMs: 80,
       promptTokens: 11,
