@@ -8,6 +8,7 @@ import { freePort } from '../../../dev-server/ports.ts';
 import { createSandbox } from '../../../testing/index.ts';
 import { WEATHER_TOOL } from '../../../testing/scripts.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
+import { alertRules, hasPrometheus, startPrometheus } from '../../support/prometheus.ts';
 import { freshDatabase } from '../../support/postgres.ts';
 import { uniqueName } from '../../support/temporal.ts';
 import { spawnWorker, type WorkerProcess } from '../../support/worker-process.ts';
@@ -19,6 +20,28 @@ const scrape = async (url: string): Promise<string> => {
   expect(answer.status).toBe(200);
   expect(answer.headers.get('content-type')).toContain('text/plain');
   return answer.text();
+};
+
+/** A real Prometheus finds the series that the alert rules ask for, and evaluates every rule. */
+const expectAlertsToRead = async (...targets: string[]): Promise<void> => {
+  const rules = await alertRules();
+  const prometheus = await startPrometheus(targets);
+  try {
+    const healthy = () => prometheus.healthyRules();
+    await expect.poll(healthy, { timeout: 30_000 }).toEqual(rules.map(({ alert }) => alert));
+    await expect.poll(() => prometheus.query('sum(up)'), { timeout: 30_000 }).toEqual([2]);
+    for (const { expr } of rules)
+      for (const [name] of expr.matchAll(/\bruns_[a-z_]+/g))
+        // Of these, a run in order counts nothing: `worker-watching.test.ts` moves them.
+        if (
+          !['runs_model_failures_total', 'runs_budget_turns_total', 'runs_tool_attempts_total'].includes(name)
+        ) {
+          const count = async () => (await prometheus.query(name)).length;
+          await expect.poll(count, { timeout: 30_000, message: name }).toBeGreaterThan(0);
+        }
+  } finally {
+    await prometheus.close();
+  }
 };
 
 test('server and worker tell of a streamed run, and no label is an id', { timeout: 120_000 }, async () => {
@@ -84,6 +107,7 @@ test('server and worker tell of a streamed run, and no label is an id', { timeou
       /runs_tokens_total\{backend="chat",kind="prompt"\} [1-9]/,
     ])
       expect(atWorker).toMatch(line);
+    if (hasPrometheus()) await expectAlertsToRead(new URL(url).host, `127.0.0.1:${metricsPort}`);
     for (const text of [atServer, atWorker])
       for (const id of [run.id, threadId, assistant.id, call]) expect(text).not.toContain(id);
   } finally {

@@ -111,6 +111,8 @@ describe('metrics', () => {
       cost: { USD: '0.25' },
     } as const;
     metrics.observe('chat', model);
+    const failed = { kind: 'model_failed', provider: 'default', model: 'model-a', ms: 5 } as const;
+    metrics.observe('chat', { ...failed, reason: 'unavailable' });
     metrics.observe('chat', { kind: 'budget', budget: 'max_cost', outcome: 'refused' });
     // Callers choose the names of models: only so many have a label of their own.
     const none = { promptTokens: 0, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0, cost: {} };
@@ -141,6 +143,8 @@ describe('metrics', () => {
         'runs_backend_activities_total{activity="createRun",outcome="ok"} 1',
         'runs_backend_requests_total{backend="chat",method="POST",route="/chat/completions",status="200"} 1',
         'runs_tokens_total{backend="chat",kind="prompt"} 71',
+        'runs_model_failures_total{provider="default",reason="unavailable"} 1',
+        'runs_budget_turns_total{budget="max_cost",outcome="refused"} 1',
         'runs_model_tokens_total{model="model-a",kind="prompt"} 11',
         'runs_model_tokens_total{model="model-a",kind="cached"} 4',
         'runs_model_tokens_total{model="model-a",kind="completion"} 7',
