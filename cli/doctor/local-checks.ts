@@ -12,7 +12,7 @@ import { BackendError } from '../../protocol/errors.ts';
 import type { ConfiguredModel } from '../../protocol/models.ts';
 import { ModelError } from '../../protocol/ports/model.ts';
 import { FAILURES } from '../../protocol/temporal/names.ts';
-import { describeConfig, redactUrl } from '../../worker/describe-config.ts';
+import { describeConfig, describeTelemetry, redactUrl } from '../../worker/describe-config.ts';
 import { configErrors, storeFor, type Config, type Role } from '../../worker/config.ts';
 import { configWarnings } from '../../worker/config-warnings.ts';
 import type { Logger } from '../../protocol/ports/backend.ts';
@@ -43,6 +43,7 @@ export const worldChecks = (ground: LocalGround): Check[] => [
   { name: 'people', needs: ['config'], run: () => peopleCheck(ground.config) },
   { name: 'backend', needs: ['config'], run: () => backendCheck(ground) },
   { name: 'learned', needs: ['config'], run: async () => learnedCheck(ground) },
+  { name: 'telemetry', needs: ['config'], run: async () => telemetryCheck(ground.config) },
   { name: 'store', needs: ['config'], run: () => storeCheck(ground) },
 ];
 
@@ -190,6 +191,11 @@ const learnedCheck = ({ config, process: running }: LocalGround): Finding =>
   config.backend === 'chat'
     ? learnedFinding(running, config.modelSettings, Date.now())
     : skipped('only RUNS_BACKEND=chat asks a model server');
+
+const telemetryCheck = (config: Config): Finding =>
+  config.telemetry === null
+    ? skipped('OTEL_EXPORTER_OTLP_ENDPOINT is not set: no traces, and metrics for Prometheus alone')
+    : ok(describeTelemetry(config));
 
 const storeCheck = async ({ config, role, missing }: LocalGround): Promise<Finding> => {
   if (config.backend !== 'assistants' && missing.includes('DATABASE_URL'))

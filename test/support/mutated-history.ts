@@ -7,6 +7,7 @@
 export interface HistoryEvent {
   eventId: string;
   eventType: string;
+  workflowExecutionStartedEventAttributes?: object;
   activityTaskScheduledEventAttributes?: { activityType: { name: string } };
   timerStartedEventAttributes?: { timerId: string };
   markerRecordedEventAttributes?: { details: Record<string, { payloads: Payload[] }> };

@@ -317,6 +317,7 @@ describe('doctor', () => {
       mcp: 'skipped',
       backend: 'ok',
       learned: 'skipped',
+      telemetry: 'skipped',
       models: 'skipped',
       people: 'skipped',
       store: 'skipped',

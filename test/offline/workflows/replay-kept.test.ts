@@ -12,6 +12,7 @@ import { replayFiles } from '../../../cli/replay.ts';
 import { parseEncryptionKeys } from '../../../client/encryption-keys.ts';
 import { createEncryptionCodec } from '../../../client/encryption.ts';
 import type { ReplayVerdict } from '../../../cli/replay.ts';
+import { TRACE_HEADER } from '../../../protocol/temporal/trace-carrier.ts';
 import { KINDS } from '../../support/history-kinds.ts';
 import {
   patchMarker,
@@ -164,6 +165,39 @@ describe('a history that the code would not have written', () => {
     const replayed = async (converter?: DataConverter) => replayFiles([copy], quietly, scratch, converter);
     expect(await replayed({ payloadCodecs: [codec] })).toMatchObject([{ verdict: 'ok' }]);
     expect((await replayed())[0]?.verdict).not.toBe('ok');
+  }, 120_000);
+});
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+/** The copy of a history whose run was started within a trace. */
+const traced = ({ events }: History): History => {
+  const carrier = JSON.stringify({ traceparent: `00-${'a1'.repeat(16)}-${'b2'.repeat(8)}-01` });
+  const payload = { metadata: { encoding: base64('json/plain') }, data: base64(carrier) };
+  const header = { fields: { [TRACE_HEADER]: payload } };
+  return {
+    events: events.map((event) => {
+      const { workflowExecutionStartedEventAttributes: started } = event;
+      return started === undefined
+        ? event
+        : { ...event, workflowExecutionStartedEventAttributes: { ...started, header } };
+    }),
+  };
+};
+
+describe('a history of a traced run', () => {
+  test('replays, of every kind: what carries a trace adds no command and moves none', async () => {
+    const verdicts = await replayMutated(files, traced);
+    expect(verdicts.filter(({ verdict }) => verdict !== 'ok')).toEqual([]);
+    expect(verdicts).toHaveLength(files.length);
+  }, 120_000);
+
+  test('is refused like any other when a timer was never started', async () => {
+    const file = files.filter((name) => name.startsWith('votes-handed-over-reminded-escalated-20'));
+    const verdicts = await replayMutated(file, (history) =>
+      traced(without(history, timersStarted(history).slice(0, 1))),
+    );
+    expect(verdicts.map(({ verdict }) => verdict)).toEqual(['diverged']);
   }, 120_000);
 });
 
