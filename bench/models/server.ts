@@ -1,5 +1,6 @@
 /**
- * A model server for all native wires that takes no time of its own, as a process: each answer is the same text in a hundred pieces.
+ * A model server for all native wires that takes no time of its own, as a process: each answer is the same text in a hundred pieces. Below
+ * `/held` the pieces after the first wait for some milliseconds, so that a first token is not counted with the work on the others.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -10,6 +11,10 @@ import { MISTRAL_USAGE, mistralChunk } from '../../test/support/mistral-wire.ts'
 import { responsesEnd, responsesStart, responsesText } from '../../test/support/responses-wire.ts';
 
 const PIECES = Array.from({ length: 100 }, (_, at) => `piece ${at} of the answer `);
+const FIRST = 'piece 0 of';
+const HELD = '/held/';
+/** Longer than any client takes to show the first piece. */
+const HELD_MS = 15;
 
 /** By a part of the path. */
 const ANSWERS: readonly (readonly [string, (string | Buffer)[]])[] = [
@@ -30,8 +35,15 @@ const server = createServer((request, response) => {
   request.resume().once('end', () => {
     const [, answer = []] = ANSWERS.find(([part]) => request.url?.includes(part) === true) ?? [];
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    for (const piece of answer) response.write(piece);
-    response.end();
+    const rest = (from: number): void => {
+      for (const piece of answer.slice(from)) response.write(piece);
+      response.end();
+    };
+    if (request.url?.startsWith(HELD) !== true) return rest(0);
+    // What opens the answer, and its first text.
+    const first = answer.findIndex((piece) => piece.toString().includes(FIRST)) + 1;
+    response.write(Buffer.concat(answer.slice(0, first).map((piece) => Buffer.from(piece))));
+    setTimeout(rest, HELD_MS, first);
   });
 });
 server.listen(0, '127.0.0.1', () => {

@@ -3,8 +3,8 @@
  * bare reader, and what they hold in memory.
  *
  * Adapter and library ask the same server in turns, one request at a time, in one process; both are warm. The library is
- * called as its documents describe, over Node's own `fetch`. All pieces of an answer arrive at once, so the time to the
- * first token includes the work on the pieces that come with it.
+ * called as its documents describe, over Node's own `fetch`. For the time to the first token, which includes the request, the
+ * server holds the other pieces back; for a whole turn all pieces arrive at once.
  */
 import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock';
 import { createAnthropic } from '@ai-sdk/anthropic';
@@ -18,7 +18,7 @@ import { UNKNOWN_CAPABILITIES } from '../../protocol/rules/resolve-model.ts';
 import { forked, gone } from '../processes.ts';
 import { figureText } from '../table.ts';
 import { quantile } from '../usage.ts';
-import { bareReader, olderAdapter } from './chat-completions.ts';
+import { bareReader, olderAdapter, type Asked } from './chat-completions.ts';
 
 export interface ModelRow {
   what: string;
@@ -104,9 +104,10 @@ const WARM_UP = 100;
 
 const compared = async (
   what: string,
+  part: keyof Times,
   turns: number,
   sides: { library: TimedRun; ours: TimedRun },
-): Promise<ModelRow[]> => {
+): Promise<ModelRow> => {
   const theirs: Times[] = [];
   const ours: Times[] = [];
   for (let turn = 0; turn < turns + WARM_UP; turn += 1) {
@@ -115,38 +116,49 @@ const compared = async (
     theirs.push(one);
     ours.push(other);
   }
-  const p50 = (list: readonly Times[], part: keyof Times): number =>
+  const p50 = (list: readonly Times[]): number =>
     quantile(
       list.map((times) => times[part]),
       0.5,
     );
-  return (['first', 'whole'] as const).map((part) => ({
+  return {
     what: `${what}: ${part === 'first' ? 'time to first token' : 'whole turn of 100 pieces'}, p50`,
-    library: p50(theirs, part),
-    ours: p50(ours, part),
+    library: p50(theirs),
+    ours: p50(ours),
     unit: 'ms',
-  }));
+  };
+};
+
+/** Both figures: the first token where the server holds the rest back, and the whole turn where it does not. */
+const figures = async (
+  what: string,
+  turns: number,
+  url: string,
+  sidesAt: (url: string) => Promise<{ library: TimedRun; ours: TimedRun; close(): Promise<void> }>,
+): Promise<ModelRow[]> => {
+  const rows: ModelRow[] = [];
+  for (const part of ['first', 'whole'] as const) {
+    const sides = await sidesAt(part === 'first' ? `${url}/held` : url);
+    try {
+      rows.push(await compared(what, part, turns, sides));
+    } finally {
+      await sides.close();
+    }
+  }
+  return rows;
 };
 
 /** `before`: a checkout of the commit whose adapter is measured, too. */
 const compatible = async (url: string, turns: number, before: string | null): Promise<ModelRow[]> => {
-  const asked = { baseUrl: `${url}/v1`, apiKey, model: MODEL, question: QUESTION };
-  const model = await openModel('openai-compatible', { baseUrl: asked.baseUrl, apiKey });
-  const ours = byAdapter(model);
-  try {
-    const rows = await compared('openai-compatible, against a bare reader', turns, {
-      library: bareReader(asked),
-      ours,
-    });
-    if (before === null) return rows;
-    const library = await olderAdapter(before, asked);
-    return [
-      ...rows,
-      ...(await compared('openai-compatible, against the adapter before', turns, { library, ours })),
-    ];
-  } finally {
-    await model.dispose();
-  }
+  const sidesAt = (against: (asked: Asked) => TimedRun | Promise<TimedRun>) => async (origin: string) => {
+    const asked = { baseUrl: `${origin}/v1`, apiKey, model: MODEL, question: QUESTION };
+    const model = await openModel('openai-compatible', { baseUrl: asked.baseUrl, apiKey });
+    return { library: await against(asked), ours: byAdapter(model), close: () => model.dispose() };
+  };
+  const rows = await figures('openai-compatible, against a bare reader', turns, url, sidesAt(bareReader));
+  if (before === null) return rows;
+  const older = sidesAt((asked) => olderAdapter(before, asked));
+  return [...rows, ...(await figures('openai-compatible, against the adapter before', turns, url, older))];
 };
 
 export const benchModels = async (
@@ -162,10 +174,12 @@ export const benchModels = async (
     rows.push(...(await compatible(url, turns, before)));
     for (const [kind, { path, library }] of Object.entries(LIBRARIES)) {
       told(`models: ${kind}`);
-      const model = await openModel(kind as Native, { baseUrl: `${url}${path}`, apiKey });
-      const sides = { library: byLibrary(library(`${url}${path}`)), ours: byAdapter(model) };
-      rows.push(...(await compared(kind, turns, sides)));
-      await model.dispose();
+      const sidesAt = async (origin: string) => {
+        const baseUrl = `${origin}${path}`;
+        const model = await openModel(kind as Native, { baseUrl, apiKey });
+        return { library: byLibrary(library(baseUrl)), ours: byAdapter(model), close: () => model.dispose() };
+      };
+      rows.push(...(await figures(kind, turns, url, sidesAt)));
     }
   } finally {
     await gone(child);

@@ -77,6 +77,7 @@ export class SdkAttempt {
   async *run(): AsyncGenerator<ModelPart[], void, undefined> {
     const onAbort = (): void => this.#life.abort(this.#signal.reason);
     if (this.#signal.aborted) onAbort();
+    let ended = false;
     this.#signal.addEventListener('abort', onAbort, { once: true });
     try {
       const stream = await this.#stream();
@@ -89,12 +90,14 @@ export class SdkAttempt {
         }
       const ending = this.#ending();
       this.begun = true;
+      ended = true;
       yield ending;
     } catch (error) {
       throw this.#explained(error);
     } finally {
       this.#signal.removeEventListener('abort', onAbort);
-      this.#life.abort();
+      // After a whole answer nothing is left to end, and the error of an abort takes a tenth of a millisecond.
+      if (!ended) this.#life.abort();
     }
   }
 

@@ -206,6 +206,7 @@ export class Exchange {
     const wire = this.#options.frames === 'aws' ? awsEvents() : sseWireEvents();
     let start = '';
     let events = 0;
+    let released = false;
     try {
       const chunks = inTurns(answer.chunks);
       for (;;) {
@@ -213,15 +214,16 @@ export class Exchange {
         if (chunk === undefined) break;
         meter.bytes(chunk.byteLength);
         if (events === 0 && start.length < 4_096) start += Buffer.from(chunk).toString('utf8');
-        const out: Uint8Array[] = [];
+        const out: (Uint8Array | string)[] = [];
         for (const event of wire.push(chunk)) {
           events += 1;
           meter.event(event.data.length);
           const passed = this.#gatedEvent(answer, gate, event);
           if (passed !== null) out.push(passed);
         }
-        if (out.length > 0) yield out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
+        if (out.length > 0) yield joined(out);
         if (gate.whole && gate.countsFollow !== true) {
+          released = true;
           answer.release();
           return;
         }
@@ -229,13 +231,18 @@ export class Exchange {
     } catch (error) {
       if (!(gate.whole && error instanceof HttpFailure)) throw error;
     } finally {
-      answer.close();
+      // A released connection serves the next turn.
+      if (!released) answer.close();
     }
     if (events === 0) this.#notEvents(answer, start.trim());
   }
 
   /** The event as the library reads it; null = the library does not see it. */
-  #gatedEvent(answer: OpenAnswer, gate: EventGate, { name, data, raw }: WireEvent): Uint8Array | null {
+  #gatedEvent(
+    answer: OpenAnswer,
+    gate: EventGate,
+    { name, data, raw }: WireEvent,
+  ): Uint8Array | string | null {
     if (data.trim() === '' || data.trim() === '[DONE]') return null;
     let value: unknown;
     try {
@@ -249,7 +256,10 @@ export class Exchange {
     if (verdict.kind === 'drop') return null;
     if (verdict.kind === 'error') return this.#errorWithin(answer, verdict.body);
     this.begun = true;
-    return raw ?? Buffer.from(`data: ${JSON.stringify(verdict.value ?? value)}\n\n`);
+    if (raw !== null) return raw;
+    // An event of one line goes on as it came.
+    const asItCame = verdict.value === undefined && !data.includes('\n');
+    return `data: ${asItCame ? data : JSON.stringify(verdict.value ?? value)}\n\n`;
   }
 
   #errorWithin(answer: OpenAnswer, body: unknown): never {
@@ -271,6 +281,12 @@ export class Exchange {
       : foreign(this.where, 'the answer is no stream of events');
   }
 }
+
+/** Events of one chunk as one piece for the library. */
+const joined = (events: readonly (Uint8Array | string)[]): Uint8Array =>
+  events.every((event) => typeof event === 'string')
+    ? Buffer.from(events.join(''))
+    : Buffer.concat(events.map((event) => (typeof event === 'string' ? Buffer.from(event) : event)));
 
 /** How long token counts are awaited after the end, in milliseconds. */
 const SETTLE_MS = 3_000;
