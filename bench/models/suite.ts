@@ -148,16 +148,24 @@ const figures = async (
   return rows;
 };
 
-/** `before`: a checkout of the commit whose adapter is measured, too. */
-const compatible = async (url: string, turns: number, before: string | null): Promise<ModelRow[]> => {
-  const sidesAt = (against: (asked: Asked) => TimedRun | Promise<TimedRun>) => async (origin: string) => {
+/** `openai-compatible` against another reader of the same server. */
+const compatibleAgainst =
+  (against: (asked: Asked) => TimedRun | Promise<TimedRun>) => async (origin: string) => {
     const asked = { baseUrl: `${origin}/v1`, apiKey, model: MODEL, question: QUESTION };
     const model = await openModel('openai-compatible', { baseUrl: asked.baseUrl, apiKey });
     return { library: await against(asked), ours: byAdapter(model), close: () => model.dispose() };
   };
-  const rows = await figures('openai-compatible, against a bare reader', turns, url, sidesAt(bareReader));
+
+/** `before`: a checkout of the commit whose adapter is measured, too. */
+const compatible = async (url: string, turns: number, before: string | null): Promise<ModelRow[]> => {
+  const rows = await figures(
+    'openai-compatible, against a bare reader',
+    turns,
+    url,
+    compatibleAgainst(bareReader),
+  );
   if (before === null) return rows;
-  const older = sidesAt((asked) => olderAdapter(before, asked));
+  const older = compatibleAgainst((asked) => olderAdapter(before, asked));
   return [...rows, ...(await figures('openai-compatible, against the adapter before', turns, url, older))];
 };
 

@@ -28,7 +28,8 @@ import {
 import { brokenOff, foreign, isContentFilter, type RefusalFacts } from '../openai-compatible/failures.ts';
 import { isRecord } from '../../../protocol/rules/is-record.ts';
 import type { EventGate } from './event-gate.ts';
-import { awsEvents, FrameError, sseWireEvents, type WireEvent } from './wire-events.ts';
+import { sentHeaders } from './sent-headers.ts';
+import { awsEvents, FrameError, asOnePiece, sseWireEvents, type WireEvent } from './wire-events.ts';
 import { ANSWER_LIMITS } from '../../../protocol/limits.ts';
 
 const ERROR_BODY_BYTES = 65_536;
@@ -52,16 +53,6 @@ export interface ExchangeOptions {
   /** null = the body goes as the library has made it. */
   adjustBody: ((body: Record<string, unknown>) => Record<string, unknown>) | null;
 }
-
-/** Headers of the library that are not sent: the client has its own, and the key is the client's. */
-const NOT_SENT: ReadonlySet<string> = new Set([
-  'content-type',
-  'content-length',
-  'accept',
-  'host',
-  'user-agent',
-]);
-const KEYS: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 'x-goog-api-key', 'api-key']);
 
 export class Exchange {
   readonly #options: ExchangeOptions;
@@ -221,7 +212,7 @@ export class Exchange {
           const passed = this.#gatedEvent(answer, gate, event);
           if (passed !== null) out.push(passed);
         }
-        if (out.length > 0) yield joined(out);
+        if (out.length > 0) yield asOnePiece(out);
         if (gate.whole && gate.countsFollow !== true) {
           released = true;
           answer.release();
@@ -282,12 +273,6 @@ export class Exchange {
   }
 }
 
-/** Events of one chunk as one piece for the library. */
-const joined = (events: readonly (Uint8Array | string)[]): Uint8Array =>
-  events.every((event) => typeof event === 'string')
-    ? Buffer.from(events.join(''))
-    : Buffer.concat(events.map((event) => (typeof event === 'string' ? Buffer.from(event) : event)));
-
 /** How long token counts are awaited after the end, in milliseconds. */
 const SETTLE_MS = 3_000;
 
@@ -305,8 +290,3 @@ const nextChunk = async (
 
 const foreignSize = (where: string, message: string): ModelError =>
   foreign(where, `${message}; an answer of this size is not kept`);
-
-const sentHeaders = (headers: RequestInit['headers'] | undefined, signed: boolean): Record<string, string> =>
-  Object.fromEntries(
-    [...new Headers(headers ?? {})].filter(([name]) => !NOT_SENT.has(name) && (signed || !KEYS.has(name))),
-  );

@@ -107,3 +107,9 @@ export const sseWireEvents = (): WireEvents => {
     push: (bytes) => parser.push(bytes).map(({ event, data }) => ({ name: event, data, raw: null })),
   };
 };
+
+/** Events of one chunk as one piece for the library. */
+export const asOnePiece = (events: readonly (Uint8Array | string)[]): Uint8Array =>
+  events.every((event) => typeof event === 'string')
+    ? Buffer.from(events.join(''))
+    : Buffer.concat(events.map((event) => (typeof event === 'string' ? Buffer.from(event) : event)));

@@ -77,6 +77,8 @@ describe('the parameters of the answer tool', () => {
   test('allow exactly the answers that the schema allows', () => {
     fc.assert(
       fc.property(rooted, fc.jsonValue({ maxDepth: 3 }), (schema, value) => {
+        // Ajv calls methods of that name when it compares values.
+        fc.pre(!JSON.stringify([schema, value]).includes('"valueOf"'));
         const { tool, wrapped } = toolFor(schema);
         const ajv = new Ajv({ strict: false });
         const parameters = tool.function.parameters ?? {};
