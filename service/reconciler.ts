@@ -20,6 +20,8 @@ export interface ReconcileOptions {
   graceMs?: number;
   /** A cancel request that had no effect in this time is sent again. Default 10,000 ms. */
   cancelGraceMs?: number;
+  /** Runs of one database read and of one list request. Default 200. */
+  pageSize?: number;
   hooks?: { onWaiting?: boolean; onEnd?: boolean };
   settings?: RunSettings;
   log?: Logger;
@@ -110,8 +112,7 @@ export const checkNamespace = async (
   return `The database was first used with the Temporal namespace of id ${known}; namespace ${JSON.stringify(name)} here has id ${id}. Correct TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or DATABASE_URL. If Temporal lost its data, delete the row ${JSON.stringify(NAMESPACE_FACT)} of the table facts.`;
 };
 
-/** Runs of one database read and of one list request. */
-const PAGE = 200;
+const PAGE_SIZE = 200;
 /** Temporal's list shows an end seconds after it happened. */
 const LIST_DELAY_MS = 60_000;
 const SWEEP_FACT = 'reconcile_position';
@@ -148,16 +149,16 @@ const sweep = async (
   options: ReconcileOptions,
   signal: AbortSignal | undefined,
 ): Promise<void> => {
-  const { store, workflows } = options;
+  const { store, workflows, pageSize = PAGE_SIZE } = options;
   let after = Number((await store.getFact(SWEEP_FACT)) ?? 0);
   for (;;) {
     if (signal?.aborted === true) return;
-    const runs = await store.liveRuns({ before, after, limit: PAGE });
+    const runs = await store.liveRuns({ before, after, limit: pageSize });
     const running = await workflows.running(runs.map(({ runId }) => runId));
     const suspects = runs.filter(({ runId }) => !running.has(runId));
     counts.none += runs.length - suspects.length;
     const repaired = await repairAll(suspects, counts, options, signal);
-    after = runs.length < PAGE ? 0 : (runs.at(-1)?.position ?? 0);
+    after = runs.length < pageSize ? 0 : (runs.at(-1)?.position ?? 0);
     await store.setFact(SWEEP_FACT, String(after));
     if (after === 0 || repaired === 0) return;
   }
@@ -172,15 +173,15 @@ export const reconcile = async (
   options: ReconcileOptions & { since?: number },
   signal?: AbortSignal,
 ): Promise<Counts> => {
-  const { store, workflows, now } = options;
+  const { store, workflows, now, pageSize = PAGE_SIZE } = options;
   const counts: Counts = { none: 0, start: 0, cancel: 0, close: 0 };
   const grace = options.graceMs ?? 15_000;
   const before = now() - grace;
   for (let after: number | undefined = 0; after !== undefined;) {
     if (signal?.aborted === true) return counts;
-    const runs = await store.liveRuns({ before, after, limit: PAGE, unsettledAt: before });
+    const runs = await store.liveRuns({ before, after, limit: pageSize, unsettledAt: before });
     await repairAll(runs, counts, options, signal);
-    after = runs.length < PAGE ? undefined : runs.at(-1)?.position;
+    after = runs.length < pageSize ? undefined : runs.at(-1)?.position;
   }
   const broken = await workflows.brokenOffSince((options.since ?? now()) - LIST_DELAY_MS - grace);
   const rows = await store.liveRunsById(broken);

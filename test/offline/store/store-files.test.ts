@@ -5,6 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { PGlite } from '@electric-sql/pglite';
 import { is } from 'drizzle-orm';
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -124,6 +125,8 @@ describe('the lock of a data directory', () => {
   });
 
   test('keeps a second store out of a directory that survives its owner', async () => {
+    // An image in place of a database made anew, which takes seconds of CPU.
+    await (await PGlite.create({ dataDir: join(dir, 'pg'), loadDataDir: await image() })).close();
     const first = await openStore({ dataDir: dir });
     await expect(openStore({ dataDir: dir })).rejects.toMatchObject(refused);
     const assistant = await first.createAssistant('t', { model: 'm' }, 1);

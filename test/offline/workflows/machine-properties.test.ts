@@ -85,10 +85,10 @@ describe('all events, in any order', () => {
           const played = simulate(world);
           for (const key of ['votes', 'agreed', 'denied', 'notices'] as const) seen[key] += played[key];
         }),
-        { numRuns: 2000, seed: 20261127 },
+        { numRuns: propertyRuns(2_000), seed: 20261127 },
       );
       // The schedules reach what they are about.
-      for (const count of Object.values(seen)) expect(count).toBeGreaterThan(300);
+      for (const count of Object.values(seen)) expect(count).toBeGreaterThan(propertyRuns(300));
     },
     SLOW_MACHINE_MS,
   );
