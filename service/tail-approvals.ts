@@ -6,12 +6,11 @@
  * while.
  * Imported by `service/index.ts`.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { ApprovalChanges, ApprovalScope, RunStore } from '../protocol/ports/run-store.ts';
 import type { AdmitRead } from '../protocol/ports/runs-service.ts';
-import { StoreError } from '../protocol/ports/store-error.ts';
 import type { ApprovalEvent } from '../protocol/wire/decisions.ts';
 import { fromRunsError } from './errors.ts';
+import { patientRead } from './patient-read.ts';
 import type { TailOptions } from './tail-events.ts';
 
 /** Pause before the next read while a committed change waits for an older transaction. */
@@ -27,21 +26,9 @@ export async function* tailApprovals(
   const { signal } = from;
   const watch = store.watchApprovals();
 
-  const read = async (after: string | null): Promise<ApprovalChanges> => {
-    const until = Date.now() + patienceMs;
-    for (;;) {
-      const leave = await from.admit?.();
-      try {
-        return await store.approvalChanges({ ...scope, after, limit: batch });
-      } catch (error) {
-        const away = error instanceof StoreError && error.code === 'unavailable';
-        if (!away || signal.aborted || Date.now() >= until) throw error;
-      } finally {
-        leave?.();
-      }
-      await pause(pollMs, undefined, { signal }).catch(() => undefined);
-    }
-  };
+  const retry = { admit: from.admit, signal, pollMs, patienceMs };
+  const read = (after: string | null): Promise<ApprovalChanges> =>
+    patientRead(() => store.approvalChanges({ ...scope, after, limit: batch }), retry);
 
   try {
     let { changes, after, more, behind } = await read(from.after);

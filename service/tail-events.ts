@@ -5,13 +5,13 @@
  * reason to read. A slow reader holds one batch. An unreachable database is awaited for a while, since the run goes on.
  * Imported by `service/index.ts`.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { AdmitRead } from '../protocol/ports/runs-service.ts';
 import type { SequencedEvent } from '../protocol/wire/events.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import { StoreError } from '../protocol/ports/store-error.ts';
 import type { EventBatch, RunStore } from '../protocol/ports/run-store.ts';
 import { fromRunsError } from './errors.ts';
+import { patientRead } from './patient-read.ts';
 
 export interface TailOptions {
   /** Events held per reader at most. Default 64. */
@@ -56,21 +56,9 @@ export async function* tailEvents(
   let after = from.after;
   let wokenAt: number | null = null;
 
-  const read = async (): Promise<EventBatch> => {
-    const until = Date.now() + patienceMs;
-    for (;;) {
-      const leave = await from.admit?.();
-      try {
-        return await store.readEvents(runId, { after, limit: batch, gaps });
-      } catch (error) {
-        const away = error instanceof StoreError && error.code === 'unavailable';
-        if (!away || signal.aborted || Date.now() >= until) throw error;
-      } finally {
-        leave?.();
-      }
-      await pause(pollMs, undefined, { signal }).catch(() => undefined);
-    }
-  };
+  const retry = { admit: from.admit, signal, pollMs, patienceMs };
+  const read = (): Promise<EventBatch> =>
+    patientRead(() => store.readEvents(runId, { after, limit: batch, gaps }), retry);
 
   try {
     const { initialEvents } = from;

@@ -19,6 +19,7 @@ import { APPROVALS, type Database, type Param } from './database.ts';
 import { decisionMark } from './decisions.ts';
 import { readDetails } from './read-approval.ts';
 import type { ApprovalRow } from './approvals-schema.ts';
+import { pageOfRows } from './paging.ts';
 import { withinBytes, type Counted } from './within-bytes.ts';
 
 /** An approval with the end of its run, which only late calls need. */
@@ -141,14 +142,11 @@ const listApprovals = async (db: Database, query: ApprovalQuery): Promise<Page<A
     withinBytes('approvals', limited, order, `$${params.length}`),
     params,
   );
-  const data = rows.slice(0, query.limit).map((row) => approvalView(row, followUpWithinMs));
-  return {
-    object: 'list',
-    data,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-    has_more: (rows[0]?.of_rows ?? 0) > data.length,
-  };
+  const page = rows.slice(0, query.limit);
+  return pageOfRows(
+    page.map((row) => approvalView(row, followUpWithinMs)),
+    rows,
+  );
 };
 
 const readApproval = async (db: Database, scope: ApprovalScope, id: string): Promise<ReadRow> => {

@@ -33,6 +33,15 @@ export interface PageSource<Row, T> {
   notFound(id: string): ApiError;
 }
 
+/** The page of these objects. `rows` are those that were read, each with the count of all that the limit lets through. */
+export const pageOfRows = <T extends { id: string }>(data: T[], rows: readonly Counted[]): Page<T> => ({
+  object: 'list',
+  data,
+  first_id: data[0]?.id ?? null,
+  last_id: data.at(-1)?.id ?? null,
+  has_more: (rows[0]?.of_rows ?? 0) > data.length,
+});
+
 export const readPage = async <Row extends { id: string; position: number }, T extends { id: string }>(
   sql: Sql,
   source: PageSource<Row, T>,
@@ -71,14 +80,10 @@ export const readPage = async <Row extends { id: string; position: number }, T e
   );
   const page = rows.slice(0, query.limit);
   if (backwards) page.reverse();
-  const data = page.map((row) => source.view(row));
-  return {
-    object: 'list',
-    data,
-    first_id: data[0]?.id ?? null,
-    last_id: data.at(-1)?.id ?? null,
-    has_more: (rows[0]?.of_rows ?? 0) > data.length,
-  };
+  return pageOfRows(
+    page.map((row) => source.view(row)),
+    rows,
+  );
 };
 
 /** A page of a tenant's rows of one table. */
