@@ -47,6 +47,24 @@ export interface ModelProvider {
   contextTokens: number | null;
 }
 
+/** A provider of which only the name and the kind are known: nothing is limited, and the rest is learned. */
+export const plainProvider = (name: string, kind: string): ModelProvider => ({
+  name,
+  kind,
+  baseUrl: null,
+  apiKeyEnv: null,
+  apiVersion: null,
+  headers: new Map(),
+  body: {},
+  maxTokensField: null,
+  rolesAlternate: null,
+  stream: null,
+  limits: { requestsPerMinute: null, tokensPerMinute: null, concurrency: null },
+  proxy: null,
+  unlistedModels: true,
+  contextTokens: null,
+});
+
 export interface ConfiguredModel {
   /** As assistants ask for it. */
   name: string;

@@ -1,8 +1,8 @@
 /**
  * Starts a run: its rows first, then its workflow.
  *
- * Rule: when the workflow can't be started, the rows are rolled back (`store/roll-back-run.ts`), unless a worker has claimed the run or another request
- * with the same key has returned it.
+ * Rule: a lost start (the workflow could not be started) is undone by a rollback of the rows (`store/roll-back-run.ts`), unless
+ * a worker has claimed the run or another request with the same key has returned it.
  * Imported within `service/` only.
  */
 import type { Caller, RunParams } from '../protocol/ports/runs-service.ts';

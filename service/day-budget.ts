@@ -1,5 +1,5 @@
 /**
- * Refuses runs of a tenant whose budget for the day is used up.
+ * Refuses runs of a tenant whose budget for the day is used up. The store's counters are cached for two seconds.
  *
  * Rule: a run that could not ask its model once is not created. The worker's check before each turn is binding; this
  * one reads the counters at most every two seconds for a tenant, and again before it refuses.

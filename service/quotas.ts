@@ -1,5 +1,5 @@
 /**
- * Limits per tenant: runs that have not ended, and stored bytes.
+ * Limits per tenant: runs that have not ended, and stored bytes. The figures of the store are cached here.
  *
  * Rule: requests are not checked against the database one by one. A value that was read is increased by each accepted
  * request, and read again from time to time. Only a recent value refuses a request. Several processes may together

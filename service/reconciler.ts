@@ -1,5 +1,5 @@
 /**
- * Compares live rows with their workflows and repairs differences.
+ * Compares live rows with their workflows and repairs differences. A lost start whose row remains is started here.
  *
  * Rule: the workflow decides, so a row is closed only when no workflow is left to do it. Every repair may run twice
  * (start by id, monotone close, cancel), so two passes that overlap do no harm. A database used with a different

@@ -1,5 +1,5 @@
 /**
- * Rollback of a run whose workflow could not be started: deletes its rows (the undo of a start), or keeps them for good.
+ * Undoes a lost start: rollback of a run whose workflow could not be started. Deletes its rows, or keeps them for good.
  *
  * Rule: a run that a worker has claimed, or that a request has returned to its caller, is never rolled back. Both statements
  * lock the run's row, so one of them comes first.

@@ -1,5 +1,5 @@
 /**
- * `defineTools`: a user's tools, checked once and frozen.
+ * `defineTools`: a user's tools, checked once and frozen, each with its retry policy.
  *
  * Rule: one error at definition lists every problem of every tool. A registry that exists is valid, and is not checked
  * again while runs are going.

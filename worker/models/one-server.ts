@@ -3,7 +3,7 @@
  *
  * Rule: its name is empty, so that it is in no name of a model and in no message. Imported by the composition root and tests.
  */
-import type { ModelsConfig } from '../../protocol/models.ts';
+import { plainProvider, type ModelsConfig } from '../../protocol/models.ts';
 import type { Config } from '../config.ts';
 
 const ONLY = '';
@@ -14,25 +14,7 @@ export const oneServer = ({
   budgets,
 }: Pick<Config, 'model' | 'modelSettings' | 'budgets'>): ModelsConfig => ({
   providers: new Map([
-    [
-      ONLY,
-      {
-        name: ONLY,
-        kind: 'openai-compatible',
-        baseUrl: null,
-        apiKeyEnv: null,
-        apiVersion: null,
-        headers: new Map(),
-        body: {},
-        maxTokensField: null,
-        rolesAlternate: null,
-        stream: null,
-        limits: { requestsPerMinute: null, tokensPerMinute: null, concurrency: null },
-        proxy: null,
-        unlistedModels: true,
-        contextTokens: modelSettings.contextTokens,
-      },
-    ],
+    [ONLY, { ...plainProvider(ONLY, 'openai-compatible'), contextTokens: modelSettings.contextTokens }],
   ]),
   models: new Map(),
   default: null,

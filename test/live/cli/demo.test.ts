@@ -73,7 +73,7 @@ test(
   },
 );
 
-test('runs on a chat-completions server of yours', { timeout: 180_000 }, async () => {
+test('the demo runs on a chat-completions server that the user names', { timeout: 180_000 }, async () => {
   const server = await createSandbox();
   try {
     const played = await demo('--model-url', server.modelUrl, '--model', 'scripted:deploy');
@@ -87,7 +87,7 @@ test('runs on a chat-completions server of yours', { timeout: 180_000 }, async (
   }
 });
 
-test('refuses an invalid address', async () => {
+test('the demo refuses an invalid address', async () => {
   const refused = await demo('--model-url', 'localhost');
   expect(refused.code).toBe(2);
   expect(refused.stderr).toMatch(/^runs: --model-url must be a URL .*got "localhost"/);

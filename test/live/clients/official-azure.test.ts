@@ -54,11 +54,11 @@ afterAll(async () => {
   await server?.close();
 });
 
-test.each(names)('openai-python for Azure: %s', (name) => {
+test.each(names)('openai-python for Azure passes its check: %s', (name) => {
   expect(results.get(name)).toBeNull();
 });
 
-test('openai-node for Azure: a run to its call, and its submit as a stream', async () => {
+test('openai-node for Azure takes a run to its call and submits the output as a stream', async () => {
   const agent = new Agent({ connect: { ca: readFileSync(proxy.certificate) } });
   const client = new AzureOpenAI({
     endpoint: proxy.url,

@@ -95,23 +95,23 @@ const rowOf = (language: string): string => {
 const added = (what: string): string =>
   migratingDiffs().find((diff) => diff.added.includes(what))?.added ?? '';
 
-test('the row of the Node client', async () => {
+test('the row of the Node client completes a run', async () => {
   expect(await inNode(`const client = ${rowOf('JavaScript')};`)).toBe('completed');
 });
 
-test('the row of the Python client', async () => {
+test('the row of the Python client completes a run', async () => {
   expect(await inPython(`client = ${rowOf('Python')}`)).toBe('completed');
 });
 
-test('the changed line of the Node client', async () => {
+test('the changed line of the Node client completes a run', async () => {
   expect(await inNode(added('new OpenAI('))).toBe('completed');
 });
 
-test('the changed line of the Python client', async () => {
+test('the changed line of the Python client completes a run', async () => {
   expect(await inPython(added('client = OpenAI('))).toBe('completed');
 });
 
-test('the changed line of the Python client for Azure, through a TLS proxy', async () => {
+test('the changed line of the Python client for Azure completes a run through a TLS proxy', async () => {
   expect(await inPython(added('AzureOpenAI('))).toBe('completed');
 });
 

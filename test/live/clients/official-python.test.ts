@@ -58,7 +58,7 @@ afterAll(() => server.close());
 describe.each(PYTHON_RELEASES.map((release) => ({ release, title: pythonTitle(release) })))(
   '$title',
   ({ release }) => {
-    test('ran every check', () => {
+    test('every check has run', () => {
       expect([...(results.get(release)?.keys() ?? [])]).toEqual(names);
     });
 

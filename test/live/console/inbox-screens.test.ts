@@ -54,29 +54,35 @@ const NARROW = { width: 360, height: 740 };
 const isWithin = (page: Page): Promise<boolean> =>
   page.evaluate<boolean>('document.documentElement.scrollWidth <= document.documentElement.clientWidth');
 
-test.each(['light', 'dark'] as const)('the inbox at 1,440 px, %s', async (colorScheme) => {
-  const page = await stack.windowOf('alice', '/inbox', { viewport: WIDE, colorScheme });
-  await page.getByRole('heading', { name: 'refund' }).waitFor();
-  await page.getByRole('article').getByRole('table').waitFor();
-  expect(await axeViolations(page)).toEqual([]);
-  expect(await isWithin(page)).toBe(true);
-  await picture(page, `console-inbox-${colorScheme}`);
-});
+test.each(['light', 'dark'] as const)(
+  'the inbox fits 1,440 px and violates no rule of accessibility, %s',
+  async (colorScheme) => {
+    const page = await stack.windowOf('alice', '/inbox', { viewport: WIDE, colorScheme });
+    await page.getByRole('heading', { name: 'refund' }).waitFor();
+    await page.getByRole('article').getByRole('table').waitFor();
+    expect(await axeViolations(page)).toEqual([]);
+    expect(await isWithin(page)).toBe(true);
+    await picture(page, `console-inbox-${colorScheme}`);
+  },
+);
 
-test.each(['light', 'dark'] as const)('the inbox and a call at 360 px, %s', async (colorScheme) => {
-  const page = await stack.windowOf('alice', '/inbox', { viewport: NARROW, colorScheme });
-  const [call] = (await stack.of('alice').list({ tool: 'send_mail' })).data;
-  if (call === undefined) throw new Error('no mail waits');
-  await rowOf(page, call).waitFor();
-  expect(await axeViolations(page)).toEqual([]);
-  expect(await isWithin(page)).toBe(true);
-  await picture(page, `console-inbox-narrow-${colorScheme}`);
-  await rowOf(page, call).click();
-  await page.getByRole('article').getByRole('table').waitFor();
-  expect(await axeViolations(page)).toEqual([]);
-  expect(await isWithin(page)).toBe(true);
-  await picture(page, `console-call-narrow-${colorScheme}`);
-});
+test.each(['light', 'dark'] as const)(
+  'the inbox and a call fit 360 px and violate no rule of accessibility, %s',
+  async (colorScheme) => {
+    const page = await stack.windowOf('alice', '/inbox', { viewport: NARROW, colorScheme });
+    const [call] = (await stack.of('alice').list({ tool: 'send_mail' })).data;
+    if (call === undefined) throw new Error('no mail waits');
+    await rowOf(page, call).waitFor();
+    expect(await axeViolations(page)).toEqual([]);
+    expect(await isWithin(page)).toBe(true);
+    await picture(page, `console-inbox-narrow-${colorScheme}`);
+    await rowOf(page, call).click();
+    await page.getByRole('article').getByRole('table').waitFor();
+    expect(await axeViolations(page)).toEqual([]);
+    expect(await isWithin(page)).toBe(true);
+    await picture(page, `console-call-narrow-${colorScheme}`);
+  },
+);
 
 test.each(['light', 'dark'] as const)(
   'the form, the dialogs and a held decision, %s',

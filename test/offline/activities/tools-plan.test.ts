@@ -274,7 +274,7 @@ describe('a call that a person must approve', () => {
     });
   });
 
-  test('of many, as many carry their schema as fit into a settlement', () => {
+  test('carries its schema as long as the schemas of all calls fit into a settlement', () => {
     const wide = defineTools({
       wide: {
         description: 'Wide.',

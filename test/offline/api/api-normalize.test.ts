@@ -114,8 +114,8 @@ const document = openApiDocument(ROUTES, '1') as {
   >;
 };
 
-describe('null and [] say nothing', () => {
-  test.each(withBody)('in the body of $name, wherever they stand', ({ body }) => {
+describe('null and []', () => {
+  test.each(withBody)('are read as left out wherever they stand in the body of $name', ({ body }) => {
     fc.assert(
       fc.property(pairs(body), ({ plain, sent }) => {
         expect(parseBody(body, sent)).toEqual(parseBody(body, plain));
@@ -124,7 +124,7 @@ describe('null and [] say nothing', () => {
     );
   });
 
-  test.each(withBody)('in the body of $name as a whole', ({ body }) => {
+  test.each(withBody)('are read as an empty object in place of the body of $name', ({ body }) => {
     expect(normalizeBody(body, null)).toEqual({});
     expect(normalizeBody(body, [])).toEqual({});
   });

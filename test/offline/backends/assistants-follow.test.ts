@@ -257,7 +257,7 @@ describe('what the server says and we do not know', () => {
     expect(ctx.logs.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  test('but not for ever', async () => {
+  test('an unknown status that lasts is reported as unsupported', async () => {
     const h = await setUp({
       sandbox: { quirks: { unknownStatus: 'pondering' } },
       backend: { stream: 'never' },

@@ -50,7 +50,7 @@ describe('submit, undisturbed', () => {
     expect(ctx.heartbeats).toContainEqual(expect.objectContaining({ sent: true, run: h.run }));
   });
 
-  test('round after round, each with ids of its own', async () => {
+  test('goes on round after round, each with ids of its own', async () => {
     const h = await waiting('work:2x3');
     const seen = [callIds(h.settled)];
     let settled: Settled = h.settled;

@@ -252,7 +252,7 @@ describe('the caller aborts', () => {
     await expect(reading).rejects.toBe(reason);
   });
 
-  test('while connecting: without waiting for the connection', async () => {
+  test('while connecting: the request ends without waiting for the connection', async () => {
     // A handshake that nobody answers.
     const silent = createServer(() => undefined).listen(0, '127.0.0.1');
     await once(silent, 'listening');

@@ -76,7 +76,7 @@ const clientOf = (...runs: RunSnapshot[]): RunsClient => {
   } as unknown as RunsClient;
 };
 
-describe('the call that is meant', () => {
+describe('the call that an answer is for', () => {
   const one = snapshot('run_1', [{ callId: CALL }, { callId: 'call_done', state: 'done' }]);
   const two = snapshot('run_2', [{}, {}]);
   const client = clientOf(one, two);
@@ -126,7 +126,7 @@ describe('the call that is meant', () => {
   });
 });
 
-describe('the run that is meant', () => {
+describe('the run that an answer is for', () => {
   const one = snapshot(RUN, [{ callId: CALL }]);
   const like = snapshot('run_Q7mZk9999999999999999999', []);
   const own = snapshot('order-42', []);

@@ -19,7 +19,7 @@ describe('is supervised', () => {
     expect(isSupervised(line.split(' ').filter(Boolean), {})).toBe(expected);
   });
 
-  test('not below a supervisor', () => {
+  test('a process that a supervisor started is not supervised again', () => {
     expect(isSupervised(['dev'], { DURABLE_RUNS_SUPERVISED: 'first' })).toBe(false);
   });
 });

@@ -57,7 +57,7 @@ const decided = (runId: string, callId: string) =>
     { callId, name: 'pay', round: 1, decision: 'deny', at: NOW, door: 'http', arguments: null },
   ]);
 
-test('lists by filters and pages, reads, decides and finds the run', async () => {
+test('the client lists by filters and pages, reads, decides and finds the run', async () => {
   const run = await asks('a', 'b');
   sent.length = 0;
   const first = await client().list({ tool: 'pay', thread_id: run.threadId, limit: 1 });
@@ -73,7 +73,7 @@ test('lists by filters and pages, reads, decides and finds the run', async () =>
   expect((await client().runs({ tool: 'ship', thread_id: run.threadId })).data).toEqual([]);
 });
 
-test('throws the error of the server with its status and code', async () => {
+test('the client throws the error of the server with its status and code', async () => {
   await expect(client().get('appr_none')).rejects.toThrow(ApiError);
   await expect(client().get('appr_none')).rejects.toMatchObject({ status: 404 });
   await expect(client().list({ limit: 101 })).rejects.toMatchObject({ status: 400, param: 'limit' });

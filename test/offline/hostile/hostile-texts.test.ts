@@ -209,7 +209,7 @@ test.each([
   ]);
 });
 
-test('a query and a path refuse them too', async () => {
+test('a query and a path refuse such characters too', async () => {
   for (const path of [
     '/v1/assistants?after=a%00b',
     '/v1/threads/t/messages?run_id=%00',

@@ -49,7 +49,7 @@ test.each([
   ],
   ['a completed run', run({ status: 'completed', completed_at: CREATED + 5 }), after(5_000), 20],
   ['a clock that stands behind', run({ status: 'queued' }), after(-10_000), 20],
-])('%s: an interval of a tenth, within bounds', (_, of, now, expected) => {
+])('%s: the interval is a tenth of the time, within bounds', (_, of, now, expected) => {
   expect(pollAfterMs(of, now)).toBe(expected);
 });
 

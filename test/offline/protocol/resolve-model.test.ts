@@ -1,7 +1,12 @@
 /** Which model a name stands for, for whom, and who answers in its place. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ConfiguredModel, ModelProvider, ModelsConfig } from '../../../protocol/models.ts';
+import {
+  plainProvider,
+  type ConfiguredModel,
+  type ModelProvider,
+  type ModelsConfig,
+} from '../../../protocol/models.ts';
 import {
   isModelKnown,
   listModels,
@@ -10,20 +15,8 @@ import {
 } from '../../../protocol/rules/resolve-model.ts';
 
 const provider = (name: string, more: Partial<ModelProvider> = {}): ModelProvider => ({
-  name,
-  kind: 'openai-compatible',
+  ...plainProvider(name, 'openai-compatible'),
   baseUrl: 'http://127.0.0.1:9/v1',
-  apiKeyEnv: null,
-  apiVersion: null,
-  headers: new Map(),
-  body: {},
-  maxTokensField: null,
-  rolesAlternate: null,
-  stream: null,
-  limits: { requestsPerMinute: null, tokensPerMinute: null, concurrency: null },
-  proxy: null,
-  unlistedModels: true,
-  contextTokens: null,
   ...more,
 });
 

@@ -587,7 +587,7 @@ describe('answers of people', () => {
     expect(action?.submit_tool_outputs.tool_calls).toHaveLength(2);
   });
 
-  test('that came after the placeholder never take its place', async () => {
+  test('never take the place of a placeholder that came before them', async () => {
     const run = await waitingRun();
     const late = engineOn(
       store,

@@ -274,7 +274,7 @@ describe('problems: a value that can not be meant is refused, with the value and
     expect(found[0]).toMatch(expected);
   });
 
-  test('all of them at once', () => {
+  test('all problems are told at once', () => {
     expect(
       configErrors(configFromEnv({ RUNS_BACKEND: 'x', PORT: 'y', RUNS_LOG_LEVEL: 'z' }), 'dev'),
     ).toHaveLength(3);

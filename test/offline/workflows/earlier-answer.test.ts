@@ -31,7 +31,7 @@ describe('a second, other answer', () => {
       { call_id: 'e', output: '13 degrees' },
       'Call "e" was answered before with "12 degrees" by "bob" (not verified) at 2023-11-14T22:13:21.000Z;',
     ],
-  ])('after %j', (first, second, message) => {
+  ])('is refused with the first answer and its time, after %j', (first, second, message) => {
     expect(refusalOf(first, second)).toContain(message);
   });
 
