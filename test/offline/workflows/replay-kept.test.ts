@@ -13,6 +13,7 @@ import { parseEncryptionKeys } from '../../../client/encryption-keys.ts';
 import { createEncryptionCodec } from '../../../client/encryption.ts';
 import type { ReplayVerdict } from '../../../cli/replay.ts';
 import { TRACE_HEADER } from '../../../protocol/temporal/trace-carrier.ts';
+import { ROOT } from '../../support/sources.ts';
 import { KINDS } from '../../support/history-kinds.ts';
 import {
   patchMarker,
@@ -27,6 +28,8 @@ import {
 import { WEBHOOK_KINDS } from '../../support/webhook-history-kinds.ts';
 
 const HISTORIES = fileURLToPath(new URL('../../histories/', import.meta.url));
+/** Kept from one test run to the next: bundling takes seconds, and a digest of all sources is in the name. */
+const BUNDLES = join(ROOT, '.cache', 'bundles');
 const DATED = /^(.+?)(-\d)?-\d{4}-\d\d-\d\d(-\d+)?\.json$/;
 
 const files = (await readdir(HISTORIES)).filter((file) => file.endsWith('.json')).toSorted();
@@ -54,7 +57,7 @@ const replayMutated = async (
       return copy;
     }),
   );
-  return await replayFiles(copies, quietly, scratch);
+  return await replayFiles(copies, quietly, BUNDLES);
 };
 
 const named = (kind: string): string => {
@@ -75,7 +78,7 @@ describe('kept histories', () => {
     const verdicts = await replayFiles(
       files.map((file) => join(HISTORIES, file)),
       quietly,
-      scratch,
+      BUNDLES,
     );
     expect(verdicts.filter(({ verdict }) => verdict !== 'ok')).toEqual([]);
     expect(verdicts).toHaveLength(files.length);
@@ -143,7 +146,7 @@ describe('a history that the code would not have written', () => {
     const events = history.events.map((event) => ({ ...event, eventTime: 'not a time' }));
     await writeFile(copy, JSON.stringify({ events }));
     const three = [join(HISTORIES, good), copy, join(HISTORIES, good)];
-    const verdicts = await replayFiles(three, quietly, scratch);
+    const verdicts = await replayFiles(three, quietly, BUNDLES);
     expect(verdicts.map(({ verdict }) => verdict)).toEqual(['ok', 'unusable', 'ok']);
   }, 120_000);
 
@@ -162,7 +165,7 @@ describe('a history that the code would not have written', () => {
     const copy = join(scratch, 'encrypted.json');
     const history: unknown = JSON.parse(await readFile(join(HISTORIES, named('answer-by-update')), 'utf8'));
     await writeFile(copy, JSON.stringify(await encrypted(history)));
-    const replayed = async (converter?: DataConverter) => replayFiles([copy], quietly, scratch, converter);
+    const replayed = async (converter?: DataConverter) => replayFiles([copy], quietly, BUNDLES, converter);
     expect(await replayed({ payloadCodecs: [codec] })).toMatchObject([{ verdict: 'ok' }]);
     expect((await replayed())[0]?.verdict).not.toBe('ok');
   }, 120_000);
