@@ -154,6 +154,16 @@ export const approval = z.strictObject(approvalFields);
 
 export const approvalDetails = z.strictObject({
   ...approvalFields,
+  your_vote: z
+    .strictObject({
+      may_decide: z.boolean().describe('a decision of this person would be counted now'),
+      reason: z.string().nullable().describe('why it would not'),
+      decision: z.enum(['approve', 'deny']).nullable().describe('their vote that counts now'),
+    })
+    .nullable()
+    .describe(
+      'of the person who asks; null = votes are not counted, the call does not wait, or the name is not known',
+    ),
   arguments_shown: z
     .string()
     .describe('the arguments as JSON text, one key on each line, control and format characters escaped'),

@@ -69,6 +69,14 @@ export interface DecisionRefusal {
   message: string;
 }
 
+/** A person as a call's votes know them. */
+export interface Voter {
+  by?: string;
+  verified?: true;
+  /** Absent = not known. */
+  groups?: readonly string[];
+}
+
 /** People and groups to whom a decision is handed over. */
 export interface HandOver {
   people: string[];

@@ -6,6 +6,7 @@
  */
 import type { ApprovalScope } from '../protocol/ports/run-store.ts';
 import type { Caller, RunsService } from '../protocol/ports/runs-service.ts';
+import type { Voter } from '../protocol/decisions.ts';
 import { answerCall } from './answer-run.ts';
 import { withApiErrors } from './errors.ts';
 import type { ServiceContext } from './service-context.ts';
@@ -17,6 +18,11 @@ export type ApprovalMethods = Pick<
   RunsService,
   'listApprovals' | 'getApproval' | 'decideApproval' | 'answerApproval' | 'commentApproval' | 'approvalEvents'
 >;
+
+const voterOf = ({ keyName, verified, groups }: Caller): Voter => ({
+  ...(keyName == null ? {} : { by: keyName, ...(verified ? { verified: true as const } : {}) }),
+  ...(groups === undefined ? {} : { groups }),
+});
 
 export const createApprovalMethods = (
   context: ServiceContext,
@@ -40,7 +46,7 @@ export const createApprovalMethods = (
           now: now(),
         }),
       ),
-    getApproval: (caller, id) => withApiErrors(() => store.getApproval(scopeOf(caller), id)),
+    getApproval: (caller, id) => withApiErrors(() => store.getApproval(scopeOf(caller), id, voterOf(caller))),
     decideApproval: (caller, id, { comment, note, ...decision }) =>
       withApiErrors(async () => {
         const { thread_id: threadId, run_id: runId, call_id } = await store.findApproval(ownOf(caller), id);

@@ -212,9 +212,9 @@ export const approvalStore = (
 > => ({
   listApprovals: (query) => listApprovals(db, query),
   findApproval: async (scope, id) => approvalView(await readApproval(db, scope, id), scope.followUpWithinMs),
-  async getApproval(scope, id) {
+  async getApproval(scope, id, voter = {}) {
     const row = await readApproval(db, scope, id);
-    return readDetails(db, row, approvalView(row, scope.followUpWithinMs));
+    return readDetails(db, row, approvalView(row, scope.followUpWithinMs), voter);
   },
   async commentApproval(scope, id, comment) {
     const { run_id: runId } = await readApproval(db, scope, id);

@@ -6,13 +6,20 @@
  * Imported within `store/` only.
  */
 import { hash } from 'node:crypto';
-import type { Decision, NewComment } from '../protocol/decisions.ts';
+import type { Decision, NewComment, Voter } from '../protocol/decisions.ts';
 import { apiErrors } from '../protocol/errors.ts';
 import { BALLOT_LIMITS } from '../protocol/limits.ts';
-import { ANYBODY, EMPTY_BALLOT, assignedTo, ballotOf, verdictOf } from '../protocol/rules/ballot.ts';
+import {
+  admitVote,
+  ANYBODY,
+  EMPTY_BALLOT,
+  assignedTo,
+  ballotOf,
+  verdictOf,
+} from '../protocol/rules/ballot.ts';
 import type { Ballot, Vote } from '../protocol/rules/ballot.ts';
 import type { ApprovalPolicy } from '../protocol/tool-calls.ts';
-import type { Approval, ApprovalVote, WireApprovalPolicy } from '../protocol/wire/decisions.ts';
+import type { Approval, ApprovalVote, WireApprovalPolicy, YourVote } from '../protocol/wire/decisions.ts';
 import { wireSecondsOrNull } from '../protocol/wire/run-view.ts';
 import { CHANGED } from './approval-rows.ts';
 import type { ApprovalRow, StoredComment } from './approvals-schema.ts';
@@ -65,6 +72,22 @@ export const ballotView = ({ call, ballot: kept, comments, status }: ApprovalRow
       at: Math.floor(at / 1000),
       text,
     })),
+  };
+};
+
+/** Whether a decision of this person would be counted now, and their vote. */
+export const yourVote = (
+  { call, ballot, status }: ApprovalRow,
+  requestedBy: string | null,
+  voter: Voter,
+): YourVote | null => {
+  if (call.approvers === undefined || status !== 'waiting' || voter.by === undefined) return null;
+  const kept = ballot ?? EMPTY_BALLOT;
+  const admitted = admitVote(call.approvers, kept, requestedBy ?? undefined, voter);
+  return {
+    may_decide: admitted.ok,
+    reason: admitted.ok ? null : admitted.why,
+    decision: kept.votes.find(({ by }) => by === voter.by)?.decision ?? null,
   };
 };
 

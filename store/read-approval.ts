@@ -10,6 +10,8 @@ import { visible } from '../protocol/rules/visible.ts';
 import type { OnDeadline } from '../protocol/tool-calls.ts';
 import type { Approval, ApprovalDetails } from '../protocol/wire/decisions.ts';
 import type { MessageContent } from '../protocol/wire/objects.ts';
+import type { Voter } from '../protocol/decisions.ts';
+import { yourVote } from './ballots.ts';
 import type { Sql } from './database.ts';
 import { decisionView } from './decisions.ts';
 import type { ApprovalRow, DecisionRow } from './approvals-schema.ts';
@@ -56,6 +58,7 @@ export const readDetails = async (
   sql: Sql,
   row: ApprovalRow,
   approval: Approval,
+  voter: Voter,
 ): Promise<ApprovalDetails> => {
   const [run] = await sql.query<Pick<RunRow, 'config'>>('select config from runs where id = $1', [
     row.run_id,
@@ -68,6 +71,7 @@ export const readDetails = async (
   const parsed = parseArguments(approval.arguments);
   return {
     ...approval,
+    your_vote: yourVote(row, approval.requested_by, voter),
     arguments_shown: showArguments(approval.arguments, Infinity).text,
     arguments_value: parsed.ok ? parsed.value : null,
     arguments_problem: parsed.ok ? null : visible(parsed.problem),

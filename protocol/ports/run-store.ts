@@ -10,7 +10,7 @@
 import type { RunRecordStore } from './run-records.ts';
 import type { CooldownStore, ProviderLimitStore } from './provider-limits.ts';
 import type { SessionStore } from './session-store.ts';
-import type { Decision, NewComment } from '../decisions.ts';
+import type { Decision, NewComment, Voter } from '../decisions.ts';
 import type { PageQuery, RunParams, ThreadParams } from './runs-service.ts';
 import type { SequencedEvent } from '../wire/events.ts';
 import type { Metadata, Page, Run, RunStatus, RunStep, Thread } from '../wire/objects.ts';
@@ -194,8 +194,8 @@ export interface RunStore {
   /** Calls that wait for an approval, the earliest deadline first; of another status, the latest change first. */
   listApprovals(query: ApprovalQuery): Promise<Page<Approval>>;
   findApproval(scope: ApprovalScope, id: string): Promise<Approval>;
-  /** The same, with what a person needs in order to decide. */
-  getApproval(scope: ApprovalScope, id: string): Promise<ApprovalDetails>;
+  /** The same, with what a person needs in order to decide; `voter`: who asks, if that is known. */
+  getApproval(scope: ApprovalScope, id: string, voter?: Voter): Promise<ApprovalDetails>;
   /** Keeps a comment about the call, in the record and with the approval; 400 when there are too many. */
   commentApproval(scope: ApprovalScope, id: string, comment: NewComment): Promise<Approval>;
   /** Changes after this place; `after` null: none, and the place where the log ends now. */

@@ -7,7 +7,7 @@
  * denials do without one. A vote that is handed over is cast once, by whoever has it then.
  * Pure. Workflow and store share it: the workflow decides, the store shows the same ballot, made of the same entries.
  */
-import type { Decision, HandOver } from '../decisions.ts';
+import type { Decision, HandOver, Voter } from '../decisions.ts';
 import { BALLOT_LIMITS } from '../limits.ts';
 import type { ApprovalPolicy } from '../tool-calls.ts';
 import { quote } from './validation.ts';
@@ -43,13 +43,6 @@ export interface Ballot {
 }
 
 export const EMPTY_BALLOT: Ballot = { votes: [], handedOver: [], entries: 0 };
-
-export interface Voter {
-  by?: string;
-  verified?: true;
-  /** Absent = not known. */
-  groups?: readonly string[];
-}
 
 /** The policy of a call that names none, for handing it over. */
 export const ANYBODY: ApprovalPolicy = {

@@ -182,8 +182,20 @@ export interface CallConversation {
   has_more: boolean;
 }
 
+/** The vote of the person who asks, about a call whose votes are counted. */
+export interface YourVote {
+  /** A decision of this person would be counted now. */
+  may_decide: boolean;
+  /** Why it would not; null = it would. */
+  reason: string | null;
+  /** Their vote that counts now; null = none. */
+  decision: 'approve' | 'deny' | null;
+}
+
 /** One approval with what a person needs in order to decide. */
 export interface ApprovalDetails extends Approval {
+  /** Of the person who asks; null = votes are not counted, the call does not wait, or the name is not known. */
+  your_vote: YourVote | null;
   /** The arguments as JSON text, one key on each line, control and format characters escaped. */
   arguments_shown: string;
   /** The parsed arguments; null when the model's text is no arguments. */

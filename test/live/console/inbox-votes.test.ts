@@ -39,6 +39,11 @@ afterAll(() => stack?.close());
 const WAIT = { timeout: 30_000, interval: 50 };
 const article = (page: Page): Locator => page.getByRole('article');
 const statusOf = async ({ id }: Approval): Promise<string> => (await stack.of('alice').get(id)).status;
+/** What the person is offered, without the keys. */
+const buttons = async (page: Page): Promise<string[]> =>
+  (await page.getByRole('group', { name: 'Decide' }).getByRole('button').allInnerTexts()).map(
+    (text) => /^[A-Za-z ]+?(?=\s*\n|$)/.exec(text)?.[0] ?? text,
+  );
 const isDecided = (call: Approval) => expect.poll(() => statusOf(call), WAIT).toBe('decided');
 /** The window of a person who has the call open. */
 const opened = async (who: 'alice' | 'bob' | 'carol', call: Approval): Promise<Page> => {
@@ -70,6 +75,9 @@ test('one approval of two leaves the call waiting, and the second person’s run
     await article(page).getByText('alice approved it').first().waitFor();
   }
   expect([await statusOf(call), stack.paid]).toEqual(['waiting', []]);
+  await article(alice).getByText('You approved it. Until it is decided you can change your vote.').waitFor();
+  expect(await buttons(alice)).not.toContain('Approve');
+  expect(await buttons(bob)).toContain('Approve');
   expect(await axeViolations(bob)).toEqual([]);
   await approve(bob, call);
   await isDecided(call);
@@ -81,6 +89,8 @@ test('a person hands the vote over, and the other one reads the comment and deci
   const call = await stack.started(STARTS);
   const bob = await opened('bob', call);
   const carol = await opened('carol', call);
+  await article(carol).getByText('You have no vote on this call: people of "leads" decide it').waitFor();
+  expect(await buttons(carol)).toEqual(['Comment']);
   const dialog = bob.getByRole('dialog', { name: 'Hand over' });
   await pressUntil(bob, 'h', dialog);
   await dialog.getByLabel('People').fill('carol');

@@ -1,7 +1,7 @@
 /** Votes: who has one, what they decide, and that the ballot is the same however its entries arrive. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Decision } from '../../../protocol/decisions.ts';
+import type { Decision, Voter } from '../../../protocol/decisions.ts';
 import {
   ANYBODY,
   EMPTY_BALLOT,
@@ -12,7 +12,6 @@ import {
   verdictOf,
   withEntry,
   type Ballot,
-  type Voter,
 } from '../../../protocol/rules/ballot.ts';
 import type { ApprovalPolicy } from '../../../protocol/tool-calls.ts';
 

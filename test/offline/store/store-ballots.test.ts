@@ -126,3 +126,20 @@ test('comments stay with the call and in the record, and readers of changes see 
     /No approval found/,
   );
 });
+
+test.each([
+  ['ann', ['leads'], true, { may_decide: true, reason: null, decision: 'approve' }],
+  ['bob', ['leads'], true, { may_decide: true, reason: null, decision: null }],
+  [
+    'eve',
+    [],
+    true,
+    { may_decide: false, reason: expect.stringContaining('"eve" is in no group'), decision: null },
+  ],
+])('the details tell %s of %o what a decision of theirs would be', async (by, groups, verified, expected) => {
+  const run = await waiting();
+  await store.recordDecisions(run.runId, [entry(0, 'approve', { by: 'ann', countsFor: 'd1' })]);
+  const voter = { by, groups, ...(verified ? { verified: true as const } : {}) };
+  expect((await store.getApproval(SCOPE, run.id('v'), voter)).your_vote).toEqual(expected);
+  expect((await store.getApproval(SCOPE, run.id('v'))).your_vote).toBeNull();
+});

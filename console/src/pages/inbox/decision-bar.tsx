@@ -8,11 +8,13 @@ import { useState } from 'preact/hooks';
 import { problemText, send } from '../../http/api.ts';
 import { announce, notify } from '../../layout/notices.tsx';
 import { Button } from '../../ui/button.tsx';
+import { EscapedText } from '../../ui/escaped-text.tsx';
 import { useShortcuts, type Shortcut } from '../../ui/shortcuts.tsx';
 import { OutboxBadge } from './call-row.tsx';
 import { DecisionDialog, type DialogKind } from './decision-dialogs.tsx';
 import type { DecisionBody, InboxDetails } from './inbox-types.ts';
 import { outbox, undo, type OutboxEntry } from './outbox.ts';
+import { yourVoteText } from './words.ts';
 
 /** Longer than the pause within a double click. */
 export const SETTLE_MS = 400;
@@ -45,9 +47,10 @@ const actionsOf = (
     open,
   }: Pick<DecisionBarProps, 'onDecide' | 'onEdit'> & { open: (kind: DialogKind) => void },
 ): Action[] => {
+  const { may_decide: mayDecide = true, decision: voted = null } = details.your_vote ?? {};
   const more: Action[] = [
-    // Only votes that a policy counts can be handed over.
-    ...(details.policy == null
+    // Only votes that a policy counts can be handed over, and a vote that is cast can't.
+    ...(details.policy == null || !mayDecide || voted !== null
       ? []
       : [{ key: 'h', label: 'Hand over', kind: 'quiet' as const, run: () => open('delegate') }]),
     ...(details.comments === undefined
@@ -56,9 +59,10 @@ const actionsOf = (
   ];
   if (details.kind === 'output')
     return [{ key: 'a', label: 'Answer', kind: 'primary', run: () => open('answer') }, ...more];
+  if (!mayDecide) return more;
   const usable = details.arguments_problem === null;
   return [
-    ...(usable
+    ...(usable && voted !== 'approve'
       ? [
           {
             key: 'a',
@@ -69,7 +73,9 @@ const actionsOf = (
         ]
       : []),
     { key: 'e', label: 'Edit', kind: 'normal', run: onEdit },
-    { key: 'd', label: 'Deny', kind: 'danger', run: () => open('deny') },
+    ...(voted === 'deny'
+      ? []
+      : [{ key: 'd', label: 'Deny', kind: 'danger' as const, run: () => open('deny') }]),
     ...more,
   ];
 };
@@ -112,8 +118,14 @@ export const DecisionBar = (props: DecisionBarProps) => {
   };
   if (entry !== undefined) return <Leaving entry={entry} />;
   if (editing) return null;
+  const said = yourVoteText(details);
   return (
     <div class="decision-bar" role="group" aria-label="Decide">
+      {said === null ? null : (
+        <p class="your-vote">
+          <EscapedText text={said} />
+        </p>
+      )}
       {actions.map(({ key, label, kind, run }) => (
         <Button key={key} kind={kind} shortcut={key} onClick={guarded(run)}>
           {label}

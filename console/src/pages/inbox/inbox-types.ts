@@ -1,5 +1,5 @@
 /** What the inbox reads and sends. Rule: fields that an older server does not have are optional here. Types only. */
-import type { Approval, ApprovalDetails } from '../../../../protocol/wire/decisions.ts';
+import type { Approval, ApprovalDetails, YourVote } from '../../../../protocol/wire/decisions.ts';
 
 /** One vote about a call that several people decide. */
 export interface InboxVote {
@@ -31,9 +31,9 @@ type Known<T> = Omit<T, keyof Shared>;
 
 export type InboxCall = Known<Approval> & Shared;
 
-export type InboxDetails = Omit<Known<ApprovalDetails>, 'conversation'> &
+export type InboxDetails = Omit<Known<ApprovalDetails>, 'conversation' | 'your_vote'> &
   Shared &
-  Partial<Pick<ApprovalDetails, 'conversation'>>;
+  Partial<Pick<ApprovalDetails, 'conversation'>> & { your_vote?: YourVote | null };
 
 /** Body of `POST /v1/approvals/{id}`. */
 export type DecisionBody =

@@ -1,6 +1,6 @@
 /** Sentences of the inbox. Rule: pure; names of people and tools are escaped where the sentence is shown. */
 import type { RunDecision } from '../../../../protocol/wire/decisions.ts';
-import type { DecisionBody, InboxCall } from './inbox-types.ts';
+import type { DecisionBody, InboxCall, InboxDetails } from './inbox-types.ts';
 
 const VERBS = {
   approve: { present: 'Approving', past: 'Approved' },
@@ -32,6 +32,15 @@ export const votesText = ({ votes_needed: needed, votes }: InboxCall): string | 
   if (needed === undefined || needed === 0) return null;
   if (needed === 1 && (votes === undefined || votes.length === 0)) return null;
   return needed === 1 ? '1 more approval needed' : `${needed} more approvals needed`;
+};
+
+/** What the person at the console may still do about a call whose votes are counted; null = nothing is to be said. */
+export const yourVoteText = ({ your_vote: vote }: Pick<InboxDetails, 'your_vote'>): string | null => {
+  if (vote == null) return null;
+  if (!vote.may_decide)
+    return `You have no vote on this call: ${vote.reason ?? 'the server does not say why'}.`;
+  if (vote.decision === null) return null;
+  return `You ${vote.decision === 'approve' ? 'approved' : 'denied'} it. Until it is decided you can change your vote.`;
 };
 
 const DONE: Record<RunDecision['decision'], string> = {
