@@ -23,7 +23,7 @@ const DECISIONS = 200;
 
 const CONSEQUENCES: Record<OnDeadline, string> = {
   fail: 'The run expires: the tool does not run, and the model gets no further turn.',
-  placeholder: 'The run goes on: the model reads that nobody answered in time, and the tool does not run.',
+  placeholder: 'The run goes on: the model reads that no answer came in time, and the tool does not run.',
   'follow-up':
     'The run goes on: the model reads that the answer is still to come. A later decision starts a follow-up run.',
 };

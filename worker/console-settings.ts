@@ -145,7 +145,7 @@ export const readConsoleSettings = (reader: Reader): ConsoleSettings => {
   const { oidc, proxy, peopleFile } = settings;
   if ((oidc !== null || proxy !== null) && peopleFile === null)
     invalid.push(
-      `${oidc === null ? 'RUNS_PROXY_USER_HEADER' : 'RUNS_OIDC_ISSUER'} needs RUNS_PEOPLE: without groups nobody who signs in may do anything`,
+      `${oidc === null ? 'RUNS_PROXY_USER_HEADER' : 'RUNS_OIDC_ISSUER'} needs RUNS_PEOPLE: without groups a person who signs in has no rights`,
     );
   if (oidc !== null && text('RUNS_PUBLIC_URL') === null)
     invalid.push(

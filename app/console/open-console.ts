@@ -89,7 +89,7 @@ export const openAccess = async (
   const keys = apiKeys === null ? [] : parseApiKeys(apiKeys);
   const pages = await openConsole(settings, keys, parts);
   const { oidc = null, proxy = null, people } = pages ?? {};
-  // Where people sign in with a provider, nobody is served without a sign-in.
+  // Where people sign in with a provider, every request needs a sign-in.
   const isOpen = apiKeys === null && oidc === null && proxy === null;
   return { auth: isOpen ? openAuth() : keyAuth(keys, people), console: pages };
 };

@@ -43,7 +43,7 @@ export const createModelRouter = (options: ModelRouterOptions): ModelRouter => {
       }),
     ]),
   );
-  // One model server has nobody in its place, and Temporal's backoff is the wait of its turns.
+  // No other server can take the place of the only one; Temporal's backoff is the wait of its turns.
   const cooldowns =
     config.onlyProvider === null ? new Cooldowns(limitStore, log === undefined ? {} : { log }) : null;
   return {

@@ -21,7 +21,7 @@ const apiOf = async ({ io }: CommandContext): Promise<ApiClient> => {
   const found = await connections(io);
   if (found.backend === 'assistants')
     throw usageError(
-      'RUNS_BACKEND is "assistants", which has no webhooks: runs of its server are told of by the hooks of the tools file.',
+      'RUNS_BACKEND is "assistants", which has no webhooks. Its runs call the hooks of the tools file.',
     );
   const { ApiClient } = await import('../api-client.ts');
   return new ApiClient(found.api(), io.signal);

@@ -4,7 +4,7 @@
  *
  * Rule: a person has one vote, and a later vote of the same name replaces it while the call is undecided. A vote to approve
  * counts for one set of arguments. `quorum` votes for the same arguments approve; one denial denies with a veto, `quorum`
- * denials do without one. A vote that is handed over is cast once, by whoever has it then.
+ * denials do without one. A vote that is handed over is cast once, by the person who has it then.
  * Pure. Workflow and store share it: the workflow decides, the store shows the same ballot, made of the same entries.
  */
 import type { Decision, HandOver, Voter } from '../decisions.ts';
@@ -69,7 +69,7 @@ export const decidingGroups = (policy: ApprovalPolicy, { escalatedAt }: Ballot):
     ? policy.by
     : [...new Set([...policy.by, ...policy.escalateTo])];
 
-/** A name that nobody verifies is a claim, and so is what it belongs to. */
+/** A name that is not verified is a claim, and so are the groups that it names. */
 const hasOwnVote = (policy: ApprovalPolicy, ballot: Ballot, { verified, groups = [] }: Voter): boolean =>
   policy.by.length === 0 || verified !== true || shared(groups, decidingGroups(policy, ballot));
 
@@ -88,7 +88,7 @@ const shutOut = (
     );
   if (policy.verified && verified !== true)
     return no(
-      `its tool counts only names that an API key or a sign-in verifies, and nobody verifies ${quote(by)}. Decide over the HTTP API with a key, as "runs answer --api" does, or in the console`,
+      `its tool counts only names that an API key or a sign-in verifies, and ${quote(by)} is not verified. Decide over the HTTP API with a key, as "runs answer --api" does, or in the console`,
     );
   if (policy.notRequester && by === requestedBy)
     return no(`${quote(by)} asked for the run, and the tool gives the person who asks no vote`);

@@ -43,7 +43,7 @@ export const readCarrier = (value: unknown): TraceCarrier | null => {
   return typeof tracestate === 'string' && tracestate !== '' ? { traceparent, tracestate } : { traceparent };
 };
 
-/** Somebody records the trace. */
+/** The sampled flag: some process records the trace. */
 export const isSampled = ({ traceparent }: TraceCarrier): boolean =>
   (Number.parseInt(TRACEPARENT.exec(traceparent)?.[2] ?? '00', 16) & 1) === 1;
 

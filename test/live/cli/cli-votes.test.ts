@@ -140,7 +140,7 @@ test('where only verified names count, a vote through Temporal is refused, and s
           code: 'refused',
           failure: 'RefusedNoVote',
           message: expect.stringMatching(
-            /Call "call_\w+" \(strict\) keeps waiting: its tool counts only names that .* nobody verifies "ada"\. .*"runs answer --api"/,
+            /Call "call_\w+" \(strict\) keeps waiting: its tool counts only names that .* "ada" is not verified\. .*"runs answer --api"/,
           ) as string,
         },
       },

@@ -39,8 +39,8 @@ const CancelDialog = ({ run, onClose }: { run: Run; onClose: () => void }) => {
       }
     >
       <p>
-        Calls that wait are answered by nobody any more, and a tool that runs is asked to stop. What tools
-        have done stays done. A cancelled run can’t be continued.
+        Calls that wait can no longer be answered, and the worker asks a running tool to stop. What tools have
+        done remains. A cancelled run can’t be continued.
       </p>
     </Dialog>
   );
