@@ -7,16 +7,34 @@
  * empty: `npm pack --json` runs this script and prints there.
  */
 import { existsSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { brotliCompress, gzip } from 'node:zlib';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const config = join(root, 'console', 'vite.config.ts');
 
-/** Writes the files into `outDir`, which it empties first. Throws when Vite or the sources are missing. */
+/** Texts, which become a fraction of their size. */
+const COMPRESSED = /\.(?:html|js|css|svg|json|webmanifest|txt)$/;
+/** A smaller answer is one packet anyway. */
+const LEAST_BYTES = 1_024;
+
+/** Writes the files into `outDir`, which it empties first, larger texts compressed beside them. Throws when Vite or the sources are missing. */
 export async function buildConsole(outDir) {
   const vite = await import('vite');
   await vite.build({ configFile: config, logLevel: 'error', build: { outDir, emptyOutDir: true } });
+  const entries = await readdir(outDir, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  await Promise.all(paths.filter((path) => COMPRESSED.test(path)).map(compress));
+}
+
+async function compress(path) {
+  const content = await readFile(path);
+  if (content.length < LEAST_BYTES) return;
+  await writeFile(`${path}.br`, await promisify(brotliCompress)(content));
+  await writeFile(`${path}.gz`, await promisify(gzip)(content, { level: 9 }));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

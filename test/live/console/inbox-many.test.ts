@@ -1,8 +1,9 @@
 /** Five thousand calls wait: the page opens, scrolls and finds as with five. And what a browser loads stays small. */
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { join, relative } from 'node:path';
+import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { staticFiles } from '../../../api/console/static-files.ts';
 import { builtConsole } from '../../support/console.ts';
 import { copyCalls } from '../../support/copied-calls.ts';
 import { openConsoleStack, type ConsoleStack } from '../../support/console-stack.ts';
@@ -47,11 +48,33 @@ test('five thousand calls are listed with a few dozen rows, and found by words, 
 test('a browser loads less than 200 KB, compressed, for all pages together', async () => {
   const built = await builtConsole();
   try {
+    const serve = staticFiles(built.dir);
     const files = await readdir(built.dir, { recursive: true, withFileTypes: true });
     const sizes = await Promise.all(
       files
-        .filter((file) => file.isFile())
-        .map(async (file) => gzipSync(await readFile(join(file.parentPath, file.name))).length),
+        .filter((file) => file.isFile() && !/\.(?:br|gz)$/.test(file.name))
+        .map(async (file) => {
+          const path = join(file.parentPath, file.name);
+          const content = await readFile(path);
+          const name = relative(built.dir, path);
+          for (const [encoding, decoded] of [
+            ['br', brotliDecompressSync],
+            ['gzip', gunzipSync],
+          ] as const) {
+            const request = new Request(`http://localhost/console/${name}`, {
+              headers: { 'accept-encoding': encoding },
+            });
+            const response = await serve(request, name);
+            const sent = Buffer.from(await response.arrayBuffer());
+            const isSmall = content.length < 1_024;
+            expect([name, response.headers.get('content-encoding')]).toEqual([
+              name,
+              isSmall ? null : encoding,
+            ]);
+            expect(isSmall ? sent : decoded(sent)).toEqual(content);
+          }
+          return gzipSync(content).length;
+        }),
     );
     const total = sizes.reduce((sum, size) => sum + size, 0);
     expect(total).toBeGreaterThan(10_000);
