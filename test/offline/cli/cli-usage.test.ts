@@ -10,6 +10,7 @@ import { EXIT, toCliFailure, usageError } from '../../../app/exit.ts';
 import { COMMANDS } from '../../../cli/program.ts';
 import { RunsError } from '../../../protocol/errors.ts';
 import { StoreError } from '../../../protocol/ports/store-error.ts';
+import { REPLAY_DATA_DIR } from '../../support/bundle-cache.ts';
 import { cli, spawnCli } from '../../support/cli.ts';
 import { importsOf, ROOT, textOf } from '../../support/sources.ts';
 
@@ -101,7 +102,8 @@ describe('a history that does not replay', () => {
       const text = await readFile(join(ROOT, 'test/histories', kept ?? 'none'), 'utf8');
       const file = join(dir, 'diverged.json');
       await writeFile(file, text.replaceAll(/"name":\s*"tool\.\w+"/g, '"name": "tool.another"'));
-      const ended = await spawnCli(['replay', '--json', file]).ended;
+      const ended = await spawnCli(['replay', '--json', file], { env: { RUNS_DATA_DIR: REPLAY_DATA_DIR } })
+        .ended;
       expect(ended.json()).toMatchObject({ ok: false, files: [{ file, verdict: 'diverged' }] });
       expect(ended.stderr).toBe(`replaying ${file}\n`);
       expect(ended.code).toBe(EXIT.checkFailed);

@@ -13,7 +13,7 @@ import { parseEncryptionKeys } from '../../../client/encryption-keys.ts';
 import { createEncryptionCodec } from '../../../client/encryption.ts';
 import type { ReplayVerdict } from '../../../cli/replay.ts';
 import { TRACE_HEADER } from '../../../protocol/temporal/trace-carrier.ts';
-import { ROOT } from '../../support/sources.ts';
+import { BUNDLES } from '../../support/bundle-cache.ts';
 import { KINDS } from '../../support/history-kinds.ts';
 import {
   patchMarker,
@@ -28,8 +28,6 @@ import {
 import { WEBHOOK_KINDS } from '../../support/webhook-history-kinds.ts';
 
 const HISTORIES = fileURLToPath(new URL('../../histories/', import.meta.url));
-/** Kept from one test run to the next: bundling takes seconds, and a digest of all sources is in the name. */
-const BUNDLES = join(ROOT, '.cache', 'bundles');
 const DATED = /^(.+?)(-\d)?-\d{4}-\d\d-\d\d(-\d+)?\.json$/;
 
 const files = (await readdir(HISTORIES)).filter((file) => file.endsWith('.json')).toSorted();
