@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI, { type APIError } from 'openai';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
 import { ends, said, usage } from '../../support/chat-wire.ts';
 import { DONE } from '../../support/chat-server.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
@@ -14,6 +14,8 @@ import { uniqueName } from '../../support/temporal.ts';
 import { nativeEnv, spawnWorker, type WorkerProcess } from '../../support/worker-process.ts';
 
 guardAgainstLeaks();
+// A killed worker is noticed after ten seconds, and processes start in ten on a busy machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 let dir: string;
 let database: FreshDatabase;
