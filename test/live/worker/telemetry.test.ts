@@ -2,13 +2,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { ApprovalsClient } from '../../../client/http/public.ts';
 import { SPAN_ATTRIBUTES } from '../../../worker/telemetry/attributes.ts';
 import { calls, says } from '../../support/chat-server.ts';
 import { guardAgainstLeaks } from '../../support/leak-guard.ts';
 import { nativeProcesses, type NativeProcesses } from '../../support/native-processes.ts';
 import { otlpReceiver, type ReceivedSpan } from '../../support/otlp-receiver.ts';
+import { liveTemporal, type LiveTemporal } from '../../support/temporal.ts';
 
 guardAgainstLeaks();
 
@@ -22,6 +23,12 @@ const CANARY = 'canary-3141592653';
 const KEY = 'key-of-the-collector';
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const CALLER = 'b7ad6b7169203331';
+
+let temporal: LiveTemporal;
+beforeAll(async () => {
+  temporal = await liveTemporal();
+});
+afterAll(() => temporal.close());
 
 let native: NativeProcesses | null = null;
 afterEach(async () => {
@@ -91,6 +98,8 @@ test('one trace leads from a request through a wait and another worker to models
         timeout: 30_000,
       })
       .toBe('completed');
+    // The run has ended in the store a moment before its workflow has.
+    await temporal.client.workflow.getHandle(run.id).result();
     // What a process has not sent yet is sent when it ends.
     for (const one of [worker, server.process]) one.signal('SIGTERM');
     await Promise.all([worker.exited, server.process.exited]);
