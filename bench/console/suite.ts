@@ -210,7 +210,7 @@ const built = async ({ stage }: Place): Promise<Figure[]> => {
   const files = await readdir(join(stage.build, 'console'), { recursive: true, withFileTypes: true });
   const sizes = await Promise.all(
     files
-      .filter((file) => file.isFile())
+      .filter((file) => file.isFile() && !/\.(?:br|gz)$/.test(file.name))
       .map(async (file) => gzipSync(await readFile(join(file.parentPath, file.name))).length),
   );
   const began = performance.now();
